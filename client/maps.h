@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What trap-client's BPF programs and its daemon share: keys and values of every map. */
+#ifndef TRAP_CLIENT_MAPS_H
+#define TRAP_CLIENT_MAPS_H
+
+#include "protocol/address.h"
+#include "protocol/wire.h"
+
+#define TRAP_CLIENT_MAX_PENDING 16384
+#define TRAP_CLIENT_MAX_REDIRECTS 16384
+#define TRAP_CLIENT_MAX_FLOWS 65536
+
+/* A connection as seen from this host. */
+struct trap_tuple {
+  union trap_address local;
+  union trap_address remote;
+  __be16 local_port;
+  __be16 remote_port;
+  __u32 reserved; /* zero */
+};
+
+enum trap_pending_state {
+  TRAP_SYN_SENT = 0,
+  TRAP_ACCEPT_SENT = 1,    /* OFFER swallowed: the application does not know of the handshake */
+  TRAP_SYN_ACK_PASSED = 2, /* no OFFER: the application's socket is established with the TRAP server */
+  TRAP_REDIRECTED = 3,     /* one redirect per connect */
+};
+
+/* Map `pending` (LRU hash by trap_tuple): SYNs of this host that may turn out to go to a TRAP server. */
+struct trap_pending {
+  __be32 isn; /* ours */
+  __be32 iss; /* the server's, once its SYN-ACK was seen */
+  __be16 window;
+  __u8 state; /* enum trap_pending_state */
+  __u8 option_bytes;
+  __u8 options[TRAP_TCP_OPTIONS_MAX];
+  __u8 flags;         /* TCP flags of the SYN (ECN) */
+  __u8 traffic_class; /* TOS or IPv6 traffic class */
+  __u8 hop_limit;     /* TTL or hop limit */
+  __u8 reserved;
+};
+
+/* Map `redirects` (LRU hash): where a service really is, for one local address. */
+struct trap_redirect_key {
+  union trap_address local;
+  union trap_address service;
+  __be16 port;
+  __u16 reserved[3]; /* zero */
+};
+
+#define TRAP_REDIRECT_EXPERIMENTAL 1u /* option kind 253 */
+#define TRAP_REDIRECT_FROM_RESET 2u   /* learnt from a RST that reached the application */
+
+struct trap_redirect {
+  union trap_address backend;
+  __u64 learnt_ns; /* CLOCK_MONOTONIC_COARSE */
+  __u64 until_ns;
+  __be16 port;
+  __u16 flags;
+  struct trap_ticket ticket;
+};
+
+/* Map `to_backend` (LRU hash by the trap_tuple the application knows): translated connections, outward. */
+struct trap_outward {
+  union trap_address backend;
+  __be16 port;
+  __u8 syns;          /* SYNs sent for isn */
+  __u8 via_neighbour; /* 1: the next hop is not that of the public address */
+  __be32 isn;
+};
+
+/* Map `to_public` (LRU hash by the trap_tuple on the wire): translated connections, inward. */
+struct trap_inward {
+  union trap_address service;
+  __be16 port;
+  __u16 reserved[3];
+};
+
+/* Map `settings` (array of one, mmapable). */
+#define TRAP_CLIENT_ALLOW_PRIVATE 1u
+
+struct trap_client_settings {
+  __u32 flags;
+  __u32 reserved;
+};
+
+TRAP_ASSERT(sizeof(struct trap_tuple) == 40, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_pending) == 56, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_redirect_key) == 40, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_redirect) == 48, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_outward) == 24, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_inward) == 24, "shared through a map");
+
+#endif

@@ -1,0 +1,34 @@
+# trap_add_bpf(NAME SOURCE): compiles SOURCE for BPF, checks nothing else, and makes NAME.skel.h, a libbpf skeleton,
+# available to targets that link NAME_skel. Also installs nothing: the object is embedded in the skeleton.
+find_program(TRAP_CLANG NAMES clang-14 clang REQUIRED)
+find_program(TRAP_BPFTOOL NAMES bpftool PATHS /usr/sbin /sbin REQUIRED)
+
+execute_process(COMMAND ${CMAKE_C_COMPILER} -print-multiarch OUTPUT_VARIABLE TRAP_MULTIARCH OUTPUT_STRIP_TRAILING_WHITESPACE)
+
+function(trap_add_bpf name source)
+  set(object ${CMAKE_BINARY_DIR}/bpf/${name}.bpf.o)
+  set(skeleton ${CMAKE_BINARY_DIR}/bpf/${name}.skel.h)
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/bpf)
+  add_custom_command(
+    OUTPUT ${object}
+    COMMAND ${TRAP_CLANG} -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror -fno-stack-protector
+            -I${PROJECT_SOURCE_DIR} -I/usr/include/${TRAP_MULTIARCH}
+            -MD -MF ${object}.d -MT ${object} -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
+    COMMAND ${TRAP_BPFTOOL} gen object ${object}.stripped ${object}
+    COMMAND ${CMAKE_COMMAND} -E rename ${object}.stripped ${object}
+    DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${source}
+    DEPFILE ${object}.d
+    COMMENT "BPF ${name}"
+    VERBATIM)
+  add_custom_command(
+    OUTPUT ${skeleton}
+    COMMAND ${TRAP_BPFTOOL} gen skeleton ${object} name ${name} > ${skeleton}
+    DEPENDS ${object}
+    COMMENT "Skeleton ${name}"
+    VERBATIM)
+  add_custom_target(${name}_bpf DEPENDS ${object} ${skeleton})
+  add_library(${name}_skel INTERFACE)
+  add_dependencies(${name}_skel ${name}_bpf)
+  target_include_directories(${name}_skel SYSTEM INTERFACE ${CMAKE_BINARY_DIR}/bpf)
+  target_link_libraries(${name}_skel INTERFACE trap_libbpf)
+endfunction()

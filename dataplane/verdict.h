@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Every way a packet's path can end, for BPF, user space, metrics and documents: the one table.
+ * X(identifier, action, name, explanation); the name is what operators see, everywhere. Append only: ids are map keys. */
+#ifndef TRAP_DATAPLANE_VERDICT_H
+#define TRAP_DATAPLANE_VERDICT_H
+
+#include <linux/types.h>
+
+#include "protocol/assert.h"
+
+enum trap_action {
+  TRAP_ACTION_PASS, /* go on to the stack, or to the wire */
+  TRAP_ACTION_DROP,
+  TRAP_ACTION_REPLY,   /* rewritten in place and sent back where it came from */
+  TRAP_ACTION_CONSUME, /* understood and used up; dropped, but not refused */
+};
+
+#define TRAP_VERDICTS(X)                                                                                                                   \
+  /* any program */                                                                                                                        \
+  X(PASS_OTHER, PASS, "pass-other", "not addressed to anything TRAP looks after")                                                          \
+  X(DROP_TRUNCATED, DROP, "drop-truncated", "frame ends before the header it announces")                                                   \
+  X(DROP_BAD_IP_HEADER, DROP, "drop-bad-ip-header", "IP version, header length or total length is impossible")                             \
+  X(DROP_BAD_IP_CHECKSUM, DROP, "drop-bad-ip-checksum", "IPv4 header checksum is wrong")                                                   \
+  X(DROP_FRAGMENT, DROP, "drop-fragment", "fragment addressed to a protected service")                                                     \
+  X(DROP_EXTENSION_HEADERS, DROP, "drop-extension-headers", "more IPv6 extension headers than are followed, or one that is unknown")       \
+  X(DROP_BAD_DATA_OFFSET, DROP, "drop-bad-data-offset", "TCP data offset is below 5 or beyond the segment")                                \
+  X(DROP_BAD_FLAGS, DROP, "drop-bad-flags", "TCP flags that no stack sends together")                                                      \
+  X(DROP_NULL, DROP, "drop-null", "TCP segment without SYN, ACK, RST or FIN")                                                              \
+  X(DROP_MALFORMED_OPTION, DROP, "drop-malformed-option", "TCP options do not parse, or a TRAP option is not of its type's form")          \
+  X(DROP_DUPLICATE_OPTION, DROP, "drop-duplicate-option", "more than one TRAP option in a segment")                                        \
+  X(DROP_NO_KEY, DROP, "drop-no-key", "no key for the present epoch: has the daemon been down for hours?")                                 \
+  X(DROP_INTERNAL, DROP, "drop-internal", "a kernel helper failed on a packet of ours")                                                    \
+  /* trap-server */                                                                                                                        \
+  X(REPLY_SYN_ACK, REPLY, "reply-syn-ack", "SYN answered with a SYN cookie and OFFER")                                                     \
+  X(REPLY_REDIRECT, REPLY, "reply-redirect", "completing ACK answered with a RST that carries the REDIRECT")                               \
+  X(DROP_BAD_COOKIE, DROP, "drop-bad-cookie", "ACK that completes no handshake of ours")                                                   \
+  X(DROP_RST, DROP, "drop-rst", "RST to a service at the TRAP server")                                                                     \
+  X(DROP_FIN, DROP, "drop-fin", "FIN to a service at the TRAP server")                                                                     \
+  X(DROP_SYN_ACK, DROP, "drop-syn-ack", "SYN-ACK to a service at the TRAP server")                                                         \
+  X(DROP_NO_BACKEND, DROP, "drop-no-backend", "completing ACK, but the service has no backend to name")                                    \
+  /* trap-guard */                                                                                                                         \
+  X(PASS_TICKET, PASS, "pass-ticket", "SYN with a valid ticket")                                                                           \
+  X(PASS_ANNOUNCED, PASS, "pass-announced", "SYN from a client that a TRAP server announced")                                              \
+  X(PASS_FLOW, PASS, "pass-flow", "segment of a flow that was admitted")                                                                   \
+  X(PASS_SOCKET, PASS, "pass-socket", "segment of a socket that exists")                                                                   \
+  X(ANNOUNCE_ACCEPTED, CONSUME, "announce-accepted", "announcement from a TRAP server, client admitted")                                   \
+  X(DROP_ANNOUNCE_MALFORMED, DROP, "drop-announce-malformed", "RST from a TRAP server's address without a well-formed ANNOUNCE")           \
+  X(DROP_ANNOUNCE_TIME, DROP, "drop-announce-time", "announcement that is over, too long, or from the future")                             \
+  X(DROP_ANNOUNCE_MAC, DROP, "drop-announce-mac", "announcement with a wrong MAC")                                                         \
+  X(DROP_UNINVITED, DROP, "drop-uninvited", "SYN without a ticket from a client nobody announced")                                         \
+  X(DROP_TICKET_EPOCH, DROP, "drop-ticket-epoch", "ticket of an epoch that is not accepted")                                               \
+  X(DROP_TICKET_EXPIRED, DROP, "drop-ticket-expired", "ticket whose time is over")                                                         \
+  X(DROP_TICKET_MAC, DROP, "drop-ticket-mac", "ticket with a wrong MAC: forged, or for another client, port or guard")                     \
+  X(DROP_NO_FLOW, DROP, "drop-no-flow", "segment of no admitted flow and no socket")                                                       \
+  /* trap-client */                                                                                                                        \
+  X(PASS_SYN_REMEMBERED, PASS, "pass-syn-remembered", "SYN of this host noted in case its destination is a TRAP server")                   \
+  X(PASS_SYN_TICKETED, PASS, "pass-syn-ticketed", "SYN sent straight to the service, with its ticket")                                     \
+  X(PASS_SYN_UNTICKETED, PASS, "pass-syn-unticketed", "SYN sent straight to the service, without its ticket")                              \
+  X(PASS_SYN_GIVEN_UP, PASS, "pass-syn-given-up", "SYN repeated too often: redirect forgotten, TRAP server asked again")                   \
+  X(PASS_TO_SERVICE, PASS, "pass-to-service", "segment of a redirected connection, translated on its way out")                             \
+  X(PASS_FROM_SERVICE, PASS, "pass-from-service", "segment of a redirected connection, translated on its way in")                          \
+  X(REPLY_ACCEPT, REPLY, "reply-accept", "SYN-ACK with OFFER swallowed and answered")                                                      \
+  X(REPLY_REISSUED_SYN, REPLY, "reply-reissued-syn", "RST with REDIRECT swallowed, SYN sent again to the service")                         \
+  X(PASS_REDIRECT_LEARNT, PASS, "pass-redirect-learnt", "RST with REDIRECT learnt for later connections, passed to the application")       \
+  X(PASS_REDIRECT_UNEXPECTED, PASS, "pass-redirect-unexpected", "REDIRECT that fits no pending connect: ignored")                          \
+  X(PASS_REDIRECT_REFUSED, PASS, "pass-redirect-refused", "REDIRECT to an address that policy forbids: ignored")                           \
+  X(PASS_SYN_ACK_NOTED, PASS, "pass-syn-ack-noted", "SYN-ACK without OFFER for a pending connect, passed on")                              \
+  X(PASS_BAD_OPTION, PASS, "pass-bad-option", "malformed or duplicate TRAP options: treated as if there were none")
+
+enum trap_verdict {
+#define TRAP_VERDICT_ENUM(id, action, name, text) TRAP_##id,
+  TRAP_VERDICTS(TRAP_VERDICT_ENUM)
+#undef TRAP_VERDICT_ENUM
+      TRAP_VERDICT_COUNT,
+};
+
+/* Counters are kept per service slot and verdict: index slot * TRAP_VERDICT_SLOTS + verdict. Slot 0 is no service. */
+#define TRAP_VERDICT_SLOTS 64
+
+TRAP_ASSERT(TRAP_VERDICT_COUNT <= TRAP_VERDICT_SLOTS, "the counter maps have room for every verdict");
+
+TRAP_INLINE enum trap_action trap_verdict_action(enum trap_verdict verdict) {
+  switch (verdict) {
+#define TRAP_VERDICT_ACTION(id, action, name, text)                                                                                        \
+  case TRAP_##id:                                                                                                                          \
+    return TRAP_ACTION_##action;
+    TRAP_VERDICTS(TRAP_VERDICT_ACTION)
+#undef TRAP_VERDICT_ACTION
+  default:
+    return TRAP_ACTION_DROP;
+  }
+}
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* An IP address in 16 bytes, IPv4 as ::ffff:a.b.c.d (RFC 4291 2.5.5.2), and its masking to a scope.
+ * One form for both families lets every map and every check have one definition. */
+#ifndef TRAP_PROTOCOL_ADDRESS_H
+#define TRAP_PROTOCOL_ADDRESS_H
+
+#include <linux/types.h>
+
+#include "protocol/assert.h"
+
+enum trap_family {
+  TRAP_FAMILY_NONE = 0,
+  TRAP_IPV4 = 4,
+  TRAP_IPV6 = 6,
+};
+
+/* Words hold the address bytes as they lie in memory (network byte order), readable at every width. */
+union trap_address {
+  __u8 bytes[16];
+  __be32 be32[4];
+  __u64 raw64[2];
+};
+
+TRAP_ASSERT(sizeof(union trap_address) == 16, "an address is 16 bytes");
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "TRAP is written for little-endian machines: raw words feed SipHash without swapping"
+#endif
+
+#define TRAP_BE16(x) ((__be16)__builtin_bswap16((__u16)(x)))
+#define TRAP_BE32(x) ((__be32)__builtin_bswap32((__u32)(x)))
+#define TRAP_FROM_BE16(x) __builtin_bswap16((__u16)(x))
+#define TRAP_FROM_BE32(x) __builtin_bswap32((__u32)(x))
+
+TRAP_INLINE union trap_address trap_address_v4(__be32 address) {
+  union trap_address a;
+
+  a.raw64[0] = 0;
+  a.be32[2] = TRAP_BE32(0x0000ffff);
+  a.be32[3] = address;
+  return a;
+}
+
+TRAP_INLINE int trap_address_is_v4(const union trap_address* a) {
+  return a->raw64[0] == 0 && a->be32[2] == TRAP_BE32(0x0000ffff);
+}
+
+TRAP_INLINE int trap_address_equal(const union trap_address* a, const union trap_address* b) {
+  return a->raw64[0] == b->raw64[0] && a->raw64[1] == b->raw64[1];
+}
+
+/* One 64-bit half of a network mask of `bits` (0 to 64) leading ones, as it lies in memory. */
+TRAP_INLINE __u64 trap_mask_half(__u32 bits) {
+  if (bits >= 64)
+    return ~0ULL;
+  return bits == 0 ? 0 : __builtin_bswap64(~0ULL << (64 - bits));
+}
+
+/* The address with all but its first `scope` bits cleared; scope counts within the family: 0 to 32 or 0 to 128. */
+TRAP_INLINE union trap_address trap_address_mask(union trap_address a, __u32 family, __u32 scope) {
+  __u32 bits = family == TRAP_IPV4 ? scope + 96 : scope;
+
+  a.raw64[0] &= trap_mask_half(bits > 64 ? 64 : bits);
+  a.raw64[1] &= trap_mask_half(bits > 64 ? bits - 64 : 0);
+  return a;
+}
+
+/* docs/protocol.md 11: an address that no redirect may name, whatever the policy. */
+TRAP_INLINE int trap_address_is_forbidden(const union trap_address* a, __u32 family) {
+  __u32 first = TRAP_FROM_BE32(a->be32[family == TRAP_IPV4 ? 3 : 0]);
+
+  if (family == TRAP_IPV4)
+    return first >> 24 == 0 || first >> 24 == 127 || first >> 16 == 0xa9fe || first >> 29 == 7;
+  if (a->raw64[0] == 0) /* ::/96 with :: and ::1, and v4-mapped */
+    return a->be32[2] == 0 || a->be32[2] == TRAP_BE32(0x0000ffff);
+  return first >> 22 == 0xfe80 >> 6 || first >> 24 == 0xff;
+}
+
+/* docs/protocol.md 11: an address that only a private service, or the administrator, may redirect to. */
+TRAP_INLINE int trap_address_is_private(const union trap_address* a, __u32 family) {
+  __u32 first = TRAP_FROM_BE32(a->be32[family == TRAP_IPV4 ? 3 : 0]);
+
+  if (family == TRAP_IPV4)
+    return first >> 24 == 10 || first >> 20 == 0xac1 || first >> 16 == 0xc0a8 || first >> 22 == 0x6440 >> 6;
+  return first >> 25 == 0xfc >> 1;
+}
+
+#endif

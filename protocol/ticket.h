@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* MACs of tickets and announcements (docs/protocol.md 8 and 9). */
+#ifndef TRAP_PROTOCOL_TICKET_H
+#define TRAP_PROTOCOL_TICKET_H
+
+#include "protocol/address.h"
+#include "protocol/clock.h"
+#include "protocol/siphash.h"
+#include "protocol/wire.h"
+
+#define TRAP_DOMAIN_TICKET 0x54ULL
+#define TRAP_DOMAIN_ANNOUNCE 0x41ULL
+
+/* What a ticket vouches for: a client scope at a service port. The client's address need not be masked yet. */
+struct trap_grant {
+  union trap_address client;
+  __be16 port; /* of the backend */
+  __u8 family;
+  __u8 scope;
+};
+
+/* MAC of `ticket` (its mac field is not read) for a grant. */
+TRAP_INLINE __u64 trap_ticket_mac(const struct trap_key* key, const struct trap_ticket* ticket, const struct trap_grant* grant) {
+  union trap_address client = trap_address_mask(grant->client, grant->family, grant->scope);
+  __u64 head = TRAP_DOMAIN_TICKET | (__u64)ticket->epoch << 8 | (__u64)ticket->tag << 16 | (__u64)grant->scope << 24 |
+               (__u64)ticket->expiry << 32 | (__u64)grant->port << 48;
+
+  if (grant->family == TRAP_IPV4) {
+    __u64 words[1] = {head};
+
+    return trap_siphash_words(key, words, 1, client.be32[3], 4);
+  }
+  __u64 words[3] = {head, client.raw64[0], client.raw64[1]};
+
+  return trap_siphash_words(key, words, 3, 0, 0);
+}
+
+/* MAC of an announcement (its mac field is not read) for a grant; the announcement's scope must be the grant's. */
+TRAP_INLINE __u64 trap_announce_mac(const struct trap_key* key, const struct trap_announce_body* announce, const struct trap_grant* grant) {
+  union trap_address client = trap_address_mask(grant->client, grant->family, grant->scope);
+  __u64 head = TRAP_DOMAIN_ANNOUNCE | (__u64)announce->tag << 8 | (__u64)grant->scope << 16 | (__u64)announce->lifetime_s << 32 |
+               (__u64)grant->port << 48;
+
+  if (grant->family == TRAP_IPV4) {
+    __u64 words[2] = {head, (__u64)announce->issued_s | (__u64)client.be32[3] << 32};
+
+    return trap_siphash_words(key, words, 2, 0, 0);
+  }
+  __u64 words[3] = {head, (__u64)announce->issued_s | (__u64)client.be32[0] << 32, (__u64)client.be32[1] | (__u64)client.be32[2] << 32};
+
+  return trap_siphash_words(key, words, 3, client.be32[3], 4);
+}
+
+/* A MAC on the wire is LE64. */
+TRAP_INLINE void trap_put_mac(__u8 out[8], __u64 mac) {
+  __builtin_memcpy(out, &mac, 8);
+}
+
+TRAP_INLINE __u64 trap_get_mac(const __u8 in[8]) {
+  __u64 mac;
+
+  __builtin_memcpy(&mac, in, 8);
+  return mac;
+}
+
+/* A complete ticket for a grant, good for lifetime_s from now. */
+TRAP_INLINE struct trap_ticket trap_ticket_make(const struct trap_key* key, __u64 epoch, __u32 unix_s, __u32 lifetime_s, __u8 tag,
+                                                const struct trap_grant* grant) {
+  struct trap_ticket ticket = {};
+
+  ticket.epoch = (__u8)epoch;
+  ticket.tag = tag;
+  ticket.expiry = TRAP_BE16(trap_ticket_time(unix_s + lifetime_s));
+  trap_put_mac(ticket.mac, trap_ticket_mac(key, &ticket, grant));
+  return ticket;
+}
+
+/* docs/protocol.md 8: is (expiry - now) mod 2^16 in 1 to 1040? */
+TRAP_INLINE int trap_ticket_is_live(const struct trap_ticket* ticket, __u32 unix_s) {
+  __u16 left = (__u16)(TRAP_FROM_BE16(ticket->expiry) - trap_ticket_time(unix_s));
+
+  return left >= 1 && left <= TRAP_TICKET_LIVE_MAX;
+}
+
+/* docs/protocol.md 9: issued at most 60 s ahead of now, lifetime in bounds, and not over. */
+TRAP_INLINE int trap_announce_is_live(__u32 issued_s, __u32 lifetime_s, __u32 unix_s) {
+  return issued_s <= unix_s + TRAP_ISSUE_SKEW_MAX_S && lifetime_s <= TRAP_LIFETIME_MAX_S && issued_s + lifetime_s > unix_s;
+}
+
+#endif
