@@ -22,11 +22,15 @@ struct trap_keyring {
 
 TRAP_ASSERT(sizeof(struct trap_keyring) == 192, "key rings are shared through maps");
 
-/* The key of an epoch, or NULL if the ring has none. */
-TRAP_INLINE const struct trap_key* trap_keyring_find(const struct trap_keyring* ring, __u64 epoch) {
+/* Copies the key of an epoch to *key. 0 if the ring has none; *key is then unchanged. (A copy, because the verifier loses track of a
+ * pointer that may be NULL.) */
+TRAP_INLINE int trap_keyring_find(const struct trap_keyring* ring, __u64 epoch, struct trap_key* key) {
   const struct trap_epoch_key* slot = &ring->slots[epoch & (TRAP_KEYRING_SLOTS - 1)];
 
-  return slot->epoch == epoch ? &slot->key : (const struct trap_key*)0;
+  if (slot->epoch != epoch)
+    return 0;
+  *key = slot->key;
+  return 1;
 }
 
 /* Of the previous, the present and the next epoch, the one whose low 8 bits are epoch_byte; 0 if none is. */

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The programs that measurements stand beside: nothing at XDP, nothing at tc, and the least that sends a packet back. */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_helpers.h>
+
+SEC("xdp.frags")
+int empty_xdp(struct xdp_md* ctx) {
+  (void)ctx;
+  return XDP_PASS;
+}
+
+SEC("xdp.frags")
+int send_back_xdp(struct xdp_md* ctx) {
+  struct ethhdr* eth = (struct ethhdr*)(long)ctx->data;
+  __u8 address[ETH_ALEN];
+
+  if ((void*)(eth + 1) > (void*)(long)ctx->data_end)
+    return XDP_ABORTED;
+  __builtin_memcpy(address, eth->h_dest, ETH_ALEN);
+  __builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
+  __builtin_memcpy(eth->h_source, address, ETH_ALEN);
+  return XDP_TX;
+}
+
+SEC("tc")
+int empty_tc(struct __sk_buff* skb) {
+  (void)skb;
+  return TC_ACT_OK;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

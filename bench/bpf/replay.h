@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What user space tells the replay programs: the frame to restore before each run, and what to vary in it. */
+#ifndef TRAP_BENCH_BPF_REPLAY_H
+#define TRAP_BENCH_BPF_REPLAY_H
+
+#include <linux/types.h>
+
+#include "protocol/assert.h"
+
+#define TRAP_REPLAY_FRAME_MAX 256
+
+enum trap_replay_vary {
+  TRAP_REPLAY_SAME = 0,
+  TRAP_REPLAY_SOURCES = 1, /* another source address, source port, seq and ack each time, with right checksums */
+  TRAP_REPLAY_PORTS = 2,   /* another source port each time; checksums left as they are */
+};
+
+struct trap_replay_order {
+  __u64 words[TRAP_REPLAY_FRAME_MAX / 8]; /* the frame; TRAP_REPLAY_SOURCES needs zeros in what it varies */
+  __u64 number;                           /* of runs so far; each gives another packet */
+  __u32 bytes;
+  __u32 vary; /* enum trap_replay_vary */
+  __u32 l3_offset;
+  __u32 l4_offset;
+  __u32 family; /* 4 or 6 */
+  __u32 reserved;
+};
+
+TRAP_ASSERT(sizeof(struct trap_replay_order) == TRAP_REPLAY_FRAME_MAX + 32, "shared through a map");
+
+#endif

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// trap-client's daemon: loads the two BPF programs, attaches them to the interfaces and tells what they learnt.
+#ifndef TRAP_CLIENT_DAEMON_CLIENT_PART_H
+#define TRAP_CLIENT_DAEMON_CLIENT_PART_H
+
+#include <memory>
+
+#include "client/daemon/client_config.h"
+#include "client/daemon/tc_filter.h"
+#include "client/maps.h"
+#include "runtime/bpf_map.h"
+#include "runtime/fd.h"
+#include "runtime/part.h"
+
+struct trap_client;
+
+namespace trap::client {
+
+class ClientPart final : public Part {
+public:
+  explicit ClientPart(ClientConfig config);
+  ~ClientPart() override;
+
+  const PartConfig& config() const override { return config_.part; }
+  Result<void> start(Undo& undo) override;
+  Result<void> detach() override;
+  void tick() override;
+  void describe(nlohmann::ordered_json& status, std::vector<std::string>& problems) override;
+
+private:
+  struct Program {
+    Direction direction;
+    int fd = -1; // the skeleton owns it
+    __u32 id = 0;
+    Fd earlier; // of an earlier run, from its pin
+    std::string pin_path;
+  };
+
+  Result<void> load(Undo& undo);
+  Result<void> attach(const std::string& interface, unsigned index, Undo& undo);
+  Result<void> pin_programs(Undo& undo);
+  unsigned detach_elsewhere(const std::vector<std::string>& keep);
+  void open_earlier_programs();
+
+  ClientConfig config_;
+  Fd pin_dir_;
+  trap_client* skeleton_ = nullptr;
+  MappedValue<trap_client_settings> settings_;
+  Program programs_[2];
+  int redirects_fd_ = -1;
+  int counters_fd_ = -1;
+};
+
+Result<std::unique_ptr<Part>> read_part(const std::string& config_path);
+
+} // namespace trap::client
+
+#endif

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/daemon/tc_filter.h"
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/core.h>
+
+#include "runtime/fd.h"
+#include "runtime/xdp.h"
+
+namespace trap::client {
+namespace {
+
+constexpr __u32 kHandle = 1;
+constexpr __u32 kPriorities = 16; // that are looked at
+
+bpf_tc_hook hook_of(unsigned interface_index, Direction direction) {
+  LIBBPF_OPTS(bpf_tc_hook, hook);
+  hook.ifindex = static_cast<int>(interface_index);
+  hook.attach_point = direction == Direction::ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS;
+  return hook;
+}
+
+// The kernel keeps 15 characters of a program's name.
+std::string kernel_name(Direction direction) {
+  return std::string(direction == Direction::ingress ? "trap_client_ingress" : "trap_client_egress").substr(0, BPF_OBJ_NAME_LEN - 1);
+}
+
+bool is_ours(__u32 program_id, Direction direction, __u32 known_id) {
+  if (known_id != 0 && program_id == known_id)
+    return true;
+  Fd program(bpf_prog_get_fd_by_id(program_id));
+  bpf_prog_info info = {};
+  __u32 length = sizeof(info);
+  return program && bpf_obj_get_info_by_fd(program.get(), &info, &length) == 0 && kernel_name(direction) == info.name;
+}
+
+// Id of the program of the filter with our handle, 0 if there is none or it is no BPF filter: the kernel's errors tell less.
+__u32 query(const bpf_tc_hook& hook, __u32 priority) {
+  LIBBPF_OPTS(bpf_tc_opts, options);
+  options.handle = kHandle;
+  options.priority = priority;
+  return bpf_tc_query(&hook, &options) == 0 ? options.prog_id : 0;
+}
+
+struct Found {
+  __u32 priority;
+  __u32 program_id;
+};
+
+std::optional<Found> find_ours(const bpf_tc_hook& hook, Direction direction, __u32 known_id) {
+  for (__u32 priority = 1; priority <= kPriorities; priority++) {
+    __u32 program_id = query(hook, priority);
+    if (program_id != 0 && is_ours(program_id, direction, known_id))
+      return Found{priority, program_id};
+  }
+  return std::nullopt;
+}
+
+int attach_at(const bpf_tc_hook& hook, __u32 priority, int program_fd, __u32 flags) {
+  LIBBPF_OPTS(bpf_tc_opts, options);
+  options.handle = kHandle;
+  options.priority = priority;
+  options.prog_fd = program_fd;
+  options.flags = flags;
+  return bpf_tc_attach(&hook, &options);
+}
+
+int detach_at(const bpf_tc_hook& hook, __u32 priority) {
+  LIBBPF_OPTS(bpf_tc_opts, options);
+  options.handle = kHandle;
+  options.priority = priority;
+  return bpf_tc_detach(&hook, &options);
+}
+
+Error attach_error(const std::string& interface, Direction direction, int error_number) {
+  return Error{
+      fmt::format("interface {}: cannot attach the {} filter: {}", interface, direction_name(direction), error_text(error_number))};
+}
+
+Result<void> attach_new(const std::string& interface, const bpf_tc_hook& hook, Direction direction, int program_fd, Undo& undo) {
+  int failed = -EEXIST;
+  for (__u32 priority = 1; priority <= kPriorities; priority++) {
+    if (query(hook, priority) != 0)
+      continue;
+    failed = attach_at(hook, priority, program_fd, 0); // fails, too, where a filter of another kind has the priority
+    if (failed)
+      continue;
+    undo.add([hook, priority] { detach_at(hook, priority); });
+    return {};
+  }
+  return attach_error(interface, direction, failed);
+}
+
+} // namespace
+
+const char* direction_name(Direction direction) {
+  return direction == Direction::ingress ? "ingress" : "egress";
+}
+
+__u32 filter_program_id(unsigned interface_index, Direction direction, __u32 known_id) {
+  auto found = find_ours(hook_of(interface_index, direction), direction, known_id);
+  return found ? found->program_id : 0;
+}
+
+Result<void> attach_filter(const std::string& interface, unsigned interface_index, Direction direction, int program_fd, int earlier_fd,
+                           Undo& undo) {
+  bpf_tc_hook hook = hook_of(interface_index, direction);
+  int failed = bpf_tc_hook_create(&hook);
+  if (failed && failed != -EEXIST)
+    return Error{fmt::format("interface {}: cannot make its clsact qdisc: {}", interface, error_text(failed))};
+  if (!failed) {
+    undo.add([hook] {
+      bpf_tc_hook whole = hook;
+      whole.attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS);
+      bpf_tc_hook_destroy(&whole);
+    });
+  }
+  auto ours = find_ours(hook, direction, earlier_fd >= 0 ? program_id_of(earlier_fd) : 0);
+  if (!ours)
+    return attach_new(interface, hook, direction, program_fd, undo);
+  if (int replaced = attach_at(hook, ours->priority, program_fd, BPF_TC_F_REPLACE))
+    return attach_error(interface, direction, replaced);
+  if (earlier_fd >= 0)
+    undo.add([hook, priority = ours->priority, earlier_fd] { attach_at(hook, priority, earlier_fd, BPF_TC_F_REPLACE); });
+  return {};
+}
+
+bool detach_filter(unsigned interface_index, Direction direction, __u32 known_id) {
+  bpf_tc_hook hook = hook_of(interface_index, direction);
+  auto found = find_ours(hook, direction, known_id);
+  return found && detach_at(hook, found->priority) == 0;
+}
+
+} // namespace trap::client

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ctl/status_table.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+namespace trap::ctl {
+namespace {
+
+using nlohmann::ordered_json;
+
+using Row = std::vector<std::string>;
+
+// Columns as wide as their widest cell; the last is not padded.
+void print_rows(const std::vector<Row>& rows, const char* indent) {
+  std::vector<std::size_t> widths;
+  for (const Row& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); i++)
+      widths[i] = std::max(widths[i], row[i].size());
+  }
+  for (const Row& row : rows) {
+    std::string line = indent;
+    for (std::size_t i = 0; i < row.size(); i++)
+      line += i + 1 < row.size() ? fmt::format("{:<{}}  ", row[i], widths[i]) : row[i];
+    fmt::print("{}\n", line);
+  }
+}
+
+std::string duration(double seconds) {
+  auto s = static_cast<std::uint64_t>(seconds);
+  if (s < 60)
+    return fmt::format("{:.1f} s", seconds);
+  if (s < 3600)
+    return fmt::format("{} min {} s", s / 60, s % 60);
+  if (s < 86400)
+    return fmt::format("{} h {} min", s / 3600, s / 60 % 60);
+  return fmt::format("{} d {} h", s / 86400, s / 3600 % 24);
+}
+
+std::string text(const ordered_json& object, const char* key) {
+  auto at = object.find(key);
+  if (at == object.end())
+    return "";
+  return at->is_string() ? at->get<std::string>() : at->dump();
+}
+
+void print_head(const ordered_json& part) {
+  std::string head = fmt::format("trap-{}: {}", text(part, "part"), text(part, "state"));
+  if (part.contains("version"))
+    head += fmt::format(", version {}, pid {}, up {}", text(part, "version"), text(part, "pid"), duration(part.value("uptime_s", 0.0)));
+  if (part.contains("guard"))
+    head += ", guard " + text(part, "guard");
+  fmt::print("{}\n", head);
+  for (const auto& problem : part.value("problems", ordered_json::array()))
+    fmt::print("  problem: {}\n", problem.get<std::string>());
+}
+
+void print_interfaces(const ordered_json& part) {
+  std::vector<Row> rows;
+  for (const auto& interface : part.value("interfaces", ordered_json::array())) {
+    Row row = {"interface", text(interface, "name"), "index " + text(interface, "index")};
+    if (interface.contains("xdp_mode"))
+      row.push_back(fmt::format("XDP {}, program {}", text(interface, "xdp_mode"), text(interface, "program_id")));
+    else
+      row.push_back(fmt::format("tc, programs {} in, {} out", text(interface, "ingress_program_id"), text(interface, "egress_program_id")));
+    rows.push_back(row);
+  }
+  print_rows(rows, "  ");
+}
+
+void print_counters(const ordered_json& owner, const char* indent) {
+  std::vector<Row> rows;
+  const ordered_json counters = owner.value("counters", ordered_json::object());
+  for (const auto& [name, packets] : counters.items())
+    rows.push_back({name, fmt::format("{:>14}", packets.dump())});
+  print_rows(rows, indent);
+}
+
+void print_services(const ordered_json& part) {
+  for (const auto& service : part.value("services", ordered_json::array())) {
+    std::string where = service.contains("address") ? text(service, "address") : "port " + text(service, "port");
+    fmt::print("  service {} at {}\n", text(service, "name"), where);
+    std::vector<Row> rows;
+    for (const auto& backend : service.value("backends", ordered_json::array()))
+      rows.push_back({"backend", text(backend, "address"), "guard " + text(backend, "guard"), "weight " + text(backend, "weight")});
+    print_rows(rows, "    ");
+    print_counters(service, "    ");
+  }
+}
+
+void print_redirects(const ordered_json& part) {
+  std::vector<Row> rows;
+  for (const auto& redirect : part.value("redirects", ordered_json::array()))
+    rows.push_back({"redirect", text(redirect, "service"), "to " + text(redirect, "backend"), "for " + text(redirect, "local"),
+                    text(redirect, "expires_in_s") + " s left"});
+  print_rows(rows, "  ");
+}
+
+void print_rest(const ordered_json& part) {
+  std::vector<Row> rows;
+  if (part.contains("keys"))
+    rows.push_back({"keys", "epoch " + text(part["keys"], "epoch"),
+                    fmt::format("{} epochs held", part["keys"].value("epochs_held", ordered_json::array()).size())});
+  if (part.contains("announcements")) {
+    const auto& announcements = part["announcements"];
+    rows.push_back({"announcements", "sent " + text(announcements, "sent"),
+                    fmt::format("known already {}, over the rate {}, failed {}", text(announcements, "deduplicated"),
+                                text(announcements, "rate_limited"), text(announcements, "failed"))});
+  }
+  if (part.contains("announced"))
+    rows.push_back({"admitted", "announced " + text(part, "announced"), "flows " + text(part, "flows")});
+  print_rows(rows, "  ");
+}
+
+} // namespace
+
+void print_status(const ordered_json& parts) {
+  for (const auto& part : parts) {
+    print_head(part);
+    print_interfaces(part);
+    print_services(part);
+    print_redirects(part);
+    print_rest(part);
+    if (part.contains("counters")) {
+      fmt::print("  packets\n");
+      print_counters(part, "    ");
+    }
+  }
+}
+
+} // namespace trap::ctl

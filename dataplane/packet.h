@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The packet view: from an Ethernet frame to addresses, ports and TCP fields, the same code in BPF and on the host.
+ * First stop of every packet walk. Reads through (data, end) with a bound check before each access. */
+#ifndef TRAP_DATAPLANE_PACKET_H
+#define TRAP_DATAPLANE_PACKET_H
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+
+#include "dataplane/verdict.h"
+#include "protocol/address.h"
+
+#define TRAP_VLAN_TAGS_MAX 2
+#define TRAP_EXTENSION_HEADERS_MAX 4
+
+#define TRAP_TCP_FIN 0x01
+#define TRAP_TCP_SYN 0x02
+#define TRAP_TCP_RST 0x04
+#define TRAP_TCP_PSH 0x08
+#define TRAP_TCP_ACK 0x10
+
+/* A TCP header as RFC 9293 3.1 draws it, without bit fields. */
+struct trap_tcp {
+  __be16 source_port;
+  __be16 destination_port;
+  __be32 seq;
+  __be32 ack;
+  __u8 data_offset; /* high nibble, in 32-bit words */
+  __u8 flags;
+  __be16 window;
+  __be16 checksum;
+  __be16 urgent;
+};
+
+TRAP_ASSERT(sizeof(struct trap_tcp) == 20, "a TCP header without options is 20 bytes");
+
+enum trap_layer {
+  TRAP_LAYER_OTHER,     /* not IP, or not TCP: none of our business */
+  TRAP_LAYER_TCP,       /* every field is valid */
+  TRAP_LAYER_DEFECTIVE, /* `defect` says why; addresses are valid, ports if has_ports */
+};
+
+struct trap_packet {
+  union trap_address source;
+  union trap_address destination;
+  __be16 source_port;
+  __be16 destination_port;
+  __be32 seq;
+  __be32 ack;
+  __be16 window;
+  __u16 l3_offset; /* from the start of the frame */
+  __u16 l4_offset;
+  __u32 l3_end;      /* where the IP packet ends by its own account */
+  __u8 header_bytes; /* of TCP: 20 to 60 */
+  __u8 flags;
+  __u8 family; /* enum trap_family */
+  __u8 has_ports;
+  enum trap_verdict defect;
+};
+
+/* TCP payload in bytes by the IP header's account. */
+TRAP_INLINE __u32 trap_payload_bytes(const struct trap_packet* packet) {
+  return packet->l3_end - (packet->l4_offset + packet->header_bytes);
+}
+
+TRAP_INLINE enum trap_layer trap_defective(struct trap_packet* packet, enum trap_verdict defect) {
+  packet->defect = defect;
+  return TRAP_LAYER_DEFECTIVE;
+}
+
+/* Ports only, for what will be dropped if they are a service's. */
+TRAP_INLINE void trap_read_ports(struct trap_packet* packet, const void* l4, const void* end) {
+  const struct trap_tcp* tcp = (const struct trap_tcp*)l4;
+
+  if ((const __u8*)l4 + 4 > (const __u8*)end)
+    return;
+  packet->source_port = tcp->source_port;
+  packet->destination_port = tcp->destination_port;
+  packet->has_ports = 1;
+}
+
+/* The TCP header at l4, whose IP packet has l4_bytes left. */
+TRAP_INLINE enum trap_layer trap_read_tcp(struct trap_packet* packet, const void* l4, const void* end, __u32 l4_bytes) {
+  const struct trap_tcp* tcp = (const struct trap_tcp*)l4;
+
+  trap_read_ports(packet, l4, end);
+  if ((const __u8*)l4 + sizeof(*tcp) > (const __u8*)end || l4_bytes < sizeof(*tcp))
+    return trap_defective(packet, TRAP_DROP_TRUNCATED);
+  packet->seq = tcp->seq;
+  packet->ack = tcp->ack;
+  packet->window = tcp->window;
+  packet->flags = tcp->flags;
+  packet->header_bytes = (__u8)(tcp->data_offset >> 4 << 2);
+  if (packet->header_bytes < sizeof(*tcp) || packet->header_bytes > l4_bytes)
+    return trap_defective(packet, TRAP_DROP_BAD_DATA_OFFSET);
+  if ((const __u8*)l4 + packet->header_bytes > (const __u8*)end)
+    return trap_defective(packet, TRAP_DROP_TRUNCATED);
+  return TRAP_LAYER_TCP;
+}
+
+TRAP_INLINE enum trap_layer trap_read_ipv4(struct trap_packet* packet, const void* data, const void* end) {
+  const __u8* l3 = (const __u8*)data + packet->l3_offset;
+  const struct iphdr* ip = (const struct iphdr*)l3;
+  __u32 header_bytes, total_bytes;
+  __u16 fragment;
+
+  if (l3 + sizeof(*ip) > (const __u8*)end || ip->protocol != IPPROTO_TCP)
+    return TRAP_LAYER_OTHER;
+  packet->family = TRAP_IPV4;
+  packet->source = trap_address_v4(ip->saddr);
+  packet->destination = trap_address_v4(ip->daddr);
+  header_bytes = (l3[0] & 0x0f) * 4U;
+  total_bytes = TRAP_FROM_BE16(ip->tot_len);
+  if (l3[0] >> 4 != 4 || header_bytes < sizeof(*ip) || total_bytes < header_bytes)
+    return trap_defective(packet, TRAP_DROP_BAD_IP_HEADER);
+  packet->l4_offset = (__u16)(packet->l3_offset + header_bytes);
+  packet->l3_end = packet->l3_offset + total_bytes;
+  fragment = TRAP_FROM_BE16(ip->frag_off);
+  if (fragment & 0x3fff) { /* more fragments, or not the first */
+    if ((fragment & 0x1fff) == 0)
+      trap_read_ports(packet, l3 + header_bytes, end);
+    return trap_defective(packet, TRAP_DROP_FRAGMENT);
+  }
+  return trap_read_tcp(packet, l3 + header_bytes, end, total_bytes - header_bytes);
+}
+
+TRAP_INLINE int trap_is_extension_header(__u32 next) {
+  return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS || next == IPPROTO_AH || next == IPPROTO_FRAGMENT;
+}
+
+/* RFC 8200 4: follows up to four extension headers. A fragment's header ends the walk: with an offset of 0 the ports behind it can be read.
+ */
+TRAP_INLINE enum trap_layer trap_read_ipv6(struct trap_packet* packet, const void* data, const void* end) {
+  const __u8* l3 = (const __u8*)data + packet->l3_offset;
+  const struct ipv6hdr* ip = (const struct ipv6hdr*)l3;
+  __u32 next, payload_bytes, offset = sizeof(*ip);
+
+  if (l3 + sizeof(*ip) > (const __u8*)end)
+    return TRAP_LAYER_OTHER;
+  next = ip->nexthdr;
+  if (next != IPPROTO_TCP && !trap_is_extension_header(next))
+    return TRAP_LAYER_OTHER;
+  packet->family = TRAP_IPV6;
+  __builtin_memcpy(&packet->source, &ip->saddr, 16);
+  __builtin_memcpy(&packet->destination, &ip->daddr, 16);
+  payload_bytes = TRAP_FROM_BE16(ip->payload_len);
+  packet->l3_end = packet->l3_offset + (__u32)sizeof(*ip) + payload_bytes;
+  if (l3[0] >> 4 != 6)
+    return trap_defective(packet, TRAP_DROP_BAD_IP_HEADER);
+
+  for (int i = 0; i < TRAP_EXTENSION_HEADERS_MAX && next != IPPROTO_TCP; i++) {
+    const __u8* header = l3 + offset;
+
+    if (!trap_is_extension_header(next))
+      return TRAP_LAYER_OTHER;
+    if (header + 8 > (const __u8*)end)
+      return trap_defective(packet, TRAP_DROP_TRUNCATED);
+    if (next == IPPROTO_FRAGMENT) {
+      if (header[0] != IPPROTO_TCP && !trap_is_extension_header(header[0]))
+        return TRAP_LAYER_OTHER;
+      if (header[0] == IPPROTO_TCP && header[2] == 0 && (header[3] & 0xf8) == 0)
+        trap_read_ports(packet, header + 8, end);
+      return trap_defective(packet, TRAP_DROP_FRAGMENT);
+    }
+    offset += next == IPPROTO_AH ? (header[1] + 2U) * 4 : (header[1] + 1U) * 8;
+    next = header[0];
+  }
+  if (next != IPPROTO_TCP)
+    return trap_is_extension_header(next) ? trap_defective(packet, TRAP_DROP_EXTENSION_HEADERS) : TRAP_LAYER_OTHER;
+  packet->l4_offset = (__u16)(packet->l3_offset + offset);
+  if (payload_bytes < offset - sizeof(*ip))
+    return trap_defective(packet, TRAP_DROP_BAD_IP_HEADER);
+  return trap_read_tcp(packet, l3 + offset, end, payload_bytes - (offset - sizeof(*ip)));
+}
+
+/* Reads the frame [data, end), Ethernet with up to two VLAN tags (802.1Q, 802.1ad). *packet must be zeroed. A frame that ends before its
+ * IP addresses is OTHER: nothing can say that it is addressed to a service, and the stack will refuse it. */
+TRAP_INLINE enum trap_layer trap_read_frame(struct trap_packet* packet, const void* data, const void* end) {
+  const __u8* frame = (const __u8*)data;
+  __be16 type;
+
+  if (frame + ETH_HLEN > (const __u8*)end)
+    return TRAP_LAYER_OTHER;
+  type = ((const struct ethhdr*)frame)->h_proto;
+  packet->l3_offset = ETH_HLEN;
+  for (int i = 0; i < TRAP_VLAN_TAGS_MAX; i++) {
+    if (type != TRAP_BE16(ETH_P_8021Q) && type != TRAP_BE16(ETH_P_8021AD))
+      break;
+    if (frame + ETH_HLEN + 4 * (i + 1) > (const __u8*)end)
+      return TRAP_LAYER_OTHER;
+    type = *(const __be16*)(frame + ETH_HLEN + 4 * i + 2);
+    packet->l3_offset += 4;
+  }
+  if (type == TRAP_BE16(ETH_P_IP))
+    return trap_read_ipv4(packet, data, end);
+  if (type == TRAP_BE16(ETH_P_IPV6))
+    return trap_read_ipv6(packet, data, end);
+  return TRAP_LAYER_OTHER;
+}
+
+#endif

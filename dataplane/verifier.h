@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Every work-around for the BPF verifier or for clang's BPF back end, each with kernel, compiler and symptom. No-ops on the host. */
+#ifndef TRAP_DATAPLANE_VERIFIER_H
+#define TRAP_DATAPLANE_VERIFIER_H
+
+/* clang 14 rewrites `p + n > end` in loops as `p + n >= end + 1`; kernel 6.18 refuses "R3 pointer arithmetic on pkt_end prohibited".
+ * Hiding where p came from keeps the comparison as written. */
+#ifdef __bpf__
+#define TRAP_HIDE_ORIGIN(p) __asm__ volatile("" : "+r"(p))
+/* clang 14 narrows a difference of packet pointers to 32 bits when only its low half is used; kernel 6.18 refuses
+ * "R2 32-bit pointer arithmetic prohibited". The difference is taken in 64 bits first. */
+#define TRAP_KEEP_64_BIT(x) __asm__ volatile("" : "+r"(x))
+#else
+#define TRAP_KEEP_64_BIT(x) ((void)(x))
+#define TRAP_HIDE_ORIGIN(p) ((void)(p))
+#endif
+
+/* A function that the verifier judges once by itself (a BPF global function), not again on every path that calls it. The option walk is
+ * one, and keeps its cursor in its caller's memory, whose content the verifier does not track: each step then looks the same to it.
+ * Inlined, or with the cursor in a register, each combination of option lengths was a state of its own: clang 14, kernel 6.18, "BPF program
+ * is too large. Processed 1000001 insn". */
+#ifdef __bpf__
+#define TRAP_GLOBAL_FUNCTION __attribute__((noinline))
+#else
+#define TRAP_GLOBAL_FUNCTION static inline
+#endif
+
+#endif

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "guard/daemon/guard_config.h"
+
+#include <fmt/core.h>
+
+#include "guard/maps.h"
+
+namespace trap::guard {
+namespace {
+
+std::vector<trap_address> read_trap_servers(ConfigTable& table) {
+  std::vector<trap_address> addresses;
+  std::vector<ConfigString> texts = table.required_strings("trap_servers");
+  if (texts.size() > TRAP_GUARD_MAX_TRAP_SERVERS)
+    table.fail(texts.back().line, fmt::format("more TRAP servers than there is room for ({})", TRAP_GUARD_MAX_TRAP_SERVERS));
+  for (const ConfigString& text : texts) {
+    auto address = parse_address(text.text);
+    if (!address) {
+      table.fail(text.line, fmt::format("trap_servers: {}: write addresses without ports", address.error().message));
+      continue;
+    }
+    for (const trap_address& other : addresses) {
+      if (trap_address_equal(&other, &*address))
+        table.fail(text.line, fmt::format("TRAP server {} is there twice", text.text));
+    }
+    addresses.push_back(*address);
+  }
+  return addresses;
+}
+
+ServiceConfig read_service(ConfigTable& table, const std::vector<ServiceConfig>& others) {
+  ServiceConfig service;
+  service.name = read_service_name(table).text;
+  service.port = static_cast<std::uint16_t>(table.required_integer("port", 1, 65535));
+  table.reject_unknown_keys();
+  for (const ServiceConfig& other : others) {
+    if (other.name == service.name)
+      table.fail(table.line(), "another service has this name already");
+    if (other.port == service.port)
+      table.fail(table.line(), fmt::format("port {} belongs to service \"{}\" already", service.port, other.name));
+  }
+  return service;
+}
+
+} // namespace
+
+Result<GuardConfig> read_guard_config(const std::string& path) {
+  auto root = read_config_file(path);
+  if (!root)
+    return root.error();
+  ConfigTable table(*root, path);
+  GuardConfig config;
+  config.part = read_part_config(table, "guard", path);
+  config.secret_file = table.string_or("secret_file", "/etc/trap/guard.key").text;
+  config.trap_servers = read_trap_servers(table);
+  for (ConfigTable& service : table.required_tables("service"))
+    config.services.push_back(read_service(service, config.services));
+  if (config.services.size() >= TRAP_GUARD_MAX_SERVICES)
+    table.fail(0, fmt::format("more services than there is room for ({})", TRAP_GUARD_MAX_SERVICES - 1));
+  table.reject_unknown_keys();
+  if (table.error())
+    return *table.error();
+  return config;
+}
+
+} // namespace trap::guard

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The subcommands of trap-lab. Each returns the exit code.
+#ifndef TRAP_LAB_COMMANDS_H
+#define TRAP_LAB_COMMANDS_H
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace trap::lab {
+
+struct Options {
+  std::filesystem::path report; // empty: the subcommand's default
+  bool colour = true;
+  bool keep = false; // stay up until interrupted
+};
+
+int demo_command(const Options& options);
+int run_command(const Options& options, const std::vector<std::string>& scenarios);
+int list_command();
+int up_command(const Options& options);
+int shell_command(const std::string& host);
+int cleanup_command();
+
+} // namespace trap::lab
+
+#endif

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// trap-server, trap-guard and trap-client on their lab hosts: started from real configuration files, stopped,
+// killed, detached, and asked for their status through trapctl.
+#ifndef TRAP_LAB_DAEMONS_H
+#define TRAP_LAB_DAEMONS_H
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lab/host.h"
+#include "lab/process.h"
+#include "runtime/result.h"
+
+namespace trap::lab {
+
+// Verdict name to packets.
+using Counters = std::map<std::string, std::uint64_t, std::less<>>;
+
+// A counter's value, 0 if the part never named it.
+std::uint64_t count_of(const Counters& counters, std::string_view verdict);
+
+// What was added between two readings; verdicts that did not move are left out.
+Counters difference(const Counters& before, const Counters& after);
+
+struct Redirect {
+  std::string service, local, backend;
+};
+
+struct Status {
+  std::string state;
+  std::string xdp_mode; // of the first interface
+  Counters counters;
+  std::vector<Redirect> redirects;        // client
+  std::uint64_t announcements_sent = 0;   // server
+  std::uint64_t flows = 0, announced = 0; // guard
+};
+
+// Directory of the programs under test: that of trap-lab itself.
+std::filesystem::path program_directory();
+
+enum class Part { server, guard, client };
+
+std::string_view name_of(Part part);
+
+class Daemon {
+public:
+  // Writes the configuration file; nothing runs yet. pin_dir and control_socket are added to `configuration`.
+  static Result<Daemon> prepare(Part part, const Host& host, const std::string& configuration);
+
+  // Starts it and waits until its control socket answers.
+  Result<void> start();
+
+  // SIGTERM: ends the daemon, leaves its programs at work. An error if it does not end well.
+  Result<void> stop();
+
+  // SIGKILL.
+  void kill();
+
+  // Stops it if it runs, then `--detach`: takes programs and pins away.
+  Result<void> detach();
+
+  // Detaches and starts afresh: nothing learnt is left.
+  Result<void> start_afresh();
+
+  [[nodiscard]] Result<Status> status() const;
+  [[nodiscard]] Result<Counters> counters() const;
+  [[nodiscard]] Part part() const { return part_; }
+  [[nodiscard]] std::filesystem::path log() const;
+
+private:
+  Daemon(Part part, const Host& host) : part_(part), host_(&host) {}
+  [[nodiscard]] std::filesystem::path file(std::string_view suffix) const;
+  [[nodiscard]] Command program(std::vector<std::string> more) const;
+  [[nodiscard]] std::string last_log_line() const;
+  Part part_;
+  const Host* host_;
+  std::optional<Process> process_;
+};
+
+} // namespace trap::lab
+
+#endif

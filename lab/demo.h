@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The demo: TRAP defends a real service before the reader's eyes, in about a minute.
+#ifndef TRAP_LAB_DEMO_H
+#define TRAP_LAB_DEMO_H
+
+#include <string>
+#include <vector>
+
+#include "lab/deployment.h"
+#include "lab/report.h"
+#include "lab/terminal.h"
+#include "runtime/result.h"
+
+namespace trap::lab {
+
+class Demo {
+public:
+  Demo(Deployment& deployment, const Terminal& terminal);
+
+  // Every step, in order. An error only if one could not be carried out at all.
+  Result<void> play();
+
+  [[nodiscard]] const std::vector<Step>& steps() const { return steps_; }
+  [[nodiscard]] bool every_step_behaved() const;
+
+private:
+  enum class Visit { first, second };
+  Result<void> calm_downloads();
+  Result<void> downloads_under(std::string_view victim, std::string_view name, std::string_view title);
+  Result<void> visit(Visit which, Family family, std::string_view name, std::string_view title, const Flood* flood);
+  Result<void> unprotected_downloads();
+  Result<void> unprotected_download(Family family, std::string_view name, std::string_view title, bool flooded);
+  Result<void> stranger(Family family);
+  void conclude(Step step);
+
+  Deployment* deployment_;
+  const Terminal* terminal_;
+  std::vector<Step> steps_;
+};
+
+// The sentence a person should take home, made of the measured figures.
+std::string take_home(const std::vector<Step>& steps);
+
+} // namespace trap::lab
+
+#endif

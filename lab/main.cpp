@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// trap-lab: TRAP between hosts that are network namespaces, for the demo, the tests and a look around.
+#include <cstdio>
+#include <cstring>
+
+#include <CLI/CLI.hpp>
+
+#include "lab/commands.h"
+#include "lab/flood.h"
+#include "runtime/result.h"
+
+namespace {
+
+using trap::ExitCode;
+using trap::lab::Options;
+
+struct Arguments {
+  Options options;
+  bool no_colour = false;
+  std::vector<std::string> scenarios;
+  std::string host;
+};
+
+void describe(CLI::App& app, Arguments& arguments) {
+  app.require_subcommand(1);
+  app.set_version_flag("--version", TRAP_VERSION_STRING);
+  app.fallthrough();
+  app.add_option("--report", arguments.options.report, "Write what was measured to FILE (JSON)")->type_name("FILE");
+  app.add_flag("--no-color", arguments.no_colour, "Plain text");
+  app.add_flag("--keep", arguments.options.keep, "Leave the lab up until interrupted");
+  app.add_subcommand("demo", "Show TRAP defending a service from a SYN flood, in about a minute");
+  app.add_subcommand("run", "Run test scenarios, one lab each; `all` for every one")
+      ->add_option("SCENARIO", arguments.scenarios, "See `trap-lab list`")
+      ->required();
+  app.add_subcommand("list", "List the scenarios");
+  app.add_subcommand("shell", "A shell on a host of a lab that is up")
+      ->add_option("HOST", arguments.host, "client, router, ...")
+      ->required();
+  app.add_subcommand("up", "Bring the lab up with TRAP at work, until interrupted");
+  app.add_subcommand("cleanup", "Remove what a killed lab left behind");
+}
+
+int dispatch(const CLI::App& app, const Arguments& arguments) {
+  using namespace trap::lab;
+  if (app.got_subcommand("demo"))
+    return demo_command(arguments.options);
+  if (app.got_subcommand("run"))
+    return run_command(arguments.options, arguments.scenarios);
+  if (app.got_subcommand("list"))
+    return list_command();
+  if (app.got_subcommand("shell"))
+    return shell_command(arguments.host);
+  if (app.got_subcommand("up"))
+    return up_command(arguments.options);
+  return cleanup_command();
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  if (argc > 1 && std::strcmp(argv[1], "flood") == 0)
+    return trap::lab::run_flood_generator({argv + 2, argv + argc});
+
+  CLI::App app{"TRAP between hosts that are network namespaces of this machine", "trap-lab"};
+  Arguments arguments;
+  describe(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+  }
+  arguments.options.colour = !arguments.no_colour;
+  return dispatch(app, arguments);
+}

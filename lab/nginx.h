@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// A real nginx on a lab host, with a configuration, a prefix and documents of its own. It serves small.txt and
+// 5mb.bin (random), and takes uploads below /upload/.
+#ifndef TRAP_LAB_NGINX_H
+#define TRAP_LAB_NGINX_H
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "lab/host.h"
+#include "lab/process.h"
+#include "runtime/result.h"
+
+namespace trap::lab {
+
+inline constexpr std::uint64_t download_bytes = 5'000'000;
+
+class Nginx {
+public:
+  // Starts it on all addresses of the host and waits until it accepts connections.
+  static Result<Nginx> start(const Host& host, const std::vector<int>& ports);
+
+  [[nodiscard]] std::filesystem::path documents() const { return prefix_ / "documents"; }
+  [[nodiscard]] std::filesystem::path uploads() const { return documents() / "upload"; }
+  [[nodiscard]] std::filesystem::path access_log() const { return prefix_ / "access.log"; }
+
+private:
+  Nginx(std::filesystem::path prefix, Process process) : prefix_(std::move(prefix)), process_(std::move(process)) {}
+  std::filesystem::path prefix_;
+  Process process_;
+};
+
+// Writes `bytes` of pseudo-random data, different for each seed.
+Result<void> write_random_file(const std::filesystem::path& path, std::uint64_t bytes, std::uint64_t seed);
+
+// True if both files exist and have the same bytes.
+bool same_content(const std::filesystem::path& a, const std::filesystem::path& b);
+
+// True once a TCP connection to a port of the host's loopback is accepted, within the deadline.
+bool wait_for_port(const Host& host, int port, std::chrono::milliseconds deadline);
+
+} // namespace trap::lab
+
+#endif

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the demo measured, step by step: as a table for a person and as JSON for programs.
+#ifndef TRAP_LAB_REPORT_H
+#define TRAP_LAB_REPORT_H
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lab/curl.h"
+#include "lab/deployment.h"
+#include "lab/flood.h"
+#include "lab/topology.h"
+#include "runtime/result.h"
+
+namespace trap::lab {
+
+struct Step {
+  std::string name;  // for programs: "flood-public-first"
+  std::string title; // for people: "flood at the public address, first connection"
+  Family family = Family::ipv4;
+  bool ok = false; // it behaved as it must
+  std::string note;
+  Response response;
+  std::optional<FloodSeen> flood;
+  Reading counters; // what the step added
+};
+
+// A table with a line for each step.
+std::string table_of(const std::vector<Step>& steps);
+
+// Who answered what in a step, from the verdict counters: "server 1 SYN-ACK, 1 redirect; guard 1 ticket".
+std::string who_answered(const Reading& counters);
+
+// {"version", "steps": [{name, family, ok, times, http_status, bytes, flood_pps, counters}], "summary"}
+Result<void> write_report(const std::filesystem::path& path, const std::vector<Step>& steps, const std::string& summary);
+
+} // namespace trap::lab
+
+#endif

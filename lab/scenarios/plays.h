@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// The scenarios' bodies, one file each (or one for a few that belong together); catalogue.cpp lists them.
+#ifndef TRAP_LAB_SCENARIOS_PLAYS_H
+#define TRAP_LAB_SCENARIOS_PLAYS_H
+
+#include <string_view>
+
+#include "lab/flood_packet.h"
+#include "lab/scenarios/scene.h"
+
+namespace trap::lab::plays {
+
+void download(Scene& scene, Family family);            // download.cpp
+void paper_mode(Scene& scene);                         // paper_mode.cpp
+void stranger(Scene& scene);                           // outsiders.cpp
+void unaware(Scene& scene);                            // outsiders.cpp
+void flood(Scene& scene, FloodKind kind);              // floods.cpp
+void restart(Scene& scene, Part part, bool violently); // restarts.cpp
+void announcement(Scene& scene);                       // announcement.cpp
+void neighbours(Scene& scene);                         // bystanders.cpp
+void other_ports(Scene& scene);                        // bystanders.cpp
+void large_transfers(Scene& scene);                    // large_transfers.cpp
+void two_backends(Scene& scene);                       // two_backends.cpp
+void detach(Scene& scene);                             // detach.cpp
+
+} // namespace trap::lab::plays
+
+#endif

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "lab/scenarios/plays.h"
+
+namespace trap::lab::plays {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint64_t bytes_in_the_middle = 300'000;
+constexpr milliseconds transfer_deadline{40000};
+
+Daemon& daemon_of(Scene& scene, Part part) {
+  switch (part) {
+  case Part::server:
+    return scene.trap().server();
+  case Part::guard:
+    return scene.trap().guard();
+  case Part::client:
+    break;
+  }
+  return scene.trap().client();
+}
+
+bool wait_for_the_middle(Transfer& transfer) {
+  for (int tenths = 0; tenths < 100 && transfer.running(); tenths++) {
+    if (transfer.bytes_so_far() >= bytes_in_the_middle)
+      return true;
+    if (!sleep_for(milliseconds{100}))
+      return false;
+  }
+  return false;
+}
+
+// The programs must go on without their daemon: a connection that begins meanwhile works too.
+void visit_without_daemon(Scene& scene, Family family, const std::string& what) {
+  const auto response = fetch(scene.host("client"), {Deployment::public_url(family, "/small.txt"), milliseconds{20000}});
+  scene.check(response && response->complete(), what + ": a new connection works meanwhile",
+              response ? response->text() : response.error().message);
+}
+
+void restart_during_transfer(Scene& scene, Family family, Part part, bool violently) {
+  const std::string what = fmt::format("{}, trap-{} {}", name_of(family), name_of(part), violently ? "killed" : "stopped");
+  auto transfer = Transfer::start(scene.host("client"), {Deployment::public_url(family, "/slow/5mb.bin"), transfer_deadline});
+  if (!scene.check(static_cast<bool>(transfer), what + ": a download begins", transfer ? "" : transfer.error().message))
+    return;
+  scene.check(wait_for_the_middle(*transfer), what + ": the download is half way", fmt::format("{} bytes", transfer->bytes_so_far()));
+
+  Daemon& daemon = daemon_of(scene, part);
+  if (violently)
+    daemon.kill();
+  else
+    scene.done(daemon.stop(), what + ": ends well");
+  visit_without_daemon(scene, family, what);
+  scene.check(transfer->running(), what + ": the download was still under way", "it had ended before");
+  scene.done(daemon.start(), what + ": starts again");
+
+  const auto response = transfer->finish();
+  scene.check(response && response->complete() && same_content(response->body, scene.trap().service().documents() / "5mb.bin"),
+              what + ": the download completes", response ? response->text() : response.error().message);
+  scene.expect_whole(scene.visit_service(family, "/5mb.bin"), family, download_bytes, what + ", next connection");
+  scene.forget_redirects();
+  scene.expect_whole(scene.visit_service(family, "/5mb.bin"), family, download_bytes, what + ", next first connection");
+}
+
+} // namespace
+
+void restart(Scene& scene, Part part, bool violently) {
+  for (const Family family : families)
+    restart_during_transfer(scene, family, part, violently);
+}
+
+} // namespace trap::lab::plays

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a scenario works with: a lab with TRAP deployed, and checks that print one TAP-like line each.
+// Carrying something out never throws or returns early: what cannot be done is a failed check.
+#ifndef TRAP_LAB_SCENARIOS_SCENE_H
+#define TRAP_LAB_SCENARIOS_SCENE_H
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lab/curl.h"
+#include "lab/deployment.h"
+#include "lab/terminal.h"
+#include "lab/topology.h"
+
+namespace trap::lab {
+
+// One exchange and the counters it moved.
+struct Visit {
+  Response response;
+  Reading moved;
+};
+
+class Scene {
+public:
+  Scene(Deployment& deployment, const Terminal& terminal) : deployment_(&deployment), terminal_(&terminal) {}
+
+  [[nodiscard]] Deployment& trap() { return *deployment_; }
+  [[nodiscard]] const Host& host(std::string_view name) const { return deployment_->topology().host(name); }
+  [[nodiscard]] int failures() const { return failures_; }
+  [[nodiscard]] int checks() const { return checks_; }
+
+  // Prints `ok N - what`, or `not ok N - what` and why. Returns `holds`.
+  bool check(bool holds, std::string_view what, std::string_view why_not);
+
+  // The same for something that was to be done.
+  bool done(const Result<void>& result, std::string_view what);
+
+  // Fetches from a host and reads the counters before and after.
+  Visit visit(std::string_view from, const std::string& url, std::chrono::milliseconds deadline = std::chrono::seconds{20});
+
+  // As the client, a path of the service at its public address.
+  Visit visit_service(Family family, std::string_view path) { return visit("client", Deployment::public_url(family, path)); }
+
+  // Takes the client module away and starts it anew, so that the next connection is a first one.
+  void forget_redirects();
+
+  // Checks of a visit that must have been handed over by the server, or must have gone straight to the service.
+  void expect_whole(const Visit& visit, Family family, std::uint64_t bytes, std::string_view what);
+  void expect_handed_over(const Visit& visit, std::string_view what);
+  void expect_straight(const Visit& visit, std::string_view what);
+
+private:
+  Deployment* deployment_;
+  const Terminal* terminal_;
+  int checks_ = 0, failures_ = 0;
+};
+
+struct Scenario {
+  std::string_view name, goal;
+  DeploymentPlan plan;
+  std::function<void(Scene&)> play;
+};
+
+// Every scenario, in the order in which `run all` runs them.
+const std::vector<Scenario>& scenarios();
+
+// "verdict 3, other-verdict 1": for a check's reason.
+std::string text_of(const Counters& counters);
+
+} // namespace trap::lab
+
+#endif

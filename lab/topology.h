@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// The lab's hosts and how they are connected: every host has one link to the router, and the router has no way
+// out. All addresses are of documentation prefixes (RFC 5737, RFC 3849), so none is private and none is anyone's.
+#ifndef TRAP_LAB_TOPOLOGY_H
+#define TRAP_LAB_TOPOLOGY_H
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "lab/flood_packet.h"
+#include "lab/host.h"
+#include "runtime/result.h"
+
+namespace trap::lab {
+
+enum class Family { ipv4 = 4, ipv6 = 6 };
+
+inline constexpr Family families[] = {Family::ipv4, Family::ipv6};
+
+std::string_view name_of(Family family);
+
+// One host's place in the lab. `number` makes the MAC addresses of its link.
+struct Place {
+  std::string_view host;
+  std::uint8_t number;
+  std::string_view ipv4, ipv4_gateway;
+  int ipv4_prefix;
+  std::string_view ipv6, ipv6_gateway;
+
+  [[nodiscard]] std::string_view address(Family family) const { return family == Family::ipv4 ? ipv4 : ipv6; }
+};
+
+// Every host but the router.
+std::span<const Place> places();
+const Place& place_of(std::string_view host);
+
+// "192.0.2.2:80" or "[2001:db8:2::2]:80".
+std::string endpoint(std::string_view address, int port);
+
+// The lab, up. The destructor takes everything down again.
+class Topology {
+public:
+  static Result<Topology> build();
+  Topology(Topology&& other) noexcept;
+  Topology& operator=(Topology&&) = delete;
+  Topology(const Topology&) = delete;
+  Topology& operator=(const Topology&) = delete;
+  ~Topology();
+
+  [[nodiscard]] const Host& host(std::string_view name) const { return hosts_.find(name)->second; }
+
+  static MacAddress host_mac(const Place& place) { return {0x02, 0, 0, 0, place.number, 0x02}; }
+  static MacAddress router_mac(const Place& place) { return {0x02, 0, 0, 0, place.number, 0x01}; }
+
+private:
+  Topology() = default;
+  Result<void> create_hosts();
+  Result<void> connect();
+  bool owner_ = true;
+  std::map<std::string, Host, std::less<>> hosts_;
+};
+
+// The drawing that the demo opens with.
+std::string_view topology_drawing();
+
+} // namespace trap::lab
+
+#endif

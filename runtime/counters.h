@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads the packet counters of a program: per service slot and verdict, summed over all CPUs.
+#ifndef TRAP_RUNTIME_COUNTERS_H
+#define TRAP_RUNTIME_COUNTERS_H
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "dataplane/verdict.h"
+#include "runtime/result.h"
+
+namespace trap {
+
+using VerdictCounts = std::array<std::uint64_t, TRAP_VERDICT_COUNT>;
+
+// The name operators see, "reply-syn-ack".
+const char* verdict_name(int verdict);
+
+class CounterReader {
+public:
+  // `map_fd` is a per-CPU array of __u64, index slot * TRAP_VERDICT_SLOTS + verdict.
+  explicit CounterReader(int map_fd);
+
+  VerdictCounts read(std::uint32_t slot);
+  void clear(std::uint32_t slot);
+
+private:
+  int map_fd_;
+  std::vector<std::uint64_t> per_cpu_;
+};
+
+} // namespace trap
+
+#endif

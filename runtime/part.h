@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the three daemons have in common, as seen by the main loop: a part is read, started, ticked, asked and detached.
+#ifndef TRAP_RUNTIME_PART_H
+#define TRAP_RUNTIME_PART_H
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "runtime/part_config.h"
+#include "runtime/result.h"
+#include "runtime/undo.h"
+
+namespace trap {
+
+class Part {
+public:
+  Part() = default;
+  Part(const Part&) = delete;
+  Part& operator=(const Part&) = delete;
+  virtual ~Part() = default;
+
+  virtual const PartConfig& config() const = 0;
+  virtual bool needs_raw_sockets() const { return false; }
+
+  // Reads the key files that the configuration names.
+  virtual Result<void> read_keys() { return {}; }
+
+  // Loads, fills and attaches everything. What it changes is taken back by `undo` unless the whole start succeeds.
+  virtual Result<void> start(Undo& undo) = 0;
+
+  // Removes what this or an earlier run left attached and pinned; not started, and without keys.
+  virtual Result<void> detach() = 0;
+
+  // Once a second while running.
+  virtual void tick() = 0;
+
+  // A descriptor that is readable when handle_events has something to do, or -1.
+  virtual int event_fd() const { return -1; }
+  virtual void handle_events() {}
+
+  // Adds this part's fields of GET /status, and what keeps it from working as configured to `problems`.
+  virtual void describe(nlohmann::ordered_json& status, std::vector<std::string>& problems) = 0;
+};
+
+} // namespace trap
+
+#endif

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/part_config.h"
+
+#include <algorithm>
+#include <net/if.h>
+#include <sys/un.h>
+
+#include <fmt/core.h>
+
+namespace trap {
+namespace {
+
+bool is_interface_name(const std::string& name) {
+  if (name.empty() || name.size() >= IFNAMSIZ || name == "." || name == "..")
+    return false;
+  return std::none_of(name.begin(), name.end(), [](unsigned char c) { return c <= ' ' || c == '/' || c == ':' || c == 127; });
+}
+
+std::vector<std::string> read_interfaces(ConfigTable& table) {
+  std::vector<std::string> names;
+  for (const ConfigString& name : table.required_strings("interfaces")) {
+    if (!is_interface_name(name.text))
+      table.fail(name.line, fmt::format("\"{}\" cannot be an interface's name", name.text));
+    if (std::find(names.begin(), names.end(), name.text) != names.end())
+      table.fail(name.line, fmt::format("interface \"{}\" is named twice", name.text));
+    names.push_back(name.text);
+  }
+  return names;
+}
+
+std::string read_absolute_path(ConfigTable& table, const std::string& key, const std::string& otherwise) {
+  ConfigString path = table.string_or(key, otherwise);
+  if (!path.text.starts_with('/'))
+    table.fail(path.line, fmt::format("\"{}\" is \"{}\": write an absolute path", key, path.text));
+  return path.text;
+}
+
+} // namespace
+
+const char* xdp_mode_name(XdpMode mode) {
+  return mode == XdpMode::native ? "native" : "generic";
+}
+
+PartConfig read_part_config(ConfigTable& table, const std::string& part, const std::string& path) {
+  PartConfig config;
+  config.part = part;
+  config.path = path;
+  config.interfaces = read_interfaces(table);
+  if (part != "client")
+    config.xdp_mode = table.choice_or("xdp_mode", {"native", "generic"}).text == "native" ? XdpMode::native : XdpMode::generic;
+  config.pin_dir = read_absolute_path(table, "pin_dir", "/sys/fs/bpf/trap/" + part);
+  config.control_socket = read_absolute_path(table, "control_socket", "/run/trap/" + part + ".sock");
+  if (config.control_socket.size() >= sizeof(sockaddr_un::sun_path))
+    table.fail(table.line(), fmt::format("\"control_socket\" is longer than the {} bytes a Unix socket's path may have",
+                                         sizeof(sockaddr_un::sun_path) - 1));
+  return config;
+}
+
+ConfigString read_service_name(ConfigTable& table) {
+  ConfigString name = table.required_string("name");
+  bool fits = name.text.size() <= 63 && std::all_of(name.text.begin(), name.text.end(),
+                                                    [](unsigned char c) { return isalnum(c) || c == '.' || c == '_' || c == '-'; });
+  if (!fits)
+    table.fail(name.line, fmt::format("service name \"{}\": use 1 to 63 letters, digits, '.', '_' or '-'", name.text));
+  table.name_it(fmt::format("service \"{}\"", name.text));
+  return name;
+}
+
+} // namespace trap

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration keys that all three parts have.
+#ifndef TRAP_RUNTIME_PART_CONFIG_H
+#define TRAP_RUNTIME_PART_CONFIG_H
+
+#include <string>
+#include <vector>
+
+#include "runtime/config_table.h"
+
+namespace trap {
+
+enum class XdpMode { native, generic };
+
+const char* xdp_mode_name(XdpMode mode);
+
+struct PartConfig {
+  std::string part; // "server", "guard", "client"
+  std::string path; // of the configuration file
+  std::vector<std::string> interfaces;
+  XdpMode xdp_mode = XdpMode::native; // not for the client
+  std::string pin_dir;
+  std::string control_socket;
+};
+
+// Reads interfaces, pin_dir and control_socket, and for server and guard xdp_mode.
+PartConfig read_part_config(ConfigTable& table, const std::string& part, const std::string& path);
+
+// A [[service]]'s name: 1 to 63 of letters, digits, '.', '_', '-'; names the table in messages from here on.
+ConfigString read_service_name(ConfigTable& table);
+
+} // namespace trap
+
+#endif

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/status_json.h"
+
+#include <fmt/core.h>
+
+#include "runtime/clock_writer.h"
+
+namespace trap {
+
+nlohmann::ordered_json counters_json(const VerdictCounts& counts) {
+  auto json = nlohmann::ordered_json::object();
+  for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++) {
+    if (counts[verdict] != 0)
+      json[verdict_name(verdict)] = counts[verdict];
+  }
+  return json;
+}
+
+nlohmann::ordered_json interfaces_json(const std::vector<XdpState>& states, std::vector<std::string>& problems) {
+  auto json = nlohmann::ordered_json::array();
+  for (const XdpState& state : states) {
+    json.push_back({{"name", state.interface}, {"index", state.index}, {"xdp_mode", state.mode}, {"program_id", state.program_id}});
+    if (state.index == 0)
+      problems.push_back(fmt::format("interface {} is gone", state.interface));
+    else if (!state.ours)
+      problems.push_back(fmt::format("interface {} does not run this daemon's program", state.interface));
+  }
+  return json;
+}
+
+nlohmann::ordered_json keys_json(const trap_keyring& ring, std::vector<std::string>& problems) {
+  std::uint64_t now_epoch = trap_epoch(read_clocks().unix_ns);
+  trap_key key;
+  if (!trap_keyring_find(&ring, now_epoch, &key))
+    problems.push_back(fmt::format("no key for the present epoch {}", now_epoch));
+  return {{"epoch", now_epoch}, {"epochs_held", epochs_held(ring)}};
+}
+
+void add_counts(VerdictCounts& sum, const VerdictCounts& counts) {
+  for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++)
+    sum[verdict] += counts[verdict];
+}
+
+} // namespace trap

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pieces of GET /status that more than one part has.
+#ifndef TRAP_RUNTIME_STATUS_JSON_H
+#define TRAP_RUNTIME_STATUS_JSON_H
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "protocol/keyring.h"
+#include "runtime/counters.h"
+#include "runtime/xdp.h"
+
+namespace trap {
+
+// Counters that are not zero, by verdict name.
+nlohmann::ordered_json counters_json(const VerdictCounts& counts);
+
+// Interfaces with their mode; adds a problem for each that does not run our program.
+nlohmann::ordered_json interfaces_json(const std::vector<XdpState>& states, std::vector<std::string>& problems);
+
+// Present epoch and the epochs a ring holds; a ring without the present one is a problem.
+nlohmann::ordered_json keys_json(const trap_keyring& ring, std::vector<std::string>& problems);
+
+void add_counts(VerdictCounts& sum, const VerdictCounts& counts);
+
+} // namespace trap
+
+#endif

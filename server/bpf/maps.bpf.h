@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* trap-server's maps; keys and values are defined in server/maps.h, which the daemon shares. */
+#ifndef TRAP_SERVER_BPF_MAPS_H
+#define TRAP_SERVER_BPF_MAPS_H
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "server/maps.h"
+
+/* Send TRAP options with the shared experimental kind 253 (docs/protocol.md 3). */
+const volatile __u8 send_experimental = 0;
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 2 * TRAP_SERVER_MAX_SERVICES); /* each service, and each address */
+  __type(key, struct trap_service_key);
+  __type(value, struct trap_service);
+} services SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, TRAP_SERVER_MAX_SERVICES);
+  __type(key, __u32);
+  __type(value, struct trap_selection);
+} selections SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, TRAP_SERVER_MAX_BACKENDS);
+  __type(key, __u32);
+  __type(value, struct trap_backend);
+} backends SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, TRAP_SERVER_MAX_GUARDS);
+  __type(key, __u32);
+  __type(value, struct trap_server_guard);
+} guards SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct trap_server_settings);
+} settings SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 256 * 1024); /* 8,192 records */
+} redirected SEC(".maps");
+
+#endif

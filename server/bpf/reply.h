@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The server's two answers, written over the request: Ethernet and VLAN headers kept with addresses swapped, a fresh IP header
+ * without options, a fresh TCP header. One answer per packet, sent where the request came from. */
+#ifndef TRAP_SERVER_BPF_REPLY_H
+#define TRAP_SERVER_BPF_REPLY_H
+
+#include "dataplane/checksum.h"
+#include "dataplane/packet.h"
+#include "dataplane/verifier.h"
+#include "protocol/wire.h"
+#include "server/bpf/maps.bpf.h"
+
+#define TRAP_REPLY_HOPS 64
+
+/* What differs between the answers; the rest follows from the request. */
+struct reply {
+  __be32 seq;
+  __be32 ack;
+  __u8 flags;
+  union {
+    __u8 bytes[TRAP_TCP_OPTIONS_MAX];
+    __u32 words[TRAP_TCP_OPTIONS_MAX / 4];
+  } options;
+};
+
+/* 32-bit words of an option area: OFFER, and REDIRECT of a family. Known when the program is loaded. */
+static __always_inline __u32 option_words(__u32 body_bytes) {
+  __u32 header_bytes = send_experimental ? TRAP_HEADER_BYTES_EXPERIMENTAL : TRAP_HEADER_BYTES;
+
+  return (header_bytes + body_bytes + 3) / 4;
+}
+
+static __always_inline __u32 hello_words(void) {
+  return option_words(sizeof(struct trap_hello_body));
+}
+
+static __always_inline __u32 redirect_words(__u32 family) {
+  return option_words(trap_body_bytes(TRAP_REDIRECT, family == TRAP_IPV4 ? 4 : 16));
+}
+
+static __always_inline void put_offer(struct reply* reply) {
+  trap_put_header(reply->options.bytes, TRAP_OFFER, sizeof(struct trap_hello_body), send_experimental);
+}
+
+static __always_inline void put_redirect(struct reply* reply, const struct trap_backend* backend, const struct trap_ticket* ticket,
+                                         __u32 family) {
+  struct trap_redirect_body body = {.port = backend->port, .lifetime_s = backend->lifetime_s, .ticket = *ticket};
+  __u32 address_bytes = family == TRAP_IPV4 ? 4 : 16;
+  __u8* at = reply->options.bytes;
+
+  at += trap_put_header(at, TRAP_REDIRECT, sizeof(body) + address_bytes, send_experimental);
+  __builtin_memcpy(at, &body, sizeof(body));
+  if (family == TRAP_IPV4)
+    __builtin_memcpy(at + sizeof(body), &backend->address.be32[3], 4);
+  else
+    __builtin_memcpy(at + sizeof(body), &backend->address, 16);
+}
+
+static __always_inline void swap_ethernet_addresses(struct ethhdr* eth) {
+  __u8 address[ETH_ALEN];
+
+  __builtin_memcpy(address, eth->h_dest, ETH_ALEN);
+  __builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
+  __builtin_memcpy(eth->h_source, address, ETH_ALEN);
+}
+
+static __always_inline void write_ipv4(struct iphdr* ip, const struct trap_packet* request, __u32 tcp_bytes) {
+  const __u32 fixed[3] = {TRAP_BE32(0x45000000 + sizeof(*ip) + tcp_bytes), TRAP_BE32(0x4000) /* id 0, do not fragment */,
+                          TRAP_BE32(TRAP_REPLY_HOPS << 24 | IPPROTO_TCP << 16)};
+  __u32* words = (__u32*)ip;
+  __be32 source = request->destination.be32[3];
+  __be32 destination = request->source.be32[3];
+  __u64 sum = (__u64)fixed[0] + fixed[1] + fixed[2] + source + destination;
+
+  words[0] = fixed[0];
+  words[1] = fixed[1];
+  words[2] = fixed[2];
+  ip->check = trap_sum_fold(sum);
+  ip->saddr = source;
+  ip->daddr = destination;
+}
+
+static __always_inline void write_ipv6(struct ipv6hdr* ip, const struct trap_packet* request, __u32 tcp_bytes) {
+  *(__u32*)ip = TRAP_BE32(0x60000000);
+  ip->payload_len = TRAP_BE16(tcp_bytes);
+  ip->nexthdr = IPPROTO_TCP;
+  ip->hop_limit = TRAP_REPLY_HOPS;
+  __builtin_memcpy(&ip->saddr, &request->destination, 16);
+  __builtin_memcpy(&ip->daddr, &request->source, 16);
+}
+
+static __always_inline void write_tcp(struct trap_tcp* tcp, const struct trap_packet* request, const struct reply* reply,
+                                      __u32 option_words) {
+  __u32 bytes = sizeof(*tcp) + 4 * option_words;
+  __u32 ports = (__u32)request->destination_port | (__u32)request->source_port << 16;
+  __u32 flags = TRAP_BE32(bytes / 4 << 28 | (__u32)reply->flags << 16);
+  __u32* words = (__u32*)tcp;
+  __u64 sum = trap_sum_pseudo(&request->source, &request->destination, request->family, bytes);
+
+  sum += (__u64)ports + reply->seq + reply->ack + flags;
+  words[0] = ports;
+  words[1] = reply->seq;
+  words[2] = reply->ack;
+  words[3] = flags; /* window 0: the client must not send data here */
+#pragma unroll
+  for (__u32 i = 0; i < TRAP_TCP_OPTIONS_MAX / 4; i++) {
+    if (i < option_words) {
+      words[5 + i] = reply->options.words[i];
+      sum += reply->options.words[i];
+    }
+  }
+  words[4] = trap_sum_fold(sum); /* checksum, and no urgent pointer */
+}
+
+/* Turns the request in ctx into the reply with 4 * option_words bytes of options. Returns the verdict for success, or DROP_INTERNAL. */
+static __always_inline enum trap_verdict send_reply(struct xdp_md* ctx, const struct trap_packet* request, const struct reply* reply,
+                                                    __u32 option_words, enum trap_verdict success) {
+  __u32 ip_bytes = request->family == TRAP_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+  __u32 tcp_bytes = sizeof(struct trap_tcp) + 4 * option_words;
+  __u32 l3_offset = request->l3_offset;
+  __u32 bytes = l3_offset + ip_bytes + tcp_bytes;
+  __u8* data = (__u8*)(long)ctx->data;
+  __u8* end = (__u8*)(long)ctx->data_end;
+  __u64 request_bytes = end - data;
+
+  TRAP_KEEP_64_BIT(request_bytes);
+  if (bpf_xdp_adjust_tail(ctx, (int)bytes - (int)request_bytes))
+    return TRAP_DROP_INTERNAL;
+  data = (__u8*)(long)ctx->data;
+  end = (__u8*)(long)ctx->data_end;
+  if (data + sizeof(struct ethhdr) > end)
+    return TRAP_DROP_INTERNAL;
+  swap_ethernet_addresses((struct ethhdr*)data);
+  data += l3_offset;
+  if (data + ip_bytes + tcp_bytes > end)
+    return TRAP_DROP_INTERNAL;
+  if (request->family == TRAP_IPV4)
+    write_ipv4((struct iphdr*)data, request, tcp_bytes);
+  else
+    write_ipv6((struct ipv6hdr*)data, request, tcp_bytes);
+  write_tcp((struct trap_tcp*)(data + ip_bytes), request, reply, option_words);
+  return success;
+}
+
+#endif

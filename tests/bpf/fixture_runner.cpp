@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// Running a fixture: state in, packet in, and then verdict, action, bytes and state out.
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "dataplane/verdict.h"
+#include "tests/bpf/fixture.h"
+#include "tests/bpf/layout.h"
+#include "tests/support/packet.h"
+
+namespace trap::test {
+namespace {
+
+constexpr std::uint32_t watched_slots = 8;
+
+const std::vector<std::pair<std::string, trap_verdict>>& verdicts() {
+  static const std::vector<std::pair<std::string, trap_verdict>> table = {
+#define TRAP_ROW(id, action, name, text) {name, TRAP_##id},
+      TRAP_VERDICTS(TRAP_ROW)
+#undef TRAP_ROW
+  };
+  return table;
+}
+
+trap_verdict verdict_by_name(const std::string& name) {
+  const auto found = std::ranges::find(verdicts(), name, [](const auto& row) { return row.first; });
+  if (found == verdicts().end())
+    throw std::runtime_error("no verdict is called " + name);
+  return found->second;
+}
+
+std::uint32_t expected_action(trap_action action, bool is_xdp) {
+  switch (action) {
+  case TRAP_ACTION_PASS:
+    return is_xdp ? static_cast<std::uint32_t>(XDP_PASS) : static_cast<std::uint32_t>(TC_ACT_OK);
+  case TRAP_ACTION_REPLY:
+    return is_xdp ? static_cast<std::uint32_t>(XDP_TX) : static_cast<std::uint32_t>(TC_ACT_REDIRECT);
+  default:
+    return is_xdp ? static_cast<std::uint32_t>(XDP_DROP) : static_cast<std::uint32_t>(TC_ACT_SHOT);
+  }
+}
+
+// "slot" is a number, or a list of them.
+bool slot_fits(const Json& expect, std::uint32_t slot) {
+  if (!expect.contains("slot"))
+    return true;
+  const Json& wanted = expect["slot"];
+  return wanted.is_array() ? std::ranges::find(wanted, Json(slot)) != wanted.end() : wanted == slot;
+}
+
+} // namespace
+
+Object& FixtureRunner::object(bool experimental) {
+  std::unique_ptr<Object>& object = objects_[experimental ? 1 : 0];
+  if (!object) {
+    object = rig_.load(experimental, true);
+    rig_.configure(*object, world_);
+  }
+  return *object;
+}
+
+void FixtureRunner::prepare() {
+  object(false);
+}
+
+FixtureRunner::State FixtureRunner::state(Object& object) {
+  State result;
+  for (const std::string& name : object.map_names()) {
+    if (object.is_hash(name) || object.map_type(name) == BPF_MAP_TYPE_RINGBUF)
+      result[name] = object.entries(name);
+  }
+  return result;
+}
+
+void FixtureRunner::write_state(Object& object, const Json& before, int family) {
+  for (const auto& map : before.items()) {
+    for (const Json& entry : map.value()) {
+      const DescribedEntry described = describe_entry(map.key(), entry, family, world_, now_unix_s_);
+      object.put(map.key(), described.key, described.value);
+    }
+  }
+}
+
+std::string FixtureRunner::run(const Fixture& fixture, const Variables& variables) {
+  const auto experimental = variables.find("experimental");
+  Object& tested = object(experimental != variables.end() && experimental->second.get<bool>());
+  const auto family = variables.find("family");
+  const Json json = substitute(fixture.json, variables);
+  const int family_number = family != variables.end() ? family->second.get<int>() : json.value("family", 4);
+
+  for (const std::string& name : tested.map_names()) {
+    if (tested.map_type(name) == BPF_MAP_TYPE_LRU_HASH)
+      tested.clear(name);
+  }
+  const Json& moment = world_.moment(json.value("moment", "now"));
+  now_unix_s_ = moment["unix_s"];
+  rig_.set_time(tested, world_, moment);
+  rig_.configure(tested, world_);
+  write_state(tested, json.value("before", Json::object()), family_number);
+  if (!json.contains("steps"))
+    return run_step(tested, json, variables, family_number);
+  std::size_t number = 0;
+  for (const Json& step : json["steps"]) {
+    number++;
+    const std::string wrong = run_step(tested, step, variables, family_number);
+    if (!wrong.empty())
+      return "step " + std::to_string(number) + ": " + wrong;
+  }
+  return "";
+}
+
+std::string FixtureRunner::run_step(Object& object, const Json& step, const Variables& variables, int family) {
+  const Bytes in = build_packet(step.at("packet"), family, world_);
+  const State before = state(object);
+  for (std::uint32_t slot = 0; slot < watched_slots; slot++)
+    counted_[&object][slot] = object.counters(slot);
+  const Outcome outcome = object.run(step.value("run", rig_.programs[0]), in);
+  return check(object, choose_expectation(step.at("expect"), variables), in, outcome, before, family);
+}
+
+std::string FixtureRunner::check(Object& object, const Json& expect, const Bytes& in, const Outcome& outcome, const State& before,
+                                 int family) {
+  std::string wrong = check_verdict(object, expect, outcome);
+  if (wrong.empty())
+    wrong = check_frame(expect, in, outcome, family);
+  return check_state(object, expect.value("after", Json::object()), before, family) + wrong;
+}
+
+std::string FixtureRunner::check_verdict(Object& object, const Json& expect, const Outcome& outcome) {
+  const trap_verdict expected = verdict_by_name(expect.at("verdict"));
+  std::string moved;
+  std::uint64_t total = 0;
+  bool right = false;
+  for (std::uint32_t slot = 0; slot < watched_slots; slot++) {
+    const std::vector<std::uint64_t> now = object.counters(slot);
+    for (const auto& [name, verdict] : verdicts()) {
+      const std::uint64_t by = now[verdict] - counted_[&object][slot][verdict];
+      if (by == 0)
+        continue;
+      total += by;
+      moved += " " + name + " (slot " + std::to_string(slot) + ", by " + std::to_string(by) + ")";
+      right = right || (verdict == expected && slot_fits(expect, slot));
+    }
+  }
+  if (total != 1 || !right)
+    return "expected " + expect["verdict"].get<std::string>() + (expect.contains("slot") ? " of slot " + expect["slot"].dump() : "") +
+           " to count 1, but these counted:" + (moved.empty() ? " none" : moved);
+  const std::uint32_t action = expected_action(trap_verdict_action(expected), rig_.part != "client");
+  if (outcome.action != expect.value("action", action))
+    return "expected action " + std::to_string(action) + ", got " + std::to_string(outcome.action);
+  return "";
+}
+
+std::string FixtureRunner::check_frame(const Json& expect, const Bytes& in, const Outcome& outcome, int family) {
+  const trap_action action = trap_verdict_action(verdict_by_name(expect["verdict"]));
+  Json packet = expect.value("packet", Json());
+  if (packet.is_null()) {
+    if (action == TRAP_ACTION_REPLY)
+      return "a fixture with a reply must say which packet it expects";
+    if (action != TRAP_ACTION_PASS)
+      return "";
+    packet = "unchanged";
+  }
+  if (packet == "any")
+    return "";
+  return difference(packet == "unchanged" ? in : build_packet(packet, family, world_), outcome.frame);
+}
+
+std::string FixtureRunner::check_state(Object& object, const Json& after, const State& before, int family) {
+  for (const auto& [name, entries] : state(object)) {
+    if (!after.contains(name)) {
+      if (entries != before.at(name))
+        return "map " + name + " changed, which the fixture does not expect; now it has " + std::to_string(entries.size()) + " entries";
+      continue;
+    }
+    if (entries.size() != after[name].size())
+      return "map " + name + " has " + std::to_string(entries.size()) + " entries, expected " + std::to_string(after[name].size());
+    for (const Json& entry : after[name]) {
+      const DescribedEntry described = describe_entry(name, entry, family, world_, now_unix_s_);
+      const auto found = entries.find(described.key);
+      if (found == entries.end())
+        return "map " + name + " has no entry " + entry.dump();
+      for (std::size_t i = 0; i < described.value.size(); i++) {
+        if ((found->second[i] & described.value_mask[i]) != (described.value[i] & described.value_mask[i]))
+          return "map " + name + ": byte " + std::to_string(i) + " of the value for " + entry.dump() + " is different: expected " +
+                 to_hex(described.value) + ", got " + to_hex(found->second);
+      }
+    }
+  }
+  return "";
+}
+
+} // namespace trap::test

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// No state before a proof: a million distinct SYNs, ACKs and RSTs leave every map but `counters` byte for byte as it was.
+#include <gtest/gtest.h>
+
+#include <bpf/bpf.h>
+
+#include <cstring>
+
+#include "bench/bpf/replay.h"
+#include "tests/bpf/rig.h"
+#include "tests/support/packet.h"
+#include "trap_replay.skel.h"
+
+namespace trap::test {
+namespace {
+
+constexpr int packets_of_each_kind = 1'000'000;
+constexpr int chunk = 10'000;
+
+class Flood : public testing::Test {
+protected:
+  void SetUp() override {
+    skeleton_ = trap_replay__open_and_load();
+    ASSERT_NE(skeleton_, nullptr) << last_libbpf_warning();
+    replay_ = std::make_unique<Object>(skeleton_->obj, [this] { trap_replay__destroy(skeleton_); });
+    const Rig& rig = part_under_test();
+    tested_ = rig.load(false, false);
+    rig.configure(*tested_, world_);
+    rig.set_time(*tested_, world_, world_.moment("now"));
+  }
+
+  // A frame with zeros where the replay program puts its own values, and checksums that are right for the zeros.
+  Bytes frame(const std::string& flags, int family) {
+    const Json ip = {{"src", family == 4 ? "0.0.0.0" : "::"}, {"dst", destination()}};
+    return build_packet({{"ip", ip}, {"tcp", {{"flags", flags}, {"sport", 0}}}}, family, world_);
+  }
+
+  static std::string destination() {
+    const std::string& part = part_under_test().part;
+    return part == "server" ? "public" : part == "guard" ? "backend" : "client";
+  }
+
+  void send(const std::string& program, const Bytes& bytes, int family, int count) {
+    trap_replay_order content = {};
+    ASSERT_LE(bytes.size(), sizeof content.words);
+    std::memcpy(content.words, bytes.data(), bytes.size());
+    content.number = sent_;
+    content.bytes = static_cast<__u32>(bytes.size());
+    content.vary = TRAP_REPLAY_SOURCES;
+    content.l3_offset = 14;
+    content.l4_offset = family == 4 ? 34 : 54;
+    content.family = static_cast<__u32>(family);
+    replay_->put("replays", std::uint32_t{0}, content);
+    const bool xdp = part_under_test().part != "client";
+    replay_->put(xdp ? "xdp_target" : "tc_target", std::uint32_t{0}, static_cast<std::uint32_t>(tested_->program_fd(program)));
+    replay_->run(xdp ? "replay_xdp" : "replay_tc", bytes, count);
+    sent_ += static_cast<std::uint64_t>(count);
+  }
+
+  std::map<std::string, Entries> contents() {
+    std::map<std::string, Entries> all;
+    for (const std::string& name : tested_->map_names()) {
+      if (name != "counters")
+        all[name] = tested_->entries(name);
+    }
+    return all;
+  }
+
+  std::uint64_t counted() {
+    std::uint64_t sum = 0;
+    for (const auto& [key, value] : tested_->entries("counters")) {
+      for (std::size_t at = 0; at < value.size(); at += 8) {
+        std::uint64_t one = 0;
+        std::memcpy(&one, &value[at], 8);
+        sum += one;
+      }
+    }
+    return sum;
+  }
+
+  const World world_;
+  ::trap_replay* skeleton_ = nullptr;
+  std::unique_ptr<Object> replay_;
+  std::unique_ptr<Object> tested_;
+  std::uint64_t sent_ = 0;
+};
+
+TEST_F(Flood, leaves_every_map_as_it_was) {
+  const auto before = contents();
+  ASSERT_EQ(counted(), 0u);
+  const std::string program = part_under_test().programs.back();
+  for (const char* const flags : {"S", "A", "R"}) {
+    for (int sent = 0; sent < packets_of_each_kind; sent += chunk)
+      send(program, frame(flags, sent / chunk % 2 == 0 ? 4 : 6), sent / chunk % 2 == 0 ? 4 : 6, chunk);
+  }
+  EXPECT_EQ(counted(), 3U * packets_of_each_kind) << "not every packet was judged once";
+  const auto after = contents();
+  for (const auto& [name, entries] : before)
+    EXPECT_TRUE(entries == after.at(name)) << "map " << name << " changed: it has " << after.at(name).size() << " entries";
+}
+
+} // namespace
+} // namespace trap::test

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// trap-guard in the fixtures' world: port 80 with the default scopes, port 81 with /24 and /56.
+#include "tests/bpf/rig.h"
+
+#include <stdexcept>
+
+#include "guard/maps.h"
+#include "trap_guard.skel.h"
+
+namespace trap::test {
+namespace {
+
+std::unique_ptr<Object> load_guard(bool, bool small) {
+  trap_guard* skeleton = trap_guard__open();
+  if (skeleton == nullptr)
+    throw std::runtime_error("cannot open trap_guard: " + last_libbpf_warning());
+  if (small)
+    shrink_lru_maps(skeleton->obj);
+  if (trap_guard__load(skeleton) != 0)
+    throw std::runtime_error("cannot load trap_guard: " + last_libbpf_warning());
+  return std::make_unique<Object>(skeleton->obj, [skeleton] { trap_guard__destroy(skeleton); });
+}
+
+void configure_guard(Object& object, const World& world) {
+  const std::uint32_t ports[] = {80, 81};
+  const trap_guard_service services[] = {{.scope_v4 = 32, .scope_v6 = 64, .reserved = {}},
+                                         {.scope_v4 = 24, .scope_v6 = 56, .reserved = {}}};
+  for (std::uint32_t i = 0; i < 2; i++) {
+    object.put("ports", ports[i], i + 1);
+    object.put("services", i + 1, services[i]);
+  }
+  for (const int family : {4, 6})
+    object.put("trap_servers", world.address("trap-server", family).value, std::uint8_t{1});
+}
+
+void set_guard_time(Object& object, const World&, const Json& moment) {
+  trap_guard_settings settings = {};
+  settings.clock.anchors[0] = {.monotonic_ns = coarse_ns(), .unix_ns = moment["unix_ns"], .unix_s = moment["unix_s"]};
+  for (const Json& e : moment["epochs"]) {
+    const std::uint64_t epoch = e["epoch"];
+    settings.ticket_keys.slots[epoch % TRAP_KEYRING_SLOTS] = {.epoch = epoch, .key = read_key(e["ticket_key"])};
+    settings.announce_keys.slots[epoch % TRAP_KEYRING_SLOTS] = {.epoch = epoch, .key = read_key(e["announce_key"])};
+  }
+  object.put("settings", std::uint32_t{0}, settings);
+}
+
+} // namespace
+
+const Rig& part_under_test() {
+  static const Rig rig = {"guard", load_guard, configure_guard, set_guard_time, {"trap_guard"}};
+  return rig;
+}
+
+} // namespace trap::test

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// Maps and test runs through libbpf.
+#include "tests/bpf/object.h"
+
+#include <bpf/bpf.h>
+
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+
+#include "dataplane/verdict.h"
+
+namespace trap::test {
+namespace {
+
+std::string& warnings() {
+  static std::string text;
+  return text;
+}
+
+int keep_message(libbpf_print_level level, const char* format, va_list arguments) {
+  if (level != LIBBPF_WARN)
+    return 0;
+  char line[4096];
+  vsnprintf(line, sizeof line, format, arguments);
+  warnings() += line;
+  return 0;
+}
+
+[[noreturn]] void fail(const std::string& what) {
+  throw std::runtime_error(what + ": " + std::strerror(errno));
+}
+
+int keep_record(void* context, void* data, std::size_t size) {
+  const auto* bytes = static_cast<const std::uint8_t*>(data);
+  static_cast<std::vector<Bytes>*>(context)->emplace_back(bytes, bytes + size);
+  return 0;
+}
+
+} // namespace
+
+void keep_libbpf_quiet() {
+  libbpf_set_print(keep_message);
+}
+
+std::string last_libbpf_warning() {
+  constexpr std::size_t enough = 1500; // the end of a verifier's log says why
+  const std::string& all = warnings();
+  return all.size() > enough ? "..." + all.substr(all.size() - enough) : all;
+}
+
+Object::Object(bpf_object* object, std::function<void()> destroy) : object_(object), destroy_(std::move(destroy)) {
+  for (const std::string& name : map_names()) {
+    if (map_type(name) == BPF_MAP_TYPE_RINGBUF)
+      ring_.reset(ring_buffer__new(map_fd(name), keep_record, &records_, nullptr));
+  }
+}
+
+Object::~Object() {
+  ring_.reset();
+  destroy_();
+}
+
+bpf_map* Object::map(const std::string& name) const {
+  bpf_map* found = bpf_object__find_map_by_name(object_, name.c_str());
+  if (found == nullptr)
+    throw std::runtime_error("no map is called " + name);
+  return found;
+}
+
+std::vector<std::string> Object::map_names() const {
+  std::vector<std::string> names;
+  bpf_map* found = nullptr;
+  bpf_object__for_each_map(found, object_) names.emplace_back(bpf_map__name(found));
+  return names;
+}
+
+bpf_map_type Object::map_type(const std::string& name) const {
+  return bpf_map__type(map(name));
+}
+
+bool Object::is_hash(const std::string& name) const {
+  const bpf_map_type type = map_type(name);
+  return type == BPF_MAP_TYPE_HASH || type == BPF_MAP_TYPE_LRU_HASH;
+}
+
+int Object::map_fd(const std::string& name) const {
+  return bpf_map__fd(map(name));
+}
+
+int Object::program_fd(const std::string& program) const {
+  const bpf_program* found = bpf_object__find_program_by_name(object_, program.c_str());
+  if (found == nullptr)
+    throw std::runtime_error("no program is called " + program);
+  return bpf_program__fd(found);
+}
+
+std::size_t Object::value_bytes(const bpf_map* m) const {
+  const std::size_t bytes = bpf_map__value_size(m);
+  const bool per_cpu = bpf_map__type(m) == BPF_MAP_TYPE_PERCPU_ARRAY;
+  return per_cpu ? (bytes + 7) / 8 * 8 * static_cast<std::size_t>(libbpf_num_possible_cpus()) : bytes;
+}
+
+void Object::put(const std::string& name, const Bytes& key, const Bytes& value) {
+  const bpf_map* m = map(name);
+  if (key.size() != bpf_map__key_size(m) || value.size() != value_bytes(m))
+    throw std::runtime_error("wrong size of a key or value for map " + name);
+  if (bpf_map_update_elem(bpf_map__fd(m), key.data(), value.data(), BPF_ANY) != 0)
+    fail("cannot write map " + name);
+}
+
+void Object::clear(const std::string& name) {
+  for (const auto& [key, value] : entries(name))
+    bpf_map_delete_elem(map_fd(name), key.data());
+}
+
+Entries Object::drain() {
+  ring_buffer__consume(ring_.get());
+  Entries result;
+  for (std::size_t i = 0; i < records_.size(); i++)
+    result[bytes_of(i)] = records_[i];
+  records_.clear();
+  return result;
+}
+
+Entries Object::entries(const std::string& name) {
+  const bpf_map* m = map(name);
+  if (bpf_map__type(m) == BPF_MAP_TYPE_RINGBUF)
+    return drain();
+  Entries result;
+  Bytes key(bpf_map__key_size(m));
+  Bytes next(key.size());
+  Bytes value(value_bytes(m));
+  const void* previous = nullptr;
+  while (bpf_map_get_next_key(bpf_map__fd(m), previous, next.data()) == 0) {
+    key = next;
+    previous = key.data();
+    if (bpf_map_lookup_elem(bpf_map__fd(m), key.data(), value.data()) == 0)
+      result[key] = value;
+  }
+  return result;
+}
+
+std::vector<std::uint64_t> Object::counters(std::uint32_t slot) const {
+  const bpf_map* m = map("counters");
+  const auto cpus = static_cast<std::size_t>(libbpf_num_possible_cpus());
+  std::vector<std::uint64_t> sums(TRAP_VERDICT_SLOTS);
+  std::vector<std::uint64_t> values(cpus);
+  for (std::uint32_t verdict = 0; verdict < TRAP_VERDICT_SLOTS; verdict++) {
+    const std::uint32_t key = slot * TRAP_VERDICT_SLOTS + verdict;
+    if (bpf_map_lookup_elem(bpf_map__fd(m), &key, values.data()) != 0)
+      continue;
+    for (const std::uint64_t value : values)
+      sums[verdict] += value;
+  }
+  return sums;
+}
+
+Outcome Object::run(const std::string& program, const Bytes& frame, int repeat) const {
+  Outcome outcome{0, Bytes(4096)};
+  LIBBPF_OPTS(bpf_test_run_opts, options);
+  options.data_in = frame.data();
+  options.data_size_in = static_cast<__u32>(frame.size());
+  options.data_out = outcome.frame.data();
+  options.data_size_out = static_cast<__u32>(outcome.frame.size());
+  options.repeat = repeat;
+  if (bpf_prog_test_run_opts(program_fd(program), &options) != 0)
+    fail("BPF_PROG_TEST_RUN of " + program + " on " + std::to_string(frame.size()) + " bytes");
+  outcome.action = options.retval;
+  outcome.frame.resize(options.data_size_out);
+  return outcome;
+}
+
+} // namespace trap::test

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What differs between the three programs under test. Each test executable defines part_under_test() for one of them.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/bpf/object.h"
+#include "tests/support/world.h"
+
+namespace trap::test {
+
+struct Rig {
+  std::string part; // server, guard, client: folder of its fixtures
+  // Loads the object; `small` shrinks the maps that programs fill, so that looking through them is quick.
+  std::function<std::unique_ptr<Object>(bool experimental, bool small)> load;
+  // Fills the configuration maps as a daemon would.
+  std::function<void(Object&, const World&)> configure;
+  // Keys and clock, so that it is `moment` now.
+  std::function<void(Object&, const World&, const Json& moment)> set_time;
+  // Program for a fixture's "run"; the first one if it has none.
+  std::vector<std::string> programs;
+};
+
+const Rig& part_under_test();
+
+// CLOCK_MONOTONIC_COARSE, which the programs read.
+std::uint64_t coarse_ns();
+
+// Applies max_entries of 1024 to every LRU hash of an object that is not loaded yet.
+void shrink_lru_maps(bpf_object* object);
+
+} // namespace trap::test
