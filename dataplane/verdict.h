@@ -65,7 +65,8 @@ enum trap_action {
   X(PASS_REDIRECT_UNEXPECTED, PASS, "pass-redirect-unexpected", "REDIRECT that fits no pending connect: ignored")                          \
   X(PASS_REDIRECT_REFUSED, PASS, "pass-redirect-refused", "REDIRECT to an address that policy forbids: ignored")                           \
   X(PASS_SYN_ACK_NOTED, PASS, "pass-syn-ack-noted", "SYN-ACK without OFFER for a pending connect, passed on")                              \
-  X(PASS_BAD_OPTION, PASS, "pass-bad-option", "malformed or duplicate TRAP options: treated as if there were none")
+  X(PASS_BAD_OPTION, PASS, "pass-bad-option", "malformed or duplicate TRAP options: treated as if there were none")                          \
+  X(DROP_LATE_ANSWER, DROP, "drop-late-answer", "answer of a TRAP server to a connect that was redirected already")
 
 enum trap_verdict {
 #define TRAP_VERDICT_ENUM(id, action, name, text) TRAP_##id,

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* trap-client's maps; keys and values are defined in client/maps.h, which the daemon shares. */
+#ifndef TRAP_CLIENT_BPF_MAPS_H
+#define TRAP_CLIENT_BPF_MAPS_H
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "client/maps.h"
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, TRAP_CLIENT_MAX_PENDING);
+  __type(key, struct trap_tuple);
+  __type(value, struct trap_pending);
+} pending SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, TRAP_CLIENT_MAX_REDIRECTS);
+  __type(key, struct trap_redirect_key);
+  __type(value, struct trap_redirect);
+} redirects SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, TRAP_CLIENT_MAX_FLOWS);
+  __type(key, struct trap_tuple);
+  __type(value, struct trap_outward);
+} to_backend SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, TRAP_CLIENT_MAX_FLOWS);
+  __type(key, struct trap_tuple);
+  __type(value, struct trap_inward);
+} to_public SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct trap_client_settings);
+} settings SEC(".maps");
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* trap-client at tc: takes connections of this host to where a TRAP server redirects them, unseen by applications.
+ * The walk: egress (client/bpf/egress.h), ingress (client/bpf/ingress.h), count. docs/packet-walk.md follows it. */
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "client/bpf/encounter.h"
+
+#define TRAP_COUNTER_SERVICES 1
+#include "client/bpf/egress.h"
+#include "client/bpf/ingress.h"
+#include "dataplane/bpf/count.h"
+
+SEC("tc")
+int trap_client_egress(struct __sk_buff* skb) {
+  struct encounter e = {.action = TC_ACT_UNSPEC};
+  enum trap_verdict verdict = judge_outgoing(skb, &e);
+
+  count(0, verdict);
+  return tc_action(&e, verdict);
+}
+
+SEC("tc")
+int trap_client_ingress(struct __sk_buff* skb) {
+  struct encounter e = {.action = TC_ACT_UNSPEC};
+  enum trap_verdict verdict = judge_incoming(skb, &e);
+
+  count(0, verdict);
+  return tc_action(&e, verdict);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,221 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Bad input: each case gives exactly one line on stderr that names file and line or the thing itself, the documented exit code,
+# and leaves nothing attached, pinned or listening. Usage: bad_input.sh BIN_DIR (as root). Prints "ok NAME" or "not ok NAME".
+set -u
+
+bin=${1:?usage: bad_input.sh BIN_DIR}
+bin=$(cd "$bin" && pwd) || exit 2
+if [ "$(id -u)" != 0 ]; then
+  echo "bad_input.sh: run it as root: it makes a network namespace" >&2
+  exit 2
+fi
+
+work=$(mktemp -d /tmp/trap-bad-input.XXXXXX)
+host=trap-bad-$$
+failures=0
+
+clean_up() {
+  ip netns del "$host" 2>/dev/null
+  mountpoint -q "$work/bpf" && umount "$work/bpf"
+  rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+mkdir "$work/bpf" && mount -t bpf bpf "$work/bpf" || exit 2
+ip netns add "$host" || exit 2
+ip -n "$host" link add bad0 type veth peer name bad1 || exit 2
+ip -n "$host" link set bad0 up
+ip -n "$host" link set bad1 up
+ip -n "$host" link set lo up
+
+# run PART ARGUMENT...: the part's program in the namespace, for ten seconds at most.
+run() {
+  local program=$1
+  shift
+  timeout -k 1 10 nsenter --net="/run/netns/$host" "$bin/$program" "$@"
+}
+
+# check NAME CODE PATTERN COMMAND...: one line on stderr that matches PATTERN (extended), exit code CODE, nothing left behind.
+check() {
+  local name=$1 code=$2 pattern=$3 got reason=""
+  shift 3
+  "$@" >"$work/out" 2>"$work/err"
+  got=$?
+  [ "$got" = "$code" ] || reason="exit code $got, not $code"
+  [ "$(wc -l <"$work/err")" = 1 ] || reason="$reason; $(wc -l <"$work/err") lines on stderr"
+  grep -qE "$pattern" "$work/err" || reason="$reason; no line like /$pattern/"
+  [ -z "$(ls -A "$work/bpf" | grep -vE '^(maps|progs)\.debug$|^other$')" ] || reason="$reason; pins left: $(ls "$work/bpf")"
+  [ -z "$(ls "$work"/*.sock 2>/dev/null)" ] || reason="$reason; control socket left"
+  ip -n "$host" link show dev lo | grep -q xdp && reason="$reason; XDP left on lo"
+  if [ -z "$reason" ]; then
+    echo "ok $name"
+  else
+    echo "not ok $name: $reason"
+    sed 's/^/# /' "$work/err"
+    failures=$((failures + 1))
+  fi
+}
+
+# Good files, from which every case takes one thing away.
+"$bin/trapctl" key generate "$work/master.key" || exit 2
+"$bin/trapctl" key derive web-1 --master "$work/master.key" --output "$work/guard.key" || exit 2
+cat >"$work/server.toml" <<END
+interfaces = ["bad0"]
+xdp_mode = "native"
+master_key_file = "$work/master.key"
+option_kind = "reserved"
+pin_dir = "$work/bpf/server"
+control_socket = "$work/server.sock"
+announce_rate = 10000
+[[service]]
+name = "web"
+addresses = ["203.0.113.10:80", "[2001:db8:113::10]:80"]
+unaware = "reset"
+offer = true
+  [[service.backend]]
+  address = "198.51.100.20:80"
+  guard = "web-1"
+  weight = 1
+  ticket_lifetime_s = 600
+  [[service.backend]]
+  address = "[2001:db8:51::20]:80"
+  guard = "web-1"
+END
+cat >"$work/guard.toml" <<END
+interfaces = ["bad0"]
+secret_file = "$work/guard.key"
+trap_servers = ["203.0.113.10", "2001:db8:113::10"]
+pin_dir = "$work/bpf/guard"
+control_socket = "$work/guard.sock"
+[[service]]
+name = "web"
+port = 80
+END
+cat >"$work/client.toml" <<END
+interfaces = ["bad0"]
+allow_private_targets = false
+pin_dir = "$work/bpf/client"
+control_socket = "$work/client.sock"
+END
+
+# vary PART SED: the part's good configuration, changed by SED, as bad.toml.
+vary() {
+  sed -E "$2" "$work/$1.toml" >"$work/bad.toml"
+}
+
+# bad_config NAME PART LINE PATTERN SED: the changed configuration is refused, naming LINE (0: no line).
+bad_config() {
+  local place="bad\\.toml:$3: "
+  [ "$3" = 0 ] && place="bad\\.toml: "
+  vary "$2" "$5"
+  check "$1" 2 "^trap-$2: $work/${place}.*$4" run "trap-$2" --config "$work/bad.toml"
+}
+
+for part in server guard client; do
+  check "$part: good configuration passes --check-config" 0 "" bash -c "$bin/trap-$part --config $work/$part.toml --check-config; code=\$?; echo >&2; exit \$code"
+  check "$part: missing configuration" 2 "^trap-$part: $work/none.toml: cannot open: No such file" run "trap-$part" --config "$work/none.toml"
+  check "$part: configuration is a directory" 2 "^trap-$part: $work: cannot read: Is a directory" run "trap-$part" --config "$work"
+  bad_config "$part: not TOML" $part 1 "not TOML" '1s/.*/interfaces = ["bad0"/'
+  bad_config "$part: unknown key" $part 2 'unknown key "interfaecs".*known here are interfaces' '1s/.*/&\ninterfaecs = 1/'
+  bad_config "$part: wrong type" $part 1 '"interfaces" must be an array of strings, not an integer' '1s/.*/interfaces = 1/'
+  bad_config "$part: no interfaces" $part 0 'key "interfaces" is missing' '1d'
+  bad_config "$part: interface named twice" $part 1 'interface "bad0" is named twice' '1s/.*/interfaces = ["bad0", "bad0"]/'
+  bad_config "$part: relative pin_dir" $part '[0-9]+' '"pin_dir" is .*absolute path' 's/^pin_dir = .*/pin_dir = "bpf"/'
+  vary $part '1s/.*/interfaces = ["nosuch0"]/'
+  check "$part: no such interface" 1 "^trap-$part: $work/bad.toml: no interface \"nosuch0\" here" run "trap-$part" --config "$work/bad.toml"
+  check "$part: no privilege" 1 "^trap-$part: no privilege: this needs CAP_BPF CAP_NET_ADMIN.*root" \
+    run "../../usr/bin/env" setpriv --bounding-set=-all --inh-caps=-all "$bin/trap-$part" --config "$work/$part.toml"
+  check "$part: kernel too old" 1 "^trap-$part: kernel 2\\.6\\..* is too old: TRAP needs 6\\.1" \
+    setarch "$(uname -m)" --uname-2.6 "$bin/trap-$part" --config "$work/$part.toml"
+  vary $part "s,^pin_dir = .*,pin_dir = \"$work/plain\","
+  check "$part: pin_dir is not on a bpffs" 1 "^trap-$part: pin_dir $work/plain is not on a bpffs" run "trap-$part" --config "$work/bad.toml"
+  [ -e "$work/plain" ] && echo "not ok $part: a directory was left behind" && failures=$((failures + 1))
+  check "$part: unknown option" 2 "^trap-$part: .*--nonsense.*--help" run "trap-$part" --nonsense
+done
+
+bad_config "server: wrong type of a number" server 17 'service "web": "weight" must be an integer, not a string' 's/weight = 1/weight = "1"/'
+bad_config "server: wrong type of a boolean" server 12 '"offer" must be a boolean' 's/offer = true/offer = 1/'
+bad_config "server: number out of range" server 17 '"weight" is 0: write a number from 1 to 1000' 's/weight = 1/weight = 0/'
+bad_config "server: lifetime out of range" server 18 '"ticket_lifetime_s" is 4097: write a number from 8 to 4096' 's/= 600/= 4097/'
+bad_config "server: unknown key of a backend" server 17 'service "web": unknown key "wieght"' 's/weight = 1/wieght = 1/'
+bad_config "server: address does not parse" server 10 'service "web": "203\.0\.113\.300" is not an IP address' 's/113\.10:80/113.300:80/'
+bad_config "server: address without port" server 10 '"203\.0\.113\.10" has no port' 's/113\.10:80/113.10/'
+bad_config "server: IPv6 without brackets" server 10 'is ambiguous' 's/\[(2001:db8:113::10)\]/\1/'
+bad_config "server: port out of range" server 10 'has no port of 1 to 65535' 's/113\.10:80/113.10:65536/'
+bad_config "server: backend that no client accepts" server 14 'clients accept no redirect' 's/198\.51\.100\.20/127.0.0.1/'
+bad_config "server: family without backend" server 10 'has no backend of its family: add an IPv6 backend' 's/\[2001:db8:51::20\]:80/198.51.100.21:80/'
+bad_config "server: a backend twice" server 19 'backend 198\.51\.100\.20:80 is there twice' 's/\[2001:db8:51::20\]:80/198.51.100.20:80/'
+bad_config "server: one address twice" server 10 'belongs to service "web" already' 's/"\[2001:db8:113::10\]:80"/"203.0.113.10:80"/'
+bad_config "server: unaware = serve" server 11 'unaware = "serve" is not in version' 's/"reset"/"serve"/'
+bad_config "server: wrong option_kind" server 4 'write one of "reserved", "experimental"' 's/"reserved"/"private"/'
+bad_config "server: wrong xdp_mode" server 2 'write one of "native", "generic"' 's/"native"/"fast"/'
+bad_config "server: guard name" server 16 'guard "Web 1"' '16s/web-1/Web 1/'
+bad_config "server: no service" server 0 'no \[\[service\]\]: add at least one' '8,$d'
+bad_config "guard: port missing" guard 6 'service "web": key "port" is missing' '/^port/d'
+bad_config "guard: port out of range" guard 8 '"port" is 0: write a number from 1 to 65535' 's/port = 80/port = 0/'
+bad_config "guard: TRAP server with a port" guard 3 'write addresses without ports' 's/113\.10"/113.10:80"/'
+bad_config "guard: TRAP server twice" guard 3 'is there twice' 's/2001:db8:113::10/203.0.113.10/'
+
+{ cat "$work/server.toml"; printf '[[service]]\nname = "two"\naddresses = ["203.0.113.10:80"]\n[[service.backend]]\naddress = "198.51.100.21:80"\nguard = "web-1"\n'; } >"$work/bad.toml"
+check "server: two services on one address" 2 "^trap-server: $work/bad.toml:24: service \"two\": address 203\\.0\\.113\\.10:80 belongs to service \"web\"" \
+  run trap-server --config "$work/bad.toml"
+{ cat "$work/guard.toml"; printf '[[service]]\nname = "two"\nport = 80\n'; } >"$work/bad.toml"
+check "guard: two services on one port" 2 "^trap-guard: $work/bad.toml:9: service \"two\": port 80 belongs to service \"web\"" \
+  run trap-guard --config "$work/bad.toml"
+
+# bad_key NAME PART PATTERN COMMAND: the key file as COMMAND makes it is refused.
+bad_key() {
+  rm -f "$work/bad.key"
+  eval "$4"
+  vary "$2" "s,^(master_key_file|secret_file) = .*,\\1 = \"$work/bad.key\","
+  check "$1" 2 "^trap-$2: $work/bad.key: .*$3" run "trap-$2" --config "$work/bad.toml"
+}
+
+for part in server guard; do
+  good=$work/$([ $part = server ] && echo master.key || echo guard.key)
+  bad_key "$part: key file missing" $part "cannot open key file: No such file" true
+  bad_key "$part: key file short" $part "not 32 bytes" "head -c -8 $good | install -m 600 /dev/stdin $work/bad.key"
+  bad_key "$part: key file empty" $part "is empty" "install -m 600 /dev/null $work/bad.key"
+  bad_key "$part: key file readable by others" $part "mode 0644.*chmod 600" "install -m 644 $good $work/bad.key"
+  bad_key "$part: not a key file" $part "not a key file" "echo hello | install -m 600 /dev/stdin $work/bad.key"
+done
+bad_key "guard: master key instead of the guard's" guard "this is a master key" "cp -p $work/master.key $work/bad.key"
+bad_key "server: guard's key instead of the master key" server "this is a guard's key" "cp -p $work/guard.key $work/bad.key"
+
+for part in server guard; do
+  vary $part '1s/.*/interfaces = ["lo"]/'
+  check "$part: interface that refuses native XDP" 1 "^trap-$part: interface lo: .*no native XDP: write xdp_mode = \"generic\"" \
+    run "trap-$part" --config "$work/bad.toml"
+  vary $part '1s/.*/interfaces = ["bad0", "lo"]/'
+  check "$part: the second interface refuses native XDP" 1 "^trap-$part: interface lo: .*no native XDP" run "trap-$part" --config "$work/bad.toml"
+  ip -n "$host" link show dev bad0 | grep -q xdp && echo "not ok $part: XDP left on the first interface" && failures=$((failures + 1))
+done
+
+# Another XDP program on the interface: a guard's, with pins of its own.
+sed -E "s,^pin_dir = .*,pin_dir = \"$work/bpf/other\",; s,^control_socket = .*,control_socket = \"$work/other\"," "$work/guard.toml" >"$work/other.toml"
+run trap-guard --config "$work/other.toml" 2>"$work/other.log" &
+other=$!
+for _ in $(seq 100); do
+  grep -q ready "$work/other.log" && break
+  sleep 0.1
+done
+check "server: another XDP program attached" 1 "^trap-server: interface bad0: .*another XDP program \\(id [0-9]+, \"trap_guard\"\\)" \
+  run trap-server --config "$work/server.toml"
+check "guard: another daemon has the pin_dir" 1 "^trap-guard: .*another trap-guard runs with pin_dir" \
+  bash -c "sed 's,$work/other\",$work/guard.sock\",' $work/other.toml >$work/bad.toml; exec nsenter --net=/run/netns/$host $bin/trap-guard --config $work/bad.toml"
+check "guard: --detach under a running daemon" 1 "^trap-guard: another trap-guard runs with pin_dir" run trap-guard --config "$work/other.toml" --detach
+kill "$(pgrep -P "$other")" 2>/dev/null
+wait "$other" 2>/dev/null
+run trap-guard --config "$work/other.toml" --detach 2>/dev/null
+[ -e "$work/bpf/other" ] && echo "not ok guard: --detach left pins" && failures=$((failures + 1))
+
+check "trapctl: no part runs" 3 "^trapctl: no part of TRAP runs here" "$bin/trapctl" status --socket "$work/none.sock"
+check "trapctl: no subcommand" 2 "^trapctl: .*--help" "$bin/trapctl"
+check "trapctl: key file exists" 1 "^trapctl: $work/master.key: exists already" "$bin/trapctl" key generate "$work/master.key"
+check "trapctl: guard name" 2 "^trapctl: guard \"A/B\"" "$bin/trapctl" key derive A/B --master "$work/master.key"
+check "trapctl: guard's key as master" 2 "^trapctl: $work/guard.key: this is a guard's key" "$bin/trapctl" key derive web-1 --master "$work/guard.key"
+check "trapctl: output not writable" 1 "^trapctl: $work/no/such: cannot make the file" "$bin/trapctl" key generate "$work/no/such"
+
+[ "$failures" = 0 ]
