@@ -94,6 +94,12 @@ Json substitute(const Json& json, const Variables& variables) {
     for (auto& item : result)
       item = substitute(item, variables);
   }
+  if (result.is_object() && result.contains("concat")) {
+    Json all = Json::array();
+    for (const Json& list : result["concat"])
+      all.insert(all.end(), list.begin(), list.end());
+    return all;
+  }
   if (result.is_object() && result.contains("merge")) {
     const Json changes = result["merge"];
     result.erase("merge");

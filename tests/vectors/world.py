@@ -57,6 +57,7 @@ def tickets(f):
         "expired": make(expiry=now), "long-expired": make(expiry=now - 1), "too-long": make(expiry=now + 1041),
         "other-port": make(port=81), "other-client": make(who=f["stranger"]), "neighbour": make(who=f["neighbour"]),
         "other-guard": make(guard=r.guard_secret(MASTER, "web-2")), "other-scope": make(bits=24 if scope == 32 else 56),
+        "wide-port-81": make(bits=24 if scope == 32 else 56, port=81), "everybody": make(bits=0),
     }
 
 
@@ -75,20 +76,31 @@ def announcements(f, now_s):
         "ahead": make(issued=now_s + 58), "too-far-ahead": make(issued=now_s + 64), "old": make(issued=now_s - 590), "over": make(issued=now_s - 600),
         "long-over": make(issued=now_s - 4096, lifetime=4095), "forged": make(damage=1), "other-port": make(port=81),
         "other-guard": make(guard=r.guard_secret(MASTER, "web-2")), "wrong-epoch-key": make(key_epoch=1), "wide": make(bits=24 if scope == 32 else 56),
-        "everybody": make(bits=0), "impossible-scope": make(bits=scope) [:4] + "ff" + make(bits=scope)[6:],
+        "wide-port-81": make(bits=24 if scope == 32 else 56, port=81), "everybody": make(bits=0),
+        "impossible-scope": make()[:4] + "ff" + make()[6:], "previous-epoch": make(issued=now_s - 30, lifetime=4096),
     }
 
 
 def family_values(name, f):
     values = {f"address.{name}.{role}": address for role, address in f.items() if role != "scope"}
+    values[f"scope.{name}"] = f["scope"]
+    values[f"wide.{name}"] = 24 if f["scope"] == 32 else 56
     values.update(cookies(f, f"cookie.{name}", NOW_S))
     values.update(cookies(f, f"cookie.{name}.epoch-start", EPOCH_START_S))
     values.update({f"ticket.{name}.{k}": v for k, v in tickets(f).items()})
     values.update({f"announce.{name}.{k}": v for k, v in announcements(f, NOW_S).items()})
     values.update({f"announce.{name}.epoch-start.{k}": v for k, v in announcements(f, EPOCH_START_S).items()})
-    epoch_start_ticket = r.ticket(r.ticket_key(r.guard_secret(MASTER, "web-1"), r.epoch_of_second(EPOCH_START_S)), r.epoch_of_second(EPOCH_START_S), 0,
-                                  f["scope"], r.ticket_time(EPOCH_START_S + LIFETIME_S), 80, f["client"])
+    secret = r.guard_secret(MASTER, "web-1")
+    start = r.epoch_of_second(EPOCH_START_S)
+    epoch_start_ticket = r.ticket(r.ticket_key(secret, start), start, 0, f["scope"], r.ticket_time(EPOCH_START_S + LIFETIME_S), 80, f["client"])
     values[f"ticket.{name}.epoch-start"] = epoch_start_ticket.hex()
+    before_s = EPOCH_START_S - 60
+    before = r.epoch_of_second(before_s)
+    values[f"ticket.{name}.epoch-start-previous"] = r.ticket(r.ticket_key(secret, before), before, 0, f["scope"], r.ticket_time(before_s + LIFETIME_S), 80,
+                                                             f["client"]).hex()
+    later = NOW_S + 40000
+    values[f"ticket.{name}.keys-over"] = r.ticket(r.ticket_key(secret, r.epoch_of_second(later)), r.epoch_of_second(later), 0, f["scope"],
+                                                  r.ticket_time(later + LIFETIME_S), 80, f["client"]).hex()
     return values
 
 
