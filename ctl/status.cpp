@@ -58,7 +58,7 @@ Result<ordered_json> ask(const Where& where) {
   if (!has_pins(where.pin_dir))
     return ordered_json();
   std::string problem = fmt::format("the daemon does not run; its programs stay attached with what is pinned in {}", where.pin_dir);
-  return ordered_json{{"part", where.part}, {"state", "degraded"}, {"problems", {problem}}};
+  return ordered_json{{"part", where.part.empty() ? "(unknown)" : where.part}, {"state", "degraded"}, {"problems", {problem}}};
 }
 
 } // namespace

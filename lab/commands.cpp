@@ -16,7 +16,13 @@
 namespace trap::lab {
 namespace {
 
+void say_that_it_stays(const Terminal& terminal) {
+  terminal.line("The lab stays up until you press Ctrl-C; `trap-lab shell HOST` from another terminal.");
+  wait_for_interrupt();
+}
+
 Result<int> play_demo(const Options& options, const Terminal& terminal) {
+  terminal.begin("the lab comes up");
   auto topology = Topology::build();
   if (!topology)
     return topology.error();
@@ -26,6 +32,9 @@ Result<int> play_demo(const Options& options, const Terminal& terminal) {
   auto deployment = Deployment::start(*topology);
   if (!deployment)
     return deployment.error();
+
+  terminal.end(true, "the lab is up",
+               fmt::format("{} hosts, nginx on 3 of them, trap-server, trap-guard and trap-client at work", places().size() + 1));
 
   Demo demo{*deployment, terminal};
   const auto played = demo.play();
@@ -40,10 +49,8 @@ Result<int> play_demo(const Options& options, const Terminal& terminal) {
   terminal.line(table_of(demo.steps()));
   terminal.line(terminal.strong(summary));
   terminal.line(fmt::format("\nReport: {}", report.lexically_normal().string()));
-  if (options.keep) {
-    terminal.line("The lab stays up until you press Ctrl-C; `trap-lab shell HOST` from another terminal.");
-    wait_for_interrupt();
-  }
+  if (options.keep)
+    say_that_it_stays(terminal);
   return demo.every_step_behaved() ? 0 : 1;
 }
 

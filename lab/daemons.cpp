@@ -2,11 +2,12 @@
 #include "lab/daemons.h"
 
 #include <csignal>
-#include <fstream>
 #include <system_error>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include "lab/files.h"
 
 namespace trap::lab {
 namespace {
@@ -109,23 +110,16 @@ Command Daemon::program(std::vector<std::string> more) const {
 }
 
 std::string Daemon::last_log_line() const {
-  std::ifstream lines{log()};
-  std::string last;
-  for (std::string line; std::getline(lines, line);)
-    if (!line.empty())
-      last = line;
-  return last.empty() ? "it said nothing" : last;
+  const std::vector<std::string> last = last_lines(log(), 1);
+  return last.empty() ? "it said nothing" : last.front();
 }
 
 Result<Daemon> Daemon::prepare(Part part, const Host& host, const std::string& configuration) {
   Daemon daemon{part, host};
-  std::ofstream toml{daemon.file(".toml"), std::ios::trunc};
-  toml << fmt::format("interfaces = [\"eth0\"]\npin_dir = \"{}\"\ncontrol_socket = \"{}\"\n",
-                      (host.bpf_directory() / name_of(part)).string(), daemon.file(".sock").string())
-       << configuration;
-  toml.close();
-  if (!toml)
-    return Error{"cannot write " + daemon.file(".toml").string()};
+  const std::string head = fmt::format("interfaces = [\"eth0\"]\npin_dir = \"{}\"\ncontrol_socket = \"{}\"\n",
+                                       (host.bpf_directory() / name_of(part)).string(), daemon.file(".sock").string());
+  if (auto written = write_text(daemon.file(".toml"), head + configuration); !written)
+    return written.error();
   return daemon;
 }
 

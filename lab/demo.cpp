@@ -61,9 +61,9 @@ Result<void> Demo::play() {
   if (auto done = calm_downloads(); !done)
     return done;
   terminal_->heading("2. The same while SYNs from random sources flood the public address, then the service's own");
-  if (auto done = downloads_under("trap", "flood-public", "SYN flood at the public address"); !done)
+  if (auto done = downloads_under("trap", "flood-public", "flood at public address"); !done)
     return done;
-  if (auto done = downloads_under("service", "flood-service", "SYN flood at the service's address"); !done)
+  if (auto done = downloads_under("service", "flood-service", "flood at service's address"); !done)
     return done;
   terminal_->heading("3. The same flood against a stock nginx without TRAP");
   if (auto done = unprotected_downloads(); !done)
@@ -104,7 +104,7 @@ Result<void> Demo::visit(Visit which, Family family, std::string_view name, std:
   const bool first = which == Visit::first;
   Step step;
   step.name = fmt::format("{}-{}", name, first ? "first" : "second");
-  step.title = fmt::format("{}, {} connection", title, first ? "first" : "second");
+  step.title = fmt::format("{}, {} connection", title, first ? "1st" : "2nd");
   step.family = family;
   terminal_->begin(step.title);
 
@@ -146,7 +146,7 @@ Result<void> Demo::unprotected_downloads() {
       if (!forgotten)
         return forgotten.error();
       if (auto done = unprotected_download(family, cookies ? "unprotected-cookies-on" : "unprotected-cookies-off",
-                                           fmt::format("SYN flood at a stock nginx, SYN cookies {}", cookies ? "on" : "off"), true);
+                                           fmt::format("flood at stock nginx, SYN cookies {}", cookies ? "on" : "off"), true);
           !done)
         return done;
     }
@@ -180,6 +180,7 @@ Result<void> Demo::unprotected_download(Family family, std::string_view name, st
       return seen.error();
     step.flood = *seen;
   }
+  step.who = step.response.complete() ? "nginx" : "nobody";
   // With a flood this is a measurement, not a promise of ours: whatever came out is the result.
   step.ok = flooded || whole(step.response);
   conclude(std::move(step));

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/nginx.h"
 
-#include <algorithm>
-#include <array>
-#include <fstream>
-
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <fmt/format.h>
 
-#include "lab/flood_packet.h"
+#include "lab/files.h"
 
 namespace trap::lab {
 namespace {
@@ -41,20 +37,12 @@ http {{
   server {{
 {1}    root {0}/documents;
     location /slow/ {{ alias {0}/documents/; limit_rate_after 256k; limit_rate 1m; }}
+    location /steady/ {{ alias {0}/documents/; limit_rate_after 256k; limit_rate 2m; }}
     location /upload/ {{ dav_methods PUT; }}
   }}
 }}
 )",
                      prefix.string(), listens);
-}
-
-Result<void> write_text(const fs::path& path, std::string_view text) {
-  std::ofstream file{path, std::ios::binary | std::ios::trunc};
-  file << text;
-  file.close();
-  if (!file)
-    return Error{"cannot write " + path.string()};
-  return {};
 }
 
 Result<void> prepare(const Host& host, const fs::path& prefix, const std::vector<int>& ports) {
@@ -98,37 +86,6 @@ Result<Nginx> Nginx::start(const Host& host, const std::vector<int>& ports) {
       return Error{
           fmt::format("nginx on {} does not accept connections on port {}; see {}", host.name(), port, (prefix / "error.log").string())};
   return nginx;
-}
-
-Result<void> write_random_file(const fs::path& path, std::uint64_t bytes, std::uint64_t seed) {
-  std::ofstream file{path, std::ios::binary | std::ios::trunc};
-  Scatter random{seed * 0x9e3779b97f4a7c15ULL};
-  std::array<std::uint64_t, 8192> block{};
-  for (std::uint64_t left = bytes; left > 0 && file;) {
-    std::ranges::generate(block, [&] { return random.next(); });
-    const std::uint64_t now = std::min<std::uint64_t>(left, sizeof block);
-    file.write(reinterpret_cast<const char*>(block.data()), static_cast<std::streamsize>(now));
-    left -= now;
-  }
-  file.close();
-  if (!file)
-    return Error{"cannot write " + path.string()};
-  return {};
-}
-
-bool same_content(const fs::path& a, const fs::path& b) {
-  std::error_code failed;
-  if (fs::file_size(a, failed) != fs::file_size(b, failed) || failed)
-    return false;
-  std::ifstream left{a, std::ios::binary}, right{b, std::ios::binary};
-  std::array<char, 65536> left_block{}, right_block{};
-  while (left && right) {
-    left.read(left_block.data(), left_block.size());
-    right.read(right_block.data(), right_block.size());
-    if (left.gcount() != right.gcount() || !std::equal(left_block.begin(), left_block.begin() + left.gcount(), right_block.begin()))
-      return false;
-  }
-  return left.eof() && right.eof();
 }
 
 bool wait_for_port(const Host& host, int port, milliseconds deadline) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A real nginx on a lab host, with a configuration, a prefix and documents of its own. It serves small.txt and
-// 5mb.bin (random), and takes uploads below /upload/.
+// 5mb.bin (random), the same below /slow/ (1 MB/s) and /steady/ (2 MB/s), and takes uploads below /upload/.
 #ifndef TRAP_LAB_NGINX_H
 #define TRAP_LAB_NGINX_H
 
@@ -31,12 +31,6 @@ private:
   std::filesystem::path prefix_;
   Process process_;
 };
-
-// Writes `bytes` of pseudo-random data, different for each seed.
-Result<void> write_random_file(const std::filesystem::path& path, std::uint64_t bytes, std::uint64_t seed);
-
-// True if both files exist and have the same bytes.
-bool same_content(const std::filesystem::path& a, const std::filesystem::path& b);
 
 // True once a TCP connection to a port of the host's loopback is accepted, within the deadline.
 bool wait_for_port(const Host& host, int port, std::chrono::milliseconds deadline);

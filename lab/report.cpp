@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/report.h"
 
-#include <fstream>
-#include <system_error>
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include "lab/files.h"
 
 namespace trap::lab {
 namespace {
@@ -74,15 +73,16 @@ std::string who_answered(const Reading& counters) {
 }
 
 std::string table_of(const std::vector<Step>& steps) {
-  constexpr std::string_view form = "{:<46} {:<5} {:>3} {:<10} {:>11} {:>9} {:>10}  {}\n";
+  constexpr std::string_view form = "{:<40} {:<4} {:>3} {:<9} {:>10} {:>8} {:>8}  {}\n";
   std::string text = fmt::format(form, "situation", "", "ok", "result", "connect ms", "total s", "flood/s", "who answered what (packets)");
-  text += fmt::format("{:-<46} {:-<5} {:->3} {:-<10} {:->11} {:->9} {:->10}  {:-<40}\n", "", "", "", "", "", "", "", "");
+  text += fmt::format("{:-<40} {:-<4} {:->3} {:-<9} {:->10} {:->8} {:->8}  {:-<40}\n", "", "", "", "", "", "", "", "");
   for (const Step& step : steps) {
     const bool connected = step.response.connect_s > 0;
     text += fmt::format(form, step.title, name_of(step.family), step.ok ? "yes" : "NO", download_text(step),
                         connected ? fmt::format("{:.2f}", step.response.connect_s * 1000) : "-",
                         step.response.complete() ? fmt::format("{:.3f}", step.response.total_s) : "-",
-                        step.flood ? fmt::format("{:.0f}", step.flood->per_second()) : "-", who_answered(step.counters));
+                        step.flood ? fmt::format("{:.0f}", step.flood->per_second()) : "-",
+                        step.who.empty() ? who_answered(step.counters) : step.who);
   }
   return text;
 }
@@ -91,15 +91,7 @@ Result<void> write_report(const std::filesystem::path& path, const std::vector<S
   ordered_json report{{"version", TRAP_VERSION_STRING}, {"steps", ordered_json::array()}, {"summary", summary}};
   for (const Step& step : steps)
     report["steps"].push_back(json_of(step));
-  std::error_code failed;
-  if (path.has_parent_path())
-    std::filesystem::create_directories(path.parent_path(), failed);
-  std::ofstream file{path, std::ios::trunc};
-  file << report.dump(2) << '\n';
-  file.close();
-  if (!file)
-    return Error{"cannot write the report " + path.string()};
-  return {};
+  return write_text(path, report.dump(2) + "\n");
 }
 
 } // namespace trap::lab

@@ -18,10 +18,11 @@ namespace trap::lab {
 
 struct Step {
   std::string name;  // for programs: "flood-public-first"
-  std::string title; // for people: "flood at the public address, first connection"
+  std::string title; // for people: "flood at public address, 1st connection"
   Family family = Family::ipv4;
   bool ok = false; // it behaved as it must
   std::string note;
+  std::string who; // answered what, where no counters tell
   Response response;
   std::optional<FloodSeen> flood;
   Reading counters; // what the step added

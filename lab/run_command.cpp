@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "lab/commands.h"
+#include "lab/files.h"
 #include "lab/interrupt.h"
 #include "lab/scenarios/scene.h"
 #include "lab/session.h"
@@ -38,14 +38,9 @@ Result<std::vector<const Scenario*>> choose(const std::vector<std::string>& name
 }
 
 void print_log_ends(Deployment& deployment, const Terminal& terminal) {
-  for (const Daemon* daemon : {&deployment.server(), &deployment.guard(), &deployment.client()}) {
-    std::ifstream file{daemon->log()};
-    std::vector<std::string> lines;
-    for (std::string line; std::getline(file, line);)
-      lines.push_back(line);
-    for (std::size_t at = lines.size() > 8 ? lines.size() - 8 : 0; at < lines.size(); at++)
-      terminal.line(fmt::format("#   trap-{}: {}", name_of(daemon->part()), lines[at]));
-  }
+  for (const Daemon* daemon : {&deployment.server(), &deployment.guard(), &deployment.client()})
+    for (const std::string& line : last_lines(daemon->log(), 8))
+      terminal.line(fmt::format("#   trap-{}: {}", name_of(daemon->part()), line));
 }
 
 Outcome failed(const Scenario& scenario, const Error& error) {
@@ -76,12 +71,7 @@ Result<void> write_outcomes(const std::filesystem::path& path, const std::vector
   nlohmann::ordered_json report{{"version", TRAP_VERSION_STRING}, {"scenarios", nlohmann::ordered_json::array()}};
   for (const Outcome& outcome : outcomes)
     report["scenarios"].push_back({{"name", outcome.name}, {"ok", outcome.ok}, {"checks", outcome.checks}, {"failures", outcome.failures}});
-  std::ofstream file{path, std::ios::trunc};
-  file << report.dump(2) << '\n';
-  file.close();
-  if (!file)
-    return Error{"cannot write the report " + path.string()};
-  return {};
+  return write_text(path, report.dump(2) + "\n");
 }
 
 } // namespace

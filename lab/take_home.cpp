@@ -35,20 +35,29 @@ Summary summary_of(const std::vector<Step>& steps, std::string_view prefix) {
   return summary;
 }
 
+std::string time_text(double seconds) {
+  return seconds < 1 ? fmt::format("{:.0f} ms", seconds * 1000) : fmt::format("{:.1f} s", seconds);
+}
+
+// 123456 as "123,000".
+std::string thousands_text(double count) {
+  return count < 1000 ? fmt::format("{:.0f}", count) : fmt::format("{:.0f},000", count / 1000);
+}
+
 std::string delivery_text(const Summary& summary) {
   if (summary.delivered == 0)
     return "delivered nothing in 4 s";
   if (summary.delivered < summary.steps)
-    return fmt::format("delivered {} of {} times, in at most {:.2f} s", summary.delivered, summary.steps, summary.worst_s);
-  return fmt::format("delivered in at most {:.2f} s", summary.worst_s);
+    return fmt::format("delivered {} of {} times, in at most {}", summary.delivered, summary.steps, time_text(summary.worst_s));
+  return fmt::format("delivered in at most {}", time_text(summary.worst_s));
 }
 
 std::string comparison(const Summary& trap, const Summary& cookies) {
   if (cookies.delivered < cookies.steps || trap.delivered < trap.steps)
     return "";
   if (trap.worst_s > cookies.worst_s)
-    return fmt::format(" (so TRAP was {:.2f} s slower here)", trap.worst_s - cookies.worst_s);
-  return fmt::format(" (TRAP was {:.2f} s faster)", cookies.worst_s - trap.worst_s);
+    return fmt::format(" (so TRAP was slower here, by {})", time_text(trap.worst_s - cookies.worst_s));
+  return fmt::format(" (TRAP was {} faster)", time_text(cookies.worst_s - trap.worst_s));
 }
 
 std::string stranger_text(const std::vector<Step>& steps) {
@@ -63,10 +72,10 @@ std::string take_home(const std::vector<Step>& steps) {
   const Summary off = summary_of(steps, "unprotected-cookies-off"), on = summary_of(steps, "unprotected-cookies-on");
   if (calm.steps == 0 || flooded.steps == 0 || off.steps == 0 || on.steps == 0)
     return "The demo did not get far enough to conclude anything.";
-  return fmt::format("Under {:.0f} to {:.0f} spoofed SYNs a second the service behind TRAP {} ({:.2f} s without a flood), and {}; "
-                     "a stock nginx under the same tool {} with SYN cookies off, and {} with them on{}.",
-                     flooded.least_flood, flooded.greatest_flood, delivery_text(flooded), calm.worst_s, stranger_text(steps),
-                     delivery_text(off), delivery_text(on), comparison(flooded, on));
+  return fmt::format("Under {} to {} spoofed SYNs a second the service behind TRAP {} (at most {} without a flood), and {}; "
+                     "a stock nginx under the same flood {} with SYN cookies off, and {} with them on{}.",
+                     thousands_text(flooded.least_flood), thousands_text(flooded.greatest_flood), delivery_text(flooded),
+                     time_text(calm.worst_s), stranger_text(steps), delivery_text(off), delivery_text(on), comparison(flooded, on));
 }
 
 } // namespace trap::lab

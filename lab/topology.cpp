@@ -39,7 +39,6 @@ constexpr std::string_view drawing = R"(
    2001:db8:113::10          2001:db8:51::20          2001:db8:53::20
    trap-server               trap-guard, nginx        nginx, unprotected
    the public address        the real service         for comparison
-
 )";
 
 std::string mac_text(const MacAddress& mac) {

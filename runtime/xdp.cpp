@@ -111,28 +111,40 @@ Result<unsigned> interface_index(const std::string& interface, const PartConfig&
   return index;
 }
 
+Result<Fd> XdpAttachments::create_pinned(const Attachment& attachment, unsigned index, XdpMode mode) const {
+  unlink(attachment.pin_path.c_str());
+  auto link = create_link(attachment.interface, index, mode, program_fd_);
+  if (!link)
+    return link.error();
+  if (auto pinned = pin(link->get(), attachment.pin_path); !pinned)
+    return pinned.error();
+  return std::move(*link);
+}
+
 Result<XdpAttachments::Attachment> XdpAttachments::attach(const std::string& interface) const {
   Attachment made;
   made.interface = interface;
   made.pin_path = pin_dir_ + "/" + link_pin_name(interface);
-  unsigned index = if_nametoindex(interface.c_str());
+  const unsigned index = if_nametoindex(interface.c_str());
   Fd earlier(bpf_obj_get(made.pin_path.c_str()));
-  if (earlier && link_is_on(earlier, index)) {
-    if (query(index).mode == xdp_mode_name(mode_)) {
-      made.link = std::move(earlier);
-      made.from_earlier_run = true;
-      return made;
-    }
-    bpf_link_detach(earlier.get()); // the mode was changed: a link cannot change its own
+  const bool runs = earlier && link_is_on(earlier, index);
+  const bool changes_mode = runs && query(index).mode != xdp_mode_name(mode_);
+  if (runs && !changes_mode) {
+    made.link = std::move(earlier);
+    made.from_earlier_run = true;
+    return made;
   }
-  unlink(made.pin_path.c_str());
+  if (changes_mode)
+    bpf_link_detach(earlier.get()); // the modes exclude each other
   earlier.reset();
-  auto link = create_link(interface, index, mode_, program_fd_);
+  auto link = create_pinned(made, index, mode_);
+  if (!link && changes_mode) {
+    // What was protected must not be left bare: the new program with the old maps, in the old mode, until somebody decides.
+    static_cast<void>(create_pinned(made, index, mode_ == XdpMode::native ? XdpMode::generic : XdpMode::native));
+  }
   if (!link)
     return link.error();
   made.link = std::move(*link);
-  if (auto pinned = pin(made.link.get(), made.pin_path); !pinned)
-    return pinned.error();
   return made;
 }
 

@@ -49,6 +49,7 @@ private:
     bool from_earlier_run = false;
   };
 
+  Result<Fd> create_pinned(const Attachment& attachment, unsigned index, XdpMode mode) const;
   Result<Attachment> attach(const std::string& interface) const;
 
   std::vector<Attachment> attachments_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "lab/files.h"
 #include "lab/scenarios/plays.h"
 
 namespace trap::lab::plays {

@@ -29,19 +29,7 @@ std::string_view verdict_at_guard(FloodKind kind) {
   return kind == FloodKind::syn ? "drop-uninvited" : "drop-no-flow";
 }
 
-void download_under(Scene& scene, FloodKind kind, Family family, bool at_server) {
-  const std::string what = fmt::format("{} {} flood at the {}", name_of(family), name_of(kind), at_server ? "server" : "service");
-  scene.forget_redirects();
-  const auto before = scene.trap().read();
-  const auto flood = Flood::start(scene.trap().topology(), {family, kind, at_server ? "trap" : "service", service_port});
-  if (!scene.check(static_cast<bool>(flood), what + ": begins", flood ? "" : flood.error().message))
-    return;
-  scene.expect_whole(scene.visit_service(family, "/5mb.bin"), family, download_bytes, what + ", first connection");
-  const Visit second = scene.visit_service(family, "/5mb.bin");
-  scene.expect_whole(second, family, download_bytes, what + ", second connection");
-  scene.check(count_of(second.moved.client, "pass-syn-ticketed") > 0, what + ", second connection: goes straight",
-              text_of(second.moved.client));
-
+void expect_right_verdicts(Scene& scene, FloodKind kind, bool at_server, const Result<Reading>& before, const std::string& what) {
   const auto after = scene.trap().read();
   const Reading moved = before && after ? difference(*before, *after) : Reading{};
   const Counters& counters = at_server ? moved.server : moved.guard;
@@ -52,12 +40,38 @@ void download_under(Scene& scene, FloodKind kind, Family family, bool at_server)
               guard ? fmt::format("{} flows", guard->flows) : guard.error().message);
 }
 
+// One download that the flood overtakes, one that goes straight, and one whose handshake is in the flood.
+void downloads_under(Scene& scene, FloodKind kind, Family family, bool at_server) {
+  const std::string what = fmt::format("{} {} flood at the {}", name_of(family), name_of(kind), at_server ? "server" : "service");
+  scene.forget_redirects();
+  auto overtaken = Transfer::start(scene.host("client"), {Deployment::public_url(family, "/steady/5mb.bin"), std::chrono::seconds{40}});
+  if (!scene.check(overtaken && Scene::wait_until_under_way(*overtaken), what + ": a download is under way before", "it did not get there"))
+    return;
+  const auto before = scene.trap().read();
+  const auto flood = Flood::start(scene.trap().topology(), {family, kind, at_server ? "trap" : "service", service_port});
+  if (!scene.check(static_cast<bool>(flood), what + ": begins", flood ? "" : flood.error().message))
+    return;
+
+  const Visit straight = scene.visit_service(family, "/5mb.bin");
+  scene.expect_whole(straight, family, download_bytes, what + ", later connection");
+  scene.check(count_of(straight.moved.client, "pass-syn-ticketed") > 0, what + ", later connection: goes straight",
+              text_of(straight.moved.client));
+  const auto finished = overtaken->finish();
+  scene.check(finished && finished->complete() && finished->bytes == download_bytes, what + ": the download that was under way completes",
+              finished ? finished->text() : finished.error().message);
+  scene.forget_redirects();
+  const Visit first = scene.visit_service(family, "/5mb.bin");
+  scene.expect_whole(first, family, download_bytes, what + ", first connection");
+  scene.expect_handed_over(first, what + ", first connection");
+  expect_right_verdicts(scene, kind, at_server, before, what);
+}
+
 } // namespace
 
 void flood(Scene& scene, FloodKind kind) {
   for (const Family family : families)
     for (const bool at_server : {true, false})
-      download_under(scene, kind, family, at_server);
+      downloads_under(scene, kind, family, at_server);
 }
 
 } // namespace trap::lab::plays

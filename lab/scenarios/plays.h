@@ -19,6 +19,7 @@ void restart(Scene& scene, Part part, bool violently); // restarts.cpp
 void announcement(Scene& scene);                       // announcement.cpp
 void neighbours(Scene& scene);                         // bystanders.cpp
 void other_ports(Scene& scene);                        // bystanders.cpp
+void late_guard(Scene& scene);                         // late_guard.cpp
 void large_transfers(Scene& scene);                    // large_transfers.cpp
 void two_backends(Scene& scene);                       // two_backends.cpp
 void detach(Scene& scene);                             // detach.cpp

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "lab/files.h"
 #include "lab/scenarios/plays.h"
 
 namespace trap::lab::plays {
@@ -8,7 +9,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::uint64_t bytes_in_the_middle = 300'000;
 constexpr milliseconds transfer_deadline{40000};
 
 Daemon& daemon_of(Scene& scene, Part part) {
@@ -23,16 +23,6 @@ Daemon& daemon_of(Scene& scene, Part part) {
   return scene.trap().client();
 }
 
-bool wait_for_the_middle(Transfer& transfer) {
-  for (int tenths = 0; tenths < 100 && transfer.running(); tenths++) {
-    if (transfer.bytes_so_far() >= bytes_in_the_middle)
-      return true;
-    if (!sleep_for(milliseconds{100}))
-      return false;
-  }
-  return false;
-}
-
 // The programs must go on without their daemon: a connection that begins meanwhile works too.
 void visit_without_daemon(Scene& scene, Family family, const std::string& what) {
   const auto response = fetch(scene.host("client"), {Deployment::public_url(family, "/small.txt"), milliseconds{20000}});
@@ -45,7 +35,8 @@ void restart_during_transfer(Scene& scene, Family family, Part part, bool violen
   auto transfer = Transfer::start(scene.host("client"), {Deployment::public_url(family, "/slow/5mb.bin"), transfer_deadline});
   if (!scene.check(static_cast<bool>(transfer), what + ": a download begins", transfer ? "" : transfer.error().message))
     return;
-  scene.check(wait_for_the_middle(*transfer), what + ": the download is half way", fmt::format("{} bytes", transfer->bytes_so_far()));
+  scene.check(Scene::wait_until_under_way(*transfer), what + ": the download is under way",
+              fmt::format("{} bytes", transfer->bytes_so_far()));
 
   Daemon& daemon = daemon_of(scene, part);
   if (violently)

@@ -4,6 +4,11 @@
 #include <fmt/format.h>
 
 namespace trap::lab {
+namespace {
+
+constexpr std::uint64_t bytes_under_way = 200'000;
+
+} // namespace
 
 std::string text_of(const Counters& counters) {
   std::string text;
@@ -39,6 +44,16 @@ Visit Scene::visit(std::string_view from, const std::string& url, std::chrono::m
 void Scene::forget_redirects() {
   if (auto fresh = trap().client().start_afresh(); !fresh)
     check(false, "start trap-client afresh", fresh.error().message);
+}
+
+bool Scene::wait_until_under_way(Transfer& transfer) {
+  for (int tenths = 0; tenths < 100 && transfer.running(); tenths++) {
+    if (transfer.bytes_so_far() >= bytes_under_way)
+      return true;
+    if (!sleep_for(std::chrono::milliseconds{100}))
+      return false;
+  }
+  return false;
 }
 
 void Scene::expect_whole(const Visit& visit, Family family, std::uint64_t bytes, std::string_view what) {

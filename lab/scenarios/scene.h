@@ -46,6 +46,9 @@ public:
   // Takes the client module away and starts it anew, so that the next connection is a first one.
   void forget_redirects();
 
+  // Waits until some of a transfer's body has arrived; false if it ends before, or nothing comes.
+  static bool wait_until_under_way(Transfer& transfer);
+
   // Checks of a visit that must have been handed over by the server, or must have gone straight to the service.
   void expect_whole(const Visit& visit, Family family, std::uint64_t bytes, std::string_view what);
   void expect_handed_over(const Visit& visit, std::string_view what);

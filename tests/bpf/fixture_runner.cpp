@@ -35,7 +35,7 @@ trap_verdict verdict_by_name(const std::string& name) {
 std::uint32_t expected_action(trap_action action, bool is_xdp) {
   switch (action) {
   case TRAP_ACTION_PASS:
-    return is_xdp ? static_cast<std::uint32_t>(XDP_PASS) : static_cast<std::uint32_t>(TC_ACT_OK);
+    return is_xdp ? static_cast<std::uint32_t>(XDP_PASS) : static_cast<std::uint32_t>(TC_ACT_UNSPEC);
   case TRAP_ACTION_REPLY:
     return is_xdp ? static_cast<std::uint32_t>(XDP_TX) : static_cast<std::uint32_t>(TC_ACT_REDIRECT);
   default:

@@ -49,6 +49,8 @@ const std::map<std::string, Layout>& layouts() {
         {},
         {TRAP_FIELD("client", trap_redirected, client, address), TRAP_FIELD("service_slot", trap_redirected, service_slot, native),
          TRAP_FIELD("backend", trap_redirected, backend, native)}}},
+      {"settings", // of the client
+       {sizeof(std::uint32_t), sizeof(trap_client_settings), {}, {TRAP_FIELD("flags", trap_client_settings, flags, native)}}},
       {"announced",
        {sizeof(trap_announced_key),
         sizeof(trap_announced),
@@ -131,8 +133,13 @@ struct Encoder {
 std::size_t write_fields(const std::vector<Field>& fields, const Json& entry, const Encoder& encoder, Bytes& out, Bytes* mask) {
   std::size_t used = 0;
   for (const Field& field : fields) {
-    if (!entry.contains(field.name))
+    if (!entry.contains(field.name)) {
+      if (field.kind == Kind::clock_ago_s) { // seen just now
+        const Bytes now = encoder.encode(field, 0);
+        std::memcpy(&out[field.offset], now.data(), field.size);
+      }
       continue;
+    }
     const Bytes bytes = encoder.encode(field, entry[field.name]);
     std::memcpy(&out[field.offset], bytes.data(), std::min(bytes.size(), field.size));
     // Clocks go on between a description and the run: those fields are written, and not compared.

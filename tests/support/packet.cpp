@@ -62,7 +62,9 @@ void write_ethernet(Writer& frame, const Json& description, int family) {
 }
 
 Bytes ipv4_header(const Description& ip, std::size_t payload_bytes) {
-  Bytes options = ip.bytes("options");
+  const Bytes options = ip.bytes("options");
+  if (options.size() % 4 != 0 || options.size() > 40)
+    throw std::runtime_error("IPv4 options are whole words, 40 bytes at most");
   const std::size_t header_bytes = 20 + options.size();
   Writer w;
   w.number(ip.number("version", 4) << 4 | ip.number("ihl", header_bytes / 4), 1);
