@@ -73,9 +73,9 @@ std::string who_answered(const Reading& counters) {
 }
 
 std::string table_of(const std::vector<Step>& steps) {
-  constexpr std::string_view form = "{:<40} {:<4} {:>3} {:<9} {:>10} {:>8} {:>8}  {}\n";
+  constexpr std::string_view form = "{:<43} {:<4} {:>3} {:<9} {:>10} {:>8} {:>8}  {}\n";
   std::string text = fmt::format(form, "situation", "", "ok", "result", "connect ms", "total s", "flood/s", "who answered what (packets)");
-  text += fmt::format("{:-<40} {:-<4} {:->3} {:-<9} {:->10} {:->8} {:->8}  {:-<40}\n", "", "", "", "", "", "", "", "");
+  text += fmt::format("{:-<43} {:-<4} {:->3} {:-<9} {:->10} {:->8} {:->8}  {:-<40}\n", "", "", "", "", "", "", "", "");
   for (const Step& step : steps) {
     const bool connected = step.response.connect_s > 0;
     text += fmt::format(form, step.title, name_of(step.family), step.ok ? "yes" : "NO", download_text(step),

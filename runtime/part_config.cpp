@@ -2,6 +2,7 @@
 #include "runtime/part_config.h"
 
 #include <algorithm>
+#include <climits>
 #include <net/if.h>
 #include <sys/un.h>
 
@@ -28,10 +29,12 @@ std::vector<std::string> read_interfaces(ConfigTable& table) {
   return names;
 }
 
-std::string read_absolute_path(ConfigTable& table, const std::string& key, const std::string& otherwise) {
+std::string read_absolute_path(ConfigTable& table, const std::string& key, const std::string& otherwise, std::size_t limit_bytes) {
   ConfigString path = table.string_or(key, otherwise);
   if (!path.text.starts_with('/'))
     table.fail(path.line, fmt::format("\"{}\" is \"{}\": write an absolute path", key, path.text));
+  if (path.text.size() > limit_bytes)
+    table.fail(path.line, fmt::format("\"{}\" is longer than the {} bytes such a path may have", key, limit_bytes));
   return path.text;
 }
 
@@ -48,11 +51,8 @@ PartConfig read_part_config(ConfigTable& table, const std::string& part, const s
   config.interfaces = read_interfaces(table);
   if (part != "client")
     config.xdp_mode = table.choice_or("xdp_mode", {"native", "generic"}).text == "native" ? XdpMode::native : XdpMode::generic;
-  config.pin_dir = read_absolute_path(table, "pin_dir", "/sys/fs/bpf/trap/" + part);
-  config.control_socket = read_absolute_path(table, "control_socket", "/run/trap/" + part + ".sock");
-  if (config.control_socket.size() >= sizeof(sockaddr_un::sun_path))
-    table.fail(table.line(), fmt::format("\"control_socket\" is longer than the {} bytes a Unix socket's path may have",
-                                         sizeof(sockaddr_un::sun_path) - 1));
+  config.pin_dir = read_absolute_path(table, "pin_dir", "/sys/fs/bpf/trap/" + part, PATH_MAX / 2);
+  config.control_socket = read_absolute_path(table, "control_socket", "/run/trap/" + part + ".sock", sizeof(sockaddr_un::sun_path) - 1);
   return config;
 }
 

@@ -105,13 +105,13 @@ Result<void> ClientPart::start(Undo& undo) {
   if (auto loaded = load(undo); !loaded)
     return loaded.error();
   open_earlier_programs();
-  settings_->flags = config_.allow_private_targets ? TRAP_CLIENT_ALLOW_PRIVATE : 0;
   for (std::size_t i = 0; i < indexes.size(); i++) {
     if (auto attached = attach(config_.part.interfaces[i], indexes[i], undo); !attached)
       return attached.error();
   }
   if (auto pinned = pin_programs(undo); !pinned)
     return pinned.error();
+  settings_->flags = config_.allow_private_targets ? TRAP_CLIENT_ALLOW_PRIVATE : 0;
   detach_elsewhere(config_.part.interfaces);
   return {};
 }
@@ -124,7 +124,7 @@ Result<void> ClientPart::detach() {
   unsigned detached = detach_elsewhere({});
   if (auto removed = remove_pins(config_.part.pin_dir); !removed)
     return removed.error();
-  log::info("detached from {} interface(s), {} is empty", detached, config_.part.pin_dir);
+  log::info("detached from {} interface(s), removed {}", detached, config_.part.pin_dir);
   return {};
 }
 

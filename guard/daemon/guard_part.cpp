@@ -46,20 +46,19 @@ Result<void> GuardPart::load(Undo& undo) {
   auto& maps = skeleton_->maps;
   fds_ = {bpf_map__fd(maps.ports),     bpf_map__fd(maps.services), bpf_map__fd(maps.trap_servers),
           bpf_map__fd(maps.announced), bpf_map__fd(maps.flows),    bpf_map__fd(maps.counters)};
-  return {};
-}
-
-Result<void> GuardPart::publish_settings() {
-  auto settings = MappedValue<trap_guard_settings>::make(bpf_map__fd(skeleton_->maps.settings), "settings");
+  auto settings = MappedValue<trap_guard_settings>::make(bpf_map__fd(maps.settings), "settings");
   if (!settings)
     return settings.error();
   settings_ = std::move(*settings);
+  return {};
+}
+
+void GuardPart::publish_settings() {
   forget_foreign_keys(settings_->ticket_keys, [this](std::uint64_t epoch) { return derive_ticket_key(key_.secret, epoch); });
   forget_foreign_keys(settings_->announce_keys, [this](std::uint64_t epoch) { return derive_announce_key(key_.secret, epoch); });
   const trap_clock_anchor now = read_clocks();
   rotate_keys(trap_epoch(now.unix_ns));
   publish_clock(settings_->clock, now);
-  return {};
 }
 
 void GuardPart::rotate_keys(std::uint64_t epoch) {
@@ -70,8 +69,6 @@ void GuardPart::rotate_keys(std::uint64_t epoch) {
 Result<void> GuardPart::start(Undo& undo) {
   if (auto loaded = load(undo); !loaded)
     return loaded.error();
-  if (auto published = publish_settings(); !published)
-    return published.error();
   PortSlots earlier = read_port_slots(fds_);
   auto slots = plan_slots(config_, earlier);
   if (!slots)
@@ -81,6 +78,7 @@ Result<void> GuardPart::start(Undo& undo) {
   if (!attachments)
     return attachments.error();
   attachments_ = std::move(*attachments);
+  publish_settings(); // from here on the maps change, and nothing is likely to fail
   if (auto written = write_maps(fds_, config_, slots_, earlier); !written)
     return written.error();
   return attachments_.swap_programs();
@@ -95,7 +93,7 @@ Result<void> GuardPart::detach() {
     return detached.error();
   if (auto removed = remove_pins(config_.part.pin_dir); !removed)
     return removed.error();
-  log::info("detached from {} interface(s), {} is empty: the services are not protected any more", *detached, config_.part.pin_dir);
+  log::info("detached from {} interface(s), removed {}: the services are not protected any more", *detached, config_.part.pin_dir);
   return {};
 }
 

@@ -29,7 +29,7 @@ public:
 
 private:
   Result<void> load(Undo& undo);
-  Result<void> publish_settings();
+  void publish_settings();
   void rotate_keys(std::uint64_t epoch);
 
   GuardConfig config_;

@@ -112,6 +112,33 @@ static __always_inline void write_tcp(struct trap_tcp* tcp, const struct trap_pa
   words[4] = trap_sum_fold(sum); /* checksum, and no urgent pointer */
 }
 
+#define TRAP_L2_BYTES_MAX (ETH_HLEN + 4 * TRAP_VLAN_TAGS_MAX)
+#define TRAP_GROWTH_MAX 64
+
+/* Makes the frame `more` (1 to 64) bytes longer in front, where every driver leaves room, and moves the link layer's header there. Not
+ * behind: a veth gives an ACK of the stack no room at its tail. 0 on success. */
+static __always_inline int grow_in_front(struct xdp_md* ctx, __u64 more) {
+  __u8 header[TRAP_L2_BYTES_MAX];
+  __u8 *data, *end;
+
+  if (more > TRAP_GROWTH_MAX || bpf_xdp_adjust_head(ctx, -(int)more))
+    return -1;
+  data = (__u8*)(long)ctx->data;
+  end = (__u8*)(long)ctx->data_end;
+  if (data + more + sizeof(header) > end || data + sizeof(header) > end)
+    return -1;
+  __builtin_memcpy(header, data + more, sizeof(header));
+  __builtin_memcpy(data, header, sizeof(header));
+  return 0;
+}
+
+/* Gives the frame, request_bytes long, the length `bytes`. 0 on success. */
+static __always_inline int resize_frame(struct xdp_md* ctx, __u64 request_bytes, __u64 bytes) {
+  if (bytes > request_bytes)
+    return grow_in_front(ctx, bytes - request_bytes);
+  return bytes < request_bytes ? (int)bpf_xdp_adjust_tail(ctx, -(int)(request_bytes - bytes)) : 0;
+}
+
 /* Turns the request in ctx into the reply with 4 * option_words bytes of options. Returns the verdict for success, or DROP_INTERNAL. */
 static __always_inline enum trap_verdict send_reply(struct xdp_md* ctx, const struct trap_packet* request, const struct reply* reply,
                                                     __u32 option_words, enum trap_verdict success) {
@@ -124,7 +151,7 @@ static __always_inline enum trap_verdict send_reply(struct xdp_md* ctx, const st
   __u64 request_bytes = end - data;
 
   TRAP_KEEP_64_BIT(request_bytes);
-  if (bpf_xdp_adjust_tail(ctx, (int)bytes - (int)request_bytes))
+  if (resize_frame(ctx, request_bytes, bytes))
     return TRAP_DROP_INTERNAL;
   data = (__u8*)(long)ctx->data;
   end = (__u8*)(long)ctx->data_end;

@@ -72,22 +72,13 @@ Result<void> ServerPart::load(Undo& undo) {
       skeleton_->obj, [this] { return trap_server__load(skeleton_); }, config_.part.pin_dir, kProgram, undo);
 }
 
-Result<void> ServerPart::publish_settings() {
-  auto settings = MappedValue<trap_server_settings>::make(bpf_map__fd(skeleton_->maps.settings), "settings");
+Result<void> ServerPart::plan_maps() {
+  auto& maps = skeleton_->maps;
+  auto settings = MappedValue<trap_server_settings>::make(bpf_map__fd(maps.settings), "settings");
   if (!settings)
     return settings.error();
   settings_ = std::move(*settings);
-  forget_foreign_keys(settings_->cookie_keys, [this](std::uint64_t epoch) { return derive_cookie_key(master_, epoch); });
-  settings_->selector_key = derive_selector_key(master_);
-  const trap_clock_anchor now = read_clocks();
-  epoch_ = trap_epoch(now.unix_ns);
-  rotate_keyring(settings_->cookie_keys, epoch_, [this](std::uint64_t epoch) { return derive_cookie_key(master_, epoch); });
-  publish_clock(settings_->clock, now);
-  return {};
-}
-
-Result<void> ServerPart::plan_maps() {
-  auto& maps = skeleton_->maps;
+  epoch_ = trap_epoch(read_clocks().unix_ns);
   MapFds fds = {bpf_map__fd(maps.services), bpf_map__fd(maps.selections), bpf_map__fd(maps.backends), bpf_map__fd(maps.guards),
                 bpf_map__fd(maps.counters)};
   maps_.emplace(fds, master_);
@@ -99,11 +90,16 @@ Result<void> ServerPart::plan_maps() {
   return {};
 }
 
+void ServerPart::publish_settings() {
+  forget_foreign_keys(settings_->cookie_keys, [this](std::uint64_t epoch) { return derive_cookie_key(master_, epoch); });
+  settings_->selector_key = derive_selector_key(master_);
+  rotate_keyring(settings_->cookie_keys, epoch_, [this](std::uint64_t epoch) { return derive_cookie_key(master_, epoch); });
+  publish_clock(settings_->clock, read_clocks());
+}
+
 Result<void> ServerPart::start(Undo& undo) {
   if (auto loaded = load(undo); !loaded)
     return loaded.error();
-  if (auto published = publish_settings(); !published)
-    return published.error();
   if (auto planned = plan_maps(); !planned)
     return planned.error();
   auto announcer = Announcer::make(config_, plan_, master_, bpf_map__fd(skeleton_->maps.redirected));
@@ -115,6 +111,7 @@ Result<void> ServerPart::start(Undo& undo) {
   if (!attachments)
     return attachments.error();
   attachments_ = std::move(*attachments);
+  publish_settings(); // from here on the maps change, and nothing is likely to fail
   if (auto written = maps_->write(plan_, earlier_, epoch_); !written)
     return written.error();
   if (auto swapped = attachments_.swap_programs(); !swapped)
@@ -132,7 +129,7 @@ Result<void> ServerPart::detach() {
     return detached.error();
   if (auto removed = remove_pins(config_.part.pin_dir); !removed)
     return removed.error();
-  log::info("detached from {} interface(s), {} is empty", *detached, config_.part.pin_dir);
+  log::info("detached from {} interface(s), removed {}", *detached, config_.part.pin_dir);
   return {};
 }
 

@@ -33,8 +33,8 @@ public:
 
 private:
   Result<void> load(Undo& undo);
-  Result<void> publish_settings();
   Result<void> plan_maps();
+  void publish_settings();
   void renew_keys(std::uint64_t epoch);
 
   ServerConfig config_;

@@ -27,7 +27,7 @@ void configure_client(Object& object, const World&) {
 
 } // namespace
 
-const Rig& part_under_test() {
+const Rig& client_rig() {
   static const Rig rig = {
       "client", load_client, configure_client, [](Object&, const World&, const Json&) {}, {"trap_client_egress", "trap_client_ingress"}};
   return rig;

@@ -46,7 +46,7 @@ void set_guard_time(Object& object, const World&, const Json& moment) {
 
 } // namespace
 
-const Rig& part_under_test() {
+const Rig& guard_rig() {
   static const Rig rig = {"guard", load_guard, configure_guard, set_guard_time, {"trap_guard"}};
   return rig;
 }

@@ -11,6 +11,11 @@
 #include "tests/bpf/fixture.h"
 
 namespace trap::test {
+
+const Rig& part_under_test() {
+  return TRAP_RIG_UNDER_TEST();
+}
+
 namespace {
 
 std::string describe(const Variables& variables) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What differs between the three programs under test. Each test executable defines part_under_test() for one of them.
+// What differs between the three programs under test.
 #pragma once
 
 #include <functional>
@@ -24,6 +24,11 @@ struct Rig {
   std::vector<std::string> programs;
 };
 
+const Rig& server_rig();
+const Rig& guard_rig();
+const Rig& client_rig();
+
+// The one of them that this executable tests.
 const Rig& part_under_test();
 
 // CLOCK_MONOTONIC_COARSE, which the programs read.

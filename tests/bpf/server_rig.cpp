@@ -71,7 +71,7 @@ void set_server_time(Object& object, const World& world, const Json& moment) {
 
 } // namespace
 
-const Rig& part_under_test() {
+const Rig& server_rig() {
   static const Rig rig = {"server", load_server, configure_server, set_server_time, {"trap_server"}};
   return rig;
 }

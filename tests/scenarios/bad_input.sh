@@ -139,6 +139,13 @@ for part in server guard client; do
   check "$part: unknown option" 2 "^trap-$part: .*--nonsense.*--help" run "trap-$part" --nonsense
 done
 
+# The examples that are installed are good, but for the keys.
+examples=$(cd "$(dirname "$0")/../../packaging" && pwd)
+for part in server guard client; do
+  sed -E "s,^(master_key_file|secret_file) = .*,\\1 = \"$work/$([ $part = server ] && echo master.key || echo guard.key)\"," "$examples/$part.toml" >"$work/example.toml"
+  check "$part: example configuration passes --check-config" 0 "" bash -c "$bin/trap-$part --config $work/example.toml --check-config; code=\$?; echo >&2; exit \$code"
+done
+
 bad_config "server: wrong type of a number" server 16 'service "web": "weight" must be an integer, not a string' 's/weight = 1/weight = "1"/'
 bad_config "server: wrong type of a boolean" server 12 '"offer" must be a boolean' 's/offer = true/offer = 1/'
 bad_config "server: number out of range" server 16 '"weight" is 0: write a number from 1 to 1000' 's/weight = 1/weight = 0/'
@@ -154,6 +161,7 @@ bad_config "server: a backend twice" server 18 'backend 198\.51\.100\.20:80 is t
 bad_config "server: one address twice" server 10 'belongs to service "web" already' 's/"\[2001:db8:113::10\]:80"/"203.0.113.10:80"/'
 bad_config "server: unaware = serve" server 11 'unaware = "serve" is not in version' 's/"reset"/"serve"/'
 bad_config "server: wrong option_kind" server 4 'write one of "reserved", "experimental"' 's/"reserved"/"private"/'
+bad_config "server: control_socket too long" server 6 '"control_socket" is longer than the 107 bytes' "s,/server.sock,/$(printf '%0100d' 0),"
 bad_config "server: wrong xdp_mode" server 2 'write one of "native", "generic"' 's/"native"/"fast"/'
 bad_config "server: guard name" server 15 'guard "Web 1"' '15s/web-1/Web 1/'
 bad_config "server: no service" server 0 'no \[\[service\]\]: add at least one' '8,$d'

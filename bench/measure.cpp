@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// A run is BPF_PROG_TEST_RUN of a replay program, which restores the frame and tail-calls the contender. What restoring costs is the same
+// for all, so: ns of a contender = (its run - the empty program's run of the same round) + what the empty program costs by itself.
+#include "bench/measure.h"
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+#include <functional>
+#include <stdexcept>
+
+#include "bench/bpf/replay.h"
+#include "tests/bpf/layout.h"
+#include "tests/bpf/rig.h"
+#include "tests/support/packet.h"
+#include "trap_floors.skel.h"
+#include "trap_replay.skel.h"
+
+namespace trap::bench {
+namespace {
+
+using test::Object;
+
+// A ring buffer of 8,192 records must not overflow between two readings.
+constexpr int packets_of_a_call = 4000;
+
+double thread_cpu_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
+}
+
+struct Contender {
+  std::string name;
+  int program_fd;
+  std::vector<double> ns; // a run, one value a round
+};
+
+class Bench {
+public:
+  Bench(const Experiment& experiment, int family) : experiment_(experiment), family_(family), is_xdp_(experiment.part != "client") {
+    trap_replay* replay = trap_replay__open_and_load();
+    trap_floors* floors = trap_floors__open_and_load();
+    if (replay == nullptr || floors == nullptr)
+      throw std::runtime_error("cannot load the replay programs: " + test::last_libbpf_warning());
+    replay_ = std::make_unique<Object>(replay->obj, [replay] { trap_replay__destroy(replay); });
+    floors_ = std::make_unique<Object>(floors->obj, [floors] { trap_floors__destroy(floors); });
+    frame_ = test::build_packet(experiment.packet, family, world_);
+    load_tested();
+  }
+
+  std::vector<Result> run(const Effort& effort) {
+    std::vector<Contender> contenders = {{"empty", floors_->program_fd(is_xdp_ ? "empty_xdp" : "empty_tc"), {}}};
+    if (is_xdp_)
+      contenders.push_back({"send-back", floors_->program_fd("send_back_xdp"), {}});
+    contenders.push_back({"trap", tested_->program_fd(experiment_.program), {}});
+    std::vector<double> alone;
+    time_runs(contenders.back(), packets_of_a_call); // warm up
+    for (int round = 0; round < effort.rounds; round++) {
+      alone.push_back(time_alone(effort.packets));
+      for (Contender& contender : contenders)
+        contender.ns.push_back(time_runs(contender, effort.packets));
+    }
+    check_path(static_cast<std::uint64_t>(effort.packets) * static_cast<std::uint64_t>(effort.rounds) + packets_of_a_call);
+    return results(contenders, alone);
+  }
+
+private:
+  static const test::Rig& rig_of(const std::string& part) {
+    return part == "server" ? test::server_rig() : part == "guard" ? test::guard_rig() : test::client_rig();
+  }
+
+  void load_tested() {
+    const test::Rig& rig = rig_of(experiment_.part);
+    const test::Json& moment = world_.moment("now");
+    tested_ = rig.load(false, false);
+    rig.configure(*tested_, world_);
+    rig.set_time(*tested_, world_, moment);
+    for (const auto& map : experiment_.before.items()) {
+      for (const test::Json& entry : map.value()) {
+        const test::DescribedEntry described = test::describe_entry(map.key(), entry, family_, world_, moment["unix_s"]);
+        tested_->put(map.key(), described.key, described.value);
+      }
+    }
+  }
+
+  void aim(int program_fd) {
+    trap_replay_order order = {};
+    std::memcpy(order.words, frame_.data(), std::min(frame_.size(), sizeof order.words));
+    order.bytes = static_cast<__u32>(frame_.size());
+    order.vary = TRAP_REPLAY_SAME;
+    replay_->put("replays", std::uint32_t{0}, order);
+    replay_->put(is_xdp_ ? "xdp_target" : "tc_target", std::uint32_t{0}, static_cast<std::uint32_t>(program_fd));
+  }
+
+  // Nanoseconds of CPU a run; the records of the ring buffer are read outside of the measured time.
+  double time_runs(const Contender& contender, int packets) {
+    aim(contender.program_fd);
+    double spent_ns = 0;
+    for (int done = 0; done < packets; done += packets_of_a_call) {
+      const double before_ns = thread_cpu_ns();
+      replay_->run(is_xdp_ ? "replay_xdp" : "replay_tc", frame_, packets_of_a_call);
+      spent_ns += thread_cpu_ns() - before_ns;
+      if (experiment_.part == "server")
+        tested_->entries("redirected");
+    }
+    return spent_ns / packets;
+  }
+
+  double time_alone(int packets) {
+    const double before_ns = thread_cpu_ns();
+    floors_->run(is_xdp_ ? "empty_xdp" : "empty_tc", frame_, packets);
+    return (thread_cpu_ns() - before_ns) / packets;
+  }
+
+  // A measurement of another path than the one that it is named for is worse than none.
+  void check_path(std::uint64_t packets) {
+    std::uint64_t counted = 0;
+    for (std::uint32_t slot = 0; slot < 8; slot++)
+      counted += tested_->counters(slot)[experiment_.verdict];
+    if (counted != packets)
+      throw std::runtime_error(experiment_.name + ": " + std::to_string(counted) + " of " + std::to_string(packets) +
+                               " packets took the path that is measured");
+  }
+
+  std::vector<Result> results(const std::vector<Contender>& contenders, const std::vector<double>& alone) {
+    std::vector<Result> all;
+    for (const Contender& contender : contenders) {
+      std::vector<double> ns;
+      for (std::size_t round = 0; round < alone.size(); round++)
+        ns.push_back(alone[round] + contender.ns[round] - contenders[0].ns[round]);
+      std::ranges::sort(ns);
+      all.push_back({experiment_.name, contender.name, family_, ns[ns.size() / 2], ns.front(), ns.back(), static_cast<int>(ns.size())});
+    }
+    return all;
+  }
+
+  const Experiment& experiment_;
+  const int family_;
+  const bool is_xdp_;
+  const test::World world_;
+  test::Bytes frame_;
+  std::unique_ptr<Object> replay_;
+  std::unique_ptr<Object> floors_;
+  std::unique_ptr<Object> tested_;
+};
+
+} // namespace
+
+std::vector<Result> measure(const Experiment& experiment, int family, const Effort& effort) {
+  return Bench(experiment, family).run(effort);
+}
+
+} // namespace trap::bench
