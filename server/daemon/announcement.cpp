@@ -58,7 +58,7 @@ Bytes build_option(const Announcement& a, const trap_key& key, bool experimental
   Bytes option((4 - (header_bytes + body_bytes) % 4) % 4, kNop);
   append(option, header, header_bytes);
   append(option, &body, sizeof(body));
-  append_address(option, trap_address_mask(a.client, family, a.scope));
+  append_address(option, a.client);
   return option;
 }
 

@@ -14,7 +14,7 @@ namespace trap::server {
 struct Announcement {
   trap_address source = {}; // one of those the guard was told are TRAP servers
   Endpoint backend;
-  trap_address client = {}; // masked to `scope` here, if it is not yet
+  trap_address client = {}; // sent as it is; the MAC covers it masked to `scope`
   std::uint8_t scope = 0;
   std::uint8_t tag = 0;
   std::uint16_t lifetime_s = 0;

@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Conventions of this project that a machine can check: check.py NAME --root DIR --build DIR. Prints file:line: what is wrong."""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+KERNEL_LICENCE = "GPL-2.0-only OR BSD-2-Clause"
+USER_LICENCE = "Apache-2.0"
+LONGEST_FILE = 400
+
+
+def sources(root, *endings):
+    """Files of the project with these endings: what git knows or would add, or everything where there is no git."""
+    listed = subprocess.run(["git", "-C", str(root), "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True, check=False)
+    if listed.returncode == 0:
+        names = listed.stdout.splitlines()
+    else:
+        names = [str(p.relative_to(root)) for p in root.rglob("*") if p.is_file() and "build" not in p.relative_to(root).parts]
+    return sorted(root / n for n in set(names) if n.endswith(endings) and (root / n).exists())
+
+
+def name_of(path, root):
+    return str(path.relative_to(root))
+
+
+def is_shared(name):
+    """Headers that BPF programs and user space share, which are C."""
+    return name.startswith(("protocol/", "dataplane/")) and not name.startswith("dataplane/bpf/") or name.endswith("/maps.h") or name == "bench/bpf/replay.h"
+
+
+def is_bpf_only(name):
+    return "/bpf/" in name and not name.startswith("tests/") and not is_shared(name)
+
+
+def check_format(args):
+    files = [str(f) for f in sources(args.root, ".c", ".h", ".cpp")]
+    run = subprocess.run(["clang-format", "--dry-run", "-Werror", *files], capture_output=True, text=True, check=False)
+    wrong = sorted({line.split(":")[0] for line in run.stderr.splitlines() if "error:" in line})
+    return [f"{w}: not as clang-format has it; run: make format" for w in wrong]
+
+
+def check_spdx(args):
+    wrong = []
+    for path in sources(args.root, ".c", ".h", ".cpp", ".py", ".sh"):
+        name = name_of(path, args.root)
+        head = "".join(path.read_text().splitlines(keepends=True)[:3])
+        found = re.search(r"SPDX-License-Identifier: (.+?)(?: \*/)?$", head, re.M)
+        wanted = KERNEL_LICENCE if name.endswith(".bpf.c") or is_shared(name) or is_bpf_only(name) or name == "protocol/assert.h" else USER_LICENCE
+        if not found:
+            wrong.append(f"{name}:1: no SPDX-License-Identifier in the first three lines")
+        elif found.group(1).strip() != wanted:
+            wrong.append(f"{name}:1: the licence here is {wanted}, not {found.group(1).strip()}")
+    return wrong
+
+
+def check_words(args):
+    marks = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
+    wrong = []
+    for path in sources(args.root, ".c", ".h", ".cpp", ".py", ".sh", ".md", ".txt", ".toml", ".service"):
+        if path.is_relative_to(args.root / "LICENSES") or path.name == "LICENSE":
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if marks.search(line):
+                wrong.append(f"{name_of(path, args.root)}:{number}: {marks.search(line).group(0)}: finish it, or open an issue")
+    return wrong
+
+
+def check_structs(args):
+    """What BPF and user space share is defined once: a copy that 'must be kept in sync' is a bug that waits."""
+    definition = re.compile(r"^\s*(?:struct|union|enum)\s+(trap_\w+)\s*\{", re.M)
+    where = {}
+    shared = set()
+    for path in sources(args.root, ".c", ".h", ".cpp"):
+        name = name_of(path, args.root)
+        for found in definition.findall(path.read_text()):
+            where.setdefault(found, []).append(name)
+            if is_shared(name):
+                shared.add(found)
+    return [f"{', '.join(where[s])}: {s} is defined more than once; include the header that has it" for s in sorted(shared) if len(where[s]) > 1]
+
+
+def check_verdicts(args):
+    table = (args.root / "dataplane/verdict.h").read_text()
+    names = re.findall(r'X\([A-Z_]+, [A-Z]+, "([a-z-]+)"', table)
+    walk = args.root / "docs/packet-walk.md"
+    text = walk.read_text() if walk.exists() else ""
+    if len(names) < 20:
+        return ["dataplane/verdict.h: the verdict table is not where this check looks for it"]
+    return [f"docs/packet-walk.md: does not say when {n} happens" for n in names if not re.search(rf"(?<![\w-]){n}(?![\w-])", text)]
+
+
+def check_lengths(args):
+    wrong = []
+    for path in sources(args.root, ".c", ".h", ".cpp", ".py"):
+        lines = len(path.read_text().splitlines())
+        if lines > LONGEST_FILE:
+            wrong.append(f"{name_of(path, args.root)}: {lines} lines; split it by job, about 300 are enough")
+    return wrong
+
+
+def pkg_config_flags():
+    wanted = ["libbpf", "libsodium", "libsystemd", "libtins"]
+    run = subprocess.run(["pkg-config", "--cflags", *wanted], capture_output=True, text=True, check=False)
+    return run.stdout.split()
+
+
+def compile_alone(args, name, as_bpf):
+    if as_bpf:
+        machine = subprocess.run([args.cxx, "-print-multiarch"], capture_output=True, text=True, check=True).stdout.strip()
+        command = [args.clang, "-target", "bpf", "-x", "c", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wno-unused-variable",
+                   f"-I/usr/include/{machine}", "-DTRAP_COUNTER_SERVICES=1"]
+        text = f'#include <linux/bpf.h>\n#include "{name}"\n' if is_bpf_only(name) else f'#include "{name}"\n'
+    else:
+        command = [args.cxx, "-x", "c++", "-std=c++20", "-Wall", "-Wextra", "-Werror", '-DTRAP_VERSION_STRING="0"', '-DTRAP_TEST_VECTORS=""',
+                   f"-isystem{args.build}/bpf", *pkg_config_flags()]
+        text = f'#include "{name}"\n'
+    run = subprocess.run([*command, f"-I{args.root}", "-fsyntax-only", "-"], input=text, capture_output=True, text=True, check=False)
+    if run.returncode == 0:
+        return []
+    first = next((line for line in run.stderr.splitlines() if "error" in line), run.stderr[:200])
+    return [f"{name}: does not compile alone as {'C for BPF' if as_bpf else 'C++'}: {first}"]
+
+
+def check_headers(args):
+    jobs = []
+    for path in sources(args.root, ".h"):
+        name = name_of(path, args.root)
+        if not is_bpf_only(name):
+            jobs.append((name, False))
+        if is_shared(name) or is_bpf_only(name):
+            jobs.append((name, True))
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = pool.map(lambda job: compile_alone(args, *job), jobs)
+    return [line for result in results for line in result]
+
+
+CHECKS = {"format": check_format, "spdx": check_spdx, "words": check_words, "structs": check_structs, "verdicts": check_verdicts,
+          "lengths": check_lengths, "headers": check_headers}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("check", choices=CHECKS)
+    parser.add_argument("--root", type=pathlib.Path, required=True)
+    parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser.add_argument("--clang", default="clang-14")
+    parser.add_argument("--cxx", default="g++")
+    args = parser.parse_args()
+    args.root = args.root.absolute()
+    wrong = CHECKS[args.check](args)
+    if wrong:
+        print("\n".join(wrong))
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
