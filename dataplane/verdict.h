@@ -22,7 +22,7 @@ enum trap_action {
   X(DROP_BAD_IP_HEADER, DROP, "drop-bad-ip-header", "IP version, header length or total length is impossible")                             \
   X(DROP_BAD_IP_CHECKSUM, DROP, "drop-bad-ip-checksum", "IPv4 header checksum is wrong")                                                   \
   X(DROP_FRAGMENT, DROP, "drop-fragment", "fragment addressed to a protected service")                                                     \
-  X(DROP_EXTENSION_HEADERS, DROP, "drop-extension-headers", "more IPv6 extension headers than are followed, or one that is unknown")       \
+  X(DROP_EXTENSION_HEADERS, DROP, "drop-extension-headers", "more IPv6 extension headers in a row than are followed")                      \
   X(DROP_BAD_DATA_OFFSET, DROP, "drop-bad-data-offset", "TCP data offset is below 5 or beyond the segment")                                \
   X(DROP_BAD_FLAGS, DROP, "drop-bad-flags", "TCP flags that no stack sends together")                                                      \
   X(DROP_NULL, DROP, "drop-null", "TCP segment without SYN, ACK, RST or FIN")                                                              \
@@ -65,7 +65,7 @@ enum trap_action {
   X(PASS_REDIRECT_UNEXPECTED, PASS, "pass-redirect-unexpected", "REDIRECT that fits no pending connect: ignored")                          \
   X(PASS_REDIRECT_REFUSED, PASS, "pass-redirect-refused", "REDIRECT to an address that policy forbids: ignored")                           \
   X(PASS_SYN_ACK_NOTED, PASS, "pass-syn-ack-noted", "SYN-ACK without OFFER for a pending connect, passed on")                              \
-  X(PASS_BAD_OPTION, PASS, "pass-bad-option", "malformed or duplicate TRAP options: treated as if there were none")                          \
+  X(PASS_BAD_OPTION, PASS, "pass-bad-option", "malformed or duplicate TRAP options: treated as if there were none")                        \
   X(DROP_LATE_ANSWER, DROP, "drop-late-answer", "answer of a TRAP server to a connect that was redirected already")
 
 enum trap_verdict {

@@ -155,8 +155,13 @@ static __always_inline const struct trap_backend* select_backend(struct encounte
 
   if (!selection || selection->backend_count == 0)
     return NULL;
-  client = trap_address_mask(e->packet.source, e->packet.family, e->packet.family == TRAP_IPV4 ? TRAP_SCOPE_V4 : TRAP_SCOPE_V6);
-  hash = trap_siphash_words(&e->settings->selector_key, client.raw64, 2, 0, 0);
+  client = e->packet.source;
+  if (e->packet.family == TRAP_IPV4) {
+    hash = trap_siphash_words(&e->settings->selector_key, NULL, 0, client.be32[3], 4);
+  } else {
+    client = trap_address_mask(client, TRAP_IPV6, TRAP_SCOPE_V6);
+    hash = trap_siphash_words(&e->settings->selector_key, client.raw64, 2, 0, 0);
+  }
   index = selection->backends[hash & (TRAP_SELECTION_SLOTS - 1)];
   e->backend = index;
   return bpf_map_lookup_elem(&backends, &index);
@@ -177,6 +182,7 @@ static __always_inline enum trap_verdict reply_with_redirect(struct xdp_md* ctx,
   struct trap_grant grant;
   struct reply reply = {.flags = TRAP_TCP_RST | TRAP_TCP_ACK};
   __u64 epoch = trap_epoch(e->now.unix_ns);
+  enum trap_verdict verdict;
   __u32 guard_index;
 
   if (!backend)
@@ -190,12 +196,14 @@ static __always_inline enum trap_verdict reply_with_redirect(struct xdp_md* ctx,
   grant.family = e->packet.family;
   grant.scope = e->packet.family == TRAP_IPV4 ? backend->scope_v4 : backend->scope_v6;
   ticket = trap_ticket_make(&key, epoch, e->now.unix_s, TRAP_FROM_BE16(backend->lifetime_s), backend->tag, &grant);
-  record_redirect(e);
   reply.seq = e->packet.ack;
   reply.ack = TRAP_BE32(TRAP_FROM_BE32(e->packet.seq) + trap_payload_bytes(&e->packet));
   put_redirect(&reply, backend, &ticket, e->packet.family);
-  return e->packet.family == TRAP_IPV4 ? send_reply(ctx, &e->packet, &reply, redirect_words(TRAP_IPV4), TRAP_REPLY_REDIRECT)
-                                       : send_reply(ctx, &e->packet, &reply, redirect_words(TRAP_IPV6), TRAP_REPLY_REDIRECT);
+  verdict = e->packet.family == TRAP_IPV4 ? send_reply(ctx, &e->packet, &reply, redirect_words(TRAP_IPV4), TRAP_REPLY_REDIRECT)
+                                          : send_reply(ctx, &e->packet, &reply, redirect_words(TRAP_IPV6), TRAP_REPLY_REDIRECT);
+  if (verdict == TRAP_REPLY_REDIRECT)
+    record_redirect(e);
+  return verdict;
 }
 
 SEC("xdp.frags")
