@@ -37,7 +37,7 @@ TRAP_INLINE void trap_copy_options(struct trap_option_area* area, const void* tc
   area->used = used;
   area->address_bytes = family == TRAP_IPV4 ? 4 : 16;
   for (__u32 at = 0; at < TRAP_TCP_OPTIONS_MAX && at < used; at += 4) {
-    TRAP_HIDE_ORIGIN(from);
+    TRAP_HOLD(from);
     if (from + 4 > (const __u8*)end)
       break;
     __builtin_memcpy(area->bytes + at, from, 4);
@@ -141,8 +141,9 @@ TRAP_INLINE struct trap_option trap_find_option(struct trap_option_area* area, c
 
 /* Where an option's body of body_bytes starts; NULL if it cannot be there, which a well-formed option excludes. */
 TRAP_INLINE const __u8* trap_option_body(const struct trap_option_area* area, const struct trap_option* option, __u32 body_bytes) {
-  __u32 offset = option->body_offset;
+  __u64 offset = option->body_offset;
 
+  TRAP_HOLD(offset);
   if (offset > TRAP_TCP_OPTIONS_MAX - body_bytes)
     return (const __u8*)0;
   return area->bytes + offset;

@@ -3,16 +3,16 @@
 #ifndef TRAP_DATAPLANE_VERIFIER_H
 #define TRAP_DATAPLANE_VERIFIER_H
 
-/* clang 14 rewrites `p + n > end` in loops as `p + n >= end + 1`; kernel 6.18 refuses "R3 pointer arithmetic on pkt_end prohibited".
- * Hiding where p came from keeps the comparison as written. */
+/* TRAP_HOLD(x) holds a number or pointer in one register, as the source has it, so that clang cannot compute with another form of it:
+ * - clang 14 rewrites `p + n > end` in loops as `p + n >= end + 1`; kernel 6.18: "R3 pointer arithmetic on pkt_end prohibited".
+ * - clang 14 narrows a difference of packet pointers to 32 bits when only its low half is used; kernel 6.18: "R2 32-bit pointer arithmetic
+ *   prohibited".
+ * - clang 14 compares one copy of a number and adds another to a pointer; kernel 6.1, which does not relate the two: "invalid
+ *   variable-offset read from stack". */
 #ifdef __bpf__
-#define TRAP_HIDE_ORIGIN(p) __asm__ volatile("" : "+r"(p))
-/* clang 14 narrows a difference of packet pointers to 32 bits when only its low half is used; kernel 6.18 refuses
- * "R2 32-bit pointer arithmetic prohibited". The difference is taken in 64 bits first. */
-#define TRAP_KEEP_64_BIT(x) __asm__ volatile("" : "+r"(x))
+#define TRAP_HOLD(x) __asm__ volatile("" : "+r"(x))
 #else
-#define TRAP_KEEP_64_BIT(x) ((void)(x))
-#define TRAP_HIDE_ORIGIN(p) ((void)(p))
+#define TRAP_HOLD(x) ((void)(x))
 #endif
 
 /* A function that the verifier judges once by itself (a BPF global function), not again on every path that calls it. The option walk is

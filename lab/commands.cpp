@@ -21,6 +21,16 @@ void say_that_it_stays(const Terminal& terminal) {
   wait_for_interrupt();
 }
 
+std::string mode_of(const Daemon& daemon) {
+  const auto status = daemon.status();
+  return status && !status->xdp_mode.empty() ? status->xdp_mode : "unknown";
+}
+
+std::string summary_of_the_lab(Deployment& deployment) {
+  return fmt::format("{} hosts, nginx on 3 of them; trap-server (XDP {}), trap-guard (XDP {}) and trap-client (tc) at work",
+                     places().size() + 1, mode_of(deployment.server()), mode_of(deployment.guard()));
+}
+
 Result<int> play_demo(const Options& options, const Terminal& terminal) {
   terminal.begin("the lab comes up");
   auto topology = Topology::build();
@@ -33,8 +43,7 @@ Result<int> play_demo(const Options& options, const Terminal& terminal) {
   if (!deployment)
     return deployment.error();
 
-  terminal.end(true, "the lab is up",
-               fmt::format("{} hosts, nginx on 3 of them, trap-server, trap-guard and trap-client at work", places().size() + 1));
+  terminal.end(true, "the lab is up", summary_of_the_lab(*deployment));
 
   Demo demo{*deployment, terminal};
   const auto played = demo.play();
@@ -85,8 +94,8 @@ int up_command(const Options& options) {
   if (!deployment)
     return complain(deployment.error());
   terminal.line(topology_drawing());
-  terminal.line(fmt::format("The lab is up. From another terminal: `trap-lab shell client`, then `curl {}`.\nCtrl-C takes it down.",
-                            Deployment::public_url(Family::ipv4, "/small.txt")));
+  terminal.line(fmt::format("The lab is up: {}.\nFrom another terminal: `trap-lab shell client`, then `curl {}`.\nCtrl-C takes it down.",
+                            summary_of_the_lab(*deployment), Deployment::public_url(Family::ipv4, "/small.txt")));
   wait_for_interrupt();
   return 0;
 }

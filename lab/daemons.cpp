@@ -41,7 +41,6 @@ json part_object(const json& report) {
 
 Status parse_status(const json& report) {
   Status status;
-  status.state = string_of(report, "state");
   const json interfaces = member(report, "interfaces");
   if (interfaces.is_array() && !interfaces.empty())
     status.xdp_mode = string_of(interfaces.front(), "xdp_mode");
@@ -56,7 +55,6 @@ Status parse_status(const json& report) {
   if (announcements.is_object())
     status.announcements_sent = unsigned_of(announcements, "sent");
   status.flows = unsigned_of(report, "flows");
-  status.announced = unsigned_of(report, "announced");
   return status;
 }
 

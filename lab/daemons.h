@@ -32,12 +32,11 @@ struct Redirect {
 };
 
 struct Status {
-  std::string state;
   std::string xdp_mode; // of the first interface
   Counters counters;
-  std::vector<Redirect> redirects;        // client
-  std::uint64_t announcements_sent = 0;   // server
-  std::uint64_t flows = 0, announced = 0; // guard
+  std::vector<Redirect> redirects;      // client
+  std::uint64_t announcements_sent = 0; // server
+  std::uint64_t flows = 0;              // guard
 };
 
 // Directory of the programs under test: that of trap-lab itself.

@@ -128,17 +128,6 @@ Result<void> Deployment::start_daemons(const DeploymentPlan& plan) {
   return keep(client_, Daemon::prepare(Part::client, topology_->host("client"), "allow_private_targets = false\n"));
 }
 
-Result<void> Deployment::change(const DeploymentPlan& plan) {
-  for (std::optional<Daemon>* daemon : {&client_, &server_, &guard_, &second_guard_}) {
-    if (!*daemon)
-      continue;
-    if (auto detached = (*daemon)->detach(); !detached)
-      return detached;
-    daemon->reset();
-  }
-  return start_daemons(plan);
-}
-
 Result<Reading> Deployment::read() const {
   auto server = server_->counters(), guard = guard_->counters(), client = client_->counters();
   for (const auto* counters : {&server, &guard, &client})

@@ -4,8 +4,6 @@
 #ifndef TRAP_LAB_DEPLOYMENT_H
 #define TRAP_LAB_DEPLOYMENT_H
 
-#include <array>
-#include <deque>
 #include <optional>
 #include <string>
 
@@ -36,16 +34,11 @@ class Deployment {
 public:
   static Result<Deployment> start(const Topology& topology, const DeploymentPlan& plan = {});
 
-  // Puts another plan into force: everything is detached and started again.
-  Result<void> change(const DeploymentPlan& plan);
-
   [[nodiscard]] const Topology& topology() const { return *topology_; }
   Daemon& server() { return *server_; }
   Daemon& guard() { return *guard_; }
-  Daemon& second_guard() { return *second_guard_; }
   Daemon& client() { return *client_; }
   [[nodiscard]] const Nginx& service() const { return *service_; }
-  [[nodiscard]] const Nginx& second_service() const { return *second_service_; }
   [[nodiscard]] Result<Reading> read() const;
 
   // http://PUBLIC-ADDRESS/path

@@ -68,6 +68,14 @@ bool port_answers(const Host& host, int port) {
   return inside.entered() && connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
+bool wait_for_port(const Host& host, int port, milliseconds deadline) {
+  const auto until = std::chrono::steady_clock::now() + deadline;
+  while (!port_answers(host, port))
+    if (std::chrono::steady_clock::now() > until || !sleep_for(milliseconds{20}))
+      return false;
+  return true;
+}
+
 } // namespace
 
 Result<Nginx> Nginx::start(const Host& host, const std::vector<int>& ports) {
@@ -86,14 +94,6 @@ Result<Nginx> Nginx::start(const Host& host, const std::vector<int>& ports) {
       return Error{
           fmt::format("nginx on {} does not accept connections on port {}; see {}", host.name(), port, (prefix / "error.log").string())};
   return nginx;
-}
-
-bool wait_for_port(const Host& host, int port, milliseconds deadline) {
-  const auto until = std::chrono::steady_clock::now() + deadline;
-  while (!port_answers(host, port))
-    if (std::chrono::steady_clock::now() > until || !sleep_for(milliseconds{20}))
-      return false;
-  return true;
 }
 
 } // namespace trap::lab

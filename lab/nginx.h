@@ -24,16 +24,12 @@ public:
 
   [[nodiscard]] std::filesystem::path documents() const { return prefix_ / "documents"; }
   [[nodiscard]] std::filesystem::path uploads() const { return documents() / "upload"; }
-  [[nodiscard]] std::filesystem::path access_log() const { return prefix_ / "access.log"; }
 
 private:
   Nginx(std::filesystem::path prefix, Process process) : prefix_(std::move(prefix)), process_(std::move(process)) {}
   std::filesystem::path prefix_;
   Process process_;
 };
-
-// True once a TCP connection to a port of the host's loopback is accepted, within the deadline.
-bool wait_for_port(const Host& host, int port, std::chrono::milliseconds deadline);
 
 } // namespace trap::lab
 

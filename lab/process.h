@@ -43,7 +43,6 @@ public:
   Process& operator=(const Process&) = delete;
   ~Process();
 
-  [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] bool running();
 
   // Waits for the end; past the deadline, or when interrupted, kills the group.

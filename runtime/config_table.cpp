@@ -48,7 +48,7 @@ template <class T> const T* ConfigTable::get(const ConfigNode* node, const std::
 
 ConfigString ConfigTable::required_string(const std::string& key) {
   const ConfigNode* node = find_required(key);
-  const std::string* text = get<std::string>(node, key, "a string");
+  const auto* text = get<std::string>(node, key, "a string");
   if (!text)
     return {};
   if (text->empty())
@@ -58,7 +58,7 @@ ConfigString ConfigTable::required_string(const std::string& key) {
 
 ConfigString ConfigTable::string_or(const std::string& key, const std::string& otherwise) {
   const ConfigNode* node = find(key);
-  const std::string* text = get<std::string>(node, key, "a string");
+  const auto* text = get<std::string>(node, key, "a string");
   if (!text)
     return {otherwise, line()};
   if (text->empty())
@@ -69,12 +69,12 @@ ConfigString ConfigTable::string_or(const std::string& key, const std::string& o
 ConfigString ConfigTable::choice_or(const std::string& key, const std::vector<std::string>& choices) {
   ConfigString chosen = string_or(key, choices.front());
   if (std::find(choices.begin(), choices.end(), chosen.text) == choices.end())
-    fail(chosen.line, fmt::format("\"{}\" is \"{}\": write one of \"{}\"", key, chosen.text, fmt::join(choices, "\", \"")));
+    fail(chosen.line, fmt::format(R"("{}" is "{}": write one of "{}")", key, chosen.text, fmt::join(choices, "\", \"")));
   return chosen;
 }
 
 std::int64_t ConfigTable::integer_in(const ConfigNode* node, const std::string& key, std::int64_t least, std::int64_t most) {
-  const std::int64_t* value = get<std::int64_t>(node, key, "an integer");
+  const auto* value = get<std::int64_t>(node, key, "an integer");
   if (!value)
     return least;
   if (*value < least || *value > most) {
@@ -107,7 +107,7 @@ std::vector<ConfigString> ConfigTable::required_strings(const std::string& key) 
   if (array->empty())
     fail(node->line, fmt::format("\"{}\" is empty: name at least one", key));
   for (const ConfigNode& item : *array) {
-    if (const std::string* text = get<std::string>(&item, key, "an array of strings"))
+    if (const auto* text = get<std::string>(&item, key, "an array of strings"))
       strings.push_back({*text, item.line});
   }
   return strings;

@@ -82,7 +82,7 @@ Result<ControlServer> ControlServer::make(const std::string& path, std::function
     response.set_content(status(), "application/json");
   });
   mode_t earlier = umask(0177);
-  bool bound = http.bind_to_port(path.c_str(), 1); // the port has no meaning for a Unix socket
+  bool bound = http.bind_to_port(path, 1); // the port has no meaning for a Unix socket
   umask(earlier);
   if (!bound)
     return Error{fmt::format("cannot listen at control socket {}: {}", path, error_text(errno))};

@@ -32,7 +32,7 @@ std::vector<std::string> read_interfaces(ConfigTable& table) {
 std::string read_absolute_path(ConfigTable& table, const std::string& key, const std::string& otherwise, std::size_t limit_bytes) {
   ConfigString path = table.string_or(key, otherwise);
   if (!path.text.starts_with('/'))
-    table.fail(path.line, fmt::format("\"{}\" is \"{}\": write an absolute path", key, path.text));
+    table.fail(path.line, fmt::format(R"("{}" is "{}": write an absolute path)", key, path.text));
   if (path.text.size() > limit_bytes)
     table.fail(path.line, fmt::format("\"{}\" is longer than the {} bytes such a path may have", key, limit_bytes));
   return path.text;

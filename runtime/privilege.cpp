@@ -35,8 +35,10 @@ Result<void> check_privilege(bool needs_raw_sockets) {
     return Error{"cannot read this process's capabilities"};
   auto has = [&](unsigned capability) { return (data[capability / 32].effective >> (capability % 32) & 1) != 0; };
   std::string missing;
-  if (!has(CAP_BPF))
+  if (!has(CAP_BPF) && !has(CAP_SYS_ADMIN))
     missing += " CAP_BPF";
+  if (!has(CAP_PERFMON) && !has(CAP_SYS_ADMIN)) // for reads at computed offsets, which the option walk does
+    missing += " CAP_PERFMON";
   if (!has(CAP_NET_ADMIN))
     missing += " CAP_NET_ADMIN";
   if (needs_raw_sockets && !has(CAP_NET_RAW))

@@ -17,7 +17,7 @@ inline constexpr unsigned kKernelMinor = 1;
 Result<void> check_kernel_release(const std::string& release);
 Result<void> check_kernel();
 
-// CAP_BPF and CAP_NET_ADMIN, and CAP_NET_RAW where raw sockets are needed.
+// CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, and CAP_NET_RAW where raw sockets are needed.
 Result<void> check_privilege(bool needs_raw_sockets);
 
 } // namespace trap

@@ -106,7 +106,7 @@ __u32 program_id_of(int program_fd) {
 Result<unsigned> interface_index(const std::string& interface, const PartConfig& config) {
   unsigned index = if_nametoindex(interface.c_str());
   if (index == 0)
-    return Error{fmt::format("{}: no interface \"{}\" here: correct \"interfaces\", or create it first (ip link shows what there is)",
+    return Error{fmt::format(R"({}: no interface "{}" here: correct "interfaces", or create it first (ip link shows what there is))",
                              config.path, interface)};
   return index;
 }

@@ -116,7 +116,9 @@ int replay_xdp(struct xdp_md* ctx) {
 
   if (!replay)
     return XDP_ABORTED;
-  if (bytes != replay->bytes && bpf_xdp_adjust_tail(ctx, (int)replay->bytes - (int)bytes))
+  if (bytes > replay->bytes && bpf_xdp_adjust_head(ctx, (int)(bytes - replay->bytes)))
+    return XDP_ABORTED; /* programs that need room take it in front, and give back what they do not need behind */
+  if (bytes < replay->bytes && bpf_xdp_adjust_tail(ctx, (int)(replay->bytes - bytes)))
     return XDP_ABORTED;
   if (!restore((void*)(long)ctx->data, (void*)(long)ctx->data_end, replay))
     return XDP_ABORTED;

@@ -30,6 +30,15 @@ void visit_without_daemon(Scene& scene, Family family, const std::string& what) 
               response ? response->text() : response.error().message);
 }
 
+void expect_counters_kept(Scene& scene, const Result<Counters>& before, const Result<Counters>& after, const std::string& what) {
+  if (!before || !after) {
+    scene.check(false, what + ": shows its counters", (before ? after : before).error().message);
+    return;
+  }
+  const Counters lost = difference(*after, *before);
+  scene.check(!before->empty() && lost.empty(), what + ": the counters went on from where they were", text_of(lost));
+}
+
 void restart_during_transfer(Scene& scene, Family family, Part part, bool violently) {
   const std::string what = fmt::format("{}, trap-{} {}", name_of(family), name_of(part), violently ? "killed" : "stopped");
   auto transfer = Transfer::start(scene.host("client"), {Deployment::public_url(family, "/slow/5mb.bin"), transfer_deadline});
@@ -39,6 +48,7 @@ void restart_during_transfer(Scene& scene, Family family, Part part, bool violen
               fmt::format("{} bytes", transfer->bytes_so_far()));
 
   Daemon& daemon = daemon_of(scene, part);
+  const auto counted = daemon.counters();
   if (violently)
     daemon.kill();
   else
@@ -46,6 +56,7 @@ void restart_during_transfer(Scene& scene, Family family, Part part, bool violen
   visit_without_daemon(scene, family, what);
   scene.check(transfer->running(), what + ": the download was still under way", "it had ended before");
   scene.done(daemon.start(), what + ": starts again");
+  expect_counters_kept(scene, counted, daemon.counters(), what);
 
   const auto response = transfer->finish();
   scene.check(response && response->complete() && same_content(response->body, scene.trap().service().documents() / "5mb.bin"),

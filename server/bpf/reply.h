@@ -150,7 +150,7 @@ static __always_inline enum trap_verdict send_reply(struct xdp_md* ctx, const st
   __u8* end = (__u8*)(long)ctx->data_end;
   __u64 request_bytes = end - data;
 
-  TRAP_KEEP_64_BIT(request_bytes);
+  TRAP_HOLD(request_bytes);
   if (resize_frame(ctx, request_bytes, bytes))
     return TRAP_DROP_INTERNAL;
   data = (__u8*)(long)ctx->data;

@@ -56,7 +56,7 @@ static __always_inline int ipv4_header_is_intact(const struct trap_packet* packe
   __u64 sum = 0;
 
   for (__u32 i = 0; i < 15 && i < words; i++) {
-    TRAP_HIDE_ORIGIN(l3);
+    TRAP_HOLD(l3);
     if (l3 + 4 > (const __u8*)end)
       return 0;
     sum += *(const __u32*)l3;

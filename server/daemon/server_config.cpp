@@ -51,7 +51,7 @@ void read_unaware(ConfigTable& table) {
   if (unaware.text == "serve")
     table.fail(unaware.line, "unaware = \"serve\" is not in version " TRAP_VERSION_STRING ": write \"reset\"");
   else if (unaware.text != "reset")
-    table.fail(unaware.line, fmt::format("\"unaware\" is \"{}\": write \"reset\"", unaware.text));
+    table.fail(unaware.line, fmt::format(R"("unaware" is "{}": write "reset")", unaware.text));
 }
 
 void read_backends(ConfigTable& table, ServiceConfig& service) {

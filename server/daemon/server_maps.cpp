@@ -41,7 +41,8 @@ EarlierMaps ServerMaps::read(const std::vector<std::string>& names, std::uint64_
       earlier.backends[backend_key(*backend)] = index;
   }
   std::vector<trap_key> keys;
-  for (const std::string& name : names)
+  keys.reserve(names.size());
+for (const std::string& name : names)
     keys.push_back(derive_ticket_key(derive_guard_secret(master_, name), epoch));
   for (__u32 index = 0; index < TRAP_SERVER_MAX_GUARDS; index++) {
     auto guard = map_read<trap_server_guard>(fds_.guards, index);

@@ -2,8 +2,10 @@
 // Any bytes as a frame: the packet view reads nothing beyond them, and what it calls TCP is within its bounds.
 #include "dataplane/packet.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 
 #include "dataplane/options.h"
 #include "dataplane/segment.h"
@@ -30,7 +32,11 @@ void check_tcp(const trap_packet& packet, const std::uint8_t* data, std::size_t 
 
 } // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t size) {
+  // As drivers do (NET_IP_ALIGN), so that headers behind the 14 bytes of Ethernet are aligned; ends exactly where the frame does.
+  const auto memory = std::make_unique<std::uint8_t[]>(size + 2);
+  std::uint8_t* const data = memory.get() + 2;
+  std::copy_n(input, size, data);
   trap_packet packet = {};
   switch (trap_read_frame(&packet, data, data + size)) {
   case TRAP_LAYER_TCP:

@@ -13,12 +13,13 @@ namespace {
 
 class PacketView : public testing::Test {
 protected:
-  // Reads a frame in memory that ends exactly where the frame does.
+  // Reads a frame in memory that ends exactly where the frame does, and whose headers behind Ethernet are aligned (NET_IP_ALIGN).
   trap_layer read(const Bytes& frame) {
     packet_ = {};
-    const auto copy = std::make_unique<std::uint8_t[]>(frame.size());
-    std::copy(frame.begin(), frame.end(), copy.get());
-    return trap_read_frame(&packet_, copy.get(), copy.get() + frame.size());
+    const auto memory = std::make_unique<std::uint8_t[]>(frame.size() + 2);
+    std::uint8_t* const copy = memory.get() + 2;
+    std::copy(frame.begin(), frame.end(), copy);
+    return trap_read_frame(&packet_, copy, copy + frame.size());
   }
   trap_layer read(const Json& description, int family) { return read(build_packet(description, family, world_)); }
   void expect_ordinary(int family) {

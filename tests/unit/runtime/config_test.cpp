@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// The three configuration files: what is read from good ones, and the one line that each bad one gets, with its place.
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "client/daemon/client_config.h"
+#include "guard/daemon/guard_config.h"
+#include "server/daemon/server_config.h"
+
+namespace trap::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+const std::string server_text = R"(interfaces = ["eth0"]
+option_kind = "experimental"
+[[service]]
+name = "web"
+addresses = ["203.0.113.10:80", "[2001:db8:113::10]:80"]
+[[service.backend]]
+address = "198.51.100.20:8080"
+guard = "web-1"
+weight = 3
+[[service.backend]]
+address = "[2001:db8:198::20]:80"
+guard = "web-1"
+ticket_lifetime_s = 8
+)";
+
+const std::string guard_text = R"(interfaces = ["eth0", "eth1"]
+xdp_mode = "generic"
+trap_servers = ["203.0.113.1", "2001:db8:113::1"]
+[[service]]
+name = "web"
+port = 80
+)";
+
+const std::string client_text = "interfaces = [\"eth0\"]\nallow_private_targets = true\n";
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
+class Config : public testing::Test {
+protected:
+  void SetUp() override {
+    char name[] = "/tmp/trap-config-test-XXXXXX";
+    const int fd = mkstemp(name);
+    ASSERT_GE(fd, 0);
+    close(fd);
+    path_ = name;
+  }
+  void TearDown() override { std::filesystem::remove(path_); }
+
+  const std::string& write(const std::string& text) {
+    std::ofstream(path_) << text;
+    return path_;
+  }
+
+  // One line, beginning with the file and, if it is not 0, the line.
+  void expect_refused(const Error& error, int line, const std::string& about) {
+    EXPECT_EQ(error.exit_code, ExitCode::usage) << error.message;
+    EXPECT_THAT(error.message, StartsWith(path_ + (line > 0 ? ":" + std::to_string(line) + ": " : ":")));
+    EXPECT_THAT(error.message, HasSubstr(about));
+    EXPECT_EQ(error.message.find('\n'), std::string::npos) << error.message;
+  }
+
+  std::string path_;
+};
+
+TEST_F(Config, of_a_server) {
+  const auto config = server::read_server_config(write(server_text));
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->part.interfaces, std::vector<std::string>{"eth0"});
+  EXPECT_EQ(config->part.xdp_mode, XdpMode::native);
+  EXPECT_EQ(config->part.pin_dir, "/sys/fs/bpf/trap/server");
+  EXPECT_EQ(config->part.control_socket, "/run/trap/server.sock");
+  EXPECT_EQ(config->master_key_file, "/etc/trap/master.key");
+  EXPECT_TRUE(config->experimental_kind);
+  ASSERT_EQ(config->services.size(), 1u);
+  const server::ServiceConfig& service = config->services[0];
+  EXPECT_EQ(service.name, "web");
+  EXPECT_TRUE(service.offer);
+  ASSERT_EQ(service.addresses.size(), 2u);
+  EXPECT_EQ(format_endpoint(service.addresses[1]), "[2001:db8:113::10]:80");
+  ASSERT_EQ(service.backends.size(), 2u);
+  EXPECT_EQ(service.backends[0].weight, 3u);
+  EXPECT_EQ(service.backends[0].lifetime_s, 600);
+  EXPECT_EQ(service.backends[1].lifetime_s, 8);
+}
+
+TEST_F(Config, of_a_server_gone_wrong) {
+  struct Case {
+    const char* from;
+    const char* to;
+    int line;
+    const char* about;
+  };
+  const Case cases[] = {
+      {"interfaces = [\"eth0\"]", "interfaces = []", 1, "interfaces"},
+      {"interfaces = [\"eth0\"]", "interfaces = \"eth0\"", 1, "interfaces"},
+      {"interfaces = [\"eth0\"]", "interfaces = [\"eth0\", \"eth0\"]", 1, "eth0"},
+      {"interfaces = [\"eth0\"]", "interfaces = [7]", 1, "interfaces"},
+      {"interfaces = [\"eth0\"]\n", "", 0, "interfaces"},
+      {"\"experimental\"", "\"private\"", 2, "option_kind"},
+      {"option_kind", "option_knd", 2, "option_knd"},
+      {"name = \"web\"\n", "name = \"web\"\nunaware = \"serve\"\n", 5, "serve"},
+      {"name = \"web\"\n", "name = \"web\"\nunaware = \"drop\"\n", 5, "unaware"},
+      {"name = \"web\"\n", "name = \"web\"\noffer = \"yes\"\n", 5, "offer"},
+      {"name = \"web\"\n", "name = \"w b\"\n", 4, "w b"},
+      {"name = \"web\"\n", "", 3, "name"},
+      {"203.0.113.10:80", "203.0.113.10", 5, "203.0.113.10"},
+      {"203.0.113.10:80", "203.0.113.300:80", 5, "203.0.113.300"},
+      {"203.0.113.10:80", "127.0.0.1:80", 5, "127.0.0.1"},
+      {"[2001:db8:113::10]:80", "203.0.113.10:80", 5, "203.0.113.10:80"},
+      {"198.51.100.20:8080", "[2001:db8:198::21]:80", 5, "203.0.113.10:80"},
+      {"[2001:db8:198::20]:80", "198.51.100.20:8080", 10, "198.51.100.20:8080"},
+      {"guard = \"web-1\"\nweight", "guard = \"Web\"\nweight", 8, "Web"},
+      {"weight = 3", "weight = 0", 9, "weight"},
+      {"weight = 3", "weight = 1001", 9, "weight"},
+      {"weight = 3", "weight = 1.5", 9, "weight"},
+      {"weight = 3", "wait = 3", 9, "wait"},
+      {"ticket_lifetime_s = 8", "ticket_lifetime_s = 7", 13, "ticket_lifetime_s"},
+      {"ticket_lifetime_s = 8", "ticket_lifetime_s = 4097", 13, "ticket_lifetime_s"},
+      {"option_kind", "xdp_mode = \"skb\"\noption_kind", 2, "xdp_mode"},
+      {"option_kind", "pin_dir = \"trap\"\noption_kind", 2, "pin_dir"},
+      {"option_kind", "announce_rate = -1\noption_kind", 2, "announce_rate"},
+      {"option_kind = \"experimental\"", "option_kind = ", 2, ""},
+  };
+  for (const Case& c : cases) {
+    const auto config = server::read_server_config(write(replaced(server_text, c.from, c.to)));
+    SCOPED_TRACE(c.to);
+    ASSERT_FALSE(config);
+    expect_refused(config.error(), c.line, c.about);
+  }
+}
+
+TEST_F(Config, two_services_on_one_address) {
+  const std::string second = "[[service]]\nname = \"NAME\"\naddresses = [\"203.0.113.10:80\"]\n[[service.backend]]\naddress = "
+                             "\"198.51.100.21:80\"\nguard = \"a\"\n";
+  auto config = server::read_server_config(write(server_text + replaced(second, "NAME", "api")));
+  ASSERT_FALSE(config);
+  expect_refused(config.error(), 16, "203.0.113.10:80");
+  EXPECT_THAT(config.error().message, HasSubstr("web"));
+  config = server::read_server_config(write(server_text + replaced(replaced(second, "NAME", "web"), "10:80", "11:80")));
+  ASSERT_FALSE(config);
+}
+
+TEST_F(Config, of_a_guard) {
+  const auto config = guard::read_guard_config(write(guard_text));
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->part.xdp_mode, XdpMode::generic);
+  EXPECT_EQ(config->trap_servers.size(), 2u);
+  ASSERT_EQ(config->services.size(), 1u);
+  EXPECT_EQ(config->services[0].port, 80);
+}
+
+TEST_F(Config, of_a_guard_gone_wrong) {
+  struct Case {
+    const char* from;
+    const char* to;
+    int line;
+    const char* about;
+  };
+  const Case cases[] = {
+      {"\"203.0.113.1\"", "\"203.0.113.1:80\"", 3, "203.0.113.1:80"},
+      {"\"203.0.113.1\"", "\"2001:db8:113::1\"", 3, "2001:db8:113::1"},
+      {"trap_servers = [\"203.0.113.1\", \"2001:db8:113::1\"]", "trap_servers = []", 3, "trap_servers"},
+      {"port = 80", "port = 0", 6, "port"},
+      {"port = 80", "port = 65536", 6, "port"},
+      {"port = 80", "port = \"80\"", 6, "port"},
+      {"port = 80", "port = 80\nproto = 6", 7, "proto"},
+      {"port = 80", "port = 80\n[[service]]\nname = \"api\"\nport = 80", 7, "80"},
+      {"port = 80", "port = 80\n[[service]]\nname = \"web\"\nport = 81", 7, "name"},
+  };
+  for (const Case& c : cases) {
+    const auto config = guard::read_guard_config(write(replaced(guard_text, c.from, c.to)));
+    SCOPED_TRACE(c.to);
+    ASSERT_FALSE(config);
+    expect_refused(config.error(), c.line, c.about);
+  }
+}
+
+TEST_F(Config, of_a_client) {
+  const auto config = client::read_client_config(write(client_text));
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_TRUE(config->allow_private_targets);
+  EXPECT_FALSE(client::read_client_config(write("interfaces = [\"eth0\"]\nxdp_mode = \"native\"\n")));
+  EXPECT_FALSE(client::read_client_config(write("interfaces = [\"eth0\"]\nallow_private_targets = 1\n")));
+}
+
+TEST_F(Config, that_is_not_there_or_is_no_toml) {
+  std::filesystem::remove(path_);
+  auto config = client::read_client_config(path_);
+  ASSERT_FALSE(config);
+  expect_refused(config.error(), 0, "No such file");
+  config = client::read_client_config("/");
+  EXPECT_FALSE(config);
+  config = client::read_client_config(write("interfaces = [\"eth0\"]\nthis is not TOML\n"));
+  ASSERT_FALSE(config);
+  expect_refused(config.error(), 2, "");
+}
+
+} // namespace
+} // namespace trap::test

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The weighted rendezvous table against the vectors, and what it promises: shares by weight, few movers, no regard for order.
+#include "server/daemon/selection.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/support/vectors.h"
+
+namespace trap::test {
+namespace {
+
+using server::Candidate;
+
+std::vector<Candidate> read_candidates(const Json& backends) {
+  std::vector<Candidate> candidates;
+  for (const Json& b : backends)
+    candidates.push_back({.endpoint = {read_address(b["address"]).value, b["port"]},
+                          .weight = b["weight"],
+                          .index = static_cast<std::uint16_t>(candidates.size())});
+  return candidates;
+}
+
+trap_selection filled(const trap_key& key, const std::vector<Candidate>& candidates) {
+  trap_selection selection = {};
+  server::fill_selection(selection, key, candidates);
+  return selection;
+}
+
+TEST(SelectionTable, is_what_the_document_says) {
+  const Json vectors = read_json("selection.json");
+  const trap_key key = read_key(vectors["key"]);
+  for (const Json& v : vectors["tables"]) {
+    const std::vector<Candidate> candidates = read_candidates(v["backends"]);
+    const trap_selection selection = filled(key, candidates);
+    EXPECT_EQ(selection.backend_count, candidates.size());
+    std::string table;
+    for (const auto index : selection.backends)
+      table += std::to_string(index);
+    EXPECT_EQ(table, v["table"].get<std::string>());
+  }
+}
+
+TEST(SelectionTable, does_not_depend_on_the_order_of_backends) {
+  const Json vectors = read_json("selection.json");
+  const trap_key key = read_key(vectors["key"]);
+  std::vector<Candidate> candidates = read_candidates(vectors["tables"][2]["backends"]);
+  const trap_selection selection = filled(key, candidates);
+  std::ranges::reverse(candidates);
+  const trap_selection reversed = filled(key, candidates);
+  EXPECT_TRUE(std::ranges::equal(selection.backends, reversed.backends));
+}
+
+TEST(SelectionTable, moves_only_the_clients_of_a_backend_that_goes) {
+  const Json vectors = read_json("selection.json");
+  const trap_key key = read_key(vectors["key"]);
+  std::vector<Candidate> candidates = read_candidates(vectors["tables"][2]["backends"]);
+  const trap_selection before = filled(key, candidates);
+  const std::uint16_t gone = candidates[3].index;
+  candidates.pop_back();
+  const trap_selection after = filled(key, candidates);
+  for (std::size_t slot = 0; slot < TRAP_SELECTION_SLOTS; slot++) {
+    if (before.backends[slot] != gone)
+      EXPECT_EQ(after.backends[slot], before.backends[slot]) << slot;
+  }
+}
+
+TEST(SelectionTable, shares_by_weight) {
+  std::vector<Candidate> candidates;
+  for (std::uint16_t i = 0; i < 4; i++)
+    candidates.push_back(
+        {.endpoint = {read_address("198.51.100.20").value, static_cast<std::uint16_t>(80 + i)}, .weight = 1U + i, .index = i});
+  const trap_selection selection = filled({1, 2}, candidates);
+  for (std::uint16_t i = 0; i < 4; i++) {
+    const auto slots = std::ranges::count(selection.backends, i);
+    EXPECT_NEAR(static_cast<double>(slots), 4096.0 * (1 + i) / 10, 150) << i;
+  }
+}
+
+} // namespace
+} // namespace trap::test
