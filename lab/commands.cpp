@@ -114,6 +114,8 @@ int shell_command(const std::string& name) {
 }
 
 int cleanup_command() {
+  if (geteuid() != 0)
+    return complain(Error{"cleaning up needs root: it removes network namespaces and mounts"});
   auto lock = lock_lab();
   if (!lock)
     return complain(lock.error());

@@ -20,7 +20,8 @@ std::variant<DaemonOptions, ExitCode> parse_daemon_options(const std::string& pa
   app.add_option("--config", options.config_path, "configuration file")->capture_default_str();
   app.add_flag("--check-config", options.check_config, "check the configuration and the key files it names, then exit");
   app.add_flag("--detach", options.detach, "remove what an earlier run left attached and pinned, then exit");
-  app.add_option("--log-level", options.log_level, "debug, info (default), warn or error")->transform(CLI::Transformer(levels));
+  std::string level = "info";
+  app.add_option("--log-level", level, "how much to log")->check(CLI::IsMember({"debug", "info", "warn", "error"}))->capture_default_str();
   app.footer("Runs in the foreground. SIGTERM and SIGINT stop the daemon; its BPF programs stay attached and go on working.\n"
              "Exit codes: 0 ok, 1 failed, 2 command line or configuration wrong.");
   try {
@@ -36,6 +37,7 @@ std::variant<DaemonOptions, ExitCode> parse_daemon_options(const std::string& pa
     log::final_error(program, "--check-config and --detach do not go together");
     return ExitCode::usage;
   }
+  options.log_level = levels.at(level);
   return options;
 }
 

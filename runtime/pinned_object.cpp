@@ -64,7 +64,9 @@ Result<void> make_directories(const std::string& path, Undo& undo) {
   for (const auto& step : std::filesystem::path(path).lexically_normal()) {
     if (step.empty())
       continue;
-    done = done.empty() || done == "/" ? done + step.string() : done + "/" + step.string();
+    if (!done.empty() && done != "/")
+      done += '/';
+    done += step.string();
     if (done == "/")
       continue;
     if (mkdir(done.c_str(), 0700) == 0)
@@ -183,7 +185,7 @@ std::vector<std::string> list_pins(const std::string& pin_dir) {
 
 Result<void> remove_pins(const std::string& pin_dir) {
   for (const std::string& name : list_pins(pin_dir)) {
-    std::string path = pin_dir + "/" + name;
+    std::string path = fmt::format("{}/{}", pin_dir, name);
     if (unlink(path.c_str()) != 0)
       return Error{fmt::format("cannot remove pin {}: {}", path, error_text(errno))};
   }

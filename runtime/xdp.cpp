@@ -219,7 +219,7 @@ Result<unsigned> detach_pinned_links(const std::string& pin_dir) {
   for (const std::string& name : list_pins(pin_dir)) {
     if (!name.starts_with(kLinkPrefix))
       continue;
-    std::string path = pin_dir + "/" + name;
+    std::string path = fmt::format("{}/{}", pin_dir, name);
     Fd link(bpf_obj_get(path.c_str()));
     if (!link)
       return Error{fmt::format("cannot open pinned link {}: {}", path, error_text(errno))};

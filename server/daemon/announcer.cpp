@@ -76,8 +76,10 @@ void Announcer::consume() {
 }
 
 void Announcer::rotate_keys(std::uint64_t epoch) {
-  for (auto& [name, guard] : guards_)
+  for (auto& entry : guards_) {
+    Guard& guard = entry.second;
     rotate_keyring(guard.announce_keys, epoch, [&](std::uint64_t wanted) { return derive_announce_key(guard.secret, wanted); });
+  }
 }
 
 int Announcer::on_record(void* self, void* data, std::size_t bytes) {

@@ -42,7 +42,7 @@ EarlierMaps ServerMaps::read(const std::vector<std::string>& names, std::uint64_
   }
   std::vector<trap_key> keys;
   keys.reserve(names.size());
-for (const std::string& name : names)
+  for (const std::string& name : names)
     keys.push_back(derive_ticket_key(derive_guard_secret(master_, name), epoch));
   for (__u32 index = 0; index < TRAP_SERVER_MAX_GUARDS; index++) {
     auto guard = map_read<trap_server_guard>(fds_.guards, index);

@@ -14,7 +14,8 @@ fail() {
   exit 2
 }
 
-build=${1:?usage: load.sh BUILD_DIR}
+[ $# = 1 ] || fail "usage: load.sh BUILD_DIR"
+build=$1
 [ -d "$build/bpf" ] || fail "$build/bpf is not there; build TRAP first, then give its build directory"
 build=$(cd "$build" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
@@ -55,8 +56,8 @@ unpack() {
 package=$(newest_package)
 if [ -z "$package" ] || { [ ! -d "$kernels/$package" ] && ! unpack "$package"; }; then
   package=$(newest_unpacked)
-  [ -n "$package" ] || fail "cannot download Debian 12's linux-image-6.1.0-N-amd64; run apt-get update on Debian 12 with a network" \
-    "$(tail -n 1 "$work/apt.log" 2>/dev/null)"
+  [ -n "$package" ] || fail "cannot download Debian 12's linux-image-6.1.0-N-amd64; run apt-get update on Debian 12 with a network:" \
+    "$(tail -n 1 "$work/apt.log" 2>/dev/null || echo "apt offers none")"
 fi
 image=$kernels/$package
 release=${package#linux-image-}
@@ -78,12 +79,12 @@ for module in $modules; do cp "$image/lib/modules/$release/kernel/$module.ko" "$
 
 status=0
 timeout "$boot_seconds" qemu-system-x86_64 -accel tcg -cpu max -m 512 -nodefaults -display none -serial stdio -no-reboot \
-  -kernel "$image/boot/vmlinuz-$release" -initrd "$work/initramfs" -append "console=ttyS0 quiet panic=-1" \
+  -kernel "$image/boot/vmlinuz-$release" -initrd "$work/initramfs" -append "console=ttyS0 loglevel=1 panic=-1" \
   </dev/null >"$work/console" 2>&1 || status=$?
 tr -d '\r' <"$work/console" >"$kernels/console.log"
 [ "$status" != 124 ] || fail "the machine did not end within $boot_seconds s; its console is in $kernels/console.log"
 [ "$status" = 0 ] || fail "qemu failed: $(tail -n 1 "$kernels/console.log")"
-grep -q '^done$' "$kernels/console.log" || fail "the kernel ended before its tests did; its console is in $kernels/console.log"
+grep -aq '^done$' "$kernels/console.log" || fail "the kernel ended before its tests did; its console is in $kernels/console.log"
 
 grep -a '^kernel ' "$kernels/console.log"
 grep -aE '^(not )?ok ' "$kernels/console.log" || true
@@ -99,6 +100,7 @@ for program in $programs; do
   awk -v name="$program" '$0 == "log" { text = ""; in_log = 1; next } $0 == "end of log" { in_log = 0; next }
     in_log { text = text $0 "\n"; next } index($0, "not ok " name ":") == 1 { printf "%s", text } /^(not )?ok / { text = "" }' \
     "$kernels/console.log" >"$kernels/$program.log"
+  [ -s "$kernels/$program.log" ] || rm -f "$kernels/$program.log"
 done
 echo "$package: $passed ok, $failed not ok"
 [ "$failed" = 0 ]

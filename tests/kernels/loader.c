@@ -48,8 +48,11 @@ __attribute__((format(printf, 1, 2))) static bool fails(const char* format, ...)
   va_start(arguments, format);
   int length = vsnprintf(reason, sizeof reason, format, arguments);
   va_end(arguments);
-  if (cause != 0 && length >= 0 && (size_t)length < sizeof reason)
-    snprintf(reason + length, sizeof reason - (size_t)length, ": %s", strerror(cause));
+  if (cause != 0 && length >= 0 && (size_t)length < sizeof reason) {
+    char text[128];
+    libbpf_strerror(cause, text, sizeof text); /* knows libbpf's own numbers too */
+    snprintf(reason + length, sizeof reason - (size_t)length, ": %s", text);
+  }
   return false;
 }
 

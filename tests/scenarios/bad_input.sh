@@ -129,7 +129,7 @@ for part in server guard client; do
   bad_config "$part: relative pin_dir" $part '[0-9]+' '"pin_dir" is .*absolute path' 's/^pin_dir = .*/pin_dir = "bpf"/'
   vary $part '1s/.*/interfaces = ["nosuch0"]/'
   check "$part: no such interface" 1 "^trap-$part: $work/bad.toml: no interface \"nosuch0\" here" run "trap-$part" --config "$work/bad.toml"
-  check "$part: no privilege" 1 "^trap-$part: no privilege: this needs CAP_BPF CAP_NET_ADMIN.*root" \
+  check "$part: no privilege" 1 "^trap-$part: no privilege: this needs CAP_BPF CAP_PERFMON CAP_NET_ADMIN.*root" \
     run /usr/bin/setpriv --bounding-set=-all --inh-caps=-all "$bin/trap-$part" --config "$work/$part.toml"
   check "$part: kernel too old" 1 "^trap-$part: kernel 2\\.6\\..* is too old: TRAP needs 6\\.1" \
     setarch "$(uname -m)" --uname-2.6 "$bin/trap-$part" --config "$work/$part.toml"

@@ -53,10 +53,10 @@ void write_ethernet(Writer& frame, const Json& description, int family) {
   const Json fields = eth.is_object() ? eth : Json::object();
   frame.append(read_mac(fields.value("dst", back ? near : far)));
   frame.append(read_mac(fields.value("src", back ? far : near)));
-  const int tags = description.value("vlan", 0);
-  for (int i = 0; i < tags; i++) {
+  const std::uint64_t tags = description.value("vlan", 0U);
+  for (std::uint64_t i = 0; i < tags; i++) {
     frame.number(tags > 1 && i == 0 ? 0x88a8 : 0x8100, 2);
-    frame.number(static_cast<std::uint64_t>(100 + i), 2);
+    frame.number(100 + i, 2);
   }
   frame.number(fields.value("type", family == 4 ? 0x0800 : 0x86dd), 2);
 }

@@ -31,7 +31,7 @@ std::uint64_t World::number(const Json& value, int family) const {
   const std::string text = value.get<std::string>();
   if (text.empty() || text[0] != '$')
     return std::stoull(text, nullptr, 0);
-  const std::size_t sign = text.find_first_of("+");
+  const std::size_t sign = text.find('+');
   const std::size_t minus = text.rfind('-');
   std::size_t cut = sign;
   if (cut == std::string::npos && minus != std::string::npos && minus + 1 < text.size() && std::isdigit(text[minus + 1]) != 0)

@@ -17,8 +17,10 @@ std::uint64_t hash_of(const trap_key& key, const Bytes& message) {
   std::uint64_t words[32] = {};
   std::uint64_t tail = 0;
   const std::size_t count = message.size() / 8;
-  std::memcpy(words, message.data(), count * 8);
-  std::memcpy(&tail, message.data() + count * 8, message.size() % 8);
+  if (!message.empty()) {
+    std::memcpy(words, message.data(), count * 8);
+    std::memcpy(&tail, message.data() + count * 8, message.size() % 8);
+  }
   const __u64* all = reinterpret_cast<const __u64*>(words);
   return trap_siphash_words(&key, all, static_cast<__u32>(count), tail, message.size() % 8);
 }

@@ -114,7 +114,7 @@ TEST_F(Config, of_a_server_gone_wrong) {
       {"name = \"web\"\n", "name = \"web\"\nunaware = \"drop\"\n", 5, "unaware"},
       {"name = \"web\"\n", "name = \"web\"\noffer = \"yes\"\n", 5, "offer"},
       {"name = \"web\"\n", "name = \"w b\"\n", 4, "w b"},
-      {"name = \"web\"\n", "", 3, "name"},
+      {"name = \"web\"\n", "", 0, "name"},
       {"203.0.113.10:80", "203.0.113.10", 5, "203.0.113.10"},
       {"203.0.113.10:80", "203.0.113.300:80", 5, "203.0.113.300"},
       {"203.0.113.10:80", "127.0.0.1:80", 5, "127.0.0.1"},

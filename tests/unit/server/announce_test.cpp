@@ -33,6 +33,7 @@ TEST(Announcement, is_the_packet_that_guards_accept) {
       const Json description = {{"ip", {{"src", "trap-server"}, {"dst", "backend"}}},
                                 {"tcp",
                                  {{"sport", 80},
+                                  {"padding", "nop-before"},
                                   {"flags", "R"},
                                   {"window", 0},
                                   {"options", {{{"announce", "$announce.valid"}, {"experimental", experimental}}}}}}};
