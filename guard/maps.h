@@ -34,7 +34,7 @@ struct trap_guard_settings {
 struct trap_announced_key {
   union trap_address client; /* masked to the scope */
   __be16 port;
-  __u8 scope; /* as announced; looked up with the service's */
+  __u8 scope;       /* as announced; looked up with the service's */
   __u8 reserved[5]; /* zero */
 };
 
