@@ -21,8 +21,10 @@ namespace {
 
 using test::Object;
 
-// A ring buffer of 8,192 records must not overflow between two readings.
-constexpr int packets_of_a_call = 4000;
+// Redirects fill a ring buffer of 8,192 records, which must not overflow between two readings. Each call costs some 20 ms of waiting in the
+// kernel, so there are few of them.
+constexpr int redirects_of_a_call = 4000;
+constexpr int redirects_of_a_run = 20'000;
 
 double thread_cpu_ns() {
   timespec now{};
@@ -49,19 +51,23 @@ public:
     load_tested();
   }
 
-  std::vector<Result> run(const Effort& effort) {
+  std::vector<Result> run(const Effort& wanted) {
+    const bool fills_ring = experiment_.verdict == TRAP_REPLY_REDIRECT;
+    const Effort effort = {wanted.rounds, fills_ring ? std::min(wanted.packets, redirects_of_a_run) : wanted.packets};
+    packets_of_a_call_ = fills_ring ? redirects_of_a_call : effort.packets;
     std::vector<Contender> contenders = {{"empty", floors_->program_fd(is_xdp_ ? "empty_xdp" : "empty_tc"), {}}};
     if (is_xdp_)
       contenders.push_back({"send-back", floors_->program_fd("send_back_xdp"), {}});
     contenders.push_back({"trap", tested_->program_fd(experiment_.program), {}});
     std::vector<double> alone;
-    time_runs(contenders.back(), packets_of_a_call); // warm up
+    time_runs(contenders.back(), packets_of_a_call_); // warm up
     for (int round = 0; round < effort.rounds; round++) {
       alone.push_back(time_alone(effort.packets));
       for (Contender& contender : contenders)
         contender.ns.push_back(time_runs(contender, effort.packets));
     }
-    check_path(static_cast<std::uint64_t>(effort.packets) * static_cast<std::uint64_t>(effort.rounds) + packets_of_a_call);
+    check_path(static_cast<std::uint64_t>(effort.packets) * static_cast<std::uint64_t>(effort.rounds) +
+               static_cast<std::uint64_t>(packets_of_a_call_));
     return results(contenders, alone);
   }
 
@@ -97,9 +103,9 @@ private:
   double time_runs(const Contender& contender, int packets) {
     aim(contender.program_fd);
     double spent_ns = 0;
-    for (int done = 0; done < packets; done += packets_of_a_call) {
+    for (int done = 0; done < packets; done += packets_of_a_call_) {
       const double before_ns = thread_cpu_ns();
-      replay_->run(is_xdp_ ? "replay_xdp" : "replay_tc", frame_, packets_of_a_call);
+      replay_->run(is_xdp_ ? "replay_xdp" : "replay_tc", frame_, packets_of_a_call_);
       spent_ns += thread_cpu_ns() - before_ns;
       if (experiment_.part == "server")
         tested_->entries("redirected");
@@ -138,6 +144,7 @@ private:
   const Experiment& experiment_;
   const int family_;
   const bool is_xdp_;
+  int packets_of_a_call_ = 0;
   const test::World world_;
   test::Bytes frame_;
   std::unique_ptr<Object> replay_;

@@ -8,7 +8,7 @@
 namespace trap {
 
 ConfigTable::ConfigTable(const ConfigNode& root, std::string path)
-    : node_(&root), path_(std::move(path)), error_(std::make_shared<std::optional<Error>>()) {}
+    : node_(&root), is_root_(true), path_(std::move(path)), error_(std::make_shared<std::optional<Error>>()) {}
 
 ConfigTable::ConfigTable(const ConfigNode& node, const ConfigTable& parent)
     : node_(&node), path_(parent.path_), name_(parent.name_), error_(parent.error_) {}
@@ -33,7 +33,7 @@ const ConfigNode* ConfigTable::find(const std::string& key) {
 const ConfigNode* ConfigTable::find_required(const std::string& key) {
   const ConfigNode* node = find(key);
   if (!node)
-    fail(name_.empty() ? 0 : line(), fmt::format("key \"{}\" is missing: add it", key));
+    fail(is_root_ ? 0 : line(), fmt::format("key \"{}\" is missing: add it", key));
   return node;
 }
 
@@ -118,7 +118,7 @@ std::vector<ConfigTable> ConfigTable::required_tables(const std::string& key) {
   std::string form = name_.empty() ? key : "service." + key;
   std::vector<ConfigTable> tables;
   if (!node) {
-    fail(name_.empty() ? 0 : line(), fmt::format("no [[{}]]: add at least one", form));
+    fail(is_root_ ? 0 : line(), fmt::format("no [[{}]]: add at least one", form));
     return tables;
   }
   const auto* array = get<ConfigNode::Array>(node, key, fmt::format("a list of [[{}]] tables", form).c_str());

@@ -54,6 +54,7 @@ private:
   std::int64_t integer_in(const ConfigNode* node, const std::string& key, std::int64_t least, std::int64_t most);
 
   const ConfigNode* node_;
+  bool is_root_ = false; // a key that is missing in the root is missing in no line
   std::string path_;
   std::string name_;
   std::vector<std::string> known_;

@@ -4,6 +4,7 @@
 #define TRAP_RUNTIME_UNDO_H
 
 #include <functional>
+#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -15,8 +16,8 @@ public:
   Undo(const Undo&) = delete;
   Undo& operator=(const Undo&) = delete;
   ~Undo() {
-    for (auto step = steps_.rbegin(); step != steps_.rend(); ++step)
-      (*step)();
+    for (const auto& step : std::ranges::reverse_view(steps_))
+      step();
   }
 
   void add(std::function<void()> step) { steps_.push_back(std::move(step)); }

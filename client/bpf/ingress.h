@@ -148,7 +148,7 @@ static __always_inline enum trap_verdict judge_syn_ack(struct __sk_buff* skb, st
                                                        const struct trap_option* option) {
   if (e->packet.ack != next_seq(syn->isn))
     return TRAP_PASS_OTHER;
-  if (option->type == TRAP_OFFER && syn->state == TRAP_REDIRECTED)
+  if (syn->state == TRAP_REDIRECTED) /* the service answers now; this one would mislead the socket */
     return TRAP_DROP_LATE_ANSWER;
   syn->iss = e->packet.seq;
   if (option->type == TRAP_OFFER) {

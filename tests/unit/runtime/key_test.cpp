@@ -65,7 +65,7 @@ protected:
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   std::string write(const std::string& text, mode_t mode = 0600) {
-    const std::string path = folder_ + "/key";
+    std::string path = folder_ + "/key";
     std::ofstream(path) << text;
     EXPECT_EQ(chmod(path.c_str(), mode), 0);
     return path;
