@@ -100,7 +100,10 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0)
+      return app.exit(error); // --help, --version
+    std::fprintf(stderr, "trap-bench: %s: see trap-bench --help\n", error.what());
+    return 2;
   }
   if (geteuid() != 0) {
     std::fprintf(stderr, "trap-bench: loads BPF programs, which needs root; run it as root\n");

@@ -67,7 +67,12 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+    if (error.get_exit_code() == 0)
+      return app.exit(error); // --help
+    const auto remaining = app.remaining();
+    const std::string what = remaining.empty() ? error.what() : "unknown argument \"" + remaining.front() + "\"";
+    std::fprintf(stderr, "trap-lab: %s: see trap-lab --help\n", what.c_str());
+    return static_cast<int>(ExitCode::usage);
   }
   arguments.options.colour = !arguments.no_colour;
   return dispatch(app, arguments);
