@@ -4,7 +4,6 @@
 #define TRAP_RUNTIME_UNDO_H
 
 #include <functional>
-#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -16,8 +15,8 @@ public:
   Undo(const Undo&) = delete;
   Undo& operator=(const Undo&) = delete;
   ~Undo() {
-    for (const auto& step : std::ranges::reverse_view(steps_))
-      step();
+    for (; !steps_.empty(); steps_.pop_back())
+      steps_.back()();
   }
 
   void add(std::function<void()> step) { steps_.push_back(std::move(step)); }

@@ -150,7 +150,7 @@ Bytes build_options(const Json& options, int family, const World& world) {
 }
 
 Bytes build_l4(const Json& packet, const Description& ip) {
-  const Bytes payload = build_payload(packet, ip);
+  Bytes payload = build_payload(packet, ip);
   if (packet.contains("tcp")) {
     const Description tcp = {packet["tcp"], ip.family, ip.world};
     Bytes l4 = build_tcp(tcp, payload);
