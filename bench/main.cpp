@@ -32,7 +32,7 @@ Json report_of(const std::vector<Result>& results) {
   uname(&system);
   Json list = Json::array();
   const auto rounded = [](double ns) { return std::round(ns * 10) / 10; };
-  for (const Result& r : results)
+  for (const Result& r : results) {
     list.push_back({{"experiment", r.experiment},
                     {"contender", r.contender},
                     {"family", r.family == 4 ? "ipv4" : "ipv6"},
@@ -42,6 +42,7 @@ Json report_of(const std::vector<Result>& results) {
                     {"max", rounded(r.max_ns)},
                     {"runs", r.runs},
                     {"unit", "ns"}});
+  }
   return {{"machine", {{"cpu", cpu_model()}, {"cpus", sysconf(_SC_NPROCESSORS_ONLN)}}},
           {"kernel", std::string(system.release)},
           {"versions", {{"trap", TRAP_VERSION_STRING}, {"libbpf", libbpf_version_string()}, {"compiler", __VERSION__}}},

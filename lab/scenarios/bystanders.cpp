@@ -30,8 +30,8 @@ void other_ports(Scene& scene) {
   const auto web = Nginx::start(scene.host("trap"), {open_port});
   if (!scene.check(static_cast<bool>(web), "the TRAP host has a web server of its own on another port", web ? "" : web.error().message))
     return;
-  for (const std::string_view target : {"trap", "service"})
-    for (const Family family : families)
+  for (const std::string_view target : {"trap", "service"}) {
+    for (const Family family : families) {
       for (const std::string_view from : {"client", "stranger"}) {
         const std::string_view address = place_of(target).address(family);
         const std::string what = fmt::format("{}, from {} to {}", name_of(family), from, target);
@@ -41,6 +41,8 @@ void other_ports(Scene& scene) {
         const Visit closed = scene.visit(from, fmt::format("http://{}/", endpoint(address, 9)), milliseconds{5000});
         scene.check(closed.response.exit_code == curl_refused, what + ": a closed port refuses at once", closed.response.text());
       }
+    }
+  }
 }
 
 } // namespace trap::lab::plays
