@@ -76,7 +76,7 @@ TEST(OptionWalk, tells_the_encoding_and_where_the_body_is) {
 TEST(OptionWalk, reads_nothing_beyond_the_end_whatever_the_bytes) {
   std::uint32_t state = 7;
   for (int i = 0; i < 200000; i++) {
-    Bytes area(4 * (state % 11));
+    Bytes area(std::size_t{4} * (state % 11));
     for (auto& byte : area) {
       state = state * 1664525 + 1013904223;
       static constexpr std::uint8_t likely[] = {0, 1, 2, 3, 4, 6, 16, 18, 24, 26, 36, 38, 0x56, 253, 0x54, 0x52, 0x11, 0x13, 0x14, 0x15};
