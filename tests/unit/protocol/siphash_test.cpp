@@ -21,7 +21,7 @@ std::uint64_t hash_of(const trap_key& key, const Bytes& message) {
     std::memcpy(words, message.data(), count * 8);
     std::memcpy(&tail, message.data() + count * 8, message.size() % 8);
   }
-  const __u64* all = reinterpret_cast<const __u64*>(words);
+  const auto* all = reinterpret_cast<const __u64*>(words);
   return trap_siphash_words(&key, all, static_cast<__u32>(count), tail, message.size() % 8);
 }
 
