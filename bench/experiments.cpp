@@ -9,6 +9,11 @@ using test::Json;
 
 const Json linux_syn = {{"seq", "$isn"}, {"options", {{{"linux", 1}}}}};
 
+Json merged(Json base, const Json& more) {
+  base.update(more);
+  return base;
+}
+
 Json to_backend(const Json& tcp) {
   return {{"ip", {{"dst", "backend"}}}, {"tcp", tcp}};
 }
@@ -27,6 +32,13 @@ std::vector<Experiment> of_server() {
        program,
        TRAP_REPLY_REDIRECT,
        {{"tcp", {{"flags", "A"}, {"seq", "$isn+1"}, {"ack", "$cookie.now+1"}, {"options", {{{"accept", 0}}, {{"nop", 20}}}}}}},
+       {}},
+      {"server-serve-syn", "server", program, TRAP_REPLY_SYN_ACK, {{"tcp", merged(linux_syn, {{"dport", 82}})}}, {}},
+      {"server-serve-ack-invalid",
+       "server",
+       program,
+       TRAP_DROP_BAD_COOKIE,
+       {{"tcp", {{"dport", 82}, {"flags", "A"}, {"seq", 1}, {"ack", 2}}}},
        {}},
       {"server-other-address", "server", program, TRAP_PASS_OTHER, {{"ip", {{"dst", "elsewhere"}}}, {"tcp", {{"flags", "A"}}}}, {}},
   };

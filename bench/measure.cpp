@@ -122,7 +122,7 @@ private:
   // A measurement of another path than the one that it is named for is worse than none.
   void check_path(std::uint64_t packets) {
     std::uint64_t counted = 0;
-    for (std::uint32_t slot = 0; slot < 8; slot++)
+    for (std::uint32_t slot = 0; slot < 32; slot++)
       counted += tested_->counters(slot)[experiment_.verdict];
     if (counted != packets)
       throw std::runtime_error(experiment_.name + ": " + std::to_string(counted) + " of " + std::to_string(packets) +

@@ -10,6 +10,7 @@
 #include <linux/ipv6.h>
 
 #include "dataplane/verdict.h"
+#include "dataplane/verifier.h"
 #include "protocol/address.h"
 
 #define TRAP_VLAN_TAGS_MAX 2
@@ -60,9 +61,30 @@ struct trap_packet {
   enum trap_verdict defect;
 };
 
+/* Where the IP and the TCP header start. The masks are above every offset there can be; they say so to the verifier, which has lost track
+ * of the offsets when they come back from memory, and takes no bound check of a pointer that might be 64 KiB further. */
+TRAP_INLINE const void* trap_l3(const struct trap_packet* packet, const void* data) {
+  __u64 offset = packet->l3_offset & 0x1f;
+
+  TRAP_HOLD(offset);
+  return (const __u8*)data + offset;
+}
+
+TRAP_INLINE const void* trap_l4(const struct trap_packet* packet, const void* data) {
+  __u64 offset = packet->l4_offset & 0x3fff;
+
+  TRAP_HOLD(offset);
+  return (const __u8*)data + offset;
+}
+
 /* TCP payload in bytes by the IP header's account. */
 TRAP_INLINE __u32 trap_payload_bytes(const struct trap_packet* packet) {
   return packet->l3_end - (packet->l4_offset + packet->header_bytes);
+}
+
+/* Bytes of the frame: by the IP header's account where that was read, so that what lies in fragments of a large frame counts too. */
+TRAP_INLINE __u32 trap_frame_bytes(const struct trap_packet* packet, const void* data, const void* end) {
+  return packet->l3_end ? packet->l3_end : (__u32)((const __u8*)end - (const __u8*)data);
 }
 
 TRAP_INLINE enum trap_layer trap_defective(struct trap_packet* packet, enum trap_verdict defect) {

@@ -66,7 +66,22 @@ enum trap_action {
   X(PASS_REDIRECT_REFUSED, PASS, "pass-redirect-refused", "REDIRECT to an address that policy forbids: ignored")                           \
   X(PASS_SYN_ACK_NOTED, PASS, "pass-syn-ack-noted", "SYN-ACK without OFFER for a pending connect, passed on")                              \
   X(PASS_BAD_OPTION, PASS, "pass-bad-option", "malformed or duplicate TRAP options: treated as if there were none")                        \
-  X(DROP_LATE_ANSWER, DROP, "drop-late-answer", "answer of a TRAP server to a connect that was redirected already")
+  X(DROP_LATE_ANSWER, DROP, "drop-late-answer", "answer of a TRAP server to a connect that was redirected already")                        \
+  /* trap-server, since 0.2 */                                                                                                             \
+  X(PASS_COOKIE, PASS, "pass-cookie", "ACK that completes a handshake of a client to be served: up to the listener")                       \
+  X(PASS_HANDSHAKE, PASS, "pass-handshake", "ACK that completes a handshake of the stack itself")                                          \
+  X(PASS_SYN_AT_PEACE, PASS, "pass-syn-at-peace", "SYN left to the stack, because there is no attack")                                     \
+  X(PASS_AT_PEACE, PASS, "pass-at-peace", "any other segment left to the stack, because there is no attack")                               \
+  X(PASS_SYN_TIME_WAIT, PASS, "pass-syn-time-wait", "SYN of a connection that the stack still remembers: only it can reopen it")           \
+  X(DROP_DENIED, DROP, "drop-denied", "client whose prefix the service's policy denies")                                                   \
+  X(DROP_NO_LISTENER, DROP, "drop-no-listener", "completing ACK of a client to be served, but nobody listens on this host")                \
+  X(DROP_CLIENT_BUDGET, DROP, "drop-client-budget", "completing ACK beyond the handshakes a client may complete")                          \
+  X(DROP_NETWORK_BUDGET, DROP, "drop-network-budget", "completing ACK beyond the handshakes a client's network may complete")              \
+  X(DROP_SYN_ACK_CAP, DROP, "drop-syn-ack-cap", "SYN beyond the SYN-ACKs this server may send")                                            \
+  X(DROP_SERVICE_CAP, DROP, "drop-service-cap", "SYN beyond the SYN-ACKs this service may send")                                           \
+  X(DROP_RESET_CAP, DROP, "drop-reset-cap", "completing ACK beyond the resets this server may send")                                       \
+  /* trap-guard, since 0.2 */                                                                                                              \
+  X(PASS_TRUSTED, PASS, "pass-trusted", "SYN of a trusted peer: a relay, a health check, monitoring")
 
 enum trap_verdict {
 #define TRAP_VERDICT_ENUM(id, action, name, text) TRAP_##id,
@@ -76,7 +91,16 @@ enum trap_verdict {
 };
 
 /* Counters are kept per service slot and verdict: index slot * TRAP_VERDICT_SLOTS + verdict. Slot 0 is no service. */
-#define TRAP_VERDICT_SLOTS 64
+#define TRAP_VERDICT_SLOTS 96
+
+/* Value of the counter maps. Bytes are those of the frame: link layer and IP packet by the IP header's account. */
+struct trap_count {
+  __u64 packets;
+  __u64 bytes_in;
+  __u64 bytes_out; /* of answers */
+};
+
+TRAP_ASSERT(sizeof(struct trap_count) == 24, "shared through maps");
 
 TRAP_ASSERT(TRAP_VERDICT_COUNT <= TRAP_VERDICT_SLOTS, "the counter maps have room for every verdict");
 

@@ -2,7 +2,6 @@
 #include "runtime/counters.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -18,20 +17,28 @@ const char* verdict_name(int verdict) {
   return verdict >= 0 && verdict < TRAP_VERDICT_COUNT ? kNames[verdict] : "unknown";
 }
 
+void add_count(trap_count& sum, const trap_count& count) {
+  sum.packets += count.packets;
+  sum.bytes_in += count.bytes_in;
+  sum.bytes_out += count.bytes_out;
+}
+
 CounterReader::CounterReader(int map_fd) : map_fd_(map_fd), per_cpu_(static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus()))) {}
 
 VerdictCounts CounterReader::read(std::uint32_t slot) {
   VerdictCounts counts = {};
   for (std::uint32_t verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++) {
     std::uint32_t index = slot * TRAP_VERDICT_SLOTS + verdict;
-    if (bpf_map_lookup_elem(map_fd_, &index, per_cpu_.data()) == 0)
-      counts[verdict] = std::accumulate(per_cpu_.begin(), per_cpu_.end(), std::uint64_t{0});
+    if (bpf_map_lookup_elem(map_fd_, &index, per_cpu_.data()) != 0)
+      continue;
+    for (const trap_count& of_cpu : per_cpu_)
+      add_count(counts[verdict], of_cpu);
   }
   return counts;
 }
 
 void CounterReader::clear(std::uint32_t slot) {
-  std::fill(per_cpu_.begin(), per_cpu_.end(), 0);
+  std::fill(per_cpu_.begin(), per_cpu_.end(), trap_count{});
   for (std::uint32_t verdict = 0; verdict < TRAP_VERDICT_SLOTS; verdict++) {
     std::uint32_t index = slot * TRAP_VERDICT_SLOTS + verdict;
     bpf_map_update_elem(map_fd_, &index, per_cpu_.data(), BPF_ANY);

@@ -12,14 +12,16 @@
 
 namespace trap {
 
-using VerdictCounts = std::array<std::uint64_t, TRAP_VERDICT_COUNT>;
+using VerdictCounts = std::array<trap_count, TRAP_VERDICT_COUNT>;
 
 // The name operators see, "reply-syn-ack".
 const char* verdict_name(int verdict);
 
+void add_count(trap_count& sum, const trap_count& count);
+
 class CounterReader {
 public:
-  // `map_fd` is a per-CPU array of __u64, index slot * TRAP_VERDICT_SLOTS + verdict.
+  // `map_fd` is a per-CPU array of trap_count, index slot * TRAP_VERDICT_SLOTS + verdict.
   explicit CounterReader(int map_fd);
 
   VerdictCounts read(std::uint32_t slot);
@@ -27,7 +29,7 @@ public:
 
 private:
   int map_fd_;
-  std::vector<std::uint64_t> per_cpu_;
+  std::vector<trap_count> per_cpu_;
 };
 
 } // namespace trap

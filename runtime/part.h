@@ -14,6 +14,8 @@
 
 namespace trap {
 
+class Metrics;
+
 class Part {
 public:
   Part() = default;
@@ -33,8 +35,19 @@ public:
   // Removes what this or an earlier run left attached and pinned; not started, and without keys.
   virtual Result<void> detach() = 0;
 
-  // Once a second while running.
+  // How often tick() is called while running.
+  virtual unsigned tick_ms() const { return 1000; }
   virtual void tick() = 0;
+
+  // Reads configuration and keys again and applies them without a packet lost. Returns one line that says what changed. On error nothing
+  // has changed. A key that only a restart can apply (pin_dir, control_socket, option_kind) is an error that says so.
+  virtual Result<std::string> reload() { return Error{"trap-" + config().part + " cannot reload: restart it, which loses nothing"}; }
+
+  // A command of the control socket, as POST /WORD/WORD...: returns JSON. An unknown one is an error with ExitCode::usage.
+  virtual Result<std::string> command(const std::vector<std::string>& words);
+
+  // Adds this part's families to GET /metrics.
+  virtual void measure(Metrics&) {}
 
   // A descriptor that is readable when handle_events has something to do, or -1.
   virtual int event_fd() const { return -1; }

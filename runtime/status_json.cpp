@@ -10,8 +10,8 @@ namespace trap {
 nlohmann::ordered_json counters_json(const VerdictCounts& counts) {
   auto json = nlohmann::ordered_json::object();
   for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++) {
-    if (counts[verdict] != 0)
-      json[verdict_name(verdict)] = counts[verdict];
+    if (counts[verdict].packets != 0)
+      json[verdict_name(verdict)] = counts[verdict].packets;
   }
   return json;
 }
@@ -38,7 +38,7 @@ nlohmann::ordered_json keys_json(const trap_keyring& ring, std::vector<std::stri
 
 void add_counts(VerdictCounts& sum, const VerdictCounts& counts) {
   for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++)
-    sum[verdict] += counts[verdict];
+    add_count(sum[verdict], counts[verdict]);
 }
 
 } // namespace trap

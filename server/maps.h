@@ -4,31 +4,72 @@
 #ifndef TRAP_SERVER_MAPS_H
 #define TRAP_SERVER_MAPS_H
 
+#include "dataplane/token_bucket.h"
 #include "protocol/address.h"
 #include "protocol/clock.h"
 #include "protocol/keyring.h"
 #include "protocol/wire.h"
 
 #define TRAP_SERVER_MAX_SERVICES 256 /* slots, slot 0 included */
+#define TRAP_SERVER_MAX_POOLS 1024
 #define TRAP_SERVER_MAX_BACKENDS 1024
 #define TRAP_SERVER_MAX_GUARDS 256
-#define TRAP_SELECTION_SLOTS 4096 /* docs/protocol.md 7 */
+#define TRAP_SERVER_MAX_POLICIES 1048576 /* client prefixes of one service */
+#define TRAP_SERVER_MAX_CLIENTS 65536    /* clients and networks whose budgets are kept */
+#define TRAP_SELECTION_SLOTS 4096        /* docs/protocol.md 7 */
 
-/* Map `services` (hash). Port 0 is the address itself: it says that some service lives there, for packets without ports. */
-struct trap_service_key {
-  union trap_address address;
-  __be16 port;
-  __u16 reserved[3]; /* zero */
+/* Map `places` (array): a hash table by address and port in which the daemon places the services, so that a packet finds its service, or
+ * that it has none, without a helper call. A key lies at its home place or at one of the next TRAP_PLACE_PROBES - 1, found by going on
+ * until a place that was never taken. Port 0 is the address itself: it says that some service lives there, for packets without ports. */
+#define TRAP_PLACES 8192
+#define TRAP_PLACE_PROBES 8
+
+enum trap_place_state {
+  TRAP_PLACE_NEVER_TAKEN,
+  TRAP_PLACE_TAKEN,
+  TRAP_PLACE_LEFT, /* taken once: a search goes on behind it */
 };
 
-#define TRAP_SERVICE_OFFERS 1u /* send OFFER in the SYN-ACK */
+struct trap_place {
+  __u32 slot;
+  __be16 port;
+  __u8 state; /* enum trap_place_state */
+  __u8 reserved[9];
+  union trap_address address;
+};
+
+/* Home place of a key. Fibonacci hashing: who chooses public addresses is not an attacker. */
+TRAP_INLINE __u32 trap_place_of(const union trap_address* address, __be16 port) {
+  __u64 mixed = (address->raw64[0] ^ address->raw64[1] * 0xff51afd7ed558ccdULL ^ port) * 0x9e3779b97f4a7c15ULL;
+
+  return (__u32)(mixed >> 51) & (TRAP_PLACES - 1);
+}
+
+/* Map `services` (array by slot). */
+#define TRAP_SERVICE_OFFERS 1u       /* send OFFER in the SYN-ACK: a backend is there to be named */
+#define TRAP_SERVICE_SERVES 2u       /* the kernel's SYN cookies; who does not ACCEPT goes up to the listener of this host */
+#define TRAP_SERVICE_SOCKETS 4u      /* sockets of the service may live on this host: their segments pass. Implied by SERVES */
+#define TRAP_SERVICE_RESTS 8u        /* peace (activate = "attack"): the stack answers */
+#define TRAP_SERVICE_POLICED 16u     /* has client prefixes in `policies` */
+#define TRAP_SERVICE_SILENT 32u      /* no backend is up, and the service is to be silent then */
+#define TRAP_SERVICE_CAPPED 64u      /* has a cap on SYN-ACKs of its own */
+#define TRAP_SERVICE_TIMESTAMPS 128u /* the stack reads what a SYN cookie's timestamp says (net.ipv4.tcp_timestamps = 2) */
+#define TRAP_SERVICE_SACK 256u
+#define TRAP_SERVICE_SCALES 512u /* the stack scales windows */
 
 struct trap_service {
-  __u32 slot;
   __u32 flags;
+  __u32 pool; /* index into `selections`: where clients go that no policy sends elsewhere */
+  /* What the listener of a service that SERVES tells clients; it must be what its stack will believe to have told them. */
+  __be16 mss;
+  __be16 window; /* not 0: a client would wait with its request until it may probe */
+  __u8 window_scale;
+  __u8 reserved[3];
+  __u32 reserved_too;
+  struct trap_rate syn_acks; /* cap, if CAPPED */
 };
 
-/* Map `selections` (array by service slot): backend index for each selection slot. */
+/* Map `selections` (array by pool): backend index for each selection slot. */
 struct trap_selection {
   __u32 backend_count; /* 0: nothing to name */
   __u16 backends[TRAP_SELECTION_SLOTS];
@@ -51,11 +92,57 @@ struct trap_server_guard {
   struct trap_keyring ticket_keys;
 };
 
+/* Map `policies` (array of maps by service slot): an LPM trie for each POLICED service. IPv4 prefixes are 96 bits longer. */
+struct trap_policy_key {
+  __u32 bits;        /* 0 to 128 */
+  __be32 address[4]; /* as in union trap_address, which would be aligned to 8 */
+};
+
+enum trap_policy_action {
+  TRAP_POLICY_POOL,  /* to the backends of a pool */
+  TRAP_POLICY_SERVE, /* to the listener of this host, also if the client is aware */
+  TRAP_POLICY_DENY,
+};
+
+struct trap_policy {
+  __u32 action; /* enum trap_policy_action */
+  __u32 pool;   /* index into `selections` */
+};
+
+/* Map `clients` (LRU hash): budgets of those who completed a handshake; written only after a cookie was right. One entry for the client
+ * (/32, /64) and one for its network (/24, /48). */
+struct trap_client_key {
+  union trap_address prefix; /* masked */
+  __u32 bits;                /* of the prefix: 32 and 24, or 64 and 48 */
+  __u32 reserved;            /* zero */
+};
+
+struct trap_client_budget {
+  struct trap_bucket bucket;
+  __u64 handshakes; /* completed, within the budget or not */
+};
+
+/* Map `caps` (array): what all CPUs together may send. They take from it in chunks, which map `allowances` (per-CPU array, same index)
+ * holds, so that a packet seldom touches memory that other CPUs write. */
+#define TRAP_CAP_SYN_ACKS 0
+#define TRAP_CAP_RESETS 1
+#define TRAP_CAP_SERVICE 2 /* + slot: SYN-ACKs of a service */
+#define TRAP_CAPS (TRAP_CAP_SERVICE + TRAP_SERVER_MAX_SERVICES)
+
+struct trap_cap {
+  struct trap_bucket bucket;
+  __u64 reserved[7]; /* a cache line each */
+};
+
 /* Map `settings` (array of one, mmapable): what changes while the program runs. */
 struct trap_server_settings {
   struct trap_clock clock;
   struct trap_key selector_key;
   struct trap_keyring cookie_keys;
+  struct trap_rate syn_acks;           /* cap of the whole server */
+  struct trap_rate resets;             /* the same for REDIRECTs */
+  struct trap_rate client_handshakes;  /* budget of each /32 and /64 */
+  struct trap_rate network_handshakes; /* budget of each /24 and /48 */
 };
 
 /* Ring buffer `redirected`: one record for each REDIRECT sent, for the announcement. */
@@ -65,12 +152,17 @@ struct trap_redirected {
   __u32 backend;
 };
 
-TRAP_ASSERT(sizeof(struct trap_service_key) == 24, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_service) == 8, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_place) == 32, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_service) == 48, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_selection) == 4 + 2 * TRAP_SELECTION_SLOTS, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_backend) == 32, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_server_guard) == 192, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_server_settings) == 56 + 16 + 192, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_policy_key) == 20, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_policy) == 8, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_client_key) == 24, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_client_budget) == 16, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_cap) == 64, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_server_settings) == 56 + 16 + 192 + 4 * 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirected) == 24, "shared through a ring buffer");
 
 #endif

@@ -14,15 +14,19 @@ struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, TRAP_COUNTER_SERVICES* TRAP_VERDICT_SLOTS);
   __type(key, __u32);
-  __type(value, __u64);
+  __type(value, struct trap_count);
 } counters SEC(".maps");
 
-TRAP_INLINE void count(__u32 service_slot, enum trap_verdict verdict) {
+/* bytes_out is 0 unless the packet was answered. */
+TRAP_INLINE void count(__u32 service_slot, enum trap_verdict verdict, __u32 bytes_in, __u32 bytes_out) {
   __u32 index = service_slot * TRAP_VERDICT_SLOTS + verdict;
-  __u64* packets = bpf_map_lookup_elem(&counters, &index);
+  struct trap_count* counted = bpf_map_lookup_elem(&counters, &index);
 
-  if (packets)
-    (*packets)++; /* per CPU, and no hook of ours interrupts itself */
+  if (!counted)
+    return;
+  counted->packets++; /* per CPU, and no hook of ours interrupts itself */
+  counted->bytes_in += bytes_in;
+  counted->bytes_out += bytes_out;
 }
 
 TRAP_INLINE int xdp_action(enum trap_verdict verdict) {

@@ -87,7 +87,7 @@ int trap_guard(struct xdp_md* ctx) {
   }
   if (verdict == TRAP_PASS_TICKET || verdict == TRAP_PASS_ANNOUNCED || verdict == TRAP_PASS_SOCKET)
     remember_flow(&e);
-  count(slot, verdict);
+  count(slot, verdict, trap_frame_bytes(&e.packet, data, end), 0);
   return xdp_action(verdict);
 }
 

@@ -13,15 +13,22 @@
 const volatile __u8 send_experimental = 0;
 
 struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(max_entries, 2 * TRAP_SERVER_MAX_SERVICES); /* each service, and each address */
-  __type(key, struct trap_service_key);
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, TRAP_PLACES);
+  __type(key, __u32);
+  __type(value, struct trap_place);
+} places SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, TRAP_SERVER_MAX_SERVICES);
+  __type(key, __u32);
   __type(value, struct trap_service);
 } services SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, TRAP_SERVER_MAX_SERVICES);
+  __uint(max_entries, TRAP_SERVER_MAX_POOLS);
   __type(key, __u32);
   __type(value, struct trap_selection);
 } selections SEC(".maps");
@@ -39,6 +46,43 @@ struct {
   __type(key, __u32);
   __type(value, struct trap_server_guard);
 } guards SEC(".maps");
+
+/* The form of every trie in `policies`; the daemon makes them as large as they need to be. */
+struct policy_trie {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 1);
+  __uint(key_size, sizeof(struct trap_policy_key)); /* sizes: clang 14 does not describe types that only an inner map names */
+  __uint(value_size, sizeof(struct trap_policy));
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __uint(max_entries, TRAP_SERVER_MAX_SERVICES);
+  __type(key, __u32);
+  __array(values, struct policy_trie);
+} policies SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, TRAP_SERVER_MAX_CLIENTS);
+  __type(key, struct trap_client_key);
+  __type(value, struct trap_client_budget);
+} clients SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, TRAP_CAPS);
+  __type(key, __u32);
+  __type(value, struct trap_cap);
+} caps SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, TRAP_CAPS);
+  __type(key, __u32);
+  __type(value, __u64); /* tokens of the chunk that this CPU took last */
+} allowances SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);

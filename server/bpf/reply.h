@@ -16,7 +16,10 @@
 struct reply {
   __be32 seq;
   __be32 ack;
+  __be16 window;
   __u8 flags;
+  __u8 option_words; /* of 32 bits */
+  __u32 bytes_out;   /* of the whole frame, when it is sent */
   union {
     __u8 bytes[TRAP_TCP_OPTIONS_MAX];
     __u32 words[TRAP_TCP_OPTIONS_MAX / 4];
@@ -38,8 +41,29 @@ static __always_inline __u32 redirect_words(__u32 family) {
   return option_words(trap_body_bytes(TRAP_REDIRECT, family == TRAP_IPV4 ? 4 : 16));
 }
 
+/* Adds a word to the options, if there is room. */
+static __always_inline void put_word(struct reply* reply, __u32 word) {
+  __u32* words = reply->options.words;
+  __u64 at = reply->option_words;
+
+  TRAP_HOLD(words);
+  TRAP_HOLD(at);
+  if (at >= TRAP_TCP_OPTIONS_MAX / 4)
+    return;
+  words[at] = word;
+  reply->option_words = (__u8)(at + 1);
+}
+
+/* Adds OFFER to the options. */
 static __always_inline void put_offer(struct reply* reply) {
-  trap_put_header(reply->options.bytes, TRAP_OFFER, sizeof(struct trap_hello_body), send_experimental);
+  union {
+    __u8 bytes[8];
+    __u32 words[2];
+  } offer = {};
+
+  trap_put_header(offer.bytes, TRAP_OFFER, sizeof(struct trap_hello_body), send_experimental);
+  for (__u32 i = 0; i < hello_words(); i++)
+    put_word(reply, i == 0 ? offer.words[0] : offer.words[1]);
 }
 
 static __always_inline void put_redirect(struct reply* reply, const struct trap_backend* backend, const struct trap_ticket* ticket,
@@ -54,6 +78,7 @@ static __always_inline void put_redirect(struct reply* reply, const struct trap_
     __builtin_memcpy(at + sizeof(body), &backend->address.be32[3], 4);
   else
     __builtin_memcpy(at + sizeof(body), &backend->address, 16);
+  reply->option_words = redirect_words(family);
 }
 
 static __always_inline void swap_ethernet_addresses(struct ethhdr* eth) {
@@ -64,7 +89,8 @@ static __always_inline void swap_ethernet_addresses(struct ethhdr* eth) {
   __builtin_memcpy(eth->h_source, address, ETH_ALEN);
 }
 
-static __always_inline void write_ipv4(struct iphdr* ip, const struct trap_packet* request, __u32 tcp_bytes) {
+/* The IP header at l3. Returns where TCP's starts, NULL if the frame ends before. */
+static __always_inline void* write_ipv4(struct iphdr* ip, const void* end, const struct trap_packet* request, __u32 tcp_bytes) {
   const __u32 fixed[3] = {TRAP_BE32(0x45000000 + sizeof(*ip) + tcp_bytes), TRAP_BE32(0x4000) /* id 0, do not fragment */,
                           TRAP_BE32(TRAP_REPLY_HOPS << 24 | IPPROTO_TCP << 16)};
   __u32* words = (__u32*)ip;
@@ -72,44 +98,54 @@ static __always_inline void write_ipv4(struct iphdr* ip, const struct trap_packe
   __be32 destination = request->source.be32[3];
   __u64 sum = (__u64)fixed[0] + fixed[1] + fixed[2] + source + destination;
 
+  if ((const void*)(ip + 1) > end)
+    return NULL;
   words[0] = fixed[0];
   words[1] = fixed[1];
   words[2] = fixed[2];
   ip->check = trap_sum_fold(sum);
   ip->saddr = source;
   ip->daddr = destination;
+  return ip + 1;
 }
 
-static __always_inline void write_ipv6(struct ipv6hdr* ip, const struct trap_packet* request, __u32 tcp_bytes) {
+static __always_inline void* write_ipv6(struct ipv6hdr* ip, const void* end, const struct trap_packet* request, __u32 tcp_bytes) {
+  if ((const void*)(ip + 1) > end)
+    return NULL;
   *(__u32*)ip = TRAP_BE32(0x60000000);
   ip->payload_len = TRAP_BE16(tcp_bytes);
   ip->nexthdr = IPPROTO_TCP;
   ip->hop_limit = TRAP_REPLY_HOPS;
   __builtin_memcpy(&ip->saddr, &request->destination, 16);
   __builtin_memcpy(&ip->daddr, &request->source, 16);
+  return ip + 1;
 }
 
-static __always_inline void write_tcp(struct trap_tcp* tcp, const struct trap_packet* request, const struct reply* reply,
-                                      __u32 option_words) {
-  __u32 bytes = sizeof(*tcp) + 4 * option_words;
+/* 0 on success: the frame has room for the header and its options. */
+static __always_inline int write_tcp(struct trap_tcp* tcp, const void* end, const struct trap_packet* request, const struct reply* reply) {
+  __u32 bytes = sizeof(*tcp) + 4 * reply->option_words;
   __u32 ports = (__u32)request->destination_port | (__u32)request->source_port << 16;
-  __u32 flags = TRAP_BE32(bytes / 4 << 28 | (__u32)reply->flags << 16);
+  __u32 flags = TRAP_BE32(bytes / 4 << 28 | (__u32)reply->flags << 16) | (__u32)reply->window << 16;
   __u32* words = (__u32*)tcp;
+  __u32* option = (__u32*)(tcp + 1);
   __u64 sum = trap_sum_pseudo(&request->source, &request->destination, request->family, bytes);
 
+  if ((const void*)(tcp + 1) > end)
+    return -1;
   sum += (__u64)ports + reply->seq + reply->ack + flags;
   words[0] = ports;
   words[1] = reply->seq;
   words[2] = reply->ack;
-  words[3] = flags; /* window 0: the client must not send data here */
-#pragma unroll
-  for (__u32 i = 0; i < TRAP_TCP_OPTIONS_MAX / 4; i++) {
-    if (i < option_words) {
-      words[5 + i] = reply->options.words[i];
-      sum += reply->options.words[i];
-    }
+  words[3] = flags;
+  for (__u32 i = 0; i < TRAP_TCP_OPTIONS_MAX / 4 && i < reply->option_words; i++) {
+    TRAP_HOLD(option);
+    if ((const void*)(option + 1) > end)
+      return -1;
+    *option++ = reply->options.words[i];
+    sum += reply->options.words[i];
   }
   words[4] = trap_sum_fold(sum); /* checksum, and no urgent pointer */
+  return 0;
 }
 
 #define TRAP_L2_BYTES_MAX (ETH_HLEN + 4 * TRAP_VLAN_TAGS_MAX)
@@ -117,7 +153,7 @@ static __always_inline void write_tcp(struct trap_tcp* tcp, const struct trap_pa
 
 /* Makes the frame `more` (1 to 64) bytes longer in front, where every driver leaves room, and moves the link layer's header there. Not
  * behind: a veth gives an ACK of the stack no room at its tail. 0 on success. */
-static __always_inline int grow_in_front(struct xdp_md* ctx, __u64 more) {
+TRAP_GLOBAL_FUNCTION int grow_in_front(struct xdp_md* ctx, __u64 more) {
   __u8 header[TRAP_L2_BYTES_MAX];
   __u8 *data, *end;
 
@@ -132,41 +168,36 @@ static __always_inline int grow_in_front(struct xdp_md* ctx, __u64 more) {
   return 0;
 }
 
-/* Gives the frame, request_bytes long, the length `bytes`. 0 on success. */
-static __always_inline int resize_frame(struct xdp_md* ctx, __u64 request_bytes, __u64 bytes) {
+/* Gives the frame of the request the length of the reply. 0 on success. */
+static __always_inline int resize_frame(struct xdp_md* ctx, const struct trap_packet* request, struct reply* reply) {
+  __u32 ip_bytes = request->family == TRAP_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+  __u64 bytes = request->l3_offset + ip_bytes + sizeof(struct trap_tcp) + 4 * (__u32)reply->option_words;
+  __u64 request_bytes = (__u8*)(long)ctx->data_end - (__u8*)(long)ctx->data;
+
+  TRAP_HOLD(request_bytes);
+  reply->bytes_out = (__u32)bytes;
   if (bytes > request_bytes)
     return grow_in_front(ctx, bytes - request_bytes);
   return bytes < request_bytes ? (int)bpf_xdp_adjust_tail(ctx, -(int)(request_bytes - bytes)) : 0;
 }
 
-/* Turns the request in ctx into the reply with 4 * option_words bytes of options. Returns the verdict for success, or DROP_INTERNAL. */
-static __always_inline enum trap_verdict send_reply(struct xdp_md* ctx, const struct trap_packet* request, const struct reply* reply,
-                                                    __u32 option_words, enum trap_verdict success) {
-  __u32 ip_bytes = request->family == TRAP_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
-  __u32 tcp_bytes = sizeof(struct trap_tcp) + 4 * option_words;
-  __u32 l3_offset = request->l3_offset;
-  __u32 bytes = l3_offset + ip_bytes + tcp_bytes;
+/* Writes the reply over the request in a frame that has its length. 0 on success. One function for all answers: see
+ * TRAP_GLOBAL_FUNCTION. */
+TRAP_GLOBAL_FUNCTION int write_reply(struct xdp_md* ctx, const struct trap_packet* request, const struct reply* reply) {
   __u8* data = (__u8*)(long)ctx->data;
-  __u8* end = (__u8*)(long)ctx->data_end;
-  __u64 request_bytes = end - data;
+  const void* end = (const void*)(long)ctx->data_end;
+  __u32 tcp_bytes;
+  void *l3, *tcp;
 
-  TRAP_HOLD(request_bytes);
-  if (resize_frame(ctx, request_bytes, bytes))
-    return TRAP_DROP_INTERNAL;
-  data = (__u8*)(long)ctx->data;
-  end = (__u8*)(long)ctx->data_end;
-  if (data + sizeof(struct ethhdr) > end)
-    return TRAP_DROP_INTERNAL;
+  if (!request || !reply)
+    return -1;
+  tcp_bytes = sizeof(struct trap_tcp) + 4 * (__u32)reply->option_words;
+  if ((const void*)(data + sizeof(struct ethhdr)) > end)
+    return -1;
   swap_ethernet_addresses((struct ethhdr*)data);
-  data += l3_offset;
-  if (data + ip_bytes + tcp_bytes > end)
-    return TRAP_DROP_INTERNAL;
-  if (request->family == TRAP_IPV4)
-    write_ipv4((struct iphdr*)data, request, tcp_bytes);
-  else
-    write_ipv6((struct ipv6hdr*)data, request, tcp_bytes);
-  write_tcp((struct trap_tcp*)(data + ip_bytes), request, reply, option_words);
-  return success;
+  l3 = (void*)trap_l3(request, data);
+  tcp = request->family == TRAP_IPV4 ? write_ipv4(l3, end, request, tcp_bytes) : write_ipv6(l3, end, request, tcp_bytes);
+  return tcp ? write_tcp(tcp, end, request, reply) : -1;
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "bench/bpf/replay.h"
+#include "dataplane/verdict.h"
 #include "tests/bpf/layout.h"
 #include "tests/bpf/rig.h"
 #include "tests/support/packet.h"
@@ -81,10 +82,10 @@ protected:
   std::uint64_t counted() {
     std::uint64_t sum = 0;
     for (const auto& [key, value] : tested_->entries("counters")) {
-      for (std::size_t at = 0; at < value.size(); at += 8) {
-        std::uint64_t one = 0;
-        std::memcpy(&one, &value[at], 8);
-        sum += one;
+      for (std::size_t at = 0; at < value.size(); at += sizeof(trap_count)) {
+        trap_count one = {};
+        std::memcpy(&one, &value[at], sizeof one);
+        sum += one.packets;
       }
     }
     return sum;

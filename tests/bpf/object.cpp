@@ -71,7 +71,10 @@ bpf_map* Object::map(const std::string& name) const {
 std::vector<std::string> Object::map_names() const {
   std::vector<std::string> names;
   bpf_map* found = nullptr;
-  bpf_object__for_each_map(found, object_) names.emplace_back(bpf_map__name(found));
+  bpf_object__for_each_map(found, object_) {
+    if (!bpf_map__is_internal(found))
+      names.emplace_back(bpf_map__name(found));
+  }
   return names;
 }
 
@@ -145,13 +148,13 @@ std::vector<std::uint64_t> Object::counters(std::uint32_t slot) const {
   const bpf_map* m = map("counters");
   const auto cpus = static_cast<std::size_t>(libbpf_num_possible_cpus());
   std::vector<std::uint64_t> sums(TRAP_VERDICT_SLOTS);
-  std::vector<std::uint64_t> values(cpus);
+  std::vector<trap_count> values(cpus);
   for (std::uint32_t verdict = 0; verdict < TRAP_VERDICT_SLOTS; verdict++) {
     const std::uint32_t key = slot * TRAP_VERDICT_SLOTS + verdict;
     if (bpf_map_lookup_elem(bpf_map__fd(m), &key, values.data()) != 0)
       continue;
-    for (const std::uint64_t value : values)
-      sums[verdict] += value;
+    for (const trap_count& value : values)
+      sums[verdict] += value.packets;
   }
   return sums;
 }

@@ -3,11 +3,13 @@
 // Everything throws std::runtime_error: a test without its program has nothing to say.
 #pragma once
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -36,6 +38,7 @@ public:
   Object(const Object&) = delete;
   Object& operator=(const Object&) = delete;
 
+  // Without those that hold a program's variables.
   std::vector<std::string> map_names() const;
   bpf_map_type map_type(const std::string& map) const;
   bool is_hash(const std::string& map) const;
@@ -45,6 +48,12 @@ public:
   void put(const std::string& map, const Bytes& key, const Bytes& value);
   template <typename K, typename V> void put(const std::string& map, const K& key, const V& value) {
     put(map, bytes_of(key), bytes_of(value));
+  }
+  template <typename V, typename K> V get(const std::string& map, const K& key) const {
+    V value{};
+    if (bpf_map_lookup_elem(map_fd(map), &key, &value) != 0)
+      throw std::runtime_error("no such entry in map " + map);
+    return value;
   }
   void clear(const std::string& map);
   // Every entry; for a per-CPU map the values of all CPUs one after the other; for a ring buffer what came since the last call.

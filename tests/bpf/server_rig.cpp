@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-server in the fixtures' world: public:80 with OFFER, second:80 without, public:81 without backend.
+// trap-server in the fixtures' world: public:80 with OFFER, second:80 without, public:81 without backend; served: public:82 with backend,
+// public:83 without; public:84 as 82, at peace; public:85 as 82, with policies; public:86 as 80, silent; public:87 as 80, with a cap.
 #include "tests/bpf/rig.h"
 
 #include <stdexcept>
@@ -20,12 +21,47 @@ std::unique_ptr<Object> load_server(bool experimental, bool) {
   return std::make_unique<Object>(skeleton->obj, [skeleton] { trap_server__destroy(skeleton); });
 }
 
+void add_place(Object& object, const trap_address& address, int port, std::uint32_t slot) {
+  trap_place place = {};
+  place.slot = slot;
+  place.port = TRAP_BE16(port);
+  place.state = TRAP_PLACE_TAKEN;
+  place.address = address;
+  std::uint32_t at = trap_place_of(&address, place.port);
+  for (int probe = 0; probe < TRAP_PLACE_PROBES; probe++, at = (at + 1) % TRAP_PLACES) {
+    const auto there = object.get<trap_place>("places", at);
+    const bool same = there.port == place.port && trap_address_equal(&there.address, &address);
+    if (there.state == TRAP_PLACE_TAKEN && !same)
+      continue;
+    object.put("places", at, place);
+    return;
+  }
+  throw std::runtime_error("no place for a service");
+}
+
+// The slot is its pool's index, too.
 void add_service(Object& object, const Address& address, int port, std::uint32_t slot, std::uint32_t flags) {
-  trap_service_key key = {};
-  key.address = address.value;
-  object.put("services", key, trap_service{.slot = 0, .flags = 0});
-  key.port = TRAP_BE16(port);
-  object.put("services", key, trap_service{.slot = slot, .flags = flags});
+  add_place(object, address.value, 0, 0);
+  add_place(object, address.value, port, slot);
+  trap_service service = {};
+  service.flags = flags;
+  service.pool = slot;
+  service.mss = TRAP_BE16(1400);
+  service.window = TRAP_BE16(64240);
+  service.window_scale = 7;
+  object.put("services", slot, service);
+}
+
+constexpr std::uint32_t served = TRAP_SERVICE_SERVES | TRAP_SERVICE_SOCKETS | TRAP_SERVICE_TIMESTAMPS | TRAP_SERVICE_SACK | TRAP_SERVICE_SCALES;
+
+// Slots from 10 for IPv4, from 20 for IPv6.
+void add_more_services(Object& object, const Address& public_address, std::uint32_t first_slot) {
+  add_service(object, public_address, 82, first_slot + 2, served | TRAP_SERVICE_OFFERS);
+  add_service(object, public_address, 83, first_slot + 3, served);
+  add_service(object, public_address, 84, first_slot + 4, served | TRAP_SERVICE_OFFERS | TRAP_SERVICE_RESTS);
+  add_service(object, public_address, 85, first_slot + 5, served | TRAP_SERVICE_OFFERS | TRAP_SERVICE_POLICED);
+  add_service(object, public_address, 86, first_slot + 6, TRAP_SERVICE_OFFERS | TRAP_SERVICE_SILENT);
+  add_service(object, public_address, 87, first_slot + 7, TRAP_SERVICE_OFFERS | TRAP_SERVICE_CAPPED);
 }
 
 void configure_server(Object& object, const World& world) {
@@ -48,8 +84,9 @@ void configure_server(Object& object, const World& world) {
     selection.backend_count = 1;
     for (auto& choice : selection.backends)
       choice = static_cast<__u16>(index);
-    object.put("selections", first_slot, selection);
-    object.put("selections", first_slot + 1, selection);
+    add_more_services(object, world.address("public", family), 10 + 10 * index);
+    for (const std::uint32_t pool : {first_slot, first_slot + 1, 12 + 10 * index, 14 + 10 * index, 15 + 10 * index, 17 + 10 * index})
+      object.put("selections", pool, selection);
     index++;
   }
 }

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* CLOCK_MONOTONIC_COARSE without a helper call for most packets: that clock moves with the timer tick only, and jiffies, which tell whether
+ * there was one, are read by an inlined load. */
+#ifndef TRAP_DATAPLANE_BPF_CLOCK_H
+#define TRAP_DATAPLANE_BPF_CLOCK_H
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "protocol/assert.h"
+
+/* The reading of the present tick, shared by all CPUs. Two words without a lock: a reader between their writes has a clock that is one tick
+ * off, as it might have been anyway. */
+static volatile __u64 tick_ns;
+static volatile __u64 tick_jiffies;
+
+TRAP_INLINE __u64 coarse_ns(void) {
+  __u64 jiffies = bpf_jiffies64();
+  __u64 now_ns;
+
+  if (tick_jiffies == jiffies)
+    return tick_ns;
+  now_ns = bpf_ktime_get_coarse_ns();
+  tick_ns = now_ns;
+  tick_jiffies = jiffies;
+  return now_ns;
+}
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the host's stack knows of a packet's connection. */
+#ifndef TRAP_DATAPLANE_BPF_SOCKET_H
+#define TRAP_DATAPLANE_BPF_SOCKET_H
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "dataplane/packet.h"
+
+enum trap_socket {
+  TRAP_SOCKET_NONE,
+  TRAP_SOCKET_LISTENS, /* nothing but a listener, which would take anybody */
+  TRAP_SOCKET_OPENS,   /* SYN answered by the stack, handshake not completed */
+  TRAP_SOCKET_LIVES,   /* established, or closing */
+  TRAP_SOCKET_LINGERS, /* TIME_WAIT */
+};
+
+/* States as in linux/bpf.h and, for the last two, as the kernel's include/net/tcp_states.h has had them since 4.1. */
+#define TRAP_STATE_TIME_WAIT 6
+#define TRAP_STATE_LISTEN 10
+#define TRAP_STATE_NEW_SYN_RECV 12
+
+/* In the network namespace of the interface. Two hash lookups in the stack: of the connection, then of a listener. */
+static __always_inline enum trap_socket find_socket(struct xdp_md* ctx, const struct trap_packet* packet) {
+  struct bpf_sock_tuple tuple = {};
+  struct bpf_sock* socket;
+  __u32 bytes = sizeof(tuple.ipv6);
+  __u32 state;
+
+  if (packet->family == TRAP_IPV4) {
+    tuple.ipv4.saddr = packet->source.be32[3];
+    tuple.ipv4.daddr = packet->destination.be32[3];
+    tuple.ipv4.sport = packet->source_port;
+    tuple.ipv4.dport = packet->destination_port;
+    bytes = sizeof(tuple.ipv4);
+  } else {
+    __builtin_memcpy(tuple.ipv6.saddr, &packet->source, 16);
+    __builtin_memcpy(tuple.ipv6.daddr, &packet->destination, 16);
+    tuple.ipv6.sport = packet->source_port;
+    tuple.ipv6.dport = packet->destination_port;
+  }
+  socket = bpf_skc_lookup_tcp(ctx, &tuple, bytes, BPF_F_CURRENT_NETNS, 0);
+  if (!socket)
+    return TRAP_SOCKET_NONE;
+  state = socket->state;
+  bpf_sk_release(socket);
+  switch (state) {
+  case TRAP_STATE_LISTEN:
+    return TRAP_SOCKET_LISTENS;
+  case TRAP_STATE_NEW_SYN_RECV:
+    return TRAP_SOCKET_OPENS;
+  case TRAP_STATE_TIME_WAIT:
+    return TRAP_SOCKET_LINGERS;
+  default:
+    return TRAP_SOCKET_LIVES;
+  }
+}
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Token buckets in one word, so that CPUs share one without a lock: the generic cell rate algorithm (ITU-T I.371, annex A), in which a
+ * bucket is the time at which it would be full again. A bucket of zeros is full. */
+#ifndef TRAP_DATAPLANE_TOKEN_BUCKET_H
+#define TRAP_DATAPLANE_TOKEN_BUCKET_H
+
+#include <linux/types.h>
+
+#include "protocol/assert.h"
+
+struct trap_bucket {
+  __u64 full_at_ns; /* on the caller's clock, which must not run backwards */
+};
+
+struct trap_rate {
+  __u64 token_ns; /* what a token costs; 0: no limit */
+  __u64 burst_ns; /* what a full bucket holds, in the same currency: at least token_ns * chunk */
+  __u32 chunk;    /* how many tokens a CPU takes at once where buckets are shared; at least 1 */
+  __u32 reserved;
+};
+
+TRAP_ASSERT(sizeof(struct trap_bucket) == 8, "shared through maps");
+TRAP_ASSERT(sizeof(struct trap_rate) == 24, "shared through maps");
+
+#define TRAP_BUCKET_TRIES 4
+
+/* Takes `tokens` at now_ns, all or none. 1 if they were there. Another CPU may win the word each time it is tried: then this one goes
+ * without paying, which costs the rate no more than one packet for each CPU in a race. */
+TRAP_INLINE int trap_bucket_take(struct trap_bucket* bucket, const struct trap_rate* rate, __u64 now_ns, __u32 tokens) {
+  __u64 price_ns = rate->token_ns * tokens;
+
+  if (rate->token_ns == 0)
+    return 1;
+  for (int i = 0; i < TRAP_BUCKET_TRIES; i++) {
+    __u64 before = *(volatile __u64*)&bucket->full_at_ns;
+    __u64 full_at_ns = (before > now_ns ? before : now_ns) + price_ns;
+
+    if (full_at_ns > now_ns + rate->burst_ns)
+      return 0;
+    if (__sync_val_compare_and_swap(&bucket->full_at_ns, before, full_at_ns) == before)
+      return 1;
+  }
+  return 1;
+}
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Connections that the stack may remember in TIME_WAIT. Their client may reopen them with a SYN (RFC 9293 3.6.1), which only the stack can
+ * judge: a SYN-ACK of ours would be completed by an ACK that meets the old connection. Asking the stack about every SYN would cost a
+ * flood's victim a lookup each; so connections that were seen to close leave a bit in a filter, and only SYNs whose bit is set are asked
+ * about. */
+#ifndef TRAP_SERVER_BPF_LINGERING_H
+#define TRAP_SERVER_BPF_LINGERING_H
+
+#include "dataplane/bpf/socket.h"
+#include "server/bpf/encounter.h"
+
+#define TRAP_GENERATION_SHIFT 36 /* of ns: 69 s, as TIME_WAIT lasts 60 */
+#define TRAP_GENERATION_BITS 16  /* of a word, above 48 bits of the filter */
+
+/* Map `lingering` (array): the words of even generations, then those of odd ones. A word of another generation than its half should have is
+ * empty. */
+#define TRAP_LINGERING_WORDS 32768
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 2 * TRAP_LINGERING_WORDS);
+  __type(key, __u32);
+  __type(value, __u64);
+} lingering SEC(".maps");
+
+/* A client's place in the filter: word and bit. A hash for spreading; who collides costs one lookup. */
+static __always_inline __u64 lingering_hash(const struct trap_packet* packet) {
+  __u64 ports = (__u64)packet->source_port << 16 | packet->destination_port;
+
+  return (packet->source.raw64[0] ^ packet->source.raw64[1] * 0xff51afd7ed558ccdULL ^ ports) * 0x9e3779b97f4a7c15ULL;
+}
+
+static __always_inline __u64* lingering_word(__u64 hash, __u64 generation) {
+  __u32 index = (__u32)(hash >> 49) + (generation & 1 ? TRAP_LINGERING_WORDS : 0);
+
+  return bpf_map_lookup_elem(&lingering, &index);
+}
+
+static __always_inline __u64 lingering_bit(__u64 hash) {
+  return 1ULL << ((__u32)(hash >> 32) % (64 - TRAP_GENERATION_BITS) & 63);
+}
+
+/* A connection of ours sees a FIN: it will soon be over. Only for packets whose socket exists, so that no flood sets bits. */
+static __always_inline void note_closing(const struct encounter* e) {
+  __u64 generation = e->monotonic_ns >> TRAP_GENERATION_SHIFT;
+  __u64 tag = generation << (64 - TRAP_GENERATION_BITS);
+  __u64 hash = lingering_hash(&e->packet);
+  __u64* word = lingering_word(hash, generation);
+
+  if (!word)
+    return;
+  if ((*word ^ tag) >> (64 - TRAP_GENERATION_BITS)) /* CPUs may race for a word: then a bit is lost, for this connection only */
+    *word = tag;
+  *word |= lingering_bit(hash);
+}
+
+static __always_inline int bit_is_set(__u64 hash, __u64 generation) {
+  const __u64* word = lingering_word(hash, generation);
+
+  return word && !((*word ^ generation << (64 - TRAP_GENERATION_BITS)) >> (64 - TRAP_GENERATION_BITS)) && (*word & lingering_bit(hash));
+}
+
+/* Is the SYN one for a connection in TIME_WAIT? */
+static __always_inline int reopens(struct xdp_md* ctx, const struct encounter* e) {
+  __u64 generation = e->monotonic_ns >> TRAP_GENERATION_SHIFT;
+  __u64 hash = lingering_hash(&e->packet);
+
+  if (!bit_is_set(hash, generation) && !bit_is_set(hash, generation - 1))
+    return 0;
+  return find_socket(ctx, &e->packet) == TRAP_SOCKET_LINGERS;
+}
+
+#endif
