@@ -28,25 +28,41 @@ static __always_inline int offers(const struct encounter* e) {
   return e->flags & TRAP_SERVICE_OFFERS;
 }
 
-/* The slot of the service a packet is addressed to; by its address alone if it has no ports: slot 0. -1: none of ours. */
-TRAP_GLOBAL_FUNCTION long find_slot(const struct trap_packet* packet) {
-  __be16 port;
-  __u32 at;
+#define TRAP_NO_SLOT (-1L)
 
-  if (!packet || (packet->has_ports && packet->destination_port == 0))
-    return -1; /* port 0 stands for the address in the map */
-  port = packet->has_ports ? packet->destination_port : 0;
-  at = trap_place_of(&packet->destination, port);
-  for (int i = 0; i < TRAP_PLACE_PROBES; i++) {
-    const struct trap_place* place = bpf_map_lookup_elem(&places, &at);
+/* Is this the place of the key? */
+static __always_inline int is_place_of(const struct trap_place* place, const union trap_address* address, __be16 port) {
+  return place->state == TRAP_PLACE_TAKEN && place->port == port && trap_address_equal(&place->address, address);
+}
 
-    if (!place || place->state == TRAP_PLACE_NEVER_TAKEN)
-      return -1;
-    if (place->state == TRAP_PLACE_TAKEN && place->port == port && trap_address_equal(&place->address, &packet->destination))
-      return place->slot;
+/* Goes on behind the home place of a key, of which there are few that need it. */
+TRAP_GLOBAL_FUNCTION long find_slot_further_on(const struct trap_packet* packet, __u32 at, __be16 port) {
+  if (!packet)
+    return TRAP_NO_SLOT;
+  for (int i = 1; i < TRAP_PLACE_PROBES; i++) {
+    const struct trap_place* place;
+
     at = (at + 1) & (TRAP_PLACES - 1);
+    place = bpf_map_lookup_elem(&places, &at);
+    if (!place || place->state == TRAP_PLACE_NEVER_TAKEN)
+      return TRAP_NO_SLOT;
+    if (is_place_of(place, &packet->destination, port))
+      return place->slot;
   }
-  return -1;
+  return TRAP_NO_SLOT;
+}
+
+/* The slot of the service a packet is addressed to; by its address alone if it has no ports: slot 0. */
+static __always_inline long find_slot(const struct trap_packet* packet) {
+  __be16 port = packet->has_ports ? packet->destination_port : 0;
+  __u32 at = trap_place_of(&packet->destination, port);
+  const struct trap_place* home = bpf_map_lookup_elem(&places, &at);
+
+  if (packet->has_ports && port == 0)
+    return TRAP_NO_SLOT; /* port 0 stands for the address in the map */
+  if (!home || home->state == TRAP_PLACE_NEVER_TAKEN)
+    return TRAP_NO_SLOT;
+  return is_place_of(home, &packet->destination, port) ? home->slot : find_slot_further_on(packet, at, port);
 }
 
 /* What is needed to judge a packet of the service in `slot`. 0 if a map that always has it has not. */

@@ -85,7 +85,7 @@ static __always_inline enum trap_verdict judge(struct xdp_md* ctx, struct encoun
   if (layer == TRAP_LAYER_OTHER)
     return TRAP_PASS_OTHER;
   slot = find_slot(&e->packet);
-  if (slot < 0)
+  if (slot == TRAP_NO_SLOT)
     return TRAP_PASS_OTHER;
   if (!prepare(e, (__u32)slot))
     return TRAP_DROP_INTERNAL;
