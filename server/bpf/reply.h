@@ -181,9 +181,8 @@ static __always_inline int resize_frame(struct xdp_md* ctx, const struct trap_pa
   return bytes < request_bytes ? (int)bpf_xdp_adjust_tail(ctx, -(int)(request_bytes - bytes)) : 0;
 }
 
-/* Writes the reply over the request in a frame that has its length. 0 on success. One function for all answers: see
- * TRAP_GLOBAL_FUNCTION. */
-TRAP_GLOBAL_FUNCTION int write_reply(struct xdp_md* ctx, const struct trap_packet* request, const struct reply* reply) {
+/* Writes the reply over the request in a frame that has its length. 0 on success. */
+static __always_inline int write_reply(struct xdp_md* ctx, const struct trap_packet* request, const struct reply* reply) {
   __u8* data = (__u8*)(long)ctx->data;
   const void* end = (const void*)(long)ctx->data_end;
   __u32 tcp_bytes;
