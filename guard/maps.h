@@ -9,6 +9,7 @@
 
 #define TRAP_GUARD_MAX_SERVICES 256 /* slots, slot 0 included */
 #define TRAP_GUARD_MAX_TRAP_SERVERS 256
+#define TRAP_GUARD_MAX_TRUSTED 256
 #define TRAP_GUARD_MAX_ANNOUNCED 65536
 #define TRAP_GUARD_MAX_FLOWS 262144
 
@@ -23,8 +24,18 @@ struct trap_guard_service {
 
 /* Map `trap_servers` (hash): key union trap_address, value __u8 1. */
 
+/* Map `trusted` (LPM trie): prefixes whose SYNs need neither ticket nor announcement. IPv4 prefixes are 96 bits longer. */
+struct trap_trusted_key {
+  __u32 bits;        /* 0 to 128 */
+  __be32 address[4]; /* as in union trap_address, which would be aligned to 8 */
+};
+
+#define TRAP_GUARD_TRUSTS 1u /* some prefix is trusted: look into the trie */
+
 /* Map `settings` (array of one, mmapable): what changes while the program runs. */
 struct trap_guard_settings {
+  __u32 flags; /* TRAP_GUARD_... */
+  __u32 reserved;
   struct trap_clock clock;
   struct trap_keyring ticket_keys;
   struct trap_keyring announce_keys;
@@ -61,7 +72,8 @@ struct trap_guard_flow {
 #define TRAP_FLOW_IDLE_NS (3600ULL * 1000000000ULL)
 
 TRAP_ASSERT(sizeof(struct trap_guard_service) == 8, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_guard_settings) == 56 + 2 * 192, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_trusted_key) == 20, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_guard_settings) == 8 + 56 + 2 * 192, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_announced_key) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_announced) == 8, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_flow_key) == 40, "shared through a map");

@@ -128,7 +128,7 @@ static __always_inline enum trap_verdict judge_outgoing_syn(struct __sk_buff* sk
     remember_syn(skb, e, &tuple);
     return TRAP_PASS_SYN_GIVEN_UP;
   }
-  if (!redirect || redirect->until_ns <= bpf_ktime_get_coarse_ns()) {
+  if (!redirect || redirect->until_ns <= coarse_ns()) {
     if (known)
       forget_flow(&tuple, known);
     return remember_syn(skb, e, &tuple);

@@ -9,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "client/bpf/maps.bpf.h"
+#include "dataplane/bpf/clock.h"
 #include "dataplane/options.h"
 #include "dataplane/packet.h"
 #include "dataplane/segment.h"

@@ -96,7 +96,7 @@ static __always_inline int read_redirect(const struct trap_packet* packet, const
   lifetime_s = TRAP_FROM_BE16(body.lifetime_s);
   if (lifetime_s > TRAP_LIFETIME_MAX_S)
     lifetime_s = TRAP_LIFETIME_MAX_S;
-  redirect->learnt_ns = bpf_ktime_get_coarse_ns();
+  redirect->learnt_ns = coarse_ns();
   redirect->until_ns = redirect->learnt_ns + lifetime_s * 1000000000ULL;
   redirect->port = body.port;
   redirect->ticket = body.ticket;

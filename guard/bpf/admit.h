@@ -38,13 +38,24 @@ static __always_inline enum trap_verdict judge_ticket(const struct encounter* e,
   return TRAP_PASS_TICKET;
 }
 
+static __always_inline int is_trusted(const struct encounter* e) {
+  struct trap_trusted_key key = {.bits = 128};
+
+  if (!(e->settings->flags & TRAP_GUARD_TRUSTS))
+    return 0;
+  __builtin_memcpy(key.address, &e->packet.source, sizeof(key.address));
+  return bpf_map_lookup_elem(&trusted, &key) != NULL;
+}
+
 static __always_inline enum trap_verdict judge_announced(const struct encounter* e) {
   struct trap_announced_key key = {.client = trap_address_mask(e->packet.source, e->packet.family, scope_of(e)),
                                    .port = e->packet.destination_port,
                                    .scope = scope_of(e)};
   const struct trap_announced* entry = bpf_map_lookup_elem(&announced, &key);
 
-  return entry && entry->until_s > e->now.unix_s ? TRAP_PASS_ANNOUNCED : TRAP_DROP_UNINVITED;
+  if (entry && entry->until_s > e->now.unix_s)
+    return TRAP_PASS_ANNOUNCED;
+  return is_trusted(e) ? TRAP_PASS_TRUSTED : TRAP_DROP_UNINVITED;
 }
 
 /* A SYN: a ticket decides alone, also against it; without one the announcement does. */

@@ -31,6 +31,14 @@ struct {
 } trap_servers SEC(".maps");
 
 struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, TRAP_GUARD_MAX_TRUSTED);
+  __type(key, struct trap_trusted_key);
+  __type(value, __u8);
+} trusted SEC(".maps");
+
+struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
   __uint(max_entries, 1);

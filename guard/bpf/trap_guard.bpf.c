@@ -6,6 +6,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "dataplane/bpf/clock.h"
 #include "dataplane/packet.h"
 #include "dataplane/segment.h"
 
@@ -64,7 +65,7 @@ static __always_inline int prepare(struct encounter* e, __u32 slot) {
   if (!service || !e->settings)
     return 0;
   e->service = *service;
-  e->monotonic_ns = bpf_ktime_get_coarse_ns();
+  e->monotonic_ns = coarse_ns();
   e->now = trap_time_at(&e->settings->clock, e->monotonic_ns);
   return 1;
 }
@@ -85,7 +86,7 @@ int trap_guard(struct xdp_md* ctx) {
     else if (slot)
       verdict = prepare(&e, slot) ? judge_segment(ctx, &e, data, end) : TRAP_DROP_INTERNAL;
   }
-  if (verdict == TRAP_PASS_TICKET || verdict == TRAP_PASS_ANNOUNCED || verdict == TRAP_PASS_SOCKET)
+  if (verdict == TRAP_PASS_TICKET || verdict == TRAP_PASS_ANNOUNCED || verdict == TRAP_PASS_TRUSTED || verdict == TRAP_PASS_SOCKET)
     remember_flow(&e);
   count(slot, verdict, trap_frame_bytes(&e.packet, data, end), 0);
   return xdp_action(verdict);
