@@ -17,7 +17,8 @@ struct bare_syn {
 
 #define TRAP_MSS_DEFAULT 536 /* RFC 9293 3.7.1 */
 
-/* Sequence number of the SYN-ACK, host byte order, to *cookie. 0 on success. Fails if net.ipv4.tcp_syncookies is 0. */
+/* Sequence number of the SYN-ACK, host byte order, to *cookie. 0 on success. The kernel makes and takes cookies here whatever
+ * net.ipv4.tcp_syncookies is; whether its stack takes them is for the daemon to watch. */
 static __always_inline int make_kernel_cookie(const struct encounter* e, const struct trap_syn_options* syn, const void* data,
                                               const void* end, __u32* cookie) {
   struct bare_syn bare = {

@@ -40,7 +40,7 @@ static __always_inline __u64 lingering_bit(__u64 hash) {
   return 1ULL << ((__u32)(hash >> 32) % (64 - TRAP_GENERATION_BITS) & 63);
 }
 
-/* A connection of ours sees a FIN: it will soon be over. Only for packets whose socket exists, so that no flood sets bits. */
+/* A connection of this host sees a FIN: it will soon be over, or is. Only for packets whose socket exists, so that no flood sets bits. */
 static __always_inline void note_closing(const struct encounter* e) {
   __u64 generation = e->monotonic_ns >> TRAP_GENERATION_SHIFT;
   __u64 tag = generation << (64 - TRAP_GENERATION_BITS);

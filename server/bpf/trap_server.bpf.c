@@ -65,10 +65,11 @@ static __always_inline enum trap_verdict judge_segment(struct xdp_md* ctx, struc
     socket = find_socket(ctx, &e->packet);
     if (socket == TRAP_SOCKET_OPENS)
       return TRAP_PASS_HANDSHAKE;
-    if (socket == TRAP_SOCKET_LIVES && (e->packet.flags & TRAP_TCP_FIN))
-      note_closing(e);
-    if (socket == TRAP_SOCKET_LIVES || socket == TRAP_SOCKET_LINGERS)
+    if (socket == TRAP_SOCKET_LIVES || socket == TRAP_SOCKET_LINGERS) {
+      if (e->packet.flags & TRAP_TCP_FIN) /* TIME_WAIT may come before it: a socket that was closed first waits for the FIN there */
+        note_closing(e);
       return TRAP_PASS_SOCKET;
+    }
   }
   defect = find_defect(ctx, &e->packet, data, end); /* after the sockets: their stack looks for itself */
   if (defect != TRAP_PASS_OTHER)
@@ -79,7 +80,6 @@ static __always_inline enum trap_verdict judge_segment(struct xdp_md* ctx, struc
 /* From frame to verdict, changing nothing of it. */
 static __always_inline enum trap_verdict judge(struct xdp_md* ctx, struct encounter* e, const void* data, const void* end) {
   enum trap_layer layer = trap_read_frame(&e->packet, data, end);
-  enum trap_verdict verdict;
   long slot;
 
   if (layer == TRAP_LAYER_OTHER)
@@ -89,10 +89,7 @@ static __always_inline enum trap_verdict judge(struct xdp_md* ctx, struct encoun
     return TRAP_PASS_OTHER;
   if (!prepare(e, (__u32)slot))
     return TRAP_DROP_INTERNAL;
-  verdict = layer == TRAP_LAYER_DEFECTIVE ? e->packet.defect : judge_segment(ctx, e, data, end);
-  if ((e->flags & TRAP_SERVICE_RESTS) && trap_verdict_action(verdict) == TRAP_ACTION_DROP)
-    return TRAP_PASS_AT_PEACE; /* at peace the stack judges, as if TRAP were not there */
-  return verdict;
+  return layer == TRAP_LAYER_DEFECTIVE ? e->packet.defect : judge_segment(ctx, e, data, end);
 }
 
 /* Answers; the verdict is then that of the answer, or of why there is none. */
@@ -123,6 +120,9 @@ int trap_server(struct xdp_md* ctx) {
 
   if (trap_verdict_action(verdict) == TRAP_ACTION_REPLY)
     verdict = act(ctx, &e, &reply, verdict);
+  if ((e.flags & TRAP_SERVICE_RESTS) && trap_verdict_action(verdict) == TRAP_ACTION_DROP && verdict != TRAP_DROP_INTERNAL)
+    verdict =
+        TRAP_PASS_AT_PEACE; /* the stack judges, as if TRAP were not there; what failed while it was rewritten is no packet any more */
   count(e.slot, verdict, bytes_in, trap_verdict_action(verdict) == TRAP_ACTION_REPLY ? reply.bytes_out : 0);
   return xdp_action(verdict);
 }
