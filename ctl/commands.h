@@ -15,15 +15,41 @@ Result<void> generate_key(const std::string& file);
 // Writes the key of a guard, made from the master key, likewise.
 Result<void> derive_key(const std::string& guard, const std::string& master_file, const std::string& output);
 
-struct StatusRequest {
+// Which daemons are asked.
+struct PartRequest {
   std::string part;    // empty: every part there is
   std::string socket;  // empty: the part's usual one
   std::string pin_dir; // empty: the part's usual one
   bool json = false;
 };
 
-// Prints; the exit code says whether all parts run as they should. An error is for what is not a part's state.
-Result<ExitCode> show_status(const StatusRequest& request);
+// These print; the exit code says whether all parts run as they should. An error is for what is not a part's state.
+Result<ExitCode> show_status(const PartRequest& request);
+
+// Epochs whose keys the daemons hold, with their times.
+Result<ExitCode> show_key_status(const PartRequest& request);
+
+// Lets the daemons read configuration and keys again; prints what each changed.
+Result<ExitCode> reload(const PartRequest& request);
+
+struct BackendRequest {
+  std::string action;  // "list", "drain", "activate"
+  std::string service; // for list: may be empty, for all
+  std::string backend; // address and port, not for list
+  std::string socket;  // empty: the server's usual one
+  bool json = false;
+};
+
+Result<ExitCode> manage_backends(const BackendRequest& request);
+
+struct TopRequest {
+  PartRequest parts;
+  double interval_s = 1;
+  bool once = false; // two samples, one table
+};
+
+// Rates on a terminal until q or Ctrl-C; elsewhere one plain table after the other.
+Result<ExitCode> show_top(const TopRequest& request);
 
 } // namespace trap::ctl
 

@@ -14,7 +14,8 @@
 namespace trap::ctl {
 namespace {
 
-constexpr int kTimeoutS = 5;
+constexpr int kGetTimeoutS = 5;
+constexpr int kPostTimeoutS = 60; // a reload may read a hundred thousand prefixes
 
 // 0 or an errno value: HTTP libraries do not tell "no such socket" from "not allowed".
 int try_connect(const std::string& path) {
@@ -29,24 +30,31 @@ int try_connect(const std::string& path) {
   return connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ? 0 : errno;
 }
 
-} // namespace
-
-Result<std::optional<std::string>> fetch_status(const std::string& socket_path) {
+// Asks with `ask` once somebody listens.
+template <class Ask> Result<std::optional<ControlAnswer>> converse(const std::string& socket_path, int timeout_s, Ask ask) {
   int failed = try_connect(socket_path);
   if (failed == ENOENT || failed == ECONNREFUSED || failed == ENOTDIR)
-    return std::optional<std::string>();
+    return std::optional<ControlAnswer>();
   if (failed)
     return Error{
         fmt::format("control socket {}: cannot connect: {}{}", socket_path, error_text(failed), failed == EACCES ? ": run as root" : "")};
   httplib::Client client(socket_path);
   client.set_address_family(AF_UNIX);
-  client.set_read_timeout(kTimeoutS);
-  auto response = client.Get("/status");
+  client.set_read_timeout(timeout_s);
+  auto response = ask(client);
   if (!response)
     return Error{fmt::format("control socket {}: no answer: {}", socket_path, httplib::to_string(response.error()))};
-  if (response->status != 200)
-    return Error{fmt::format("control socket {}: answered with HTTP status {}", socket_path, response->status)};
-  return std::optional<std::string>(response->body);
+  return std::optional(ControlAnswer{response->status, response->body});
+}
+
+} // namespace
+
+Result<std::optional<ControlAnswer>> control_get(const std::string& socket_path, const std::string& path) {
+  return converse(socket_path, kGetTimeoutS, [&](httplib::Client& client) { return client.Get(path); });
+}
+
+Result<std::optional<ControlAnswer>> control_post(const std::string& socket_path, const std::string& path) {
+  return converse(socket_path, kPostTimeoutS, [&](httplib::Client& client) { return client.Post(path); });
 }
 
 } // namespace trap::ctl

@@ -10,8 +10,14 @@
 
 namespace trap::ctl {
 
-// The body of GET /status; nothing if nobody listens there; an error if somebody does but cannot be asked.
-Result<std::optional<std::string>> fetch_status(const std::string& socket_path);
+struct ControlAnswer {
+  int http_status = 0;
+  std::string body;
+};
+
+// Nothing if nobody listens there; an error if somebody does but cannot be asked.
+Result<std::optional<ControlAnswer>> control_get(const std::string& socket_path, const std::string& path);
+Result<std::optional<ControlAnswer>> control_post(const std::string& socket_path, const std::string& path);
 
 } // namespace trap::ctl
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// trapctl: keys and status. This file is its command line.
+// trapctl: keys, status, reload, backends and rates. This file is its command line.
+#include <functional>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -9,44 +10,102 @@
 
 namespace {
 
+using trap::ExitCode;
+using trap::Result;
+
+// What the options of all subcommands are read into, and what the chosen one does.
 struct CommandLine {
   std::string file;
   std::string guard;
   std::string master_file = "/etc/trap/master.key";
   std::string output = "-";
-  trap::ctl::StatusRequest status;
+  trap::ctl::PartRequest parts;
+  trap::ctl::BackendRequest backend;
+  trap::ctl::TopRequest top;
+  std::function<Result<ExitCode>()> act;
 };
 
-trap::Result<trap::ExitCode> done(const trap::Result<void>& result) {
+Result<ExitCode> done(const Result<void>& result) {
   if (!result)
     return result.error();
-  return trap::ExitCode::ok;
+  return ExitCode::ok;
+}
+
+void add_part_options(CLI::App* command, trap::ctl::PartRequest& parts, const char* what, const std::vector<std::string>& choices) {
+  command->add_option("PART", parts.part, what)->check(CLI::IsMember(choices));
+  command->add_option("--socket", parts.socket, "control socket, if it is not the usual one");
+  command->add_flag("--json", parts.json, "as JSON");
+}
+
+void add_keys(CLI::App& app, CommandLine& line) {
+  CLI::App* key = app.add_subcommand("key", "make keys, and see which are in use");
+  key->require_subcommand(1);
+  CLI::App* generate = key->add_subcommand("generate", "make a master key, for all TRAP servers and nobody else");
+  generate->add_option("FILE", line.file, "new file, or - for stdout")->required();
+  generate->callback([&line] { line.act = [&line] { return done(trap::ctl::generate_key(line.file)); }; });
+
+  CLI::App* derive = key->add_subcommand("derive", "make a guard's key from the master key");
+  derive->add_option("GUARD", line.guard, "name of the guard, as in the server's configuration")->required();
+  derive->add_option("--master", line.master_file, "master key file")->capture_default_str();
+  derive->add_option("--output", line.output, "new file, or - for stdout")->capture_default_str();
+  derive->callback([&line] { line.act = [&line] { return done(trap::ctl::derive_key(line.guard, line.master_file, line.output)); }; });
+
+  CLI::App* status = key->add_subcommand("status", "show the epochs of the keys in use");
+  add_part_options(status, line.parts, "server or guard; without it, both if they are there", {"server", "guard"});
+  status->callback([&line] { line.act = [&line] { return trap::ctl::show_key_status(line.parts); }; });
+}
+
+void add_backends(CLI::App& app, CommandLine& line) {
+  CLI::App* backend = app.add_subcommand("backend", "see backends, take one out, take it in again");
+  backend->require_subcommand(1);
+  auto add = [&](const char* action, const char* what) {
+    CLI::App* command = backend->add_subcommand(action, what);
+    command->add_option("--socket", line.backend.socket, "the server's control socket, if it is not the usual one");
+    command->add_flag("--json", line.backend.json, "as JSON");
+    command->callback([&line, action] {
+      line.backend.action = action;
+      line.act = [&line] { return trap::ctl::manage_backends(line.backend); };
+    });
+    return command;
+  };
+  add("list", "show the backends, their state, health and share of the clients")
+      ->add_option("SERVICE", line.backend.service, "only this one's");
+  for (CLI::App* command :
+       {add("drain", "send no new clients to a backend; those it has stay"), add("activate", "send clients to it again")}) {
+    command->add_option("SERVICE", line.backend.service, "name of the service")->required();
+    command->add_option("BACKEND", line.backend.backend, "the backend's address and port")->required();
+  }
+}
+
+void add_views(CLI::App& app, CommandLine& line) {
+  const std::vector<std::string> parts = {"server", "guard", "client"};
+  CLI::App* status = app.add_subcommand("status", "show what the parts on this host do");
+  add_part_options(status, line.parts, "server, guard or client; without it, every part there is", parts);
+  status->add_option("--pin-dir", line.parts.pin_dir, "pin_dir, if it is not the usual one");
+  status->callback([&line] { line.act = [&line] { return trap::ctl::show_status(line.parts); }; });
+
+  CLI::App* reload = app.add_subcommand("reload", "let the parts on this host read their configuration and keys again");
+  add_part_options(reload, line.parts, "server, guard or client; without it, every part there is", parts);
+  reload->callback([&line] { line.act = [&line] { return trap::ctl::reload(line.parts); }; });
+
+  CLI::App* top = app.add_subcommand("top", "show packets a second, service by service, until q is pressed");
+  add_part_options(top, line.top.parts, "server, guard or client; without it, every part there is", parts);
+  top->add_option("--interval", line.top.interval_s, "seconds")->check(CLI::Range(0.1, 3600.0))->capture_default_str();
+  top->add_flag("--once", line.top.once, "print one table and end");
+  top->callback([&line] { line.act = [&line] { return trap::ctl::show_top(line.top); }; });
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
   CommandLine line;
-  CLI::App app("Keys and status of TRAP.", "trapctl");
+  CLI::App app("Keys, status and control of TRAP.", "trapctl");
   app.set_version_flag("--version", "trapctl " TRAP_VERSION_STRING);
   app.require_subcommand(1);
-  app.footer("Exit codes: 0 ok, 1 failed, 2 command line or key file wrong, 3 nothing runs, 4 degraded.");
-
-  CLI::App* key = app.add_subcommand("key", "make keys");
-  key->require_subcommand(1);
-  CLI::App* generate = key->add_subcommand("generate", "make a master key, for all TRAP servers and nobody else");
-  generate->add_option("FILE", line.file, "new file, or - for stdout")->required();
-  CLI::App* derive = key->add_subcommand("derive", "make a guard's key from the master key");
-  derive->add_option("GUARD", line.guard, "name of the guard, as in the server's configuration")->required();
-  derive->add_option("--master", line.master_file, "master key file")->capture_default_str();
-  derive->add_option("--output", line.output, "new file, or - for stdout")->capture_default_str();
-
-  CLI::App* status = app.add_subcommand("status", "show what the parts on this host do");
-  status->add_option("PART", line.status.part, "server, guard or client; without it, every part there is")
-      ->check(CLI::IsMember({"server", "guard", "client"}));
-  status->add_option("--socket", line.status.socket, "control socket, if it is not the usual one");
-  status->add_option("--pin-dir", line.status.pin_dir, "pin_dir, if it is not the usual one");
-  status->add_flag("--json", line.status.json, "as JSON");
+  app.footer("Exit codes: 0 ok, 1 failed, 2 command line, configuration or key file wrong, 3 nothing runs, 4 degraded.");
+  add_views(app, line);
+  add_backends(app, line);
+  add_keys(app, line);
 
   try {
     app.parse(argc, argv);
@@ -55,12 +114,9 @@ int main(int argc, char** argv) {
     return 0;
   } catch (const CLI::ParseError& error) {
     trap::log::final_error("trapctl", std::string(error.what()) + ": see trapctl --help");
-    return static_cast<int>(trap::ExitCode::usage);
+    return static_cast<int>(ExitCode::usage);
   }
-
-  auto code = generate->parsed() ? done(trap::ctl::generate_key(line.file))
-              : derive->parsed() ? done(trap::ctl::derive_key(line.guard, line.master_file, line.output))
-                                 : trap::ctl::show_status(line.status);
+  auto code = line.act();
   if (code)
     return static_cast<int>(*code);
   trap::log::final_error("trapctl", code.error().message);

@@ -1,34 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ctl/status_table.h"
 
-#include <algorithm>
 #include <string>
 #include <vector>
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "ctl/table.h"
+
 namespace trap::ctl {
 namespace {
 
 using nlohmann::ordered_json;
 
-using Row = std::vector<std::string>;
-
-// Columns as wide as their widest cell; the last is not padded.
 void print_rows(const std::vector<Row>& rows, const char* indent) {
-  std::vector<std::size_t> widths;
-  for (const Row& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); i++)
-      widths[i] = std::max(widths[i], row[i].size());
-  }
-  for (const Row& row : rows) {
-    std::string line = indent;
-    for (std::size_t i = 0; i < row.size(); i++)
-      line += i + 1 < row.size() ? fmt::format("{:<{}}  ", row[i], widths[i]) : row[i];
-    fmt::print("{}\n", line);
-  }
+  fmt::print("{}", format_rows(rows, indent));
 }
 
 std::string duration(double seconds) {
@@ -81,16 +68,63 @@ void print_counters(const ordered_json& owner, const char* indent) {
   print_rows(rows, indent);
 }
 
+// ": serves unaware clients, resting: no attack".
+std::string conduct_of(const ordered_json& service) {
+  std::string conduct;
+  if (service.contains("unaware"))
+    conduct = text(service, "unaware") == "serve" ? ": serves unaware clients" : ": resets unaware clients";
+  if (text(service, "activate") == "attack")
+    conduct += service.value("active", true) ? ", active" : ", resting";
+  if (service.contains("attack") && !text(service["attack"], "reason").empty())
+    conduct += " (" + text(service["attack"], "reason") + ")";
+  return conduct;
+}
+
+Row backend_row(const ordered_json& backend) {
+  Row row = {"backend", text(backend, "address"), "guard " + text(backend, "guard"), "weight " + text(backend, "weight")};
+  if (backend.contains("state"))
+    row.push_back(fmt::format("{}, health {}", text(backend, "state"), text(backend, "health")));
+  if (backend.contains("share_percent"))
+    row.push_back(fmt::format("{:.1f} % of clients", backend.value("share_percent", 0.0)));
+  if (!text(backend, "pool").empty())
+    row.push_back("pool " + text(backend, "pool"));
+  if (backend.contains("health_error"))
+    row.push_back(text(backend, "health_error"));
+  return row;
+}
+
+void print_particulars(const ordered_json& service) {
+  std::vector<Row> rows;
+  if (service.contains("listener") && !service["listener"].is_null())
+    rows.push_back({"listener", text(service, "listener")});
+  if (service.contains("policies")) {
+    const ordered_json& policies = service["policies"];
+    rows.push_back({"policies", fmt::format("{} prefixes denied, {} served, {} to pools", policies.value("deny", 0),
+                                            policies.value("serve", 0), policies.value("pool", 0))});
+  }
+  if (service.contains("bytes"))
+    rows.push_back({"bytes", fmt::format("in {}, out {}", text(service["bytes"], "in"), text(service["bytes"], "out"))});
+  print_rows(rows, "    ");
+}
+
 void print_services(const ordered_json& part) {
   for (const auto& service : part.value("services", ordered_json::array())) {
     std::string where = service.contains("address") ? text(service, "address") : "port " + text(service, "port");
-    fmt::print("  service {} at {}\n", text(service, "name"), where);
+    fmt::print("  service {} at {}{}\n", text(service, "name"), where, conduct_of(service));
     std::vector<Row> rows;
     for (const auto& backend : service.value("backends", ordered_json::array()))
-      rows.push_back({"backend", text(backend, "address"), "guard " + text(backend, "guard"), "weight " + text(backend, "weight")});
+      rows.push_back(backend_row(backend));
     print_rows(rows, "    ");
+    print_particulars(service);
     print_counters(service, "    ");
   }
+}
+
+void print_top_talkers(const ordered_json& part) {
+  std::vector<Row> rows;
+  for (const auto& talker : part.value("top_talkers", ordered_json::array()))
+    rows.push_back({"client", text(talker, "client"), text(talker, "handshakes") + " handshakes"});
+  print_rows(rows, "  ");
 }
 
 void print_redirects(const ordered_json& part) {
@@ -126,6 +160,7 @@ void print_status(const ordered_json& parts) {
     print_services(part);
     print_redirects(part);
     print_rest(part);
+    print_top_talkers(part);
     if (part.contains("counters")) {
       fmt::print("  packets\n");
       print_counters(part, "    ");

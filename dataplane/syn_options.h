@@ -21,6 +21,7 @@ struct trap_syn_options {
   __u8 sack;
   __u8 window_scale; /* at most 14 */
   __be32 timestamp;  /* TSval */
+  __be32 echo;       /* TSecr */
 };
 
 /* Linux sends MSS, SACK permitted, timestamps, NOP, window scale, in this order, and so does most of what floods. 1 if this is such a SYN;
@@ -34,6 +35,7 @@ TRAP_INLINE int trap_read_linux_options(struct trap_syn_options* syn, const __u8
     return 0;
   syn->mss = (__u16)TRAP_FROM_BE32(words[0]);
   syn->timestamp = words[2];
+  syn->echo = words[3];
   syn->window_scale = (__u8)TRAP_FROM_BE32(words[4]);
   syn->has_mss = syn->has_timestamps = syn->has_window_scale = syn->sack = 1;
   return 1;
@@ -51,6 +53,7 @@ TRAP_INLINE void trap_note_syn_option(struct trap_syn_options* syn, const __u8* 
     syn->sack = 1;
   } else if (at[0] == TRAP_TCPOPT_TIMESTAMPS && length == 10) {
     __builtin_memcpy(&syn->timestamp, at + 2, 4);
+    __builtin_memcpy(&syn->echo, at + 6, 4);
     syn->has_timestamps = 1;
   }
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/daemons.h"
 
+#include <algorithm>
 #include <csignal>
+#include <fstream>
+#include <iterator>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -39,16 +42,37 @@ json part_object(const json& report) {
   return report.is_array() && !report.empty() ? report.front() : report;
 }
 
+Counters counters_of(const json& object) {
+  Counters counters;
+  const json members = member(object, "counters");
+  if (members.is_object())
+    for (const auto& [verdict, packets] : members.items())
+      if (packets.is_number_unsigned())
+        counters[verdict] = packets.get<std::uint64_t>();
+  return counters;
+}
+
+ServiceStatus service_of(const json& object) {
+  ServiceStatus service{
+      string_of(object, "name"), string_of(object, "address"), string_of(object, "listener"), false, counters_of(object), {}};
+  if (const json active = member(object, "active"); active.is_boolean())
+    service.active = active.get<bool>();
+  for (const json& backend : member(object, "backends"))
+    service.backends.push_back({string_of(backend, "address"), string_of(backend, "state"), string_of(backend, "health")});
+  return service;
+}
+
 Status parse_status(const json& report) {
   Status status;
   const json interfaces = member(report, "interfaces");
   if (interfaces.is_array() && !interfaces.empty())
     status.xdp_mode = string_of(interfaces.front(), "xdp_mode");
-  const json counters = member(report, "counters");
-  if (counters.is_object())
-    for (const auto& [verdict, packets] : counters.items())
-      if (packets.is_number_unsigned())
-        status.counters[verdict] = packets.get<std::uint64_t>();
+  status.counters = counters_of(report);
+  for (const json& problem : member(report, "problems"))
+    if (problem.is_string())
+      status.problems.push_back(problem.get<std::string>());
+  if (const json services = member(report, "services"); services.is_array())
+    std::ranges::transform(services, std::back_inserter(status.services), service_of);
   for (const json& redirect : member(report, "redirects"))
     status.redirects.push_back({string_of(redirect, "service"), string_of(redirect, "local"), string_of(redirect, "backend")});
   const json announcements = member(report, "announcements");
@@ -114,14 +138,46 @@ std::string Daemon::last_log_line() const {
 
 Result<Daemon> Daemon::prepare(Part part, const Host& host, const std::string& configuration) {
   Daemon daemon{part, host};
-  const std::string head = fmt::format("interfaces = [\"eth0\"]\npin_dir = \"{}\"\ncontrol_socket = \"{}\"\n",
-                                       (host.bpf_directory() / name_of(part)).string(), daemon.file(".sock").string());
-  if (auto written = write_text(daemon.file(".toml"), head + configuration); !written)
+  if (auto written = daemon.configure(configuration); !written)
     return written.error();
   return daemon;
 }
 
+Result<void> Daemon::configure(const std::string& configuration) {
+  const std::string head = fmt::format("interfaces = [\"eth0\"]\npin_dir = \"{}\"\ncontrol_socket = \"{}\"\n",
+                                       (host_->bpf_directory() / name_of(part_)).string(), file(".sock").string());
+  return write_text(file(".toml"), head + configuration);
+}
+
+Result<Finished> Daemon::control(std::vector<std::string> words) const {
+  words.insert(words.begin(), (program_directory() / "trapctl").string());
+  words.insert(words.end(), {"--socket", file(".sock").string()});
+  return run(host_->command(words), control_deadline);
+}
+
+Result<void> Daemon::reload() {
+  auto reloaded = control({"reload", std::string{name_of(part_)}});
+  if (!reloaded)
+    return reloaded.error();
+  if (reloaded->exit_code != 0)
+    return Error{fmt::format("trapctl reload {}: exit code {}: {}", name_of(part_), reloaded->exit_code, reloaded->errors)};
+  return {};
+}
+
+// Everything is attached once it says so; that the control socket answers is not enough.
+bool Daemon::says_ready(std::uintmax_t log_before) const {
+  std::ifstream lines{log()};
+  lines.seekg(static_cast<std::streamoff>(log_before));
+  for (std::string line; std::getline(lines, line);)
+    if (line.find(" ready: ") != std::string::npos)
+      return true;
+  return false;
+}
+
 Result<void> Daemon::start() {
+  std::error_code absent;
+  const std::uintmax_t bytes = fs::file_size(log(), absent);
+  const std::uintmax_t log_before = absent ? 0 : bytes;
   auto process = Process::start(program({"--log-level", "info"}));
   if (!process)
     return process.error();
@@ -129,9 +185,9 @@ Result<void> Daemon::start() {
   for (const auto until = std::chrono::steady_clock::now() + start_deadline; std::chrono::steady_clock::now() < until;) {
     if (!process_->running())
       break;
-    if (status())
+    if (says_ready(log_before) && status())
       return {};
-    if (!sleep_for(milliseconds{30}))
+    if (!sleep_for(milliseconds{20}))
       return Error{"interrupted"};
   }
   return Error{fmt::format("trap-{} on {} does not start: {}", name_of(part_), host_->name(), last_log_line())};
@@ -173,14 +229,14 @@ Result<void> Daemon::start_afresh() {
 }
 
 Result<Status> Daemon::status() const {
-  auto output = run_checked(host_->command({(program_directory() / "trapctl").string(), "status", std::string{name_of(part_)}, "--json",
-                                            "--socket", file(".sock").string()}),
-                            control_deadline);
-  if (!output)
-    return output.error();
-  const json report = part_object(json::parse(*output, nullptr, false));
+  auto asked = control({"status", std::string{name_of(part_)}, "--json"});
+  if (!asked)
+    return asked.error();
+  if (asked->exit_code != 0 && asked->exit_code != static_cast<int>(ExitCode::degraded))
+    return Error{fmt::format("trapctl status {}: exit code {}: {}", name_of(part_), asked->exit_code, asked->errors)};
+  const json report = part_object(json::parse(asked->output, nullptr, false));
   if (!report.is_object())
-    return Error{fmt::format("trapctl status {} does not print an object: {}", name_of(part_), *output)};
+    return Error{fmt::format("trapctl status {} does not print an object: {}", name_of(part_), asked->output)};
   return parse_status(report);
 }
 

@@ -31,9 +31,23 @@ struct Redirect {
   std::string service, local, backend;
 };
 
+struct BackendStatus {
+  std::string address, state, health;
+};
+
+// A service at one of its public addresses.
+struct ServiceStatus {
+  std::string name, address, listener;
+  bool active = false;
+  Counters counters;
+  std::vector<BackendStatus> backends;
+};
+
 struct Status {
   std::string xdp_mode; // of the first interface
   Counters counters;
+  std::vector<std::string> problems;
+  std::vector<ServiceStatus> services;  // server
   std::vector<Redirect> redirects;      // client
   std::uint64_t announcements_sent = 0; // server
   std::uint64_t flows = 0;              // guard
@@ -51,7 +65,16 @@ public:
   // Writes the configuration file; nothing runs yet. pin_dir and control_socket are added to `configuration`.
   static Result<Daemon> prepare(Part part, const Host& host, const std::string& configuration);
 
-  // Starts it and waits until its control socket answers.
+  // Replaces the configuration file; who runs does not notice before reload().
+  Result<void> configure(const std::string& configuration);
+
+  // `trapctl reload`.
+  Result<void> reload();
+
+  // `trapctl` with these words, the part's control socket, and whatever it exits with.
+  [[nodiscard]] Result<Finished> control(std::vector<std::string> words) const;
+
+  // Starts it and waits until it says that it is ready, and its control socket answers.
   Result<void> start();
 
   // SIGTERM: ends the daemon, leaves its programs at work. An error if it does not end well.
@@ -76,6 +99,7 @@ private:
   [[nodiscard]] std::filesystem::path file(std::string_view suffix) const;
   [[nodiscard]] Command program(std::vector<std::string> more) const;
   [[nodiscard]] std::string last_log_line() const;
+  [[nodiscard]] bool says_ready(std::uintmax_t log_before) const;
   Part part_;
   const Host* host_;
   std::optional<Process> process_;

@@ -3,62 +3,14 @@
 
 #include <fmt/format.h>
 
+#include "lab/listening.h"
+
 namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
 
 constexpr milliseconds key_deadline{5000};
-constexpr std::string_view guard_name = "web-1", second_guard_name = "web-2";
-
-std::string master_key_file() {
-  return (std::filesystem::path{lab_directory} / "trap/master.key").string();
-}
-
-std::string guard_key_file(std::string_view host) {
-  return (std::filesystem::path{lab_directory} / host / "guard.key").string();
-}
-
-std::string backend_text(std::string_view host, std::string_view guard, int weight) {
-  std::string text;
-  for (const Family family : families)
-    text += fmt::format("  [[service.backend]]\n"
-                        "  address = \"{}\"\n"
-                        "  guard = \"{}\"\n"
-                        "  weight = {}\n"
-                        "  ticket_lifetime_s = 600\n",
-                        endpoint(place_of(host).address(family), service_port), guard, weight);
-  return text;
-}
-
-std::string server_text(const DeploymentPlan& plan) {
-  const Place& trap = place_of("trap");
-  std::string text =
-      fmt::format("xdp_mode = \"native\"\n"
-                  "master_key_file = \"{}\"\n"
-                  "option_kind = \"{}\"\n"
-                  "[[service]]\n"
-                  "name = \"web\"\n"
-                  "addresses = [\"{}\", \"{}\"]\n"
-                  "unaware = \"reset\"\n"
-                  "offer = {}\n",
-                  master_key_file(), plan.option_kind, endpoint(trap.ipv4, service_port), endpoint(trap.ipv6, service_port), plan.offer);
-  text += backend_text("service", guard_name, plan.two_backends ? 3 : 1);
-  if (plan.two_backends)
-    text += backend_text("service-2", second_guard_name, 1);
-  return text;
-}
-
-std::string guard_text(std::string_view host) {
-  const Place& trap = place_of("trap");
-  return fmt::format("xdp_mode = \"native\"\n"
-                     "secret_file = \"{}\"\n"
-                     "trap_servers = [\"{}\", \"{}\"]\n"
-                     "[[service]]\n"
-                     "name = \"web\"\n"
-                     "port = {}\n",
-                     guard_key_file(host), trap.ipv4, trap.ipv6, service_port);
-}
 
 Result<void> trapctl(std::vector<std::string> arguments) {
   Command command;
@@ -77,11 +29,30 @@ Result<void> keep(std::optional<Daemon>& place, Result<Daemon> made) {
   return place->start();
 }
 
-Result<void> keep(std::optional<Nginx>& place, Result<Nginx> made) {
+// A program that is ready once it was made.
+template <typename Program> Result<void> keep(std::optional<Program>& place, Result<Program> made) {
   if (!made)
     return made.error();
   place.emplace(std::move(*made));
   return {};
+}
+
+// What trap-server needs of a host that serves clients.
+Result<void> prepare_to_serve(const Host& trap) {
+  if (auto set = trap.set("ipv4/tcp_syncookies", "2"); !set)
+    return set;
+  return trap.set("ipv4/tcp_timestamps", "2");
+}
+
+Result<Process> start_iperf(const Host& host) {
+  Command command = host.command({"iperf3", "--server", "--port", std::to_string(speed_port)});
+  command.log = host.directory() / "iperf3.log";
+  auto process = Process::start(command);
+  if (!process)
+    return process.error();
+  if (auto listens = wait_until_accepting(host, "127.0.0.1", speed_port); !listens)
+    return Error{"iperf3: " + listens.error().message};
+  return process;
 }
 
 } // namespace
@@ -91,12 +62,14 @@ Reading difference(const Reading& before, const Reading& after) {
 }
 
 Result<Deployment> Deployment::start(const Topology& topology, const DeploymentPlan& plan) {
-  Deployment deployment{topology};
+  Deployment deployment{topology, plan};
   if (auto made = deployment.make_keys(); !made)
     return made.error();
   if (auto started = deployment.start_services(); !started)
     return started.error();
-  if (auto started = deployment.start_daemons(plan); !started)
+  if (auto started = deployment.start_serving(); !started)
+    return started.error();
+  if (auto started = deployment.start_daemons(); !started)
     return started.error();
   return deployment;
 }
@@ -104,26 +77,56 @@ Result<Deployment> Deployment::start(const Topology& topology, const DeploymentP
 Result<void> Deployment::make_keys() {
   if (auto made = trapctl({"key", "generate", master_key_file()}); !made)
     return made;
-  for (const auto& [host, guard] : {std::pair{"service", guard_name}, std::pair{"service-2", second_guard_name}})
-    if (auto made = trapctl({"key", "derive", std::string{guard}, "--master", master_key_file(), "--output", guard_key_file(host)}); !made)
+  for (const std::string_view host : {"service", "service-2"})
+    if (auto made =
+            trapctl({"key", "derive", std::string{guard_of(host)}, "--master", master_key_file(), "--output", guard_key_file(host)});
+        !made)
       return made;
   return {};
 }
 
 Result<void> Deployment::start_services() {
-  if (auto kept = keep(service_, Nginx::start(topology_->host("service"), {service_port, open_port})); !kept)
-    return kept;
-  return keep(second_service_, Nginx::start(topology_->host("service-2"), {service_port}));
+  if (auto started = start_nginx("service"); !started)
+    return started;
+  return start_nginx("service-2");
 }
 
-Result<void> Deployment::start_daemons(const DeploymentPlan& plan) {
-  if (auto kept = keep(guard_, Daemon::prepare(Part::guard, topology_->host("service"), guard_text("service"))); !kept)
+Result<void> Deployment::start_nginx(std::string_view host) {
+  if (host == "service")
+    return keep(service_, Nginx::start(topology_->host(host), {service_port, open_port}));
+  return keep(second_service_, Nginx::start(topology_->host(host), {service_port}));
+}
+
+void Deployment::stop_nginx(std::string_view host) {
+  (host == "service" ? service_ : second_service_).reset();
+}
+
+// What serves clients without a module: the service itself on the TRAP host, or a relay there and more services behind it.
+Result<void> Deployment::start_serving() {
+  const Host& trap = topology_->host("trap");
+  if (!plan_.serves())
+    return {};
+  if (auto prepared = prepare_to_serve(trap); !prepared)
+    return prepared;
+  if (plan_.more_services)
+    if (auto kept = keep(sshd_, Sshd::start(topology_->host(plan_.backends ? "service" : "trap"), shell_port)); !kept)
+      return kept;
+  if (!plan_.backends)
+    return keep(own_service_, Nginx::start(trap, {service_port}));
+  if (plan_.more_services)
+    if (auto kept = keep(iperf_, start_iperf(topology_->host("service"))); !kept)
+      return kept;
+  return keep(relay_, Relay::start(trap, plan_.relay, ports_of(plan_)));
+}
+
+Result<void> Deployment::start_daemons() {
+  if (auto kept = keep(guard_, Daemon::prepare(Part::guard, topology_->host("service"), guard_text(plan_, "service"))); !kept)
     return kept;
-  if (plan.two_backends) {
-    if (auto kept = keep(second_guard_, Daemon::prepare(Part::guard, topology_->host("service-2"), guard_text("service-2"))); !kept)
+  if (plan_.two_backends) {
+    if (auto kept = keep(second_guard_, Daemon::prepare(Part::guard, topology_->host("service-2"), guard_text(plan_, "service-2"))); !kept)
       return kept;
   }
-  if (auto kept = keep(server_, Daemon::prepare(Part::server, topology_->host("trap"), server_text(plan))); !kept)
+  if (auto kept = keep(server_, Daemon::prepare(Part::server, topology_->host("trap"), server_text(plan_))); !kept)
     return kept;
   return keep(client_, Daemon::prepare(Part::client, topology_->host("client"), "allow_private_targets = false\n"));
 }

@@ -7,21 +7,15 @@
 #include <optional>
 #include <string>
 
+#include "lab/configuration.h"
 #include "lab/daemons.h"
 #include "lab/nginx.h"
+#include "lab/relay.h"
+#include "lab/sshd.h"
 #include "lab/topology.h"
 #include "runtime/result.h"
 
 namespace trap::lab {
-
-inline constexpr int service_port = 80; // public, and protected at the service's host
-inline constexpr int open_port = 8080;  // at the service's host, not protected
-
-struct DeploymentPlan {
-  bool offer = true;
-  std::string option_kind = "reserved";
-  bool two_backends = false; // service-2 as well, with a third of the weight of service
-};
 
 // One reading of every part's counters.
 struct Reading {
@@ -35,22 +29,33 @@ public:
   static Result<Deployment> start(const Topology& topology, const DeploymentPlan& plan = {});
 
   [[nodiscard]] const Topology& topology() const { return *topology_; }
+  [[nodiscard]] const DeploymentPlan& plan() const { return plan_; }
   Daemon& server() { return *server_; }
   Daemon& guard() { return *guard_; }
   Daemon& client() { return *client_; }
   [[nodiscard]] const Nginx& service() const { return *service_; }
+  [[nodiscard]] const Sshd& sshd() const { return *sshd_; } // where plan().more_services
   [[nodiscard]] Result<Reading> read() const;
+
+  // nginx of "service" or "service-2".
+  Result<void> start_nginx(std::string_view host);
+  void stop_nginx(std::string_view host);
 
   // http://PUBLIC-ADDRESS/path
   [[nodiscard]] static std::string public_url(Family family, std::string_view path);
 
 private:
-  explicit Deployment(const Topology& topology) : topology_(&topology) {}
+  Deployment(const Topology& topology, DeploymentPlan plan) : topology_(&topology), plan_(std::move(plan)) {}
   Result<void> make_keys();
   Result<void> start_services();
-  Result<void> start_daemons(const DeploymentPlan& plan);
+  Result<void> start_serving();
+  Result<void> start_daemons();
   const Topology* topology_;
-  std::optional<Nginx> service_, second_service_;
+  DeploymentPlan plan_;
+  std::optional<Nginx> service_, second_service_, own_service_;
+  std::optional<Sshd> sshd_;
+  std::optional<Process> iperf_;
+  std::optional<Relay> relay_;
   std::optional<Daemon> server_, guard_, second_guard_, client_;
 };
 

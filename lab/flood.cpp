@@ -51,7 +51,7 @@ std::string_view name_of(FloodKind kind) {
 
 Result<Flood> Flood::start(const Topology& topology, const FloodOrder& order) {
   const std::string_view address = place_of(order.victim).address(order.family);
-  const bool with_hping = order.family == Family::ipv4 && order.kind == FloodKind::syn;
+  const bool with_hping = order.family == Family::ipv4 && order.kind == FloodKind::syn && !order.hardest;
   auto process =
       Process::start(topology.host("attacker").command(with_hping ? hping_arguments(order, address) : generator_arguments(order, address)));
   if (!process)

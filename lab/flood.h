@@ -22,6 +22,7 @@ struct FloodOrder {
   FloodKind kind = FloodKind::syn;
   std::string victim; // host of the lab
   int port = 80;
+  bool hardest = false; // never hping3, which is half as fast
 };
 
 struct FloodSeen {

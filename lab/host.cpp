@@ -143,8 +143,8 @@ Command Host::command(std::vector<std::string> arguments) const {
   return made;
 }
 
-Result<void> Host::ip(const std::string& lines) const {
-  Command batch = command({"ip", "-batch", "-"});
+Result<void> Host::ip(const std::string& lines, const std::string& family) const {
+  Command batch = family.empty() ? command({"ip", "-batch", "-"}) : command({"ip", family, "-batch", "-"});
   batch.input = lines;
   auto done = run_checked(batch, ip_deadline);
   if (!done)

@@ -37,8 +37,8 @@ public:
   // A command that runs in this host.
   [[nodiscard]] Command command(std::vector<std::string> arguments) const;
 
-  // Runs `ip` with one command a line; stops at the first that fails.
-  [[nodiscard]] Result<void> ip(const std::string& lines) const;
+  // Runs `ip` with one command a line; stops at the first that fails. `rule` needs to be told "-6".
+  [[nodiscard]] Result<void> ip(const std::string& lines, const std::string& family = {}) const;
 
   // Sets one entry below /proc/sys/net, such as "ipv4/tcp_syncookies".
   [[nodiscard]] Result<void> set(std::string_view sysctl, std::string_view value) const;

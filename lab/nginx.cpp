@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/nginx.h"
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <fmt/format.h>
 
 #include "lab/files.h"
+#include "lab/listening.h"
 
 namespace trap::lab {
 namespace {
 
 namespace fs = std::filesystem;
-using std::chrono::milliseconds;
 
 // `reuseport` and a raised backlog are left out on purpose: the backlogs are what a stock nginx has.
 std::string configuration(const fs::path& prefix, const std::vector<int>& ports) {
@@ -26,6 +23,7 @@ pid {0}/nginx.pid;
 error_log {0}/error.log;
 events {{ worker_connections 4096; }}
 http {{
+  types {{ text/html html; text/css css; application/javascript js; image/svg+xml svg; }}
   access_log {0}/access.log;
   client_body_temp_path {0}/tmp/body;
   proxy_temp_path {0}/tmp/proxy;
@@ -38,6 +36,7 @@ http {{
 {1}    root {0}/documents;
     location /slow/ {{ alias {0}/documents/; limit_rate_after 256k; limit_rate 1m; }}
     location /steady/ {{ alias {0}/documents/; limit_rate_after 256k; limit_rate 2m; }}
+    location /crawl/ {{ alias {0}/documents/; limit_rate_after 256k; limit_rate 250k; }}
     location /upload/ {{ dav_methods PUT; }}
   }}
 }}
@@ -58,24 +57,6 @@ Result<void> prepare(const Host& host, const fs::path& prefix, const std::vector
   return write_random_file(prefix / "documents/5mb.bin", download_bytes, 5);
 }
 
-bool port_answers(const Host& host, int port) {
-  const InHost inside{host};
-  const Fd socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return inside.entered() && connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-}
-
-bool wait_for_port(const Host& host, int port, milliseconds deadline) {
-  const auto until = std::chrono::steady_clock::now() + deadline;
-  while (!port_answers(host, port))
-    if (std::chrono::steady_clock::now() > until || !sleep_for(milliseconds{20}))
-      return false;
-  return true;
-}
-
 } // namespace
 
 Result<Nginx> Nginx::start(const Host& host, const std::vector<int>& ports) {
@@ -90,9 +71,8 @@ Result<Nginx> Nginx::start(const Host& host, const std::vector<int>& ports) {
     return process.error();
   Nginx nginx{prefix, std::move(*process)};
   for (const int port : ports)
-    if (!wait_for_port(host, port, milliseconds{10000}))
-      return Error{
-          fmt::format("nginx on {} does not accept connections on port {}; see {}", host.name(), port, (prefix / "error.log").string())};
+    if (auto listens = wait_until_accepting(host, "127.0.0.1", port); !listens)
+      return Error{fmt::format("nginx: {}; see {}", listens.error().message, (prefix / "error.log").string())};
   return nginx;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A real nginx on a lab host, with a configuration, a prefix and documents of its own. It serves small.txt and
-// 5mb.bin (random), the same below /slow/ (1 MB/s) and /steady/ (2 MB/s), and takes uploads below /upload/.
+// 5mb.bin (random), the same below /crawl/ (0.25 MB/s), /slow/ (1 MB/s) and /steady/ (2 MB/s), and takes uploads below /upload/.
 #ifndef TRAP_LAB_NGINX_H
 #define TRAP_LAB_NGINX_H
 

@@ -64,10 +64,32 @@ std::string host_lines(const Place& place) {
                      place.ipv4, place.ipv4_prefix, place.ipv6, place.ipv4_gateway, place.ipv6_gateway);
 }
 
+// The TRAP host speaks to the service hosts from an address of its own: relays and health checks, which their guards trust.
+std::string inner_lines() {
+  const Place& trap = place_of("trap");
+  std::string lines = fmt::format("address add {}/32 dev eth0\naddress add {}/128 dev eth0 nodad\n", inner_ipv4, inner_ipv6);
+  for (const std::string_view network : {"198.51.100.16/28", "198.51.100.32/28"})
+    lines += fmt::format("route add {} via {} src {}\n", network, trap.ipv4_gateway, inner_ipv4);
+  for (const std::string_view network : {"2001:db8:51::/64", "2001:db8:52::/64"})
+    lines += fmt::format("route add {} via {} src {}\n", network, trap.ipv6_gateway, inner_ipv6);
+  return lines;
+}
+
+// What an operator's edge does: nobody outside may send from the address that guards trust.
+Result<void> guard_the_edge(const Host& router) {
+  for (const std::string_view outside : {"client", "stranger", "attacker"})
+    for (const auto& [family, inner] : {std::pair{"-4", inner_ipv4}, std::pair{"-6", inner_ipv6}})
+      if (auto done = router.ip(fmt::format("rule add iif {} from {} blackhole\n", outside, inner), family); !done)
+        return done;
+  return {};
+}
+
 Result<void> prepare_router(const Host& router) {
   for (const std::string_view entry : {"ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv6/conf/default/forwarding"})
     if (auto set = router.set(entry, "1"); !set)
       return set;
+  if (auto done = guard_the_edge(router); !done)
+    return done;
   return router.ip("route add blackhole default\nroute add blackhole ::/0\n");
 }
 
@@ -145,6 +167,8 @@ Result<void> Topology::connect() {
   for (const Place& place : place_table)
     if (auto done = host(place.host).ip(host_lines(place)); !done)
       return done;
+  if (auto done = host("trap").ip(inner_lines()); !done)
+    return done;
   return attach_pass_program(router, "trap");
 }
 

@@ -36,6 +36,9 @@ struct Place {
 std::span<const Place> places();
 const Place& place_of(std::string_view host);
 
+// The TRAP host's second address, from which it speaks to the service hosts. The router lets nobody else use it.
+inline constexpr std::string_view inner_ipv4 = "203.0.113.11", inner_ipv6 = "2001:db8:113::11";
+
 // "192.0.2.2:80" or "[2001:db8:2::2]:80".
 std::string endpoint(std::string_view address, int port);
 

@@ -21,8 +21,14 @@ void ConfigTable::fail(unsigned line, const std::string& reason) {
   *error_ = Error{fmt::format("{}: {}{}", place, who, reason), ExitCode::usage};
 }
 
+void ConfigTable::fail(Error error) {
+  if (!*error_)
+    *error_ = std::move(error);
+}
+
 const ConfigNode* ConfigTable::find(const std::string& key) {
-  known_.push_back(key);
+  if (std::find(known_.begin(), known_.end(), key) == known_.end())
+    known_.push_back(key);
   for (const ConfigEntry& entry : std::get<ConfigNode::Table>(node_->value)) {
     if (entry.key == key)
       return &entry.node;
@@ -54,6 +60,12 @@ ConfigString ConfigTable::required_string(const std::string& key) {
   if (text->empty())
     fail(node->line, fmt::format("\"{}\" is empty", key));
   return {*text, node->line};
+}
+
+ConfigString ConfigTable::text_or(const std::string& key, const std::string& otherwise) {
+  const ConfigNode* node = find(key);
+  const auto* text = get<std::string>(node, key, "a string");
+  return text ? ConfigString{*text, node->line} : ConfigString{otherwise, line()};
 }
 
 ConfigString ConfigTable::string_or(const std::string& key, const std::string& otherwise) {
@@ -131,6 +143,21 @@ std::vector<ConfigTable> ConfigTable::required_tables(const std::string& key) {
       tables.push_back(ConfigTable(item, *this));
   }
   return tables;
+}
+
+std::vector<ConfigString> ConfigTable::strings_or_none(const std::string& key) {
+  return find(key) ? required_strings(key) : std::vector<ConfigString>();
+}
+
+std::vector<ConfigTable> ConfigTable::tables_or_none(const std::string& key) {
+  return find(key) ? required_tables(key) : std::vector<ConfigTable>();
+}
+
+std::optional<ConfigTable> ConfigTable::table_or_none(const std::string& key) {
+  const ConfigNode* node = find(key);
+  if (!get<ConfigNode::Table>(node, key, fmt::format("a table: write [{}]", key).c_str()))
+    return std::nullopt;
+  return ConfigTable(*node, *this);
 }
 
 void ConfigTable::reject_unknown_keys() {

@@ -29,17 +29,23 @@ public:
 
   ConfigString required_string(const std::string& key);
   ConfigString string_or(const std::string& key, const std::string& otherwise);
+  ConfigString text_or(const std::string& key, const std::string& otherwise);              // may be empty
   ConfigString choice_or(const std::string& key, const std::vector<std::string>& choices); // the first is the default
   std::int64_t integer_or(const std::string& key, std::int64_t otherwise, std::int64_t least, std::int64_t most);
   std::int64_t required_integer(const std::string& key, std::int64_t least, std::int64_t most);
   bool boolean_or(const std::string& key, bool otherwise);
   std::vector<ConfigString> required_strings(const std::string& key); // not empty
   std::vector<ConfigTable> required_tables(const std::string& key);   // [[key]], not empty
+  std::vector<ConfigString> strings_or_none(const std::string& key);  // empty if the key is missing
+  std::vector<ConfigTable> tables_or_none(const std::string& key);    // the same
+  std::optional<ConfigTable> table_or_none(const std::string& key);   // [key]
 
   // Call after all keys were asked for: a key that was not is an error that names it and the known ones.
   void reject_unknown_keys();
 
   void fail(unsigned line, const std::string& reason);
+  void fail(Error error); // found in another file: kept as it is
+  const std::string& path() const { return path_; }
   unsigned line() const { return node_->line; }
 
   // The first error of the file, this table's or another's.

@@ -2,34 +2,26 @@
 #include "runtime/control_server.h"
 
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <thread>
 #include <unistd.h>
 
 #include <fmt/core.h>
-#include <httplib.h>
+#include <nlohmann/json.hpp>
 
 #include "runtime/fd.h"
+#include "runtime/http.h"
 
 namespace trap {
 
 struct ControlServer::Running {
-  httplib::Server http;
   std::string path;
-  std::thread thread;
+  HttpThread server;
 
-  ~Running() {
-    if (thread.joinable()) {
-      http.stop();
-      thread.join();
-    }
-    unlink(path.c_str());
-  }
+  ~Running() { unlink(path.c_str()); }
 };
 
 namespace {
@@ -60,6 +52,43 @@ Result<void> make_room(const std::string& path) {
   return {};
 }
 
+// "/backends/web/203.0.113.10:80" in words; the library has decoded it already.
+std::vector<std::string> words_of(const std::string& path) {
+  std::vector<std::string> words;
+  for (std::size_t at = 0; at != std::string::npos;) {
+    std::size_t end = path.find('/', ++at);
+    words.push_back(path.substr(at, end == std::string::npos ? end : end - at));
+    at = end;
+  }
+  return words;
+}
+
+int http_status_of(ExitCode code) {
+  return code == ExitCode::usage ? 400 : code == ExitCode::not_running ? 404 : 500;
+}
+
+void answer(httplib::Response& response, const Result<std::string>& json) {
+  if (!json)
+    response.status = http_status_of(json.error().exit_code);
+  response.set_content((json ? *json : nlohmann::json{{"error", json.error().message}}.dump()) + "\n", "application/json");
+}
+
+void route(httplib::Server& http, ControlHandlers handlers) {
+  http.Get("/status", [status = std::move(handlers.status)](const httplib::Request&, httplib::Response& response) {
+    response.set_content(status(), "application/json");
+  });
+  http.Get("/metrics", [metrics = std::move(handlers.metrics)](const httplib::Request&, httplib::Response& response) {
+    response.set_content(metrics(), kMetricsType);
+  });
+  http.Post("/reload", [reload = std::move(handlers.reload)](const httplib::Request&, httplib::Response& response) {
+    auto line = reload();
+    answer(response, line ? Result<std::string>(nlohmann::json{{"reloaded", *line}}.dump()) : line);
+  });
+  http.Post("/.+", [command = std::move(handlers.command)](const httplib::Request& request, httplib::Response& response) {
+    answer(response, command(words_of(request.path)));
+  });
+}
+
 } // namespace
 
 ControlServer::ControlServer(std::unique_ptr<Running> running) : running_(std::move(running)) {}
@@ -67,29 +96,20 @@ ControlServer::ControlServer(ControlServer&&) noexcept = default;
 ControlServer& ControlServer::operator=(ControlServer&&) noexcept = default;
 ControlServer::~ControlServer() = default;
 
-Result<ControlServer> ControlServer::make(const std::string& path, std::function<std::string()> status) {
+Result<ControlServer> ControlServer::make(const std::string& path, ControlHandlers handlers) {
   if (auto room = make_room(path); !room)
     return room.error();
   auto running = std::make_unique<Running>();
-  httplib::Server& http = running->http;
+  httplib::Server& http = running->server.http;
   http.set_address_family(AF_UNIX);
-  http.new_task_queue = [] { return new httplib::ThreadPool(1); };
-  http.set_read_timeout(1);
-  http.set_write_timeout(1);
-  http.set_keep_alive_max_count(1);
-  http.set_payload_max_length(1024);
-  http.Get("/status", [status = std::move(status)](const httplib::Request&, httplib::Response& response) {
-    response.set_content(status(), "application/json");
-  });
+  route(http, std::move(handlers));
   mode_t earlier = umask(0177);
   bool bound = http.bind_to_port(path, 1); // the port has no meaning for a Unix socket
   umask(earlier);
   if (!bound)
     return Error{fmt::format("cannot listen at control socket {}: {}", path, error_text(errno))};
   running->path = path;
-  running->thread = std::thread([&http] { http.listen_after_bind(); });
-  while (!http.is_running()) // stop() before that would be lost, and the thread never end
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  running->server.run();
   return ControlServer(std::move(running));
 }
 

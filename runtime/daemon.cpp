@@ -2,17 +2,15 @@
 #include "runtime/daemon.h"
 
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <mutex>
+#include <optional>
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 #include <sodium.h>
 #include <systemd/sd-daemon.h>
 
@@ -20,46 +18,23 @@
 #include "runtime/daemon_options.h"
 #include "runtime/fd.h"
 #include "runtime/log.h"
+#include "runtime/metrics_server.h"
 #include "runtime/pinned_object.h"
 #include "runtime/privilege.h"
+#include "runtime/running_part.h"
 
 namespace trap {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+constexpr long kNsPerMs = 1000000;
 
-// The part and the lock under which the main loop and the control socket's thread take turns.
-struct Shared {
-  std::mutex lock;
-  Part* part = nullptr;
-  bool ready = false;
-  Clock::time_point since = Clock::now();
-};
-
-std::string status_text(Shared& shared) {
-  std::lock_guard guard(shared.lock);
-  nlohmann::ordered_json status;
-  std::vector<std::string> problems;
-  status["part"] = shared.part->config().part;
-  status["version"] = TRAP_VERSION_STRING;
-  status["pid"] = getpid();
-  status["uptime_s"] =
-      static_cast<double>(std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - shared.since).count()) / 1000;
-  status["state"] = "starting";
-  if (shared.ready) {
-    shared.part->describe(status, problems);
-    status["state"] = problems.empty() ? "ok" : "degraded";
-    status["problems"] = problems;
-  }
-  return status.dump(2) + "\n";
-}
-
-// Blocks SIGTERM and SIGINT for all threads; they are read from the descriptor.
+// Blocks SIGTERM, SIGINT and SIGHUP for all threads; they are read from the descriptor.
 Result<Fd> take_signals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   signal(SIGPIPE, SIG_IGN);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   Fd fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
@@ -68,31 +43,42 @@ Result<Fd> take_signals() {
   return fd;
 }
 
-Result<Fd> make_ticker() {
+Result<Fd> make_ticker(unsigned period_ms) {
   Fd fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-  itimerspec every_second = {{1, 0}, {1, 0}};
-  if (!fd || timerfd_settime(fd.get(), 0, &every_second, nullptr) != 0)
+  timespec period = {period_ms / 1000, period_ms % 1000 * kNsPerMs};
+  itimerspec regularly = {period, period};
+  if (!fd || timerfd_settime(fd.get(), 0, &regularly, nullptr) != 0)
     return Error{fmt::format("cannot make a timer: {}", error_text(errno))};
   return fd;
 }
 
+// Did a signal ask to stop? SIGHUP asks to reload: its result is in the log, in status and in the metrics.
+bool handle_signals(RunningPart& running, const Fd& signals) {
+  signalfd_siginfo signal;
+  while (read(signals.get(), &signal, sizeof(signal)) == sizeof(signal)) {
+    if (signal.ssi_signo != SIGHUP)
+      return true;
+    static_cast<void>(running.reload());
+  }
+  return false;
+}
+
 // Returns when a signal asks to stop.
-Result<void> loop(Shared& shared, const Fd& signals, const Fd& ticker) {
-  pollfd wanted[] = {{signals.get(), POLLIN, 0}, {ticker.get(), POLLIN, 0}, {shared.part->event_fd(), POLLIN, 0}};
+Result<void> loop(RunningPart& running, const Fd& signals, const Fd& ticker) {
   for (;;) {
+    // A reload may have changed the descriptor of events; the next tick is soon enough to take it.
+    pollfd wanted[] = {{signals.get(), POLLIN, 0}, {ticker.get(), POLLIN, 0}, {running.event_fd(), POLLIN, 0}};
     if (poll(wanted, std::size(wanted), -1) < 0) {
       if (errno == EINTR)
         continue;
       return Error{fmt::format("cannot wait for events: {}", error_text(errno))};
     }
-    if (wanted[0].revents)
+    if (wanted[0].revents && handle_signals(running, signals))
       return {};
-    std::lock_guard guard(shared.lock);
-    if (wanted[2].revents)
-      shared.part->handle_events();
     std::uint64_t ticks;
-    if (wanted[1].revents && read(ticker.get(), &ticks, sizeof(ticks)) > 0)
-      shared.part->tick();
+    bool tick = wanted[1].revents && read(ticker.get(), &ticks, sizeof(ticks)) > 0;
+    if (wanted[2].revents || tick)
+      running.turn(wanted[2].revents != 0, tick);
   }
 }
 
@@ -102,30 +88,36 @@ Result<void> check_surroundings(const Part& part) {
   return check_privilege(part.needs_raw_sockets());
 }
 
-// From a part with keys to its end. The part outlives the control server, whose thread asks it.
+ControlHandlers handlers_of(RunningPart& running) {
+  return {[&running] { return running.status(); }, [&running] { return running.metrics(); }, [&running] { return running.reload(); },
+          [&running](const std::vector<std::string>& words) { return running.command(words); }};
+}
+
+// From a part with keys to its end. What threads ask outlives the threads.
 Result<void> serve(Part& part) {
   auto signals = take_signals();
   if (!signals)
     return signals.error();
-  auto ticker = make_ticker();
+  auto ticker = make_ticker(part.tick_ms());
   if (!ticker)
     return ticker.error();
-  Shared shared;
-  shared.part = &part;
-  auto control = ControlServer::make(part.config().control_socket, [&shared] { return status_text(shared); });
+  RunningPart running(part);
+  auto control = ControlServer::make(part.config().control_socket, handlers_of(running));
   if (!control)
     return control.error();
-  {
-    std::lock_guard guard(shared.lock);
-    Undo undo;
-    if (auto started = part.start(undo); !started)
-      return started.error();
-    undo.keep_everything();
-    shared.ready = true;
+  std::optional<MetricsServer> metrics;
+  if (part.config().metrics_listen) {
+    auto listener = MetricsServer::make(*part.config().metrics_listen, [&running] { return running.metrics(); });
+    if (!listener)
+      return listener.error();
+    metrics.emplace(std::move(*listener));
   }
-  log::info("ready: trap-{} " TRAP_VERSION_STRING ", control socket {}", part.config().part, part.config().control_socket);
+  if (auto started = running.start(); !started)
+    return started.error();
+  log::info("ready: trap-{} " TRAP_VERSION_STRING ", control socket {}{}", part.config().part, part.config().control_socket,
+            metrics ? ", metrics at " + format_endpoint(*part.config().metrics_listen) : "");
   sd_notify(0, "READY=1\nSTATUS=attached");
-  auto ended = loop(shared, *signals, *ticker);
+  auto ended = loop(running, *signals, *ticker);
   sd_notify(0, "STOPPING=1");
   log::info("stopping: programs stay attached below {}", part.config().pin_dir);
   return ended;

@@ -38,6 +38,18 @@ std::string read_absolute_path(ConfigTable& table, const std::string& key, const
   return path.text;
 }
 
+std::optional<Endpoint> read_metrics_listen(ConfigTable& table) {
+  ConfigString where = table.string_or("metrics_listen", "");
+  if (where.text.empty())
+    return std::nullopt;
+  auto endpoint = parse_endpoint(where.text);
+  if (!endpoint) {
+    table.fail(where.line, fmt::format("\"metrics_listen\": {}", endpoint.error().message));
+    return std::nullopt;
+  }
+  return *endpoint;
+}
+
 } // namespace
 
 const char* xdp_mode_name(XdpMode mode) {
@@ -53,7 +65,22 @@ PartConfig read_part_config(ConfigTable& table, const std::string& part, const s
     config.xdp_mode = table.choice_or("xdp_mode", {"native", "generic"}).text == "native" ? XdpMode::native : XdpMode::generic;
   config.pin_dir = read_absolute_path(table, "pin_dir", "/sys/fs/bpf/trap/" + part, PATH_MAX / 2);
   config.control_socket = read_absolute_path(table, "control_socket", "/run/trap/" + part + ".sock", sizeof(sockaddr_un::sun_path) - 1);
+  config.metrics_listen = read_metrics_listen(table);
   return config;
+}
+
+Result<void> refuse_changes_of_restart_keys(const PartConfig& running, const PartConfig& wanted) {
+  const char* changed = running.interfaces != wanted.interfaces           ? "interfaces"
+                        : running.xdp_mode != wanted.xdp_mode             ? "xdp_mode"
+                        : running.pin_dir != wanted.pin_dir               ? "pin_dir"
+                        : running.control_socket != wanted.control_socket ? "control_socket"
+                        : running.metrics_listen != wanted.metrics_listen ? "metrics_listen"
+                                                                          : nullptr;
+  if (!changed)
+    return {};
+  return Error{fmt::format("{}: \"{}\" was changed, which a reload cannot apply: restart trap-{}, which loses no packet", wanted.path,
+                           changed, wanted.part),
+               ExitCode::usage};
 }
 
 ConfigString read_service_name(ConfigTable& table) {

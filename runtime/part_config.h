@@ -3,10 +3,12 @@
 #ifndef TRAP_RUNTIME_PART_CONFIG_H
 #define TRAP_RUNTIME_PART_CONFIG_H
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "runtime/config_table.h"
+#include "runtime/endpoint.h"
 
 namespace trap {
 
@@ -21,10 +23,14 @@ struct PartConfig {
   XdpMode xdp_mode = XdpMode::native; // not for the client
   std::string pin_dir;
   std::string control_socket;
+  std::optional<Endpoint> metrics_listen; // where Prometheus may ask; off unless configured
 };
 
-// Reads interfaces, pin_dir and control_socket, and for server and guard xdp_mode.
+// Reads interfaces, pin_dir, control_socket and metrics_listen, and for server and guard xdp_mode.
 PartConfig read_part_config(ConfigTable& table, const std::string& part, const std::string& path);
+
+// For a reload: an error that names the first of these keys that was changed, because only a restart can apply them.
+Result<void> refuse_changes_of_restart_keys(const PartConfig& running, const PartConfig& wanted);
 
 // A [[service]]'s name: 1 to 63 of letters, digits, '.', '_', '-'; names the table in messages from here on.
 ConfigString read_service_name(ConfigTable& table);

@@ -16,6 +16,13 @@ nlohmann::ordered_json counters_json(const VerdictCounts& counts) {
   return json;
 }
 
+nlohmann::ordered_json bytes_json(const VerdictCounts& counts) {
+  trap_count sum = {};
+  for (const trap_count& count : counts)
+    add_count(sum, count);
+  return {{"in", sum.bytes_in}, {"out", sum.bytes_out}};
+}
+
 nlohmann::ordered_json interfaces_json(const std::vector<XdpState>& states, std::vector<std::string>& problems) {
   auto json = nlohmann::ordered_json::array();
   for (const XdpState& state : states) {

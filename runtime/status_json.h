@@ -17,6 +17,9 @@ namespace trap {
 // Counters that are not zero, by verdict name.
 nlohmann::ordered_json counters_json(const VerdictCounts& counts);
 
+// {"in": n, "out": n}: bytes of the frames that came in and of the answers that went out.
+nlohmann::ordered_json bytes_json(const VerdictCounts& counts);
+
 // Interfaces with their mode; adds a problem for each that does not run our program.
 nlohmann::ordered_json interfaces_json(const std::vector<XdpState>& states, std::vector<std::string>& problems);
 

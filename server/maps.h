@@ -47,15 +47,17 @@ TRAP_INLINE __u32 trap_place_of(const union trap_address* address, __be16 port) 
 
 /* Map `services` (array by slot). */
 #define TRAP_SERVICE_OFFERS 1u       /* send OFFER in the SYN-ACK: a backend is there to be named */
-#define TRAP_SERVICE_SERVES 2u       /* the kernel's SYN cookies; who does not ACCEPT goes up to the listener of this host */
+#define TRAP_SERVICE_SERVES 2u       /* who does not ACCEPT goes up to the listener of this host */
 #define TRAP_SERVICE_SOCKETS 4u      /* sockets of the service may live on this host: their segments pass. Implied by SERVES */
 #define TRAP_SERVICE_RESTS 8u        /* peace (activate = "attack"): the stack answers */
 #define TRAP_SERVICE_POLICED 16u     /* has client prefixes in `policies` */
 #define TRAP_SERVICE_SILENT 32u      /* no backend is up, and the service is to be silent then */
 #define TRAP_SERVICE_CAPPED 64u      /* has a cap on SYN-ACKs of its own */
-#define TRAP_SERVICE_TIMESTAMPS 128u /* the stack reads what a SYN cookie's timestamp says (net.ipv4.tcp_timestamps = 2) */
+#define TRAP_SERVICE_TIMESTAMPS 128u /* the stack has timestamps; without ASSIGNS: and reads what they say (tcp_timestamps = 2) */
 #define TRAP_SERVICE_SACK 256u
-#define TRAP_SERVICE_SCALES 512u /* the stack scales windows */
+#define TRAP_SERVICE_SCALES 512u         /* the stack scales windows */
+#define TRAP_SERVICE_ASSIGNS 1024u       /* the tc program is there, which makes sockets for TRAP's own cookies (Linux 6.9) */
+#define TRAP_SERVICE_STACK_COOKIES 2048u /* with ASSIGNS: the stack may have sent cookies of its own, at peace */
 
 struct trap_service {
   __u32 flags;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "runtime/log.h"
+#include "runtime/part_life.h"
 #include "runtime/pinned_object.h"
 #include "runtime/xdp.h"
 #include "trap_client.skel.h"
@@ -34,17 +35,16 @@ void ClientPart::open_earlier_programs() {
 }
 
 Result<void> ClientPart::load(Undo& undo) {
-  auto directory = open_pin_dir(config_.part.pin_dir, kProgram, undo);
-  if (!directory)
-    return directory.error();
-  pin_dir_ = std::move(*directory);
-  skeleton_ = trap_client__open();
-  if (!skeleton_)
-    return Error{"cannot open the BPF program in this executable: was it built completely?"};
-  auto loaded = load_pinned(
-      skeleton_->obj, [this] { return trap_client__load(skeleton_); }, config_.part.pin_dir, kProgram, undo);
-  if (!loaded)
-    return loaded.error();
+  const SkeletonSteps steps = {.open =
+                                   [this] {
+                                     skeleton_ = trap_client__open();
+                                     return skeleton_ ? skeleton_->obj : nullptr;
+                                   },
+                               .load = [this] { return trap_client__load(skeleton_); }};
+  auto lock = lock_and_load(config_.part, steps, undo);
+  if (!lock)
+    return lock.error();
+  pin_dir_ = std::move(*lock);
   auto settings = MappedValue<trap_client_settings>::make(bpf_map__fd(skeleton_->maps.settings), "settings");
   if (!settings)
     return settings.error();
@@ -95,23 +95,19 @@ unsigned ClientPart::detach_elsewhere(const std::vector<std::string>& keep) {
 }
 
 Result<void> ClientPart::start(Undo& undo) {
-  std::vector<unsigned> indexes;
+  if (auto loaded = load(undo); !loaded)
+    return loaded.error();
+  open_earlier_programs();
   for (const std::string& interface : config_.part.interfaces) {
     auto index = interface_index(interface, config_.part);
     if (!index)
       return index.error();
-    indexes.push_back(*index);
-  }
-  if (auto loaded = load(undo); !loaded)
-    return loaded.error();
-  open_earlier_programs();
-  for (std::size_t i = 0; i < indexes.size(); i++) {
-    if (auto attached = attach(config_.part.interfaces[i], indexes[i], undo); !attached)
+    if (auto attached = attach(interface, *index, undo); !attached)
       return attached.error();
   }
   if (auto pinned = pin_programs(undo); !pinned)
     return pinned.error();
-  settings_->flags = config_.allow_private_targets ? TRAP_CLIENT_ALLOW_PRIVATE : 0;
+  publish_settings();
   detach_elsewhere(config_.part.interfaces);
   return {};
 }
@@ -128,6 +124,10 @@ Result<void> ClientPart::detach() {
   return {};
 }
 
+void ClientPart::publish_settings() {
+  settings_->flags = config_.allow_private_targets ? TRAP_CLIENT_ALLOW_PRIVATE : 0;
+}
+
 void ClientPart::tick() {
   for (const std::string& interface : config_.part.interfaces) {
     unsigned index = if_nametoindex(interface.c_str());
@@ -142,6 +142,18 @@ void ClientPart::tick() {
     undo.keep_everything();
     log::warn("interface {} was without its filters: attached again", interface);
   }
+}
+
+Result<std::string> ClientPart::reload() {
+  auto wanted = read_client_config(config_.part.path);
+  if (!wanted)
+    return wanted.error();
+  if (auto same = refuse_changes_of_restart_keys(config_.part, wanted->part); !same)
+    return same.error();
+  bool changed = wanted->allow_private_targets != config_.allow_private_targets;
+  config_ = std::move(*wanted);
+  publish_settings();
+  return std::string("private targets are ") + (changed ? "now " : "") + (config_.allow_private_targets ? "allowed" : "refused");
 }
 
 Result<std::unique_ptr<Part>> read_part(const std::string& config_path) {

@@ -25,6 +25,8 @@ public:
   Result<void> start(Undo& undo) override;
   Result<void> detach() override;
   void tick() override;
+  Result<std::string> reload() override;
+  void measure(Metrics& metrics) override;
   void describe(nlohmann::ordered_json& status, std::vector<std::string>& problems) override;
 
 private:
@@ -41,6 +43,7 @@ private:
   Result<void> pin_programs(Undo& undo);
   unsigned detach_elsewhere(const std::vector<std::string>& keep);
   void open_earlier_programs();
+  void publish_settings();
 
   ClientConfig config_;
   Fd pin_dir_;

@@ -22,25 +22,30 @@ enum trap_socket {
 #define TRAP_STATE_LISTEN 10
 #define TRAP_STATE_NEW_SYN_RECV 12
 
+/* The key of a packet's connection in the stack; returns its length. */
+static __always_inline __u32 make_tuple(struct bpf_sock_tuple* tuple, const struct trap_packet* packet) {
+  __builtin_memset(tuple, 0, sizeof(*tuple));
+  if (packet->family == TRAP_IPV4) {
+    tuple->ipv4.saddr = packet->source.be32[3];
+    tuple->ipv4.daddr = packet->destination.be32[3];
+    tuple->ipv4.sport = packet->source_port;
+    tuple->ipv4.dport = packet->destination_port;
+    return sizeof(tuple->ipv4);
+  }
+  __builtin_memcpy(tuple->ipv6.saddr, &packet->source, 16);
+  __builtin_memcpy(tuple->ipv6.daddr, &packet->destination, 16);
+  tuple->ipv6.sport = packet->source_port;
+  tuple->ipv6.dport = packet->destination_port;
+  return sizeof(tuple->ipv6);
+}
+
 /* In the network namespace of the interface. Two hash lookups in the stack: of the connection, then of a listener. */
 static __always_inline enum trap_socket find_socket(struct xdp_md* ctx, const struct trap_packet* packet) {
-  struct bpf_sock_tuple tuple = {};
+  struct bpf_sock_tuple tuple;
+  __u32 bytes = make_tuple(&tuple, packet);
   struct bpf_sock* socket;
-  __u32 bytes = sizeof(tuple.ipv6);
   __u32 state;
 
-  if (packet->family == TRAP_IPV4) {
-    tuple.ipv4.saddr = packet->source.be32[3];
-    tuple.ipv4.daddr = packet->destination.be32[3];
-    tuple.ipv4.sport = packet->source_port;
-    tuple.ipv4.dport = packet->destination_port;
-    bytes = sizeof(tuple.ipv4);
-  } else {
-    __builtin_memcpy(tuple.ipv6.saddr, &packet->source, 16);
-    __builtin_memcpy(tuple.ipv6.daddr, &packet->destination, 16);
-    tuple.ipv6.sport = packet->source_port;
-    tuple.ipv6.dport = packet->destination_port;
-  }
   socket = bpf_skc_lookup_tcp(ctx, &tuple, bytes, BPF_F_CURRENT_NETNS, 0);
   if (!socket)
     return TRAP_SOCKET_NONE;

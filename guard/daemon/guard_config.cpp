@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guard/daemon/guard_config.h"
 
+#include <algorithm>
+
 #include <fmt/core.h>
 
 #include "guard/maps.h"
@@ -28,6 +30,27 @@ std::vector<trap_address> read_trap_servers(ConfigTable& table) {
   return addresses;
 }
 
+std::vector<Prefix> read_trusted(ConfigTable& table) {
+  std::vector<Prefix> prefixes;
+  std::vector<ConfigString> texts = table.strings_or_none("trusted");
+  if (texts.size() > TRAP_GUARD_MAX_TRUSTED)
+    table.fail(texts.back().line, fmt::format("more trusted prefixes than there is room for ({})", TRAP_GUARD_MAX_TRUSTED));
+  for (const ConfigString& text : texts) {
+    auto prefix = parse_prefix(text.text);
+    if (!prefix) {
+      table.fail(text.line, fmt::format("trusted: {}", prefix.error().message));
+      continue;
+    }
+    if (prefix->bits == 96 && family_of(prefix->address) == TRAP_IPV4)
+      table.fail(text.line,
+                 fmt::format("trusted: {} is everybody, and the guard would guard nothing: name the hosts you trust", text.text));
+    if (std::find(prefixes.begin(), prefixes.end(), *prefix) != prefixes.end())
+      table.fail(text.line, fmt::format("trusted: {} is there twice", text.text));
+    prefixes.push_back(*prefix);
+  }
+  return prefixes;
+}
+
 ServiceConfig read_service(ConfigTable& table, const std::vector<ServiceConfig>& others) {
   ServiceConfig service;
   service.name = read_service_name(table).text;
@@ -53,6 +76,7 @@ Result<GuardConfig> read_guard_config(const std::string& path) {
   config.part = read_part_config(table, "guard", path);
   config.secret_file = table.string_or("secret_file", "/etc/trap/guard.key").text;
   config.trap_servers = read_trap_servers(table);
+  config.trusted = read_trusted(table);
   for (ConfigTable& service : table.required_tables("service"))
     config.services.push_back(read_service(service, config.services));
   if (config.services.size() >= TRAP_GUARD_MAX_SERVICES)

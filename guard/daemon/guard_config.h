@@ -9,6 +9,7 @@
 
 #include "runtime/endpoint.h"
 #include "runtime/part_config.h"
+#include "runtime/prefix.h"
 
 namespace trap::guard {
 
@@ -21,6 +22,7 @@ struct GuardConfig {
   PartConfig part;
   std::string secret_file;
   std::vector<trap_address> trap_servers;
+  std::vector<Prefix> trusted; // whose SYNs need no invitation
   std::vector<ServiceConfig> services;
 };
 

@@ -2,6 +2,7 @@
 #include "guard/daemon/guard_maps.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include <fmt/core.h>
 
@@ -25,6 +26,29 @@ Result<void> write_trap_servers(const MapFds& fds, const GuardConfig& config) {
                               [&](const trap_address& other) { return trap_address_equal(&address, &other); });
     if (!wanted)
       bpf_map_delete_elem(fds.trap_servers, &address);
+  }
+  return {};
+}
+
+trap_trusted_key key_of(const Prefix& prefix) {
+  trap_trusted_key key = {.bits = prefix.bits, .address = {}};
+  std::memcpy(key.address, prefix.address.bytes, sizeof(key.address));
+  return key;
+}
+
+// Removes before it adds, so that there is room; a prefix that stays is trusted all the time.
+Result<void> write_trusted(const MapFds& fds, const GuardConfig& config) {
+  for (const auto& key : map_keys<trap_trusted_key>(fds.trusted)) {
+    bool wanted = std::any_of(config.trusted.begin(), config.trusted.end(), [&](const Prefix& prefix) {
+      const trap_trusted_key other = key_of(prefix);
+      return std::memcmp(&key, &other, sizeof(key)) == 0;
+    });
+    if (!wanted && bpf_map_delete_elem(fds.trusted, &key) != 0)
+      return map_error("trusted", "delete from", errno); // or a peer that lost its trust would keep it
+  }
+  for (const Prefix& prefix : config.trusted) {
+    if (auto written = map_write(fds.trusted, "trusted", key_of(prefix), __u8{1}); !written)
+      return written.error();
   }
   return {};
 }
@@ -53,6 +77,8 @@ Result<PortSlots> plan_slots(const GuardConfig& config, const PortSlots& earlier
 
 Result<void> write_maps(const MapFds& fds, const GuardConfig& config, const PortSlots& slots, const PortSlots& earlier) {
   if (auto written = write_trap_servers(fds, config); !written)
+    return written.error();
+  if (auto written = write_trusted(fds, config); !written)
     return written.error();
   CounterReader counters(fds.counters);
   for (const auto& [port, slot] : slots) {

@@ -14,6 +14,7 @@ struct MapFds {
   int ports = -1;
   int services = -1;
   int trap_servers = -1;
+  int trusted = -1;
   int announced = -1;
   int flows = -1;
   int counters = -1;

@@ -2,16 +2,10 @@
 #include "guard/daemon/guard_part.h"
 
 #include "runtime/clock_writer.h"
-#include "runtime/log.h"
-#include "runtime/pinned_object.h"
+#include "runtime/part_life.h"
 #include "trap_guard.skel.h"
 
 namespace trap::guard {
-namespace {
-
-constexpr char kProgram[] = "trap-guard";
-
-} // namespace
 
 GuardPart::GuardPart(GuardConfig config) : config_(std::move(config)) {}
 
@@ -28,24 +22,24 @@ Result<void> GuardPart::read_keys() {
 }
 
 Result<void> GuardPart::load(Undo& undo) {
-  for (const std::string& interface : config_.part.interfaces) {
-    if (auto index = interface_index(interface, config_.part); !index)
-      return index.error();
-  }
-  auto directory = open_pin_dir(config_.part.pin_dir, kProgram, undo);
-  if (!directory)
-    return directory.error();
-  pin_dir_ = std::move(*directory);
-  skeleton_ = trap_guard__open();
-  if (!skeleton_)
-    return Error{"cannot open the BPF program in this executable: was it built completely?"};
-  auto loaded = load_pinned(
-      skeleton_->obj, [this] { return trap_guard__load(skeleton_); }, config_.part.pin_dir, kProgram, undo);
-  if (!loaded)
-    return loaded.error();
+  const SkeletonSteps steps = {.open =
+                                   [this] {
+                                     skeleton_ = trap_guard__open();
+                                     return skeleton_ ? skeleton_->obj : nullptr;
+                                   },
+                               .load = [this] { return trap_guard__load(skeleton_); }};
+  auto lock = lock_and_load(config_.part, steps, undo);
+  if (!lock)
+    return lock.error();
+  pin_dir_ = std::move(*lock);
   auto& maps = skeleton_->maps;
-  fds_ = {bpf_map__fd(maps.ports),     bpf_map__fd(maps.services), bpf_map__fd(maps.trap_servers),
-          bpf_map__fd(maps.announced), bpf_map__fd(maps.flows),    bpf_map__fd(maps.counters)};
+  fds_ = {.ports = bpf_map__fd(maps.ports),
+          .services = bpf_map__fd(maps.services),
+          .trap_servers = bpf_map__fd(maps.trap_servers),
+          .trusted = bpf_map__fd(maps.trusted),
+          .announced = bpf_map__fd(maps.announced),
+          .flows = bpf_map__fd(maps.flows),
+          .counters = bpf_map__fd(maps.counters)};
   auto settings = MappedValue<trap_guard_settings>::make(bpf_map__fd(maps.settings), "settings");
   if (!settings)
     return settings.error();
@@ -66,6 +60,14 @@ void GuardPart::rotate_keys(std::uint64_t epoch) {
   rotate_keyring(settings_->announce_keys, epoch, [this](std::uint64_t wanted) { return derive_announce_key(key_.secret, wanted); });
 }
 
+// The maps, and then the flag without which packets do not look into one of them.
+Result<void> GuardPart::apply(const GuardConfig& config, const PortSlots& slots, const PortSlots& earlier) {
+  if (auto written = write_maps(fds_, config, slots, earlier); !written)
+    return written.error();
+  __atomic_store_n(&settings_->flags, config.trusted.empty() ? 0 : TRAP_GUARD_TRUSTS, __ATOMIC_RELEASE);
+  return {};
+}
+
 Result<void> GuardPart::start(Undo& undo) {
   if (auto loaded = load(undo); !loaded)
     return loaded.error();
@@ -79,22 +81,13 @@ Result<void> GuardPart::start(Undo& undo) {
     return attachments.error();
   attachments_ = std::move(*attachments);
   publish_settings(); // from here on the maps change, and nothing is likely to fail
-  if (auto written = write_maps(fds_, config_, slots_, earlier); !written)
-    return written.error();
+  if (auto applied = apply(config_, slots_, earlier); !applied)
+    return applied.error();
   return attachments_.swap_programs();
 }
 
 Result<void> GuardPart::detach() {
-  auto directory = lock_pin_dir(config_.part.pin_dir, kProgram);
-  if (!directory)
-    return directory.error();
-  auto detached = detach_pinned_links(config_.part.pin_dir);
-  if (!detached)
-    return detached.error();
-  if (auto removed = remove_pins(config_.part.pin_dir); !removed)
-    return removed.error();
-  log::info("detached from {} interface(s), removed {}: the services are not protected any more", *detached, config_.part.pin_dir);
-  return {};
+  return detach_xdp_part(config_.part, "the services are not protected any more");
 }
 
 void GuardPart::tick() {

@@ -25,10 +25,13 @@ public:
   Result<void> start(Undo& undo) override;
   Result<void> detach() override;
   void tick() override;
+  Result<std::string> reload() override;
+  void measure(Metrics& metrics) override;
   void describe(nlohmann::ordered_json& status, std::vector<std::string>& problems) override;
 
 private:
   Result<void> load(Undo& undo);
+  Result<void> apply(const GuardConfig& config, const PortSlots& slots, const PortSlots& earlier);
   void publish_settings();
   void rotate_keys(std::uint64_t epoch);
 

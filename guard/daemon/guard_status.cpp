@@ -25,6 +25,10 @@ void GuardPart::describe(ordered_json& status, std::vector<std::string>& problem
   for (const trap_address& address : config_.trap_servers)
     trap_servers.push_back(format_address(address));
   status["trap_servers"] = trap_servers;
+  auto trusted = ordered_json::array();
+  for (const Prefix& prefix : config_.trusted)
+    trusted.push_back(format_prefix(prefix));
+  status["trusted"] = trusted;
   status["counters"] = counters_json(sum);
   status["keys"] = keys_json(settings_->ticket_keys, problems);
   status["announced"] = count_announced(fds_.announced, static_cast<std::uint32_t>(now.unix_s));

@@ -1,8 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
 #include "lab/scenarios/plays.h"
 
 namespace trap::lab {
 namespace {
+
+// The TRAP host serves who has no module through nginx, for one service host.
+const DeploymentPlan relayed{.relay = RelayKind::nginx, .guards_trust = true};
+
+DeploymentPlan served(RelayKind relay) {
+  DeploymentPlan plan = relayed;
+  plan.relay = relay;
+  plan.more_services = true;
+  return plan;
+}
+
+DeploymentPlan peace() {
+  DeploymentPlan plan = relayed;
+  plan.service_keys = "activate = \"attack\"\nattack_hold_s = 1\n";
+  return plan;
+}
+
+DeploymentPlan backends() {
+  return {.two_backends = true,
+          .first_weight = 1,
+          .guards_trust = true,
+          .service_keys = "health_interval_ms = 200\nhealth_timeout_ms = 200\nhealth_rise = 2\nhealth_fall = 2\n"};
+}
+
+// Every action by prefix, in both families; service-2 is the pool "partners".
+DeploymentPlan policies() {
+  DeploymentPlan plan = relayed;
+  plan.two_backends = true;
+  plan.second_pool = "partners";
+  for (const auto& [action, prefixes] :
+       {std::pair{"deny", R"("192.0.2.64/26", "2001:db8:66::/48")"}, std::pair{"serve", R"("192.0.2.10", "2001:db8:2::10")"},
+        std::pair{"pool", R"("192.0.2.16/28", "2001:db8:2::17/128")"}})
+    plan.policies += fmt::format("  [[service.policy]]\n  action = \"{}\"\n{}  prefixes = [{}]\n", action,
+                                 std::string_view{action} == "pool" ? "  pool = \"partners\"\n" : "", prefixes);
+  return plan;
+}
+
+DeploymentPlan reloads() {
+  DeploymentPlan plan = relayed;
+  plan.two_backends = true;
+  return plan;
+}
+
+DeploymentPlan budgets() {
+  DeploymentPlan plan = relayed;
+  plan.server_keys = "[budget]\nclient_handshakes_per_s = 5\n";
+  return plan;
+}
 
 std::vector<Scenario> make_catalogue() {
   const DeploymentPlan usual{}, paper{.offer = false}, experimental{.option_kind = "experimental"}, two{.two_backends = true};
@@ -37,6 +87,18 @@ std::vector<Scenario> make_catalogue() {
       {"stop-server", "stop and start of trap-server in the middle of a download", usual, restart(Part::server, false)},
       {"stop-guard", "stop and start of trap-guard in the middle of a download", usual, restart(Part::guard, false)},
       {"stop-client", "stop and start of trap-client in the middle of a download", usual, restart(Part::client, false)},
+      {"serve-nginx", "unmodified programs are served through nginx during a flood", served(RelayKind::nginx), plays::served},
+      {"serve-haproxy", "unmodified programs are served through HAProxy during a flood", served(RelayKind::haproxy), plays::served},
+      {"one-host",
+       "TRAP protects nginx and sshd on its own host, without backends",
+       {.backends = false, .more_services = true},
+       plays::one_host},
+      {"peace", "TRAP wakes in an attack and rests after it, and no connection notices", peace(), plays::peace},
+      {"backends", "backends die, come back, are drained and activated", backends(), plays::backends},
+      {"policies", "client prefixes are denied, served, or led to a pool", policies(), plays::policies},
+      {"reload", "fifty reloads during a flood and downloads, and a broken configuration", reloads(), plays::reload},
+      {"upgrade", "ten upgrades of trap-server during a flood and downloads", relayed, plays::upgrade},
+      {"budgets", "a bot that completes too many handshakes harms nobody else", budgets(), plays::budgets},
       {"detach", "--detach leaves nothing of TRAP behind", usual, plays::detach},
   };
 }

@@ -23,6 +23,14 @@ void late_guard(Scene& scene);                         // late_guard.cpp
 void large_transfers(Scene& scene);                    // large_transfers.cpp
 void two_backends(Scene& scene);                       // two_backends.cpp
 void detach(Scene& scene);                             // detach.cpp
+void served(Scene& scene);                             // served.cpp
+void one_host(Scene& scene);                           // served.cpp
+void peace(Scene& scene);                              // peace.cpp
+void backends(Scene& scene);                           // backends.cpp
+void policies(Scene& scene);                           // policies.cpp
+void reload(Scene& scene);                             // reloads.cpp
+void upgrade(Scene& scene);                            // reloads.cpp
+void budgets(Scene& scene);                            // budgets.cpp
 
 } // namespace trap::lab::plays
 

@@ -1,30 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fstream>
 #include <map>
 
 #include <fmt/format.h>
 
+#include "lab/scenarios/answers.h"
 #include "lab/scenarios/plays.h"
 
 namespace trap::lab::plays {
 namespace {
 
 constexpr int first_neighbour = 3, last_neighbour = 60;
-
-// The documents name the host they come from.
-std::string host_that_answered(const Response& response) {
-  std::string name = response.text();
-  if (std::ifstream body{response.body}; response.complete() && body)
-    std::getline(body, name);
-  return name;
-}
-
-std::string answering_host(Scene& scene, Family family, const std::string& local) {
-  Request request{Deployment::public_url(family, "/small.txt")};
-  request.local_address = local;
-  const auto response = fetch(scene.host("client"), request);
-  return response ? host_that_answered(*response) : response.error().message;
-}
 
 void expect_same_backend(Scene& scene, Family family) {
   const std::string first = answering_host(scene, family, {});
@@ -47,12 +32,8 @@ void two_backends(Scene& scene) {
   for (const Family family : families)
     expect_same_backend(scene, family);
   std::map<std::string, int> answers;
-  for (int number = first_neighbour; number <= last_neighbour; number++) {
-    const std::string local = fmt::format("192.0.2.{}", number);
-    if (auto added = scene.host("client").ip(fmt::format("address add {}/32 dev eth0\n", local)); !added)
-      scene.check(false, "add " + local, added.error().message);
+  for (const std::string& local : add_clients(scene, first_neighbour, last_neighbour))
     answers[answering_host(scene, Family::ipv4, local)]++;
-  }
   std::string text;
   for (const auto& [host, times] : answers)
     text += fmt::format("{} {}; ", host, times);

@@ -8,6 +8,7 @@
 #include "dataplane/options.h"
 #include "server/bpf/budget.h"
 #include "server/bpf/kernel_cookie.h"
+#include "server/served_cookie.h"
 
 /* Does the ACK complete a handshake that TRAP's own cookie began? One hash decides. */
 static __always_inline enum trap_verdict judge_trap_cookie(const struct encounter* e) {
@@ -21,10 +22,33 @@ static __always_inline enum trap_verdict judge_trap_cookie(const struct encounte
   return trap_cookie(&key, &connection, window) == cookie ? TRAP_REPLY_REDIRECT : TRAP_DROP_BAD_COOKIE;
 }
 
-static __always_inline enum trap_verdict judge_cookie(const struct encounter* e, const void* data, const void* end) {
-  if (serves(e))
-    return kernel_cookie_is_right(e, data, end) ? TRAP_REPLY_REDIRECT : TRAP_DROP_BAD_COOKIE;
-  return judge_trap_cookie(e);
+/* The same for a cookie that the tc program is to make a socket of. */
+static __always_inline enum trap_verdict judge_served_cookie(const struct encounter* e) {
+  __u32 cookie = TRAP_FROM_BE32(e->packet.ack) - 1;
+  __u32 window = trap_cookie_window_of(cookie, trap_cookie_window(e->now.unix_ns));
+  struct trap_connection connection = connection_of(&e->packet, TRAP_BE32(TRAP_FROM_BE32(e->packet.seq) - 1));
+  struct trap_key key;
+
+  if (!trap_keyring_find(&e->settings->cookie_keys, window >> TRAP_WINDOWS_PER_EPOCH_SHIFT, &key))
+    return TRAP_DROP_NO_KEY;
+  if (trap_served_cookie(&key, &connection, window, trap_served_cookie_mss_index(cookie)) != cookie)
+    return TRAP_DROP_BAD_COOKIE;
+  return TRAP_REPLY_REDIRECT;
+}
+
+/* TRAP_REPLY_REDIRECT stands for a right cookie. */
+static __always_inline enum trap_verdict judge_cookie(struct encounter* e, const void* data, const void* end) {
+  enum trap_verdict verdict;
+
+  if (!serves(e))
+    return judge_trap_cookie(e);
+  if (e->flags & TRAP_SERVICE_ASSIGNS) {
+    verdict = judge_served_cookie(e);
+    if (verdict == TRAP_REPLY_REDIRECT || !(e->flags & TRAP_SERVICE_STACK_COOKIES))
+      return verdict;
+    e->flags &= ~TRAP_SERVICE_ASSIGNS; /* if it is the stack's own cookie, the stack needs no help */
+  }
+  return kernel_cookie_is_right(e, data, end) ? TRAP_REPLY_REDIRECT : TRAP_DROP_BAD_COOKIE;
 }
 
 /* Who has completed a handshake is redirected, or served if the service does that and he did not ACCEPT. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* SYN to SYN-ACK, without state: with TRAP's cookie and nothing but OFFER where unaware clients are reset, with the kernel's cookie and the
- * options of a real connection where they are served. */
+/* SYN to SYN-ACK, without state: with a cookie and nothing but OFFER where unaware clients are reset, with the options of a real connection
+ * too where they are served. */
 #ifndef TRAP_SERVER_BPF_HELLO_H
 #define TRAP_SERVER_BPF_HELLO_H
 
@@ -8,6 +8,7 @@
 #include "server/bpf/kernel_cookie.h"
 #include "server/bpf/lingering.h"
 #include "server/bpf/reply.h"
+#include "server/served_cookie.h"
 
 static __always_inline enum trap_verdict judge_syn(struct xdp_md* ctx, struct encounter* e) {
   if (e->flags & TRAP_SERVICE_RESTS)
@@ -53,14 +54,28 @@ static __always_inline void put_served_options(struct reply* reply, const struct
     put_word(reply, TRAP_BE32(TRAP_TCPOPT_NOP << 24 | TRAP_TCPOPT_WINDOW_SCALE << 16 | 3 << 8 | e->service->window_scale));
 }
 
-static __always_inline enum trap_verdict compose_kernel_cookie(const struct encounter* e, struct reply* reply, const void* data,
-                                                               const void* end) {
+static __always_inline int make_cookie_to_assign(const struct encounter* e, const struct trap_syn_options* syn, __u32* cookie) {
+  __u32 window = trap_cookie_window(e->now.unix_ns);
+  struct trap_connection connection = connection_of(&e->packet, e->packet.seq);
+  struct trap_key key;
+
+  if (!trap_keyring_find(&e->settings->cookie_keys, window >> TRAP_WINDOWS_PER_EPOCH_SHIFT, &key))
+    return -1;
+  *cookie = trap_served_cookie(&key, &connection, window, trap_served_mss_index(syn->has_mss ? syn->mss : TRAP_MSS_DEFAULT));
+  return 0;
+}
+
+static __always_inline enum trap_verdict compose_served(const struct encounter* e, struct reply* reply, const void* data, const void* end) {
   struct trap_syn_options syn;
   __u32 cookie;
 
   trap_read_syn_options(&syn, trap_l4(&e->packet, data), end, e->packet.header_bytes);
-  if (make_kernel_cookie(e, &syn, data, end, &cookie))
+  if (e->flags & TRAP_SERVICE_ASSIGNS) {
+    if (make_cookie_to_assign(e, &syn, &cookie))
+      return TRAP_DROP_NO_KEY;
+  } else if (make_kernel_cookie(e, &syn, data, end, &cookie)) {
     return TRAP_DROP_INTERNAL;
+  }
   reply->seq = TRAP_BE32(cookie);
   reply->ack = TRAP_BE32(TRAP_FROM_BE32(e->packet.seq) + 1);
   reply->window = e->service->window;
@@ -74,7 +89,7 @@ static __always_inline enum trap_verdict compose_kernel_cookie(const struct enco
 static __always_inline enum trap_verdict compose_syn_ack(const struct encounter* e, struct reply* reply, const void* data,
                                                          const void* end) {
   reply->flags = TRAP_TCP_SYN | TRAP_TCP_ACK;
-  return serves(e) ? compose_kernel_cookie(e, reply, data, end) : compose_trap_cookie(e, reply);
+  return serves(e) ? compose_served(e, reply, data, end) : compose_trap_cookie(e, reply);
 }
 
 #endif

@@ -12,9 +12,9 @@
 #define TRAP_GENERATION_SHIFT 36 /* of ns: 69 s, as TIME_WAIT lasts 60 */
 #define TRAP_GENERATION_BITS 16  /* of a word, above 48 bits of the filter */
 
-/* Map `lingering` (array): the words of even generations, then those of odd ones. A word of another generation than its half should have is
- * empty. */
-#define TRAP_LINGERING_WORDS 32768
+/* Map `lingering` (array): pairs of words, one for even generations and one for odd, so that a SYN touches one cache line. A word of
+ * another generation than it should be of is empty. 128 KiB: more would not stay in a core's cache. */
+#define TRAP_LINGERING_WORDS 8192
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -31,7 +31,7 @@ static __always_inline __u64 lingering_hash(const struct trap_packet* packet) {
 }
 
 static __always_inline __u64* lingering_word(__u64 hash, __u64 generation) {
-  __u32 index = (__u32)(hash >> 49) + (generation & 1 ? TRAP_LINGERING_WORDS : 0);
+  __u32 index = (__u32)(hash >> 51) << 1 | (generation & 1);
 
   return bpf_map_lookup_elem(&lingering, &index);
 }

@@ -15,6 +15,7 @@
 #define TRAP_COUNTER_SERVICES TRAP_SERVER_MAX_SERVICES
 #include "dataplane/bpf/count.h"
 #include "server/bpf/completion.h"
+#include "server/bpf/handover.h"
 #include "server/bpf/hello.h"
 #include "server/bpf/lingering.h"
 #include "server/bpf/redirect.h"
@@ -120,6 +121,8 @@ int trap_server(struct xdp_md* ctx) {
 
   if (trap_verdict_action(verdict) == TRAP_ACTION_REPLY)
     verdict = act(ctx, &e, &reply, verdict);
+  if (verdict == TRAP_PASS_COOKIE && (e.flags & TRAP_SERVICE_ASSIGNS) && e.service && hand_over(ctx, &e))
+    verdict = TRAP_DROP_INTERNAL; /* without it the stack would reset the client */
   if ((e.flags & TRAP_SERVICE_RESTS) && trap_verdict_action(verdict) == TRAP_ACTION_DROP && verdict != TRAP_DROP_INTERNAL)
     verdict =
         TRAP_PASS_AT_PEACE; /* the stack judges, as if TRAP were not there; what failed while it was rewritten is no packet any more */

@@ -19,6 +19,8 @@ public:
   // `hash_key` is secret, so that nobody can aim at one set of the table. `set_count` is a power of two.
   AnnounceFilter(const trap_key& hash_key, std::uint32_t rate_per_s, std::uint32_t set_count = 1 << 14);
 
+  void set_rate(std::uint32_t rate_per_s) { rate_per_s_ = rate_per_s; }
+
   // For a redirect of a client, masked to its scope, to a backend. A redirect that is to be sent is remembered as announced.
   AnnounceChoice choose(const trap_address& client, std::uint32_t backend, std::uint32_t lifetime_s, std::uint64_t now_ns);
 

@@ -39,11 +39,24 @@ Result<Fd> raw_socket(int family) {
 } // namespace
 
 Announcer::Announcer(const ServerConfig& config, const ServerPlan& plan, const Secret& master)
-    : plan_(plan), experimental_kind_(config.experimental_kind), filter_(random_key(), config.announce_rate) {
+    : plan_(&plan), experimental_kind_(config.experimental_kind), filter_(random_key(), config.announce_rate) {
+  learn(plan, master);
+}
+
+void Announcer::learn(const ServerPlan& plan, const Secret& master) {
+  plan_ = &plan;
+  guards_.clear();
+  sources_.clear();
   for (const auto& [name, index] : plan.guards)
     guards_[name].secret = derive_guard_secret(master, name);
   for (const PlannedService& service : plan.services)
     sources_[service.slot] = service.address.address;
+}
+
+void Announcer::follow(const ServerConfig& config, const ServerPlan& plan, const Secret& master, std::uint64_t epoch) {
+  learn(plan, master);
+  rotate_keys(epoch);
+  filter_.set_rate(config.announce_rate);
 }
 
 Announcer::~Announcer() {
@@ -94,8 +107,8 @@ int Announcer::on_record(void* self, void* data, std::size_t bytes) {
 
 void Announcer::announce(const trap_redirected& record) {
   auto source = sources_.find(record.service_slot);
-  auto backend = plan_.backends.find(record.backend);
-  if (source == sources_.end() || backend == plan_.backends.end())
+  auto backend = plan_->backends.find(record.backend);
+  if (source == sources_.end() || backend == plan_->backends.end())
     return; // written before the configuration changed
   trap_family family = family_of(record.client);
   if (family_of(source->second) != family || family_of(backend->second.endpoint.address) != family)

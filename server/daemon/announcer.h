@@ -32,6 +32,9 @@ public:
   Announcer(const Announcer&) = delete;
   Announcer& operator=(const Announcer&) = delete;
 
+  // Another configuration; counts, and who was told of whom, are kept. `plan` must outlive the announcer or the next call.
+  void follow(const ServerConfig& config, const ServerPlan& plan, const Secret& master, std::uint64_t epoch);
+
   int event_fd() const;
   void consume(); // a bounded number of records
   void rotate_keys(std::uint64_t epoch);
@@ -44,12 +47,13 @@ private:
   };
 
   Announcer(const ServerConfig& config, const ServerPlan& plan, const Secret& master);
+  void learn(const ServerPlan& plan, const Secret& master);
   static int on_record(void* self, void* data, std::size_t bytes);
   void announce(const trap_redirected& record);
   void send(const struct Announcement& announcement, const trap_keyring& keys);
   void note_failure(const Endpoint& backend, int error_number);
 
-  const ServerPlan& plan_;
+  const ServerPlan* plan_;
   bool experimental_kind_;
   std::map<std::string, Guard> guards_;
   std::map<std::uint32_t, trap_address> sources_; // by service slot: the public address

@@ -16,6 +16,8 @@ struct Candidate {
   Endpoint endpoint;
   std::uint32_t weight = 1;
   std::uint16_t index = 0; // what the table names it by
+
+  bool operator==(const Candidate&) const = default;
 };
 
 // A backend's claim to a slot; the greatest has it.

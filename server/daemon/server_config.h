@@ -7,23 +7,16 @@
 #include <string>
 #include <vector>
 
-#include "runtime/endpoint.h"
 #include "runtime/part_config.h"
+#include "server/daemon/service_config.h"
 
 namespace trap::server {
 
-struct BackendConfig {
-  Endpoint endpoint;
-  std::string guard;
-  std::uint32_t weight = 1;
-  std::uint16_t lifetime_s = 0; // of tickets and announcements
-};
-
-struct ServiceConfig {
-  std::string name;
-  std::vector<Endpoint> addresses; // the public ones
-  bool offer = true;
-  std::vector<BackendConfig> backends; // of both families
+struct BudgetConfig { // 0: no limit
+  std::uint64_t client_handshakes_per_s = 1000;
+  std::uint64_t network_handshakes_per_s = 10000;
+  std::uint64_t syn_acks_per_s = 50000000;
+  std::uint64_t resets_per_s = 10000000;
 };
 
 struct ServerConfig {
@@ -31,8 +24,12 @@ struct ServerConfig {
   std::string master_key_file;
   bool experimental_kind = false;
   std::uint32_t announce_rate = 0; // a second
+  BudgetConfig budget;
   std::vector<ServiceConfig> services;
 };
+
+// Without backends nothing is signed, and any master secret does.
+bool needs_master_key(const ServerConfig& config);
 
 Result<ServerConfig> read_server_config(const std::string& path);
 

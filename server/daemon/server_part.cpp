@@ -1,154 +1,178 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon/server_part.h"
 
-#include <set>
-
 #include "runtime/clock_writer.h"
-#include "runtime/key_file.h"
 #include "runtime/log.h"
-#include "runtime/pinned_object.h"
+#include "runtime/part_life.h"
+#include "server/daemon/token_rate.h"
 #include "trap_server.skel.h"
 
 namespace trap::server {
 namespace {
 
-constexpr char kProgram[] = "trap-server";
+constexpr std::uint64_t kNsPerS = 1000000000;
 
-// Clients accept a private target from a private service only, unless their administrator allows it.
-void warn_of_private_backends(const ServerConfig& config) {
-  for (const ServiceConfig& service : config.services) {
-    for (const Endpoint& address : service.addresses) {
-      for (const BackendConfig& backend : service.backends) {
-        trap_family family = family_of(address.address);
-        if (family_of(backend.endpoint.address) == family && trap_address_is_private(&backend.endpoint.address, family) &&
-            !trap_address_is_private(&address.address, family))
-          log::warn(
-              "service \"{}\": backend {} is a private address: clients refuse the redirect unless allow_private_targets is set there",
-              service.name, format_endpoint(backend.endpoint));
-      }
-    }
-  }
-}
-
-std::vector<std::string> guard_names(const ServerConfig& config) {
-  std::set<std::string> names;
-  for (const ServiceConfig& service : config.services) {
-    for (const BackendConfig& backend : service.backends)
-      names.insert(backend.guard);
-  }
-  return {names.begin(), names.end()};
+void write_budgets(trap_server_settings& settings, const BudgetConfig& budget) {
+  settings.client_handshakes = budget_rate(budget.client_handshakes_per_s);
+  settings.network_handshakes = budget_rate(budget.network_handshakes_per_s);
+  settings.syn_acks = cap_rate(budget.syn_acks_per_s);
+  settings.resets = cap_rate(budget.resets_per_s);
 }
 
 } // namespace
 
-ServerPart::ServerPart(ServerConfig config) : config_(std::move(config)) {}
+ServerPart::ServerPart(ServerConfig config) : now_(std::make_unique<Deployment>()) {
+  now_->config = std::move(config);
+}
 
 ServerPart::~ServerPart() {
   trap_server__destroy(skeleton_);
 }
 
 Result<void> ServerPart::read_keys() {
-  auto master = read_master_key(config_.master_key_file);
+  auto master = read_master_for(now_->config, nullptr);
   if (!master)
     return master.error();
-  master_ = *master;
+  now_->master = *master;
   return {};
 }
 
 Result<void> ServerPart::load(Undo& undo) {
-  for (const std::string& interface : config_.part.interfaces) {
-    if (auto index = interface_index(interface, config_.part); !index)
-      return index.error();
-  }
-  auto directory = open_pin_dir(config_.part.pin_dir, kProgram, undo);
-  if (!directory)
-    return directory.error();
-  pin_dir_ = std::move(*directory);
-  skeleton_ = trap_server__open();
-  if (!skeleton_)
-    return Error{"cannot open the BPF program in this executable: was it built completely?"};
-  skeleton_->rodata->send_experimental = config_.experimental_kind;
-  return load_pinned(
-      skeleton_->obj, [this] { return trap_server__load(skeleton_); }, config_.part.pin_dir, kProgram, undo);
+  const SkeletonSteps steps = {.open = [this]() -> bpf_object* {
+                                 skeleton_ = trap_server__open();
+                                 if (!skeleton_)
+                                   return nullptr;
+                                 skeleton_->rodata->send_experimental = now_->config.experimental_kind;
+                                 return skeleton_->obj;
+                               },
+                               .load = [this] { return trap_server__load(skeleton_); }};
+  auto lock = lock_and_load(config(), steps, undo);
+  if (!lock)
+    return lock.error();
+  pin_dir_ = std::move(*lock);
+  return {};
 }
 
-Result<void> ServerPart::plan_maps() {
+Result<void> ServerPart::open_maps() {
   auto& maps = skeleton_->maps;
   auto settings = MappedValue<trap_server_settings>::make(bpf_map__fd(maps.settings), "settings");
   if (!settings)
     return settings.error();
   settings_ = std::move(*settings);
-  epoch_ = trap_epoch(read_clocks().unix_ns);
-  MapFds fds = {bpf_map__fd(maps.services), bpf_map__fd(maps.selections), bpf_map__fd(maps.backends), bpf_map__fd(maps.guards),
-                bpf_map__fd(maps.counters)};
-  maps_.emplace(fds, master_);
-  earlier_ = maps_->read(guard_names(config_), epoch_);
-  auto plan = make_plan(config_, earlier_);
-  if (!plan)
-    return plan.error();
-  plan_ = std::move(*plan);
+  maps_.emplace(MapFds{.places = bpf_map__fd(maps.places),
+                       .services = bpf_map__fd(maps.services),
+                       .selections = bpf_map__fd(maps.selections),
+                       .backends = bpf_map__fd(maps.backends),
+                       .guards = bpf_map__fd(maps.guards),
+                       .policies = bpf_map__fd(maps.policies),
+                       .clients = bpf_map__fd(maps.clients),
+                       .caps = bpf_map__fd(maps.caps),
+                       .allowances = bpf_map__fd(maps.allowances),
+                       .counters = bpf_map__fd(maps.counters)});
   return {};
 }
 
-void ServerPart::publish_settings() {
-  forget_foreign_keys(settings_->cookie_keys, [this](std::uint64_t epoch) { return derive_cookie_key(master_, epoch); });
-  settings_->selector_key = derive_selector_key(master_);
-  rotate_keyring(settings_->cookie_keys, epoch_, [this](std::uint64_t epoch) { return derive_cookie_key(master_, epoch); });
+// Writes only what differs, so that programs that run meanwhile find every key in its place.
+void ServerPart::publish_settings(const Deployment& deployment) {
+  auto cookie_key = [&](std::uint64_t epoch) { return derive_cookie_key(deployment.master, epoch); };
+  forget_foreign_keys(settings_->cookie_keys, cookie_key);
+  rotate_keyring(settings_->cookie_keys, epoch_, cookie_key);
+  settings_->selector_key = derive_selector_key(deployment.master);
+  write_budgets(*settings_, deployment.config.budget);
   publish_clock(settings_->clock, read_clocks());
+}
+
+// From here on the maps change, and nothing is likely to fail.
+Result<void> ServerPart::fill_maps(const EarlierMaps& earlier) {
+  const MapContents contents = situation_.contents(now_->plan);
+  auto change = maps_->prepare(now_->plan, contents);
+  if (!change)
+    return change.error();
+  publish_settings(*now_);
+  if (auto applied = maps_->apply(now_->plan, contents, *change, earlier, now_->master, epoch_); !applied)
+    return applied.error();
+  situation_.note_written(now_->plan, contents);
+  return {};
 }
 
 Result<void> ServerPart::start(Undo& undo) {
   if (auto loaded = load(undo); !loaded)
     return loaded.error();
-  if (auto planned = plan_maps(); !planned)
-    return planned.error();
-  auto announcer = Announcer::make(config_, plan_, master_, bpf_map__fd(skeleton_->maps.redirected));
+  if (auto opened = open_maps(); !opened)
+    return opened.error();
+  epoch_ = trap_epoch(read_clocks().unix_ns);
+  const EarlierMaps earlier = maps_->read(guard_names(now_->config), now_->master, epoch_);
+  auto plan = make_plan(now_->config, earlier);
+  if (!plan)
+    return plan.error();
+  now_->plan = std::move(*plan);
+  situation_.look_at_host(now_->config);
+  situation_.go_on_from(earlier.services);
+  if (auto followed = situation_.follow(now_->config, now_->plan); !followed)
+    return followed.error();
+  auto announcer = Announcer::make(now_->config, now_->plan, now_->master, bpf_map__fd(skeleton_->maps.redirected));
   if (!announcer)
     return announcer.error();
   announcer_ = std::move(*announcer);
   announcer_->rotate_keys(epoch_);
-  auto attachments = XdpAttachments::make(config_.part, bpf_program__fd(skeleton_->progs.trap_server), undo);
+  auto attachments = XdpAttachments::make(config(), bpf_program__fd(skeleton_->progs.trap_server), undo);
   if (!attachments)
     return attachments.error();
   attachments_ = std::move(*attachments);
-  publish_settings(); // from here on the maps change, and nothing is likely to fail
-  if (auto written = maps_->write(plan_, earlier_, epoch_); !written)
-    return written.error();
+  if (auto filled = fill_maps(earlier); !filled)
+    return filled.error();
   if (auto swapped = attachments_.swap_programs(); !swapped)
     return swapped.error();
-  warn_of_private_backends(config_);
+  warn_of_private_backends(now_->config);
   return {};
 }
 
 Result<void> ServerPart::detach() {
-  auto directory = lock_pin_dir(config_.part.pin_dir, kProgram);
-  if (!directory)
-    return directory.error();
-  auto detached = detach_pinned_links(config_.part.pin_dir);
-  if (!detached)
-    return detached.error();
-  if (auto removed = remove_pins(config_.part.pin_dir); !removed)
-    return removed.error();
-  log::info("detached from {} interface(s), removed {}", *detached, config_.part.pin_dir);
-  return {};
+  return detach_xdp_part(config(), "");
 }
 
 void ServerPart::renew_keys(std::uint64_t epoch) {
-  rotate_keyring(settings_->cookie_keys, epoch, [this](std::uint64_t wanted) { return derive_cookie_key(master_, wanted); });
+  rotate_keyring(settings_->cookie_keys, epoch, [this](std::uint64_t wanted) { return derive_cookie_key(now_->master, wanted); });
   announcer_->rotate_keys(epoch);
-  if (auto rotated = maps_->rotate_guard_keys(plan_, epoch); !rotated) {
+  if (auto rotated = maps_->rotate_guard_keys(now_->plan, now_->master, epoch); !rotated) {
     log::error("cannot renew the ticket keys, trying again in a second: {}", rotated.error().message);
     return;
   }
   epoch_ = epoch;
 }
 
-void ServerPart::tick() {
+void ServerPart::refresh_maps() {
+  const MapContents contents = situation_.contents(now_->plan);
+  auto refreshed = maps_->refresh(contents);
+  maps_problem_ = refreshed ? "" : refreshed.error().message;
+  if (refreshed)
+    situation_.note_written(now_->plan, contents);
+}
+
+void ServerPart::tick_second() {
   const trap_clock_anchor now = read_clocks();
   publish_clock(settings_->clock, now);
   if (trap_epoch(now.unix_ns) != epoch_)
     renew_keys(trap_epoch(now.unix_ns));
   attachments_.mend();
+  situation_.look_at_host(now_->config);
+  refresh_maps();
+  std::vector<std::string> problems = situation_.problems(now_->plan);
+  if (!maps_problem_.empty())
+    problems.push_back(maps_problem_);
+  problem_log_.note(problems);
+}
+
+void ServerPart::tick() {
+  const std::uint64_t now_ns = read_clocks().monotonic_ns;
+  const bool changed = situation_.advance(now_->plan, maps_->fds().counters, now_ns);
+  // Ticks come a little early or late: a second is five of them, not four or six.
+  if (now_ns >= second_ns_ + kNsPerS - tick_ms() * kNsPerS / 2000) {
+    second_ns_ = now_ns;
+    tick_second();
+  } else if (changed) {
+    refresh_maps();
+  }
 }
 
 int ServerPart::event_fd() const {

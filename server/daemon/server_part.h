@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-server's daemon: loads and fills the BPF program, renews clock and keys, announces clients to guards.
+// trap-server's daemon: loads and fills the BPF program, keeps it to what is configured and to what happens, announces clients to guards.
 #ifndef TRAP_SERVER_DAEMON_SERVER_PART_H
 #define TRAP_SERVER_DAEMON_SERVER_PART_H
 
@@ -10,7 +10,10 @@
 #include "runtime/part.h"
 #include "runtime/xdp.h"
 #include "server/daemon/announcer.h"
+#include "server/daemon/deployment.h"
+#include "server/daemon/problem_log.h"
 #include "server/daemon/server_maps.h"
+#include "server/daemon/situation.h"
 
 struct trap_server;
 
@@ -21,33 +24,44 @@ public:
   explicit ServerPart(ServerConfig config);
   ~ServerPart() override;
 
-  const PartConfig& config() const override { return config_.part; }
+  const PartConfig& config() const override { return now_->config.part; }
   bool needs_raw_sockets() const override { return true; }
   Result<void> read_keys() override;
   Result<void> start(Undo& undo) override;
   Result<void> detach() override;
+  unsigned tick_ms() const override { return 200; }
   void tick() override;
+  Result<std::string> reload() override;
+  Result<std::string> command(const std::vector<std::string>& words) override;
+  void measure(Metrics& metrics) override;
   int event_fd() const override;
   void handle_events() override;
   void describe(nlohmann::ordered_json& status, std::vector<std::string>& problems) override;
 
 private:
   Result<void> load(Undo& undo);
-  Result<void> plan_maps();
-  void publish_settings();
+  Result<void> open_maps();
+  Result<void> fill_maps(const EarlierMaps& earlier);
+  void publish_settings(const Deployment& deployment);
   void renew_keys(std::uint64_t epoch);
+  void tick_second();
+  void refresh_maps();
 
-  ServerConfig config_;
-  Secret master_;
+  Result<std::unique_ptr<Deployment>> read_next() const;
+  Result<void> apply(const Deployment& next);
+
+  std::unique_ptr<Deployment> now_; // never null
   Fd pin_dir_;
   trap_server* skeleton_ = nullptr;
   MappedValue<trap_server_settings> settings_;
   std::optional<ServerMaps> maps_;
-  EarlierMaps earlier_;
-  ServerPlan plan_;
+  Situation situation_;
   std::unique_ptr<Announcer> announcer_;
   XdpAttachments attachments_;
-  std::uint64_t epoch_ = 0; // for which the keys were last renewed
+  ProblemLog problem_log_;
+  std::string maps_problem_;    // why the maps could not be refreshed, until they are
+  std::uint64_t epoch_ = 0;     // for which the keys were last renewed
+  std::uint64_t second_ns_ = 0; // when tick_second() ran last
 };
 
 Result<std::unique_ptr<Part>> read_part(const std::string& config_path);

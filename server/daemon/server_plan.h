@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the maps are to hold for a configuration, and at which index: worked out before anything is written.
-// Services, backends and guards that an earlier run put into the maps keep their places.
+// Where in the maps each thing of a configuration lives: worked out before anything is written. What an earlier run or configuration put
+// there keeps its index. Which backends are usable at the moment is not planned: fleet.h.
 #ifndef TRAP_SERVER_DAEMON_SERVER_PLAN_H
 #define TRAP_SERVER_DAEMON_SERVER_PLAN_H
 
 #include <compare>
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "server/daemon/selection.h"
 #include "server/daemon/server_config.h"
 #include "server/maps.h"
 
@@ -24,18 +25,35 @@ struct BackendKey {
   auto operator<=>(const BackendKey&) const = default;
 };
 
+using PoolKey = std::pair<std::uint32_t, std::string>; // slot of the service's address, name
+
 // What the maps hold now.
 struct EarlierMaps {
   std::map<Endpoint, std::uint32_t> slots;
+  std::map<PoolKey, std::uint32_t> pools;
   std::map<BackendKey, std::uint32_t> backends;
   std::map<std::string, std::uint32_t> guards;
+  std::map<Endpoint, trap_service> services;
+};
+
+struct PoolMember {
+  const BackendConfig* backend = nullptr; // in the configuration the plan was made from
+  std::uint16_t index = 0;
+};
+
+struct PlannedPool {
+  std::string name;
+  std::uint32_t index = 0;
+  std::vector<PoolMember> members; // those of the address's family
 };
 
 struct PlannedService {
   const ServiceConfig* service = nullptr; // in the configuration the plan was made from
   Endpoint address;
   std::uint32_t slot = 0;
-  std::vector<Candidate> candidates;
+  std::vector<PlannedPool> pools; // the default pool first
+
+  const PlannedPool* pool(const std::string& name) const;
 };
 
 struct PlannedBackend {
@@ -48,12 +66,18 @@ struct ServerPlan {
   std::map<std::string, std::uint32_t> guards;
   std::map<std::uint32_t, PlannedBackend> backends; // by index
   std::vector<PlannedService> services;             // one for each public address
+
+  std::map<Endpoint, std::uint32_t> slots() const;
 };
+
+std::set<std::string> guard_names(const ServerConfig& config);
 
 // `config` must outlive the plan.
 Result<ServerPlan> make_plan(const ServerConfig& config, const EarlierMaps& earlier);
 
-trap_service_key service_key(const Endpoint& address);
+// The maps as a plan of this daemon left them.
+EarlierMaps maps_after(const ServerPlan& plan);
+
 BackendKey backend_key(const trap_backend& value);
 
 } // namespace trap::server

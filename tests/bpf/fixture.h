@@ -51,7 +51,7 @@ private:
   const Rig& rig_;
   const World world_;
   std::unique_ptr<Object> objects_[2];
-  std::map<const Object*, std::map<std::uint32_t, std::vector<std::uint64_t>>> counted_;
+  std::vector<trap_count> counted_; // before the packet
   std::uint64_t now_unix_s_ = 0;
 };
 

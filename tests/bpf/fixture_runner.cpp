@@ -14,7 +14,7 @@
 namespace trap::test {
 namespace {
 
-constexpr std::uint32_t watched_slots = 8;
+constexpr std::uint32_t watched_slots = 32;
 
 const std::vector<std::pair<std::string, trap_verdict>>& verdicts() {
   static const std::vector<std::pair<std::string, trap_verdict>> table = {
@@ -58,6 +58,28 @@ bool slot_fits(const Json& expect, std::uint32_t slot) {
     return true;
   const Json& wanted = expect["slot"];
   return wanted.is_array() ? std::ranges::find(wanted, Json(slot)) != wanted.end() : wanted == slot;
+}
+
+// What a fixture cannot know, as it is in the frame: "seq": "any", and {"any": 4} for bytes among the options.
+Json adopt(Json packet, const Bytes& frame, int family, const World& world) {
+  if (!packet.contains("tcp"))
+    return packet;
+  const std::size_t l4 = 14 + 4 * packet.value("vlan", std::size_t{0}) + (family == 4 ? 20 : 40);
+  const auto hex_at = [&](std::size_t at, std::size_t size) {
+    if (at + size > frame.size())
+      throw std::runtime_error("the frame is too short for what may be anything in it: " + to_hex(frame));
+    return to_hex(&frame[at], size);
+  };
+  Json& tcp = packet["tcp"];
+  if (tcp.value("seq", Json()) == "any")
+    tcp["seq"] = "0x" + hex_at(l4 + 4, 4);
+  Json before = Json::array();
+  for (const Json& option : tcp.value("options", Json::array())) {
+    const std::size_t at = l4 + 20 + build_options(before, family, world).size();
+    before.push_back(option.contains("any") ? Json({{"hex", hex_at(at, option["any"])}}) : option);
+  }
+  tcp["options"] = before;
+  return packet;
 }
 
 } // namespace
@@ -108,6 +130,8 @@ std::string FixtureRunner::run(const Fixture& fixture, const Variables& variable
   now_unix_s_ = moment["unix_s"];
   rig_.set_time(tested, world_, moment);
   rig_.configure(tested, world_);
+  if (rig_.set_rates)
+    rig_.set_rates(tested, json.value("rates", Json::object()));
   write_state(tested, json.value("before", Json::object()), family_number);
   if (!json.contains("steps"))
     return run_step(tested, json, variables, family_number);
@@ -124,8 +148,7 @@ std::string FixtureRunner::run(const Fixture& fixture, const Variables& variable
 std::string FixtureRunner::run_step(Object& object, const Json& step, const Variables& variables, int family) {
   const Bytes in = build_packet(step.at("packet"), family, world_);
   const State before = state(object);
-  for (std::uint32_t slot = 0; slot < watched_slots; slot++)
-    counted_[&object][slot] = object.counters(slot);
+  counted_ = object.counts(watched_slots);
   const Outcome outcome = object.run(step.value("run", rig_.programs[0]), in);
   return check(object, choose_expectation(step.at("expect"), variables), in, outcome, before, family);
 }
@@ -143,10 +166,11 @@ std::string FixtureRunner::check_verdict(Object& object, const Json& expect, con
   std::string moved;
   std::uint64_t total = 0;
   bool right = false;
-  for (std::uint32_t slot = 0; slot < watched_slots; slot++) {
-    const std::vector<std::uint64_t> now = object.counters(slot);
+  const std::vector<trap_count> now = object.counts(watched_slots);
+  for (std::uint32_t slot = 0; slot < now.size() / TRAP_VERDICT_SLOTS; slot++) {
     for (const auto& [name, verdict] : verdicts()) {
-      const std::uint64_t by = now[verdict] - counted_[&object][slot][verdict];
+      const std::size_t at = std::size_t{slot} * TRAP_VERDICT_SLOTS + verdict;
+      const std::uint64_t by = now[at].packets - counted_[at].packets;
       if (by == 0)
         continue;
       total += by;
@@ -175,7 +199,7 @@ std::string FixtureRunner::check_frame(const Json& expect, const Bytes& in, cons
   }
   if (packet == "any")
     return "";
-  return difference(packet == "unchanged" ? in : build_packet(packet, family, world_), outcome.frame);
+  return difference(packet == "unchanged" ? in : build_packet(adopt(packet, outcome.frame, family, world_), family, world_), outcome.frame);
 }
 
 std::string FixtureRunner::check_state(Object& object, const Json& after, const State& before, int family) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// No state before a proof: a million distinct SYNs, ACKs and RSTs leave every map but `counters` byte for byte as it was.
+// No state before a proof: a million distinct SYNs, ACKs, RSTs and FINs leave every map but `counters`, and what caps keep for themselves,
+// byte for byte as it was.
 #include <gtest/gtest.h>
 
 #include <bpf/bpf.h>
@@ -32,9 +33,9 @@ protected:
   }
 
   // A frame with zeros where the replay program puts its own values, and checksums that are right for the zeros.
-  Bytes frame(const std::string& flags, int family) {
+  Bytes frame(const std::string& flags, int family, int port) {
     const Json ip = {{"src", family == 4 ? "0.0.0.0" : "::"}, {"dst", destination()}};
-    return build_packet({{"ip", ip}, {"tcp", {{"flags", flags}, {"sport", 0}}}}, family, world_);
+    return build_packet({{"ip", ip}, {"tcp", {{"flags", flags}, {"sport", 0}, {"dport", port}}}}, family, world_);
   }
 
   static std::string destination() {
@@ -59,6 +60,14 @@ protected:
     sent_ += static_cast<std::uint64_t>(count);
   }
 
+  // Packets with these flags, of both families in turn.
+  void flood(const std::string& program, const std::string& flags, int port) {
+    for (int sent = 0; sent < packets_of_each_kind; sent += chunk) {
+      const int family = sent / chunk % 2 == 0 ? 4 : 6;
+      send(program, frame(flags, family, port), family, chunk);
+    }
+  }
+
   void fill(const Json& maps) {
     for (const auto& map : maps.items()) {
       for (const int family : {4, 6}) {
@@ -73,7 +82,7 @@ protected:
   std::map<std::string, Entries> contents() {
     std::map<std::string, Entries> all;
     for (const std::string& name : tested_->map_names()) {
-      if (name != "counters")
+      if (name != "counters" && name != "caps" && name != "allowances")
         all[name] = tested_->entries(name);
     }
     return all;
@@ -111,18 +120,26 @@ Json working_day() {
   return Json::object();
 }
 
+// The server's services that reset and that serve; elsewhere one port.
+std::vector<int> flooded_ports() {
+  return part_under_test().part == "server" ? std::vector{80, 82} : std::vector{80};
+}
+
 TEST_F(Flood, leaves_every_map_as_it_was) {
   fill(working_day());
+  if (part_under_test().set_rates) // budgets and caps that allow all of it, and have to be looked at
+    part_under_test().set_rates(*tested_, {{"syn_acks", 2'500'000}, {"resets", 1}, {"client_handshakes", 1}, {"network_handshakes", 1}});
   const auto before = contents();
   ASSERT_EQ(counted(), 0u);
   std::uint64_t expected = 0;
   for (const std::string& program : part_under_test().programs) {
-    for (const std::string flags : {"S", "A", "R"}) {
+    for (const std::string flags : {"S", "A", "R", "FA"}) {
       if (program == "trap_client_egress" && flags == "S")
         continue; // the host's own SYNs are no flood: they are remembered
-      for (int sent = 0; sent < packets_of_each_kind; sent += chunk)
-        send(program, frame(flags, sent / chunk % 2 == 0 ? 4 : 6), sent / chunk % 2 == 0 ? 4 : 6, chunk);
-      expected += packets_of_each_kind;
+      for (const int port : flooded_ports()) {
+        flood(program, flags, port);
+        expected += packets_of_each_kind;
+      }
     }
   }
   EXPECT_EQ(counted(), expected) << "not every packet was judged once";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The guard and the host's own sockets: a connection that exists passes without any entry of ours, a listener lets nobody in.
+// The guard and the host's own sockets: a connection that exists passes without any entry of ours, a listener lets nobody in. And the
+// flag without which nobody is trusted.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <net/if.h>
@@ -10,6 +11,7 @@
 #include <linux/bpf.h>
 
 #include "dataplane/verdict.h"
+#include "guard/maps.h"
 #include "tests/bpf/rig.h"
 #include "tests/support/packet.h"
 
@@ -96,6 +98,20 @@ TEST_P(GuardAndSockets, a_listener_lets_nobody_in_and_a_connection_passes) {
   EXPECT_EQ(counted(TRAP_PASS_SOCKET, 40000, "A"), 1u);
   EXPECT_EQ(counted(TRAP_PASS_FLOW, 40000, "PA"), 1u) << "the socket's flow was not remembered";
   EXPECT_EQ(counted(TRAP_DROP_NO_FLOW, 40001, "A"), 1u);
+}
+
+TEST_P(GuardAndSockets, nobody_is_trusted_without_the_flag) {
+  const std::uint32_t zero = 0;
+  auto settings = guard_->get<trap_guard_settings>("settings", zero);
+  const Json packet = {{"ip", {{"src", GetParam() == 4 ? "10.9.0.1" : "fd00:9::1"}, {"dst", "backend"}}}, {"tcp", {{"flags", "S"}}}};
+  for (const bool trusts : {true, false, true}) {
+    settings.flags = trusts ? TRAP_GUARD_TRUSTS : 0;
+    guard_->put("settings", zero, settings);
+    const trap_verdict verdict = trusts ? TRAP_PASS_TRUSTED : TRAP_DROP_UNINVITED;
+    const std::uint64_t before = guard_->counters(1)[verdict];
+    guard_->run("trap_guard", build_packet(packet, GetParam(), world_));
+    EXPECT_EQ(guard_->counters(1)[verdict] - before, 1u) << trusts;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, GuardAndSockets, testing::Values(4, 6),

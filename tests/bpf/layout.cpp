@@ -49,6 +49,12 @@ const std::map<std::string, Layout>& layouts() {
         {},
         {TRAP_FIELD("client", trap_redirected, client, address), TRAP_FIELD("service_slot", trap_redirected, service_slot, native),
          TRAP_FIELD("backend", trap_redirected, backend, native)}}},
+      {"clients",
+       {sizeof(trap_client_key),
+        sizeof(trap_client_budget),
+        {TRAP_FIELD("prefix", trap_client_key, prefix, address), TRAP_FIELD("bits", trap_client_key, bits, native)},
+        {TRAP_FIELD("full_in_s", trap_client_budget, bucket, clock_in_s),
+         TRAP_FIELD("handshakes", trap_client_budget, handshakes, native)}}},
       {"settings", // of the client
        {sizeof(std::uint32_t), sizeof(trap_client_settings), {}, {TRAP_FIELD("flags", trap_client_settings, flags, native)}}},
       {"announced",

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // One test for each fixture of the part under test. Needs root; says so and fails without.
 #include <gtest/gtest.h>
-#include <sched.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 
 #include "tests/bpf/fixture.h"
+#include "tests/bpf/loopback.h"
 
 namespace trap::test {
 
@@ -71,14 +69,10 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s: loads BPF programs, which needs root; run it as root\n", argv[0]);
     return 1;
   }
-  // Test runs borrow the loopback device of the network namespace: one of their own keeps this machine's routes out of the results.
-  if (unshare(CLONE_NEWNET) != 0) {
-    std::fprintf(stderr, "%s: cannot make a network namespace: %s\n", argv[0], std::strerror(errno));
-    return 1;
-  }
   trap::test::keep_libbpf_quiet();
   trap::test::FixtureRunner runner(trap::test::part_under_test());
   try {
+    trap::test::enter_own_network();
     trap::test::register_fixtures(runner);
     runner.prepare();
   } catch (const std::exception& error) {

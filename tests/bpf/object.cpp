@@ -4,11 +4,10 @@
 
 #include <bpf/bpf.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
-
-#include "dataplane/verdict.h"
 
 namespace trap::test {
 namespace {
@@ -144,19 +143,31 @@ Entries Object::entries(const std::string& name) {
   return result;
 }
 
-std::vector<std::uint64_t> Object::counters(std::uint32_t slot) const {
+std::vector<trap_count> Object::counts(std::uint32_t slots) const {
   const bpf_map* m = map("counters");
   const auto cpus = static_cast<std::size_t>(libbpf_num_possible_cpus());
-  std::vector<std::uint64_t> sums(TRAP_VERDICT_SLOTS);
-  std::vector<trap_count> values(cpus);
-  for (std::uint32_t verdict = 0; verdict < TRAP_VERDICT_SLOTS; verdict++) {
-    const std::uint32_t key = slot * TRAP_VERDICT_SLOTS + verdict;
-    if (bpf_map_lookup_elem(bpf_map__fd(m), &key, values.data()) != 0)
-      continue;
-    for (const trap_count& value : values)
-      sums[verdict] += value.packets;
+  __u32 count = std::min(slots * TRAP_VERDICT_SLOTS, bpf_map__max_entries(m));
+  std::vector<__u32> keys(count);
+  std::vector<trap_count> values(count * cpus);
+  __u32 batch = 0;
+  if (bpf_map_lookup_batch(bpf_map__fd(m), nullptr, &batch, keys.data(), values.data(), &count, nullptr) != 0 && errno != ENOENT)
+    fail("cannot read map counters");
+  std::vector<trap_count> sums(keys.size());
+  for (std::size_t i = 0; i < count * cpus; i++) {
+    trap_count& sum = sums[keys[i / cpus]];
+    sum.packets += values[i].packets;
+    sum.bytes_in += values[i].bytes_in;
+    sum.bytes_out += values[i].bytes_out;
   }
   return sums;
+}
+
+std::vector<std::uint64_t> Object::counters(std::uint32_t slot) const {
+  const std::vector<trap_count> all = counts(slot + 1);
+  std::vector<std::uint64_t> packets(TRAP_VERDICT_SLOTS);
+  for (std::size_t verdict = 0; verdict < packets.size(); verdict++)
+    packets[verdict] = all.at(std::size_t{slot} * TRAP_VERDICT_SLOTS + verdict).packets;
+  return packets;
 }
 
 Outcome Object::run(const std::string& program, const Bytes& frame, int repeat) const {

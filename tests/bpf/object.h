@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/verdict.h"
 #include "tests/support/vectors.h"
 
 namespace trap::test {
@@ -59,7 +60,9 @@ public:
   // Every entry; for a per-CPU map the values of all CPUs one after the other; for a ring buffer what came since the last call.
   Entries entries(const std::string& map);
 
-  // Sums over CPUs of the counters of one service slot, by verdict.
+  // Sums over CPUs of what was counted, of the first `slots` service slots at most: at slot * TRAP_VERDICT_SLOTS + verdict.
+  std::vector<trap_count> counts(std::uint32_t slots) const;
+  // Packets of one service slot, by verdict.
   std::vector<std::uint64_t> counters(std::uint32_t slot) const;
 
   // Runs the program once, or `repeat` times on the same buffer.

@@ -22,6 +22,8 @@ struct Rig {
   std::function<void(Object&, const World&, const Json& moment)> set_time;
   // Program for a fixture's "run"; the first one if it has none.
   std::vector<std::string> programs;
+  // Sets the budgets and caps that a fixture's "rates" names, and takes the others away; only the server has them.
+  std::function<void(Object&, const Json& rates)> set_rates = nullptr;
 };
 
 const Rig& server_rig();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes a corpus from what the tests have already: trap_fuzz_seeds packet|options FOLDER.
+// Writes a corpus from what the tests have already: trap_fuzz_seeds packet|options|syn_options FOLDER.
 // Frames come from the BPF fixtures that have no variables in their packets, whole and cut; option areas from the walked vectors.
 #include <cstdio>
 #include <filesystem>
@@ -64,18 +64,36 @@ void write_options(Corpus& corpus) {
   }
 }
 
+// Linux, FreeBSD, Windows and OpenBSD; each whole, and with each byte damaged.
+void write_syn_options(Corpus& corpus) {
+  for (const char* const layout : {"020405b40402080a000010e10000000001030307", "020405b4010303060402080a000010e100000000",
+                                   "020405b40103030801010402", "020405b401010402010303060101080a000010e100000000"}) {
+    const Bytes whole = read_hex(layout);
+    corpus.add(whole);
+    for (std::size_t at = 0; at < whole.size(); at++) {
+      for (const std::uint8_t value : {0, 1, 15, 255}) {
+        Bytes damaged = whole;
+        damaged[at] = value;
+        corpus.add(damaged);
+      }
+    }
+  }
+}
+
 } // namespace
 } // namespace trap::test
 
 int main(int argc, char** argv) {
   if (argc != 3) {
-    std::fprintf(stderr, "usage: %s packet|options FOLDER\n", argv[0]);
+    std::fprintf(stderr, "usage: %s packet|options|syn_options FOLDER\n", argv[0]);
     return 2;
   }
   try {
     trap::test::Corpus corpus(argv[2]);
     if (std::string(argv[1]) == "options")
       trap::test::write_options(corpus);
+    else if (std::string(argv[1]) == "syn_options")
+      trap::test::write_syn_options(corpus);
     else
       trap::test::write_packets(corpus);
     std::printf("%d seeds\n", corpus.count());

@@ -159,7 +159,8 @@ bad_config "server: backend that no client accepts" server 14 'clients accept no
 bad_config "server: family without backend" server 10 'has no backend of its family: add an IPv6 backend' 's/\[2001:db8:51::20\]:80/198.51.100.21:80/'
 bad_config "server: a backend twice" server 18 'backend 198\.51\.100\.20:80 is there twice' 's/\[2001:db8:51::20\]:80/198.51.100.20:80/'
 bad_config "server: one address twice" server 10 'belongs to service "web" already' 's/"\[2001:db8:113::10\]:80"/"203.0.113.10:80"/'
-bad_config "server: unaware = serve" server 11 'unaware = "serve" is not in version' 's/"reset"/"serve"/'
+bad_config "server: wrong unaware" server 11 'write one of "reset", "serve"' 's/"reset"/"drop"/'
+bad_config "server: peace without a listener" server 11 'activate = "attack" needs unaware = "serve"' 's/unaware = "reset"/activate = "attack"/'
 bad_config "server: wrong option_kind" server 4 'write one of "reserved", "experimental"' 's/"reserved"/"private"/'
 bad_config "server: control_socket too long" server 6 '"control_socket" is longer than the 107 bytes' "s,/server.sock,/$(printf '%0100d' 0),"
 bad_config "server: wrong xdp_mode" server 2 'write one of "native", "generic"' 's/"native"/"fast"/'

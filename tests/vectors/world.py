@@ -37,6 +37,11 @@ def cookies(f, prefix, now_s):
         values[f"{prefix}.{name}"] = r.cookie(key, f["client"], f["public"], 40000, 80, ISN, window)
     key = r.cookie_key(MASTER, now >> 6)
     values[f"{prefix}.second"] = r.cookie(key, f["client"], f["second"], 40000, 80, ISN, now)
+    for port in (86, 87, 88):
+        values[f"{prefix}.port-{port}"] = r.cookie(key, f["client"], f["public"], 40000, port, ISN, now)
+    for who in ("stranger", "neighbour", "elsewhere"):
+        values[f"{prefix}.{who}"] = r.cookie(key, f[who], f["public"], 40000, 80, ISN, now)
+        values[f"{prefix}.port-88-{who}"] = r.cookie(key, f[who], f["public"], 40000, 88, ISN, now)
     values[f"{prefix}.port-81"] = r.cookie(key, f["client"], f["public"], 40000, 81, ISN, now)
     values[f"{prefix}.isn-wrap"] = r.cookie(key, f["client"], f["public"], 40000, 80, 0xFFFFFFFF, now)
     return values

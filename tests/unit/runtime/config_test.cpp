@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The three configuration files: what is read from good ones, and the one line that each bad one gets, with its place.
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <unistd.h>
 
@@ -110,7 +111,6 @@ TEST_F(Config, of_a_server_gone_wrong) {
       {"interfaces = [\"eth0\"]\n", "", 0, "interfaces"},
       {"\"experimental\"", "\"private\"", 2, "option_kind"},
       {"option_kind", "option_knd", 2, "option_knd"},
-      {"name = \"web\"\n", "name = \"web\"\nunaware = \"serve\"\n", 5, "serve"},
       {"name = \"web\"\n", "name = \"web\"\nunaware = \"drop\"\n", 5, "unaware"},
       {"name = \"web\"\n", "name = \"web\"\noffer = \"yes\"\n", 5, "offer"},
       {"name = \"web\"\n", "name = \"w b\"\n", 4, "w b"},
@@ -159,6 +159,17 @@ TEST_F(Config, of_a_guard) {
   EXPECT_EQ(config->trap_servers.size(), 2u);
   ASSERT_EQ(config->services.size(), 1u);
   EXPECT_EQ(config->services[0].port, 80);
+  EXPECT_TRUE(config->trusted.empty());
+}
+
+TEST_F(Config, of_a_guard_with_trusted_peers) {
+  const std::string trusted = "trusted = [\"198.51.100.1\", \"10.0.0.0/8\", \"2001:db8::/64\", \"2001:db8:1::1\"]\n[[service]]";
+  const auto config = guard::read_guard_config(write(replaced(guard_text, "[[service]]", trusted)));
+  ASSERT_TRUE(config) << config.error().message;
+  std::string all;
+  for (const Prefix& prefix : config->trusted)
+    all += fmt::format("{} {};", format_prefix(prefix), prefix.bits);
+  EXPECT_EQ(all, "198.51.100.1/32 128;10.0.0.0/8 104;2001:db8::/64 64;2001:db8:1::1/128 128;");
 }
 
 TEST_F(Config, of_a_guard_gone_wrong) {
@@ -172,6 +183,16 @@ TEST_F(Config, of_a_guard_gone_wrong) {
       {"\"203.0.113.1\"", "\"203.0.113.1:80\"", 3, "203.0.113.1:80"},
       {"\"203.0.113.1\"", "\"2001:db8:113::1\"", 3, "2001:db8:113::1"},
       {"trap_servers = [\"203.0.113.1\", \"2001:db8:113::1\"]", "trap_servers = []", 3, "trap_servers"},
+      {"[[service]]", "trusted = [\"10.0.0.1:80\"]\n[[service]]", 4, "10.0.0.1:80"},
+      {"[[service]]", "trusted = [\"10.0.0.1/33\"]\n[[service]]", 4, "0 to 32"},
+      {"[[service]]", "trusted = [\"10.0.0.1/\"]\n[[service]]", 4, "0 to 32"},
+      {"[[service]]", "trusted = [\"10.0.0.1/8\"]\n[[service]]", 4, "10.0.0.0/8"},
+      {"[[service]]", "trusted = [\"0.0.0.0/0\"]\n[[service]]", 4, "everybody"},
+      {"[[service]]", "trusted = [\"::/0\"]\n[[service]]", 4, "::/0"},
+      {"[[service]]", "trusted = [\"::/80\"]\n[[service]]", 4, "::/80"},
+      {"[[service]]", "trusted = [\"::ffff:10.0.0.1\"]\n[[service]]", 4, "10.0.0.1"},
+      {"[[service]]", "trusted = [\"10.0.0.1\", \"10.0.0.1/32\"]\n[[service]]", 4, "twice"},
+      {"[[service]]", "trusted = \"10.0.0.1\"\n[[service]]", 4, "trusted"},
       {"port = 80", "port = 0", 6, "port"},
       {"port = 80", "port = 65536", 6, "port"},
       {"port = 80", "port = \"80\"", 6, "port"},

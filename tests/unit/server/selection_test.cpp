@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iostream>
+#include <string>
 
 #include "tests/support/vectors.h"
 
@@ -64,6 +66,27 @@ TEST(SelectionTable, moves_only_the_clients_of_a_backend_that_goes) {
     if (before.backends[slot] != gone)
       EXPECT_EQ(after.backends[slot], before.backends[slot]) << slot;
   }
+}
+
+// Of ten equal backends one leaves, or is the one that joined: only slots of its own move, which are about a tenth.
+TEST(SelectionTable, moves_a_tenth_when_one_of_ten_leaves_or_joins) {
+  std::vector<Candidate> candidates;
+  for (std::uint16_t i = 0; i < 10; i++)
+    candidates.push_back({.endpoint = {read_address("198.51.100." + std::to_string(20 + i)).value, 80}, .weight = 1, .index = i});
+  const trap_selection ten = filled({1, 2}, candidates);
+  const std::uint16_t changed = candidates[4].index;
+  candidates.erase(candidates.begin() + 4);
+  const trap_selection nine = filled({1, 2}, candidates);
+  std::size_t moved = 0;
+  for (std::size_t slot = 0; slot < TRAP_SELECTION_SLOTS; slot++) {
+    if (ten.backends[slot] == nine.backends[slot])
+      continue;
+    moved++;
+    EXPECT_EQ(ten.backends[slot], changed) << slot;
+  }
+  RecordProperty("clients_moved_percent", std::to_string(100.0 * static_cast<double>(moved) / TRAP_SELECTION_SLOTS));
+  std::cout << "clients moved: " << 100.0 * static_cast<double>(moved) / TRAP_SELECTION_SLOTS << " %\n";
+  EXPECT_NEAR(static_cast<double>(moved) / TRAP_SELECTION_SLOTS, 0.1, 0.02);
 }
 
 TEST(SelectionTable, shares_by_weight) {

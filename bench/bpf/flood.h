@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What user space and the closed loop's programs share: the frame to vary and send, and what came back. */
+#ifndef TRAP_BENCH_BPF_FLOOD_H
+#define TRAP_BENCH_BPF_FLOOD_H
+
+#include <linux/types.h>
+
+#include "protocol/assert.h"
+
+#define TRAP_FLOOD_FRAME_MAX 128
+#define TRAP_FLOOD_SAMPLING 256 /* one in so many answers is looked at closely */
+#define TRAP_FLOOD_TRIM 2       /* bytes that `generate` takes off the frame it is given */
+
+struct trap_flood_order {
+  __u64 words[TRAP_FLOOD_FRAME_MAX / 8]; /* the frame, of an even length, with right checksums over zeros in what varies */
+  __u64 number;                          /* of frames so far; each gives another */
+  __u32 bytes;
+  __u32 family;        /* 4 or 6 */
+  __u32 has_timestamp; /* a timestamp as Linux has it in a SYN: 28 bytes into the TCP header */
+  __u32 reserved;
+};
+
+enum trap_flood_answer {
+  TRAP_FLOOD_OTHER, /* not TCP, or without any of the flags below */
+  TRAP_FLOOD_SYN,
+  TRAP_FLOOD_SYN_ACK,
+  TRAP_FLOOD_RST,
+  TRAP_FLOOD_ACK,
+  TRAP_FLOOD_ANSWERS,
+};
+
+struct trap_flood_seen {
+  __u64 answers[TRAP_FLOOD_ANSWERS];
+  __u64 sampled;
+  __u64 wrong_ip_checksums; /* of the samples, as are the next three */
+  __u64 wrong_tcp_checksums;
+  __u64 unfinished_tcp_checksums; /* left to a device's offload, with the right sum to begin with */
+  __u64 wrong_numbers;            /* SYN-ACKs that do not acknowledge the SYN they answer */
+};
+
+/* The sequence number of the frame from this source, so that an answer can be held against it without state. */
+TRAP_INLINE __be32 trap_flood_seq(__be32 source, __be16 port) {
+  return (__be32)((((__u64)source << 16 | port) * 0x9e3779b97f4a7c15ULL) >> 32);
+}
+
+TRAP_ASSERT(sizeof(struct trap_flood_order) == TRAP_FLOOD_FRAME_MAX + 24, "shared through a variable");
+TRAP_ASSERT(sizeof(struct trap_flood_seen) == 8 * (TRAP_FLOOD_ANSWERS + 5), "shared through a variable");
+
+#endif

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// The closed loop on one core: a generator sends live frames into a veth, the contender behind it answers, and a sink beside the generator
+// counts the answers. The kernel does all of it on the CPU of the thread that runs the generator, so the core's time is the whole cost.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "bench/bpf/flood.h"
+#include "lab/host.h"
+#include "tests/support/packet.h"
+
+struct trap_flood;
+
+namespace trap::bench {
+
+enum class FloodKind { syn, ack };
+
+struct Flood {
+  FloodKind kind;
+  int family;
+};
+
+// What one run sent and saw.
+struct LoopRun {
+  std::uint64_t sent = 0;
+  trap_flood_seen seen{};
+  double core_ns = 0; // of the core: generator, contender and sink
+  double wall_ns = 0;
+};
+
+// CPUs: the last one is measured, this process and its children keep to the first.
+int measured_cpu();
+void leave_measured_cpu();
+
+// A contender's host: a namespace with eth0, at the other end of a veth from the generator's `interface`.
+struct Stand {
+  lab::Host host;
+  std::string interface;
+  unsigned index = 0; // of the interface
+};
+
+class ClosedLoop {
+public:
+  // Makes the generator's host. The lab's session must have begun.
+  ClosedLoop();
+  ~ClosedLoop();
+  ClosedLoop(const ClosedLoop&) = delete;
+  ClosedLoop& operator=(const ClosedLoop&) = delete;
+
+  // A host called `name` with the public addresses of tests/vectors/world.json, a route back to every source, and the sink in place.
+  Stand build_stand(const std::string& name);
+
+  LoopRun run(const Stand& stand, const Flood& flood, std::uint64_t packets);
+
+private:
+  void attach_sink(const Stand& stand);
+  void prepare_order(const Flood& flood);
+
+  lab::Host host_;
+  trap_flood* programs_;
+  const test::World world_;
+  test::Bytes frame_;
+  int stands_ = 0;
+};
+
+} // namespace trap::bench

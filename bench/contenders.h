@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who answers a SYN flood: two floors, trap-server as it is deployed, and what else Linux offers.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bench/closed_loop.h"
+#include "lab/daemons.h"
+
+namespace trap::bench {
+
+enum class Role { floor, trap, peer };
+
+// What a contender holds while it stands: processes, sockets, programs.
+struct Equipment {
+  std::shared_ptr<void> held;
+  std::shared_ptr<lab::Daemon> daemon; // trap-server only
+};
+
+struct Contender {
+  std::string name;
+  Role role;
+  trap_flood_answer to_syn; // TRAP_FLOOD_OTHER: silence
+  trap_flood_answer to_ack;
+  std::function<Equipment(const Stand&)> equip; // throws if it cannot be had here
+  std::string why_not_ipv6 = {};
+};
+
+std::vector<Contender> contenders();
+
+// A listener on every address, port 80, in a host: the service that a contender protects.
+std::shared_ptr<void> listen_in(const lab::Host& host);
+
+// trap-server with these services, as TOML; keys and all that it needs are made.
+std::shared_ptr<lab::Daemon> start_trap_server(const lab::Host& host, const std::string& services);
+
+// One service at the public addresses whose clients are redirected, and one that this host serves.
+std::string reset_service();
+std::string served_service();
+
+} // namespace trap::bench

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/contest.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "bench/checks.h"
+#include "bench/must.h"
+#include "lab/interrupt.h"
+
+namespace trap::bench {
+namespace {
+
+constexpr std::uint64_t warm_up_packets = 20'000;
+constexpr std::uint64_t packets_least = 20'000, packets_most = 10'000'000;
+// What the generator alone takes must leave the contender the greater part of the time, or the loop would measure the generator.
+constexpr double clearly_faster = 1.2;
+
+std::string experiment_of(const Flood& flood) {
+  return flood.kind == FloodKind::syn ? "closed-loop-syn" : "closed-loop-ack-invalid";
+}
+
+bool takes_part(const Contender& contender, const Flood& flood) {
+  return flood.family == 4 || contender.why_not_ipv6.empty();
+}
+
+// Packets that count in a run: answers where there are to be some.
+double rate_of(const LoopRun& run, const Contender& contender, FloodKind kind) {
+  const bool silent = (kind == FloodKind::syn ? contender.to_syn : contender.to_ack) == TRAP_FLOOD_OTHER;
+  return static_cast<double>(silent ? run.sent : answers_of(run, contender, kind)) / run.core_ns * 1e9;
+}
+
+Line line_of(const Flood& flood, const Contender& contender, const std::vector<LoopRun>& runs) {
+  std::vector<double> rates, offered, shares;
+  for (const LoopRun& run : runs) {
+    rates.push_back(rate_of(run, contender, flood.kind));
+    offered.push_back(static_cast<double>(run.sent) / run.core_ns * 1e9);
+    shares.push_back(std::min(1.0, run.core_ns / run.wall_ns));
+  }
+  const Spread rate = spread_of(rates);
+  Line line{experiment_of(flood), contender.name, flood.family, "packets_per_second",         "1/s",
+            rate.median,          rate.min,       rate.max,     static_cast<int>(runs.size())};
+  line.more = {{"offered_per_second", std::round(spread_of(offered).median)},
+               {"ns_per_packet", std::round(1e10 / rate.median) / 10},
+               {"core_share", std::round(spread_of(shares).median * 100) / 100}};
+  return line;
+}
+
+void print(const Line& line, const Line* drop) {
+  std::printf("%-28s ipv%d  %-18s %8.3f M/s  %7.1f ns", line.experiment.c_str(), line.family, line.contender.c_str(), line.value / 1e6,
+              1e9 / line.value);
+  if (drop != nullptr)
+    std::printf("  %7.1f above xdp-drop", 1e9 / line.value - 1e9 / drop->value);
+  if (line.ratio_to_floor)
+    std::printf("  %6.3fx %s", *line.ratio_to_floor, line.floor.c_str());
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+} // namespace
+
+Contest::Contest(ClosedLoop& loop, Report& report) : loop_(loop), report_(report) {
+  for (Contender& contender : contenders()) {
+    std::printf("setting up %s\n", contender.name.c_str());
+    Entrant& made = entrants_.emplace_back(Entrant{contender, loop.build_stand(contender.name), {}, {}});
+    try {
+      made.equipment = contender.equip(made.stand);
+    } catch (const std::runtime_error& error) {
+      if (contender.role == Role::peer)
+        report.skip(contender.name, error.what());
+      else
+        report.refuse(contender.name, error.what());
+      entrants_.pop_back();
+    }
+  }
+}
+
+void Contest::run_rounds(const Flood& flood, const Measure& measure) {
+  std::vector<std::uint64_t> packets;
+  for (Entrant& one : entrants_) {
+    one.runs.clear();
+    packets.push_back(0);
+    if (!takes_part(one.contender, flood))
+      continue;
+    const LoopRun first = loop_.run(one.stand, flood, warm_up_packets);
+    const double each_ns = first.core_ns / static_cast<double>(first.sent);
+    packets.back() = std::clamp(static_cast<std::uint64_t>(measure.run_ms * 1e6 / each_ns), packets_least, packets_most);
+  }
+  for (int round = 0; round < measure.rounds; round++) {
+    auto count = packets.begin();
+    for (Entrant& one : entrants_) {
+      if (lab::interrupted())
+        throw std::runtime_error("interrupted");
+      if (const std::uint64_t wanted = *count++; wanted != 0)
+        one.runs.push_back(loop_.run(one.stand, flood, wanted));
+    }
+  }
+}
+
+void Contest::judge(const Flood& flood) {
+  const std::string experiment = experiment_of(flood);
+  for (const Entrant& one : entrants_) {
+    if (one.runs.empty()) {
+      report_.skip(fmt::format("{} ipv{} {}", experiment, flood.family, one.contender.name), one.contender.why_not_ipv6);
+      continue;
+    }
+    std::string fault;
+    for (const LoopRun& run : one.runs)
+      if (fault.empty())
+        fault = fault_of(run, one.contender, flood.kind);
+    if (!fault.empty()) {
+      report_.refuse(fmt::format("{} ipv{} {}", experiment, flood.family, one.contender.name), fault);
+      continue;
+    }
+    Line line = line_of(flood, one.contender, one.runs);
+    const std::string floor = flood.kind == FloodKind::syn ? "xdp-tx" : "xdp-drop";
+    const Line* below = report_.find(experiment, floor, flood.family);
+    if (below != nullptr) {
+      line.floor = floor;
+      line.ratio_to_floor = line.value / below->value;
+    }
+    print(line, report_.find(experiment, "xdp-drop", flood.family));
+    report_.add(std::move(line));
+  }
+}
+
+// The program's own account of what it did has to agree with what the sink saw.
+void Contest::check_trap_counters(const Entrant& one, const Flood& flood, const lab::Counters& before) {
+  const std::string verdict = flood.kind == FloodKind::syn ? "reply-syn-ack" : "drop-bad-cookie";
+  std::uint64_t sent = warm_up_packets;
+  for (const LoopRun& run : one.runs)
+    sent += run.sent;
+  const std::uint64_t counted = lab::count_of(lab::difference(before, must(one.equipment.daemon->counters())), verdict);
+  if (counted < sent - sent / 1000 || counted > sent)
+    throw std::runtime_error(fmt::format("{} packets were sent, {} counted as {}", sent, counted, verdict));
+}
+
+void Contest::compare(const Flood& flood) {
+  const std::string experiment = experiment_of(flood);
+  const auto rate = [&](const char* name) {
+    const Line* line = report_.find(experiment, name, flood.family);
+    return line == nullptr ? 0 : line->value;
+  };
+  if (rate("xdp-drop") < clearly_faster * rate("xdp-tx"))
+    report_.refuse(fmt::format("{} ipv{}", experiment, flood.family), "the generator is hardly faster than XDP_TX: the loop measures it");
+  for (const char* trap : {"trap-reset", "trap-serve"})
+    for (const auto& [other, limit] : {std::pair{"xdp-tx", 0.7}, {"nft-synproxy", 10.0}, {"kernel-cookies", 10.0}})
+      if (rate(trap) > 0 && rate(other) > 0)
+        report_.add(Target{fmt::format("closed loop, SYN, IPv{}: {} over {}", flood.family, trap, other), rate(trap) / rate(other),
+                           Bound::at_least, limit, "x"});
+}
+
+void Contest::hold(const Flood& flood, const Measure& measure) {
+  std::map<const Entrant*, lab::Counters> before;
+  for (const Entrant& one : entrants_)
+    if (one.equipment.daemon)
+      before[&one] = must(one.equipment.daemon->counters());
+  run_rounds(flood, measure);
+  judge(flood);
+  for (const auto& [one, counters] : before)
+    check_trap_counters(*one, flood, counters);
+  if (flood.kind == FloodKind::syn)
+    compare(flood);
+}
+
+} // namespace trap::bench

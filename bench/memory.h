@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether a flood leaves anything in memory: trap-server's resident size and its maps before and after.
+#pragma once
+
+#include "bench/closed_loop.h"
+#include "bench/report.h"
+
+namespace trap::bench {
+
+void measure_memory(ClosedLoop& loop, Report& report);
+
+} // namespace trap::bench

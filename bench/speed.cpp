@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/speed.h"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+namespace trap::bench {
+namespace {
+
+// Issue: what a path may cost, as a multiple of sending a packet back unread.
+constexpr struct {
+  const char* path;
+  double limit;
+} limits[] = {{"server-syn", 5}, {"server-serve-syn", 8}, {"server-ack-invalid", 3.5}, {"server-serve-ack-invalid", 3.5}};
+constexpr double limit_of_ipv6 = 1.4; // times IPv4
+
+void print_row(const std::vector<Result>& rows) {
+  const Result& trap = rows.back();
+  std::printf("%-28s ipv%d  %7.1f  (%6.1f to %6.1f)  %5.1fx", trap.experiment.c_str(), trap.family, trap.median_ns, trap.min_ns,
+              trap.max_ns, trap.median_ns / rows[0].median_ns);
+  if (rows.size() > 2)
+    std::printf("  %5.1fx", trap.median_ns / rows[1].median_ns);
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+void add_lines(const std::vector<Result>& rows, Report& report) {
+  const Result& floor = rows.size() > 2 ? rows[1] : rows[0];
+  for (const Result& row : rows) {
+    Line line{row.experiment, row.contender, row.family, "time_per_packet", "ns", row.median_ns, row.min_ns, row.max_ns, row.runs};
+    if (&row == &rows.back()) {
+      line.floor = floor.contender;
+      line.ratio_to_floor = row.median_ns / floor.median_ns;
+    }
+    report.add(std::move(line));
+  }
+}
+
+void add_targets(Report& report) {
+  for (const auto& [path, limit] : limits) {
+    const Line* v4 = report.find(path, "trap", 4);
+    const Line* v6 = report.find(path, "trap", 6);
+    if (v4 == nullptr || v6 == nullptr)
+      continue;
+    for (const Line* line : {v4, v6})
+      report.add(Target{fmt::format("{}, IPv{}: over XDP_TX", path, line->family), *line->ratio_to_floor, Bound::at_most, limit, "x"});
+    report.add(Target{fmt::format("{}: IPv6 over IPv4", path), v6->value / v4->value, Bound::at_most, limit_of_ipv6, "x"});
+  }
+}
+
+} // namespace
+
+void measure_paths(const Effort& effort, const std::string& only, Report& report) {
+  std::printf("%-28s %5s  %7s  %18s  %6s  %6s\n", "path", "", "ns", "min to max", "empty", "XDP_TX");
+  for (const Experiment& experiment : experiments()) {
+    if (experiment.name.find(only) == std::string::npos)
+      continue;
+    for (const int family : {4, 6}) {
+      const std::vector<Result> rows = measure(experiment, family, effort);
+      print_row(rows);
+      add_lines(rows, report);
+    }
+  }
+  add_targets(report);
+}
+
+} // namespace trap::bench

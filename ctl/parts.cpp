@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ctl/parts.h"
+
+#include <fmt/core.h>
+
+#include "ctl/control_client.h"
+
+namespace trap::ctl {
+
+using nlohmann::ordered_json;
+
+namespace {
+
+Result<ordered_json> read_object(const std::string& socket, const std::string& body) {
+  ordered_json object = ordered_json::parse(body, nullptr, false);
+  if (!object.is_object())
+    return Error{fmt::format("control socket {}: the answer is not JSON: is this TRAP's socket?", socket)};
+  return object;
+}
+
+} // namespace
+
+bool names_one(const PartRequest& request) {
+  return !request.part.empty() || !request.socket.empty() || !request.pin_dir.empty();
+}
+
+std::vector<Place> places(const PartRequest& request) {
+  std::vector<std::string> parts = {"server", "guard", "client"};
+  if (!request.part.empty())
+    parts = {request.part};
+  else if (names_one(request))
+    parts = {""};
+  std::vector<Place> all;
+  for (const std::string& part : parts) {
+    std::string socket = request.socket.empty() && !part.empty() ? "/run/trap/" + part + ".sock" : request.socket;
+    // With another socket than the usual one, the usual pins may be another daemon's.
+    std::string pin_dir = request.pin_dir.empty() && request.socket.empty() ? "/sys/fs/bpf/trap/" + part : request.pin_dir;
+    all.push_back({part, socket, pin_dir});
+  }
+  return all;
+}
+
+Result<ordered_json> running_status(const Place& place) {
+  if (place.socket.empty())
+    return ordered_json();
+  auto answer = control_get(place.socket, "/status");
+  if (!answer)
+    return answer.error();
+  if (!*answer)
+    return ordered_json();
+  if ((*answer)->http_status != 200)
+    return Error{fmt::format("control socket {}: answered with HTTP status {}", place.socket, (*answer)->http_status)};
+  return read_object(place.socket, (*answer)->body);
+}
+
+Error nothing_runs(const PartRequest& request) {
+  return {request.part.empty() ? "no part of TRAP runs here" : fmt::format("trap-{} does not run here", request.part),
+          ExitCode::not_running};
+}
+
+Result<std::vector<ordered_json>> running_parts(const PartRequest& request) {
+  std::vector<ordered_json> parts;
+  for (const Place& place : places(request)) {
+    auto status = running_status(place);
+    if (!status)
+      return status.error();
+    if (!status->is_null())
+      parts.push_back(std::move(*status));
+  }
+  if (parts.empty())
+    return nothing_runs(request);
+  return parts;
+}
+
+Result<std::optional<ordered_json>> post(const std::string& socket, const std::string& path) {
+  auto answer = control_post(socket, path);
+  if (!answer)
+    return answer.error();
+  if (!*answer)
+    return std::optional<ordered_json>();
+  auto object = read_object(socket, (*answer)->body);
+  if (!object)
+    return object.error();
+  int status = (*answer)->http_status;
+  if (status == 200)
+    return std::optional(std::move(*object));
+  return Error{object->value("error", fmt::format("control socket {}: answered with HTTP status {}", socket, status)),
+               status < 500 ? ExitCode::usage : ExitCode::failed};
+}
+
+} // namespace trap::ctl

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// trap-guard's reload: everything is read and planned before the first map is written, and what stays is never taken away meanwhile.
+#include <algorithm>
+
+#include <fmt/core.h>
+#include <sodium.h>
+
+#include "guard/daemon/guard_part.h"
+#include "runtime/clock_writer.h"
+
+namespace trap::guard {
+namespace {
+
+// Appends "+a -b" for what came and what went, as it is written, in a clause that begins with `what`.
+void note_changes(std::string& line, const char* what, const std::vector<std::string>& before, const std::vector<std::string>& now) {
+  std::string changes;
+  const auto note = [&](char sign, const std::vector<std::string>& of, const std::vector<std::string>& others) {
+    for (const std::string& one : of) {
+      if (std::find(others.begin(), others.end(), one) == others.end())
+        changes += fmt::format(" {}{}", sign, one);
+    }
+  };
+  note('+', now, before);
+  note('-', before, now);
+  if (!changes.empty())
+    line += fmt::format("{}{}{}", line.empty() ? "" : "; ", what, changes);
+}
+
+template <class T> std::vector<std::string> written(const std::vector<T>& things, std::string (*write)(const T&)) {
+  std::vector<std::string> texts;
+  for (const T& thing : things)
+    texts.push_back(write(thing));
+  return texts;
+}
+
+std::string write_service(const ServiceConfig& service) {
+  return fmt::format("{}:{}", service.name, service.port);
+}
+
+bool same_key(const GuardKey& a, const GuardKey& b) {
+  return a.name == b.name && sodium_memcmp(a.secret.bytes.data(), b.secret.bytes.data(), a.secret.bytes.size()) == 0;
+}
+
+std::string describe_changes(const GuardConfig& before, const GuardConfig& now, bool key_changed) {
+  std::string line;
+  note_changes(line, "services", written(before.services, write_service), written(now.services, write_service));
+  note_changes(line, "TRAP servers", written(before.trap_servers, format_address), written(now.trap_servers, format_address));
+  note_changes(line, "trusted", written(before.trusted, format_prefix), written(now.trusted, format_prefix));
+  if (key_changed)
+    line += line.empty() ? "new key" : "; new key";
+  return line.empty() ? "nothing has changed" : line;
+}
+
+} // namespace
+
+Result<std::string> GuardPart::reload() {
+  auto config = read_guard_config(config_.part.path);
+  if (!config)
+    return config.error();
+  if (auto refused = refuse_changes_of_restart_keys(config_.part, config->part); !refused)
+    return refused.error();
+  auto key = read_guard_key(config->secret_file);
+  if (!key)
+    return key.error();
+  auto slots = plan_slots(*config, slots_);
+  if (!slots)
+    return slots.error();
+
+  if (auto applied = apply(*config, *slots, slots_); !applied) {
+    auto restored = apply(config_, slots_, *slots);
+    return Error{
+        fmt::format("{}; {}", applied.error().message,
+                    restored ? "the former configuration holds" : "and the former one cannot be written either: restart trap-guard")};
+  }
+  const bool key_changed = !same_key(key_, *key);
+  const std::string changes = describe_changes(config_, *config, key_changed);
+  config_ = std::move(*config);
+  slots_ = std::move(*slots);
+  key_ = *key;
+  if (key_changed)
+    publish_settings();
+  return changes;
+}
+
+} // namespace trap::guard

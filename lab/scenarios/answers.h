@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which service host answers a client: its documents name it.
+#ifndef TRAP_LAB_SCENARIOS_ANSWERS_H
+#define TRAP_LAB_SCENARIOS_ANSWERS_H
+
+#include <string>
+#include <vector>
+
+#include "lab/scenarios/scene.h"
+
+namespace trap::lab {
+
+// "service", "service-2", or why there was no answer. `local`: the client's address to come from, or empty.
+std::string answering_host(Scene& scene, Family family, const std::string& local);
+
+// Gives the client's host the IPv4 addresses 192.0.2.FIRST to LAST, each a client of its own to the server.
+std::vector<std::string> add_clients(Scene& scene, int first, int last);
+
+} // namespace trap::lab
+
+#endif

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/part.h"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+namespace trap {
+
+Result<std::string> Part::command(const std::vector<std::string>& words) {
+  return Error{fmt::format("trap-{} knows no command \"{}\"", config().part, fmt::join(words, " ")), ExitCode::usage};
+}
+
+} // namespace trap

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// A configuration that is or will be in force, with its master secret and its plan; a reload makes another one. Stays where it is made,
+// because the plan points into the configuration.
+#ifndef TRAP_SERVER_DAEMON_DEPLOYMENT_H
+#define TRAP_SERVER_DAEMON_DEPLOYMENT_H
+
+#include <string>
+
+#include "runtime/key_derivation.h"
+#include "server/daemon/server_plan.h"
+
+namespace trap::server {
+
+struct Deployment {
+  ServerConfig config;
+  Secret master;
+  ServerPlan plan;
+
+  Deployment() = default;
+  Deployment(const Deployment&) = delete;
+  Deployment& operator=(const Deployment&) = delete;
+};
+
+// The secret of the configuration's key file. Where nothing is signed and there is no such file, `otherwise`; or without one a random one.
+Result<Secret> read_master_for(const ServerConfig& config, const Secret* otherwise);
+
+// What only a restart can apply.
+Result<void> refuse_restart_keys(const ServerConfig& running, const ServerConfig& wanted);
+
+// One line: what there is, and what has come and gone.
+std::string describe_change(const Deployment& before, const Deployment& after);
+
+// Clients accept a private target from a private service only, unless their administrator allows it.
+void warn_of_private_backends(const ServerConfig& config);
+
+} // namespace trap::server
+
+#endif

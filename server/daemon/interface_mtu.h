@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The MTU that tells clients how large their segments may be.
+#ifndef TRAP_SERVER_DAEMON_INTERFACE_MTU_H
+#define TRAP_SERVER_DAEMON_INTERFACE_MTU_H
+
+#include <string>
+#include <vector>
+
+namespace trap::server {
+
+// The smallest MTU of those interfaces that are there; Ethernet's if none is.
+unsigned smallest_mtu(const std::vector<std::string>& interfaces);
+
+} // namespace trap::server
+
+#endif

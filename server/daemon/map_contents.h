@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the maps are to hold for a plan at one moment: which backends each pool names, how each service behaves, what policies lead to.
+#ifndef TRAP_SERVER_DAEMON_MAP_CONTENTS_H
+#define TRAP_SERVER_DAEMON_MAP_CONTENTS_H
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "server/daemon/fleet.h"
+#include "server/daemon/host_settings.h"
+#include "server/daemon/listener_probe.h"
+#include "server/daemon/server_plan.h"
+
+namespace trap::server {
+
+// A service's policies with what each rule leads to now.
+struct ServicePolicies {
+  std::shared_ptr<const PolicyConfig> config; // null: no policy for clients of the address's family
+  std::vector<trap_policy> rules;             // by index of the rule
+  trap_family family = TRAP_IPV4;             // entries of the other one do not matter
+
+  bool same_as(const ServicePolicies& other) const;
+};
+
+struct MapContents {
+  std::map<std::uint32_t, std::vector<Candidate>> pools; // by index
+  std::map<std::uint32_t, trap_service> services;        // by slot
+  std::map<std::uint32_t, ServicePolicies> policies;     // by slot; those without are not there
+};
+
+// What decides how a service behaves, beside its configuration.
+struct ServiceSituation {
+  std::optional<ListenerAnswer> listener; // of a service that serves
+  bool rests = false;                     // peace
+  bool had_sockets = false;               // it was served before: connections may live on
+  trap_service earlier = {};              // what clients are told until the listener has answered
+};
+
+struct HostSituation {
+  HostSettings settings;
+  unsigned mtu = 1500; // the smallest of the interfaces
+};
+
+// `usable`: whether a backend of the default pool may be named.
+trap_service service_value(const PlannedService& planned, const ServiceSituation& service, const HostSituation& host, bool usable);
+
+// Nothing if the service has none for the family of its address.
+std::optional<ServicePolicies> service_policies(const PlannedService& planned, const Fleet& fleet);
+
+} // namespace trap::server
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The SYN cookie of services that serve, where the kernel takes TRAP's word for a handshake (bpf_sk_assign_tcp_reqsk, Linux 6.9): 28 bits
+ * of SipHash, which cover the MSS, three bits of which MSS, and one bit of window parity. A matter of TRAP servers among themselves:
+ * clients echo it. */
+#ifndef TRAP_SERVER_SERVED_COOKIE_H
+#define TRAP_SERVER_SERVED_COOKIE_H
+
+#include "protocol/cookie.h"
+
+#define TRAP_DOMAIN_SERVED 0x53ULL
+
+/* The MSS of a client is rounded down to one of these: what is common, the least that each family allows, and jumbo frames. */
+TRAP_INLINE __u32 trap_served_mss(__u32 index) {
+  switch (index & 7) {
+  case 0:
+    return 536;
+  case 1:
+    return 1220;
+  case 2:
+    return 1300;
+  case 3:
+    return 1360;
+  case 4:
+    return 1400;
+  case 5:
+    return 1440;
+  case 6:
+    return 1460;
+  default:
+    return 8900;
+  }
+}
+
+/* The greatest of them that is at most `mss`, or the least. */
+TRAP_INLINE __u32 trap_served_mss_index(__u32 mss) {
+  if (mss >= 1440)
+    return mss >= 8900 ? 7 : mss >= 1460 ? 6 : 5;
+  if (mss >= 1360)
+    return mss >= 1400 ? 4 : 3;
+  return mss >= 1300 ? 2 : mss >= 1220 ? 1 : 0;
+}
+
+/* The cookie (host byte order) for a window, with the cookie key of epoch window >> 6. */
+TRAP_INLINE __u32 trap_served_cookie(const struct trap_key* key, const struct trap_connection* c, __u32 window, __u32 mss_index) {
+  __u64 ports_and_isn = (__u64)c->client_port | (__u64)c->server_port << 16 | (__u64)c->client_isn << 32;
+  __u64 tail = (__u64)TRAP_BE32(window) | TRAP_DOMAIN_SERVED << 32 | (__u64)mss_index << 40;
+  __u64 hash;
+
+  if (c->family == TRAP_IPV4) {
+    __u64 words[2] = {(__u64)c->client.be32[3] | (__u64)c->server.be32[3] << 32, ports_and_isn};
+
+    hash = trap_siphash_words(key, words, 2, tail, 7);
+  } else {
+    __u64 words[5] = {c->client.raw64[0], c->client.raw64[1], c->server.raw64[0], c->server.raw64[1], ports_and_isn};
+
+    hash = trap_siphash_words(key, words, 5, tail, 7);
+  }
+  return (__u32)hash << 4 | mss_index << 1 | (window & 1);
+}
+
+/* Which MSS a cookie says. */
+TRAP_INLINE __u32 trap_served_cookie_mss_index(__u32 cookie) {
+  return cookie >> 1 & 7;
+}
+
+#endif

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Control socket and metrics listener, asked over real sockets: what each path answers, and what neither of them does.
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <httplib.h>
+#include <nlohmann/json.hpp>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "runtime/control_server.h"
+#include "runtime/fd.h"
+#include "runtime/metrics_server.h"
+
+namespace trap::test {
+namespace {
+
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class ControlSocket : public testing::Test {
+protected:
+  void SetUp() override {
+    char name[] = "/tmp/trap-http-test-XXXXXX";
+    ASSERT_NE(mkdtemp(name), nullptr);
+    directory_ = name;
+    ControlHandlers handlers = {[] { return std::string("{}"); }, [] { return std::string("trap_a 1\n"); },
+                                [this] { return reload_result_; },
+                                [this](const std::vector<std::string>& words) {
+                                  words_ = words;
+                                  return command_result_;
+                                }};
+    auto server = ControlServer::make(path(), std::move(handlers));
+    ASSERT_TRUE(server) << server.error().message;
+    server_.emplace(std::move(*server));
+  }
+  void TearDown() override {
+    server_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  std::string path() const { return directory_ + "/control.sock"; }
+  httplib::Client client() const {
+    httplib::Client client(path());
+    client.set_address_family(AF_UNIX);
+    return client;
+  }
+
+  std::string directory_;
+  std::optional<ControlServer> server_;
+  Result<std::string> reload_result_ = std::string("2 services");
+  Result<std::string> command_result_ = std::string(R"({"state": "draining"})");
+  std::vector<std::string> words_;
+};
+
+TEST_F(ControlSocket, answers_status_and_metrics) {
+  auto status = client().Get("/status");
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->status, 200);
+  EXPECT_EQ(status->get_header_value("Content-Type"), "application/json");
+  auto metrics = client().Get("/metrics");
+  ASSERT_TRUE(metrics);
+  EXPECT_EQ(metrics->body, "trap_a 1\n");
+  EXPECT_THAT(metrics->get_header_value("Content-Type"), StartsWith("text/plain; version=0.0.4"));
+  EXPECT_EQ(client().Get("/reload")->status, 404); // changes are asked for by POST only
+  EXPECT_EQ(client().Get("/elsewhere")->status, 404);
+}
+
+TEST_F(ControlSocket, reloads) {
+  auto answer = client().Post("/reload");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_EQ(json::parse(answer->body), json({{"reloaded", "2 services"}}));
+}
+
+TEST_F(ControlSocket, says_what_went_wrong_with_the_fitting_http_status) {
+  const std::pair<ExitCode, int> cases[] = {{ExitCode::usage, 400}, {ExitCode::not_running, 404}, {ExitCode::failed, 500}};
+  for (const auto& [code, http_status] : cases) {
+    reload_result_ = Error{"line \"3\" is wrong", code};
+    auto answer = client().Post("/reload");
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, http_status);
+    EXPECT_EQ(json::parse(answer->body), json({{"error", "line \"3\" is wrong"}}));
+  }
+}
+
+TEST_F(ControlSocket, a_command_comes_in_words) {
+  auto answer = client().Post("/backends/web/[2001:db8::20]:80/drain");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_EQ(json::parse(answer->body), json({{"state", "draining"}}));
+  EXPECT_THAT(words_, ElementsAre("backends", "web", "[2001:db8::20]:80", "drain"));
+}
+
+TEST_F(ControlSocket, refuses_a_body_that_is_too_long) {
+  auto answer = client().Post("/reload", std::string(100000, 'x'), "text/plain");
+  EXPECT_TRUE(!answer || answer->status == 413) << answer->status;
+  EXPECT_EQ(client().Post("/reload")->status, 200);
+}
+
+TEST_F(ControlSocket, is_not_taken_from_one_who_listens) {
+  auto second = ControlServer::make(path(), {});
+  ASSERT_FALSE(second);
+  EXPECT_THAT(second.error().message, HasSubstr("in use"));
+  EXPECT_EQ(client().Get("/status")->status, 200);
+}
+
+// A port that nobody uses now, on this address.
+std::uint16_t free_port(int family) {
+  Fd fd(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in6 address = {};
+  address.sin6_family = static_cast<sa_family_t>(family);
+  socklen_t length = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), length) != 0)
+    return 0;
+  getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length);
+  return ntohs(address.sin6_port); // at the same place in both
+}
+
+class MetricsListener : public testing::TestWithParam<const char*> {};
+
+TEST_P(MetricsListener, answers_metrics_and_takes_no_commands) {
+  std::string host = GetParam();
+  auto where = parse_endpoint(host + ":1");
+  ASSERT_TRUE(where);
+  where->port = free_port(host == "[::1]" ? AF_INET6 : AF_INET);
+  if (where->port == 0)
+    GTEST_SKIP() << "this host has no addresses of this family";
+  auto server = MetricsServer::make(*where, [] { return std::string("trap_a 1\n"); });
+  ASSERT_TRUE(server) << server.error().message;
+  httplib::Client client(format_address(where->address), where->port);
+  auto metrics = client.Get("/metrics");
+  ASSERT_TRUE(metrics);
+  EXPECT_EQ(metrics->body, "trap_a 1\n");
+  EXPECT_THAT(client.Get("/")->body, HasSubstr("/metrics"));
+  EXPECT_EQ(client.Get("/status")->status, 404);
+  EXPECT_EQ(client.Post("/reload")->status, 404);
+
+  auto second = MetricsServer::make(*where, [] { return std::string(); });
+  ASSERT_FALSE(second);
+  EXPECT_THAT(second.error().message, HasSubstr(format_endpoint(*where)));
+  EXPECT_THAT(second.error().message, HasSubstr("in use"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, MetricsListener, testing::Values("127.0.0.1", "[::1]"),
+                         [](const auto& family) { return std::string(family.param[0] == '[' ? "IPv6" : "IPv4"); });
+
+} // namespace
+} // namespace trap::test

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// GET /metrics: the text of families, the series of a part's verdicts.
+#include "runtime/metrics.h"
+
+#include <gmock/gmock.h>
+
+#include "runtime/clock_writer.h"
+#include "runtime/metrics_common.h"
+
+namespace trap::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+TEST(Metrics, families_in_the_order_they_were_made_each_with_help_and_type_once) {
+  Metrics metrics;
+  metrics.counter("trap_b_total", "Bs", {{"part", "server"}, {"service", "web"}}, 3);
+  metrics.gauge("trap_a", "As", {}, -1);
+  metrics.counter("trap_b_total", "Bs", {{"part", "guard"}}, 12345678901);
+  EXPECT_EQ(metrics.text(), "# HELP trap_b_total Bs\n# TYPE trap_b_total counter\n"
+                            "trap_b_total{part=\"server\",service=\"web\"} 3\ntrap_b_total{part=\"guard\"} 12345678901\n"
+                            "# HELP trap_a As\n# TYPE trap_a gauge\ntrap_a -1\n");
+}
+
+TEST(Metrics, labels_are_escaped) {
+  Metrics metrics;
+  metrics.gauge("trap_a", "As", {{"path", "a\"b\\c\nd"}}, 1);
+  EXPECT_THAT(metrics.text(), HasSubstr(R"({path="a\"b\\c\nd"})"));
+}
+
+TEST(Metrics, packets_and_bytes_of_a_service) {
+  VerdictCounts counts = {};
+  counts[TRAP_REPLY_SYN_ACK] = {7, 700, 770};
+  counts[TRAP_DROP_RST] = {2, 120, 0};
+  Metrics metrics;
+  measure_packets(metrics, {"server", "web", "203.0.113.10:80"}, counts);
+  const std::string text = metrics.text();
+  const std::string whose = R"({part="server",service="web",address="203.0.113.10:80",)";
+  EXPECT_THAT(text, HasSubstr("trap_packets_total" + whose + "verdict=\"reply-syn-ack\",action=\"reply\"} 7\n"));
+  EXPECT_THAT(text, HasSubstr("trap_packets_total" + whose + "verdict=\"drop-rst\",action=\"drop\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("trap_packets_total" + whose + "verdict=\"pass-cookie\",action=\"pass\"} 0\n"));
+  EXPECT_THAT(text, Not(HasSubstr("pass-ticket"))); // a guard's
+  EXPECT_THAT(text, HasSubstr("trap_bytes_total" + whose + "direction=\"in\"} 820\n"));
+  EXPECT_THAT(text, HasSubstr("trap_bytes_total" + whose + "direction=\"out\"} 770\n"));
+}
+
+TEST(Metrics, a_verdict_that_a_part_cannot_give_is_told_if_it_was_counted) {
+  VerdictCounts counts = {};
+  counts[TRAP_PASS_TICKET].packets = 1;
+  Metrics metrics;
+  measure_packets(metrics, {"server", "", ""}, counts);
+  EXPECT_THAT(metrics.text(), HasSubstr("verdict=\"pass-ticket\",action=\"pass\"} 1\n"));
+  EXPECT_THAT(metrics.text(), Not(HasSubstr("reply-syn-ack"))); // needs a service
+}
+
+TEST(Metrics, every_verdict_is_some_parts) {
+  for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++)
+    EXPECT_TRUE(can_give("server", verdict) || can_give("guard", verdict) || can_give("client", verdict)) << verdict_name(verdict);
+}
+
+TEST(Metrics, epochs_ahead_count_from_the_present_one_without_a_gap) {
+  constexpr std::uint64_t now = 400000;
+  trap_keyring ring = {};
+  auto ahead = [&ring] {
+    Metrics metrics;
+    measure_keys(metrics, "guard", ring, now);
+    const std::string text = metrics.text();
+    const std::string name = "\ntrap_epochs_ahead{part=\"guard\"} ";
+    return text.substr(text.find(name) + name.size());
+  };
+  EXPECT_EQ(ahead(), "-1\n");
+  rotate_keyring(ring, now, [](std::uint64_t epoch) { return trap_key{epoch, epoch}; });
+  EXPECT_EQ(ahead(), "6\n");
+  ring.slots[(now + 3) & (TRAP_KEYRING_SLOTS - 1)].epoch = 0;
+  EXPECT_EQ(ahead(), "2\n");
+}
+
+} // namespace
+} // namespace trap::test

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a configuration to what the maps hold: the keys of serve, pools, policies and budgets, who is named, and what stays in its place.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "server/daemon/deployment.h"
+#include "server/daemon/map_contents.h"
+#include "server/daemon/token_rate.h"
+
+namespace trap::test {
+namespace {
+
+using namespace server;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+const std::string one_host = R"(interfaces = ["eth0"]
+[[service]]
+name = "web"
+addresses = ["203.0.113.10:80", "[2001:db8:113::10]:80"]
+)";
+
+const std::string with_pools = one_host + R"(unaware = "serve"
+  [[service.backend]]
+  address = "198.51.100.20:80"
+  guard = "a"
+  weight = 3
+  [[service.backend]]
+  address = "198.51.100.21:80"
+  guard = "b"
+  [[service.backend]]
+  address = "198.51.100.22:80"
+  guard = "b"
+  pool = "partners"
+  [[service.policy]]
+  action = "deny"
+  prefixes = ["192.0.2.0/24", "2001:db8:1::/48"]
+  [[service.policy]]
+  action = "pool"
+  pool = "partners"
+  prefixes = ["192.0.2.128/25"]
+)";
+
+class Contents : public testing::Test {
+protected:
+  void SetUp() override {
+    directory_ = std::filesystem::temp_directory_path() / ("trap-contents-test-" + std::to_string(getpid()));
+    std::filesystem::create_directory(directory_);
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  Result<ServerConfig> read(const std::string& text) {
+    std::ofstream(directory_ / "server.toml") << text;
+    return read_server_config(directory_ / "server.toml");
+  }
+
+  void expect_refused(const std::string& text, int line, const std::string& about) {
+    SCOPED_TRACE(about);
+    const auto config = read(text);
+    ASSERT_FALSE(config);
+    EXPECT_THAT(config.error().message, StartsWith((directory_ / "server.toml").string() + ":" + std::to_string(line) + ": "));
+    EXPECT_THAT(config.error().message, HasSubstr(about));
+    EXPECT_EQ(config.error().exit_code, ExitCode::usage);
+  }
+
+  void plan(const std::string& text, const EarlierMaps& earlier = {}) {
+    auto config = read(text);
+    ASSERT_TRUE(config) << config.error().message;
+    deployment_.config = *config;
+    auto made = make_plan(deployment_.config, earlier);
+    ASSERT_TRUE(made) << made.error().message;
+    deployment_.plan = *made;
+  }
+
+  const PlannedService& planned(std::size_t which = 0) { return deployment_.plan.services.at(which); }
+
+  std::filesystem::path directory_;
+  Deployment deployment_;
+  Fleet fleet_;
+};
+
+TEST_F(Contents, of_one_host_is_served_and_needs_no_key) {
+  plan(one_host);
+  EXPECT_FALSE(needs_master_key(deployment_.config));
+  const trap_service v4 = service_value(planned(0), {}, {{2, 2, 1, 1}, 1500}, false);
+  EXPECT_EQ(v4.flags, TRAP_SERVICE_SERVES | TRAP_SERVICE_SOCKETS | TRAP_SERVICE_TIMESTAMPS | TRAP_SERVICE_SACK | TRAP_SERVICE_SCALES);
+  EXPECT_EQ(TRAP_FROM_BE16(v4.mss), 1460);
+  EXPECT_NE(v4.window, 0);
+  const trap_service v6 = service_value(planned(1), {}, {{2, 1, 1, 1}, 1400}, false);
+  EXPECT_EQ(v6.flags, TRAP_SERVICE_SERVES | TRAP_SERVICE_SOCKETS); // timestamps mean nothing to a stack with tcp_timestamps = 1
+  EXPECT_EQ(TRAP_FROM_BE16(v6.mss), 1340);
+}
+
+TEST_F(Contents, tell_clients_what_the_listener_says) {
+  plan(one_host);
+  ServiceSituation situation;
+  situation.listener = ListenerAnswer{.answers = true, .mss = 65495, .window = 65483, .window_scale = 9, .sack = true, .timestamps = true};
+  trap_service value = service_value(planned(), situation, {{2, 2, 1, 1}, 1500}, false);
+  EXPECT_EQ(TRAP_FROM_BE16(value.window), 64240);
+  EXPECT_EQ(value.window_scale, 9);
+  situation.listener = ListenerAnswer{}; // it went: what was said last still holds
+  situation.earlier = value;
+  value = service_value(planned(), situation, {{2, 2, 1, 1}, 1500}, false);
+  EXPECT_EQ(value.window_scale, 9);
+}
+
+TEST_F(Contents, keep_the_sockets_of_who_was_served) {
+  plan(one_host + "[[service]]\nname = \"reset\"\naddresses = [\"203.0.113.11:80\"]\n[[service.backend]]\naddress = "
+                  "\"198.51.100.20:80\"\nguard = \"a\"\n");
+  const PlannedService& reset = planned(2);
+  EXPECT_EQ(service_value(reset, {}, {}, true).flags, TRAP_SERVICE_OFFERS);
+  ServiceSituation served_before;
+  served_before.had_sockets = true;
+  EXPECT_EQ(service_value(reset, served_before, {}, true).flags, TRAP_SERVICE_OFFERS | TRAP_SERVICE_SOCKETS);
+  EXPECT_EQ(service_value(reset, {}, {}, false).flags, TRAP_SERVICE_SILENT);
+}
+
+TEST_F(Contents, name_the_usable_backends_of_a_pool) {
+  plan(with_pools);
+  const ServiceConfig& service = *planned().service;
+  ASSERT_EQ(planned().pools.size(), 2u);
+  const PlannedPool& pool = planned().pools[0];
+  EXPECT_EQ(pool.name, "");
+  EXPECT_EQ(fleet_.candidates(service, pool).size(), 2u);
+  EXPECT_DOUBLE_EQ(fleet_.share(service, pool, pool.members[0]), 0.75);
+  fleet_.order("web", service.backends[0].endpoint, BackendState::draining);
+  EXPECT_EQ(fleet_.candidates(service, pool).size(), 1u);
+  EXPECT_DOUBLE_EQ(fleet_.share(service, pool, pool.members[0]), 0);
+  fleet_.follow(deployment_.config); // an order outlives a reload
+  EXPECT_EQ(fleet_.state(service, service.backends[0]), BackendState::draining);
+  EXPECT_TRUE(planned(1).pools[0].members.empty()); // no backend of IPv6
+}
+
+TEST_F(Contents, lead_prefixes_to_pools_as_long_as_they_are_there) {
+  plan(with_pools);
+  const auto policies = service_policies(planned(), fleet_);
+  ASSERT_TRUE(policies);
+  EXPECT_EQ(policies->rules[0].action, static_cast<__u32>(TRAP_POLICY_DENY));
+  EXPECT_EQ(policies->rules[1].action, static_cast<__u32>(TRAP_POLICY_POOL));
+  EXPECT_EQ(policies->rules[1].pool, planned().pool("partners")->index);
+  fleet_.order("web", planned().service->backends[2].endpoint, BackendState::draining);
+  const auto drained = service_policies(planned(), fleet_);
+  EXPECT_EQ(drained->rules[1].action, static_cast<__u32>(TRAP_POLICY_SERVE)); // when_down is "serve"
+  EXPECT_FALSE(drained->same_as(*policies));
+  plan(one_host + "[[service.policy]]\naction = \"deny\"\nprefixes = [\"192.0.2.0/24\"]\n");
+  EXPECT_TRUE(service_policies(planned(0), fleet_));
+  EXPECT_FALSE(service_policies(planned(1), fleet_)); // no IPv6 client has one
+}
+
+TEST_F(Contents, stay_in_their_places_when_others_come) {
+  plan(with_pools);
+  const EarlierMaps earlier = maps_after(deployment_.plan);
+  const std::uint32_t slot = planned(1).slot;
+  const std::uint32_t pool = planned().pool("partners")->index;
+  plan("interfaces = [\"eth0\"]\n[[service]]\nname = \"new\"\naddresses = [\"203.0.113.9:80\"]\n" +
+           with_pools.substr(with_pools.find("[[")),
+       earlier);
+  EXPECT_EQ(planned(2).slot, slot);
+  EXPECT_EQ(planned(1).pool("partners")->index, pool);
+  EXPECT_EQ(maps_after(deployment_.plan).backends, earlier.backends);
+  for (const auto& [key, index] : earlier.pools)
+    EXPECT_NE(planned(0).pools[0].index, index);
+}
+
+TEST_F(Contents, of_policy_files_beside_the_configuration) {
+  std::ofstream(directory_ / "bad.txt") << "# bad\n192.0.2.0/24\n198.51.100.0/24\n";
+  plan(one_host + "[[service.policy]]\naction = \"deny\"\nfile = \"bad.txt\"\n");
+  EXPECT_EQ(planned().service->policies->entries.size(), 2u);
+  const auto config =
+      read(one_host + "[[service.policy]]\naction = \"deny\"\nfile = \"bad.txt\"\n[[service.policy]]\naction = \"serve\"\nprefixes = "
+                      "[\"192.0.2.0/24\"]\n");
+  ASSERT_FALSE(config);
+  EXPECT_THAT(config.error().message, HasSubstr("server.toml:10"));
+  EXPECT_THAT(config.error().message, HasSubstr("bad.txt:2"));
+  std::ofstream(directory_ / "bad.txt") << "192.0.2.0/24\nnonsense\n";
+  EXPECT_THAT(read(one_host + "[[service.policy]]\naction = \"deny\"\nfile = \"bad.txt\"\n").error().message,
+              StartsWith((directory_ / "bad.txt").string() + ":2: "));
+}
+
+TEST_F(Contents, are_refused_with_the_line_that_is_wrong) {
+  expect_refused(one_host + "unaware = \"reset\"\n", 5, "backend");
+  expect_refused(one_host + "unaware = \"drop\"\n", 5, "unaware");
+  expect_refused(one_host + "activate = \"never\"\n", 5, "activate");
+  expect_refused(one_host + "health_rise = 0\n", 5, "health_rise");
+  expect_refused(one_host + "syn_acks_per_s = -1\n", 5, "syn_acks_per_s");
+  expect_refused(one_host + "[[service.policy]]\naction = \"allow\"\nprefixes = [\"192.0.2.0/24\"]\n", 6, "action");
+  expect_refused(one_host + "[[service.policy]]\naction = \"deny\"\n", 5, "prefixes");
+  expect_refused(one_host + "[[service.policy]]\naction = \"deny\"\npool = \"x\"\nprefixes = [\"192.0.2.0/24\"]\n", 7, "pool");
+  expect_refused(one_host + "[[service.policy]]\naction = \"pool\"\npool = \"x\"\nprefixes = [\"192.0.2.0/24\"]\n", 5, "IPv4 backend");
+  expect_refused(one_host + "[[service.policy]]\naction = \"deny\"\nprefixes = [\"192.0.2.1/24\"]\n", 7, "192.0.2.0/24");
+  expect_refused(one_host + "[budget]\nresets = 1\n", 6, "resets_per_s");
+  const std::string backend = "[[service.backend]]\naddress = \"198.51.100.20:80\"\nguard = \"a\"\n";
+  const std::string v4 = "interfaces = [\"eth0\"]\n[[service]]\nname = \"web\"\naddresses = [\"203.0.113.10:80\"]\n";
+  expect_refused(v4 + "activate = \"attack\"\n" + backend, 5, "unaware = \"serve\"");
+  expect_refused(v4 + "when_down = \"serve\"\n" + backend, 5, "unaware = \"serve\"");
+  expect_refused(v4 + backend + "state = \"up\"\n", 8, "state");
+  expect_refused(v4 + backend + "[[service.policy]]\naction = \"serve\"\nprefixes = [\"192.0.2.0/24\"]\n", 8, "unaware = \"serve\"");
+  expect_refused(one_host + backend + "unaware = \"reset\"\n", 8, "unaware");
+}
+
+TEST(TokenRate, is_what_it_says) {
+  EXPECT_EQ(budget_rate(0).token_ns, 0u);
+  EXPECT_EQ(budget_rate(1000).token_ns, 1000000u);
+  EXPECT_EQ(budget_rate(1000).burst_ns, 10000000000u);
+  for (const std::uint64_t per_s : {1u, 7u, 1000u, 50000000u, 100000000u}) {
+    const trap_rate rate = cap_rate(per_s);
+    EXPECT_NEAR(static_cast<double>(rate.token_ns) * static_cast<double>(per_s), 1e9, 5e7) << per_s;
+    EXPECT_GE(rate.chunk, 1u);
+    EXPECT_GE(rate.burst_ns, rate.token_ns * rate.chunk) << per_s; // else no chunk would ever be given
+  }
+}
+
+} // namespace
+} // namespace trap::test
