@@ -28,11 +28,11 @@ test-asan: setup ## the unit tests and the fuzz corpus under ASan and UBSan
 	@cmake --build --preset asan
 	@ctest --preset asan
 
-bench: build ## ns per packet of each path, beside an empty program and XDP_TX (root)
+bench: build ## what a packet costs, and what a core answers beside other defences; some minutes (root)
 	@mkdir -p build/bench
 	@$(BIN)/trap-bench --output build/bench/report.json
 
-bench-quick: build
+bench-quick: build ## the same in a minute, with less to say (root)
 	@mkdir -p build/bench
 	@$(BIN)/trap-bench --quick --output build/bench/report.json
 

@@ -16,7 +16,7 @@ void ClientPart::measure(Metrics& metrics) {
   for (const std::string& interface : config_.part.interfaces) {
     unsigned index = if_nametoindex(interface.c_str());
     bool attached = index != 0 && std::all_of(std::begin(programs_), std::end(programs_), [&](const Program& program) {
-                      return filter_program_id(index, program.direction, program.id) == program.id;
+                      return filter_program_id(index, program.hook, program.id) == program.id;
                     });
     measure_interface(metrics, part, interface, attached);
   }

@@ -19,10 +19,10 @@ constexpr char kProgram[] = "trap-client";
 } // namespace
 
 ClientPart::ClientPart(ClientConfig config) : config_(std::move(config)) {
-  programs_[0].direction = Direction::ingress;
-  programs_[1].direction = Direction::egress;
+  programs_[0].hook = {Direction::ingress, "trap_client_ingress"};
+  programs_[1].hook = {Direction::egress, "trap_client_egress"};
   for (Program& program : programs_)
-    program.pin_path = config_.part.pin_dir + "/program-" + direction_name(program.direction);
+    program.pin_path = config_.part.pin_dir + "/program-" + direction_name(program.hook.direction);
 }
 
 ClientPart::~ClientPart() {
@@ -60,7 +60,7 @@ Result<void> ClientPart::load(Undo& undo) {
 
 Result<void> ClientPart::attach(const std::string& interface, unsigned index, Undo& undo) {
   for (const Program& program : programs_) {
-    if (auto attached = attach_filter(interface, index, program.direction, program.fd, program.earlier.get(), undo); !attached)
+    if (auto attached = attach_filter(interface, index, program.hook, program.fd, program.earlier.get(), undo); !attached)
       return attached.error();
   }
   return {};
@@ -87,7 +87,7 @@ unsigned ClientPart::detach_elsewhere(const std::vector<std::string>& keep) {
       continue;
     bool any = false;
     for (const Program& program : programs_)
-      any |= detach_filter(at->if_index, program.direction, program.earlier ? program_id_of(program.earlier.get()) : 0);
+      any |= detach_filter(at->if_index, program.hook, program.earlier ? program_id_of(program.earlier.get()) : 0);
     detached += any;
   }
   if_freenameindex(interfaces);
@@ -132,7 +132,7 @@ void ClientPart::tick() {
   for (const std::string& interface : config_.part.interfaces) {
     unsigned index = if_nametoindex(interface.c_str());
     bool missing = index != 0 && std::any_of(std::begin(programs_), std::end(programs_), [&](const Program& program) {
-                     return filter_program_id(index, program.direction, program.id) == 0;
+                     return filter_program_id(index, program.hook, program.id) == 0;
                    });
     if (!missing)
       continue;

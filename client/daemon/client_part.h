@@ -6,11 +6,11 @@
 #include <memory>
 
 #include "client/daemon/client_config.h"
-#include "client/daemon/tc_filter.h"
 #include "client/maps.h"
 #include "runtime/bpf_map.h"
 #include "runtime/fd.h"
 #include "runtime/part.h"
+#include "runtime/tc_filter.h"
 
 struct trap_client;
 
@@ -31,7 +31,7 @@ public:
 
 private:
   struct Program {
-    Direction direction;
+    TcHook hook;
     int fd = -1; // the skeleton owns it
     __u32 id = 0;
     Fd earlier; // of an earlier run, from its pin

@@ -41,10 +41,10 @@ void ClientPart::describe(ordered_json& status, std::vector<std::string>& proble
     if (index == 0)
       problems.push_back(fmt::format("interface {} is gone", interface));
     for (const Program& program : programs_) {
-      __u32 id = index ? filter_program_id(index, program.direction, program.id) : 0;
-      entry[std::string(direction_name(program.direction)) + "_program_id"] = id;
+      __u32 id = index ? filter_program_id(index, program.hook, program.id) : 0;
+      entry[std::string(direction_name(program.hook.direction)) + "_program_id"] = id;
       if (index != 0 && id != program.id)
-        problems.push_back(fmt::format("interface {} has not this daemon's {} filter", interface, direction_name(program.direction)));
+        problems.push_back(fmt::format("interface {} has not this daemon's {} filter", interface, direction_name(program.hook.direction)));
     }
     interfaces.push_back(entry);
   }

@@ -28,6 +28,7 @@ void note_changes(std::string& line, const char* what, const std::vector<std::st
 
 template <class T> std::vector<std::string> written(const std::vector<T>& things, std::string (*write)(const T&)) {
   std::vector<std::string> texts;
+  texts.reserve(things.size());
   for (const T& thing : things)
     texts.push_back(write(thing));
   return texts;

@@ -25,7 +25,10 @@ struct bpf_tcp_req_attrs {
   __u8 reserved[3];
 };
 
-struct sock;
+/* Only a name here, but one that is defined: libbpf 1.1 holds a declared struct to be incompatible with the kernel's. */
+struct sock {
+  __u8 opaque;
+};
 
 extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff* skb, struct sock* listener, struct bpf_tcp_req_attrs* attrs, int attrs__sz) __ksym;
 

@@ -69,6 +69,8 @@ static __always_inline enum trap_verdict judge_budgets(const struct encounter* e
   struct trap_client_key client = client_key(e, v4 ? 32 : 64);
   struct trap_client_key network = client_key(e, v4 ? 24 : 48);
 
+  if (e->flags & TRAP_SERVICE_RESTS)
+    return allowed; /* at peace nobody is held to anything */
   if (!budget_allows(&client, &e->settings->client_handshakes, e->monotonic_ns))
     return TRAP_DROP_CLIENT_BUDGET;
   if (!budget_allows(&network, &e->settings->network_handshakes, e->monotonic_ns))

@@ -47,9 +47,13 @@ std::set<Endpoint> backends_of(const ServerPlan& plan) {
 
 } // namespace
 
-Result<Secret> read_master_for(const ServerConfig& config, const Secret* otherwise) {
+bool has_master_key(const ServerConfig& config) {
   const bool missing = access(config.master_key_file.c_str(), F_OK) != 0 && errno == ENOENT;
-  if (needs_master_key(config) || !missing)
+  return needs_master_key(config) || !missing;
+}
+
+Result<Secret> read_master_for(const ServerConfig& config, const Secret* otherwise) {
+  if (has_master_key(config))
     return read_master_key(config.master_key_file);
   if (otherwise)
     return *otherwise;
@@ -63,6 +67,8 @@ Result<void> refuse_restart_keys(const ServerConfig& running, const ServerConfig
   const char* changed = nullptr;
   if (running.part.xdp_mode != wanted.part.xdp_mode)
     changed = "xdp_mode";
+  else if (running.cookies != wanted.cookies)
+    changed = "cookies";
   else if (running.experimental_kind != wanted.experimental_kind)
     changed = "option_kind";
   if (!changed)

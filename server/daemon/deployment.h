@@ -14,12 +14,16 @@ namespace trap::server {
 struct Deployment {
   ServerConfig config;
   Secret master;
+  bool master_is_random = false; // there is no key file, and nothing that needs one
   ServerPlan plan;
 
   Deployment() = default;
   Deployment(const Deployment&) = delete;
   Deployment& operator=(const Deployment&) = delete;
 };
+
+// Is there a key file, or must there be one?
+bool has_master_key(const ServerConfig& config);
 
 // The secret of the configuration's key file. Where nothing is signed and there is no such file, `otherwise`; or without one a random one.
 Result<Secret> read_master_for(const ServerConfig& config, const Secret* otherwise);

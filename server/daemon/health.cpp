@@ -105,14 +105,14 @@ bool HealthChecker::advance(std::uint64_t now_ns) {
 
 // Spreads the first checks of new backends over their interval, and with them all that follow.
 void HealthChecker::schedule_new(std::uint64_t now_ns) {
-  const auto count = static_cast<std::uint64_t>(
-      std::count_if(targets_.begin(), targets_.end(), [](const Entry& entry) { return !entry.second.is_scheduled; }));
-  std::uint64_t place = 0;
+  std::vector<Target*> fresh;
   for (auto& [backend, target] : targets_) {
-    if (target.is_scheduled)
-      continue;
-    target.due_ns = now_ns + target.settings.interval_ms * kMillisecondNs * place++ / count;
-    target.is_scheduled = true;
+    if (!target.is_scheduled)
+      fresh.push_back(&target);
+  }
+  for (std::size_t i = 0; i < fresh.size(); i++) {
+    fresh[i]->due_ns = now_ns + fresh[i]->settings.interval_ms * kMillisecondNs * i / fresh.size();
+    fresh[i]->is_scheduled = true;
   }
 }
 

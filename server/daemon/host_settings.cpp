@@ -37,8 +37,13 @@ HostSettings read_host_settings() {
           .tcp_window_scaling = read_setting("tcp_window_scaling")};
 }
 
-std::vector<std::string> problems_of(const HostSettings& settings) {
+std::vector<std::string> problems_of(const HostSettings& settings, bool assigns) {
   std::vector<std::string> problems;
+  if (assigns) {
+    if (settings.tcp_syncookies <= 0)
+      require(problems, "tcp_syncookies", settings.tcp_syncookies, 1, "the stack takes no handshakes from TRAP");
+    return problems;
+  }
   require(problems, "tcp_syncookies", settings.tcp_syncookies, 2, "listeners refuse clients whose SYN TRAP has answered");
   require(problems, "tcp_timestamps", settings.tcp_timestamps, 2,
           "served connections have no timestamps, window scaling or SACK, and are slow over long ways");

@@ -23,7 +23,8 @@ HostSettings read_host_settings();
 
 // One line for each setting that keeps served clients from being served well: what it is, what that means, the command that mends it.
 // SACK and window scaling that somebody switched off are nobody's problem: clients are not offered them.
-std::vector<std::string> problems_of(const HostSettings& settings);
+// `assigns`: sockets are made of TRAP's own cookies, which asks less of the host.
+std::vector<std::string> problems_of(const HostSettings& settings, bool assigns);
 
 } // namespace trap::server
 

@@ -20,18 +20,27 @@ __be16 mss_of(const Endpoint& address, unsigned mtu) {
   return TRAP_BE16(std::clamp(mtu > headers ? mtu - headers : 0, kMssLeast, kMssMost));
 }
 
-// Flags of a service whose clients are served with the kernel's cookies.
-__u32 serving_flags(const ServiceSituation& service, const HostSettings& host) {
+// Does the stack understand what the SYN-ACK's timestamp says?
+bool reads_timestamps(const HostSituation& host) {
+  return host.assigns ? host.settings.tcp_timestamps > 0 : host.settings.tcp_timestamps == 2;
+}
+
+// Flags of a service whose clients are served.
+__u32 serving_flags(const ServiceConfig& config, const ServiceSituation& service, const HostSituation& host) {
   __u32 flags = TRAP_SERVICE_SERVES | TRAP_SERVICE_SOCKETS;
+  if (host.assigns)
+    flags |= TRAP_SERVICE_ASSIGNS;
+  if (host.assigns && config.activate == Activate::attack)
+    flags |= TRAP_SERVICE_STACK_COOKIES;
   if (service.rests)
     flags |= TRAP_SERVICE_RESTS;
-  if (host.tcp_timestamps != 2)
-    return flags; // the stack would not understand what a cookie's timestamp says
+  if (!reads_timestamps(host))
+    return flags;
   flags |= TRAP_SERVICE_TIMESTAMPS;
   const bool answers = service.listener && service.listener->answers;
-  if (host.tcp_sack > 0)
+  if (host.settings.tcp_sack > 0)
     flags |= TRAP_SERVICE_SACK;
-  if (host.tcp_window_scaling > 0 && (!answers || service.listener->window_scale >= 0))
+  if (host.settings.tcp_window_scaling > 0 && (!answers || service.listener->window_scale >= 0))
     flags |= TRAP_SERVICE_SCALES;
   return flags;
 }
@@ -88,7 +97,7 @@ trap_service service_value(const PlannedService& planned, const ServiceSituation
     value.syn_acks = cap_rate(config.syn_acks_per_s);
   }
   if (config.serves()) {
-    value.flags |= serving_flags(service, host.settings);
+    value.flags |= serving_flags(config, service, host);
     set_listener_values(value, planned, service, host.mtu);
   }
   return value;

@@ -40,7 +40,8 @@ struct ServiceSituation {
 
 struct HostSituation {
   HostSettings settings;
-  unsigned mtu = 1500; // the smallest of the interfaces
+  unsigned mtu = 1500;  // the smallest of the interfaces
+  bool assigns = false; // the stack makes sockets of TRAP's own cookies
 };
 
 // `usable`: whether a backend of the default pool may be named.

@@ -61,6 +61,7 @@ Result<ServerConfig> read_server_config(const std::string& path) {
   ServerConfig config;
   config.part = read_part_config(table, "server", path);
   config.master_key_file = table.string_or("master_key_file", "/etc/trap/master.key").text;
+  config.cookies = table.choice_or("cookies", {"auto", "kernel"}).text == "kernel" ? Cookies::kernel : Cookies::automatic;
   config.experimental_kind = table.choice_or("option_kind", {"reserved", "experimental"}).text == "experimental";
   config.announce_rate = static_cast<std::uint32_t>(table.integer_or("announce_rate", kAnnounceRateDefault, 0, kAnnounceRateMax));
   config.budget = read_budget(table);

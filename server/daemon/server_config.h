@@ -19,10 +19,14 @@ struct BudgetConfig { // 0: no limit
   std::uint64_t resets_per_s = 10000000;
 };
 
+// Which SYN cookies served clients get: TRAP's own where the kernel makes sockets of them, or the kernel's everywhere.
+enum class Cookies { automatic, kernel };
+
 struct ServerConfig {
   PartConfig part;
   std::string master_key_file;
   bool experimental_kind = false;
+  Cookies cookies = Cookies::automatic;
   std::uint32_t announce_rate = 0; // a second
   BudgetConfig budget;
   std::vector<ServiceConfig> services;

@@ -34,6 +34,7 @@ Result<void> ServerPart::read_keys() {
   if (!master)
     return master.error();
   now_->master = *master;
+  now_->master_is_random = !has_master_key(now_->config);
   return {};
 }
 
@@ -75,7 +76,8 @@ Result<void> ServerPart::open_maps() {
 // Writes only what differs, so that programs that run meanwhile find every key in its place.
 void ServerPart::publish_settings(const Deployment& deployment) {
   auto cookie_key = [&](std::uint64_t epoch) { return derive_cookie_key(deployment.master, epoch); };
-  forget_foreign_keys(settings_->cookie_keys, cookie_key);
+  if (!deployment.master_is_random) // one of its own making does not make the cookies foreign that an earlier one gave out
+    forget_foreign_keys(settings_->cookie_keys, cookie_key);
   rotate_keyring(settings_->cookie_keys, epoch_, cookie_key);
   settings_->selector_key = derive_selector_key(deployment.master);
   write_budgets(*settings_, deployment.config.budget);
@@ -106,7 +108,6 @@ Result<void> ServerPart::start(Undo& undo) {
   if (!plan)
     return plan.error();
   now_->plan = std::move(*plan);
-  situation_.look_at_host(now_->config);
   situation_.go_on_from(earlier.services);
   if (auto followed = situation_.follow(now_->config, now_->plan); !followed)
     return followed.error();
@@ -119,15 +120,20 @@ Result<void> ServerPart::start(Undo& undo) {
   if (!attachments)
     return attachments.error();
   attachments_ = std::move(*attachments);
+  if (auto assigning = assigner_.start(config(), now_->config.cookies == Cookies::automatic, undo); !assigning)
+    return assigning.error();
+  situation_.look_at_host(now_->config, assigner_.works());
   if (auto filled = fill_maps(earlier); !filled)
     return filled.error();
   if (auto swapped = attachments_.swap_programs(); !swapped)
     return swapped.error();
+  assigner_.remove_unwanted();
   warn_of_private_backends(now_->config);
   return {};
 }
 
 Result<void> ServerPart::detach() {
+  Assigner::detach(config());
   return detach_xdp_part(config(), "");
 }
 
@@ -155,7 +161,8 @@ void ServerPart::tick_second() {
   if (trap_epoch(now.unix_ns) != epoch_)
     renew_keys(trap_epoch(now.unix_ns));
   attachments_.mend();
-  situation_.look_at_host(now_->config);
+  assigner_.mend();
+  situation_.look_at_host(now_->config, assigner_.works());
   refresh_maps();
   std::vector<std::string> problems = situation_.problems(now_->plan);
   if (!maps_problem_.empty())

@@ -10,6 +10,7 @@
 #include "runtime/part.h"
 #include "runtime/xdp.h"
 #include "server/daemon/announcer.h"
+#include "server/daemon/assigner.h"
 #include "server/daemon/deployment.h"
 #include "server/daemon/problem_log.h"
 #include "server/daemon/server_maps.h"
@@ -58,6 +59,7 @@ private:
   Situation situation_;
   std::unique_ptr<Announcer> announcer_;
   XdpAttachments attachments_;
+  Assigner assigner_;
   ProblemLog problem_log_;
   std::string maps_problem_;    // why the maps could not be refreshed, until they are
   std::uint64_t epoch_ = 0;     // for which the keys were last renewed

@@ -21,6 +21,7 @@ Result<std::unique_ptr<Deployment>> ServerPart::read_next() const {
   if (!master)
     return master.error();
   next->master = *master;
+  next->master_is_random = !has_master_key(next->config);
   auto plan = make_plan(next->config, maps_after(now_->plan));
   if (!plan)
     return plan.error();

@@ -97,6 +97,7 @@ void ServerPart::describe(ordered_json& status, std::vector<std::string>& proble
     add_counts(sum, counts);
     services.push_back(service_json(situation_, planned, counts));
   }
+  status["cookies"] = situation_.assigns() ? "own" : "kernel"; // of services that serve
   status["services"] = services;
   status["counters"] = counters_json(sum);
   status["bytes"] = bytes_json(sum);

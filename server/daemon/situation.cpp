@@ -93,7 +93,8 @@ bool Situation::advance(const ServerPlan& plan, int counters_fd, std::uint64_t n
   return health_changed || peace_changed;
 }
 
-void Situation::look_at_host(const ServerConfig& config) {
+void Situation::look_at_host(const ServerConfig& config, bool assigns) {
+  host_.assigns = assigns;
   host_.settings = read_host_settings();
   host_.mtu = smallest_mtu(config.part.interfaces);
 }
@@ -158,7 +159,7 @@ std::string Situation::listener_problem(const PlannedService& planned) const {
 std::vector<std::string> Situation::problems(const ServerPlan& plan) const {
   std::vector<std::string> problems;
   if (serves_any(plan))
-    problems = problems_of(host_.settings);
+    problems = problems_of(host_.settings, host_.assigns);
   for (const PlannedService& planned : plan.services) {
     if (std::string problem = listener_problem(planned); !problem.empty())
       problems.push_back(std::move(problem));

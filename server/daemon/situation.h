@@ -28,7 +28,9 @@ public:
   bool advance(const ServerPlan& plan, int counters_fd, std::uint64_t now_ns);
 
   // Once a second: what the host says of itself.
-  void look_at_host(const ServerConfig& config);
+  // `assigns`: sockets are made of TRAP's own cookies.
+  void look_at_host(const ServerConfig& config, bool assigns);
+  bool assigns() const { return host_.assigns; }
 
   // Also for a plan that was not followed yet: what is new in it is then taken at its best.
   MapContents contents(const ServerPlan& plan) const;

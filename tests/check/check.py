@@ -31,7 +31,7 @@ def name_of(path, root):
 
 def is_shared(name):
     """Headers that BPF programs and user space share, which are C."""
-    return name.startswith(("protocol/", "dataplane/")) and not name.startswith("dataplane/bpf/") or name.endswith("/maps.h") or name == "bench/bpf/replay.h"
+    return name.startswith(("protocol/", "dataplane/")) and not name.startswith("dataplane/bpf/") or name.endswith(("/maps.h", "/handover.h", "/served_cookie.h")) or name in ("bench/bpf/replay.h", "bench/bpf/flood.h")
 
 
 def is_bpf_only(name):

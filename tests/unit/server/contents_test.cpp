@@ -93,6 +93,14 @@ TEST_F(Contents, of_one_host_is_served_and_needs_no_key) {
   EXPECT_EQ(TRAP_FROM_BE16(v6.mss), 1340);
 }
 
+TEST_F(Contents, of_a_host_that_makes_sockets_need_less_of_its_stack) {
+  plan(one_host);
+  constexpr __u32 assigning = TRAP_SERVICE_SERVES | TRAP_SERVICE_SOCKETS | TRAP_SERVICE_ASSIGNS;
+  constexpr __u32 with_options = assigning | TRAP_SERVICE_TIMESTAMPS | TRAP_SERVICE_SACK | TRAP_SERVICE_SCALES;
+  EXPECT_EQ(service_value(planned(), {}, {{1, 1, 1, 1}, 1500, true}, false).flags, with_options);
+  EXPECT_EQ(service_value(planned(), {}, {{1, 0, 1, 1}, 1500, true}, false).flags, assigning);
+}
+
 TEST_F(Contents, tell_clients_what_the_listener_says) {
   plan(one_host);
   ServiceSituation situation;

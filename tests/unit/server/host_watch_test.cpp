@@ -33,13 +33,18 @@ TEST_F(HostSettingsOf, a_namespace_are_read) {
 }
 
 TEST(HostSettingsProblems, name_the_setting_and_the_command) {
-  EXPECT_TRUE(server::problems_of({2, 2, 1, 1}).empty());
-  EXPECT_TRUE(server::problems_of({2, 2, 0, 0}).empty());
-  const auto cookies = server::problems_of({1, 2, 1, 1});
+  EXPECT_TRUE(server::problems_of({2, 2, 1, 1}, false).empty());
+  EXPECT_TRUE(server::problems_of({2, 2, 0, 0}, false).empty());
+  const auto cookies = server::problems_of({1, 2, 1, 1}, false);
   ASSERT_EQ(cookies.size(), 1U);
   EXPECT_NE(cookies[0].find("net.ipv4.tcp_syncookies is 1"), std::string::npos);
   EXPECT_NE(cookies[0].find("sysctl -w net.ipv4.tcp_syncookies=2"), std::string::npos);
-  const auto both = server::problems_of({});
+  EXPECT_TRUE(server::problems_of({1, 1, 1, 1}, true).empty());
+  EXPECT_TRUE(server::problems_of({1, 0, 0, 0}, true).empty());
+  const auto none = server::problems_of({0, 1, 1, 1}, true);
+  ASSERT_EQ(none.size(), 1U);
+  EXPECT_NE(none[0].find("sysctl -w net.ipv4.tcp_syncookies=1"), std::string::npos);
+  const auto both = server::problems_of({}, false);
   ASSERT_EQ(both.size(), 2U);
   EXPECT_NE(both[1].find("net.ipv4.tcp_timestamps cannot be read"), std::string::npos);
   for (const std::string& line : both)

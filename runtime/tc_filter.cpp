@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "client/daemon/tc_filter.h"
+#include "runtime/tc_filter.h"
 
 #include <cerrno>
 #include <cstring>
@@ -12,7 +12,7 @@
 #include "runtime/fd.h"
 #include "runtime/xdp.h"
 
-namespace trap::client {
+namespace trap {
 namespace {
 
 constexpr __u32 kHandle = 1;
@@ -26,17 +26,17 @@ bpf_tc_hook hook_of(unsigned interface_index, Direction direction) {
 }
 
 // The kernel keeps 15 characters of a program's name.
-std::string kernel_name(Direction direction) {
-  return std::string(direction == Direction::ingress ? "trap_client_ingress" : "trap_client_egress").substr(0, BPF_OBJ_NAME_LEN - 1);
+std::string kernel_name(const std::string& program) {
+  return program.substr(0, BPF_OBJ_NAME_LEN - 1);
 }
 
-bool is_ours(__u32 program_id, Direction direction, __u32 known_id) {
+bool is_ours(__u32 program_id, const std::string& name, __u32 known_id) {
   if (known_id != 0 && program_id == known_id)
     return true;
   Fd program(bpf_prog_get_fd_by_id(program_id));
   bpf_prog_info info = {};
   __u32 length = sizeof(info);
-  return program && bpf_obj_get_info_by_fd(program.get(), &info, &length) == 0 && kernel_name(direction) == info.name;
+  return program && bpf_obj_get_info_by_fd(program.get(), &info, &length) == 0 && kernel_name(name) == info.name;
 }
 
 // Id of the program of the filter with our handle, 0 if there is none or it is no BPF filter: the kernel's errors tell less.
@@ -52,10 +52,10 @@ struct Found {
   __u32 program_id;
 };
 
-std::optional<Found> find_ours(const bpf_tc_hook& hook, Direction direction, __u32 known_id) {
+std::optional<Found> find_ours(const bpf_tc_hook& hook, const std::string& name, __u32 known_id) {
   for (__u32 priority = 1; priority <= kPriorities; priority++) {
     __u32 program_id = query(hook, priority);
-    if (program_id != 0 && is_ours(program_id, direction, known_id))
+    if (program_id != 0 && is_ours(program_id, name, known_id))
       return Found{priority, program_id};
   }
   return std::nullopt;
@@ -102,14 +102,14 @@ const char* direction_name(Direction direction) {
   return direction == Direction::ingress ? "ingress" : "egress";
 }
 
-__u32 filter_program_id(unsigned interface_index, Direction direction, __u32 known_id) {
-  auto found = find_ours(hook_of(interface_index, direction), direction, known_id);
+__u32 filter_program_id(unsigned interface_index, const TcHook& wanted, __u32 known_id) {
+  auto found = find_ours(hook_of(interface_index, wanted.direction), wanted.program, known_id);
   return found ? found->program_id : 0;
 }
 
-Result<void> attach_filter(const std::string& interface, unsigned interface_index, Direction direction, int program_fd, int earlier_fd,
+Result<void> attach_filter(const std::string& interface, unsigned interface_index, const TcHook& wanted, int program_fd, int earlier_fd,
                            Undo& undo) {
-  bpf_tc_hook hook = hook_of(interface_index, direction);
+  bpf_tc_hook hook = hook_of(interface_index, wanted.direction);
   int failed = bpf_tc_hook_create(&hook);
   if (failed && failed != -EEXIST)
     return Error{fmt::format("interface {}: cannot make its clsact qdisc: {}", interface, error_text(failed))};
@@ -120,20 +120,20 @@ Result<void> attach_filter(const std::string& interface, unsigned interface_inde
       bpf_tc_hook_destroy(&whole);
     });
   }
-  auto ours = find_ours(hook, direction, earlier_fd >= 0 ? program_id_of(earlier_fd) : 0);
+  auto ours = find_ours(hook, wanted.program, earlier_fd >= 0 ? program_id_of(earlier_fd) : 0);
   if (!ours)
-    return attach_new(interface, hook, direction, program_fd, undo);
+    return attach_new(interface, hook, wanted.direction, program_fd, undo);
   if (int replaced = attach_at(hook, ours->priority, program_fd, BPF_TC_F_REPLACE))
-    return attach_error(interface, direction, replaced);
+    return attach_error(interface, wanted.direction, replaced);
   if (earlier_fd >= 0)
     undo.add([hook, priority = ours->priority, earlier_fd] { attach_at(hook, priority, earlier_fd, BPF_TC_F_REPLACE); });
   return {};
 }
 
-bool detach_filter(unsigned interface_index, Direction direction, __u32 known_id) {
-  bpf_tc_hook hook = hook_of(interface_index, direction);
-  auto found = find_ours(hook, direction, known_id);
+bool detach_filter(unsigned interface_index, const TcHook& wanted, __u32 known_id) {
+  bpf_tc_hook hook = hook_of(interface_index, wanted.direction);
+  auto found = find_ours(hook, wanted.program, known_id);
   return found && detach_at(hook, found->priority) == 0;
 }
 
-} // namespace trap::client
+} // namespace trap
