@@ -6,6 +6,7 @@
 
 #include "dataplane/bpf/socket.h"
 #include "dataplane/options.h"
+#include "dataplane/segment.h"
 #include "server/bpf/budget.h"
 #include "server/bpf/kernel_cookie.h"
 #include "server/served_cookie.h"

@@ -29,9 +29,13 @@ def name_of(path, root):
     return str(path.relative_to(root))
 
 
+SHARED_ELSEWHERE = ("bench/bpf/flood.h", "bench/bpf/replay.h", "server/handover.h", "server/served_cookie.h")
+
+
 def is_shared(name):
     """Headers that BPF programs and user space share, which are C."""
-    return name.startswith(("protocol/", "dataplane/")) and not name.startswith("dataplane/bpf/") or name.endswith(("/maps.h", "/handover.h", "/served_cookie.h")) or name in ("bench/bpf/replay.h", "bench/bpf/flood.h")
+    in_shared_folder = name.startswith(("protocol/", "dataplane/")) and not name.startswith("dataplane/bpf/")
+    return in_shared_folder or name.endswith("/maps.h") or name in SHARED_ELSEWHERE
 
 
 def is_bpf_only(name):
