@@ -76,6 +76,8 @@ std::string server_text(const DeploymentPlan& plan) {
   std::string text = "xdp_mode = \"native\"\n";
   if (plan.backends)
     text += fmt::format("master_key_file = \"{}\"\noption_kind = \"{}\"\n", master_key_file(), plan.option_kind);
+  if (plan.kernel_cookies)
+    text += "cookies = \"kernel\"\n";
   text += plan.server_keys;
   for (const DeployedService& service : services_of(plan))
     text += service_text(plan, service);

@@ -27,8 +27,9 @@ struct DeploymentPlan {
   // Who has no client module is served by the TRAP host: through a relay, or, with no backends, by itself.
   RelayKind relay = RelayKind::none;
   bool backends = true;
-  bool more_services = false; // sshd and iperf3 beside nginx; without backends sshd alone
-  bool guards_trust = false;  // the TRAP host's inner address: relays, health checks
+  bool more_services = false;  // sshd and iperf3 beside nginx; without backends sshd alone
+  bool kernel_cookies = false; // although this kernel may take TRAP's own
+  bool guards_trust = false;   // the TRAP host's inner address: relays, health checks
 
   std::string server_keys{};  // more of server.toml, before its services
   std::string service_keys{}; // more of each service

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/deployment.h"
 
+#include <cstdio>
+
+#include <sys/utsname.h>
+
 #include <fmt/format.h>
 
 #include "lab/listening.h"
@@ -37,8 +41,15 @@ template <typename Program> Result<void> keep(std::optional<Program>& place, Res
   return {};
 }
 
-// What trap-server needs of a host that serves clients.
-Result<void> prepare_to_serve(const Host& trap) {
+// Linux 6.9 and later make sockets of TRAP's own cookies.
+bool kernel_takes_own_cookies() {
+  utsname kernel{};
+  int major = 0, minor = 0;
+  return uname(&kernel) == 0 && std::sscanf(kernel.release, "%d.%d", &major, &minor) == 2 && (major > 6 || (major == 6 && minor >= 9));
+}
+
+// What the kernel's cookies need of a host that serves clients. TRAP's own need nothing, and get nothing, so that a scenario shows it.
+Result<void> prepare_for_kernel_cookies(const Host& trap) {
   if (auto set = trap.set("ipv4/tcp_syncookies", "2"); !set)
     return set;
   return trap.set("ipv4/tcp_timestamps", "2");
@@ -106,8 +117,9 @@ Result<void> Deployment::start_serving() {
   const Host& trap = topology_->host("trap");
   if (!plan_.serves())
     return {};
-  if (auto prepared = prepare_to_serve(trap); !prepared)
-    return prepared;
+  if (plan_.kernel_cookies || !kernel_takes_own_cookies())
+    if (auto prepared = prepare_for_kernel_cookies(trap); !prepared)
+      return prepared;
   if (plan_.more_services)
     if (auto kept = keep(sshd_, Sshd::start(topology_->host(plan_.backends ? "service" : "trap"), shell_port)); !kept)
       return kept;

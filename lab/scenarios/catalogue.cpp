@@ -13,6 +13,7 @@ DeploymentPlan served(RelayKind relay) {
   DeploymentPlan plan = relayed;
   plan.relay = relay;
   plan.more_services = true;
+  plan.kernel_cookies = relay == RelayKind::haproxy;
   return plan;
 }
 
@@ -88,7 +89,8 @@ std::vector<Scenario> make_catalogue() {
       {"stop-guard", "stop and start of trap-guard in the middle of a download", usual, restart(Part::guard, false)},
       {"stop-client", "stop and start of trap-client in the middle of a download", usual, restart(Part::client, false)},
       {"serve-nginx", "unmodified programs are served through nginx during a flood", served(RelayKind::nginx), plays::served},
-      {"serve-haproxy", "unmodified programs are served through HAProxy during a flood", served(RelayKind::haproxy), plays::served},
+      {"serve-haproxy", "unmodified programs are served through HAProxy and by kernel cookies during a flood", served(RelayKind::haproxy),
+       plays::served},
       {"one-host",
        "TRAP protects nginx and sshd on its own host, without backends",
        {.backends = false, .more_services = true},
