@@ -27,6 +27,7 @@ using test::Json;
 
 // Under the 256 frames that a veth's ring holds, so that a whole batch waits there without loss.
 constexpr std::uint32_t batch_frames = 64;
+constexpr int attempts = 5;
 constexpr useconds_t settle_us = 5000; // for what ksoftirqd still has in hand
 
 double clock_ns(clockid_t clock) {
@@ -87,6 +88,15 @@ void leave_measured_cpu() {
     throw std::runtime_error(fmt::format("cannot keep to CPU 0: {}", error_text(errno)));
 }
 
+OnMeasuredCpu::OnMeasuredCpu() {
+  if (!keep_to(measured_cpu()))
+    throw std::runtime_error(fmt::format("cannot keep to CPU {}: {}", measured_cpu(), error_text(errno)));
+}
+
+OnMeasuredCpu::~OnMeasuredCpu() {
+  keep_to(0);
+}
+
 ClosedLoop::ClosedLoop() : host_(must(lab::Host::create("generator"))), programs_(trap_flood__open_and_load()) {
   if (programs_ == nullptr)
     throw std::runtime_error("cannot load the generator: " + test::last_libbpf_warning());
@@ -100,9 +110,10 @@ Stand ClosedLoop::build_stand(const std::string& name) {
   const int number = ++stands_;
   const std::string near = fmt::format("to-{}", number);
   Stand stand{must(lab::Host::create(name)), near};
-  must(host_.ip(fmt::format("link add {0} address 02:00:00:00:00:01 type veth peer name eth0 address 02:00:00:00:00:02 netns {1}\n"
-                            "link set {0} up\n",
-                            near, stand.host.namespace_name())));
+  must(host_.ip(fmt::format("link add {} address 02:00:00:00:00:01 type veth peer name eth0 address 02:00:00:00:00:02 netns {}\n", near,
+                            stand.host.namespace_name())));
+  must(host_.set(fmt::format("ipv6/conf/{}/disable_ipv6", near), "1")); // it would send by itself
+  must(host_.ip(fmt::format("link set {} up\n", near)));
   std::string lines = "link set eth0 up\n";
   for (const auto& [family, gateway] : {std::pair{4, "192.0.2.1"}, {6, "2001:db8:192::1"}}) {
     const std::string address = world_.values().at(fmt::format("address.v{}.public", family));
@@ -142,12 +153,13 @@ void ClosedLoop::prepare_order(const Flood& flood) {
   std::memcpy(order.words, frame_.data(), frame_.size());
   order.bytes = static_cast<__u32>(frame_.size());
   order.family = static_cast<__u32>(flood.family);
+  order.cpu = static_cast<__u32>(measured_cpu());
   order.has_timestamp = syn ? 1 : 0;
   programs_->bss->seen = {};
   frame_.resize(frame_.size() + TRAP_FLOOD_TRIM);
 }
 
-LoopRun ClosedLoop::run(const Stand& stand, const Flood& flood, std::uint64_t packets) {
+LoopRun ClosedLoop::try_run(const Stand& stand, const Flood& flood, std::uint64_t packets) {
   prepare_order(flood);
   Spent spent;
   bool ready = false;
@@ -167,6 +179,17 @@ LoopRun ClosedLoop::run(const Stand& stand, const Flood& flood, std::uint64_t pa
   // Kernels that book interrupt time apart do not show the loop's softirqs in the thread's time; the loop's own clock has them.
   const double core_ns = std::max(spent.thread_ns, spent.loop_ns) + cpu_ns_of(helper) - helper_before_ns;
   return {packets, programs_->bss->seen, core_ns, wall_ns};
+}
+
+// A packet that a host sends by itself, such as a multicast report, can make another CPU poll a veth, and it goes on polling while frames
+// come. Then the time of one core is not the whole cost.
+LoopRun ClosedLoop::run(const Stand& stand, const Flood& flood, std::uint64_t packets) {
+  for (int attempt = 0; attempt < attempts; attempt++) {
+    LoopRun done = try_run(stand, flood, packets);
+    if (done.seen.elsewhere <= packets / 1000)
+      return done;
+  }
+  throw std::runtime_error(fmt::format("another CPU than {} takes part in every run through {}", measured_cpu(), stand.interface));
 }
 
 } // namespace trap::bench

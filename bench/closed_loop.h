@@ -30,9 +30,19 @@ struct LoopRun {
   double wall_ns = 0;
 };
 
-// CPUs: the last one is measured, this process and its children keep to the first.
+// CPUs: the last one is measured, this process keeps to the first.
 int measured_cpu();
 void leave_measured_cpu();
+
+// What starts while it lives runs on the measured CPU: what a contender sends by itself must not wake the veths on another one, which would
+// then poll them in parallel, unaccounted and with full rings.
+class OnMeasuredCpu {
+public:
+  OnMeasuredCpu();
+  ~OnMeasuredCpu();
+  OnMeasuredCpu(const OnMeasuredCpu&) = delete;
+  OnMeasuredCpu& operator=(const OnMeasuredCpu&) = delete;
+};
 
 // A contender's host: a namespace with eth0, at the other end of a veth from the generator's `interface`.
 struct Stand {
@@ -52,9 +62,11 @@ public:
   // A host called `name` with the public addresses of tests/vectors/world.json, a route back to every source, and the sink in place.
   Stand build_stand(const std::string& name);
 
+  // Repeats a run in which another CPU took part.
   LoopRun run(const Stand& stand, const Flood& flood, std::uint64_t packets);
 
 private:
+  LoopRun try_run(const Stand& stand, const Flood& flood, std::uint64_t packets);
   void attach_sink(const Stand& stand);
   void prepare_order(const Flood& flood);
 

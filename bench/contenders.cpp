@@ -118,6 +118,7 @@ std::shared_ptr<lab::Daemon> start_trap_server(const lab::Host& host, const std:
   must(lab::run_checked(generate, command_deadline));
   auto daemon = std::make_shared<lab::Daemon>(must(
       lab::Daemon::prepare(lab::Part::server, host, fmt::format("xdp_mode = \"native\"\nmaster_key_file = \"{}\"\n{}", key, services))));
+  const OnMeasuredCpu pinned;
   must(daemon->start());
   return daemon;
 }

@@ -79,9 +79,13 @@ void measure_memory(ClosedLoop& loop, Report& report) {
   loop.run(stand, {FloodKind::syn, 4}, warm_up);
   const Memory before = memory_of(stand.host);
   for (const int family : {4, 6}) {
+    const lab::Counters counters = must(daemon->counters());
     const LoopRun run = loop.run(stand, {FloodKind::syn, family}, flood_packets / 2);
     if (run.seen.answers[TRAP_FLOOD_SYN_ACK] < flood_packets / 2 - flood_packets / 2000) {
-      report.refuse("memory", fmt::format("{} answers to {} packets", run.seen.answers[TRAP_FLOOD_SYN_ACK], run.sent));
+      std::string counted;
+      for (const auto& [verdict, packets] : lab::difference(counters, must(daemon->counters())))
+        counted += fmt::format(", {} {}", verdict, packets);
+      report.refuse("memory", fmt::format("{} answers to {} packets{}", run.seen.answers[TRAP_FLOOD_SYN_ACK], run.sent, counted));
       return;
     }
   }

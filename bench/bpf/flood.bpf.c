@@ -183,6 +183,8 @@ int sink(struct xdp_md* ctx) {
   __u8 protocol;
   enum trap_flood_answer answer;
 
+  if (bpf_get_smp_processor_id() != order.cpu)
+    seen.elsewhere++;
   if ((void*)(tcp + 1) > end || (void*)(ip4 + 1) > end)
     goto other;
   if (eth->h_proto != (order.family == TRAP_IPV4 ? TRAP_BE16(ETH_P_IP) : TRAP_BE16(ETH_P_IPV6)))

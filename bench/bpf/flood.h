@@ -16,8 +16,8 @@ struct trap_flood_order {
   __u64 number;                          /* of frames so far; each gives another */
   __u32 bytes;
   __u32 family;        /* 4 or 6 */
+  __u32 cpu;           /* the measured one */
   __u32 has_timestamp; /* a timestamp as Linux has it in a SYN: 28 bytes into the TCP header */
-  __u32 reserved;
 };
 
 enum trap_flood_answer {
@@ -31,6 +31,7 @@ enum trap_flood_answer {
 
 struct trap_flood_seen {
   __u64 answers[TRAP_FLOOD_ANSWERS];
+  __u64 elsewhere; /* of them, polled by another CPU than the measured one */
   __u64 sampled;
   __u64 wrong_ip_checksums; /* of the samples, as are the next three */
   __u64 wrong_tcp_checksums;
@@ -44,6 +45,6 @@ TRAP_INLINE __be32 trap_flood_seq(__be32 source, __be16 port) {
 }
 
 TRAP_ASSERT(sizeof(struct trap_flood_order) == TRAP_FLOOD_FRAME_MAX + 24, "shared through a variable");
-TRAP_ASSERT(sizeof(struct trap_flood_seen) == 8 * (TRAP_FLOOD_ANSWERS + 5), "shared through a variable");
+TRAP_ASSERT(sizeof(struct trap_flood_seen) == 8 * (TRAP_FLOOD_ANSWERS + 6), "shared through a variable");
 
 #endif
