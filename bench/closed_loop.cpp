@@ -178,7 +178,7 @@ LoopRun ClosedLoop::try_run(const Stand& stand, const Flood& flood, std::uint64_
   usleep(settle_us);
   // Kernels that book interrupt time apart do not show the loop's softirqs in the thread's time; the loop's own clock has them.
   const double core_ns = std::max(spent.thread_ns, spent.loop_ns) + cpu_ns_of(helper) - helper_before_ns;
-  return {packets, programs_->bss->seen, core_ns, wall_ns};
+  return {packets, packets, programs_->bss->seen, core_ns, wall_ns};
 }
 
 // A packet that a host sends by itself, such as a multicast report, can make another CPU poll a veth, and it goes on polling while frames
@@ -186,6 +186,7 @@ LoopRun ClosedLoop::try_run(const Stand& stand, const Flood& flood, std::uint64_
 LoopRun ClosedLoop::run(const Stand& stand, const Flood& flood, std::uint64_t packets) {
   for (int attempt = 0; attempt < attempts; attempt++) {
     LoopRun done = try_run(stand, flood, packets);
+    done.sent_in_all = packets * static_cast<std::uint64_t>(attempt + 1);
     if (done.seen.elsewhere <= packets / 1000)
       return done;
   }

@@ -25,6 +25,7 @@ struct Flood {
 // What one run sent and saw.
 struct LoopRun {
   std::uint64_t sent = 0;
+  std::uint64_t sent_in_all = 0; // with the attempts that were given up
   trap_flood_seen seen{};
   double core_ns = 0; // of the core: generator, contender and sink
   double wall_ns = 0;

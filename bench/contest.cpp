@@ -65,7 +65,7 @@ void print(const Line& line, const Line* drop) {
 Contest::Contest(ClosedLoop& loop, Report& report) : loop_(loop), report_(report) {
   for (Contender& contender : contenders()) {
     std::printf("setting up %s\n", contender.name.c_str());
-    Entrant& made = entrants_.emplace_back(Entrant{contender, loop.build_stand(contender.name), {}, {}});
+    Entrant& made = entrants_.emplace_back(Entrant{contender, loop.build_stand(contender.name), {}, {}, 0});
     try {
       made.equipment = contender.equip(made.stand);
     } catch (const std::runtime_error& error) {
@@ -82,10 +82,12 @@ void Contest::run_rounds(const Flood& flood, const Measure& measure) {
   std::vector<std::uint64_t> packets;
   for (Entrant& one : entrants_) {
     one.runs.clear();
+    one.sent = 0;
     packets.push_back(0);
     if (!takes_part(one.contender, flood))
       continue;
     const LoopRun first = loop_.run(one.stand, flood, warm_up_packets);
+    one.sent += first.sent_in_all;
     const double each_ns = first.core_ns / static_cast<double>(first.sent);
     packets.back() = std::clamp(static_cast<std::uint64_t>(measure.run_ms * 1e6 / each_ns), packets_least, packets_most);
   }
@@ -94,8 +96,11 @@ void Contest::run_rounds(const Flood& flood, const Measure& measure) {
     for (Entrant& one : entrants_) {
       if (lab::interrupted())
         throw std::runtime_error("interrupted");
-      if (const std::uint64_t wanted = *count++; wanted != 0)
-        one.runs.push_back(loop_.run(one.stand, flood, wanted));
+      const std::uint64_t wanted = *count++;
+      if (wanted == 0)
+        continue;
+      one.runs.push_back(loop_.run(one.stand, flood, wanted));
+      one.sent += one.runs.back().sent_in_all;
     }
   }
 }
@@ -130,12 +135,9 @@ void Contest::judge(const Flood& flood) {
 // The program's own account of what it did has to agree with what the sink saw.
 void Contest::check_trap_counters(const Entrant& one, const Flood& flood, const lab::Counters& before) {
   const std::string verdict = flood.kind == FloodKind::syn ? "reply-syn-ack" : "drop-bad-cookie";
-  std::uint64_t sent = warm_up_packets;
-  for (const LoopRun& run : one.runs)
-    sent += run.sent;
   const std::uint64_t counted = lab::count_of(lab::difference(before, must(one.equipment.daemon->counters())), verdict);
-  if (counted < sent - sent / 1000 || counted > sent)
-    throw std::runtime_error(fmt::format("{} packets were sent, {} counted as {}", sent, counted, verdict));
+  if (counted < one.sent - one.sent / 1000 || counted > one.sent)
+    throw std::runtime_error(fmt::format("{} packets were sent, {} counted as {}", one.sent, counted, verdict));
 }
 
 void Contest::compare(const Flood& flood) {

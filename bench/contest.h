@@ -29,6 +29,7 @@ private:
     Stand stand;
     Equipment equipment;
     std::vector<LoopRun> runs;
+    std::uint64_t sent = 0; // in all, in this flood
   };
 
   void run_rounds(const Flood& flood, const Measure& measure);
