@@ -50,7 +50,7 @@ Line line_of(const Flood& flood, const Contender& contender, const std::vector<L
 }
 
 void print(const Line& line, const Line* drop) {
-  std::printf("%-28s ipv%d  %-18s %8.3f M/s  %7.1f ns", line.experiment.c_str(), line.family, line.contender.c_str(), line.value / 1e6,
+  std::printf("%-34s ipv%d  %-18s %8.3f M/s  %7.1f ns", line.experiment.c_str(), line.family, line.contender.c_str(), line.value / 1e6,
               1e9 / line.value);
   if (drop != nullptr)
     std::printf("  %7.1f above xdp-drop", 1e9 / line.value - 1e9 / drop->value);

@@ -22,24 +22,28 @@ Json syn_with_ticket(const std::string& ticket) {
   return to_backend({{"seq", "$isn"}, {"options", {{{"linux", 1}}, {{"ticket", ticket}}}}});
 }
 
+const Json wrong_ack = {{"flags", "A"}, {"seq", 1}, {"ack", 2}};
+
+// Public ports 90 and 82 of server_rig.cpp: with TRAP's own cookies, and with the kernel's.
+Experiment served(const std::string& name, int port, trap_verdict verdict, const Json& tcp) {
+  return {name, "server", "trap_server", verdict, {{"tcp", merged(tcp, {{"dport", port}})}}, {}};
+}
+
 std::vector<Experiment> of_server() {
   const std::string program = "trap_server";
   return {
       {"server-syn", "server", program, TRAP_REPLY_SYN_ACK, {{"tcp", linux_syn}}, {}},
-      {"server-ack-invalid", "server", program, TRAP_DROP_BAD_COOKIE, {{"tcp", {{"flags", "A"}, {"seq", 1}, {"ack", 2}}}}, {}},
+      {"server-ack-invalid", "server", program, TRAP_DROP_BAD_COOKIE, {{"tcp", wrong_ack}}, {}},
       {"server-ack-valid",
        "server",
        program,
        TRAP_REPLY_REDIRECT,
        {{"tcp", {{"flags", "A"}, {"seq", "$isn+1"}, {"ack", "$cookie.now+1"}, {"options", {{{"accept", 0}}, {{"nop", 20}}}}}}},
        {}},
-      {"server-serve-syn", "server", program, TRAP_REPLY_SYN_ACK, {{"tcp", merged(linux_syn, {{"dport", 82}})}}, {}},
-      {"server-serve-ack-invalid",
-       "server",
-       program,
-       TRAP_DROP_BAD_COOKIE,
-       {{"tcp", {{"dport", 82}, {"flags", "A"}, {"seq", 1}, {"ack", 2}}}},
-       {}},
+      served("server-serve-syn", 90, TRAP_REPLY_SYN_ACK, linux_syn),
+      served("server-serve-ack-invalid", 90, TRAP_DROP_BAD_COOKIE, wrong_ack),
+      served("server-kernel-cookie-syn", 82, TRAP_REPLY_SYN_ACK, linux_syn),
+      served("server-kernel-cookie-ack-invalid", 82, TRAP_DROP_BAD_COOKIE, wrong_ack),
       {"server-other-address", "server", program, TRAP_PASS_OTHER, {{"ip", {{"dst", "elsewhere"}}}, {"tcp", {{"flags", "A"}}}}, {}},
   };
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // trap-server in the fixtures' world: public:80 with OFFER, second:80 without, public:81 without backend; served: public:82 with backend,
 // public:83 without; public:84 as 82, at peace; public:85 as 82, with policies; public:86 as 80, silent; public:87 as 80, with a cap;
-// public:88 as 80, with policies; loopback:82 and loopback:83 as public:82 and public:83, where tests have sockets.
-// Policies: neighbour is denied, stranger is served, elsewhere goes to a pool of its own: port 8080 of the backend.
+// public:88 as 80, with policies; public:90 as 82, with TRAP's own cookies; loopback:82 and loopback:83 as public:82 and public:83, where
+// tests have sockets. Policies: neighbour is denied, stranger is served, elsewhere goes to a pool of its own: port 8080 of the backend.
 #include "tests/bpf/rig.h"
 
 #include <unistd.h>
@@ -74,6 +74,7 @@ void add_more_services(Object& object, const Address& public_address, const Addr
   add_service(object, public_address, 85, first_slot + 5, served | TRAP_SERVICE_OFFERS | TRAP_SERVICE_POLICED);
   add_service(object, public_address, 86, first_slot + 6, TRAP_SERVICE_OFFERS | TRAP_SERVICE_SILENT);
   add_service(object, public_address, 87, first_slot + 7, TRAP_SERVICE_OFFERS | TRAP_SERVICE_CAPPED);
+  add_service(object, public_address, 90, first_slot + 1, served | TRAP_SERVICE_OFFERS | TRAP_SERVICE_ASSIGNS);
   add_service(object, public_address, 88, first_slot, TRAP_SERVICE_OFFERS | TRAP_SERVICE_POLICED);
   add_service(object, loopback, 82, first_slot + 8, served | TRAP_SERVICE_OFFERS);
   add_service(object, loopback, 83, first_slot + 9, served);
