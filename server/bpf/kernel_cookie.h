@@ -70,7 +70,7 @@ static __always_inline int kernel_cookie_is_right(const struct encounter* e, con
 /* TSval of the SYN-ACK, as cookie_init_timestamp makes it: the stack's clock of milliseconds with the client's options in its low bits,
  * never ahead of it, because later segments must not seem older (RFC 7323 5). */
 static __always_inline __u32 cookie_timestamp(const struct encounter* e, const struct trap_syn_options* syn) {
-  __u64 now_ms = e->monotonic_ns / 1000000;
+  __u64 now_ms = coarse_ms();
   __u64 low = (1 << TRAP_COOKIE_TIMESTAMP_BITS) - 1;
   __u64 stamp = now_ms & ~low;
 
