@@ -11,7 +11,7 @@
 #define TRAP_GUARD_MAX_SERVICES 256 /* slots, slot 0 included */
 #define TRAP_GUARD_MAX_TRAP_SERVERS 256
 #define TRAP_GUARD_MAX_TRUSTED 256
-#define TRAP_GUARD_MAX_CLIENTS 65536  /* whose budgets are kept */
+#define TRAP_GUARD_MAX_ADMITTED 65536 /* clients whose budgets are kept */
 #define TRAP_GUARD_MAX_NETWORKS 65536 /* whose announcements are counted */
 #define TRAP_GUARD_TAGS 256
 
@@ -135,7 +135,7 @@ struct trap_flow_bucket {
   struct trap_flow_entry entries[TRAP_FLOW_WAYS];
 };
 
-/* Map `clients` (LRU hash): admitted clients and what is left of their budgets. */
+/* Map `admitted` (LRU hash): admitted clients and what is left of their budgets. */
 struct trap_guard_client_key {
   union trap_address prefix; /* masked to the service's scope */
   __u32 slot;                /* of the service */

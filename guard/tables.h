@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The way to an entry of `flows` and `announced`: tables of buckets in array maps, so that a packet finds its entry, or that there is none,
- * without a helper call, and an entry is made without a lock (docs/adr/0018). Pure logic: BPF, daemon and tests use it alike. */
+ * without a helper call, and an entry is made without a lock (docs/adr/0018). Pure logic: BPF, daemon and tests use it alike. `buckets` is
+ * a power of two, at most TRAP_FLOW_BUCKETS or TRAP_ANNOUNCED_BUCKETS. */
 #ifndef TRAP_GUARD_TABLES_H
 #define TRAP_GUARD_TABLES_H
 
@@ -21,8 +22,8 @@ TRAP_INLINE __u64 trap_flow_hash(const struct trap_flow_key* key, const __u64 ta
 }
 
 /* A flow lies in one of two buckets: the first that has room when it is made. */
-TRAP_INLINE __u32 trap_flow_bucket_index(__u64 hash, int second) {
-  return (__u32)(second ? hash >> 16 : hash >> 48) & (TRAP_FLOW_BUCKETS - 1);
+TRAP_INLINE __u32 trap_flow_bucket_index(__u64 hash, int second, __u32 buckets) {
+  return (__u32)(second ? hash >> 16 : hash >> 40) & (buckets - 1);
 }
 
 TRAP_INLINE int trap_flow_key_equal(const struct trap_flow_key* a, const struct trap_flow_key* b) {
@@ -40,8 +41,8 @@ TRAP_INLINE __u64 trap_announced_hash(const struct trap_announced_key* key, cons
   return trap_table_mix(hash, key->client.raw64[1] ^ table_keys[1]);
 }
 
-TRAP_INLINE __u32 trap_announced_bucket_index(__u64 hash) {
-  return (__u32)(hash >> 48) & (TRAP_ANNOUNCED_BUCKETS - 1);
+TRAP_INLINE __u32 trap_announced_bucket_index(__u64 hash, __u32 buckets) {
+  return (__u32)(hash >> 40) & (buckets - 1);
 }
 
 TRAP_INLINE __u32 trap_announced_print(__u64 hash) {
