@@ -17,6 +17,7 @@
 #include "server/bpf/completion.h"
 #include "server/bpf/handover.h"
 #include "server/bpf/hello.h"
+#include "server/bpf/known.h"
 #include "server/bpf/lingering.h"
 #include "server/bpf/redirect.h"
 
@@ -56,26 +57,48 @@ static __always_inline enum trap_verdict find_defect(struct xdp_md* ctx, const s
   return TRAP_PASS_OTHER;
 }
 
-/* A packet of a service, with every header read. */
+/* Asks the stack about a segment that is no SYN: a verdict if it has the connection; TRAP_PASS_OTHER: it has not, *socket says what else.
+ */
+static __always_inline enum trap_verdict judge_socket(struct xdp_md* ctx, const struct encounter* e, enum trap_socket* socket) {
+  *socket = find_socket(ctx, &e->packet);
+  if (*socket == TRAP_SOCKET_NONE || *socket == TRAP_SOCKET_LISTENS)
+    return TRAP_PASS_OTHER;
+  note_known(e);
+  if (*socket == TRAP_SOCKET_OPENS)
+    return TRAP_PASS_HANDSHAKE;
+  if (e->packet.flags & TRAP_TCP_FIN) /* TIME_WAIT may come before it: a socket that was closed first waits for the FIN there */
+    note_closing(e);
+  return TRAP_PASS_SOCKET;
+}
+
+/* A packet of a service, with every header read. The stack is asked before all else, or, about what it certainly has no connection of, only
+ * if the cookie is right: a flood of ACKs costs no lookup. */
 static __always_inline enum trap_verdict judge_segment(struct xdp_md* ctx, struct encounter* e, const void* data, const void* end) {
   enum trap_socket socket = TRAP_SOCKET_NONE;
-  enum trap_verdict defect;
+  enum trap_verdict verdict;
   int is_syn = trap_segment_kind(e->packet.flags) == TRAP_SEGMENT_SYN;
+  int to_ask = !is_syn && (e->flags & TRAP_SERVICE_SOCKETS);
 
-  if (!is_syn && (e->flags & TRAP_SERVICE_SOCKETS)) {
-    socket = find_socket(ctx, &e->packet);
-    if (socket == TRAP_SOCKET_OPENS)
-      return TRAP_PASS_HANDSHAKE;
-    if (socket == TRAP_SOCKET_LIVES || socket == TRAP_SOCKET_LINGERS) {
-      if (e->packet.flags & TRAP_TCP_FIN) /* TIME_WAIT may come before it: a socket that was closed first waits for the FIN there */
-        note_closing(e);
-      return TRAP_PASS_SOCKET;
-    }
+  if (to_ask && !is_unknown(e)) {
+    verdict = judge_socket(ctx, e, &socket);
+    if (verdict != TRAP_PASS_OTHER)
+      return verdict;
+    to_ask = 0;
   }
-  defect = find_defect(ctx, &e->packet, data, end); /* after the sockets: their stack looks for itself */
-  if (defect != TRAP_PASS_OTHER)
-    return defect;
-  return is_syn ? judge_syn(ctx, e) : judge_later_segment(e, data, end, socket);
+  verdict = find_defect(ctx, &e->packet, data, end); /* after the sockets: their stack looks for itself */
+  if (verdict != TRAP_PASS_OTHER)
+    return verdict;
+  if (is_syn)
+    return judge_syn(ctx, e);
+  verdict = judge_later_segment(e, data, end);
+  if (verdict != TRAP_REPLY_REDIRECT)
+    return verdict;
+  if (to_ask) {
+    verdict = judge_socket(ctx, e, &socket);
+    if (verdict != TRAP_PASS_OTHER)
+      return verdict;
+  }
+  return judge_completion(e, data, end, socket);
 }
 
 /* From frame to verdict, changing nothing of it. */
