@@ -117,7 +117,9 @@ static __always_inline enum trap_verdict judge(struct xdp_md* ctx, struct encoun
 }
 
 /* Answers; the verdict is then that of the answer, or of why there is none. */
-static __always_inline enum trap_verdict act(struct xdp_md* ctx, struct encounter* e, struct reply* reply, enum trap_verdict verdict) {
+static __always_inline enum trap_verdict act(struct xdp_md* ctx, struct encounter* e, enum trap_verdict verdict, __u32* bytes_out) {
+  struct reply answer = {};
+  struct reply* reply = &answer;
   const void* data = (const void*)(long)ctx->data;
   const void* end = (const void*)(long)ctx->data_end;
 
@@ -128,6 +130,7 @@ static __always_inline enum trap_verdict act(struct xdp_md* ctx, struct encounte
     return verdict;
   if (resize_frame(ctx, &e->packet, reply) || write_reply(ctx, &e->packet, reply))
     return TRAP_DROP_INTERNAL;
+  *bytes_out = answer.bytes_out;
   if (verdict == TRAP_REPLY_REDIRECT)
     record_redirect(e);
   return verdict;
@@ -138,18 +141,18 @@ int trap_server(struct xdp_md* ctx) {
   const void* data = (const void*)(long)ctx->data;
   const void* end = (const void*)(long)ctx->data_end;
   struct encounter e = {};
-  struct reply reply = {};
+  __u32 bytes_out = 0;
   enum trap_verdict verdict = judge(ctx, &e, data, end);
   __u32 bytes_in = trap_frame_bytes(&e.packet, data, end);
 
   if (trap_verdict_action(verdict) == TRAP_ACTION_REPLY)
-    verdict = act(ctx, &e, &reply, verdict);
+    verdict = act(ctx, &e, verdict, &bytes_out);
   if (verdict == TRAP_PASS_COOKIE && (e.flags & TRAP_SERVICE_ASSIGNS) && e.service && hand_over(ctx, &e))
     verdict = TRAP_DROP_INTERNAL; /* without it the stack would reset the client */
   if ((e.flags & TRAP_SERVICE_RESTS) && trap_verdict_action(verdict) == TRAP_ACTION_DROP && verdict != TRAP_DROP_INTERNAL)
     verdict =
         TRAP_PASS_AT_PEACE; /* the stack judges, as if TRAP were not there; what failed while it was rewritten is no packet any more */
-  count(e.slot, verdict, bytes_in, trap_verdict_action(verdict) == TRAP_ACTION_REPLY ? reply.bytes_out : 0);
+  count(e.slot, verdict, bytes_in, bytes_out);
   return xdp_action(verdict);
 }
 
