@@ -85,6 +85,8 @@ private:
     tested_ = rig.load(false, false);
     rig.configure(*tested_, world_);
     rig.set_time(*tested_, world_, moment);
+    if (experiment_.part == "server")
+      test::trust_known(*tested_);
     for (const auto& map : experiment_.before.items()) {
       for (const test::Json& entry : map.value()) {
         const test::DescribedEntry described = test::describe_entry(map.key(), entry, family_, world_, moment["unix_s"]);
