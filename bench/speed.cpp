@@ -19,6 +19,12 @@ constexpr struct {
               {"server-serve-ack-invalid", 3.5}};
 constexpr double limit_of_ipv6 = 1.4; // times IPv4
 
+// What a path of the guard may cost beyond an empty program.
+constexpr struct {
+  const char* path;
+  double limit_ns;
+} limits_over_empty[] = {{"guard-syn-bad-ticket", 40}, {"guard-syn-ticket", 260}, {"guard-syn-uninvited", 20}, {"guard-flow", 40}};
+
 void print_row(const std::vector<Result>& rows) {
   const Result& trap = rows.back();
   std::printf("%-34s ipv%d  %7.1f  (%6.1f to %6.1f)  %5.1fx", trap.experiment.c_str(), trap.family, trap.median_ns, trap.min_ns,
@@ -53,6 +59,18 @@ void add_targets(Report& report) {
   }
 }
 
+void add_targets_over_empty(Report& report) {
+  for (const auto& [path, limit_ns] : limits_over_empty) {
+    for (const int family : {4, 6}) {
+      const Line* trap = report.find(path, "trap", family);
+      const Line* empty = report.find(path, "empty", family);
+      if (trap != nullptr && empty != nullptr)
+        report.add(Target{fmt::format("{}, IPv{}: over an empty program", path, family), trap->value - empty->value, Bound::at_most,
+                          limit_ns, "ns"});
+    }
+  }
+}
+
 } // namespace
 
 void measure_paths(const Effort& effort, const std::string& only, Report& report) {
@@ -67,6 +85,7 @@ void measure_paths(const Effort& effort, const std::string& only, Report& report
     }
   }
   add_targets(report);
+  add_targets_over_empty(report);
 }
 
 } // namespace trap::bench

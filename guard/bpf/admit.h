@@ -49,33 +49,56 @@ static __always_inline enum trap_verdict judge_announced(const struct encounter*
   return TRAP_PASS_TRUSTED;
 }
 
-/* Some byte of the word is that byte (Mycroft's test, exact for "none"). */
-static __always_inline __u32 has_byte(__u32 word, __u32 byte) {
-  word ^= byte * 0x01010101u;
-  return (word - 0x01010101u) & ~word & 0x80808080u;
+/* Not 0 if some byte of the word is that byte (Mycroft's test, exact where none is). */
+static __always_inline __u64 has_byte(__u64 word, __u64 byte) {
+  word ^= byte * 0x0101010101010101ULL;
+  return (word - 0x0101010101010101ULL) & ~word & 0x8080808080808080ULL;
 }
 
-/* Could the options hold one of TRAP's? Without a walk: is a byte among them one of its kinds? */
+static __always_inline __u64 has_our_kind(__u64 word) {
+  return has_byte(word, TRAP_KIND_RESERVED) | has_byte(word, TRAP_KIND_EXPERIMENTAL);
+}
+
+/* Could the options hold one of TRAP's? Without a walk: is a byte among them one of its kinds? The last words overlap, with each other or
+ * with the header before the options. */
 static __always_inline int may_have_option(const void* tcp, const void* end, __u32 header_bytes) {
   const __u8* at = (const __u8*)tcp + TRAP_TCP_HEADER_BYTES;
-  __u32 found = 0;
+  __u64 last = (header_bytes - 8) & 0x3c;
+  __u64 found;
 
-  for (__u32 left = header_bytes - TRAP_TCP_HEADER_BYTES, i = 0; i < TRAP_TCP_OPTIONS_MAX && i < left; i += 4) {
+  if (header_bytes == TRAP_TCP_HEADER_BYTES)
+    return 0;
+  TRAP_HOLD(last);
+  if ((const __u8*)tcp + last + 8 > (const __u8*)end)
+    return 1;
+  found = has_our_kind(TRAP_LOAD64((const __u8*)tcp + last));
+  for (__u32 i = TRAP_TCP_HEADER_BYTES; i < TRAP_TCP_HEADER_BYTES + TRAP_TCP_OPTIONS_MAX - 8 && i + 8 < header_bytes; i += 8) {
     TRAP_HOLD(at);
-    if ((const void*)(at + 4) > end)
+    if ((const void*)(at + 8) > end)
       return 1;
-    found |= has_byte(*(const __u32*)at, TRAP_KIND_RESERVED) | has_byte(*(const __u32*)at, TRAP_KIND_EXPERIMENTAL);
-    at += 4;
+    found |= has_our_kind(TRAP_LOAD64(at));
+    at += 8;
   }
   return found != 0;
 }
 
 #define TRAP_TICKET_OPTION_BYTES (TRAP_HEADER_BYTES + (__u32)sizeof(struct trap_ticket_body))
 
+/* A ticket at any place of a packet, in words. */
+static __always_inline void read_ticket(struct trap_ticket* ticket, const __u8* at) {
+  __u32 head = TRAP_LOAD32(at);
+
+  ticket->epoch = (__u8)head;
+  ticket->tag = (__u8)(head >> 8);
+  ticket->expiry = (__be16)(head >> 16);
+  trap_put_mac(ticket->mac, TRAP_LOAD64(at + 4));
+}
+
 /* Copies the ticket that clients append as the last option. 0 if there is none in that place. */
 static __always_inline int last_option_is_ticket(const void* tcp, const void* end, __u32 header_bytes, struct trap_ticket* ticket) {
   __u64 offset = header_bytes - TRAP_TICKET_OPTION_BYTES;
   const __u8* at;
+  __u32 head;
 
   if (header_bytes < TRAP_TCP_HEADER_BYTES + TRAP_TICKET_OPTION_BYTES)
     return 0;
@@ -84,9 +107,11 @@ static __always_inline int last_option_is_ticket(const void* tcp, const void* en
   at = (const __u8*)tcp + offset;
   if ((const void*)(at + TRAP_TICKET_OPTION_BYTES) > end)
     return 0;
-  if (at[0] != TRAP_KIND_RESERVED || at[1] != TRAP_TICKET_OPTION_BYTES || at[2] != (TRAP_VERSION << 4 | TRAP_TICKET))
+  head = TRAP_LOAD32(at);
+  if ((head & TRAP_BE32(0xffffff00)) !=
+      TRAP_BE32(TRAP_KIND_RESERVED << 24 | TRAP_TICKET_OPTION_BYTES << 16 | (TRAP_VERSION << 4 | TRAP_TICKET) << 8))
     return 0;
-  __builtin_memcpy(ticket, at + TRAP_HEADER_BYTES + 1, sizeof(*ticket));
+  read_ticket(ticket, at + TRAP_HEADER_BYTES + 1);
   return 1;
 }
 

@@ -13,7 +13,7 @@ static __always_inline int is_enforced(void) {
   __u32 zero = 0;
   const struct trap_guard_settings* now = bpf_map_lookup_elem(&settings, &zero);
 
-  return !now || coarse_ns() < now->enforced_until_ns;
+  return !now || now->enforced_until_ns == TRAP_GUARD_ALWAYS || coarse_ns() < now->enforced_until_ns;
 }
 
 static __always_inline void count_monitored(__u32 slot, enum trap_verdict verdict, __u32 bytes) {
