@@ -4,7 +4,7 @@
 #include "runtime/clock_writer.h"
 #include "runtime/log.h"
 #include "runtime/part_life.h"
-#include "server/daemon/token_rate.h"
+#include "runtime/token_rate.h"
 #include "trap_server.skel.h"
 
 namespace trap::server {
