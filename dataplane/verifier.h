@@ -9,8 +9,8 @@
  * - clang 14 rewrites `p + n > end` in loops as `p + n >= end + 1`; kernel 6.18: "R3 pointer arithmetic on pkt_end prohibited".
  * - clang 14 narrows a difference of packet pointers to 32 bits when only its low half is used; kernel 6.18: "R2 32-bit pointer arithmetic
  *   prohibited".
- * - clang 14 compares one copy of a number and adds another to a pointer; kernel 6.1, which does not relate the two: "invalid
- *   variable-offset read from stack".
+ * - clang 14 compares one copy of a number and adds another to a pointer, or gives it to a helper; kernel 6.1, which does not relate the
+ * two: "invalid variable-offset read from stack", "R3 min value is outside of the allowed memory range".
  * - clang 14 adds an index to the address of an array on the stack by `|`, where it knows the low bits to be 0; kernel 6.18: "R0 bitwise
  *   operator |= on pointer prohibited". */
 #ifdef __bpf__

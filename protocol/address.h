@@ -36,8 +36,7 @@ TRAP_INLINE union trap_address trap_address_v4(__be32 address) {
   union trap_address a;
 
   a.raw64[0] = 0;
-  a.be32[2] = TRAP_BE32(0x0000ffff);
-  a.be32[3] = address;
+  a.raw64[1] = TRAP_BE32(0x0000ffff) | (__u64)address << 32; /* one word: it is read as one, which two halves would hold up */
   return a;
 }
 
