@@ -52,6 +52,16 @@ struct GuardRequest {
 
 Result<ExitCode> manage_guard(const GuardRequest& request);
 
+struct ExplainOptions {
+  PartRequest parts;
+  std::string packet; // a line, or
+  std::string pcap;   // a capture file
+  std::string direction = "in";
+};
+
+// What would become of packets, and why; changes nothing.
+Result<ExitCode> explain(const ExplainOptions& options);
+
 struct TopRequest {
   PartRequest parts;
   double interval_s = 1;
