@@ -24,6 +24,7 @@ struct CommandLine {
   trap::ctl::GuardRequest guard_control;
   trap::ctl::TopRequest top;
   trap::ctl::ExplainOptions explain;
+  trap::ctl::DoctorRequest doctor;
   std::function<Result<ExitCode>()> act;
 };
 
@@ -132,6 +133,13 @@ void add_diagnosis(CLI::App& app, CommandLine& line) {
   explain->add_option("--socket", line.explain.parts.socket, "control socket, if it is not the usual one");
   explain->add_flag("--json", line.explain.parts.json, "a JSON object a line");
   explain->callback([&line] { line.act = [&line] { return trap::ctl::explain(line.explain); }; });
+
+  CLI::App* doctor = app.add_subcommand("doctor", "examine this host, and say how to mend what is wrong");
+  doctor->add_option("--part", line.doctor.part, "server, guard or client; without it, every part that is configured or runs")
+      ->check(CLI::IsMember(parts));
+  doctor->add_option("--config", line.doctor.config, "the part's configuration file, if it is not the usual one");
+  doctor->add_flag("--json", line.doctor.json, "as JSON");
+  doctor->callback([&line] { line.act = [&line] { return trap::ctl::examine(line.doctor); }; });
 }
 
 } // namespace
