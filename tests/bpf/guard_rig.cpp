@@ -39,6 +39,8 @@ std::unique_ptr<Object> load_guard_twin(bool, const Object& live) {
   if (skeleton == nullptr)
     throw std::runtime_error("cannot open trap_guard: " + last_libbpf_warning());
   skeleton->rodata->explaining = 1;
+  skeleton->rodata->flow_buckets = bpf_map__max_entries(bpf_object__find_map_by_name(live.object(), "flows"));
+  skeleton->rodata->announced_buckets = bpf_map__max_entries(bpf_object__find_map_by_name(live.object(), "announced"));
   load_twin_of(live, skeleton->obj, [skeleton] { return trap_guard__load(skeleton); });
   return std::make_unique<Object>(skeleton->obj, [skeleton] { trap_guard__destroy(skeleton); });
 }
