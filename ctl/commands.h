@@ -52,6 +52,25 @@ struct GuardRequest {
 
 Result<ExitCode> manage_guard(const GuardRequest& request);
 
+struct ExplainOptions {
+  PartRequest parts;
+  std::string packet; // a line, or
+  std::string pcap;   // a capture file
+  std::string direction = "in";
+};
+
+// What would become of packets, and why; changes nothing.
+Result<ExitCode> explain(const ExplainOptions& options);
+
+struct DoctorRequest {
+  std::string part;   // empty: every part that is configured or runs
+  std::string config; // empty: the part's usual file
+  bool json = false;
+};
+
+// Examines this host: prints a line for each check; degraded if any is not in order.
+Result<ExitCode> examine(const DoctorRequest& request);
+
 struct TopRequest {
   PartRequest parts;
   double interval_s = 1;

@@ -53,8 +53,8 @@ Result<std::optional<ControlAnswer>> control_get(const std::string& socket_path,
   return converse(socket_path, kGetTimeoutS, [&](httplib::Client& client) { return client.Get(path); });
 }
 
-Result<std::optional<ControlAnswer>> control_post(const std::string& socket_path, const std::string& path) {
-  return converse(socket_path, kPostTimeoutS, [&](httplib::Client& client) { return client.Post(path); });
+Result<std::optional<ControlAnswer>> control_post(const std::string& socket_path, const std::string& path, const std::string& body) {
+  return converse(socket_path, kPostTimeoutS, [&](httplib::Client& client) { return client.Post(path, body, "application/octet-stream"); });
 }
 
 } // namespace trap::ctl

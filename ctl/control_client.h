@@ -17,7 +17,7 @@ struct ControlAnswer {
 
 // Nothing if nobody listens there; an error if somebody does but cannot be asked.
 Result<std::optional<ControlAnswer>> control_get(const std::string& socket_path, const std::string& path);
-Result<std::optional<ControlAnswer>> control_post(const std::string& socket_path, const std::string& path);
+Result<std::optional<ControlAnswer>> control_post(const std::string& socket_path, const std::string& path, const std::string& body);
 
 } // namespace trap::ctl
 

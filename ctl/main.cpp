@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// trapctl: keys, status, reload, backends, the guard's mode and rates. This file is its command line.
+// trapctl: keys, status, reload, backends, the guard's mode, rates and diagnosis. This file is its command line.
 #include <functional>
 #include <string>
 
@@ -23,6 +23,8 @@ struct CommandLine {
   trap::ctl::BackendRequest backend;
   trap::ctl::GuardRequest guard_control;
   trap::ctl::TopRequest top;
+  trap::ctl::ExplainOptions explain;
+  trap::ctl::DoctorRequest doctor;
   std::function<Result<ExitCode>()> act;
 };
 
@@ -118,6 +120,28 @@ void add_views(CLI::App& app, CommandLine& line) {
   top->callback([&line] { line.act = [&line] { return trap::ctl::show_top(line.top); }; });
 }
 
+void add_diagnosis(CLI::App& app, CommandLine& line) {
+  const std::vector<std::string> parts = {"server", "guard", "client"};
+  CLI::App* explain = app.add_subcommand("explain", "say what becomes of a packet here, and why; nothing is changed");
+  explain->add_option("--part", line.explain.parts.part, "server, guard or client; without it, every part that runs")
+      ->check(CLI::IsMember(parts));
+  explain->add_option("--packet", line.explain.packet, "the packet, as in 'tcp 198.51.100.7:4242 > 203.0.113.10:443 SYN mss=1460'");
+  explain->add_option("--pcap", line.explain.pcap, "all packets of a capture file instead; - for stdin");
+  explain->add_option("--direction", line.explain.direction, "out: the packet leaves this host, which is for a client to judge")
+      ->check(CLI::IsMember({"in", "out"}))
+      ->capture_default_str();
+  explain->add_option("--socket", line.explain.parts.socket, "control socket, if it is not the usual one");
+  explain->add_flag("--json", line.explain.parts.json, "a JSON object a line");
+  explain->callback([&line] { line.act = [&line] { return trap::ctl::explain(line.explain); }; });
+
+  CLI::App* doctor = app.add_subcommand("doctor", "examine this host, and say how to mend what is wrong");
+  doctor->add_option("--part", line.doctor.part, "server, guard or client; without it, every part that is configured or runs")
+      ->check(CLI::IsMember(parts));
+  doctor->add_option("--config", line.doctor.config, "the part's configuration file, if it is not the usual one");
+  doctor->add_flag("--json", line.doctor.json, "as JSON");
+  doctor->callback([&line] { line.act = [&line] { return trap::ctl::examine(line.doctor); }; });
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -130,6 +154,7 @@ int main(int argc, char** argv) {
   add_backends(app, line);
   add_guard(app, line);
   add_keys(app, line);
+  add_diagnosis(app, line);
 
   try {
     app.parse(argc, argv);

@@ -72,8 +72,8 @@ Result<std::vector<ordered_json>> running_parts(const PartRequest& request) {
   return parts;
 }
 
-Result<std::optional<ordered_json>> post(const std::string& socket, const std::string& path) {
-  auto answer = control_post(socket, path);
+Result<std::optional<ordered_json>> post(const std::string& socket, const std::string& path, const std::string& body) {
+  auto answer = control_post(socket, path, body);
   if (!answer)
     return answer.error();
   if (!*answer)

@@ -33,7 +33,7 @@ Result<std::vector<nlohmann::ordered_json>> running_parts(const PartRequest& req
 Error nothing_runs(const PartRequest& request);
 
 // Posts; nothing if nobody listens; the daemon's own error if it refuses.
-Result<std::optional<nlohmann::ordered_json>> post(const std::string& socket, const std::string& path);
+Result<std::optional<nlohmann::ordered_json>> post(const std::string& socket, const std::string& path, const std::string& body = "");
 
 } // namespace trap::ctl
 

@@ -22,6 +22,13 @@ struct trap_rate {
 TRAP_ASSERT(sizeof(struct trap_bucket) == 8, "shared through maps");
 TRAP_ASSERT(sizeof(struct trap_rate) == 24, "shared through maps");
 
+/* Are `tokens` there at now_ns? Takes none. */
+TRAP_INLINE int trap_bucket_has(const struct trap_bucket* bucket, const struct trap_rate* rate, __u64 now_ns, __u32 tokens) {
+  __u64 full_at_ns = bucket->full_at_ns;
+
+  return rate->token_ns == 0 || (full_at_ns > now_ns ? full_at_ns : now_ns) + rate->token_ns * tokens <= now_ns + rate->burst_ns;
+}
+
 #define TRAP_BUCKET_TRIES 4
 
 /* Takes `tokens` at now_ns, all or none. 1 if they were there. Another CPU may win the word each time it is tried: then this one goes

@@ -12,6 +12,7 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "runtime/explain_json.h"
 #include "runtime/fd.h"
 #include "runtime/http.h"
 
@@ -25,6 +26,8 @@ struct ControlServer::Running {
 };
 
 namespace {
+
+constexpr std::size_t kFrameMaxBytes = 65536 + 64; // the largest IP packet, and its link layer
 
 // Does a process answer at this socket?
 bool somebody_listens(const std::string& path) {
@@ -83,6 +86,10 @@ void route(httplib::Server& http, ControlHandlers handlers) {
   http.Post("/reload", [reload = std::move(handlers.reload)](const httplib::Request&, httplib::Response& response) {
     auto line = reload();
     answer(response, line ? Result<std::string>(nlohmann::json{{"reloaded", *line}}.dump()) : line);
+  });
+  http.set_payload_max_length(kFrameMaxBytes);
+  http.Post("/explain", [explain = std::move(handlers.explain)](const httplib::Request& request, httplib::Response& response) {
+    answer(response, explain({request.get_param_value("direction") == "out", {request.body.begin(), request.body.end()}}));
   });
   http.Post("/.+", [command = std::move(handlers.command)](const httplib::Request& request, httplib::Response& response) {
     answer(response, command(words_of(request.path)));

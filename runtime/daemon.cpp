@@ -90,7 +90,8 @@ Result<void> check_surroundings(const Part& part) {
 
 ControlHandlers handlers_of(RunningPart& running) {
   return {[&running] { return running.status(); }, [&running] { return running.metrics(); }, [&running] { return running.reload(); },
-          [&running](const std::vector<std::string>& words) { return running.command(words); }};
+          [&running](const std::vector<std::string>& words) { return running.command(words); },
+          [&running](const ExplainRequest& request) { return running.explain(request); }};
 }
 
 // From a part with keys to its end. What threads ask outlives the threads.

@@ -15,6 +15,7 @@
 namespace trap {
 
 class Metrics;
+struct ExplainRequest;
 
 class Part {
 public:
@@ -48,6 +49,9 @@ public:
 
   // A command of the control socket, as POST /WORD/WORD...: returns JSON. An unknown one is an error with ExitCode::usage.
   virtual Result<std::string> command(const std::vector<std::string>& words);
+
+  // What would become of a packet, and why, as JSON (runtime/explain_json.h). Changes nothing.
+  virtual Result<std::string> explain(const ExplainRequest& request);
 
   // Adds this part's families to GET /metrics.
   virtual void measure(Metrics&) {}

@@ -136,4 +136,11 @@ Result<std::string> RunningPart::command(const std::vector<std::string>& words) 
   return part_.command(words);
 }
 
+Result<std::string> RunningPart::explain(const ExplainRequest& request) {
+  std::lock_guard turn(turns_);
+  if (!ready_)
+    return Error{"still starting: try again when it is ready"};
+  return part_.explain(request);
+}
+
 } // namespace trap

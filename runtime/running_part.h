@@ -31,6 +31,7 @@ public:
   std::string metrics(); // Prometheus' text format
   Result<std::string> reload();
   Result<std::string> command(const std::vector<std::string>& words);
+  Result<std::string> explain(const ExplainRequest& request);
 
 private:
   std::vector<std::string> problems();

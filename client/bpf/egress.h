@@ -22,14 +22,14 @@ static __always_inline int store_flow(const struct trap_tuple* tuple, const stru
   struct trap_tuple wire = service_side_tuple(tuple, outward);
   struct trap_inward inward = {.service = tuple->remote, .port = tuple->remote_port};
 
-  return bpf_map_update_elem(&to_backend, tuple, outward, BPF_ANY) || bpf_map_update_elem(&to_public, &wire, &inward, BPF_ANY);
+  return store(&to_backend, tuple, outward, BPF_ANY) || store(&to_public, &wire, &inward, BPF_ANY);
 }
 
 static __always_inline void forget_flow(const struct trap_tuple* tuple, const struct trap_outward* outward) {
   struct trap_tuple wire = service_side_tuple(tuple, outward);
 
-  bpf_map_delete_elem(&to_public, &wire);
-  bpf_map_delete_elem(&to_backend, tuple);
+  forget(&to_public, &wire);
+  forget(&to_backend, tuple);
 }
 
 /* Does the kernel reach the backend by another next hop than the public address, whose next hop has the address at `hop` in the frame? Then
@@ -107,7 +107,7 @@ static __always_inline enum trap_verdict remember_syn(struct __sk_buff* skb, con
   trap_copy_options(&area, data + packet->l4_offset, end, packet->header_bytes, packet->family);
   syn.option_bytes = (__u8)area.used;
   __builtin_memcpy(syn.options, area.bytes, sizeof(syn.options));
-  bpf_map_update_elem(&pending, tuple, &syn, BPF_ANY); /* if it fails, the application connects as if we were not there */
+  store(&pending, tuple, &syn, BPF_ANY); /* if it fails, the application connects as if we were not there */
   return TRAP_PASS_SYN_REMEMBERED;
 }
 
@@ -123,7 +123,7 @@ static __always_inline enum trap_verdict judge_outgoing_syn(struct __sk_buff* sk
   if (known && known->isn == outward.isn)
     outward.syns = known->syns < 255 ? known->syns + 1 : 255;
   if (known && outward.syns > TRAP_SYNS_TO_SERVICE) {
-    bpf_map_delete_elem(&redirects, &key);
+    forget(&redirects, &key);
     forget_flow(&tuple, known);
     remember_syn(skb, e, &tuple);
     return TRAP_PASS_SYN_GIVEN_UP;

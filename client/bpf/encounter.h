@@ -10,6 +10,7 @@
 
 #include "client/bpf/maps.bpf.h"
 #include "dataplane/bpf/clock.h"
+#include "dataplane/bpf/explain.h"
 #include "dataplane/options.h"
 #include "dataplane/packet.h"
 #include "dataplane/segment.h"

@@ -7,6 +7,11 @@
 #include "client/bpf/egress.h"
 #include "client/bpf/respond.h"
 
+static __always_inline void set_state(struct trap_pending* syn, __u8 state) {
+  if (!explaining)
+    syn->state = state;
+}
+
 static __always_inline __be32 next_seq(__be32 seq) {
   return TRAP_BE32(TRAP_FROM_BE32(seq) + 1);
 }
@@ -115,8 +120,8 @@ static __always_inline enum trap_verdict follow_redirect(struct __sk_buff* skb, 
     return TRAP_PASS_REDIRECT_REFUSED;
   if (state == TRAP_SYN_ACK_PASSED)
     redirect->flags |= TRAP_REDIRECT_FROM_RESET;
-  syn->state = TRAP_REDIRECTED;
-  if (bpf_map_update_elem(&redirects, &key, redirect, BPF_ANY))
+  set_state(syn, TRAP_REDIRECTED);
+  if (store(&redirects, &key, redirect, BPF_ANY))
     return TRAP_DROP_INTERNAL;
   if (state == TRAP_SYN_ACK_PASSED)
     return TRAP_PASS_REDIRECT_LEARNT;
@@ -150,12 +155,13 @@ static __always_inline enum trap_verdict judge_syn_ack(struct __sk_buff* skb, st
     return TRAP_PASS_OTHER;
   if (syn->state == TRAP_REDIRECTED) /* the service answers now; this one would mislead the socket */
     return TRAP_DROP_LATE_ANSWER;
-  syn->iss = e->packet.seq;
+  if (!explaining)
+    syn->iss = e->packet.seq;
   if (option->type == TRAP_OFFER) {
-    syn->state = TRAP_ACCEPT_SENT;
+    set_state(syn, TRAP_ACCEPT_SENT);
     return reply_with_accept(skb, e, syn, option);
   }
-  syn->state = TRAP_SYN_ACK_PASSED;
+  set_state(syn, TRAP_SYN_ACK_PASSED);
   return option->defect == TRAP_PASS_OTHER ? TRAP_PASS_SYN_ACK_NOTED : TRAP_PASS_BAD_OPTION;
 }
 

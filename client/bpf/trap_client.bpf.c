@@ -17,6 +17,8 @@ int trap_client_egress(struct __sk_buff* skb) {
   struct encounter e = {.action = TC_ACT_UNSPEC};
   enum trap_verdict verdict = judge_outgoing(skb, &e);
 
+  if (explaining)
+    return explain(0, verdict);
   count(0, verdict, skb->len, 0);
   return tc_action(&e, verdict);
 }
@@ -26,6 +28,8 @@ int trap_client_ingress(struct __sk_buff* skb) {
   struct encounter e = {.action = TC_ACT_UNSPEC};
   enum trap_verdict verdict = judge_incoming(skb, &e);
 
+  if (explaining)
+    return explain(0, verdict);
   count(0, verdict, skb->len, 0);
   return tc_action(&e, verdict);
 }

@@ -26,6 +26,7 @@ ClientPart::ClientPart(ClientConfig config) : config_(std::move(config)) {
 }
 
 ClientPart::~ClientPart() {
+  trap_client__destroy(twin_);
   trap_client__destroy(skeleton_);
 }
 

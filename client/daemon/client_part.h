@@ -7,6 +7,7 @@
 
 #include "client/daemon/client_config.h"
 #include "client/maps.h"
+#include "dataplane/packet.h"
 #include "runtime/bpf_map.h"
 #include "runtime/fd.h"
 #include "runtime/part.h"
@@ -26,6 +27,7 @@ public:
   Result<void> detach() override;
   void tick() override;
   Result<std::string> reload() override;
+  Result<std::string> explain(const ExplainRequest& request) override;
   void measure(Metrics& metrics) override;
   void describe(nlohmann::ordered_json& status, std::vector<std::string>& problems) override;
 
@@ -39,6 +41,8 @@ private:
   };
 
   Result<void> load(Undo& undo);
+  Result<void> load_twin();
+  std::vector<std::string> reasons_of(const ExplainRequest& request, const trap_packet& packet) const;
   Result<void> attach(const std::string& interface, unsigned index, Undo& undo);
   Result<void> pin_programs(Undo& undo);
   unsigned detach_elsewhere(const std::vector<std::string>& keep);
@@ -48,6 +52,7 @@ private:
   ClientConfig config_;
   Fd pin_dir_;
   trap_client* skeleton_ = nullptr;
+  trap_client* twin_ = nullptr; // that explains; loaded when it is first asked
   MappedValue<trap_client_settings> settings_;
   Program programs_[2];
   int redirects_fd_ = -1;

@@ -7,15 +7,8 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "dataplane/bpf/explain.h"
 #include "dataplane/packet.h"
-
-enum trap_socket {
-  TRAP_SOCKET_NONE,
-  TRAP_SOCKET_LISTENS, /* nothing but a listener, which would take anybody */
-  TRAP_SOCKET_OPENS,   /* SYN answered by the stack, handshake not completed */
-  TRAP_SOCKET_LIVES,   /* established, or closing */
-  TRAP_SOCKET_LINGERS, /* TIME_WAIT */
-};
 
 /* States as in linux/bpf.h and, for the last two, as the kernel's include/net/tcp_states.h has had them since 4.1. */
 #define TRAP_STATE_TIME_WAIT 6
@@ -48,18 +41,18 @@ static __always_inline enum trap_socket find_socket(struct xdp_md* ctx, const st
 
   socket = bpf_skc_lookup_tcp(ctx, &tuple, bytes, BPF_F_CURRENT_NETNS, 0);
   if (!socket)
-    return TRAP_SOCKET_NONE;
+    return note_socket(TRAP_SOCKET_NONE);
   state = socket->state;
   bpf_sk_release(socket);
   switch (state) {
   case TRAP_STATE_LISTEN:
-    return TRAP_SOCKET_LISTENS;
+    return note_socket(TRAP_SOCKET_LISTENS);
   case TRAP_STATE_NEW_SYN_RECV:
-    return TRAP_SOCKET_OPENS;
+    return note_socket(TRAP_SOCKET_OPENS);
   case TRAP_STATE_TIME_WAIT:
-    return TRAP_SOCKET_LINGERS;
+    return note_socket(TRAP_SOCKET_LINGERS);
   default:
-    return TRAP_SOCKET_LIVES;
+    return note_socket(TRAP_SOCKET_LIVES);
   }
 }
 

@@ -160,7 +160,7 @@ static __always_inline void note_peer(const struct encounter* e, __u32 issued_s)
   struct trap_guard_peer* peer = bpf_map_lookup_elem(&trap_servers, &e->packet.source);
   __u32 now_s = unix_time(e).unix_s;
 
-  if (!peer)
+  if (!peer || explaining)
     return;
   peer->announcements++; /* CPUs may race for it: an announcement more or less */
   peer->heard_s = now_s;

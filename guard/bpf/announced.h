@@ -66,13 +66,13 @@ static __always_inline int network_allows(const struct encounter* e, union trap_
   if (e->settings->announced.token_ns == 0)
     return 1;
   bucket = bpf_map_lookup_elem(&networks, &network);
-  if (!bucket) {
+  if (!bucket && !explaining) {
     struct trap_bucket fresh = {};
 
     bpf_map_update_elem(&networks, &network, &fresh, BPF_NOEXIST); /* another CPU may be first */
     bucket = bpf_map_lookup_elem(&networks, &network);
   }
-  return !bucket || trap_bucket_take(bucket, &e->settings->announced, e->monotonic_ns, 1);
+  return !bucket || take_tokens(bucket, &e->settings->announced, e->monotonic_ns, 1);
 }
 
 /* Stores a verified announcement; never shortens one, so that a replay changes nothing. A full bucket loses the entry that would have ended
@@ -88,12 +88,14 @@ static __always_inline enum trap_verdict admit_announced(const struct encounter*
     return TRAP_DROP_INTERNAL;
   entry = find_announced(bucket, key, hash);
   if (entry && entry->value.until_s + e->settings->clock_skew_s > unix_time(e).unix_s) {
-    if (entry->value.until_s < value->until_s)
+    if (!explaining && entry->value.until_s < value->until_s)
       entry->value = *value;
     return TRAP_ANNOUNCE_ACCEPTED;
   }
   if (!network_allows(e, key->client))
     return TRAP_DROP_ANNOUNCE_CAP;
+  if (explaining)
+    return TRAP_ANNOUNCE_ACCEPTED;
   at = first_to_end(bucket);
   __sync_lock_test_and_set(&bucket->prints[at], 0);
   bucket->entries[at].key = *key;

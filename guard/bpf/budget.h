@@ -27,6 +27,8 @@ static __always_inline const struct trap_guard_class* class_of(__u8 tag) {
 static __always_inline struct trap_guard_client* client_of(const struct trap_guard_client_key* key, __u8 tag) {
   struct trap_guard_client* client = bpf_map_lookup_elem(&admitted, key);
 
+  if (explaining)
+    return client;
   if (!client) {
     struct trap_guard_client fresh = {.tag = tag};
 
@@ -57,6 +59,8 @@ static __always_inline enum trap_verdict open_flow(const struct encounter* e, st
     return admitted; /* the SYN is repeated */
   if (!flows_allow(e, client, class))
     return TRAP_DROP_CLIENT_FLOWS;
+  if (explaining)
+    return admitted;
   if (!flow)
     flow = make_flow(&key, hash, e->monotonic_ns, tag, TRAP_FLOW_BUDGETED);
   if (!flow)
@@ -75,7 +79,7 @@ static __always_inline enum trap_verdict admit(const struct encounter* e, __u8 t
 
   if (!class || !client)
     return admitted;
-  if (!trap_bucket_take(&client->syns, &class->syns, e->monotonic_ns, 1))
+  if (!take_tokens(&client->syns, &class->syns, e->monotonic_ns, 1))
     return TRAP_DROP_CLIENT_SYNS;
   return open_flow(e, client, class, tag, admitted);
 }
@@ -104,18 +108,20 @@ TRAP_GLOBAL_FUNCTION int draw_budget(const struct draw* draw, struct trap_guard_
   if (flow->packets_left == 0) {
     if (class->packets.token_ns)
       packets = class->packets.chunk;
-    if (!trap_bucket_take(&client->packets, &class->packets, draw->now_ns, packets))
+    if (!take_tokens(&client->packets, &class->packets, draw->now_ns, packets))
       return TRAP_DROP_CLIENT_PACKETS;
-    flow->packets_left = packets;
+    if (!explaining)
+      flow->packets_left = packets;
   }
   if (flow->bytes_left < draw->bytes) {
     __u32 least = (draw->bytes + 1023) / 1024;
 
     if (class->kib.token_ns)
       kib = class->kib.chunk > least ? class->kib.chunk : least;
-    if (!trap_bucket_take(&client->kib, &class->kib, draw->now_ns, kib))
+    if (!take_tokens(&client->kib, &class->kib, draw->now_ns, kib))
       return TRAP_DROP_CLIENT_BYTES;
-    flow->bytes_left += kib * 1024;
+    if (!explaining)
+      flow->bytes_left += kib * 1024;
   }
   return TRAP_PASS_FLOW;
 }
@@ -131,6 +137,8 @@ static __always_inline enum trap_verdict pay(const struct encounter* e, struct t
     if (verdict != TRAP_PASS_FLOW)
       return verdict;
   }
+  if (explaining)
+    return TRAP_PASS_FLOW;
   flow->packets_left--; /* a flow's packets come to one CPU; where they do not, a race costs a packet's worth */
   flow->bytes_left -= bytes;
   return TRAP_PASS_FLOW;
@@ -141,7 +149,7 @@ static __always_inline void close_flow(const struct encounter* e, struct trap_gu
   struct trap_guard_client_key key = client_key_of(e);
   struct trap_guard_client* client;
 
-  if ((flow->flags & (TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING)) != TRAP_FLOW_BUDGETED)
+  if (explaining || (flow->flags & (TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING)) != TRAP_FLOW_BUDGETED)
     return;
   flow->flags |= TRAP_FLOW_CLOSING;
   client = bpf_map_lookup_elem(&admitted, &key);
@@ -157,6 +165,8 @@ static __always_inline void remember_flow(const struct encounter* e, int may_be_
   const struct trap_guard_client* client = may_be_budgeted ? bpf_map_lookup_elem(&admitted, &of) : NULL;
   struct trap_guard_flow* flow = find_flow(&key, hash, e->monotonic_ns);
 
+  if (explaining)
+    return;
   if (flow)
     flow->flags = client ? flow->flags : 0;
   else
@@ -170,7 +180,7 @@ static __always_inline enum trap_verdict judge_flow(struct xdp_md* ctx, const st
   struct trap_guard_flow* flow = find_flow(&key, hash, e->monotonic_ns);
 
   if (flow) {
-    if (e->monotonic_ns - flow->seen_ns > TRAP_FLOW_REFRESH_NS)
+    if (!explaining && e->monotonic_ns - flow->seen_ns > TRAP_FLOW_REFRESH_NS)
       flow->seen_ns = e->monotonic_ns;
     if (e->packet.flags & (TRAP_TCP_FIN | TRAP_TCP_RST))
       close_flow(e, flow);

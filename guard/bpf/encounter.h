@@ -4,6 +4,7 @@
 #define TRAP_GUARD_BPF_ENCOUNTER_H
 
 #include "dataplane/bpf/clock.h"
+#include "dataplane/bpf/explain.h"
 #include "dataplane/packet.h"
 #include "guard/bpf/maps.bpf.h"
 

@@ -84,6 +84,8 @@ int trap_guard(struct xdp_md* ctx) {
     verdict = judge_tcp(ctx, &e, layer, data, end);
     slot = e.port.slot;
   }
+  if (explaining)
+    return explain(slot, verdict);
   if (trap_verdict_action(verdict) == TRAP_ACTION_DROP && !is_enforced()) {
     count_monitored(slot, verdict, bytes);
     name_suspect(&e.packet, slot, verdict);

@@ -16,6 +16,7 @@ GuardPart::GuardPart(GuardConfig config) : config_(std::move(config)) {}
 
 GuardPart::~GuardPart() {
   ring_buffer__free(suspects_buffer_);
+  trap_guard__destroy(twin_);
   trap_guard__destroy(skeleton_);
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 
+#include "dataplane/packet.h"
 #include "guard/daemon/conduct.h"
 #include "guard/daemon/guard_maps.h"
 #include "guard/daemon/suspects.h"
@@ -36,6 +37,7 @@ public:
   void tick() override;
   Result<std::string> reload() override;
   Result<std::string> command(const std::vector<std::string>& words) override;
+  Result<std::string> explain(const ExplainRequest& request) override;
   void measure(Metrics& metrics) override;
   std::string parting_words() override;
   int event_fd() const override;
@@ -47,6 +49,8 @@ private:
   Result<void> map_tables();
   Result<void> apply(const GuardConfig& config, const PortSlots& slots, const PortSlots& earlier);
   void begin_mode();
+  Result<void> load_twin();
+  std::vector<std::string> reasons_of(const ExplainRequest& request, const trap_packet& packet);
   void publish_settings();
   void renew(const trap_clock_anchor& now);
   void rotate_keys(std::uint64_t epoch);
@@ -71,6 +75,7 @@ private:
   GuardKey key_;
   Fd pin_dir_;
   trap_guard* skeleton_ = nullptr;
+  trap_guard* twin_ = nullptr; // that explains; loaded when it is first asked
   MappedValue<trap_guard_settings> settings_;
   MappedArray<trap_flow_bucket> flows_;
   MappedArray<trap_announced_bucket> announced_;

@@ -4,8 +4,17 @@
 #ifndef TRAP_SERVER_BPF_BUDGET_H
 #define TRAP_SERVER_BPF_BUDGET_H
 
+#include "dataplane/bpf/explain.h"
 #include "dataplane/token_bucket.h"
 #include "server/bpf/encounter.h"
+
+/* Would cap_allows() allow it? Of the chunks this looks at this CPU's only. */
+static __always_inline int cap_would_allow(__u32 cap_index, const struct trap_rate* rate, __u64 now_ns) {
+  const __u64* left = bpf_map_lookup_elem(&allowances, &cap_index);
+  const struct trap_cap* cap = bpf_map_lookup_elem(&caps, &cap_index);
+
+  return left && cap && (*left || trap_bucket_has(&cap->bucket, rate, now_ns, rate->chunk));
+}
 
 /* Takes one token of a cap, from this CPU's chunk if it has some left. */
 static __always_inline int cap_allows(__u32 cap_index, const struct trap_rate* rate, __u64 now_ns) {
@@ -14,6 +23,8 @@ static __always_inline int cap_allows(__u32 cap_index, const struct trap_rate* r
 
   if (rate->token_ns == 0)
     return 1;
+  if (explaining)
+    return cap_would_allow(cap_index, rate, now_ns);
   left = bpf_map_lookup_elem(&allowances, &cap_index);
   if (!left)
     return 0;
@@ -44,6 +55,8 @@ TRAP_GLOBAL_FUNCTION int budget_allows(const struct trap_client_key* of, const s
     return 1;
   key = *of; /* kernel 6.1 takes no key from a caller's memory: "R2 type=mem expected=fp" */
   budget = bpf_map_lookup_elem(&clients, &key);
+  if (explaining)
+    return !budget || trap_bucket_has(&budget->bucket, rate, now_ns, 1);
   if (!budget) {
     struct trap_client_budget fresh = {};
 

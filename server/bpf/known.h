@@ -5,6 +5,7 @@
 #ifndef TRAP_SERVER_BPF_KNOWN_H
 #define TRAP_SERVER_BPF_KNOWN_H
 
+#include "dataplane/bpf/explain.h"
 #include "dataplane/segment.h"
 #include "server/bpf/encounter.h"
 
@@ -27,7 +28,7 @@ static __always_inline void note_known(const struct encounter* e) {
   struct trap_known* word = bpf_map_lookup_elem(&known, &index);
   __u64* bits;
 
-  if (!word)
+  if (explaining || !word)
     return;
   bits = e->settings->known_generation & 1 ? &word->bits[1] : &word->bits[0];
   if (!(*bits & trap_known_bit(hash)))

@@ -41,7 +41,7 @@ static __always_inline void note_closing(const struct encounter* e) {
   __u64 hash = connection_hash(&e->packet);
   __u64* word = lingering_word(hash, generation);
 
-  if (!word)
+  if (!word || explaining)
     return;
   if ((*word ^ tag) >> (64 - TRAP_GENERATION_BITS)) /* CPUs may race for a word: then a bit is lost, for this connection only */
     *word = tag;

@@ -3,6 +3,7 @@
 #ifndef TRAP_SERVER_BPF_REDIRECT_H
 #define TRAP_SERVER_BPF_REDIRECT_H
 
+#include "dataplane/bpf/explain.h"
 #include "protocol/ticket.h"
 #include "server/bpf/encounter.h"
 #include "server/bpf/reply.h"
@@ -33,6 +34,8 @@ static __always_inline const struct trap_backend* select_backend(struct encounte
 static __always_inline void record_redirect(const struct encounter* e) {
   struct trap_redirected record = {.client = e->packet.source, .service_slot = e->slot, .backend = e->backend};
 
+  if (explaining)
+    return;
   bpf_ringbuf_output(&redirected, &record, sizeof(record), 0);
 }
 

@@ -6,6 +6,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "dataplane/bpf/explain.h"
 #include "dataplane/checksum.h"
 #include "dataplane/packet.h"
 #include "dataplane/segment.h"
@@ -152,6 +153,8 @@ int trap_server(struct xdp_md* ctx) {
   if ((e.flags & TRAP_SERVICE_RESTS) && trap_verdict_action(verdict) == TRAP_ACTION_DROP && verdict != TRAP_DROP_INTERNAL)
     verdict =
         TRAP_PASS_AT_PEACE; /* the stack judges, as if TRAP were not there; what failed while it was rewritten is no packet any more */
+  if (explaining)
+    return explain(e.slot, verdict);
   count(e.slot, verdict, bytes_in, bytes_out);
   return xdp_action(verdict);
 }

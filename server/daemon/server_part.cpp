@@ -26,6 +26,7 @@ ServerPart::ServerPart(ServerConfig config) : now_(std::make_unique<Deployment>(
 }
 
 ServerPart::~ServerPart() {
+  trap_server__destroy(twin_);
   trap_server__destroy(skeleton_);
 }
 

@@ -6,7 +6,9 @@
 #include <memory>
 #include <optional>
 
+#include "dataplane/packet.h"
 #include "runtime/bpf_map.h"
+#include "runtime/explainer.h"
 #include "runtime/part.h"
 #include "runtime/xdp.h"
 #include "server/daemon/announcer.h"
@@ -36,6 +38,7 @@ public:
   Result<std::string> reload() override;
   Result<std::string> command(const std::vector<std::string>& words) override;
   void measure(Metrics& metrics) override;
+  Result<std::string> explain(const ExplainRequest& request) override;
   int event_fd() const override;
   void handle_events() override;
   void describe(nlohmann::ordered_json& status, std::vector<std::string>& problems) override;
@@ -50,12 +53,17 @@ private:
   void refresh_maps();
   std::vector<std::string> find_problems() const;
 
+  Result<void> load_twin();
+  std::string limit_of(trap_verdict verdict, const ServiceConfig& service) const;
+  std::vector<std::string> reasons_of(const Explained& explained, const PlannedService& planned, const trap_packet& packet) const;
+
   Result<std::unique_ptr<Deployment>> read_next() const;
   Result<void> apply(const Deployment& next);
 
   std::unique_ptr<Deployment> now_; // never null
   Fd pin_dir_;
   trap_server* skeleton_ = nullptr;
+  trap_server* twin_ = nullptr; // that explains; loaded when it is first asked
   MappedValue<trap_server_settings> settings_;
   MappedValue<KnownWords> known_words_;
   std::optional<KnownConnections> known_;

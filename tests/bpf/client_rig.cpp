@@ -21,6 +21,15 @@ std::unique_ptr<Object> load_client(bool, bool small) {
   return std::make_unique<Object>(skeleton->obj, [skeleton] { trap_client__destroy(skeleton); });
 }
 
+std::unique_ptr<Object> load_client_twin(bool, const Object& live) {
+  trap_client* skeleton = trap_client__open();
+  if (skeleton == nullptr)
+    throw std::runtime_error("cannot open trap_client: " + last_libbpf_warning());
+  skeleton->rodata->explaining = 1;
+  load_twin_of(live, skeleton->obj, [skeleton] { return trap_client__load(skeleton); });
+  return std::make_unique<Object>(skeleton->obj, [skeleton] { trap_client__destroy(skeleton); });
+}
+
 void configure_client(Object& object, const World&) {
   object.put("settings", std::uint32_t{0}, trap_client_settings{});
 }
@@ -29,7 +38,8 @@ void configure_client(Object& object, const World&) {
 
 const Rig& client_rig() {
   static const Rig rig = {
-      "client", load_client, configure_client, [](Object&, const World&, const Json&) {}, {"trap_client_egress", "trap_client_ingress"}};
+      "client", load_client,     configure_client, [](Object&, const World&, const Json&) {}, {"trap_client_egress", "trap_client_ingress"},
+      nullptr,  load_client_twin};
   return rig;
 }
 

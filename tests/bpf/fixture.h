@@ -9,6 +9,9 @@
 
 namespace trap::test {
 
+// Service slots whose counters are looked at.
+inline constexpr std::uint32_t watched_slots = 32;
+
 struct Fixture {
   std::string name;
   std::string goal;
@@ -26,7 +29,8 @@ Json substitute(const Json& json, const Variables& variables);
 // The expectation that applies: `expect` itself, or the first of its list whose "when" fits the variables.
 const Json& choose_expectation(const Json& expect, const Variables& variables);
 
-// Runs fixtures on one loaded object for each encoding. Returns "" or what went wrong.
+// Runs fixtures on one loaded object for each encoding, and has each packet explained before: that must say the same and change nothing.
+// Returns "" or what went wrong.
 class FixtureRunner {
 public:
   explicit FixtureRunner(const Rig& rig) : rig_(rig) {}
@@ -46,13 +50,18 @@ private:
   std::string check_verdict(Object& object, const Json& expect, const Outcome& outcome);
   std::string check_frame(const Json& expect, const Bytes& in, const Outcome& outcome, int family);
   std::string check_state(Object& object, const Json& after, const State& before, int family);
+  std::string check_explanation(Object& object, const Json& step, const Json& expect, const Bytes& in, const State& before, int family);
+  std::map<std::string, Bytes> everything(Object& object, const State& state, const std::vector<trap_count>& counts) const;
   void write_state(Object& object, const Json& before, int family);
 
   const Rig& rig_;
   const World world_;
   std::unique_ptr<Object> objects_[2];
-  std::vector<trap_count> counted_; // before the packet
+  std::unique_ptr<Object> twins_[2]; // of those, which explain
+  std::vector<trap_count> counted_;  // before the packet
   std::uint64_t now_unix_s_ = 0;
+  const Fixture* looked_at_ = nullptr; // whose maps were compared as a whole
+  bool whole_ = false;
 };
 
 } // namespace trap::test

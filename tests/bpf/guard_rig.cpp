@@ -34,6 +34,17 @@ std::unique_ptr<Object> load_guard(bool, bool small) {
   return object;
 }
 
+std::unique_ptr<Object> load_guard_twin(bool, const Object& live) {
+  trap_guard* skeleton = trap_guard__open();
+  if (skeleton == nullptr)
+    throw std::runtime_error("cannot open trap_guard: " + last_libbpf_warning());
+  skeleton->rodata->explaining = 1;
+  skeleton->rodata->flow_buckets = bpf_map__max_entries(bpf_object__find_map_by_name(live.object(), "flows"));
+  skeleton->rodata->announced_buckets = bpf_map__max_entries(bpf_object__find_map_by_name(live.object(), "announced"));
+  load_twin_of(live, skeleton->obj, [skeleton] { return trap_guard__load(skeleton); });
+  return std::make_unique<Object>(skeleton->obj, [skeleton] { trap_guard__destroy(skeleton); });
+}
+
 void trust(Object& object, const char* address, std::uint32_t bits) {
   const Address from = read_address(address);
   trap_trusted_key key = {.bits = bits, .address = {}};
@@ -90,7 +101,7 @@ void set_guard_time(Object& object, const World&, const Json& moment) {
 } // namespace
 
 const Rig& guard_rig() {
-  static const Rig rig = {"guard", load_guard, configure_guard, set_guard_time, {"trap_guard"}};
+  static const Rig rig = {"guard", load_guard, configure_guard, set_guard_time, {"trap_guard"}, nullptr, load_guard_twin};
   return rig;
 }
 

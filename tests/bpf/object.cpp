@@ -152,6 +152,31 @@ Entries Object::raw_entries(const std::string& name) {
   return result;
 }
 
+Bytes Object::dump(const std::string& name) const {
+  const bpf_map* m = map(name);
+  if (bpf_map__type(m) == BPF_MAP_TYPE_RINGBUF)
+    return {};
+  constexpr __u32 most = 16384;
+  const std::size_t key_size = bpf_map__key_size(m);
+  Bytes all;
+  Bytes keys(most * key_size);
+  Bytes values(most * value_bytes(m));
+  Bytes position(std::max<std::size_t>(key_size, 8));
+  Bytes next(position.size());
+  for (bool first = true;; first = false) {
+    __u32 count = std::min(most, bpf_map__max_entries(m));
+    const bool last = bpf_map_lookup_batch(bpf_map__fd(m), first ? nullptr : position.data(), next.data(), keys.data(), values.data(),
+                                           &count, nullptr) != 0;
+    if (last && errno != ENOENT)
+      fail("cannot read map " + name);
+    all.insert(all.end(), keys.begin(), keys.begin() + static_cast<long>(count * key_size));
+    all.insert(all.end(), values.begin(), values.begin() + static_cast<long>(count * value_bytes(m)));
+    if (last)
+      return all;
+    position = next;
+  }
+}
+
 std::vector<trap_count> Object::counts(std::uint32_t slots) const {
   const bpf_map* m = map("counters");
   const auto cpus = static_cast<std::size_t>(libbpf_num_possible_cpus());

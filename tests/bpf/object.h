@@ -48,6 +48,7 @@ public:
   Object(const Object&) = delete;
   Object& operator=(const Object&) = delete;
 
+  const bpf_object* object() const { return object_; }
   // Without those that hold a program's variables.
   std::vector<std::string> map_names() const;
   bpf_map_type map_type(const std::string& map) const;
@@ -73,6 +74,9 @@ public:
   Entries entries(const std::string& map);
   // The same as the kernel has them, also of a table.
   Entries raw_entries(const std::string& map);
+
+  // Everything a map holds, for comparison: keys and values one after the other, of all CPUs; nothing for a ring buffer.
+  Bytes dump(const std::string& map) const;
 
   // Sums over CPUs of what was counted, of the first `slots` service slots at most: at slot * TRAP_VERDICT_SLOTS + verdict.
   std::vector<trap_count> counts(std::uint32_t slots) const;

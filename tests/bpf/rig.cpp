@@ -3,6 +3,9 @@
 #include "tests/bpf/rig.h"
 
 #include <ctime>
+#include <stdexcept>
+
+#include "runtime/explainer.h"
 
 namespace trap::test {
 
@@ -10,6 +13,11 @@ std::uint64_t coarse_ns() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+void load_twin_of(const Object& live, bpf_object* twin, const std::function<int()>& load) {
+  if (auto loaded = load_twin(twin, live.object(), load); !loaded)
+    throw std::runtime_error(loaded.error().message + ": " + last_libbpf_warning());
 }
 
 void shrink_lru_maps(bpf_object* object) {

@@ -24,6 +24,8 @@ struct Rig {
   std::vector<std::string> programs;
   // Sets the budgets and caps that a fixture's "rates" names, and takes the others away; only the server has them.
   std::function<void(Object&, const Json& rates)> set_rates = nullptr;
+  // The same program once more, upon the maps of the first, that explains packets.
+  std::function<std::unique_ptr<Object>(bool experimental, const Object& live)> load_twin = nullptr;
 };
 
 const Rig& server_rig();
@@ -38,6 +40,9 @@ const Rig& part_under_test();
 
 // CLOCK_MONOTONIC_COARSE, which the programs read.
 std::uint64_t coarse_ns();
+
+// Loads an opened skeleton's object as the twin of `live`; throws if it cannot be.
+void load_twin_of(const Object& live, bpf_object* twin, const std::function<int()>& load);
 
 // Applies max_entries of 1024 to every LRU hash of an object that is not loaded yet.
 void shrink_lru_maps(bpf_object* object);

@@ -28,6 +28,16 @@ std::unique_ptr<Object> load_server(bool experimental, bool small) {
   return std::make_unique<Object>(skeleton->obj, [skeleton] { trap_server__destroy(skeleton); });
 }
 
+std::unique_ptr<Object> load_server_twin(bool experimental, const Object& live) {
+  trap_server* skeleton = trap_server__open();
+  if (skeleton == nullptr)
+    throw std::runtime_error("cannot open trap_server: " + last_libbpf_warning());
+  skeleton->rodata->send_experimental = experimental ? 1 : 0;
+  skeleton->rodata->explaining = 1;
+  load_twin_of(live, skeleton->obj, [skeleton] { return trap_server__load(skeleton); });
+  return std::make_unique<Object>(skeleton->obj, [skeleton] { trap_server__destroy(skeleton); });
+}
+
 void add_place(Object& object, const trap_address& address, int port, std::uint32_t slot) {
   trap_place place = {};
   place.slot = slot;
@@ -199,7 +209,7 @@ void trust_known(Object& object) {
 }
 
 const Rig& server_rig() {
-  static const Rig rig = {"server", load_server, configure_server, set_server_time, {"trap_server"}, set_server_rates};
+  static const Rig rig = {"server", load_server, configure_server, set_server_time, {"trap_server"}, set_server_rates, load_server_twin};
   return rig;
 }
 

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "runtime/control_server.h"
+#include "runtime/explain_json.h"
 #include "runtime/fd.h"
 #include "runtime/metrics_server.h"
 
@@ -32,6 +33,10 @@ protected:
                                 [this](const std::vector<std::string>& words) {
                                   words_ = words;
                                   return command_result_;
+                                },
+                                [this](const ExplainRequest& request) {
+                                  asked_ = request;
+                                  return Result<std::string>(R"({"verdict": "pass-other"})");
                                 }};
     auto server = ControlServer::make(path(), std::move(handlers));
     ASSERT_TRUE(server) << server.error().message;
@@ -54,7 +59,20 @@ protected:
   Result<std::string> reload_result_ = std::string("2 services");
   Result<std::string> command_result_ = std::string(R"({"state": "draining"})");
   std::vector<std::string> words_;
+  ExplainRequest asked_;
 };
+
+TEST_F(ControlSocket, takes_frames_to_explain) {
+  const std::string frame(9014, '\0'); // a jumbo frame, and bytes that are no text
+  auto answer = client().Post("/explain?direction=out", frame, "application/octet-stream");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_EQ(json::parse(answer->body)["verdict"], "pass-other");
+  EXPECT_TRUE(asked_.outgoing);
+  EXPECT_EQ(asked_.frame, Frame(frame.begin(), frame.end()));
+  ASSERT_TRUE(client().Post("/explain", "abc", "application/octet-stream"));
+  EXPECT_FALSE(asked_.outgoing);
+}
 
 TEST_F(ControlSocket, answers_status_and_metrics) {
   auto status = client().Get("/status");
