@@ -42,6 +42,16 @@ struct BackendRequest {
 
 Result<ExitCode> manage_backends(const BackendRequest& request);
 
+struct GuardRequest {
+  std::string action;  // "mode", "enforce", "confirm", "monitor", "suspects"
+  std::string confirm; // for enforce: a time as of the command line, or empty
+  bool force = false;  // for enforce: in spite of warnings
+  std::string socket;  // empty: the guard's usual one
+  bool json = false;
+};
+
+Result<ExitCode> manage_guard(const GuardRequest& request);
+
 struct TopRequest {
   PartRequest parts;
   double interval_s = 1;
