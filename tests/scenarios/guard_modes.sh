@@ -50,7 +50,7 @@ start guard || exit 1
 expect "a guard that monitors says so when it starts" 1 "$(said 'mode: monitor')"
 expect "monitoring lets in" yes "$(connects)"
 expect "and counts whom it would have dropped" True "$(field guard 's["monitored"]["drop-uninvited"] > 0 and "drop-uninvited" not in s["counters"]')"
-expect "and is no problem where it is configured" "ok ('monitor', 'monitor', False)" "$(field guard 's["state"]') $(modes)"
+expect "and is no problem where it is configured" "ok monitor monitor False" "$(field guard 's["state"]') $(modes)"
 becomes "and names them" "203.0.113.2 web drop-uninvited" bash -c "$bin/trapctl guard suspects --json --socket $work/guard.sock |
   python3 -c 'import json,sys; s = json.load(sys.stdin)[\"suspects\"][0]; print(s[\"source\"], s[\"service\"], s[\"verdict\"])'"
 expect "for people too" 1 "$(guard suspects | grep -c '^203\.0\.113\.2 .*drop-uninvited')"
@@ -60,51 +60,51 @@ expect "there is nothing to confirm" "1 1" "$(guard confirm 2>&1 | grep -c 'noth
 
 guard enforce --confirm 2s >"$work/out"
 expect "enforcing on trial" "0 1" "$? $(grep -c 'mode: enforce, for [12] more seconds' "$work/out")"
-becomes "goes back by itself" "('monitor', 'monitor', False)" modes
+becomes "goes back by itself" "monitor monitor False" modes
 expect "and lets in again" yes "$(connects)"
 becomes "and says so" 1 said 'nobody confirmed'
 
 guard enforce --confirm 1h >/dev/null
-expect "on trial it drops" "no ('enforce', 'monitor', True)" "$(connects) $(modes)"
+expect "on trial it drops" "no enforce monitor True" "$(connects) $(modes)"
 stop KILL
 start guard || exit 1
-expect "a trial goes on when the daemon was killed" "no ('enforce', 'monitor', True)" "$(connects) $(modes)"
-expect "a reload leaves it alone" "0 ('enforce', 'monitor', True)" "$(control guard reload >/dev/null; echo $?) $(modes)"
-expect "confirmed, it stays" "0 ('enforce', 'monitor', False)" "$(guard confirm >/dev/null; echo $?) $(modes)"
+expect "a trial goes on when the daemon was killed" "no enforce monitor True" "$(connects) $(modes)"
+expect "a reload leaves it alone" "0 enforce monitor True" "$(control guard reload >/dev/null; echo $?) $(modes)"
+expect "confirmed, it stays" "0 enforce monitor False" "$(guard confirm >/dev/null; echo $?) $(modes)"
 expect "the log has it" "1" "$(said 'mode: enforce, confirmed')"
 stop TERM
 expect "a stop says until when the keys last" 1 "$(said 'stopping: .*with keys until .* UTC; then only established connections go on')"
 start guard || exit 1
-expect "a restart goes by the configuration" "yes ('monitor', 'monitor', False)" "$(connects) $(modes)"
+expect "a restart goes by the configuration" "yes monitor monitor False" "$(connects) $(modes)"
 
 guard enforce --confirm 2s >/dev/null
-expect "a trial under way" "('enforce', 'monitor', True)" "$(modes)"
+expect "a trial under way" "enforce monitor True" "$(modes)"
 stop KILL
 becomes "runs out without the daemon" yes connects
 start guard || exit 1
-expect "and stays run out" "('monitor', 'monitor', False)" "$(modes)"
+expect "and stays run out" "monitor monitor False" "$(modes)"
 
 configure 'mode = "enforce"'
-expect "a reload takes a mode that was changed" "1 ('enforce', 'enforce', False) no" \
+expect "a reload takes a mode that was changed" "1 enforce enforce False no" \
   "$(control guard reload | grep -c 'values +mode=enforce -mode=monitor') $(modes) $(connects)"
 guard monitor >/dev/null
 expect "monitoring against the configuration is a problem" "yes degraded 4" \
   "$(connects) $(field guard 's["state"]') $(control guard status >/dev/null; echo $?)"
-expect "one that a reload does not end" "0 ('monitor', 'enforce', False)" "$(control guard reload >/dev/null; echo $?) $(modes)"
-expect "but a command" "0 ('enforce', 'enforce', False) ok" "$(guard enforce >/dev/null; echo $?) $(modes) $(field guard 's["state"]')"
+expect "one that a reload does not end" "0 monitor enforce False" "$(control guard reload >/dev/null; echo $?) $(modes)"
+expect "but a command" "0 enforce enforce False ok" "$(guard enforce >/dev/null; echo $?) $(modes) $(field guard 's["state"]')"
 expect "mode tells it in a word" 'mode: enforce' "$(guard mode)"
 expect "and as JSON" "enforce" "$(guard mode --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["mode"])')"
 
 guard monitor >/dev/null
 export SSH_CONNECTION="203.0.113.2 50000 203.0.113.10 80"
-expect "who would cut himself off is told, and nothing is changed" "1 2 ('monitor', 'enforce', False)" \
+expect "who would cut himself off is told, and nothing is changed" "1 2 monitor enforce False" \
   "$(guard enforce >"$work/out" 2>&1; echo $?) $(wc -l <"$work/out") $(modes)"
 expect "with what to do" 1 "$(grep -c 'add "203.0.113.2" to "trusted"' "$work/out")"
 expect "as --check-config tells him" "1 0" "$("$bin/trap-guard" --config "$work/guard.toml" --check-config 2>&1 >/dev/null | grep -c 'warning: your SSH connection from 203.0.113.2') \
 $("$bin/trap-guard" --config "$work/guard.toml" --check-config >/dev/null 2>&1; echo $?)"
-expect "a trial needs no more" "0 ('enforce', 'enforce', True)" "$(guard enforce --confirm 1h >/dev/null 2>&1; echo $?) $(modes)"
+expect "a trial needs no more" "0 enforce enforce True" "$(guard enforce --confirm 1h >/dev/null 2>&1; echo $?) $(modes)"
 guard monitor >/dev/null
-expect "nor insisting" "0 ('enforce', 'enforce', False)" "$(guard enforce --force >/dev/null 2>&1; echo $?) $(modes)"
+expect "nor insisting" "0 enforce enforce False" "$(guard enforce --force >/dev/null 2>&1; echo $?) $(modes)"
 guard monitor >/dev/null
 export SSH_CONNECTION="203.0.113.2 50000 203.0.113.10 22"
 expect "another port is no matter" "0" "$(guard enforce >/dev/null 2>&1; echo $?)"
