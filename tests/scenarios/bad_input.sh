@@ -171,6 +171,13 @@ bad_config "guard: port out of range" guard 8 '"port" is 0: write a number from 
 bad_config "guard: TRAP server with a port" guard 3 'write addresses without ports' 's/113\.10"/113.10:80"/'
 bad_config "guard: TRAP server twice" guard 3 'is there twice' 's/2001:db8:113::10/203.0.113.10/'
 
+bad_config "guard: wrong mode" guard 1 '"mode" is "watch": write one of "enforce", "monitor"' '1s/.*/mode = "watch"\n&/'
+bad_config "guard: clock skew out of range" guard 1 '"clock_skew_s" is 3601: write a number from 0 to 3600' '1s/.*/clock_skew_s = 3601\n&/'
+bad_config "guard: service on a management port" guard 6 'port 22 is a management port, which is never filtered: take it out of "management_ports"' 's/port = 80/port = 22/'
+bad_config "guard: scope out of range" guard 9 'service "web": "scope_v4" is 33: write a number from 8 to 32' 's/port = 80/port = 80\nscope_v4 = 33/'
+bad_config "guard: class without tags" guard 6 'class "gold": no client has this class: give it "tags"' 's/^\[\[service\]\]/[[class]]\nname = "gold"\n&/'
+bad_config "guard: a tag of two classes" guard 11 'class "b": tag 1 belongs to class "a" already' 's/^\[\[service\]\]/[[class]]\nname = "a"\ntags = [1]\n[[class]]\nname = "b"\ntags = [1]\n&/'
+
 { cat "$work/server.toml"; printf '[[service]]\nname = "two"\naddresses = ["203.0.113.10:80"]\n[[service.backend]]\naddress = "198.51.100.21:80"\nguard = "web-1"\n'; } >"$work/bad.toml"
 check "server: two services on one address" 2 "^trap-server: $work/bad.toml:23: service \"two\": address 203\\.0\\.113\\.10:80 belongs to service \"web\"" \
   run trap-server --config "$work/bad.toml"

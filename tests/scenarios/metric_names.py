@@ -11,7 +11,7 @@ import sys
 
 MADE = re.compile(r'(?:gauge|counter)\(\s*"(trap_[a-z0-9_]+)"')
 SCRAPED = re.compile(r"^# TYPE (trap_[a-z0-9_]+) (?:gauge|counter)$", re.M)
-ASKED = re.compile(r"\btrap_[a-z0-9_]+\b")
+ASKED = re.compile(r"(?<!labels\.)\btrap_[a-z0-9_]+\b")  # not a label in an annotation
 VERDICTS = re.compile(r'\bverdict=~?"([^"]+)"')
 NAMED_IN_TABLE = re.compile(r'X\([A-Z_]+, [A-Z]+, "([a-z-]+)"')
 

@@ -172,6 +172,40 @@ TEST_F(Config, of_a_guard_with_trusted_peers) {
   EXPECT_EQ(all, "198.51.100.1/32 128;10.0.0.0/8 104;2001:db8::/64 64;2001:db8:1::1/128 128;");
 }
 
+TEST_F(Config, of_a_guard_with_everything) {
+  const std::string all = R"(mode = "monitor"
+on_stale_keys = "drop"
+clock_skew_s = 5
+icmp = "drop"
+management_ports = []
+announced_per_network_per_s = 0
+[[class]]
+name = "gold"
+tags = [7, 9]
+syns_per_s = 0
+bytes_per_s = 65536
+[[service]])";
+  const std::string carrier = "port = 22\nscope_v4 = 24\nscope_v6 = 48\nsockets = \"elsewhere\"";
+  const auto config = guard::read_guard_config(write(replaced(replaced(guard_text, "port = 80", carrier), "[[service]]", all)));
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->mode, guard::Mode::monitor);
+  EXPECT_TRUE(config->stale_drops);
+  EXPECT_EQ(config->clock_skew_s, 5u);
+  EXPECT_TRUE(config->icmp_drops);
+  EXPECT_EQ(config->announced_per_network_per_s, 0u);
+  EXPECT_EQ(config->services[0].scope_v4, 24);
+  EXPECT_EQ(config->services[0].scope_v6, 48);
+  EXPECT_FALSE(config->services[0].sockets_here);
+  ASSERT_EQ(config->classes.size(), 2u);
+  EXPECT_EQ(config->classes[0].name, "default");
+  const auto by_tag = guard::classes_by_tag(config->classes);
+  EXPECT_EQ(by_tag[7].syns.token_ns, 0u);
+  EXPECT_EQ(by_tag[9].kib.token_ns, 15625000u); // 64 KiB a second
+  EXPECT_GE(by_tag[9].kib.burst_ns, 64 * by_tag[9].kib.token_ns);
+  EXPECT_EQ(by_tag[8].syns.token_ns, 1000000u);
+  EXPECT_EQ(by_tag[8].flows, 65536u);
+}
+
 TEST_F(Config, of_a_guard_gone_wrong) {
   struct Case {
     const char* from;
@@ -193,6 +227,22 @@ TEST_F(Config, of_a_guard_gone_wrong) {
       {"[[service]]", "trusted = [\"::ffff:10.0.0.1\"]\n[[service]]", 4, "10.0.0.1"},
       {"[[service]]", "trusted = [\"10.0.0.1\", \"10.0.0.1/32\"]\n[[service]]", 4, "twice"},
       {"[[service]]", "trusted = \"10.0.0.1\"\n[[service]]", 4, "trusted"},
+      {"[[service]]", "mode = \"watch\"\n[[service]]", 4, "enforce"},
+      {"[[service]]", "clock_skew_s = 3601\n[[service]]", 4, "0 to 3600"},
+      {"[[service]]", "icmp = false\n[[service]]", 4, "icmp"},
+      {"[[service]]", "management_ports = [0]\n[[service]]", 4, "1 to 65535"},
+      {"[[service]]", "management_ports = [80]\n[[service]]", 5, "management"},
+      {"[[service]]", "[[class]]\nname = \"a\"\n[[service]]", 4, "tags"},
+      {"[[service]]", "[[class]]\nname = \"a\"\ntags = [256]\n[[service]]", 6, "0 to 255"},
+      {"[[service]]", "[[class]]\nname = \"a\"\ntags = [1, 1]\n[[service]]", 6, "twice"},
+      {"[[service]]", "[[class]]\nname = \"a\"\ntags = [1]\n[[class]]\nname = \"b\"\ntags = [1]\n[[service]]", 9, "class \"a\""},
+      {"[[service]]", "[[class]]\nname = \"a b\"\ntags = [1]\n[[service]]", 5, "class name"},
+      {"[[service]]", "[[class]]\nname = \"a\"\ntags = [1]\nbytes_per_s = 1000\n[[service]]", 4, "65536"},
+      {"[[service]]", "[[class]]\nname = \"a\"\ntags = [1]\nflow = 1\n[[service]]", 7, "flow"},
+      {"port = 80", "port = 22", 4, "management port"},
+      {"port = 80", "port = 80\nscope_v4 = 7", 7, "8 to 32"},
+      {"port = 80", "port = 80\nscope_v6 = 129", 7, "16 to 128"},
+      {"port = 80", "port = 80\nsockets = \"here\"", 7, "elsewhere"},
       {"port = 80", "port = 0", 6, "port"},
       {"port = 80", "port = 65536", 6, "port"},
       {"port = 80", "port = \"80\"", 6, "port"},

@@ -5,9 +5,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "runtime/token_rate.h"
 #include "server/daemon/deployment.h"
 #include "server/daemon/map_contents.h"
-#include "runtime/token_rate.h"
 
 namespace trap::test {
 namespace {
@@ -212,6 +212,12 @@ TEST(TokenRate, is_what_it_says) {
   EXPECT_EQ(budget_rate(0).token_ns, 0u);
   EXPECT_EQ(budget_rate(1000).token_ns, 1000000u);
   EXPECT_EQ(budget_rate(1000).burst_ns, 10000000000u);
+  EXPECT_EQ(packet_rate(0).token_ns, 0u);
+  EXPECT_EQ(packet_rate(10).chunk, 1u);
+  EXPECT_EQ(packet_rate(20000).chunk, 20u); // a millisecond's worth
+  EXPECT_EQ(packet_rate(1000000).chunk, 64u);
+  EXPECT_EQ(byte_rate(1024000).token_ns, 1000000u);
+  EXPECT_EQ(byte_rate(1024000).burst_ns, 1000000000u);
   for (const std::uint64_t per_s : {1u, 7u, 1000u, 50000000u, 100000000u}) {
     const trap_rate rate = cap_rate(per_s);
     EXPECT_NEAR(static_cast<double>(rate.token_ns) * static_cast<double>(per_s), 1e9, 5e7) << per_s;

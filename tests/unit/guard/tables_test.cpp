@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// The daemon's view of the table of flows: which live, which are open, and whose they are.
+#include "guard/daemon/tables.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace trap::guard {
+namespace {
+
+constexpr std::uint64_t kNow = 5 * TRAP_FLOW_IDLE_NS;
+constexpr __u64 kTableKeys[2] = {3, 4};
+
+trap_flow_key flow_key(const std::string& client, std::uint16_t client_port, std::uint16_t port) {
+  trap_flow_key key = {};
+  key.client = *parse_address(client);
+  key.service = *parse_address("203.0.113.10");
+  key.client_port = TRAP_BE16(client_port);
+  key.service_port = TRAP_BE16(port);
+  return key;
+}
+
+struct Flows {
+  std::vector<trap_flow_bucket> buckets = std::vector<trap_flow_bucket>(64);
+
+  void put(const trap_flow_key& key, std::uint8_t flags, std::uint64_t seen_ns = kNow) {
+    for (int second = 0; second < 2; second++) {
+      for (trap_flow_entry& entry : buckets[trap_flow_bucket_index(trap_flow_hash(&key, kTableKeys), second, 64)].entries) {
+        if (entry.value.seen_ns != TRAP_FLOW_EMPTY)
+          continue;
+        entry.key = key;
+        entry.value.seen_ns = seen_ns;
+        entry.value.flags = flags;
+        return;
+      }
+    }
+    ADD_FAILURE() << "no room";
+  }
+};
+
+GuardConfig config_of(std::uint8_t scope_v4) {
+  GuardConfig config;
+  ServiceConfig service;
+  service.name = "web";
+  service.port = 80;
+  service.scope_v4 = scope_v4;
+  config.services = {service};
+  return config;
+}
+
+TEST(Tables, open_flows_are_a_clients_by_scope) {
+  Flows flows;
+  flows.put(flow_key("198.51.100.1", 1000, 80), TRAP_FLOW_BUDGETED);
+  flows.put(flow_key("198.51.100.1", 1001, 80), TRAP_FLOW_BUDGETED);
+  flows.put(flow_key("198.51.100.2", 1000, 80), TRAP_FLOW_BUDGETED);
+  flows.put(flow_key("198.51.100.2", 1001, 80), TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING);
+  flows.put(flow_key("198.51.100.2", 1002, 80), 0);
+  flows.put(flow_key("198.51.100.2", 1003, 80), TRAP_FLOW_BUDGETED, kNow - TRAP_FLOW_IDLE_NS);
+  flows.put(flow_key("198.51.100.2", 1004, 81), TRAP_FLOW_BUDGETED);
+  flows.put(flow_key("198.51.100.2", 1005, 80), TRAP_FLOW_BUDGETED, TRAP_FLOW_CLAIMED);
+  EXPECT_EQ(count_flows(flows.buckets, kNow), 6u);
+
+  const auto single = count_open_flows(flows.buckets, config_of(32), {{80, 5}}, kNow);
+  ASSERT_EQ(single.size(), 2u);
+  trap_guard_client_key client = {};
+  client.prefix = *parse_address("198.51.100.1");
+  client.slot = 5;
+  EXPECT_EQ(single.at(client), 2u);
+  client.prefix = *parse_address("198.51.100.2");
+  EXPECT_EQ(single.at(client), 1u);
+
+  const auto carrier = count_open_flows(flows.buckets, config_of(24), {{80, 5}}, kNow);
+  client.prefix = *parse_address("198.51.100.0");
+  ASSERT_EQ(carrier.size(), 1u);
+  EXPECT_EQ(carrier.at(client), 3u);
+}
+
+TEST(Tables, a_flow_is_found_where_the_program_puts_it) {
+  Flows flows;
+  const auto key = flow_key("2001:db8::1", 1000, 80);
+  EXPECT_FALSE(has_flow(flows.buckets, key, kTableKeys, kNow));
+  flows.put(key, 0);
+  EXPECT_TRUE(has_flow(flows.buckets, key, kTableKeys, kNow));
+  EXPECT_FALSE(has_flow(flows.buckets, flow_key("2001:db8::1", 1001, 80), kTableKeys, kNow));
+  EXPECT_FALSE(has_flow(flows.buckets, key, kTableKeys, kNow + TRAP_FLOW_IDLE_NS));
+}
+
+TEST(Tables, announcements_that_hold) {
+  std::vector<trap_announced_bucket> buckets(4);
+  buckets[1].entries[3].value.until_s = 100;
+  buckets[2].entries[0].value.until_s = 101;
+  EXPECT_EQ(count_announced(buckets, 99), 2u);
+  EXPECT_EQ(count_announced(buckets, 100), 1u);
+}
+
+} // namespace
+} // namespace trap::guard
