@@ -42,6 +42,15 @@ struct BackendRequest {
 
 Result<ExitCode> manage_backends(const BackendRequest& request);
 
+struct RedirectRequest {
+  bool flush = false;  // else: list
+  std::string service; // for flush: address and port, or empty for all
+  std::string socket;  // empty: the client's usual one
+  bool json = false;
+};
+
+Result<ExitCode> manage_redirects(const RedirectRequest& request);
+
 struct TopRequest {
   PartRequest parts;
   double interval_s = 1;

@@ -21,6 +21,7 @@ struct CommandLine {
   std::string output = "-";
   trap::ctl::PartRequest parts;
   trap::ctl::BackendRequest backend;
+  trap::ctl::RedirectRequest redirects;
   trap::ctl::TopRequest top;
   std::function<Result<ExitCode>()> act;
 };
@@ -77,6 +78,20 @@ void add_backends(CLI::App& app, CommandLine& line) {
   }
 }
 
+void add_redirects(CLI::App& app, CommandLine& line) {
+  CLI::App* redirects = app.add_subcommand("redirects", "show what trap-client has learnt, or let it forget");
+  CLI::App* flush = redirects->add_subcommand("flush", "forget redirects: the next connection asks the TRAP server again");
+  flush->add_option("SERVICE", line.redirects.service, "only this service's: its public address and port");
+  for (CLI::App* command : {redirects, flush}) {
+    command->add_option("--socket", line.redirects.socket, "the client's control socket, if it is not the usual one");
+    command->add_flag("--json", line.redirects.json, "as JSON");
+  }
+  redirects->callback([&line, flush] {
+    line.redirects.flush = flush->parsed();
+    line.act = [&line] { return trap::ctl::manage_redirects(line.redirects); };
+  });
+}
+
 void add_views(CLI::App& app, CommandLine& line) {
   const std::vector<std::string> parts = {"server", "guard", "client"};
   CLI::App* status = app.add_subcommand("status", "show what the parts on this host do");
@@ -105,6 +120,7 @@ int main(int argc, char** argv) {
   app.footer("Exit codes: 0 ok, 1 failed, 2 command line, configuration or key file wrong, 3 nothing runs, 4 degraded.");
   add_views(app, line);
   add_backends(app, line);
+  add_redirects(app, line);
   add_keys(app, line);
 
   try {
