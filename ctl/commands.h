@@ -51,6 +51,15 @@ struct RedirectRequest {
 
 Result<ExitCode> manage_redirects(const RedirectRequest& request);
 
+struct KnockRequest {
+  std::string service;   // public address and port
+  double patience_s = 1; // for each answer
+  bool json = false;
+};
+
+// Performs a handshake as a client would, and tells each step. ExitCode::failed if it led nowhere.
+Result<ExitCode> knock(const KnockRequest& request);
+
 struct TopRequest {
   PartRequest parts;
   double interval_s = 1;

@@ -22,6 +22,7 @@ struct CommandLine {
   trap::ctl::PartRequest parts;
   trap::ctl::BackendRequest backend;
   trap::ctl::RedirectRequest redirects;
+  trap::ctl::KnockRequest knock;
   trap::ctl::TopRequest top;
   std::function<Result<ExitCode>()> act;
 };
@@ -92,6 +93,16 @@ void add_redirects(CLI::App& app, CommandLine& line) {
   });
 }
 
+void add_knock(CLI::App& app, CommandLine& line) {
+  CLI::App* knock = app.add_subcommand("knock", "connect to a service as a client does, and tell each step: did it work?");
+  knock->add_option("SERVICE", line.knock.service, "public address and port")->required();
+  knock->add_option("--patience", line.knock.patience_s, "seconds to wait for each answer")
+      ->check(CLI::Range(0.05, 60.0))
+      ->capture_default_str();
+  knock->add_flag("--json", line.knock.json, "as JSON");
+  knock->callback([&line] { line.act = [&line] { return trap::ctl::knock(line.knock); }; });
+}
+
 void add_views(CLI::App& app, CommandLine& line) {
   const std::vector<std::string> parts = {"server", "guard", "client"};
   CLI::App* status = app.add_subcommand("status", "show what the parts on this host do");
@@ -121,6 +132,7 @@ int main(int argc, char** argv) {
   add_views(app, line);
   add_backends(app, line);
   add_redirects(app, line);
+  add_knock(app, line);
   add_keys(app, line);
 
   try {
