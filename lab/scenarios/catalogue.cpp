@@ -58,6 +58,7 @@ DeploymentPlan budgets() {
 DeploymentPlan applications() {
   DeploymentPlan plan;
   plan.applications = true;
+  plan.guards_trust = true; // health checks
   return plan;
 }
 
