@@ -32,6 +32,7 @@ using Samples = std::map<std::string, std::vector<double>>;
 constexpr double first_allowance_us = 100, later_allowance_us = 20; // over a direct connect, and a round trip for the first one
 constexpr double least_throughput = 0.95;
 constexpr int closed_port = 9;
+constexpr int attempts = 3;
 constexpr int streams[] = {1, 16};
 constexpr milliseconds transfer_deadline{20000};
 
@@ -139,7 +140,8 @@ struct Transfer {
   double cpu_ns_per_byte = 0;
 };
 
-Transfer transfer(const lab::Host& client, std::string_view address, int parallel, bool down) {
+// Now and then iperf3's two ends disagree about who reports the sum, and it says 0.
+Transfer transfer_once(const lab::Host& client, std::string_view address, int parallel, bool down) {
   std::vector<std::string> arguments = {
       "iperf3", "--json", "--client",   std::string{address},    "--port", std::to_string(lab::speed_port),
       "--time", "1",      "--parallel", std::to_string(parallel)};
@@ -151,8 +153,15 @@ Transfer transfer(const lab::Host& client, std::string_view address, int paralle
   const test::Json said = test::Json::parse(text, nullptr, false);
   const test::Json::json_pointer rate{"/end/sum_received/bits_per_second"}, bytes{"/end/sum_received/bytes"};
   if (!said.is_object() || !said.contains(rate) || said[bytes].get<double>() <= 0)
-    throw std::runtime_error("iperf3 measured nothing");
+    return {};
   return {said[rate].get<double>() / 1e6, spent_s * 1e9 / said[bytes].get<double>()};
+}
+
+Transfer transfer(const lab::Host& client, std::string_view address, int parallel, bool down) {
+  for (int attempt = 0; attempt < attempts; attempt++)
+    if (const Transfer done = transfer_once(client, address, parallel, down); done.megabits_per_s > 0)
+      return done;
+  throw std::runtime_error(fmt::format("iperf3 to {}, {} stream(s): measured nothing, {} times", address, parallel, attempts));
 }
 
 void measure_transfers(lab::Deployment& trap, Family family, int parallel, bool down, int count, Report& report) {

@@ -15,8 +15,9 @@ struct Experiment {
   std::string part;    // server, guard, client
   std::string program; // in its object
   trap_verdict verdict;
-  test::Json packet; // as in tests/bpf/README.md
-  test::Json before; // map entries that the path needs
+  test::Json packet;   // as in tests/bpf/README.md
+  test::Json before;   // map entries that the path needs
+  bool trusts = false; // guard: some prefixes are trusted, so that uninvited SYNs are looked up among them
 };
 
 std::vector<Experiment> experiments();

@@ -51,9 +51,11 @@ std::vector<Experiment> of_server() {
 std::vector<Experiment> of_guard() {
   const std::string program = "trap_guard";
   const Json announced = Json::parse(R"({"announced": [{"client": "client-scope", "port": 80, "scope": "$scope", "in_s": 4000}]})");
-  const Json flow = Json::parse(R"({"flows": [{"client": "client", "service": "backend", "client_port": 40000, "service_port": 80}]})");
+  const Json flow =
+      Json::parse(R"({"flows": [{"client": "client", "service": "backend", "client_port": 40000, "service_port": 80, "flags": 1}]})");
   return {
       {"guard-syn-uninvited", "guard", program, TRAP_DROP_UNINVITED, to_backend(linux_syn), {}},
+      {"guard-syn-uninvited-trust", "guard", program, TRAP_DROP_UNINVITED, to_backend(linux_syn), {}, true},
       {"guard-syn-ticket", "guard", program, TRAP_PASS_TICKET, syn_with_ticket("$ticket.valid"), {}},
       {"guard-syn-bad-ticket", "guard", program, TRAP_DROP_TICKET_MAC, syn_with_ticket("$ticket.other-client"), {}},
       {"guard-syn-announced", "guard", program, TRAP_PASS_ANNOUNCED, to_backend(linux_syn), announced},

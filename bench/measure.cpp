@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "bench/bpf/replay.h"
+#include "guard/maps.h"
 #include "tests/bpf/layout.h"
 #include "tests/bpf/rig.h"
 #include "tests/support/packet.h"
@@ -85,12 +86,22 @@ private:
     tested_ = rig.load(false, false);
     rig.configure(*tested_, world_);
     rig.set_time(*tested_, world_, moment);
+    if (experiment_.part == "guard" && !experiment_.trusts)
+      trust_nobody();
+    if (experiment_.part == "server")
+      test::trust_known(*tested_);
     for (const auto& map : experiment_.before.items()) {
       for (const test::Json& entry : map.value()) {
         const test::DescribedEntry described = test::describe_entry(map.key(), entry, family_, world_, moment["unix_s"]);
         tested_->put(map.key(), described.key, described.value);
       }
     }
+  }
+
+  void trust_nobody() {
+    auto settings = tested_->get<trap_guard_settings>("settings", std::uint32_t{0});
+    settings.flags &= ~TRAP_GUARD_TRUSTS;
+    tested_->put("settings", std::uint32_t{0}, settings);
   }
 
   void aim(int program_fd) {

@@ -60,6 +60,16 @@ struct KnockRequest {
 // Performs a handshake as a client would, and tells each step. ExitCode::failed if it led nowhere.
 Result<ExitCode> knock(const KnockRequest& request);
 
+struct GuardRequest {
+  std::string action;  // "mode", "enforce", "confirm", "monitor", "suspects"
+  std::string confirm; // for enforce: a time as of the command line, or empty
+  bool force = false;  // for enforce: in spite of warnings
+  std::string socket;  // empty: the guard's usual one
+  bool json = false;
+};
+
+Result<ExitCode> manage_guard(const GuardRequest& request);
+
 struct TopRequest {
   PartRequest parts;
   double interval_s = 1;

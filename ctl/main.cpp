@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// trapctl: keys, status, reload, backends and rates. This file is its command line.
+// trapctl: keys, status, reload, backends, the guard's mode and rates. This file is its command line.
 #include <functional>
 #include <string>
 
@@ -23,6 +23,7 @@ struct CommandLine {
   trap::ctl::BackendRequest backend;
   trap::ctl::RedirectRequest redirects;
   trap::ctl::KnockRequest knock;
+  trap::ctl::GuardRequest guard_control;
   trap::ctl::TopRequest top;
   std::function<Result<ExitCode>()> act;
 };
@@ -103,6 +104,28 @@ void add_knock(CLI::App& app, CommandLine& line) {
   knock->callback([&line] { line.act = [&line] { return trap::ctl::knock(line.knock); }; });
 }
 
+void add_guard(CLI::App& app, CommandLine& line) {
+  CLI::App* guard = app.add_subcommand("guard", "let the guard only count, or drop, what it refuses");
+  guard->require_subcommand(1);
+  auto add = [&](const char* action, const char* what) {
+    CLI::App* command = guard->add_subcommand(action, what);
+    command->add_option("--socket", line.guard_control.socket, "the guard's control socket, if it is not the usual one");
+    command->add_flag("--json", line.guard_control.json, "as JSON");
+    command->callback([&line, action] {
+      line.guard_control.action = action;
+      line.act = [&line] { return trap::ctl::manage_guard(line.guard_control); };
+    });
+    return command;
+  };
+  add("mode", "show whether it drops what it refuses");
+  CLI::App* enforce = add("enforce", "drop what is refused");
+  enforce->add_option("--confirm", line.guard_control.confirm, "go back to monitoring after this time (60s, 5m) unless confirmed");
+  enforce->add_flag("--force", line.guard_control.force, "in spite of warnings");
+  add("confirm", "go on enforcing");
+  add("monitor", "drop nothing, count what would be dropped");
+  add("suspects", "show whom enforcing would hit");
+}
+
 void add_views(CLI::App& app, CommandLine& line) {
   const std::vector<std::string> parts = {"server", "guard", "client"};
   CLI::App* status = app.add_subcommand("status", "show what the parts on this host do");
@@ -133,6 +156,7 @@ int main(int argc, char** argv) {
   add_backends(app, line);
   add_redirects(app, line);
   add_knock(app, line);
+  add_guard(app, line);
   add_keys(app, line);
 
   try {

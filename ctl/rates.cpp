@@ -14,6 +14,9 @@ namespace {
 
 using Packets = std::map<std::string, std::uint64_t>;
 
+// Stands for all that a guard would have dropped, had it not only monitored.
+constexpr char kMonitored[] = "monitored";
+
 // drop-denied, drop-no-backend and drop-no-key may be a SYN or an ACK: they are in "dropped" only.
 const std::vector<Column> kServer = {
     {"syn", "SYN", {"reply-syn-ack", "pass-syn-at-peace", "pass-syn-time-wait", "drop-syn-ack-cap", "drop-service-cap"}},
@@ -30,11 +33,14 @@ const std::vector<Column> kServer = {
 const std::vector<Column> kGuard = {
     {"syn",
      "SYN",
-     {"pass-ticket", "pass-announced", "pass-trusted", "drop-uninvited", "drop-ticket-epoch", "drop-ticket-expired", "drop-ticket-mac"}},
+     {"pass-ticket", "pass-announced", "pass-trusted", "drop-uninvited", "drop-ticket-epoch", "drop-ticket-expired", "drop-ticket-mac",
+      "drop-client-syns", "drop-client-flows"}},
     {"by_ticket", "TICKET", {"pass-ticket"}},
     {"announced", "ANNOUNCED", {"pass-announced"}},
     {"trusted", "TRUSTED", {"pass-trusted"}},
     {"announcements", "ANNOUNCE", {"announce-accepted"}},
+    {"over_budget", "OVER", {"drop-client-syns", "drop-client-packets", "drop-client-bytes", "drop-client-flows"}},
+    {"would_drop", "WOULD", {kMonitored}},
     {"dropped", "DROP", {}},
 };
 
@@ -56,6 +62,9 @@ Packets packets_of(const ordered_json& owner) {
   const ordered_json counters = owner.value("counters", ordered_json::object());
   for (const auto& [verdict, count] : counters.items())
     packets[verdict] = count.get<std::uint64_t>();
+  const ordered_json monitored = owner.value("monitored", ordered_json::object());
+  for (const auto& [verdict, count] : monitored.items())
+    packets[kMonitored] += count.get<std::uint64_t>();
   return packets;
 }
 
@@ -73,11 +82,21 @@ ServiceCounters read_service(const std::string& part, const ordered_json& servic
   return counters;
 }
 
+// "monitors, 3 clients, 7 flows, 2 announced", of a guard.
+std::string note_of(const ordered_json& status) {
+  if (!status.contains("mode"))
+    return "";
+  const auto number = [&](const char* key) { return status.value(key, ordered_json(0)).dump(); };
+  return (status["mode"] == "monitor" ? "monitors: " : "") + number("clients") + " clients, " + number("flows") + " flows, " +
+         number("announced") + " announced";
+}
+
 // What a part counted for no service: its sum without its services.
 ServiceCounters read_rest(const std::string& part, const ordered_json& status, const std::vector<ServiceCounters>& services) {
   ServiceCounters rest;
   rest.part = part;
   rest.packets = packets_of(status);
+  rest.note = note_of(status);
   for (const ServiceCounters& service : services) {
     if (service.part != part)
       continue;

@@ -19,6 +19,7 @@ struct ServiceCounters {
   std::string service;
   std::string address;
   std::string state;                            // "active", "resting", or empty
+  std::string note;                             // of the part, where it is no service's
   std::map<std::string, std::uint64_t> packets; // by verdict
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ctl/status_table.h"
 
+#include <algorithm>
+#include <cstdlib>
+#include <ctime>
 #include <string>
 #include <vector>
 
@@ -42,6 +45,10 @@ void print_head(const ordered_json& part) {
     head += fmt::format(", version {}, pid {}, up {}", text(part, "version"), text(part, "pid"), duration(part.value("uptime_s", 0.0)));
   if (part.contains("guard"))
     head += ", guard " + text(part, "guard");
+  if (part.contains("mode"))
+    head += part["mode"] == "monitor" ? ", monitors: drops nothing" : ", enforces";
+  if (part.contains("confirm_within_s"))
+    head += fmt::format(" for {} s unless confirmed", text(part, "confirm_within_s"));
   fmt::print("{}\n", head);
   for (const auto& problem : part.value("problems", ordered_json::array()))
     fmt::print("  problem: {}\n", problem.get<std::string>());
@@ -65,6 +72,9 @@ void print_counters(const ordered_json& owner, const char* indent) {
   const ordered_json counters = owner.value("counters", ordered_json::object());
   for (const auto& [name, packets] : counters.items())
     rows.push_back({name, fmt::format("{:>14}", packets.dump())});
+  const ordered_json monitored = owner.value("monitored", ordered_json::object());
+  for (const auto& [name, packets] : monitored.items())
+    rows.push_back({name, fmt::format("{:>14}", packets.dump()), "passed, would be dropped"});
   print_rows(rows, indent);
 }
 
@@ -135,6 +145,16 @@ void print_redirects(const ordered_json& part) {
   print_rows(rows, "  ");
 }
 
+// "announcements 7, last 12 s ago, its clock 1 s behind".
+std::string heard_of(const ordered_json& server) {
+  if (server.value("heard", ordered_json()).is_null())
+    return "not heard of yet";
+  const auto clock = server.value("clock", std::int64_t{0});
+  const auto ago = static_cast<std::int64_t>(std::time(nullptr)) - server.value("heard", std::int64_t{0});
+  return fmt::format("announcements {}, last {} s ago, its clock {}", text(server, "announcements"), std::max<std::int64_t>(0, ago),
+                     clock == 0 ? "as here" : fmt::format("{} s {}", std::abs(clock), clock > 0 ? "ahead" : "behind"));
+}
+
 void print_rest(const ordered_json& part) {
   std::vector<Row> rows;
   if (part.contains("keys"))
@@ -147,7 +167,10 @@ void print_rest(const ordered_json& part) {
                                 text(announcements, "rate_limited"), text(announcements, "failed"))});
   }
   if (part.contains("announced"))
-    rows.push_back({"admitted", "announced " + text(part, "announced"), "flows " + text(part, "flows")});
+    rows.push_back({"admitted", "announced " + text(part, "announced"),
+                    fmt::format("flows {}, clients {}", text(part, "flows"), text(part, "clients"))});
+  for (const auto& server : part.value("trap_servers", ordered_json::array()))
+    rows.push_back({"TRAP server", text(server, "address"), heard_of(server)});
   print_rows(rows, "  ");
 }
 

@@ -70,16 +70,18 @@ std::string format_rates(const std::vector<ServiceRates>& rates) {
   for (const char* part : {"server", "guard", "client"}) {
     std::vector<Row> rows = {head_of(part)};
     bool runs = false;
+    std::string note;
     for (const ServiceRates& service : rates) {
       if (service.last.part != part)
         continue;
       runs = true;
+      note += service.last.note;
       if (is_worth_a_row(service))
         rows.push_back(row_of(service));
     }
     if (runs)
-      text +=
-          fmt::format("{}trap-{}, a second\n{}", text.empty() ? "" : "\n", part, format_rows(rows, "  ", kTextColumns, rows[0].size() - 1));
+      text += fmt::format("{}trap-{}, a second{}{}\n{}", text.empty() ? "" : "\n", part, note.empty() ? "" : "; ", note,
+                          format_rows(rows, "  ", kTextColumns, rows[0].size() - 1));
   }
   return text;
 }

@@ -152,6 +152,14 @@ TRAP_INLINE int trap_is_extension_header(__u32 next) {
   return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS || next == IPPROTO_AH || next == IPPROTO_FRAGMENT;
 }
 
+TRAP_INLINE union trap_address trap_address_v6(const void* at) {
+  union trap_address address;
+
+  address.raw64[0] = TRAP_LOAD64(at);
+  address.raw64[1] = TRAP_LOAD64((const __u8*)at + 8);
+  return address;
+}
+
 /* RFC 8200 4: follows up to four extension headers. A fragment's header ends the walk: with an offset of 0 the ports behind it can be read.
  */
 TRAP_INLINE enum trap_layer trap_read_ipv6(struct trap_packet* packet, const void* data, const void* end) {
@@ -165,8 +173,8 @@ TRAP_INLINE enum trap_layer trap_read_ipv6(struct trap_packet* packet, const voi
   if (next != IPPROTO_TCP && !trap_is_extension_header(next))
     return TRAP_LAYER_OTHER;
   packet->family = TRAP_IPV6;
-  __builtin_memcpy(&packet->source, &ip->saddr, 16);
-  __builtin_memcpy(&packet->destination, &ip->daddr, 16);
+  packet->source = trap_address_v6(&ip->saddr);
+  packet->destination = trap_address_v6(&ip->daddr);
   payload_bytes = TRAP_FROM_BE16(ip->payload_len);
   packet->l3_end = packet->l3_offset + (__u32)sizeof(*ip) + payload_bytes;
   if (l3[0] >> 4 != 6)
@@ -205,7 +213,7 @@ TRAP_INLINE enum trap_layer trap_read_frame(struct trap_packet* packet, const vo
 
   if (frame + ETH_HLEN > (const __u8*)end)
     return TRAP_LAYER_OTHER;
-  type = ((const struct ethhdr*)frame)->h_proto;
+  type = *(const __be16*)(frame + 2 * ETH_ALEN); /* struct ethhdr is packed: clang would read it byte by byte */
   packet->l3_offset = ETH_HLEN;
   for (int i = 0; i < TRAP_VLAN_TAGS_MAX; i++) {
     if (type != TRAP_BE16(ETH_P_8021Q) && type != TRAP_BE16(ETH_P_8021AD))

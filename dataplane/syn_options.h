@@ -27,9 +27,9 @@ struct trap_syn_options {
 /* Linux sends MSS, SACK permitted, timestamps, NOP, window scale, in this order, and so does most of what floods. 1 if this is such a SYN;
  * `options` is 20 bytes that were checked to be there. */
 TRAP_INLINE int trap_read_linux_options(struct trap_syn_options* syn, const __u8* options) {
-  __u32 words[5];
+  const __u32 words[5] = {TRAP_LOAD32(options), TRAP_LOAD32(options + 4), TRAP_LOAD32(options + 8), TRAP_LOAD32(options + 12),
+                          TRAP_LOAD32(options + 16)};
 
-  __builtin_memcpy(words, options, sizeof(words));
   if ((words[0] & TRAP_BE32(0xffff0000)) != TRAP_BE32(0x02040000) || words[1] != TRAP_BE32(0x0402080a) ||
       (words[4] & TRAP_BE32(0xffffff00)) != TRAP_BE32(0x01030300))
     return 0;

@@ -81,7 +81,16 @@ enum trap_action {
   X(DROP_SERVICE_CAP, DROP, "drop-service-cap", "SYN beyond the SYN-ACKs this service may send")                                           \
   X(DROP_RESET_CAP, DROP, "drop-reset-cap", "completing ACK beyond the resets this server may send")                                       \
   /* trap-guard, since 0.2 */                                                                                                              \
-  X(PASS_TRUSTED, PASS, "pass-trusted", "SYN of a trusted peer: a relay, a health check, monitoring")
+  X(PASS_TRUSTED, PASS, "pass-trusted", "SYN of a trusted peer: a relay, a health check, monitoring")                                      \
+  /* trap-guard, since 0.3 */                                                                                                              \
+  X(DROP_CLIENT_SYNS, DROP, "drop-client-syns", "SYN beyond the connections an admitted client may open a second")                         \
+  X(DROP_CLIENT_PACKETS, DROP, "drop-client-packets", "segment beyond the packets an admitted client may send a second")                   \
+  X(DROP_CLIENT_BYTES, DROP, "drop-client-bytes", "segment beyond the bytes an admitted client may send a second")                         \
+  X(DROP_CLIENT_FLOWS, DROP, "drop-client-flows", "SYN beyond the connections an admitted client may have open")                           \
+  X(DROP_ANNOUNCE_CAP, DROP, "drop-announce-cap", "announcement beyond the new clients of a network a second")                             \
+  X(PASS_ICMP_FLOW, PASS, "pass-icmp-flow", "ICMP error about a flow that was admitted or a socket that exists")                           \
+  X(DROP_ICMP_NO_FLOW, DROP, "drop-icmp-no-flow", "ICMP error about a protected service, but no flow and no socket of it")                 \
+  X(DROP_ICMP, DROP, "drop-icmp", "ICMP query, which this host is configured not to answer")
 
 enum trap_verdict {
 #define TRAP_VERDICT_ENUM(id, action, name, text) TRAP_##id,

@@ -3,6 +3,7 @@
 #ifndef TRAP_GUARD_MAPS_H
 #define TRAP_GUARD_MAPS_H
 
+#include "dataplane/token_bucket.h"
 #include "protocol/address.h"
 #include "protocol/clock.h"
 #include "protocol/keyring.h"
@@ -10,19 +11,26 @@
 #define TRAP_GUARD_MAX_SERVICES 256 /* slots, slot 0 included */
 #define TRAP_GUARD_MAX_TRAP_SERVERS 256
 #define TRAP_GUARD_MAX_TRUSTED 256
-#define TRAP_GUARD_MAX_ANNOUNCED 65536
-#define TRAP_GUARD_MAX_FLOWS 262144
+#define TRAP_GUARD_MAX_ADMITTED 65536 /* clients whose budgets are kept */
+#define TRAP_GUARD_MAX_NETWORKS 65536 /* whose announcements are counted */
+#define TRAP_GUARD_TAGS 256
 
-/* Map `ports` (array of 65536 by port in host byte order): service slot, 0 for a port that is not protected. */
-
-/* Map `services` (array by service slot). */
-struct trap_guard_service {
+/* Map `ports` (array of 65536 by port in host byte order): all zeros for a port that is not protected. */
+struct trap_guard_port {
+  __u8 slot; /* of the service, from 1 */
   __u8 scope_v4;
   __u8 scope_v6;
-  __u8 reserved[6];
+  __u8 flags; /* TRAP_PORT_... */
 };
 
-/* Map `trap_servers` (hash): key union trap_address, value __u8 1. */
+#define TRAP_PORT_SOCKETS 1u /* the service's sockets are this host's: what they know passes. Otherwise flows alone decide */
+
+/* Map `trap_servers` (hash): key union trap_address. */
+struct trap_guard_peer {
+  __u64 announcements; /* accepted */
+  __u32 heard_s;       /* Unix time of the last of them; 0: none yet */
+  __s32 skew_s;        /* how far ahead of this host its clock was then, its packet's way included */
+};
 
 /* Map `trusted` (LPM trie): prefixes whose SYNs need neither ticket nor announcement. IPv4 prefixes are 96 bits longer. */
 struct trap_trusted_key {
@@ -30,18 +38,36 @@ struct trap_trusted_key {
   __be32 address[4]; /* as in union trap_address, which would be aligned to 8 */
 };
 
-#define TRAP_GUARD_TRUSTS 1u /* some prefix is trusted: look into the trie */
+/* Map `classes` (array by the tag of a ticket or announcement): what an admitted client may do. */
+struct trap_guard_class {
+  struct trap_rate syns;
+  struct trap_rate packets; /* `chunk` packets at a time are put at a flow's disposal */
+  struct trap_rate kib;     /* the same in units of 1024 bytes */
+  __u32 flows;              /* open at once; 0: no limit */
+  __u32 reserved;
+};
 
-/* Map `settings` (array of one, mmapable): what changes while the program runs. */
+/* Map `settings` (array of one, mmapable): what changes while the program runs. Instants are of CLOCK_MONOTONIC_COARSE. */
+#define TRAP_GUARD_TRUSTS 1u      /* some prefix is trusted: look into the trie */
+#define TRAP_GUARD_DROPS_ICMP 2u  /* queries to this host, such as echo requests */
+#define TRAP_GUARD_STALE_DROPS 4u /* once the keys have run out, nothing passes to a protected port */
+
+#define TRAP_GUARD_ALWAYS (~0ULL) /* for enforced_until_ns */
+
 struct trap_guard_settings {
   __u32 flags; /* TRAP_GUARD_... */
-  __u32 reserved;
+  __u32 clock_skew_s;
+  __u64 enforced_until_ns;    /* before it, what is refused is dropped; from it on it passes, and is counted in `monitored` */
+  __u64 keys_until_ns;        /* until then the key rings hold a key of the present epoch */
+  __u64 flow_counts_until_ns; /* until then the counts of clients' flows are taken for right */
+  __u64 table_keys[2];        /* random: places in `flows` and `announced` */
   struct trap_clock clock;
   struct trap_keyring ticket_keys;
   struct trap_keyring announce_keys;
+  struct trap_rate announced; /* new clients of each /24 and /48 */
 };
 
-/* Map `announced` (LRU hash): clients a TRAP server announced. */
+/* Map `announced` (array of buckets): clients a TRAP server announced. guard/tables.h has the way to an entry. */
 struct trap_announced_key {
   union trap_address client; /* masked to the scope */
   __be16 port;
@@ -50,12 +76,26 @@ struct trap_announced_key {
 };
 
 struct trap_announced {
-  __u32 until_s; /* Unix time */
+  __u32 until_s; /* Unix time; 0: an empty entry */
   __u8 tag;
   __u8 reserved[3];
 };
 
-/* Map `flows` (LRU hash): connections admitted. */
+#define TRAP_ANNOUNCED_BUCKETS 8192
+#define TRAP_ANNOUNCED_WAYS 8
+
+struct trap_announced_entry {
+  struct trap_announced_key key;
+  struct trap_announced value;
+};
+
+struct trap_announced_bucket {
+  __u32 prints[TRAP_ANNOUNCED_WAYS]; /* of the entries' keys, never 0 for one that is taken: one cache line tells who is not there */
+  __u64 pad[4];
+  struct trap_announced_entry entries[TRAP_ANNOUNCED_WAYS];
+};
+
+/* Map `flows` (array of buckets, mmapable): connections admitted. */
 struct trap_flow_key {
   union trap_address client;
   union trap_address service;
@@ -64,19 +104,72 @@ struct trap_flow_key {
   __u32 reserved; /* zero */
 };
 
+#define TRAP_FLOW_BUDGETED 1u /* pays for its packets from its client's budgets */
+#define TRAP_FLOW_CLOSING 2u  /* saw a FIN or a RST: no longer among its client's open ones */
+
 struct trap_guard_flow {
-  __u64 seen_ns; /* CLOCK_MONOTONIC_COARSE, to the second */
+  __u64 seen_ns;      /* to the second; TRAP_FLOW_EMPTY, TRAP_FLOW_CLAIMED: no flow */
+  __u32 packets_left; /* of what was taken from the client's budgets */
+  __u32 bytes_left;
+  __u8 tag;
+  __u8 flags; /* TRAP_FLOW_... */
+  __u8 reserved[6];
 };
+
+#define TRAP_FLOW_EMPTY 0
+#define TRAP_FLOW_CLAIMED 1 /* by a CPU that writes it */
 
 /* A flow that was silent for this long must show a ticket, an announcement or a socket again. */
 #define TRAP_FLOW_IDLE_NS (3600ULL * 1000000000ULL)
 
-TRAP_ASSERT(sizeof(struct trap_guard_service) == 8, "shared through a map");
+#define TRAP_FLOW_BUCKETS 65536
+#define TRAP_FLOW_WAYS 4
+#define TRAP_GUARD_MAX_FLOWS (TRAP_FLOW_BUCKETS * TRAP_FLOW_WAYS)
+
+struct trap_flow_entry {
+  struct trap_flow_key key;
+  struct trap_guard_flow value;
+};
+
+struct trap_flow_bucket {
+  struct trap_flow_entry entries[TRAP_FLOW_WAYS];
+};
+
+/* Map `admitted` (LRU hash): admitted clients and what is left of their budgets. */
+struct trap_guard_client_key {
+  union trap_address prefix; /* masked to the service's scope */
+  __u32 slot;                /* of the service */
+  __u32 reserved;            /* zero */
+};
+
+struct trap_guard_client {
+  struct trap_bucket syns;
+  struct trap_bucket packets;
+  struct trap_bucket kib;
+  __u32 flows; /* open; the program counts, the daemon corrects */
+  __u8 tag;    /* of the last ticket or announcement */
+  __u8 reserved[3];
+};
+
+/* Map `networks` (LRU hash): key union trap_address, masked to 24 or 48 bits; value struct trap_bucket. */
+
+/* Ring buffer `suspects`: while nothing is enforced, now and then one whom it would hit. */
+struct trap_suspect {
+  union trap_address source;
+  __u32 slot;
+  __u32 verdict; /* enum trap_verdict */
+};
+
+TRAP_ASSERT(sizeof(struct trap_guard_port) == 4, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_guard_peer) == 16, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_trusted_key) == 20, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_guard_settings) == 8 + 56 + 2 * 192, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_announced_key) == 24, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_announced) == 8, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_flow_key) == 40, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_guard_flow) == 8, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_guard_class) == 80, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_guard_settings) == 48 + 56 + 2 * 192 + 24, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_announced_entry) == 32, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_announced_bucket) == 320, "five cache lines");
+TRAP_ASSERT(sizeof(struct trap_flow_entry) == 64, "one cache line");
+TRAP_ASSERT(sizeof(struct trap_guard_client_key) == 24, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_guard_client) == 32, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_suspect) == 24, "shared through a ring buffer");
 
 #endif

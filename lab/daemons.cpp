@@ -78,6 +78,8 @@ Status parse_status(const json& report) {
   const json announcements = member(report, "announcements");
   if (announcements.is_object())
     status.announcements_sent = unsigned_of(announcements, "sent");
+  const json known = member(report, "known_connections");
+  status.knows_connections = known.is_object() && known.value("trusted", false);
   status.flows = unsigned_of(report, "flows");
   return status;
 }

@@ -50,6 +50,7 @@ struct Status {
   std::vector<ServiceStatus> services;  // server
   std::vector<Redirect> redirects;      // client
   std::uint64_t announcements_sent = 0; // server
+  bool knows_connections = false;       // server: its list of the stack's connections is trusted
   std::uint64_t flows = 0;              // guard
 };
 

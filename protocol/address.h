@@ -36,8 +36,7 @@ TRAP_INLINE union trap_address trap_address_v4(__be32 address) {
   union trap_address a;
 
   a.raw64[0] = 0;
-  a.be32[2] = TRAP_BE32(0x0000ffff);
-  a.be32[3] = address;
+  a.raw64[1] = TRAP_BE32(0x0000ffff) | (__u64)address << 32; /* one word: it is read as one, which two halves would hold up */
   return a;
 }
 
@@ -60,6 +59,8 @@ TRAP_INLINE __u64 trap_mask_half(__u32 bits) {
 TRAP_INLINE union trap_address trap_address_mask(union trap_address a, __u32 family, __u32 scope) {
   __u32 bits = family == TRAP_IPV4 ? scope + 96 : scope;
 
+  if (bits >= 128)
+    return a;
   a.raw64[0] &= trap_mask_half(bits > 64 ? 64 : bits);
   a.raw64[1] &= trap_mask_half(bits > 64 ? bits - 64 : 0);
   return a;

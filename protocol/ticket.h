@@ -75,16 +75,16 @@ TRAP_INLINE struct trap_ticket trap_ticket_make(const struct trap_key* key, __u6
   return ticket;
 }
 
-/* docs/protocol.md 8: is (expiry - now) mod 2^16 in 1 to 1040? */
-TRAP_INLINE int trap_ticket_is_live(const struct trap_ticket* ticket, __u32 unix_s) {
-  __u16 left = (__u16)(TRAP_FROM_BE16(ticket->expiry) - trap_ticket_time(unix_s));
+/* docs/protocol.md 8: is there time left, within the longest lifetime, by clocks that may differ by skew_s either way? */
+TRAP_INLINE int trap_ticket_is_live(const struct trap_ticket* ticket, __u32 unix_s, __u32 skew_s) {
+  __s16 left = (__s16)(TRAP_FROM_BE16(ticket->expiry) - trap_ticket_time(unix_s));
 
-  return left >= 1 && left <= TRAP_TICKET_LIVE_MAX;
+  return left > -(int)(skew_s >> TRAP_TICKET_TIME_SHIFT) && left <= (int)((TRAP_LIFETIME_MAX_S + skew_s + 3) >> TRAP_TICKET_TIME_SHIFT);
 }
 
-/* docs/protocol.md 9: issued at most 60 s ahead of now, lifetime in bounds, and not over. */
-TRAP_INLINE int trap_announce_is_live(__u32 issued_s, __u32 lifetime_s, __u32 unix_s) {
-  return issued_s <= unix_s + TRAP_ISSUE_SKEW_MAX_S && lifetime_s <= TRAP_LIFETIME_MAX_S && issued_s + lifetime_s > unix_s;
+/* docs/protocol.md 9: issued not after now, lifetime in bounds, and not over, by clocks that may differ by skew_s either way. */
+TRAP_INLINE int trap_announce_is_live(__u32 issued_s, __u32 lifetime_s, __u32 unix_s, __u32 skew_s) {
+  return issued_s <= unix_s + skew_s && lifetime_s <= TRAP_LIFETIME_MAX_S && lifetime_s && issued_s + lifetime_s + skew_s > unix_s;
 }
 
 #endif

@@ -32,9 +32,9 @@ enum trap_option_type {
 #define TRAP_TCP_OPTIONS_MAX 40
 
 #define TRAP_LIFETIME_MAX_S 4096
-#define TRAP_ISSUE_SKEW_MAX_S 60
-/* A ticket is live for at most this many ticket times (4 s each): the longest lifetime plus the skew allowed. */
-#define TRAP_TICKET_LIVE_MAX 1040
+/* How far clocks of servers and guards may be apart, unless the guard is told otherwise, and at most. */
+#define TRAP_CLOCK_SKEW_S 60
+#define TRAP_CLOCK_SKEW_MAX_S 3600
 
 #define TRAP_SCOPE_V4 32
 #define TRAP_SCOPE_V6 64

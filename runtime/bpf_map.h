@@ -6,7 +6,9 @@
 #include <cerrno>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <bpf/bpf.h>
@@ -96,6 +98,39 @@ public:
 
 private:
   T* value_ = nullptr;
+};
+
+// All values of an mmapable array map, for reading. T is as large as the map's value, and a multiple of 8 bytes.
+template <class T> class MappedArray {
+public:
+  static_assert(sizeof(T) % 8 == 0, "an array map rounds its values up to 8 bytes");
+
+  MappedArray() = default;
+  MappedArray(MappedArray&& other) noexcept : values_(std::exchange(other.values_, {})) {}
+  MappedArray& operator=(MappedArray&& other) noexcept {
+    std::swap(values_, other.values_);
+    return *this;
+  }
+  MappedArray(const MappedArray&) = delete;
+  MappedArray& operator=(const MappedArray&) = delete;
+  ~MappedArray() {
+    if (!values_.empty())
+      munmap(const_cast<T*>(values_.data()), values_.size_bytes());
+  }
+
+  static Result<MappedArray> make(int fd, std::size_t count, const char* map) {
+    void* memory = mmap(nullptr, count * sizeof(T), PROT_READ, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED)
+      return map_error(map, "map into memory", errno);
+    MappedArray mapped;
+    mapped.values_ = {static_cast<const T*>(memory), count};
+    return mapped;
+  }
+
+  std::span<const T> values() const { return values_; }
+
+private:
+  std::span<const T> values_;
 };
 
 } // namespace trap

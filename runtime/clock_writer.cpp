@@ -67,4 +67,19 @@ std::vector<std::uint64_t> epochs_held(const trap_keyring& ring) {
   return epochs;
 }
 
+std::uint64_t keys_end_unix_ns(const trap_keyring& ring, std::uint64_t unix_ns) {
+  std::uint64_t epoch = trap_epoch(unix_ns);
+  trap_key key;
+  if (!trap_keyring_find(&ring, epoch, &key))
+    return 0;
+  while (trap_keyring_find(&ring, epoch, &key))
+    epoch++;
+  return epoch << TRAP_EPOCH_SHIFT;
+}
+
+double key_seconds_left(const trap_keyring& ring, std::uint64_t unix_ns) {
+  const std::uint64_t end_ns = keys_end_unix_ns(ring, unix_ns);
+  return end_ns == 0 ? 0 : static_cast<double>(end_ns - unix_ns) / static_cast<double>(kNsPerS);
+}
+
 } // namespace trap

@@ -29,6 +29,16 @@ void rotate_keyring(trap_keyring& ring, std::uint64_t now_epoch, const std::func
 // Epochs the ring holds, ascending.
 std::vector<std::uint64_t> epochs_held(const trap_keyring& ring);
 
+// Unix time at which a ring's keys end: those of the present epoch and of the ones that follow it without a gap. 0: it lacks the present
+// one.
+std::uint64_t keys_end_unix_ns(const trap_keyring& ring, std::uint64_t unix_ns);
+
+// Less than this is worth a warning: a daemon that runs keeps it above seven hours.
+constexpr double kKeysScarceS = 2 * 3600;
+
+// Seconds until then; 0 if they have ended.
+double key_seconds_left(const trap_keyring& ring, std::uint64_t unix_ns);
+
 } // namespace trap
 
 #endif

@@ -105,6 +105,17 @@ std::int64_t ConfigTable::required_integer(const std::string& key, std::int64_t 
   return integer_in(find_required(key), key, least, most);
 }
 
+std::optional<std::vector<ConfigInteger>> ConfigTable::integers_or_none(const std::string& key, std::int64_t least, std::int64_t most) {
+  const ConfigNode* node = find(key);
+  const auto* array = get<ConfigNode::Array>(node, key, "an array of integers");
+  if (!array)
+    return std::nullopt;
+  std::vector<ConfigInteger> integers;
+  for (const ConfigNode& item : *array)
+    integers.push_back({integer_in(&item, key, least, most), item.line});
+  return integers;
+}
+
 bool ConfigTable::boolean_or(const std::string& key, bool otherwise) {
   const bool* value = get<bool>(find(key), key, "a boolean (true or false)");
   return value ? *value : otherwise;

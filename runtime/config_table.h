@@ -19,6 +19,11 @@ struct ConfigString {
   unsigned line = 0;
 };
 
+struct ConfigInteger {
+  std::int64_t value = 0;
+  unsigned line = 0;
+};
+
 class ConfigTable {
 public:
   // `root` must be a table and outlive the reader.
@@ -33,6 +38,7 @@ public:
   ConfigString choice_or(const std::string& key, const std::vector<std::string>& choices); // the first is the default
   std::int64_t integer_or(const std::string& key, std::int64_t otherwise, std::int64_t least, std::int64_t most);
   std::int64_t required_integer(const std::string& key, std::int64_t least, std::int64_t most);
+  std::optional<std::vector<ConfigInteger>> integers_or_none(const std::string& key, std::int64_t least, std::int64_t most); // may be empty
   bool boolean_or(const std::string& key, bool otherwise);
   std::vector<ConfigString> required_strings(const std::string& key); // not empty
   std::vector<ConfigTable> required_tables(const std::string& key);   // [[key]], not empty

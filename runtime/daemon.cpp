@@ -119,7 +119,7 @@ Result<void> serve(Part& part) {
   sd_notify(0, "READY=1\nSTATUS=attached");
   auto ended = loop(running, *signals, *ticker);
   sd_notify(0, "STOPPING=1");
-  log::info("stopping: programs stay attached below {}", part.config().pin_dir);
+  log::info("stopping: programs stay attached below {}{}", part.config().pin_dir, part.parting_words());
   return ended;
 }
 
@@ -137,6 +137,8 @@ Result<void> act(const Daemon& daemon, const DaemonOptions& options) {
   if (auto keys = (*part)->read_keys(); !keys)
     return keys.error();
   if (options.check_config) {
+    for (const std::string& warning : (*part)->warnings())
+      fmt::print(stderr, "trap-{}: {}: warning: {}\n", daemon.part, options.config_path, warning);
     fmt::print("{}: ok\n", options.config_path);
     return {};
   }

@@ -44,7 +44,7 @@ bool can_give(const std::string& part, int verdict) {
     return between(verdict, TRAP_REPLY_SYN_ACK, TRAP_DROP_NO_BACKEND) || between(verdict, TRAP_PASS_COOKIE, TRAP_DROP_RESET_CAP) ||
            verdict == TRAP_PASS_SOCKET;
   if (part == "guard")
-    return between(verdict, TRAP_PASS_TICKET, TRAP_DROP_NO_FLOW) || verdict == TRAP_PASS_TRUSTED;
+    return between(verdict, TRAP_PASS_TICKET, TRAP_DROP_NO_FLOW) || between(verdict, TRAP_PASS_TRUSTED, TRAP_DROP_ICMP);
   return between(verdict, TRAP_PASS_SYN_REMEMBERED, TRAP_DROP_LATE_ANSWER);
 }
 
@@ -70,6 +70,22 @@ void measure_packets(Metrics& metrics, const MeasuredService& where, const Verdi
   metrics.counter("trap_bytes_total", kBytesHelp, out, static_cast<double>(sum.bytes_out));
 }
 
+void measure_monitored(Metrics& metrics, const MeasuredService& where, const VerdictCounts& counts) {
+  for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++) {
+    if (trap_verdict_action(static_cast<trap_verdict>(verdict)) != TRAP_ACTION_DROP)
+      continue;
+    const trap_count& count = counts[static_cast<std::size_t>(verdict)];
+    const bool usual = where.service.empty() ? needs_no_service(verdict) : can_give(where.part, verdict);
+    if (count.packets == 0 && !usual)
+      continue;
+    Labels labels = labels_of(where);
+    labels.emplace_back("verdict", verdict_name(verdict));
+    metrics.counter("trap_monitored_packets_total",
+                    "Packets that passed because the guard only monitors, by the verdict that would have dropped them", labels,
+                    static_cast<double>(count.packets));
+  }
+}
+
 void measure_interface(Metrics& metrics, const std::string& part, const std::string& interface, bool attached) {
   metrics.gauge("trap_interface_attached", "1 if the interface runs this daemon's program", {{"part", part}, {"interface", interface}},
                 attached ? 1 : 0);
@@ -81,7 +97,10 @@ void measure_interfaces(Metrics& metrics, const std::string& part, const std::ve
 }
 
 void measure_keys(Metrics& metrics, const std::string& part, const trap_keyring& ring) {
-  measure_keys(metrics, part, ring, trap_epoch(read_clocks().unix_ns));
+  const std::uint64_t unix_ns = read_clocks().unix_ns;
+  measure_keys(metrics, part, ring, trap_epoch(unix_ns));
+  metrics.gauge("trap_key_seconds_left", "How long the keys last if the daemon renews them no more", {{"part", part}},
+                key_seconds_left(ring, unix_ns));
 }
 
 void measure_keys(Metrics& metrics, const std::string& part, const trap_keyring& ring, std::uint64_t present_epoch) {

@@ -24,11 +24,15 @@ struct MeasuredService {
 // the first packet too; without a service, for those that need none.
 void measure_packets(Metrics& metrics, const MeasuredService& where, const VerdictCounts& counts);
 
+// trap_monitored_packets_total: what a part that only monitors would have dropped.
+void measure_monitored(Metrics& metrics, const MeasuredService& where, const VerdictCounts& counts);
+
 // trap_interface_attached: 1 if the interface runs this daemon's program.
 void measure_interface(Metrics& metrics, const std::string& part, const std::string& interface, bool attached);
 void measure_interfaces(Metrics& metrics, const std::string& part, const std::vector<XdpState>& states);
 
-// trap_epoch, and trap_epochs_ahead: how many epochs the program can go on without its daemon; -1: not even this one.
+// trap_epoch, and trap_epochs_ahead: how many epochs the program can go on without its daemon; -1: not even this one. Without an epoch it
+// is the present one, and trap_key_seconds_left comes with it.
 void measure_keys(Metrics& metrics, const std::string& part, const trap_keyring& ring);
 void measure_keys(Metrics& metrics, const std::string& part, const trap_keyring& ring, std::uint64_t present_epoch);
 

@@ -29,6 +29,9 @@ public:
   // Reads the key files that the configuration names.
   virtual Result<void> read_keys() { return {}; }
 
+  // What is right, but may not be meant: one line each that says what to do. For --check-config, which starts nothing.
+  virtual std::vector<std::string> warnings() { return {}; }
+
   // Loads, fills and attaches everything. What it changes is taken back by `undo` unless the whole start succeeds.
   virtual Result<void> start(Undo& undo) = 0;
 
@@ -48,6 +51,9 @@ public:
 
   // Adds this part's families to GET /metrics.
   virtual void measure(Metrics&) {}
+
+  // Ends the line that says that programs stay attached when the daemon stops.
+  virtual std::string parting_words() { return ""; }
 
   // A descriptor that is readable when handle_events has something to do, or -1.
   virtual int event_fd() const { return -1; }

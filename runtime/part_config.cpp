@@ -83,14 +83,18 @@ Result<void> refuse_changes_of_restart_keys(const PartConfig& running, const Par
                ExitCode::usage};
 }
 
-ConfigString read_service_name(ConfigTable& table) {
+ConfigString read_table_name(ConfigTable& table, const std::string& kind) {
   ConfigString name = table.required_string("name");
   bool fits = name.text.size() <= 63 && std::all_of(name.text.begin(), name.text.end(),
                                                     [](unsigned char c) { return isalnum(c) || c == '.' || c == '_' || c == '-'; });
   if (!fits)
-    table.fail(name.line, fmt::format("service name \"{}\": use 1 to 63 letters, digits, '.', '_' or '-'", name.text));
-  table.name_it(fmt::format("service \"{}\"", name.text));
+    table.fail(name.line, fmt::format("{} name \"{}\": use 1 to 63 letters, digits, '.', '_' or '-'", kind, name.text));
+  table.name_it(fmt::format("{} \"{}\"", kind, name.text));
   return name;
+}
+
+ConfigString read_service_name(ConfigTable& table) {
+  return read_table_name(table, "service");
 }
 
 } // namespace trap

@@ -36,11 +36,16 @@ nlohmann::ordered_json interfaces_json(const std::vector<XdpState>& states, std:
 }
 
 nlohmann::ordered_json keys_json(const trap_keyring& ring, std::vector<std::string>& problems) {
-  std::uint64_t now_epoch = trap_epoch(read_clocks().unix_ns);
+  const std::uint64_t unix_ns = read_clocks().unix_ns;
+  const std::uint64_t now_epoch = trap_epoch(unix_ns);
+  const double left_s = key_seconds_left(ring, unix_ns);
   trap_key key;
   if (!trap_keyring_find(&ring, now_epoch, &key))
     problems.push_back(fmt::format("no key for the present epoch {}", now_epoch));
-  return {{"epoch", now_epoch}, {"epochs_held", epochs_held(ring)}};
+  else if (left_s < kKeysScarceS)
+    problems.push_back(
+        fmt::format("keys for {:.0f} more minutes only: restart the daemon, and see what keeps it from renewing them", left_s / 60));
+  return {{"epoch", now_epoch}, {"epochs_held", epochs_held(ring)}, {"seconds_left", static_cast<std::uint64_t>(left_s)}};
 }
 
 void add_counts(VerdictCounts& sum, const VerdictCounts& counts) {

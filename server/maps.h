@@ -136,6 +136,30 @@ struct trap_cap {
   __u64 reserved[7]; /* a cache line each */
 };
 
+/* Map `known` (array, mmapable): a filter of connections that the stack may have, a bit each, in two generations. The daemon clears the
+ * older one and goes on with it, once the younger has all of them. Programs and daemon set bits atomically. 256 KiB: more would not stay in
+ * a core's cache. */
+#define TRAP_KNOWN_WORDS 16384
+
+struct trap_known {
+  __u64 bits[2]; /* by generation: beside each other, so that a packet touches one cache line */
+};
+
+/* Spreads connections of a service; who collides costs a lookup. */
+TRAP_INLINE __u64 trap_connection_hash(const union trap_address* client, __be16 client_port, __be16 server_port) {
+  __u64 ports = (__u64)client_port << 16 | server_port;
+
+  return (client->raw64[0] ^ client->raw64[1] * 0xff51afd7ed558ccdULL ^ ports) * 0x9e3779b97f4a7c15ULL;
+}
+
+TRAP_INLINE __u32 trap_known_word(__u64 hash) {
+  return (__u32)(hash >> 50);
+}
+
+TRAP_INLINE __u64 trap_known_bit(__u64 hash) {
+  return 1ULL << (hash >> 32 & 63);
+}
+
 /* Map `settings` (array of one, mmapable): what changes while the program runs. */
 struct trap_server_settings {
   struct trap_clock clock;
@@ -145,6 +169,9 @@ struct trap_server_settings {
   struct trap_rate resets;             /* the same for REDIRECTs */
   struct trap_rate client_handshakes;  /* budget of each /32 and /64 */
   struct trap_rate network_handshakes; /* budget of each /24 and /48 */
+  __u64 known_until_ns;                /* of `known`, by the programs' clock: later, a bit that is not set says nothing */
+  __u32 known_generation;              /* of `known`: 0 or 1, in which bits are set */
+  __u32 reserved;
 };
 
 /* Ring buffer `redirected`: one record for each REDIRECT sent, for the announcement. */
@@ -164,7 +191,9 @@ TRAP_ASSERT(sizeof(struct trap_policy) == 8, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_client_key) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_client_budget) == 16, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_cap) == 64, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_server_settings) == 56 + 16 + 192 + 4 * 24, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_known) == 16, "shared through a map");
+TRAP_ASSERT(TRAP_KNOWN_WORDS == 1 << 14, "trap_known_word takes 14 bits");
+TRAP_ASSERT(sizeof(struct trap_server_settings) == 56 + 16 + 192 + 4 * 24 + 16, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirected) == 24, "shared through a ring buffer");
 
 #endif

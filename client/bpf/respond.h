@@ -92,9 +92,10 @@ static __always_inline void finish_tcp(struct outgoing* out, __u32 tcp_bytes) {
 static __always_inline enum trap_verdict send_outgoing(struct __sk_buff* skb, struct encounter* e, struct outgoing* out,
                                                        enum trap_verdict success) {
   __u32 ip_bytes = out->family == TRAP_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
-  __u32 tcp_bytes = TRAP_TCP_HEADER_BYTES + out->option_bytes;
+  __u64 tcp_bytes = TRAP_TCP_HEADER_BYTES + out->option_bytes;
   __u32 l3_offset = e->packet.l3_offset;
 
+  TRAP_HOLD(tcp_bytes);
   if (tcp_bytes > sizeof(out->tcp))
     return TRAP_DROP_INTERNAL;
   finish_tcp(out, tcp_bytes);

@@ -7,27 +7,25 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "dataplane/verdict.h"
 #include "guard/maps.h"
+
+/* Sizes of the tables, powers of two, as their maps have them: known when the program is loaded. */
+const volatile __u32 flow_buckets = TRAP_FLOW_BUCKETS;
+const volatile __u32 announced_buckets = TRAP_ANNOUNCED_BUCKETS;
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, 65536);
   __type(key, __u32);
-  __type(value, __u32);
+  __type(value, struct trap_guard_port);
 } ports SEC(".maps");
-
-struct {
-  __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, TRAP_GUARD_MAX_SERVICES);
-  __type(key, __u32);
-  __type(value, struct trap_guard_service);
-} services SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, TRAP_GUARD_MAX_TRAP_SERVERS);
   __type(key, union trap_address);
-  __type(value, __u8);
+  __type(value, struct trap_guard_peer);
 } trap_servers SEC(".maps");
 
 struct {
@@ -40,6 +38,13 @@ struct {
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, TRAP_GUARD_TAGS);
+  __type(key, __u32);
+  __type(value, struct trap_guard_class);
+} classes SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
   __uint(max_entries, 1);
   __type(key, __u32);
@@ -47,17 +52,46 @@ struct {
 } settings SEC(".maps");
 
 struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, TRAP_GUARD_MAX_ANNOUNCED);
-  __type(key, struct trap_announced_key);
-  __type(value, struct trap_announced);
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, TRAP_ANNOUNCED_BUCKETS);
+  __type(key, __u32);
+  __type(value, struct trap_announced_bucket);
 } announced SEC(".maps");
 
 struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, TRAP_GUARD_MAX_FLOWS);
-  __type(key, struct trap_flow_key);
-  __type(value, struct trap_guard_flow);
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, TRAP_FLOW_BUCKETS);
+  __type(key, __u32);
+  __type(value, struct trap_flow_bucket);
 } flows SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, TRAP_GUARD_MAX_ADMITTED);
+  __type(key, struct trap_guard_client_key);
+  __type(value, struct trap_guard_client);
+} admitted SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, TRAP_GUARD_MAX_NETWORKS);
+  __type(key, union trap_address);
+  __type(value, struct trap_bucket);
+} networks SEC(".maps");
+
+/* What is refused while nothing is enforced, by slot and verdict as in `counters`. */
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, TRAP_GUARD_MAX_SERVICES* TRAP_VERDICT_SLOTS);
+  __type(key, __u32);
+  __type(value, struct trap_count);
+} monitored SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 65536);
+} suspects SEC(".maps");
 
 #endif

@@ -6,9 +6,13 @@
 #include <fmt/core.h>
 
 #include "guard/maps.h"
+#include "runtime/token_rate.h"
 
 namespace trap::guard {
 namespace {
+
+constexpr std::int64_t kSshPort = 22;
+constexpr std::int64_t kClockSkewMaxS = 3600;
 
 std::vector<trap_address> read_trap_servers(ConfigTable& table) {
   std::vector<trap_address> addresses;
@@ -51,21 +55,50 @@ std::vector<Prefix> read_trusted(ConfigTable& table) {
   return prefixes;
 }
 
-ServiceConfig read_service(ConfigTable& table, const std::vector<ServiceConfig>& others) {
+std::vector<std::uint16_t> read_management_ports(ConfigTable& table) {
+  std::vector<std::uint16_t> ports;
+  for (const ConfigInteger& port : table.integers_or_none("management_ports", 1, 65535).value_or(std::vector<ConfigInteger>{{kSshPort, 0}}))
+    ports.push_back(static_cast<std::uint16_t>(port.value));
+  return ports;
+}
+
+ServiceConfig read_service(ConfigTable& table, const GuardConfig& config) {
   ServiceConfig service;
   service.name = read_service_name(table).text;
   service.port = static_cast<std::uint16_t>(table.required_integer("port", 1, 65535));
+  service.scope_v4 = static_cast<std::uint8_t>(table.integer_or("scope_v4", TRAP_SCOPE_V4, 8, 32));
+  service.scope_v6 = static_cast<std::uint8_t>(table.integer_or("scope_v6", TRAP_SCOPE_V6, 16, 128));
+  service.sockets_here = table.choice_or("sockets", {"host", "elsewhere"}).text == "host";
   table.reject_unknown_keys();
-  for (const ServiceConfig& other : others) {
+  for (const ServiceConfig& other : config.services) {
     if (other.name == service.name)
       table.fail(table.line(), "another service has this name already");
     if (other.port == service.port)
       table.fail(table.line(), fmt::format("port {} belongs to service \"{}\" already", service.port, other.name));
   }
+  if (std::find(config.management_ports.begin(), config.management_ports.end(), service.port) != config.management_ports.end())
+    table.fail(table.line(),
+               fmt::format("port {} is a management port, which is never filtered: take it out of \"management_ports\" first, "
+                           "if nobody needs it to manage this host",
+                           service.port));
   return service;
 }
 
+void read_conduct(ConfigTable& table, GuardConfig& config) {
+  config.mode = table.choice_or("mode", {"enforce", "monitor"}).text == "enforce" ? Mode::enforce : Mode::monitor;
+  config.stale_drops = table.choice_or("on_stale_keys", {"established-only", "drop"}).text == "drop";
+  config.clock_skew_s = static_cast<std::uint32_t>(table.integer_or("clock_skew_s", config.clock_skew_s, 0, kClockSkewMaxS));
+  config.icmp_drops = table.choice_or("icmp", {"pass", "drop"}).text == "drop";
+  config.management_ports = read_management_ports(table);
+  const auto announced = static_cast<std::int64_t>(config.announced_per_network_per_s);
+  config.announced_per_network_per_s = static_cast<std::uint64_t>(table.integer_or("announced_per_network_per_s", announced, 0, kRateMax));
+}
+
 } // namespace
+
+const char* mode_name(Mode mode) {
+  return mode == Mode::enforce ? "enforce" : "monitor";
+}
 
 Result<GuardConfig> read_guard_config(const std::string& path) {
   auto root = read_config_file(path);
@@ -75,10 +108,12 @@ Result<GuardConfig> read_guard_config(const std::string& path) {
   GuardConfig config;
   config.part = read_part_config(table, "guard", path);
   config.secret_file = table.string_or("secret_file", "/etc/trap/guard.key").text;
+  read_conduct(table, config);
   config.trap_servers = read_trap_servers(table);
   config.trusted = read_trusted(table);
+  config.classes = read_classes(table);
   for (ConfigTable& service : table.required_tables("service"))
-    config.services.push_back(read_service(service, config.services));
+    config.services.push_back(read_service(service, config));
   if (config.services.size() >= TRAP_GUARD_MAX_SERVICES)
     table.fail(0, fmt::format("more services than there is room for ({})", TRAP_GUARD_MAX_SERVICES - 1));
   table.reject_unknown_keys();

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "guard/daemon/class_config.h"
+#include "protocol/wire.h"
 #include "runtime/endpoint.h"
 #include "runtime/part_config.h"
 #include "runtime/prefix.h"
@@ -16,13 +18,30 @@ namespace trap::guard {
 struct ServiceConfig {
   std::string name;
   std::uint16_t port = 0;
+  std::uint8_t scope_v4 = TRAP_SCOPE_V4;
+  std::uint8_t scope_v6 = TRAP_SCOPE_V6;
+  bool sockets_here = true; // its sockets are this host's
 };
+
+enum class Mode {
+  enforce, // what is refused is dropped
+  monitor, // it passes, and is counted
+};
+
+const char* mode_name(Mode mode);
 
 struct GuardConfig {
   PartConfig part;
   std::string secret_file;
+  Mode mode = Mode::enforce;
+  bool stale_drops = false; // once the keys have run out, established connections go too
+  std::uint32_t clock_skew_s = 60;
+  bool icmp_drops = false;
+  std::vector<std::uint16_t> management_ports;
+  std::uint64_t announced_per_network_per_s = 100;
   std::vector<trap_address> trap_servers;
   std::vector<Prefix> trusted; // whose SYNs need no invitation
+  std::vector<ClassConfig> classes;
   std::vector<ServiceConfig> services;
 };
 

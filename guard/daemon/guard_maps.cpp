@@ -5,11 +5,13 @@
 #include <cstring>
 
 #include <fmt/core.h>
+#include <sodium.h>
 
 #include "protocol/wire.h"
 #include "runtime/bpf_map.h"
 #include "runtime/counters.h"
 #include "runtime/index_keeper.h"
+#include "runtime/token_rate.h"
 
 namespace trap::guard {
 namespace {
@@ -18,8 +20,10 @@ constexpr __u32 kPorts = 65536;
 
 Result<void> write_trap_servers(const MapFds& fds, const GuardConfig& config) {
   for (const trap_address& address : config.trap_servers) {
-    if (auto written = map_write(fds.trap_servers, "trap_servers", address, __u8{1}); !written)
-      return written.error();
+    const trap_guard_peer fresh = {};
+    int failed = bpf_map_update_elem(fds.trap_servers, &address, &fresh, BPF_NOEXIST); // what is known of one that stays is kept
+    if (failed && failed != -EEXIST)
+      return map_error("trap_servers", "write to", failed);
   }
   for (const auto& address : map_keys<trap_address>(fds.trap_servers)) {
     bool wanted = std::any_of(config.trap_servers.begin(), config.trap_servers.end(),
@@ -53,14 +57,51 @@ Result<void> write_trusted(const MapFds& fds, const GuardConfig& config) {
   return {};
 }
 
+Result<void> write_classes(const MapFds& fds, const GuardConfig& config) {
+  const auto classes = classes_by_tag(config.classes);
+  for (__u32 tag = 0; tag < TRAP_GUARD_TAGS; tag++) {
+    const auto present = map_read<trap_guard_class>(fds.classes, tag);
+    if (present && std::memcmp(&*present, &classes[tag], sizeof(*present)) == 0)
+      continue;
+    if (auto written = map_write(fds.classes, "classes", tag, classes[tag]); !written)
+      return written.error();
+  }
+  return {};
+}
+
+Result<void> write_ports(const MapFds& fds, const GuardConfig& config, const PortSlots& slots, const PortSlots& earlier) {
+  CounterReader counters(fds.counters);
+  CounterReader monitored(fds.monitored);
+  for (const ServiceConfig& service : config.services) {
+    const __u32 slot = slots.at(service.port);
+    if (!earlier.contains(service.port)) { // the slot may have been another's
+      counters.clear(slot);
+      monitored.clear(slot);
+    }
+    const trap_guard_port port = {.slot = static_cast<__u8>(slot),
+                                  .scope_v4 = service.scope_v4,
+                                  .scope_v6 = service.scope_v6,
+                                  .flags = static_cast<__u8>(service.sockets_here ? TRAP_PORT_SOCKETS : 0)};
+    if (auto written = map_write(fds.ports, "ports", __u32{service.port}, port); !written)
+      return written.error();
+  }
+  for (const auto& [port, slot] : earlier) {
+    if (slots.contains(port))
+      continue;
+    if (auto written = map_write(fds.ports, "ports", __u32{port}, trap_guard_port{}); !written)
+      return written.error();
+  }
+  return {};
+}
+
 } // namespace
 
 PortSlots read_port_slots(const MapFds& fds) {
   PortSlots slots;
   for (__u32 port = 0; port < kPorts; port++) {
-    auto slot = map_read<__u32>(fds.ports, port);
-    if (slot && *slot != 0)
-      slots[static_cast<std::uint16_t>(port)] = *slot;
+    const auto entry = map_read<trap_guard_port>(fds.ports, port);
+    if (entry && entry->slot != 0)
+      slots[static_cast<std::uint16_t>(port)] = entry->slot;
   }
   return slots;
 }
@@ -80,37 +121,29 @@ Result<void> write_maps(const MapFds& fds, const GuardConfig& config, const Port
     return written.error();
   if (auto written = write_trusted(fds, config); !written)
     return written.error();
-  CounterReader counters(fds.counters);
-  for (const auto& [port, slot] : slots) {
-    trap_guard_service service = {TRAP_SCOPE_V4, TRAP_SCOPE_V6, {}};
-    if (auto written = map_write(fds.services, "services", slot, service); !written)
-      return written.error();
-    if (!earlier.contains(port))
-      counters.clear(slot); // it may have been another's
-    if (auto written = map_write(fds.ports, "ports", __u32{port}, slot); !written)
-      return written.error();
-  }
-  for (const auto& [port, slot] : earlier) {
-    if (slots.contains(port))
-      continue;
-    if (auto written = map_write(fds.ports, "ports", __u32{port}, __u32{0}); !written)
-      return written.error();
-  }
-  return {};
+  if (auto written = write_classes(fds, config); !written)
+    return written.error();
+  return write_ports(fds, config, slots, earlier);
 }
 
-std::uint64_t count_announced(int announced_fd, std::uint32_t unix_s) {
-  std::uint64_t count = 0;
-  map_visit<trap_announced_key, trap_announced>(
-      announced_fd, [&](const trap_announced_key&, const trap_announced& entry) { count += entry.until_s > unix_s; });
-  return count;
+void write_settings(trap_guard_settings& settings, const GuardConfig& config) {
+  const __u32 flags = (config.trusted.empty() ? 0 : TRAP_GUARD_TRUSTS) | (config.icmp_drops ? TRAP_GUARD_DROPS_ICMP : 0) |
+                      (config.stale_drops ? TRAP_GUARD_STALE_DROPS : 0);
+  const trap_rate announced = budget_rate(config.announced_per_network_per_s);
+  __atomic_store_n(&settings.flags, flags, __ATOMIC_RELEASE);
+  __atomic_store_n(&settings.clock_skew_s, config.clock_skew_s, __ATOMIC_RELEASE);
+  __atomic_store_n(&settings.announced.burst_ns, announced.burst_ns, __ATOMIC_RELEASE);
+  __atomic_store_n(&settings.announced.chunk, announced.chunk, __ATOMIC_RELEASE);
+  __atomic_store_n(&settings.announced.token_ns, announced.token_ns, __ATOMIC_RELEASE);
 }
 
-std::uint64_t count_flows(int flows_fd, std::uint64_t monotonic_ns) {
-  std::uint64_t count = 0;
-  map_visit<trap_flow_key, trap_guard_flow>(
-      flows_fd, [&](const trap_flow_key&, const trap_guard_flow& flow) { count += flow.seen_ns + TRAP_FLOW_IDLE_NS > monotonic_ns; });
-  return count;
+void make_table_keys(trap_guard_settings& settings) {
+  if (settings.table_keys[0] == 0 && settings.table_keys[1] == 0)
+    randombytes_buf(settings.table_keys, sizeof(settings.table_keys));
+}
+
+trap_guard_peer read_peer(const MapFds& fds, const trap_address& address) {
+  return map_read<trap_guard_peer>(fds.trap_servers, address).value_or(trap_guard_peer{});
 }
 
 } // namespace trap::guard

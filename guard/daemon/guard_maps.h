@@ -12,12 +12,12 @@ namespace trap::guard {
 
 struct MapFds {
   int ports = -1;
-  int services = -1;
+  int classes = -1;
   int trap_servers = -1;
   int trusted = -1;
-  int announced = -1;
-  int flows = -1;
+  int admitted = -1;
   int counters = -1;
+  int monitored = -1;
 };
 
 // Service slot of each port.
@@ -31,9 +31,14 @@ Result<PortSlots> plan_slots(const GuardConfig& config, const PortSlots& earlier
 
 Result<void> write_maps(const MapFds& fds, const GuardConfig& config, const PortSlots& slots, const PortSlots& earlier);
 
-// Announcements that still hold, and flows that are not idle.
-std::uint64_t count_announced(int announced_fd, std::uint32_t unix_s);
-std::uint64_t count_flows(int flows_fd, std::uint64_t monotonic_ns);
+// What is no map's but the settings': flags, skew and the rate of announcements. The trusted prefixes are in their map before.
+void write_settings(trap_guard_settings& settings, const GuardConfig& config);
+
+// Keys for the places in tables, unless an earlier run left some, by which its entries lie.
+void make_table_keys(trap_guard_settings& settings);
+
+// What is known of a TRAP server.
+trap_guard_peer read_peer(const MapFds& fds, const trap_address& address);
 
 } // namespace trap::guard
 

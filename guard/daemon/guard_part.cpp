@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guard/daemon/guard_part.h"
 
+#include <algorithm>
+
+#include <bpf/libbpf.h>
+
 #include "runtime/clock_writer.h"
+#include "runtime/log.h"
 #include "runtime/part_life.h"
 #include "trap_guard.skel.h"
 
@@ -10,6 +15,7 @@ namespace trap::guard {
 GuardPart::GuardPart(GuardConfig config) : config_(std::move(config)) {}
 
 GuardPart::~GuardPart() {
+  ring_buffer__free(suspects_buffer_);
   trap_guard__destroy(skeleton_);
 }
 
@@ -34,25 +40,66 @@ Result<void> GuardPart::load(Undo& undo) {
   pin_dir_ = std::move(*lock);
   auto& maps = skeleton_->maps;
   fds_ = {.ports = bpf_map__fd(maps.ports),
-          .services = bpf_map__fd(maps.services),
+          .classes = bpf_map__fd(maps.classes),
           .trap_servers = bpf_map__fd(maps.trap_servers),
           .trusted = bpf_map__fd(maps.trusted),
-          .announced = bpf_map__fd(maps.announced),
-          .flows = bpf_map__fd(maps.flows),
-          .counters = bpf_map__fd(maps.counters)};
+          .admitted = bpf_map__fd(maps.admitted),
+          .counters = bpf_map__fd(maps.counters),
+          .monitored = bpf_map__fd(maps.monitored)};
+  return map_tables();
+}
+
+Result<void> GuardPart::map_tables() {
+  auto& maps = skeleton_->maps;
   auto settings = MappedValue<trap_guard_settings>::make(bpf_map__fd(maps.settings), "settings");
   if (!settings)
     return settings.error();
   settings_ = std::move(*settings);
+  auto flows = MappedArray<trap_flow_bucket>::make(bpf_map__fd(maps.flows), bpf_map__max_entries(maps.flows), "flows");
+  if (!flows)
+    return flows.error();
+  flows_ = std::move(*flows);
+  auto announced = MappedArray<trap_announced_bucket>::make(bpf_map__fd(maps.announced), bpf_map__max_entries(maps.announced), "announced");
+  if (!announced)
+    return announced.error();
+  announced_ = std::move(*announced);
+  const auto take = [](void* suspects, void* record, size_t size) {
+    if (size >= sizeof(trap_suspect))
+      static_cast<Suspects*>(suspects)->add(*static_cast<const trap_suspect*>(record), read_clocks().unix_s);
+    return 0;
+  };
+  suspects_buffer_ = ring_buffer__new(bpf_map__fd(maps.suspects), take, &suspects_, nullptr);
+  if (!suspects_buffer_)
+    return map_error("suspects", "map into memory", errno);
   return {};
+}
+
+// A trial of enforcing goes on when the daemon is restarted under it; otherwise the configuration decides.
+void GuardPart::begin_mode() {
+  conduct_ = conduct_of(*settings_, read_clocks().monotonic_ns);
+  if (conduct_.confirm_within_s) {
+    log::info("mode: enforce, for {} more seconds unless confirmed: trapctl guard confirm", *conduct_.confirm_within_s);
+    return;
+  }
+  set_mode(*settings_, config_.mode);
+  conduct_ = {config_.mode, std::nullopt};
+  log::info("mode: {}", config_.mode == Mode::enforce ? "enforce" : "monitor: nothing is dropped");
 }
 
 void GuardPart::publish_settings() {
   forget_foreign_keys(settings_->ticket_keys, [this](std::uint64_t epoch) { return derive_ticket_key(key_.secret, epoch); });
   forget_foreign_keys(settings_->announce_keys, [this](std::uint64_t epoch) { return derive_announce_key(key_.secret, epoch); });
-  const trap_clock_anchor now = read_clocks();
-  rotate_keys(trap_epoch(now.unix_ns));
+  renew(read_clocks());
+}
+
+// Clock, keys, and until when they last.
+void GuardPart::renew(const trap_clock_anchor& now) {
   publish_clock(settings_->clock, now);
+  rotate_keys(trap_epoch(now.unix_ns));
+  const std::uint64_t end_ns =
+      std::min(keys_end_unix_ns(settings_->ticket_keys, now.unix_ns), keys_end_unix_ns(settings_->announce_keys, now.unix_ns));
+  const std::uint64_t until_ns = end_ns > now.unix_ns ? now.monotonic_ns + (end_ns - now.unix_ns) : 0;
+  __atomic_store_n(&settings_->keys_until_ns, until_ns, __ATOMIC_RELEASE);
 }
 
 void GuardPart::rotate_keys(std::uint64_t epoch) {
@@ -60,11 +107,11 @@ void GuardPart::rotate_keys(std::uint64_t epoch) {
   rotate_keyring(settings_->announce_keys, epoch, [this](std::uint64_t wanted) { return derive_announce_key(key_.secret, wanted); });
 }
 
-// The maps, and then the flag without which packets do not look into one of them.
+// The maps, and then the flags without which packets do not look into one of them.
 Result<void> GuardPart::apply(const GuardConfig& config, const PortSlots& slots, const PortSlots& earlier) {
   if (auto written = write_maps(fds_, config, slots, earlier); !written)
     return written.error();
-  __atomic_store_n(&settings_->flags, config.trusted.empty() ? 0 : TRAP_GUARD_TRUSTS, __ATOMIC_RELEASE);
+  write_settings(*settings_, config);
   return {};
 }
 
@@ -80,9 +127,13 @@ Result<void> GuardPart::start(Undo& undo) {
   if (!attachments)
     return attachments.error();
   attachments_ = std::move(*attachments);
-  publish_settings(); // from here on the maps change, and nothing is likely to fail
+  make_table_keys(*settings_); // from here on the maps change, and nothing is likely to fail
+  publish_settings();
+  begin_mode();
   if (auto applied = apply(config_, slots_, earlier); !applied)
     return applied.error();
+  correct_counts(read_clocks().monotonic_ns);
+  warn_of_lockouts();
   return attachments_.swap_programs();
 }
 
@@ -92,8 +143,12 @@ Result<void> GuardPart::detach() {
 
 void GuardPart::tick() {
   const trap_clock_anchor now = read_clocks();
-  publish_clock(settings_->clock, now);
-  rotate_keys(trap_epoch(now.unix_ns));
+  renew(now);
+  watch_mode(now.monotonic_ns);
+  watch_keys(now.unix_ns);
+  watch_clocks();
+  if (now.monotonic_ns >= next_correction_ns_)
+    correct_counts(now.monotonic_ns);
   attachments_.mend();
 }
 

@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-guard's daemon: loads and fills the BPF program, renews clock and keys.
+// trap-guard's daemon: loads and fills the BPF program, renews clock and keys, corrects counts, watches what the operator should know.
 #ifndef TRAP_GUARD_DAEMON_GUARD_PART_H
 #define TRAP_GUARD_DAEMON_GUARD_PART_H
 
 #include <memory>
+#include <set>
 
+#include "guard/daemon/conduct.h"
 #include "guard/daemon/guard_maps.h"
+#include "guard/daemon/suspects.h"
+#include "guard/daemon/tables.h"
+#include "protocol/clock.h"
 #include "runtime/bpf_map.h"
+#include "runtime/counters.h"
 #include "runtime/key_file.h"
 #include "runtime/part.h"
+#include "runtime/ssh_connection.h"
 #include "runtime/xdp.h"
 
+struct ring_buffer;
 struct trap_guard;
 
 namespace trap::guard {
@@ -22,27 +30,62 @@ public:
 
   const PartConfig& config() const override { return config_.part; }
   Result<void> read_keys() override;
+  std::vector<std::string> warnings() override;
   Result<void> start(Undo& undo) override;
   Result<void> detach() override;
   void tick() override;
   Result<std::string> reload() override;
+  Result<std::string> command(const std::vector<std::string>& words) override;
   void measure(Metrics& metrics) override;
+  std::string parting_words() override;
+  int event_fd() const override;
+  void handle_events() override;
   void describe(nlohmann::ordered_json& status, std::vector<std::string>& problems) override;
 
 private:
   Result<void> load(Undo& undo);
+  Result<void> map_tables();
   Result<void> apply(const GuardConfig& config, const PortSlots& slots, const PortSlots& earlier);
+  void begin_mode();
   void publish_settings();
+  void renew(const trap_clock_anchor& now);
   void rotate_keys(std::uint64_t epoch);
+
+  // guard_watch.cpp
+  void watch_mode(std::uint64_t monotonic_ns);
+  void watch_keys(std::uint64_t unix_ns);
+  void watch_clocks();
+  void correct_counts(std::uint64_t monotonic_ns);
+  std::vector<std::string> lockouts(const GuardConfig& config, const std::optional<SshConnection>& ssh);
+  void warn_of_lockouts();
+
+  // guard_commands.cpp, guard_metrics.cpp, guard_status.cpp
+  Result<std::string> command_enforce(const std::vector<std::string>& words);
+  void measure_trap_servers(Metrics& metrics);
+  nlohmann::ordered_json conduct_json();
+  nlohmann::ordered_json services_json(VerdictCounts& counted, VerdictCounts& monitored);
+  nlohmann::ordered_json trap_servers_json();
+  std::string name_of_slot(std::uint32_t slot) const;
 
   GuardConfig config_;
   GuardKey key_;
   Fd pin_dir_;
   trap_guard* skeleton_ = nullptr;
   MappedValue<trap_guard_settings> settings_;
+  MappedArray<trap_flow_bucket> flows_;
+  MappedArray<trap_announced_bucket> announced_;
   MapFds fds_;
   PortSlots slots_;
   XdpAttachments attachments_;
+
+  ring_buffer* suspects_buffer_ = nullptr;
+  Suspects suspects_;
+  Conduct conduct_;           // as it was at the last look
+  bool ran_out_ = false;      // the last trial of enforcing, since nobody confirmed it
+  bool keys_scarce_ = false;  // and said so
+  std::set<std::string> off_; // TRAP servers whose clock was said to be far off
+  std::uint64_t clients_ = 0;
+  std::uint64_t next_correction_ns_ = 0;
 };
 
 Result<std::unique_ptr<Part>> read_part(const std::string& config_path);

@@ -35,7 +35,17 @@ template <class T> std::vector<std::string> written(const std::vector<T>& things
 }
 
 std::string write_service(const ServiceConfig& service) {
-  return fmt::format("{}:{}", service.name, service.port);
+  std::string text = fmt::format("{}:{}", service.name, service.port);
+  if (service.scope_v4 != TRAP_SCOPE_V4 || service.scope_v6 != TRAP_SCOPE_V6)
+    text += fmt::format("(/{},/{})", service.scope_v4, service.scope_v6);
+  return text + (service.sockets_here ? "" : "(elsewhere)");
+}
+
+// The keys that are one value each, as the file would have them.
+std::vector<std::string> write_values(const GuardConfig& config) {
+  return {fmt::format("mode={}", mode_name(config.mode)), fmt::format("on_stale_keys={}", config.stale_drops ? "drop" : "established-only"),
+          fmt::format("clock_skew_s={}", config.clock_skew_s), fmt::format("icmp={}", config.icmp_drops ? "drop" : "pass"),
+          fmt::format("announced_per_network_per_s={}", config.announced_per_network_per_s)};
 }
 
 bool same_key(const GuardKey& a, const GuardKey& b) {
@@ -47,6 +57,8 @@ std::string describe_changes(const GuardConfig& before, const GuardConfig& now, 
   note_changes(line, "services", written(before.services, write_service), written(now.services, write_service));
   note_changes(line, "TRAP servers", written(before.trap_servers, format_address), written(now.trap_servers, format_address));
   note_changes(line, "trusted", written(before.trusted, format_prefix), written(now.trusted, format_prefix));
+  note_changes(line, "classes", written(before.classes, format_class), written(now.classes, format_class));
+  note_changes(line, "values", write_values(before), write_values(now));
   if (key_changed)
     line += line.empty() ? "new key" : "; new key";
   return line.empty() ? "nothing has changed" : line;
@@ -74,12 +86,19 @@ Result<std::string> GuardPart::reload() {
                     restored ? "the former configuration holds" : "and the former one cannot be written either: restart trap-guard")};
   }
   const bool key_changed = !same_key(key_, *key);
+  const bool mode_changed = config_.mode != config->mode; // otherwise what was commanded since goes on
   const std::string changes = describe_changes(config_, *config, key_changed);
   config_ = std::move(*config);
   slots_ = std::move(*slots);
   key_ = *key;
   if (key_changed)
     publish_settings();
+  if (mode_changed) {
+    set_mode(*settings_, config_.mode);
+    conduct_ = {config_.mode, std::nullopt};
+    ran_out_ = false;
+  }
+  warn_of_lockouts();
   return changes;
 }
 

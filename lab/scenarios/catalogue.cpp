@@ -102,6 +102,7 @@ std::vector<Scenario> make_catalogue() {
        "TRAP protects nginx and sshd on its own host, without backends",
        {.backends = false, .more_services = true},
        plays::one_host},
+      {"idle", "connections older than TRAP, and silent, survive a flood of ACKs", {.backends = false, .more_services = true}, plays::idle},
       {"peace", "TRAP wakes in an attack and rests after it, and no connection notices", peace(), plays::peace},
       {"backends", "backends die, come back, are drained and activated", backends(), plays::backends},
       {"policies", "client prefixes are denied, served, or led to a pool", policies(), plays::policies},

@@ -26,6 +26,7 @@ void detach(Scene& scene);                             // detach.cpp
 void served(Scene& scene);                             // served.cpp
 void one_host(Scene& scene);                           // served.cpp
 void peace(Scene& scene);                              // peace.cpp
+void idle(Scene& scene);                               // idle.cpp
 void backends(Scene& scene);                           // backends.cpp
 void policies(Scene& scene);                           // policies.cpp
 void reload(Scene& scene);                             // reloads.cpp

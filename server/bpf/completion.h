@@ -9,6 +9,7 @@
 #include "dataplane/segment.h"
 #include "server/bpf/budget.h"
 #include "server/bpf/kernel_cookie.h"
+#include "server/bpf/known.h"
 #include "server/served_cookie.h"
 
 /* Does the ACK complete a handshake that TRAP's own cookie began? One hash decides. */
@@ -56,6 +57,7 @@ static __always_inline enum trap_verdict judge_cookie(struct encounter* e, const
 static __always_inline enum trap_verdict judge_completion(struct encounter* e, const void* data, const void* end, enum trap_socket socket) {
   struct trap_option_area area;
   struct trap_option option = trap_find_option(&area, trap_l4(&e->packet, data), end, e->packet.header_bytes, e->packet.family);
+  enum trap_verdict verdict;
 
   if (option.defect != TRAP_PASS_OTHER)
     return option.defect;
@@ -63,23 +65,20 @@ static __always_inline enum trap_verdict judge_completion(struct encounter* e, c
     return TRAP_DROP_DENIED;
   if (!serves(e) || (option.type == TRAP_ACCEPT && offers(e)))
     return judge_budgets(e, TRAP_REPLY_REDIRECT);
-  return socket == TRAP_SOCKET_LISTENS ? judge_budgets(e, TRAP_PASS_COOKIE) : TRAP_DROP_NO_LISTENER;
-}
-
-static __always_inline enum trap_verdict judge_ack(struct encounter* e, const void* data, const void* end, enum trap_socket socket) {
-  enum trap_verdict verdict = judge_cookie(e, data, end);
-
-  if (verdict == TRAP_REPLY_REDIRECT)
-    return judge_completion(e, data, end, socket);
+  if (socket != TRAP_SOCKET_LISTENS)
+    return TRAP_DROP_NO_LISTENER;
+  verdict = judge_budgets(e, TRAP_PASS_COOKIE);
+  if (verdict == TRAP_PASS_COOKIE)
+    note_known(e);
   return verdict;
 }
 
-/* What is no SYN and of no connection that the stack has, by its flags as a whole. */
-static __always_inline enum trap_verdict judge_later_segment(struct encounter* e, const void* data, const void* end,
-                                                             enum trap_socket socket) {
+/* What is no SYN and of no connection that the stack is known to have, by its flags as a whole. TRAP_REPLY_REDIRECT stands for an ACK whose
+ * cookie is right. */
+static __always_inline enum trap_verdict judge_later_segment(struct encounter* e, const void* data, const void* end) {
   switch (trap_segment_kind(e->packet.flags)) {
   case TRAP_SEGMENT_ACK:
-    return judge_ack(e, data, end, socket);
+    return judge_cookie(e, data, end);
   case TRAP_SEGMENT_RST:
     return TRAP_DROP_RST;
   case TRAP_SEGMENT_FIN:

@@ -39,7 +39,7 @@ static __always_inline enum trap_verdict compose_trap_cookie(const struct encoun
 
 /* The options of a SYN-ACK to a client that may be served: only kinds that his SYN has, so that the answer is no longer than the SYN.
  * Without timestamps a kernel cookie has no room for window scale and SACK. */
-static __always_inline void put_served_options(struct reply* reply, const struct encounter* e, const struct trap_syn_options* syn) {
+static __always_inline void put_some_served_options(struct reply* reply, const struct encounter* e, const struct trap_syn_options* syn) {
   if (syn->has_mss)
     put_word(reply, TRAP_BE32(TRAP_TCPOPT_MSS << 24 | 4 << 16) | (__u32)e->service->mss << 16);
   if (!syn->has_timestamps || !(e->flags & TRAP_SERVICE_TIMESTAMPS))
@@ -52,6 +52,24 @@ static __always_inline void put_served_options(struct reply* reply, const struct
   put_word(reply, syn->timestamp);
   if (syn->has_window_scale && (e->flags & TRAP_SERVICE_SCALES))
     put_word(reply, TRAP_BE32(TRAP_TCPOPT_NOP << 24 | TRAP_TCPOPT_WINDOW_SCALE << 16 | 3 << 8 | e->service->window_scale));
+}
+
+#define TRAP_SERVED_ALL (TRAP_SERVICE_TIMESTAMPS | TRAP_SERVICE_SACK | TRAP_SERVICE_SCALES)
+
+/* With everything, as mostly, the words have fixed places. */
+static __always_inline void put_served_options(struct reply* reply, const struct encounter* e, const struct trap_syn_options* syn) {
+  __u32* words = reply->options.words;
+
+  if ((e->flags & TRAP_SERVED_ALL) != TRAP_SERVED_ALL || !(syn->has_mss & syn->has_timestamps & syn->sack & syn->has_window_scale)) {
+    put_some_served_options(reply, e, syn);
+    return;
+  }
+  words[0] = TRAP_BE32(TRAP_TCPOPT_MSS << 24 | 4 << 16) | (__u32)e->service->mss << 16;
+  words[1] = TRAP_BE32(TRAP_TCPOPT_SACK_PERMITTED << 24 | 2 << 16 | TRAP_TCPOPT_TIMESTAMPS << 8 | 10);
+  words[2] = TRAP_BE32(cookie_timestamp(e, syn));
+  words[3] = syn->timestamp;
+  words[4] = TRAP_BE32(TRAP_TCPOPT_NOP << 24 | TRAP_TCPOPT_WINDOW_SCALE << 16 | 3 << 8 | e->service->window_scale);
+  reply->option_words = 5;
 }
 
 static __always_inline int make_cookie_to_assign(const struct encounter* e, const struct trap_syn_options* syn, __u32* cookie) {

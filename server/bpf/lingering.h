@@ -8,6 +8,7 @@
 
 #include "dataplane/bpf/socket.h"
 #include "server/bpf/encounter.h"
+#include "server/bpf/known.h"
 
 #define TRAP_GENERATION_SHIFT 36 /* of ns: 69 s, as TIME_WAIT lasts 60 */
 #define TRAP_GENERATION_BITS 16  /* of a word, above 48 bits of the filter */
@@ -23,13 +24,6 @@ struct {
   __type(value, __u64);
 } lingering SEC(".maps");
 
-/* A client's place in the filter: word and bit. A hash for spreading; who collides costs one lookup. */
-static __always_inline __u64 lingering_hash(const struct trap_packet* packet) {
-  __u64 ports = (__u64)packet->source_port << 16 | packet->destination_port;
-
-  return (packet->source.raw64[0] ^ packet->source.raw64[1] * 0xff51afd7ed558ccdULL ^ ports) * 0x9e3779b97f4a7c15ULL;
-}
-
 static __always_inline __u64* lingering_word(__u64 hash, __u64 generation) {
   __u32 index = (__u32)(hash >> 51) << 1 | (generation & 1);
 
@@ -44,7 +38,7 @@ static __always_inline __u64 lingering_bit(__u64 hash) {
 static __always_inline void note_closing(const struct encounter* e) {
   __u64 generation = e->monotonic_ns >> TRAP_GENERATION_SHIFT;
   __u64 tag = generation << (64 - TRAP_GENERATION_BITS);
-  __u64 hash = lingering_hash(&e->packet);
+  __u64 hash = connection_hash(&e->packet);
   __u64* word = lingering_word(hash, generation);
 
   if (!word)
@@ -63,11 +57,14 @@ static __always_inline int bit_is_set(__u64 hash, __u64 generation) {
 /* Is the SYN one for a connection in TIME_WAIT? */
 static __always_inline int reopens(struct xdp_md* ctx, const struct encounter* e) {
   __u64 generation = e->monotonic_ns >> TRAP_GENERATION_SHIFT;
-  __u64 hash = lingering_hash(&e->packet);
+  __u64 hash = connection_hash(&e->packet);
 
   if (!bit_is_set(hash, generation) && !bit_is_set(hash, generation - 1))
     return 0;
-  return find_socket(ctx, &e->packet) == TRAP_SOCKET_LINGERS;
+  if (find_socket(ctx, &e->packet) != TRAP_SOCKET_LINGERS)
+    return 0;
+  note_known(e);
+  return 1;
 }
 
 #endif

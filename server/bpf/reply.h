@@ -81,12 +81,17 @@ static __always_inline void put_redirect(struct reply* reply, const struct trap_
   reply->option_words = redirect_words(family);
 }
 
-static __always_inline void swap_ethernet_addresses(struct ethhdr* eth) {
-  __u8 address[ETH_ALEN];
+/* By words: struct ethhdr is packed, and clang would go byte by byte. */
+static __always_inline void swap_ethernet_addresses(void* frame) {
+  __u32* words = frame;
+  __u16* halves = frame;
+  __u32 destination = words[0], source = TRAP_LOAD32(halves + 3);
+  __u16 destination_end = halves[2], source_end = halves[5];
 
-  __builtin_memcpy(address, eth->h_dest, ETH_ALEN);
-  __builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
-  __builtin_memcpy(eth->h_source, address, ETH_ALEN);
+  words[0] = source;
+  halves[2] = source_end;
+  *(__u32*)(halves + 3) = destination;
+  halves[5] = destination_end;
 }
 
 /* The IP header at l3. Returns where TCP's starts, NULL if the frame ends before. */
@@ -116,8 +121,10 @@ static __always_inline void* write_ipv6(struct ipv6hdr* ip, const void* end, con
   ip->payload_len = TRAP_BE16(tcp_bytes);
   ip->nexthdr = IPPROTO_TCP;
   ip->hop_limit = TRAP_REPLY_HOPS;
-  __builtin_memcpy(&ip->saddr, &request->destination, 16);
-  __builtin_memcpy(&ip->daddr, &request->source, 16);
+  TRAP_STORE64(&ip->saddr, request->destination.raw64[0]);
+  TRAP_STORE64((__u8*)&ip->saddr + 8, request->destination.raw64[1]);
+  TRAP_STORE64(&ip->daddr, request->source.raw64[0]);
+  TRAP_STORE64((__u8*)&ip->daddr + 8, request->source.raw64[1]);
   return ip + 1;
 }
 
@@ -193,7 +200,7 @@ static __always_inline int write_reply(struct xdp_md* ctx, const struct trap_pac
   tcp_bytes = sizeof(struct trap_tcp) + 4 * (__u32)reply->option_words;
   if ((const void*)(data + sizeof(struct ethhdr)) > end)
     return -1;
-  swap_ethernet_addresses((struct ethhdr*)data);
+  swap_ethernet_addresses(data);
   l3 = (void*)trap_l3(request, data);
   tcp = request->family == TRAP_IPV4 ? write_ipv4(l3, end, request, tcp_bytes) : write_ipv6(l3, end, request, tcp_bytes);
   return tcp ? write_tcp(tcp, end, request, reply) : -1;

@@ -17,6 +17,7 @@
 #include "server/bpf/completion.h"
 #include "server/bpf/handover.h"
 #include "server/bpf/hello.h"
+#include "server/bpf/known.h"
 #include "server/bpf/lingering.h"
 #include "server/bpf/redirect.h"
 
@@ -56,26 +57,48 @@ static __always_inline enum trap_verdict find_defect(struct xdp_md* ctx, const s
   return TRAP_PASS_OTHER;
 }
 
-/* A packet of a service, with every header read. */
+/* Asks the stack about a segment that is no SYN: a verdict if it has the connection; TRAP_PASS_OTHER: it has not, *socket says what else.
+ */
+static __always_inline enum trap_verdict judge_socket(struct xdp_md* ctx, const struct encounter* e, enum trap_socket* socket) {
+  *socket = find_socket(ctx, &e->packet);
+  if (*socket == TRAP_SOCKET_NONE || *socket == TRAP_SOCKET_LISTENS)
+    return TRAP_PASS_OTHER;
+  note_known(e);
+  if (*socket == TRAP_SOCKET_OPENS)
+    return TRAP_PASS_HANDSHAKE;
+  if (e->packet.flags & TRAP_TCP_FIN) /* TIME_WAIT may come before it: a socket that was closed first waits for the FIN there */
+    note_closing(e);
+  return TRAP_PASS_SOCKET;
+}
+
+/* A packet of a service, with every header read. The stack is asked before all else, or, about what it certainly has no connection of, only
+ * if the cookie is right: a flood of ACKs costs no lookup. */
 static __always_inline enum trap_verdict judge_segment(struct xdp_md* ctx, struct encounter* e, const void* data, const void* end) {
   enum trap_socket socket = TRAP_SOCKET_NONE;
-  enum trap_verdict defect;
+  enum trap_verdict verdict;
   int is_syn = trap_segment_kind(e->packet.flags) == TRAP_SEGMENT_SYN;
+  int to_ask = !is_syn && (e->flags & TRAP_SERVICE_SOCKETS);
 
-  if (!is_syn && (e->flags & TRAP_SERVICE_SOCKETS)) {
-    socket = find_socket(ctx, &e->packet);
-    if (socket == TRAP_SOCKET_OPENS)
-      return TRAP_PASS_HANDSHAKE;
-    if (socket == TRAP_SOCKET_LIVES || socket == TRAP_SOCKET_LINGERS) {
-      if (e->packet.flags & TRAP_TCP_FIN) /* TIME_WAIT may come before it: a socket that was closed first waits for the FIN there */
-        note_closing(e);
-      return TRAP_PASS_SOCKET;
-    }
+  if (to_ask && !is_unknown(e)) {
+    verdict = judge_socket(ctx, e, &socket);
+    if (verdict != TRAP_PASS_OTHER)
+      return verdict;
+    to_ask = 0;
   }
-  defect = find_defect(ctx, &e->packet, data, end); /* after the sockets: their stack looks for itself */
-  if (defect != TRAP_PASS_OTHER)
-    return defect;
-  return is_syn ? judge_syn(ctx, e) : judge_later_segment(e, data, end, socket);
+  verdict = find_defect(ctx, &e->packet, data, end); /* after the sockets: their stack looks for itself */
+  if (verdict != TRAP_PASS_OTHER)
+    return verdict;
+  if (is_syn)
+    return judge_syn(ctx, e);
+  verdict = judge_later_segment(e, data, end);
+  if (verdict != TRAP_REPLY_REDIRECT)
+    return verdict;
+  if (to_ask) {
+    verdict = judge_socket(ctx, e, &socket);
+    if (verdict != TRAP_PASS_OTHER)
+      return verdict;
+  }
+  return judge_completion(e, data, end, socket);
 }
 
 /* From frame to verdict, changing nothing of it. */
@@ -94,7 +117,9 @@ static __always_inline enum trap_verdict judge(struct xdp_md* ctx, struct encoun
 }
 
 /* Answers; the verdict is then that of the answer, or of why there is none. */
-static __always_inline enum trap_verdict act(struct xdp_md* ctx, struct encounter* e, struct reply* reply, enum trap_verdict verdict) {
+static __always_inline enum trap_verdict act(struct xdp_md* ctx, struct encounter* e, enum trap_verdict verdict, __u32* bytes_out) {
+  struct reply answer = {};
+  struct reply* reply = &answer;
   const void* data = (const void*)(long)ctx->data;
   const void* end = (const void*)(long)ctx->data_end;
 
@@ -105,6 +130,7 @@ static __always_inline enum trap_verdict act(struct xdp_md* ctx, struct encounte
     return verdict;
   if (resize_frame(ctx, &e->packet, reply) || write_reply(ctx, &e->packet, reply))
     return TRAP_DROP_INTERNAL;
+  *bytes_out = answer.bytes_out;
   if (verdict == TRAP_REPLY_REDIRECT)
     record_redirect(e);
   return verdict;
@@ -115,18 +141,18 @@ int trap_server(struct xdp_md* ctx) {
   const void* data = (const void*)(long)ctx->data;
   const void* end = (const void*)(long)ctx->data_end;
   struct encounter e = {};
-  struct reply reply = {};
+  __u32 bytes_out = 0;
   enum trap_verdict verdict = judge(ctx, &e, data, end);
   __u32 bytes_in = trap_frame_bytes(&e.packet, data, end);
 
   if (trap_verdict_action(verdict) == TRAP_ACTION_REPLY)
-    verdict = act(ctx, &e, &reply, verdict);
+    verdict = act(ctx, &e, verdict, &bytes_out);
   if (verdict == TRAP_PASS_COOKIE && (e.flags & TRAP_SERVICE_ASSIGNS) && e.service && hand_over(ctx, &e))
     verdict = TRAP_DROP_INTERNAL; /* without it the stack would reset the client */
   if ((e.flags & TRAP_SERVICE_RESTS) && trap_verdict_action(verdict) == TRAP_ACTION_DROP && verdict != TRAP_DROP_INTERNAL)
     verdict =
         TRAP_PASS_AT_PEACE; /* the stack judges, as if TRAP were not there; what failed while it was rewritten is no packet any more */
-  count(e.slot, verdict, bytes_in, trap_verdict_action(verdict) == TRAP_ACTION_REPLY ? reply.bytes_out : 0);
+  count(e.slot, verdict, bytes_in, bytes_out);
   return xdp_action(verdict);
 }
 

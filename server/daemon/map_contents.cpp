@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "server/daemon/token_rate.h"
+#include "runtime/token_rate.h"
 
 namespace trap::server {
 namespace {

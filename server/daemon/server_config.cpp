@@ -5,7 +5,7 @@
 
 #include <fmt/core.h>
 
-#include "server/daemon/token_rate.h"
+#include "runtime/token_rate.h"
 #include "server/maps.h"
 
 namespace trap::server {

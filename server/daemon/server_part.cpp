@@ -4,7 +4,7 @@
 #include "runtime/clock_writer.h"
 #include "runtime/log.h"
 #include "runtime/part_life.h"
-#include "server/daemon/token_rate.h"
+#include "runtime/token_rate.h"
 #include "trap_server.skel.h"
 
 namespace trap::server {
@@ -60,6 +60,11 @@ Result<void> ServerPart::open_maps() {
   if (!settings)
     return settings.error();
   settings_ = std::move(*settings);
+  auto known = MappedValue<KnownWords>::make(bpf_map__fd(maps.known), "known");
+  if (!known)
+    return known.error();
+  known_words_ = std::move(*known);
+  known_.emplace(*known_words_, *settings_);
   maps_.emplace(MapFds{.places = bpf_map__fd(maps.places),
                        .services = bpf_map__fd(maps.services),
                        .selections = bpf_map__fd(maps.selections),
@@ -94,6 +99,7 @@ Result<void> ServerPart::fill_maps(const EarlierMaps& earlier) {
   if (auto applied = maps_->apply(now_->plan, contents, *change, earlier, now_->master, epoch_); !applied)
     return applied.error();
   situation_.note_written(now_->plan, contents);
+  known_->watch(situation_.ports_with_sockets());
   return {};
 }
 
@@ -149,10 +155,23 @@ void ServerPart::renew_keys(std::uint64_t epoch) {
 
 void ServerPart::refresh_maps() {
   const MapContents contents = situation_.contents(now_->plan);
+  if (situation_.lets_sockets_appear(now_->plan, contents))
+    known_->distrust(read_clocks().monotonic_ns);
   auto refreshed = maps_->refresh(contents);
   maps_problem_ = refreshed ? "" : refreshed.error().message;
-  if (refreshed)
-    situation_.note_written(now_->plan, contents);
+  if (!refreshed)
+    return;
+  situation_.note_written(now_->plan, contents);
+  known_->watch(situation_.ports_with_sockets());
+}
+
+std::vector<std::string> ServerPart::find_problems() const {
+  std::vector<std::string> problems = situation_.problems(now_->plan);
+  for (const std::string& problem : {maps_problem_, known_->problem()}) {
+    if (!problem.empty())
+      problems.push_back(problem);
+  }
+  return problems;
 }
 
 void ServerPart::tick_second() {
@@ -164,15 +183,13 @@ void ServerPart::tick_second() {
   assigner_.mend();
   situation_.look_at_host(now_->config, assigner_.works());
   refresh_maps();
-  std::vector<std::string> problems = situation_.problems(now_->plan);
-  if (!maps_problem_.empty())
-    problems.push_back(maps_problem_);
-  problem_log_.note(problems);
+  problem_log_.note(find_problems());
 }
 
 void ServerPart::tick() {
   const std::uint64_t now_ns = read_clocks().monotonic_ns;
   const bool changed = situation_.advance(now_->plan, maps_->fds().counters, now_ns);
+  known_->advance(now_ns);
   // Ticks come a little early or late: a second is five of them, not four or six.
   if (now_ns >= second_ns_ + kNsPerS - tick_ms() * kNsPerS / 2000) {
     second_ns_ = now_ns;

@@ -12,6 +12,7 @@
 #include "server/daemon/announcer.h"
 #include "server/daemon/assigner.h"
 #include "server/daemon/deployment.h"
+#include "server/daemon/known_connections.h"
 #include "server/daemon/problem_log.h"
 #include "server/daemon/server_maps.h"
 #include "server/daemon/situation.h"
@@ -47,6 +48,7 @@ private:
   void renew_keys(std::uint64_t epoch);
   void tick_second();
   void refresh_maps();
+  std::vector<std::string> find_problems() const;
 
   Result<std::unique_ptr<Deployment>> read_next() const;
   Result<void> apply(const Deployment& next);
@@ -55,6 +57,8 @@ private:
   Fd pin_dir_;
   trap_server* skeleton_ = nullptr;
   MappedValue<trap_server_settings> settings_;
+  MappedValue<KnownWords> known_words_;
+  std::optional<KnownConnections> known_;
   std::optional<ServerMaps> maps_;
   Situation situation_;
   std::unique_ptr<Announcer> announcer_;

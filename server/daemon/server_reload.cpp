@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "runtime/clock_writer.h"
 #include "runtime/log.h"
 #include "server/daemon/server_part.h"
 #include "trap_server.skel.h"
@@ -38,12 +39,15 @@ Result<void> ServerPart::apply(const Deployment& next) {
     return change.error();
   if (auto followed = situation_.follow(next.config, next.plan); !followed)
     return followed.error();
+  known_->distrust(read_clocks().monotonic_ns);
   publish_settings(next);
   if (auto applied = maps_->apply(next.plan, contents, *change, earlier, next.master, epoch_); !applied) {
     static_cast<void>(situation_.follow(now_->config, now_->plan)); // as before: its sockets are open already
+    known_->give_up();
     return Error{applied.error().message + ": some of the change is in the maps: restart trap-server"};
   }
   situation_.note_written(next.plan, contents);
+  known_->watch(situation_.ports_with_sockets());
   announcer_->follow(next.config, next.plan, next.master, epoch_);
   return {};
 }

@@ -2,6 +2,7 @@
 // trap-server's answer to GET /status. Apart from server_part.cpp because JSON is slow to compile.
 #include <cmath>
 
+#include "runtime/clock_writer.h"
 #include "runtime/status_json.h"
 #include "server/daemon/server_part.h"
 #include "server/daemon/top_talkers.h"
@@ -109,10 +110,9 @@ void ServerPart::describe(ordered_json& status, std::vector<std::string>& proble
                              {"deduplicated", announced.deduplicated},
                              {"rate_limited", announced.rate_limited},
                              {"failed", announced.failed}};
-  for (std::string& problem : situation_.problems(now_->plan))
+  status["known_connections"] = {{"count", known_->count()}, {"trusted", known_->trusted(read_clocks().monotonic_ns)}};
+  for (std::string& problem : find_problems())
     problems.push_back(std::move(problem));
-  if (!maps_problem_.empty())
-    problems.push_back(maps_problem_);
 }
 
 } // namespace trap::server

@@ -6,7 +6,7 @@
 #include <fmt/core.h>
 
 #include "runtime/part_config.h"
-#include "server/daemon/token_rate.h"
+#include "runtime/token_rate.h"
 
 namespace trap::server {
 namespace {

@@ -20,6 +20,11 @@ std::string label(const PlannedService& planned) {
   return fmt::format("service \"{}\", {}", planned.service->name, format_endpoint(planned.address));
 }
 
+// Connections may live here, and at peace the stack judges them all by itself.
+bool has_sockets_of_ours(__u32 flags) {
+  return (flags & TRAP_SERVICE_SOCKETS) && !(flags & TRAP_SERVICE_RESTS);
+}
+
 // TRAP answered for it when its value was written.
 bool was_active(const ServiceValues& values, const Endpoint& address) {
   auto at = values.find(address);
@@ -132,6 +137,23 @@ void Situation::note_written(const ServerPlan& plan, const MapContents& contents
   told_.clear();
   for (const PlannedService& planned : plan.services)
     told_[planned.address] = contents.services.at(planned.slot);
+}
+
+std::set<std::uint16_t> Situation::ports_with_sockets() const {
+  std::set<std::uint16_t> ports;
+  for (const auto& [address, value] : told_) {
+    if (has_sockets_of_ours(value.flags))
+      ports.insert(address.port);
+  }
+  return ports;
+}
+
+bool Situation::lets_sockets_appear(const ServerPlan& plan, const MapContents& contents) const {
+  return std::any_of(plan.services.begin(), plan.services.end(), [&](const PlannedService& planned) {
+    auto at = told_.find(planned.address);
+    const bool before = at != told_.end() && has_sockets_of_ours(at->second.flags);
+    return !before && has_sockets_of_ours(contents.services.at(planned.slot).flags);
+  });
 }
 
 bool Situation::is_active(const PlannedService& planned) const {

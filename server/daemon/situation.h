@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,12 @@ public:
 
   // What was written; the next contents go on from it.
   void note_written(const ServerPlan& plan, const MapContents& contents);
+
+  // Ports of services that may have connections on this host and that TRAP answers for, as they were written.
+  std::set<std::uint16_t> ports_with_sockets() const;
+
+  // Are there services in the contents that connections may have, of which the packet walk did not know it, or did not care?
+  bool lets_sockets_appear(const ServerPlan& plan, const MapContents& contents) const;
 
   // What keeps services from working as configured, one line each.
   std::vector<std::string> problems(const ServerPlan& plan) const;

@@ -83,7 +83,7 @@ protected:
     std::map<std::string, Entries> all;
     for (const std::string& name : tested_->map_names()) {
       if (name != "counters" && name != "caps" && name != "allowances")
-        all[name] = tested_->entries(name);
+        all[name] = tested_->raw_entries(name);
     }
     return all;
   }

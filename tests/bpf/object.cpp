@@ -83,7 +83,7 @@ bpf_map_type Object::map_type(const std::string& name) const {
 
 bool Object::is_hash(const std::string& name) const {
   const bpf_map_type type = map_type(name);
-  return type == BPF_MAP_TYPE_HASH || type == BPF_MAP_TYPE_LRU_HASH;
+  return type == BPF_MAP_TYPE_HASH || type == BPF_MAP_TYPE_LRU_HASH || tables_.contains(name);
 }
 
 int Object::map_fd(const std::string& name) const {
@@ -104,6 +104,8 @@ std::size_t Object::value_bytes(const bpf_map* m) const {
 }
 
 void Object::put(const std::string& name, const Bytes& key, const Bytes& value) {
+  if (const auto table = tables_.find(name); table != tables_.end())
+    return table->second.put(*this, key, value);
   const bpf_map* m = map(name);
   if (key.size() != bpf_map__key_size(m) || value.size() != value_bytes(m))
     throw std::runtime_error("wrong size of a key or value for map " + name);
@@ -112,6 +114,8 @@ void Object::put(const std::string& name, const Bytes& key, const Bytes& value) 
 }
 
 void Object::clear(const std::string& name) {
+  if (const auto table = tables_.find(name); table != tables_.end())
+    return table->second.clear(*this);
   for (const auto& [key, value] : entries(name))
     bpf_map_delete_elem(map_fd(name), key.data());
 }
@@ -126,6 +130,11 @@ Entries Object::drain() {
 }
 
 Entries Object::entries(const std::string& name) {
+  const auto table = tables_.find(name);
+  return table != tables_.end() ? table->second.entries(*this) : raw_entries(name);
+}
+
+Entries Object::raw_entries(const std::string& name) {
   const bpf_map* m = map(name);
   if (bpf_map__type(m) == BPF_MAP_TYPE_RINGBUF)
     return drain();

@@ -26,6 +26,15 @@ struct Outcome {
   Bytes frame;
 };
 
+class Object;
+
+// How a table that a part keeps in an array map looks as a map of entries.
+struct Table {
+  std::function<void(Object&, const Bytes& key, const Bytes& value)> put;
+  std::function<Entries(Object&)> entries;
+  std::function<void(Object&)> clear;
+};
+
 template <typename T> Bytes bytes_of(const T& value) {
   const auto* begin = reinterpret_cast<const std::uint8_t*>(&value);
   return {begin, begin + sizeof value};
@@ -42,7 +51,10 @@ public:
   // Without those that hold a program's variables.
   std::vector<std::string> map_names() const;
   bpf_map_type map_type(const std::string& map) const;
+  // Does it have entries that come and go?
   bool is_hash(const std::string& map) const;
+  // Makes put, entries and clear of that map those of the table.
+  void see_as_table(const std::string& map, Table table) { tables_[map] = std::move(table); }
   int map_fd(const std::string& map) const;
   int program_fd(const std::string& program) const;
 
@@ -59,6 +71,8 @@ public:
   void clear(const std::string& map);
   // Every entry; for a per-CPU map the values of all CPUs one after the other; for a ring buffer what came since the last call.
   Entries entries(const std::string& map);
+  // The same as the kernel has them, also of a table.
+  Entries raw_entries(const std::string& map);
 
   // Sums over CPUs of what was counted, of the first `slots` service slots at most: at slot * TRAP_VERDICT_SLOTS + verdict.
   std::vector<trap_count> counts(std::uint32_t slots) const;
@@ -77,6 +91,7 @@ private:
   std::function<void()> destroy_;
   std::unique_ptr<ring_buffer, void (*)(ring_buffer*)> ring_{nullptr, ring_buffer__free};
   std::vector<Bytes> records_;
+  std::map<std::string, Table> tables_;
 };
 
 // The last message of libbpf that was a warning, for messages of our own; libbpf prints nothing by itself after this call.

@@ -30,6 +30,9 @@ const Rig& server_rig();
 const Rig& guard_rig();
 const Rig& client_rig();
 
+// As the server's daemon does when it has seen all connections of the host: what left no bit in `known` has none.
+void trust_known(Object& object);
+
 // The one of them that this executable tests.
 const Rig& part_under_test();
 

@@ -191,6 +191,13 @@ void set_server_rates(Object& object, const Json& rates) {
 
 } // namespace
 
+void trust_known(Object& object) {
+  const std::uint32_t zero = 0;
+  auto settings = object.get<trap_server_settings>("settings", zero);
+  settings.known_until_ns = coarse_ns() + hour_ns;
+  object.put("settings", zero, settings);
+}
+
 const Rig& server_rig() {
   static const Rig rig = {"server", load_server, configure_server, set_server_time, {"trap_server"}, set_server_rates};
   return rig;

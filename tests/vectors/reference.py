@@ -141,16 +141,19 @@ def ticket(key, epoch_number, tag, scope, expiry, port, client):
     return head + mac(key, message)
 
 
-def ticket_is_live(expiry, unix_s):
-    return 1 <= (expiry - ticket_time(unix_s)) % 65536 <= 1040
+def ticket_is_live(expiry, unix_s, skew_s):
+    left = (expiry - ticket_time(unix_s)) % 65536
+    if left >= 32768:
+        left -= 65536
+    return 1 - skew_s // 4 <= left <= 1024 + (skew_s + 3) // 4
 
 
 def announce_mac(key, tag, scope, lifetime, port, issued, client):
     return mac(key, struct.pack(">BBBBHHI", 0x41, tag, scope, 0, lifetime, port, issued) + masked(client, scope))
 
 
-def announce_is_live(issued, lifetime, now):
-    return issued <= now + 60 and lifetime <= 4096 and issued + lifetime > now
+def announce_is_live(issued, lifetime, now, skew_s):
+    return issued <= now + skew_s and 1 <= lifetime <= 4096 and issued + lifetime > now - skew_s
 
 
 # Section 3: options

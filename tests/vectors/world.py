@@ -58,8 +58,8 @@ def tickets(f):
 
     return {
         "valid": make(), "tagged": make(tag=7), "previous-epoch": make(present - 1), "next-epoch": make(present + 1),
-        "old-epoch": make(present - 2), "far-epoch": make(present + 2), "shortest": make(expiry=now + 1), "longest": make(expiry=now + 1040),
-        "expired": make(expiry=now), "long-expired": make(expiry=now - 1), "too-long": make(expiry=now + 1041),
+        "old-epoch": make(present - 2), "far-epoch": make(present + 2), "shortest": make(expiry=now - 14), "longest": make(expiry=now + 1039),
+        "expired": make(expiry=now - 15), "long-expired": make(expiry=now - 1000), "too-long": make(expiry=now + 1040),
         "other-port": make(port=81), "other-client": make(who=f["stranger"]), "neighbour": make(who=f["neighbour"]),
         "other-guard": make(guard=r.guard_secret(MASTER, "web-2")), "other-scope": make(bits=24 if scope == 32 else 56),
         "wide-port-81": make(bits=24 if scope == 32 else 56, port=81), "everybody": make(bits=0),
@@ -78,8 +78,8 @@ def announcements(f, now_s):
 
     return {
         "valid": make(), "tagged": make(tag=7), "long": make(lifetime=4096), "too-long": make(lifetime=4097), "zero-lifetime": make(lifetime=0),
-        "ahead": make(issued=now_s + 58), "too-far-ahead": make(issued=now_s + 64), "old": make(issued=now_s - 590), "over": make(issued=now_s - 600),
-        "long-over": make(issued=now_s - 4096, lifetime=4095), "forged": make(damage=1), "other-port": make(port=81),
+        "ahead": make(issued=now_s + 58), "too-far-ahead": make(issued=now_s + 64), "old": make(issued=now_s - 590), "over": make(issued=now_s - 660),
+        "long-over": make(issued=now_s - 4160, lifetime=4095), "forged": make(damage=1), "other-port": make(port=81),
         "other-guard": make(guard=r.guard_secret(MASTER, "web-2")), "wrong-epoch-key": make(key_epoch=1), "wide": make(bits=24 if scope == 32 else 56),
         "wide-port-81": make(bits=24 if scope == 32 else 56, port=81), "everybody": make(bits=0),
         "impossible-scope": make()[:4] + "ff" + make()[6:], "previous-epoch": make(issued=now_s - 30, lifetime=4096),

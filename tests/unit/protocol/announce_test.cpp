@@ -58,7 +58,7 @@ TEST(Announce, option_is_what_the_document_says) {
 TEST(Announce, counts_only_in_its_time) {
   const Json vectors = read_json("announcements.json");
   for (const Json& v : vectors["live"])
-    EXPECT_EQ(trap_announce_is_live(v["issued_s"], v["lifetime_s"], v["unix_s"]) != 0, v["live"]) << v;
+    EXPECT_EQ(trap_announce_is_live(v["issued_s"], v["lifetime_s"], v["unix_s"], v["skew_s"]) != 0, v["live"]) << v;
 }
 
 } // namespace

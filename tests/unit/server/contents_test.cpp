@@ -7,7 +7,7 @@
 
 #include "server/daemon/deployment.h"
 #include "server/daemon/map_contents.h"
-#include "server/daemon/token_rate.h"
+#include "runtime/token_rate.h"
 
 namespace trap::test {
 namespace {

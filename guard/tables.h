@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The way to an entry of `flows` and `announced`: tables of buckets in array maps, so that a packet finds its entry, or that there is none,
+ * without a helper call, and an entry is made without a lock (docs/adr/0018). Pure logic: BPF, daemon and tests use it alike. `buckets` is
+ * a power of two, at most TRAP_FLOW_BUCKETS or TRAP_ANNOUNCED_BUCKETS. */
+#ifndef TRAP_GUARD_TABLES_H
+#define TRAP_GUARD_TABLES_H
+
+#include "guard/maps.h"
+
+/* A keyed multiplicative mix. Only who was verified makes an entry, and nothing shows where one lies: spreading is all that is asked. */
+TRAP_INLINE __u64 trap_table_mix(__u64 hash, __u64 word) {
+  hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
+  return hash ^ hash >> 29;
+}
+
+TRAP_INLINE __u64 trap_flow_hash(const struct trap_flow_key* key, const __u64 table_keys[2]) {
+  __u64 ports = (__u64)key->client_port | (__u64)key->service_port << 16;
+  __u64 hash = trap_table_mix(table_keys[0], key->client.raw64[0] ^ key->service.raw64[0] * 0xff51afd7ed558ccdULL);
+
+  hash = trap_table_mix(hash, key->client.raw64[1] ^ ports << 32);
+  return trap_table_mix(hash, key->service.raw64[1] ^ table_keys[1]);
+}
+
+/* A flow lies in one of two buckets: the first that has room when it is made. */
+TRAP_INLINE __u32 trap_flow_bucket_index(__u64 hash, int second, __u32 buckets) {
+  return (__u32)(second ? hash >> 16 : hash >> 40) & (buckets - 1);
+}
+
+TRAP_INLINE int trap_flow_key_equal(const struct trap_flow_key* a, const struct trap_flow_key* b) {
+  return a->client.raw64[1] == b->client.raw64[1] && a->client.raw64[0] == b->client.raw64[0] && a->client_port == b->client_port &&
+         a->service_port == b->service_port && a->service.raw64[1] == b->service.raw64[1] && a->service.raw64[0] == b->service.raw64[0];
+}
+
+TRAP_INLINE int trap_flow_is_live(const struct trap_guard_flow* flow, __u64 now_ns) {
+  return flow->seen_ns > TRAP_FLOW_CLAIMED && now_ns - flow->seen_ns < TRAP_FLOW_IDLE_NS;
+}
+
+TRAP_INLINE __u64 trap_announced_hash(const struct trap_announced_key* key, const __u64 table_keys[2]) {
+  __u64 hash = trap_table_mix(table_keys[0], key->client.raw64[0] ^ ((__u64)key->port | (__u64)key->scope << 16));
+
+  return trap_table_mix(hash, key->client.raw64[1] ^ table_keys[1]);
+}
+
+TRAP_INLINE __u32 trap_announced_bucket_index(__u64 hash, __u32 buckets) {
+  return (__u32)(hash >> 40) & (buckets - 1);
+}
+
+TRAP_INLINE __u32 trap_announced_print(__u64 hash) {
+  return (__u32)hash | 1;
+}
+
+TRAP_INLINE int trap_announced_key_equal(const struct trap_announced_key* a, const struct trap_announced_key* b) {
+  return trap_address_equal(&a->client, &b->client) && a->port == b->port && a->scope == b->scope;
+}
+
+#endif

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/bpf/guard_tables.h"
+
+#include <sys/mman.h>
+
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+
+#include "guard/tables.h"
+
+namespace trap::test {
+namespace {
+
+// All buckets of an mmapable array map.
+template <typename Bucket> class Buckets {
+public:
+  Buckets(int fd, std::uint32_t count) : count_(count) {
+    void* at = mmap(nullptr, count * sizeof(Bucket), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (at == MAP_FAILED)
+      throw std::runtime_error("cannot map a table of the guard");
+    buckets_ = static_cast<Bucket*>(at);
+  }
+  ~Buckets() { munmap(buckets_, count_ * sizeof(Bucket)); }
+  Buckets(const Buckets&) = delete;
+  Buckets& operator=(const Buckets&) = delete;
+
+  std::uint32_t size() const { return count_; }
+  Bucket& operator[](std::uint32_t index) { return buckets_[index]; }
+  void clear() { std::memset(static_cast<void*>(buckets_), 0, count_ * sizeof(Bucket)); }
+
+private:
+  std::uint32_t count_;
+  Bucket* buckets_;
+};
+
+std::uint32_t max_entries(int fd) {
+  bpf_map_info info = {};
+  __u32 size = sizeof info;
+  if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0)
+    throw std::runtime_error("cannot ask for the size of a table of the guard");
+  return info.max_entries;
+}
+
+template <typename T> T read_as(const Bytes& bytes) {
+  T value;
+  if (bytes.size() != sizeof value)
+    throw std::runtime_error("wrong size of a key or value of a table of the guard");
+  std::memcpy(&value, bytes.data(), sizeof value);
+  return value;
+}
+
+trap_guard_settings settings_of(const Object& object) {
+  return object.get<trap_guard_settings>("settings", std::uint32_t{0});
+}
+
+Table table_of_flows(const std::shared_ptr<Buckets<trap_flow_bucket>>& buckets) {
+  return {.put =
+              [buckets](Object& object, const Bytes& key, const Bytes& value) {
+                const auto flow = read_as<trap_flow_key>(key);
+                const std::uint64_t hash = trap_flow_hash(&flow, settings_of(object).table_keys);
+                (*buckets)[trap_flow_bucket_index(hash, 0, buckets->size())].entries[0] = {flow, read_as<trap_guard_flow>(value)};
+              },
+          .entries =
+              [buckets](Object&) {
+                Entries found;
+                for (std::uint32_t i = 0; i < buckets->size(); i++)
+                  for (const trap_flow_entry& entry : (*buckets)[i].entries)
+                    if (entry.value.seen_ns != TRAP_FLOW_EMPTY)
+                      found[bytes_of(entry.key)] = bytes_of(entry.value);
+                return found;
+              },
+          .clear = [buckets](Object&) { buckets->clear(); }};
+}
+
+Table table_of_announced(const std::shared_ptr<Buckets<trap_announced_bucket>>& buckets) {
+  return {.put =
+              [buckets](Object& object, const Bytes& key, const Bytes& value) {
+                const auto client = read_as<trap_announced_key>(key);
+                const std::uint64_t hash = trap_announced_hash(&client, settings_of(object).table_keys);
+                trap_announced_bucket& bucket = (*buckets)[trap_announced_bucket_index(hash, buckets->size())];
+                bucket.prints[0] = trap_announced_print(hash);
+                bucket.entries[0] = {client, read_as<trap_announced>(value)};
+              },
+          .entries =
+              [buckets](Object&) {
+                Entries found;
+                for (std::uint32_t i = 0; i < buckets->size(); i++)
+                  for (int way = 0; way < TRAP_ANNOUNCED_WAYS; way++)
+                    if ((*buckets)[i].prints[way] != 0)
+                      found[bytes_of((*buckets)[i].entries[way].key)] = bytes_of((*buckets)[i].entries[way].value);
+                return found;
+              },
+          .clear = [buckets](Object&) { buckets->clear(); }};
+}
+
+} // namespace
+
+void see_guard_tables(Object& object) {
+  const int flows = object.map_fd("flows");
+  const int announced = object.map_fd("announced");
+  object.see_as_table("flows", table_of_flows(std::make_shared<Buckets<trap_flow_bucket>>(flows, max_entries(flows))));
+  object.see_as_table("announced", table_of_announced(std::make_shared<Buckets<trap_announced_bucket>>(announced, max_entries(announced))));
+}
+
+} // namespace trap::test
