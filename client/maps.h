@@ -60,6 +60,10 @@ struct trap_redirect {
   struct trap_ticket ticket;
 };
 
+/* docs/protocol.md 11: SYNs of one connect that carry the ticket, and those that go to the service at all. */
+#define TRAP_SYNS_TICKETED 2
+#define TRAP_SYNS_TO_SERVICE 3
+
 /* Map `to_backend` (LRU hash by the trap_tuple the application knows): translated connections, outward. */
 struct trap_outward {
   union trap_address backend;

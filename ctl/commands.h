@@ -42,6 +42,24 @@ struct BackendRequest {
 
 Result<ExitCode> manage_backends(const BackendRequest& request);
 
+struct RedirectRequest {
+  bool flush = false;  // else: list
+  std::string service; // for flush: address and port, or empty for all
+  std::string socket;  // empty: the client's usual one
+  bool json = false;
+};
+
+Result<ExitCode> manage_redirects(const RedirectRequest& request);
+
+struct KnockRequest {
+  std::string service;   // public address and port
+  double patience_s = 1; // for each answer
+  bool json = false;
+};
+
+// Performs a handshake as a client would, and tells each step. ExitCode::failed if it led nowhere.
+Result<ExitCode> knock(const KnockRequest& request);
+
 struct GuardRequest {
   std::string action;  // "mode", "enforce", "confirm", "monitor", "suspects"
   std::string confirm; // for enforce: a time as of the command line, or empty

@@ -21,6 +21,8 @@ struct CommandLine {
   std::string output = "-";
   trap::ctl::PartRequest parts;
   trap::ctl::BackendRequest backend;
+  trap::ctl::RedirectRequest redirects;
+  trap::ctl::KnockRequest knock;
   trap::ctl::GuardRequest guard_control;
   trap::ctl::TopRequest top;
   trap::ctl::ExplainOptions explain;
@@ -78,6 +80,30 @@ void add_backends(CLI::App& app, CommandLine& line) {
     command->add_option("SERVICE", line.backend.service, "name of the service")->required();
     command->add_option("BACKEND", line.backend.backend, "the backend's address and port")->required();
   }
+}
+
+void add_redirects(CLI::App& app, CommandLine& line) {
+  CLI::App* redirects = app.add_subcommand("redirects", "show what trap-client has learnt, or let it forget");
+  CLI::App* flush = redirects->add_subcommand("flush", "forget redirects: the next connection asks the TRAP server again");
+  flush->add_option("SERVICE", line.redirects.service, "only this service's: its public address and port");
+  for (CLI::App* command : {redirects, flush}) {
+    command->add_option("--socket", line.redirects.socket, "the client's control socket, if it is not the usual one");
+    command->add_flag("--json", line.redirects.json, "as JSON");
+  }
+  redirects->callback([&line, flush] {
+    line.redirects.flush = flush->parsed();
+    line.act = [&line] { return trap::ctl::manage_redirects(line.redirects); };
+  });
+}
+
+void add_knock(CLI::App& app, CommandLine& line) {
+  CLI::App* knock = app.add_subcommand("knock", "connect to a service as a client does, and tell each step: did it work?");
+  knock->add_option("SERVICE", line.knock.service, "public address and port")->required();
+  knock->add_option("--patience", line.knock.patience_s, "seconds to wait for each answer")
+      ->check(CLI::Range(0.05, 60.0))
+      ->capture_default_str();
+  knock->add_flag("--json", line.knock.json, "as JSON");
+  knock->callback([&line] { line.act = [&line] { return trap::ctl::knock(line.knock); }; });
 }
 
 void add_guard(CLI::App& app, CommandLine& line) {
@@ -152,6 +178,8 @@ int main(int argc, char** argv) {
   app.footer("Exit codes: 0 ok, 1 failed, 2 command line, configuration or key file wrong, 3 nothing runs, 4 degraded.");
   add_views(app, line);
   add_backends(app, line);
+  add_redirects(app, line);
+  add_knock(app, line);
   add_guard(app, line);
   add_keys(app, line);
   add_diagnosis(app, line);

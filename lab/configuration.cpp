@@ -49,6 +49,8 @@ std::vector<DeployedService> services_of(const DeploymentPlan& plan) {
     services.push_back({"shell", shell_port});
   if (plan.more_services && plan.backends)
     services.push_back({"speed", speed_port});
+  if (plan.applications)
+    services.insert(services.end(), {{"shell", shell_port}, {"speed", speed_port}, {"cache", cache_port}, {"database", database_port}});
   return services;
 }
 

@@ -15,7 +15,9 @@ namespace trap::lab {
 inline constexpr int service_port = 80; // public, and protected at the service's host
 inline constexpr int open_port = 8080;  // at the service's host, not protected
 inline constexpr int shell_port = 22;   // sshd, where clients are served
-inline constexpr int speed_port = 5201; // iperf3, behind a relay
+inline constexpr int speed_port = 5201; // iperf3
+inline constexpr int cache_port = 6379; // Redis
+inline constexpr int database_port = 5432;
 
 struct DeploymentPlan {
   bool offer = true;
@@ -28,6 +30,7 @@ struct DeploymentPlan {
   RelayKind relay = RelayKind::none;
   bool backends = true;
   bool more_services = false;  // sshd and iperf3 beside nginx; without backends sshd alone
+  bool applications = false;   // sshd, iperf3, Redis and PostgreSQL have services of their own; the scenario starts them
   bool kernel_cookies = false; // although this kernel may take TRAP's own
   bool guards_trust = false;   // the TRAP host's inner address: relays, health checks
 

@@ -55,6 +55,8 @@ Result<void> prepare_for_kernel_cookies(const Host& trap) {
   return trap.set("ipv4/tcp_timestamps", "2");
 }
 
+} // namespace
+
 Result<Process> start_iperf(const Host& host) {
   Command command = host.command({"iperf3", "--server", "--port", std::to_string(speed_port)});
   command.log = host.directory() / "iperf3.log";
@@ -65,8 +67,6 @@ Result<Process> start_iperf(const Host& host) {
     return Error{"iperf3: " + listens.error().message};
   return process;
 }
-
-} // namespace
 
 Reading difference(const Reading& before, const Reading& after) {
   return {difference(before.server, after.server), difference(before.guard, after.guard), difference(before.client, after.client)};

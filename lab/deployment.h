@@ -17,6 +17,9 @@
 
 namespace trap::lab {
 
+// iperf3's server on all addresses of a host, ready when it accepts connections.
+Result<Process> start_iperf(const Host& host);
+
 // One reading of every part's counters.
 struct Reading {
   Counters server, guard, client;

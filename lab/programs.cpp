@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/programs.h"
 
+#include <cstdlib>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -12,7 +14,8 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-constexpr milliseconds wget_deadline{20000}, iperf_deadline{20000}, chromium_deadline{40000}, ss_deadline{5000};
+constexpr milliseconds wget_deadline{20000}, iperf_deadline{20000}, chromium_deadline{40000}, ss_deadline{5000}, database_deadline{20000},
+    wrk_deadline{30000};
 
 } // namespace
 
@@ -75,6 +78,66 @@ Result<void> write_page(const std::filesystem::path& documents) {
     if (auto written = write_text(documents / name, content); !written)
       return written;
   return {};
+}
+
+Result<void> write_gallery(const std::filesystem::path& documents, int pictures) {
+  std::string page = "<!doctype html><p id=verdict>the script did not run</p>\n";
+  for (int number = 0; number < pictures; number++) {
+    page += fmt::format("<img src=picture-{}.svg>\n", number);
+    if (auto written = write_text(documents / fmt::format("picture-{}.svg", number),
+                                  fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"7\"/>\n", number + 1));
+        !written)
+      return written;
+  }
+  page += fmt::format("<script>onload = () => {{\n"
+                      "  const right = [...document.images].filter((picture, at) => picture.naturalWidth === at + 1).length;\n"
+                      "  document.getElementById('verdict').textContent = right === {} ? '{}' : 'something is missing';\n"
+                      "}};</script>\n",
+                      pictures, page_verdict);
+  return write_text(documents / "gallery.html", page);
+}
+
+Result<std::string> redis_word(const Host& host, std::string_view address, int port, const std::string& word) {
+  const std::vector<std::string> cli = {"redis-cli", "-h", std::string{address}, "-p", std::to_string(port), "--no-auth-warning"};
+  for (const auto& words : {std::vector<std::string>{"SET", "word", word}, std::vector<std::string>{"GET", "word"}}) {
+    std::vector<std::string> arguments = cli;
+    arguments.insert(arguments.end(), words.begin(), words.end());
+    auto said = run_checked(host.command(arguments), database_deadline);
+    if (!said || words.front() == "GET")
+      return said;
+  }
+  return Error{"redis-cli: not asked"};
+}
+
+Result<double> redis_benchmark(const Host& host, std::string_view address, int port) {
+  auto said = run_checked(host.command({"redis-benchmark", "-h", std::string{address}, "-p", std::to_string(port), "-n", "5000", "-c", "50",
+                                        "-t", "get", "--csv"}),
+                          database_deadline);
+  if (!said)
+    return said.error();
+  const std::size_t at = said->rfind("\"GET\",\"");
+  return at == std::string::npos ? 0 : std::atof(said->c_str() + at + 7);
+}
+
+Result<std::string> psql(const Host& host, std::string_view address, int port, const std::string& statement) {
+  return run_checked(host.command({"psql", "--no-psqlrc", "-h", std::string{address}, "-p", std::to_string(port), "-U", "postgres", "-d",
+                                   "postgres", "-A", "-t", "-c", statement}),
+                     database_deadline);
+}
+
+Result<WrkResult> wrk(const Host& host, const std::string& url) {
+  auto said = run_checked(host.command({"wrk", "--threads", "1", "--connections", "1000", "--duration", "2s", "--timeout", "8s", url}),
+                          wrk_deadline);
+  if (!said)
+    return said.error();
+  WrkResult result;
+  for (const std::string_view name : {"Socket errors:", "Non-2xx"})
+    if (const std::size_t at = said->find(name); at != std::string::npos)
+      result.errors += said->substr(at, said->find('\n', at) - at);
+  const std::string_view rate = "Requests/sec:";
+  if (const std::size_t at = said->find(rate); at != std::string::npos)
+    result.requests_per_s = std::atof(said->c_str() + at + rate.size());
+  return result;
 }
 
 Result<std::string> connections_at(const Host& host, std::string_view address, int port) {

@@ -38,6 +38,25 @@ sock_filter resets_received[] = {
     BPF_STMT(BPF_RET | BPF_K, 64),
 };
 
+// A raw IPv4 socket's filter sees the packet from its IP header on, an IPv6 one's from the TCP header on.
+sock_filter resets_behind_ipv4[] = {
+    BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0), BPF_STMT(BPF_LD | BPF_B | BPF_IND, 13), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, rst_flag, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, 64),          BPF_STMT(BPF_RET | BPF_K, 0),
+};
+sock_filter resets_behind_ipv6[] = {
+    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, rst_flag, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, 64),
+    BPF_STMT(BPF_RET | BPF_K, 0),
+};
+
+std::uint64_t drain(const Fd& socket) {
+  std::uint64_t packets = 0;
+  for (std::array<std::uint8_t, 64> packet{}; socket && recv(socket.get(), packet.data(), packet.size(), MSG_DONTWAIT) > 0;)
+    packets++;
+  return packets;
+}
+
 } // namespace
 
 // The filter is in place before the socket is bound, so that it never sees anything else.
@@ -55,11 +74,24 @@ Result<ResetWatch> ResetWatch::start(const Host& host) {
   return ResetWatch{std::move(socket)};
 }
 
+// A raw socket is given what the stack is given.
+Result<ResetWatch> ResetWatch::start_at_stack(const Host& host) {
+  const InHost inside{host};
+  Fd ipv4{::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP)};
+  Fd ipv6{::socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP)};
+  const sock_fprog of_ipv4{std::size(resets_behind_ipv4), resets_behind_ipv4};
+  const sock_fprog of_ipv6{std::size(resets_behind_ipv6), resets_behind_ipv6};
+  if (!inside.entered() || !ipv4 || !ipv6 || setsockopt(ipv4.get(), SOL_SOCKET, SO_ATTACH_FILTER, &of_ipv4, sizeof of_ipv4) != 0 ||
+      setsockopt(ipv6.get(), SOL_SOCKET, SO_ATTACH_FILTER, &of_ipv6, sizeof of_ipv6) != 0)
+    return Error{"cannot watch the stack of " + host.name() + " for resets: " + error_text(errno)};
+  ResetWatch watch{std::move(ipv4), std::move(ipv6)};
+  drain(watch.socket_); // what came before the filters were there
+  drain(watch.second_);
+  return watch;
+}
+
 std::uint64_t ResetWatch::count() {
-  std::uint64_t resets = 0;
-  for (std::array<std::uint8_t, 64> packet{}; recv(socket_.get(), packet.data(), packet.size(), MSG_DONTWAIT) > 0;)
-    resets++;
-  return resets;
+  return drain(socket_) + drain(second_);
 }
 
 } // namespace trap::lab

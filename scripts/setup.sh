@@ -8,7 +8,8 @@ build="make cmake ninja-build pkg-config g++ clang-14 llvm-14 bpftool libbpf-dev
  libsodium-dev libcli11-dev libtomlplusplus-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libcpp-httplib-dev libpcap-dev libsystemd-dev prometheus-cpp-dev"
 demo="iproute2 ethtool nginx-light curl hping3"
 tests="libgtest-dev libgmock-dev libtins-dev libclang-rt-14-dev clang-format clang-tidy python3 procps git prometheus
- qemu-system-x86 cpio xz-utils libnginx-mod-stream haproxy openssh-server openssh-client iperf3 wget chromium"
+ qemu-system-x86 cpio xz-utils libnginx-mod-stream haproxy openssh-server openssh-client iperf3 wget chromium
+ redis-server redis-tools postgresql wrk"
 bench="nftables iptables"
 packages="$build $demo $tests $bench"
 
@@ -30,7 +31,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 echo "setup: installing$missing"
 export DEBIAN_FRONTEND=noninteractive
-# nginx must not start by itself on this host: the lab runs its own.
+# nginx, Redis and PostgreSQL must not start by themselves on this host: the lab runs its own.
 policy=/usr/sbin/policy-rc.d
 ours=
 if [ ! -e "$policy" ]; then

@@ -5,10 +5,6 @@
 
 #include "client/bpf/ticket_option.h"
 
-/* docs/protocol.md 11: SYNs of one connect that carry the ticket, and those that go to the service at all. */
-#define TRAP_SYNS_TICKETED 2
-#define TRAP_SYNS_TO_SERVICE 3
-
 static __always_inline struct trap_tuple service_side_tuple(const struct trap_tuple* tuple, const struct trap_outward* outward) {
   struct trap_tuple wire = *tuple;
 

@@ -3,12 +3,49 @@
 #include <net/if.h>
 
 #include <algorithm>
+#include <map>
 
 #include "client/daemon/client_part.h"
+#include "client/daemon/held_redirects.h"
 #include "runtime/clock_writer.h"
 #include "runtime/metrics_common.h"
 
 namespace trap::client {
+namespace {
+
+struct BackendSums {
+  std::uint64_t redirects = 0;
+  std::uint64_t connections = 0;
+  std::uint64_t unticketed = 0;
+};
+
+// A router has as many redirects as hosts behind it: the series are those of service and backend.
+void measure_redirects(Metrics& metrics, const std::vector<HeldRedirect>& held) {
+  std::map<std::pair<Endpoint, Endpoint>, BackendSums> sums;
+  std::size_t from_reset = 0;
+  for (const HeldRedirect& redirect : held) {
+    BackendSums& sum = sums[{redirect.service, redirect.backend}];
+    sum.redirects++;
+    sum.connections += redirect.connections;
+    sum.unticketed += redirect.unticketed;
+    from_reset += redirect.from_reset;
+  }
+  const std::string part = "client";
+  metrics.gauge("trap_redirects_held", "Redirects that still hold", {{"part", part}}, static_cast<double>(held.size()));
+  metrics.gauge("trap_redirects_from_reset", "Of them: those learnt from a reset that reached the application", {{"part", part}},
+                static_cast<double>(from_reset));
+  for (const auto& [route, sum] : sums) {
+    const Labels labels = {{"part", part}, {"service", format_endpoint(route.first)}, {"backend", format_endpoint(route.second)}};
+    metrics.gauge("trap_redirects_to_backend", "Redirects that still hold, by service and backend", labels,
+                  static_cast<double>(sum.redirects));
+    metrics.gauge("trap_redirected_connections", "Connections in the client's table; ended ones stay until their room is needed", labels,
+                  static_cast<double>(sum.connections));
+    metrics.gauge("trap_redirected_connections_unticketed", "Of them: those whose SYNs with the ticket stayed unanswered", labels,
+                  static_cast<double>(sum.unticketed));
+  }
+}
+
+} // namespace
 
 void ClientPart::measure(Metrics& metrics) {
   const std::string& part = config_.part.part;
@@ -20,11 +57,9 @@ void ClientPart::measure(Metrics& metrics) {
                     });
     measure_interface(metrics, part, interface, attached);
   }
-  std::uint64_t now_ns = read_clocks().monotonic_ns;
-  double held = 0;
-  map_visit<trap_redirect_key, trap_redirect>(
-      redirects_fd_, [&](const trap_redirect_key&, const trap_redirect& redirect) { held += redirect.until_ns > now_ns ? 1 : 0; });
-  metrics.gauge("trap_redirects_held", "Redirects that still hold", {{"part", part}}, held);
+  measure_redirects(metrics, read_redirects(redirects_fd_, to_backend_fd_, read_clocks().monotonic_ns));
+  metrics.counter("trap_redirects_flushed_total", "Redirects that were forgotten by order", {{"part", part}},
+                  static_cast<double>(redirects_flushed_));
 }
 
 } // namespace trap::client

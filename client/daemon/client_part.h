@@ -28,6 +28,7 @@ public:
   void tick() override;
   Result<std::string> reload() override;
   Result<std::string> explain(const ExplainRequest& request) override;
+  Result<std::string> command(const std::vector<std::string>& words) override;
   void measure(Metrics& metrics) override;
   void describe(nlohmann::ordered_json& status, std::vector<std::string>& problems) override;
 
@@ -56,6 +57,8 @@ private:
   MappedValue<trap_client_settings> settings_;
   Program programs_[2];
   int redirects_fd_ = -1;
+  int to_backend_fd_ = -1;
+  std::uint64_t redirects_flushed_ = 0;
   int counters_fd_ = -1;
 };
 

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "client/daemon/client_part.h"
+#include "client/daemon/held_redirects.h"
 #include "runtime/clock_writer.h"
 #include "runtime/endpoint.h"
 #include "runtime/status_json.h"
@@ -15,19 +16,18 @@ using nlohmann::ordered_json;
 
 namespace {
 
-constexpr std::uint64_t kNsPerS = 1000000000;
-
-// Redirects that still hold.
-ordered_json redirects_json(int redirects_fd, std::uint64_t now_ns) {
+ordered_json redirects_json(const std::vector<HeldRedirect>& held) {
   auto redirects = ordered_json::array();
-  map_visit<trap_redirect_key, trap_redirect>(redirects_fd, [&](const trap_redirect_key& key, const trap_redirect& redirect) {
-    if (redirect.until_ns <= now_ns)
-      return;
-    redirects.push_back({{"service", format_endpoint({key.service, TRAP_FROM_BE16(key.port)})},
-                         {"local", format_address(key.local)},
-                         {"backend", format_endpoint({redirect.backend, TRAP_FROM_BE16(redirect.port)})},
-                         {"expires_in_s", (redirect.until_ns - now_ns) / kNsPerS}});
-  });
+  for (const HeldRedirect& redirect : held)
+    redirects.push_back({{"service", format_endpoint(redirect.service)},
+                         {"local", format_address(redirect.local)},
+                         {"backend", format_endpoint(redirect.backend)},
+                         {"expires_in_s", redirect.expires_in_s},
+                         {"age_s", redirect.age_s},
+                         {"learnt_from", redirect.from_reset ? "reset" : "handshake"},
+                         {"option_kind", redirect.experimental ? "experimental" : "reserved"},
+                         {"connections", redirect.connections},
+                         {"connections_unticketed", redirect.unticketed}});
   return redirects;
 }
 
@@ -51,7 +51,7 @@ void ClientPart::describe(ordered_json& status, std::vector<std::string>& proble
   status["interfaces"] = interfaces;
   status["allow_private_targets"] = config_.allow_private_targets;
   status["counters"] = counters_json(CounterReader(counters_fd_).read(0));
-  status["redirects"] = redirects_json(redirects_fd_, read_clocks().monotonic_ns);
+  status["redirects"] = redirects_json(read_redirects(redirects_fd_, to_backend_fd_, read_clocks().monotonic_ns));
 }
 
 } // namespace trap::client

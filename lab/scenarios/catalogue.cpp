@@ -55,6 +55,13 @@ DeploymentPlan budgets() {
   return plan;
 }
 
+DeploymentPlan applications() {
+  DeploymentPlan plan;
+  plan.applications = true;
+  plan.guards_trust = true; // health checks
+  return plan;
+}
+
 std::vector<Scenario> make_catalogue() {
   const DeploymentPlan usual{}, paper{.offer = false}, experimental{.option_kind = "experimental"}, two{.two_backends = true};
   const auto restart = [](Part part, bool violently) { return [=](Scene& scene) { plays::restart(scene, part, violently); }; };
@@ -102,6 +109,9 @@ std::vector<Scenario> make_catalogue() {
       {"reload", "fifty reloads during a flood and downloads, and a broken configuration", reloads(), plays::reload},
       {"upgrade", "ten upgrades of trap-server during a flood and downloads", relayed, plays::upgrade},
       {"budgets", "a bot that completes too many handshakes harms nobody else", budgets(), plays::budgets},
+      {"applications", "real programs of every kind, through TRAP and at an ordinary server", applications(), plays::applications},
+      {"sockets", "non-blocking, Fast Open, MPTCP, bound and repeated ports", usual, plays::sockets},
+      {"visibility", "trapctl knock and redirects tell what happens", usual, plays::visibility},
       {"detach", "--detach leaves nothing of TRAP behind", usual, plays::detach},
   };
 }

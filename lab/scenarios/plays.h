@@ -32,6 +32,9 @@ void policies(Scene& scene);                           // policies.cpp
 void reload(Scene& scene);                             // reloads.cpp
 void upgrade(Scene& scene);                            // reloads.cpp
 void budgets(Scene& scene);                            // budgets.cpp
+void applications(Scene& scene);                       // applications.cpp
+void sockets(Scene& scene);                            // sockets.cpp
+void visibility(Scene& scene);                         // visibility.cpp
 
 } // namespace trap::lab::plays
 

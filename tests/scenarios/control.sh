@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# trapctl against running daemons: reload, key status, backend list, drain and activate, top in its three forms; and what each says when it
+# trapctl against running daemons: reload, key status, backend list, drain and activate, redirects, knock, top in its three forms; and what each says when it
 # cannot. Usage: control.sh BIN_DIR (as root). Prints "ok NAME" or "not ok NAME".
 set -u
 name=control
@@ -69,6 +69,21 @@ says "backend: no such service" 2 nosuch backend drain nosuch 198.51.100.20:80
 says "backend: no such service to list" 2 nosuch backend list nosuch
 says "backend: no address" 2 'no port' backend drain web 198.51.100.20
 says "backend: a name that is none" 2 'service.s name' backend drain ../reload 198.51.100.20:80
+
+redirects() { "$bin/trapctl" redirects "$@" --socket "$work/client.sock"; }
+expect "redirects: a client that was nowhere has none" "[]" "$(redirects --json)"
+expect "redirects in words" 1 "$(redirects | grep -c '^SERVICE .* FALLBACKS$')"
+expect "redirects flush: of nothing, nothing" "0 redirect(s) forgotten" "$(redirects flush)"
+says "redirects flush: one that is not held" 2 'no redirect of 203.0.113.10:80' redirects flush 203.0.113.10:80
+says "redirects flush: no address" 2 'no port' redirects flush web
+says "redirects: not a server's" 2 'a client.s' "$bin/trapctl" redirects --socket "$work/server.sock"
+says "redirects: nobody there" 3 'does not run' "$bin/trapctl" redirects --socket "$work/none.sock"
+says "knock: no address" 2 'no port' "$bin/trapctl" knock 203.0.113.10
+says "knock: a patience that is none" 2 patience "$bin/trapctl" knock 203.0.113.10:80 --patience 0
+says "knock: no way there" 1 'no way to 198.18.0.1:80' in_host "$bin/trapctl" knock 198.18.0.1:80
+says "knock: not root" 1 'run as root' in_host setpriv --reuid=65534 --regid=65534 --clear-groups "$bin/trapctl" knock 203.0.113.2:80
+expect "knock: at a host that does not listen" 'SYN, RST' \
+  "$(in_host "$bin/trapctl" knock 203.0.113.2:80 --json | json '", ".join(t["segment"] for t in s["steps"])')"
 
 ( for _ in 1 2 3 4; do knock; done ) &
 expect "top --once --json: SYNs of the server's service are counted" True \

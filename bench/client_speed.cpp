@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every kind in turns, so that what else the machine does hits all alike. The direct connection goes to the host that the translated one is
+// led to, past the same client module.
+#include "bench/client_speed.h"
+
+#include <cstdio>
+#include <ctime>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+
+#include "bench/must.h"
+#include "client/maps.h"
+#include "lab/deployment.h"
+#include "lab/listening.h"
+#include "runtime/bpf_map.h"
+
+namespace trap::bench {
+namespace {
+
+using lab::Family;
+using lab::place_of;
+using std::chrono::milliseconds;
+using Samples = std::map<std::string, std::vector<double>>;
+
+constexpr double first_allowance_us = 100, later_allowance_us = 20; // over a direct connect, and a round trip for the first one
+constexpr double least_throughput = 0.95;
+constexpr int closed_port = 9;
+constexpr int attempts = 3;
+constexpr int streams[] = {1, 16};
+constexpr milliseconds transfer_deadline{20000};
+
+double now_us() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) / 1e3;
+}
+
+// Microseconds that connect() takes. It ends with a reset, which leaves no TIME_WAIT behind.
+double time_connect(std::string_view address, int port, bool answers) {
+  socklen_t length = 0;
+  const sockaddr_storage target = lab::socket_address(address, port, length);
+  const Fd fd{socket(target.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  const linger at_once{1, 0};
+  setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  const double start = now_us();
+  const bool connected = connect(fd.get(), reinterpret_cast<const sockaddr*>(&target), length) == 0;
+  const double took = now_us() - start;
+  if (connected != answers)
+    throw std::runtime_error(
+        fmt::format("connect to {}: {}", lab::endpoint(address, port), connected ? "somebody listens" : error_text(errno)));
+  return took;
+}
+
+class Redirects {
+public:
+  explicit Redirects(const lab::Host& client) : map_(bpf_obj_get((client.bpf_directory() / "client/redirects").c_str())) {
+    if (!map_)
+      throw std::runtime_error("cannot open trap-client's redirects: " + error_text(errno));
+  }
+  void forget() const {
+    for (const trap_redirect_key& key : map_keys<trap_redirect_key>(map_.get()))
+      bpf_map_delete_elem(map_.get(), &key);
+  }
+
+private:
+  Fd map_;
+};
+
+lab::DeploymentPlan plan_of_bench() {
+  lab::DeploymentPlan plan;
+  plan.applications = true;
+  plan.guards_trust = true;
+  plan.server_keys = "[budget]\nclient_handshakes_per_s = 1000000\nnetwork_handshakes_per_s = 1000000\n";
+  return plan;
+}
+
+Samples time_connects(lab::Deployment& trap, Family family, int count) {
+  const lab::Host& client = trap.topology().host("client");
+  const Redirects redirects(client);
+  const std::string_view service = place_of("service").address(family), at_public = place_of("trap").address(family);
+  const lab::Counters before = must(trap.client().counters());
+  Samples samples;
+  {
+    const lab::InHost inside(client);
+    if (!inside.entered())
+      throw std::runtime_error("cannot enter the client's namespace");
+    for (int i = -count / 10; i < count; i++) { // the first tenth warms up
+      redirects.forget();
+      const std::pair<const char*, double> times[] = {{"direct", time_connect(service, lab::open_port, true)},
+                                                      {"round-trip", time_connect(at_public, closed_port, false)},
+                                                      {"first", time_connect(at_public, lab::service_port, true)},
+                                                      {"later", time_connect(at_public, lab::service_port, true)}};
+      for (const auto& [kind, us] : times)
+        if (i >= 0)
+          samples[kind].push_back(us);
+    }
+  }
+  const lab::Counters moved = lab::difference(before, must(trap.client().counters()));
+  const auto made = static_cast<std::uint64_t>(count + count / 10);
+  if (lab::count_of(moved, "reply-reissued-syn") != made || lab::count_of(moved, "pass-syn-ticketed") != made)
+    throw std::runtime_error(fmt::format("of {} first and later connections {} were redirected, {} went straight", made,
+                                         lab::count_of(moved, "reply-reissued-syn"), lab::count_of(moved, "pass-syn-ticketed")));
+  return samples;
+}
+
+void measure_connects(lab::Deployment& trap, Family family, int count, Report& report) {
+  const Samples samples = time_connects(trap, family, count);
+  const int version = static_cast<int>(family);
+  std::map<std::string, double> median;
+  for (const auto& [kind, us] : samples) {
+    const Spread spread = spread_of(us);
+    median[kind] = spread.median;
+    report.add(Line{"client-connect", kind, version, "time", "us", spread.median, spread.min, spread.max, count});
+    std::printf("connect, %-10s  IPv%d  %7.1f us  (%.1f to %.1f)\n", kind.c_str(), version, spread.median, spread.min, spread.max);
+  }
+  report.add(Target{fmt::format("first connection, IPv{}: over a direct one and a round trip", version),
+                    median["first"] - median["direct"] - median["round-trip"], Bound::at_most, first_allowance_us, "us"});
+  report.add(Target{fmt::format("later connection, IPv{}: over a direct one", version), median["later"] - median["direct"], Bound::at_most,
+                    later_allowance_us, "us"});
+}
+
+// Seconds of CPU that this machine has been busy, in whatever context.
+double busy_s() {
+  std::ifstream stat{"/proc/stat"};
+  std::string name;
+  double user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, softirq = 0;
+  stat >> name >> user >> nice >> system >> idle >> wait >> irq >> softirq;
+  return (user + nice + system + irq + softirq) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+struct Transfer {
+  double megabits_per_s = 0;
+  double cpu_ns_per_byte = 0;
+};
+
+// Now and then iperf3's two ends disagree about who reports the sum, and it says 0.
+Transfer transfer_once(const lab::Host& client, std::string_view address, int parallel, bool down) {
+  std::vector<std::string> arguments = {
+      "iperf3", "--json", "--client",   std::string{address},    "--port", std::to_string(lab::speed_port),
+      "--time", "1",      "--parallel", std::to_string(parallel)};
+  if (down)
+    arguments.emplace_back("--reverse");
+  const double busy = busy_s();
+  const std::string text = must(lab::run_checked(client.command(arguments), transfer_deadline));
+  const double spent_s = busy_s() - busy;
+  const test::Json said = test::Json::parse(text, nullptr, false);
+  const test::Json::json_pointer rate{"/end/sum_received/bits_per_second"}, bytes{"/end/sum_received/bytes"};
+  if (!said.is_object() || !said.contains(rate) || said[bytes].get<double>() <= 0)
+    return {};
+  return {said[rate].get<double>() / 1e6, spent_s * 1e9 / said[bytes].get<double>()};
+}
+
+Transfer transfer(const lab::Host& client, std::string_view address, int parallel, bool down) {
+  for (int attempt = 0; attempt < attempts; attempt++)
+    if (const Transfer done = transfer_once(client, address, parallel, down); done.megabits_per_s > 0)
+      return done;
+  throw std::runtime_error(fmt::format("iperf3 to {}, {} stream(s): measured nothing, {} times", address, parallel, attempts));
+}
+
+void measure_transfers(lab::Deployment& trap, Family family, int parallel, bool down, int count, Report& report) {
+  const lab::Host& client = trap.topology().host("client");
+  const std::pair<const char*, std::string_view> kinds[] = {{"direct", place_of("service").address(family)},
+                                                            {"translated", place_of("trap").address(family)}};
+  Samples rates, costs;
+  std::vector<double> ratios;
+  for (int i = 0; i < count; i++) {
+    for (const auto& [kind, address] : kinds) {
+      const Transfer done = transfer(client, address, parallel, down);
+      rates[kind].push_back(done.megabits_per_s);
+      costs[kind].push_back(done.cpu_ns_per_byte);
+    }
+    ratios.push_back(rates["translated"].back() / rates["direct"].back());
+  }
+  const int version = static_cast<int>(family);
+  const std::string name = fmt::format("client-throughput-{}-{}", parallel, down ? "down" : "up");
+  for (const auto& [kind, address] : kinds) {
+    const Spread rate = spread_of(rates[kind]), cost = spread_of(costs[kind]);
+    report.add(Line{name, kind, version, "throughput", "Mbit/s", rate.median, rate.min, rate.max, count});
+    report.add(Line{name, kind, version, "cpu_per_byte", "ns", cost.median, cost.min, cost.max, count});
+    std::printf("%2d stream(s) %-4s  %-10s  IPv%d  %7.0f Mbit/s  (%.0f to %.0f)  %.3f ns of CPU a byte\n", parallel, down ? "down" : "up",
+                kind, version, rate.median, rate.min, rate.max, cost.median);
+  }
+  std::fflush(stdout);
+  report.add(Target{fmt::format("{} stream(s) {}, IPv{}: translated over direct", parallel, down ? "down" : "up", version),
+                    spread_of(ratios).median, Bound::at_least, least_throughput, "x"});
+}
+
+} // namespace
+
+void measure_client(const ClientEffort& effort, Report& report) {
+  const lab::Topology topology = must(lab::Topology::build());
+  lab::Deployment trap = must(lab::Deployment::start(topology, plan_of_bench()));
+  for (const Family family : lab::families)
+    measure_connects(trap, family, effort.connections, report);
+
+  // XDP at the receiving veth takes its segmentation offload away, which costs more than any translation: the guard is not measured here.
+  must(trap.guard().detach());
+  const lab::Process iperf = must(lab::start_iperf(topology.host("service")));
+  for (const Family family : lab::families)
+    for (const int parallel : streams)
+      for (const bool down : {false, true})
+        measure_transfers(trap, family, parallel, down, effort.transfers, report);
+}
+
+} // namespace trap::bench

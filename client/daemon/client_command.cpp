@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// trap-client's commands: POST /redirects/flush and /redirects/flush/ADDRESS:PORT.
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "client/daemon/client_part.h"
+#include "client/daemon/held_redirects.h"
+#include "runtime/log.h"
+
+namespace trap::client {
+
+Result<std::string> ClientPart::command(const std::vector<std::string>& words) {
+  if (words.size() < 2 || words.size() > 3 || words[0] != "redirects" || words[1] != "flush")
+    return Part::command(words);
+  std::optional<Endpoint> service;
+  if (words.size() == 3) {
+    auto named = parse_endpoint(words[2]);
+    if (!named)
+      return Error{fmt::format("service {}", named.error().message), ExitCode::usage};
+    service = *named;
+  }
+  auto flushed = flush_redirects(redirects_fd_, service);
+  if (!flushed)
+    return flushed.error();
+  if (service && *flushed == 0)
+    return Error{fmt::format("no redirect of {} is held: see trapctl redirects", words[2]), ExitCode::usage};
+  redirects_flushed_ += *flushed;
+  log::info("{} redirect(s){} forgotten, by order", *flushed, service ? " of " + words[2] : "");
+  return nlohmann::ordered_json{{"flushed", *flushed}}.dump();
+}
+
+} // namespace trap::client

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What trap-client has learnt, read from its maps: redirects with the connections that follow them.
+#ifndef TRAP_CLIENT_DAEMON_HELD_REDIRECTS_H
+#define TRAP_CLIENT_DAEMON_HELD_REDIRECTS_H
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/maps.h"
+#include "runtime/endpoint.h"
+#include "runtime/result.h"
+
+namespace trap::client {
+
+struct HeldRedirect {
+  Endpoint service;
+  trap_address local = {};
+  Endpoint backend;
+  std::uint64_t age_s = 0;
+  std::uint64_t expires_in_s = 0;
+  bool from_reset = false;       // the application saw the reset that taught it
+  bool experimental = false;     // option kind 253
+  std::uint64_t connections = 0; // in the table of translated ones, where ended ones stay until their room is needed
+  std::uint64_t unticketed = 0;  // of them: those whose SYNs with the ticket stayed unanswered
+};
+
+// Redirects that hold at `now_ns` of the monotonic clock, by service.
+std::vector<HeldRedirect> read_redirects(int redirects_fd, int to_backend_fd, std::uint64_t now_ns);
+
+// Forgets the redirects of one service, or all; returns how many there were. Connections that follow them live on.
+Result<std::uint64_t> flush_redirects(int redirects_fd, const std::optional<Endpoint>& service);
+
+} // namespace trap::client
+
+#endif

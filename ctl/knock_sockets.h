@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sockets of a knock. A listener whose filter lets nothing through holds the source port: the stack finds it for every answer, drops
+// the answer and sends no reset. A raw socket sends, and is given what reaches the stack; a packet socket sees what crosses the wire.
+#ifndef TRAP_CTL_KNOCK_SOCKETS_H
+#define TRAP_CTL_KNOCK_SOCKETS_H
+
+#include <chrono>
+
+#include "ctl/knock_talk.h"
+#include "runtime/fd.h"
+
+namespace trap::ctl {
+
+class KnockSockets {
+public:
+  // Sockets towards the service, from the address that the route has.
+  static Result<KnockSockets> make(const Endpoint& service);
+
+  const Endpoint& local() const { return local_; }
+  Result<void> send(const KnockTalk::Sending& sending);
+
+  struct Arrival {
+    KnockSegment segment;
+    bool on_wire = false; // seen by the packet socket, else given to the stack
+    bool outgoing = false;
+    std::int64_t at_ns = 0; // Unix time, of what is on the wire
+  };
+
+  // What came within the time: what was on the wire first. Empty when the time is over.
+  Result<std::vector<Arrival>> wait(std::chrono::nanoseconds timeout);
+
+private:
+  Result<void> open(const Endpoint& service);
+  void drain_wire(std::vector<Arrival>& arrivals);
+  Result<void> drain_stack(std::vector<Arrival>& arrivals);
+
+  trap_family family_ = TRAP_IPV4;
+  Endpoint local_;
+  Fd port_, raw_, wire_;
+};
+
+} // namespace trap::ctl
+
+#endif
