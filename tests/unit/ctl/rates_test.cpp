@@ -114,6 +114,7 @@ TEST(Rates, columns_name_verdicts_that_exist) {
       TRAP_VERDICTS(TRAP_NAME)
 #undef TRAP_NAME
   };
+  known.insert("monitored"); // stands for all that a guard would have dropped
   for (const char* part : {"server", "guard", "client"}) {
     for (const Column& column : columns_of(part)) {
       for (const char* verdict : column.verdicts)
