@@ -109,7 +109,7 @@ TEST(Rates, of_guard_and_client) {
 }
 
 TEST(Rates, columns_name_verdicts_that_exist) {
-  const std::set<std::string> known = {
+  std::set<std::string> known = {
 #define TRAP_NAME(id, action, name, text) name,
       TRAP_VERDICTS(TRAP_NAME)
 #undef TRAP_NAME
