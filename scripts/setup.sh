@@ -8,7 +8,7 @@ build="make cmake ninja-build pkg-config g++ clang-14 llvm-14 bpftool libbpf-dev
  libsodium-dev libcli11-dev libtomlplusplus-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libcpp-httplib-dev libsystemd-dev prometheus-cpp-dev"
 demo="iproute2 ethtool nginx-light curl hping3"
 tests="libgtest-dev libgmock-dev libtins-dev libpcap-dev libclang-rt-14-dev clang-format clang-tidy python3 procps git prometheus
- qemu-system-x86 cpio xz-utils libnginx-mod-stream haproxy openssh-server openssh-client iperf3 wget chromium"
+ qemu-system-x86 cpio xz-utils libnginx-mod-stream haproxy openssh-server openssh-client iperf3 wget chromium nmap"
 bench="nftables iptables"
 packages="$build $demo $tests $bench"
 

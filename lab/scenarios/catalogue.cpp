@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "lab/scenarios/guard_watch.h"
 #include "lab/scenarios/plays.h"
 
 namespace trap::lab {
@@ -102,6 +103,13 @@ std::vector<Scenario> make_catalogue() {
       {"reload", "fifty reloads during a flood and downloads, and a broken configuration", reloads(), plays::reload},
       {"upgrade", "ten upgrades of trap-server during a flood and downloads", relayed, plays::upgrade},
       {"budgets", "a bot that completes too many handshakes harms nobody else", budgets(), plays::budgets},
+      {"probes", "hping3 and every combination of flags get no answer, and never reach the stack", quiet_plan(), plays::probes},
+      {"scans", "nmap finds the protected port filtered, and nothing else changed", quiet_plan(), plays::scans},
+      {"tickets", "stolen, altered and outdated tickets open nothing", quiet_plan(), plays::tickets},
+      {"announcements", "forged, outdated and repeated announcements admit nobody", quiet_plan(), plays::announcements},
+      {"evasions", "tags, options, extension headers and fragments hide nothing", quiet_plan(), plays::evasions},
+      {"million-sources", "a client downloads beside a million invented sources, and the guard drops nothing of it", quiet_plan(),
+       plays::million},
       {"detach", "--detach leaves nothing of TRAP behind", usual, plays::detach},
   };
 }

@@ -32,6 +32,12 @@ void policies(Scene& scene);                           // policies.cpp
 void reload(Scene& scene);                             // reloads.cpp
 void upgrade(Scene& scene);                            // reloads.cpp
 void budgets(Scene& scene);                            // budgets.cpp
+void probes(Scene& scene);                             // probes.cpp
+void scans(Scene& scene);                              // scans.cpp
+void tickets(Scene& scene);                            // forgeries.cpp
+void announcements(Scene& scene);                      // forgeries.cpp
+void evasions(Scene& scene);                           // evasions.cpp
+void million(Scene& scene);                            // million.cpp
 
 } // namespace trap::lab::plays
 
