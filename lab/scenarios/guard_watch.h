@@ -13,7 +13,7 @@
 
 namespace trap::lab {
 
-// A guard whose counters move for nobody but those who are sent to it: no health checks.
+// A guard whose counters move for nobody but those who are sent to it, and that takes clocks for right: no health checks, no skew.
 DeploymentPlan quiet_plan();
 
 class GuardWatch {

@@ -38,6 +38,9 @@ void tickets(Scene& scene);                            // forgeries.cpp
 void announcements(Scene& scene);                      // forgeries.cpp
 void evasions(Scene& scene);                           // evasions.cpp
 void million(Scene& scene);                            // million.cpp
+void invited_flood(Scene& scene);                      // invited_flood.cpp
+void guard_modes(Scene& scene);                        // guard_modes.cpp
+void guard_reload(Scene& scene);                       // guard_modes.cpp
 
 } // namespace trap::lab::plays
 
