@@ -94,6 +94,7 @@ std::string guard_text(const DeploymentPlan& plan, std::string_view host) {
                                  guard_key_file(host), trap.ipv4, trap.ipv6);
   if (plan.guards_trust)
     text += fmt::format("trusted = [\"{}\", \"{}\"]\n", inner_ipv4, inner_ipv6);
+  text += plan.guard_keys;
   for (const DeployedService& service : services_of(plan))
     text += fmt::format("[[service]]\nname = \"{}\"\nport = {}\n", service.name, service.port);
   return text;

@@ -36,6 +36,7 @@ struct DeploymentPlan {
 
   std::string server_keys{};  // more of server.toml, before its services
   std::string service_keys{}; // more of each service
+  std::string guard_keys{};   // more of guard.toml, before its services
   std::string policies{};     // [[service.policy]] of the service "web"
 
   [[nodiscard]] bool serves() const { return !backends || relay != RelayKind::none; }

@@ -81,6 +81,7 @@ Status parse_status(const json& report) {
   const json known = member(report, "known_connections");
   status.knows_connections = known.is_object() && known.value("trusted", false);
   status.flows = unsigned_of(report, "flows");
+  status.announced = unsigned_of(report, "announced");
   return status;
 }
 

@@ -47,11 +47,11 @@ struct Status {
   std::string xdp_mode; // of the first interface
   Counters counters;
   std::vector<std::string> problems;
-  std::vector<ServiceStatus> services;  // server
-  std::vector<Redirect> redirects;      // client
-  std::uint64_t announcements_sent = 0; // server
-  bool knows_connections = false;       // server: its list of the stack's connections is trusted
-  std::uint64_t flows = 0;              // guard
+  std::vector<ServiceStatus> services;    // server
+  std::vector<Redirect> redirects;        // client
+  std::uint64_t announcements_sent = 0;   // server
+  bool knows_connections = false;         // server: its list of the stack's connections is trusted
+  std::uint64_t flows = 0, announced = 0; // guard
 };
 
 // Directory of the programs under test: that of trap-lab itself.

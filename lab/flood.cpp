@@ -22,15 +22,18 @@ std::vector<std::string> hping_arguments(const FloodOrder& order, std::string_vi
 
 std::vector<std::string> generator_arguments(const FloodOrder& order, std::string_view address) {
   const Place& attacker = place_of("attacker");
-  return {std::filesystem::read_symlink("/proc/self/exe").string(),
-          "flood",
-          "eth0",
-          mac_argument(Topology::host_mac(attacker)),
-          mac_argument(Topology::router_mac(attacker)),
-          std::string{address},
-          std::to_string(order.port),
-          std::string{name_of(order.kind)},
-          std::to_string(flood_seconds_max)};
+  std::vector<std::string> arguments = {std::filesystem::read_symlink("/proc/self/exe").string(),
+                                        "flood",
+                                        "eth0",
+                                        mac_argument(Topology::host_mac(attacker)),
+                                        mac_argument(Topology::router_mac(attacker)),
+                                        std::string{address},
+                                        std::to_string(order.port),
+                                        std::string{name_of(order.kind)},
+                                        std::to_string(flood_seconds_max)};
+  if (order.many_sources)
+    arguments.emplace_back("many");
+  return arguments;
 }
 
 } // namespace
@@ -51,7 +54,7 @@ std::string_view name_of(FloodKind kind) {
 
 Result<Flood> Flood::start(const Topology& topology, const FloodOrder& order) {
   const std::string_view address = place_of(order.victim).address(order.family);
-  const bool with_hping = order.family == Family::ipv4 && order.kind == FloodKind::syn && !order.hardest;
+  const bool with_hping = order.family == Family::ipv4 && order.kind == FloodKind::syn && !order.hardest && !order.many_sources;
   auto process =
       Process::start(topology.host("attacker").command(with_hping ? hping_arguments(order, address) : generator_arguments(order, address)));
   if (!process)

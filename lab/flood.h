@@ -22,7 +22,8 @@ struct FloodOrder {
   FloodKind kind = FloodKind::syn;
   std::string victim; // host of the lab
   int port = 80;
-  bool hardest = false; // never hping3, which is half as fast
+  bool hardest = false;      // never hping3, which is half as fast
+  bool many_sources = false; // by the generator too, and nearly each SYN with a source of its own
 };
 
 struct FloodSeen {
@@ -52,7 +53,7 @@ private:
   Clock::time_point start_{};
 };
 
-// The generator: `trap-lab flood INTERFACE SOURCE-MAC GATEWAY-MAC ADDRESS PORT KIND SECONDS`. Returns the exit code.
+// The generator: `trap-lab flood INTERFACE SOURCE-MAC GATEWAY-MAC ADDRESS PORT KIND SECONDS [many]`. Returns the exit code.
 int run_flood_generator(const std::vector<std::string>& arguments);
 
 } // namespace trap::lab

@@ -70,12 +70,14 @@ Result<Fd> open_packet_socket(const std::string& interface) {
 Result<Generator> parse(const std::vector<std::string>& arguments) {
   Generator generator;
   long port = 0, seconds = 0;
-  if (arguments.size() != 7 || !parse_mac(arguments[1], generator.target.source_mac) ||
+  const bool many = arguments.size() == 8 && arguments[7] == "many";
+  if ((arguments.size() != 7 && !many) || !parse_mac(arguments[1], generator.target.source_mac) ||
       !parse_mac(arguments[2], generator.target.gateway_mac) || !parse_address(arguments[3], generator.target) ||
       !parse_number(arguments[4], 1, 65535, port) || !parse_kind(arguments[5], generator.target.kind) ||
       !parse_number(arguments[6], 1, seconds_max, seconds))
-    return Error{"usage: trap-lab flood INTERFACE SOURCE-MAC GATEWAY-MAC ADDRESS PORT syn|ack|rst|fin SECONDS", ExitCode::usage};
+    return Error{"usage: trap-lab flood INTERFACE SOURCE-MAC GATEWAY-MAC ADDRESS PORT syn|ack|rst|fin SECONDS [many]", ExitCode::usage};
   generator.target.port = static_cast<std::uint16_t>(port);
+  generator.target.many_sources = many;
   generator.duration = std::chrono::seconds{seconds};
   auto socket = open_packet_socket(arguments[0]);
   if (!socket)

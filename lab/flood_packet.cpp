@@ -77,10 +77,11 @@ void prepare_ipv6(const FloodTarget& target, std::size_t tcp_bytes, std::uint8_t
   std::memcpy(ip + 24, &target.target, 16);
 }
 
-// 198.18.0.0/15 (RFC 2544) or 2001:db8:f100::/40 (RFC 3849): nobody's addresses.
-void scatter_source(int family, std::uint64_t random, std::uint8_t* source) {
-  if (family == 4) {
-    put32(source, 0xc6120000u | (static_cast<std::uint32_t>(random) & 0x1ffffu));
+// 198.18.0.0/15 (RFC 2544), 240.0.0.0/4 (RFC 1112) or 2001:db8:f100::/40 (RFC 3849): nobody's addresses.
+void scatter_source(const FloodTarget& target, std::uint64_t random, std::uint8_t* source) {
+  if (target.family == 4) {
+    const auto low = static_cast<std::uint32_t>(random);
+    put32(source, target.many_sources ? 0xf0000000u | low >> 4 : 0xc6120000u | (low & 0x1ffffu));
     return;
   }
   put32(source, 0x20010db8u);
@@ -126,7 +127,7 @@ void scatter_flood_frame(const FloodTarget& target, Scatter& scatter, std::span<
   std::uint8_t* tcp = frame.data() + layout.tcp;
   const std::size_t tcp_bytes = frame.size() - layout.tcp;
 
-  scatter_source(target.family, others, frame.data() + layout.source);
+  scatter_source(target, others, frame.data() + layout.source);
   put16(tcp, 1024 + static_cast<std::uint32_t>((others >> 40) % 64000));
   put32(tcp + 4, static_cast<std::uint32_t>(numbers));
   put32(tcp + 8, target.kind == FloodKind::syn ? 0 : static_cast<std::uint32_t>(numbers >> 32));

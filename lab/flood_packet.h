@@ -25,6 +25,7 @@ struct FloodTarget {
   in6_addr target{};
   std::uint16_t port = 80;
   FloodKind kind = FloodKind::syn;
+  bool many_sources = false; // IPv4: a new one out of 2^28 for nearly every frame, instead of 2^17
 };
 
 constexpr std::size_t flood_frame_max = 14 + 40 + 24;

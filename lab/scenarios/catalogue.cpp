@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "lab/scenarios/guard_watch.h"
 #include "lab/scenarios/plays.h"
 
 namespace trap::lab {
@@ -62,6 +63,13 @@ DeploymentPlan applications() {
   return plan;
 }
 
+// Tickets of tag 7 are of a class with small budgets.
+DeploymentPlan small_class() {
+  DeploymentPlan plan = quiet_plan();
+  plan.guard_keys += "[[class]]\nname = \"small\"\ntags = [7]\nsyns_per_s = 20\npackets_per_s = 500\n";
+  return plan;
+}
+
 std::vector<Scenario> make_catalogue() {
   const DeploymentPlan usual{}, paper{.offer = false}, experimental{.option_kind = "experimental"}, two{.two_backends = true};
   const auto restart = [](Part part, bool violently) { return [=](Scene& scene) { plays::restart(scene, part, violently); }; };
@@ -112,6 +120,18 @@ std::vector<Scenario> make_catalogue() {
       {"applications", "real programs of every kind, through TRAP and at an ordinary server", applications(), plays::applications},
       {"sockets", "non-blocking, Fast Open, MPTCP, bound and repeated ports", usual, plays::sockets},
       {"visibility", "trapctl knock and redirects tell what happens", usual, plays::visibility},
+      {"probes", "hping3 and every combination of flags get no answer, and never reach the stack", quiet_plan(), plays::probes},
+      {"scans", "nmap finds the protected port filtered, and nothing else changed", quiet_plan(), plays::scans},
+      {"tickets", "stolen, altered and outdated tickets open nothing", quiet_plan(), plays::tickets},
+      {"announcements", "forged, outdated and repeated announcements admit nobody", quiet_plan(), plays::announcements},
+      {"evasions", "tags, options, extension headers and fragments hide nothing", quiet_plan(), plays::evasions},
+      {"million-sources", "a client downloads beside a million invented sources, and the guard drops nothing of it", quiet_plan(),
+       plays::million},
+      {"invited-flood", "an invited client that floods is held to its class's budgets, and harms nobody else", small_class(),
+       plays::invited_flood},
+      {"guard-modes", "monitoring drops nothing and names strangers; enforcing ends by itself, also without the daemon", quiet_plan(),
+       plays::guard_modes},
+      {"guard-reload", "twenty reloads of the guard during downloads", quiet_plan(), plays::guard_reload},
       {"detach", "--detach leaves nothing of TRAP behind", usual, plays::detach},
   };
 }

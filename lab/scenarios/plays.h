@@ -35,6 +35,15 @@ void budgets(Scene& scene);                            // budgets.cpp
 void applications(Scene& scene);                       // applications.cpp
 void sockets(Scene& scene);                            // sockets.cpp
 void visibility(Scene& scene);                         // visibility.cpp
+void probes(Scene& scene);                             // probes.cpp
+void scans(Scene& scene);                              // scans.cpp
+void tickets(Scene& scene);                            // forgeries.cpp
+void announcements(Scene& scene);                      // forgeries.cpp
+void evasions(Scene& scene);                           // evasions.cpp
+void million(Scene& scene);                            // million.cpp
+void invited_flood(Scene& scene);                      // invited_flood.cpp
+void guard_modes(Scene& scene);                        // guard_modes.cpp
+void guard_reload(Scene& scene);                       // guard_modes.cpp
 
 } // namespace trap::lab::plays
 
