@@ -107,7 +107,8 @@ TEST_P(GuardLimits, more_announced_clients_than_there_is_room_for) {
   const std::uint64_t now = world_.moment("now")["unix_s"];
   const Json entry = {{"client", "client-scope"}, {"port", 80}, {"scope", "$scope"}, {"in_s", 600}};
   DescribedEntry described = describe_entry("announced", entry, GetParam(), world_, now);
-  for (std::uint32_t i = 0; i < 2 * TRAP_GUARD_MAX_ANNOUNCED; i++) { // somebody else each time, of a port that nobody asks for
+  for (std::uint32_t i = 0; i < 2 * TRAP_ANNOUNCED_BUCKETS * TRAP_ANNOUNCED_WAYS;
+       i++) { // somebody else each time, of a port that nobody asks for
     auto* key = reinterpret_cast<trap_announced_key*>(described.key.data());
     key->client.raw64[0] = 0x0120;
     key->client.be32[3] = i;

@@ -59,7 +59,12 @@ Table table_of_flows(const std::shared_ptr<Buckets<trap_flow_bucket>>& buckets) 
               [buckets](Object& object, const Bytes& key, const Bytes& value) {
                 const auto flow = read_as<trap_flow_key>(key);
                 const std::uint64_t hash = trap_flow_hash(&flow, settings_of(object).table_keys);
-                (*buckets)[trap_flow_bucket_index(hash, 0, buckets->size())].entries[0] = {flow, read_as<trap_guard_flow>(value)};
+                auto* entries = (*buckets)[trap_flow_bucket_index(hash, 0, buckets->size())].entries;
+                int way = 0;
+                while (way + 1 < TRAP_FLOW_WAYS && entries[way].value.seen_ns != TRAP_FLOW_EMPTY &&
+                       !trap_flow_key_equal(&entries[way].key, &flow))
+                  way++;
+                entries[way] = {flow, read_as<trap_guard_flow>(value)};
               },
           .entries =
               [buckets](Object&) {
@@ -79,8 +84,12 @@ Table table_of_announced(const std::shared_ptr<Buckets<trap_announced_bucket>>& 
                 const auto client = read_as<trap_announced_key>(key);
                 const std::uint64_t hash = trap_announced_hash(&client, settings_of(object).table_keys);
                 trap_announced_bucket& bucket = (*buckets)[trap_announced_bucket_index(hash, buckets->size())];
-                bucket.prints[0] = trap_announced_print(hash);
-                bucket.entries[0] = {client, read_as<trap_announced>(value)};
+                const std::uint32_t print = trap_announced_print(hash);
+                int way = 0;
+                while (way + 1 < TRAP_ANNOUNCED_WAYS && bucket.prints[way] != 0 && bucket.prints[way] != print)
+                  way++;
+                bucket.prints[way] = print;
+                bucket.entries[way] = {client, read_as<trap_announced>(value)};
               },
           .entries =
               [buckets](Object&) {
