@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <net/if.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -33,6 +34,7 @@ private:
 class GuardAndSockets : public testing::TestWithParam<int> {
 protected:
   void SetUp() override {
+    ASSERT_EQ(unshare(CLONE_NEWNET), 0); // nobody else's sockets
     bring_loopback_up();
     const Rig& rig = part_under_test();
     guard_ = rig.load(false, true);
@@ -83,6 +85,8 @@ TEST_P(GuardAndSockets, a_listener_lets_nobody_in_and_a_connection_passes) {
   const Socket listener(socket(domain, SOCK_STREAM, 0));
   socklen_t size = 0;
   sockaddr_storage service = loopback(80, size);
+  const int yes = 1; // connections of other tests may linger at the port
+  ASSERT_EQ(setsockopt(listener.fd(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes), 0);
   ASSERT_EQ(bind(listener.fd(), reinterpret_cast<sockaddr*>(&service), size), 0);
   ASSERT_EQ(listen(listener.fd(), 8), 0);
   for (const char* const flags : {"A", "SA", "R", "RA", "FA"})
