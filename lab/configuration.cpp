@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/configuration.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -94,8 +95,11 @@ std::string guard_text(const DeploymentPlan& plan, std::string_view host) {
                                  guard_key_file(host), trap.ipv4, trap.ipv6);
   if (plan.guards_trust)
     text += fmt::format("trusted = [\"{}\", \"{}\"]\n", inner_ipv4, inner_ipv6);
+  const auto services = services_of(plan);
+  if (std::any_of(services.begin(), services.end(), [](const DeployedService& service) { return service.port == 22; }))
+    text += "management_ports = []\n"; // nobody manages these hosts
   text += plan.guard_keys;
-  for (const DeployedService& service : services_of(plan))
+  for (const DeployedService& service : services)
     text += fmt::format("[[service]]\nname = \"{}\"\nport = {}\n", service.name, service.port);
   return text;
 }
