@@ -29,9 +29,14 @@ trap_clock_anchor read_clocks() {
 }
 
 void publish_clock(trap_clock& clock, const trap_clock_anchor& anchor) {
-  __u32 next = (clock.active & 1) ^ 1;
+  const __u32 next = (clock.active & 1) ^ 1;
+  const __u64 into_second_ns = anchor.unix_ns - anchor.unix_s * kNsPerS;
 
   clock.anchors[next] = anchor;
+  if (anchor.monotonic_ns > into_second_ns) { // where a second begins: seconds that are added to whole ones come out right
+    clock.anchors[next].monotonic_ns -= into_second_ns;
+    clock.anchors[next].unix_ns -= into_second_ns;
+  }
   __atomic_store_n(&clock.active, next, __ATOMIC_RELEASE);
 }
 

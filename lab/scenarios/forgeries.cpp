@@ -145,7 +145,8 @@ bool repeat_until_over(Scene& scene, const Segment& rst, std::string_view what) 
 // The lifetime of an announcement counts from its issue: whoever repeats it wins nothing.
 void replay(Scene& scene, const Forger& forger, Family family) {
   const std::string what = fmt::format("{}, a replayed announcement", name_of(family));
-  const Segment rst = announcement_of(forger.announcement({.client = address_of("stranger", family), .lifetime_s = 4}), family);
+  const Segment rst =
+      announcement_of(forger.announcement({.client = address_of("stranger", family), .issued_ahead_s = -1, .lifetime_s = 5}), family);
   const std::string url = fmt::format("http://{}/small.txt", endpoint(place_of("service").address(family), service_port));
   GuardWatch watch = GuardWatch::begin(scene);
   send_to_service(scene, {rst}, what);

@@ -148,6 +148,20 @@ TEST(ClockWriter, publishing_goes_on_without_a_jump) {
   }
 }
 
+TEST(ClockWriter, seconds_are_those_of_the_clock_wherever_in_a_second_it_was_read) {
+  constexpr std::uint64_t second_ns = 1'000'000'000;
+  for (const std::uint64_t into_ns : {0ULL, 1ULL, 400'000'000ULL, 999'999'999ULL}) {
+    trap_clock clock = {};
+    publish_clock(clock, {.monotonic_ns = 7 * second_ns + 5, .unix_ns = 100 * second_ns + into_ns, .unix_s = 100});
+    for (const std::uint64_t later_ns : {0ULL, 300'000'000ULL, 650'000'000ULL, 900'000'000ULL}) {
+      const trap_time time = trap_time_at(&clock, 7 * second_ns + 5 + later_ns);
+      EXPECT_EQ(time.unix_ns, 100 * second_ns + into_ns + later_ns);
+      if ((into_ns + later_ns) % second_ns > 2'000'000) // trap_ns_to_s may be a millisecond late
+        EXPECT_EQ(time.unix_s, time.unix_ns / second_ns) << into_ns << " + " << later_ns;
+    }
+  }
+}
+
 TEST(ClockWriter, reads_both_clocks_at_one_moment) {
   const trap_clock_anchor anchor = read_clocks();
   EXPECT_EQ(anchor.unix_s, anchor.unix_ns / 1'000'000'000);
