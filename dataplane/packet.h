@@ -61,6 +61,20 @@ struct trap_packet {
   enum trap_verdict defect;
 };
 
+/* Zeros all but the addresses, which are there whenever there is a family. For programs that give no packet to a global function, whose
+ * arguments the verifier wants to be written whole. */
+TRAP_INLINE void trap_start_packet(struct trap_packet* packet) {
+  packet->source_port = packet->destination_port = 0;
+  packet->seq = packet->ack = 0;
+  packet->window = 0;
+  packet->l3_offset = packet->l4_offset = 0;
+  packet->l3_end = 0;
+  packet->header_bytes = packet->flags = 0;
+  packet->family = TRAP_FAMILY_NONE;
+  packet->has_ports = 0;
+  packet->defect = TRAP_PASS_OTHER;
+}
+
 /* Where the IP and the TCP header start. The masks are above every offset there can be; they say so to the verifier, which has lost track
  * of the offsets when they come back from memory, and takes no bound check of a pointer that might be 64 KiB further. */
 TRAP_INLINE const void* trap_l3(const struct trap_packet* packet, const void* data) {
@@ -205,7 +219,8 @@ TRAP_INLINE enum trap_layer trap_read_ipv6(struct trap_packet* packet, const voi
   return trap_read_tcp(packet, l3 + offset, end, payload_bytes - (offset - sizeof(*ip)));
 }
 
-/* Reads the frame [data, end), Ethernet with up to two VLAN tags (802.1Q, 802.1ad). *packet must be zeroed. A frame that ends before its
+/* Reads the frame [data, end), Ethernet with up to two VLAN tags (802.1Q, 802.1ad). *packet must be zeroed, or
+ * started with trap_start_packet(). A frame that ends before its
  * IP addresses is OTHER: nothing can say that it is addressed to a service, and the stack will refuse it. */
 TRAP_INLINE enum trap_layer trap_read_frame(struct trap_packet* packet, const void* data, const void* end) {
   const __u8* frame = (const __u8*)data;

@@ -69,18 +69,21 @@ SEC("xdp.frags")
 int trap_guard(struct xdp_md* ctx) {
   const void* data = (const void*)(long)ctx->data;
   const void* end = (const void*)(long)ctx->data_end;
-  struct encounter e = {};
-  enum trap_layer layer = trap_read_frame(&e.packet, data, end);
+  struct encounter e;
+  enum trap_layer layer;
   enum trap_verdict verdict;
-  __u32 bytes = trap_frame_bytes(&e.packet, data, end);
-  __u32 slot;
+  __u32 bytes, slot;
 
+  trap_start_packet(&e.packet);
+  layer = trap_read_frame(&e.packet, data, end);
+  bytes = trap_frame_bytes(&e.packet, data, end);
   if (layer == TRAP_LAYER_OTHER) {
     int judged = judge_other(ctx, e.packet.l3_offset);
 
     verdict = judged & 0xff;
     slot = judged >> 16 & 0xff;
   } else {
+    e.port.slot = 0;
     verdict = judge_tcp(ctx, &e, layer, data, end);
     slot = e.port.slot;
   }
