@@ -22,13 +22,13 @@ namespace trap::bench {
 namespace {
 
 struct Plan {
-  Effort paths;
+  Effort paths; // in each pass
   Measure loop;
   ClientEffort client;
 };
 
-constexpr Plan quick_plan = {{3, 20'000}, {3, 40}, {50, 1}};
-constexpr Plan whole_plan = {{11, 200'000}, {11, 200}, {1000, 7}};
+constexpr Plan quick_plan = {{1, 20'000}, {3, 40}, {50, 1}};
+constexpr Plan whole_plan = {{5, 100'000}, {11, 200}, {1000, 7}};
 
 struct Options {
   bool quick = false;

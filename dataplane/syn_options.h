@@ -101,7 +101,8 @@ TRAP_INLINE void trap_read_syn_options(struct trap_syn_options* syn, const void*
   __builtin_memset(syn, 0, sizeof(*syn));
   if (header_bytes == TRAP_TCP_HEADER_BYTES)
     return;
-  if (header_bytes == TRAP_TCP_HEADER_BYTES + TRAP_LINUX_OPTION_BYTES && options + TRAP_LINUX_OPTION_BYTES <= (const __u8*)end && trap_read_linux_options(syn, options)) {
+  if (header_bytes == TRAP_TCP_HEADER_BYTES + TRAP_LINUX_OPTION_BYTES && options + TRAP_LINUX_OPTION_BYTES <= (const __u8*)end &&
+      trap_read_linux_options(syn, options)) {
     /* as most are */
   } else {
     trap_copy_options(&area, tcp, end, header_bytes, TRAP_IPV4);

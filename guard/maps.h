@@ -20,8 +20,8 @@ struct trap_guard_port {
   __u8 slot; /* of the service, from 1 */
   __u8 scope_v4;
   __u8 scope_v6;
-  __u8 flags; /* TRAP_PORT_... */
-};
+  __u8 flags;                  /* TRAP_PORT_... */
+} __attribute__((aligned(4))); /* copied as a word for every packet */
 
 #define TRAP_PORT_SOCKETS 1u /* the service's sockets are this host's: what they know passes. Otherwise flows alone decide */
 

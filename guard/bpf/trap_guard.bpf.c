@@ -75,6 +75,7 @@ int trap_guard(struct xdp_md* ctx) {
   __u32 bytes, slot;
 
   trap_start_packet(&e.packet);
+  e.settings = NULL;
   layer = trap_read_frame(&e.packet, data, end);
   bytes = trap_frame_bytes(&e.packet, data, end);
   if (layer == TRAP_LAYER_OTHER) {
@@ -89,7 +90,7 @@ int trap_guard(struct xdp_md* ctx) {
   }
   if (explaining)
     return explain(slot, verdict);
-  if (trap_verdict_action(verdict) == TRAP_ACTION_DROP && !is_enforced()) {
+  if (trap_verdict_action(verdict) == TRAP_ACTION_DROP && !is_enforced(e.settings)) {
     count_monitored(slot, verdict, bytes);
     name_suspect(&e.packet, slot, verdict);
     return XDP_PASS;
