@@ -7,14 +7,18 @@ if(TRAP_PRECOMPILE)
   target_compile_options(trap_flags INTERFACE -Wno-array-bounds -Wno-restrict -Wno-stringop-overflow -Wno-stringop-overread)
 endif()
 
+# Tests run for milliseconds and are compiled for seconds.
+set(TRAP_TEST_OPTIONS -O0)
+
 set(TRAP_COMMON_HEADERS <algorithm> <chrono> <cstdint> <cstring> <filesystem> <fstream> <functional> <map> <memory> <optional> <set>
                         <sstream> <string> <string_view> <vector> <fmt/format.h> <nlohmann/json.hpp>)
 
 function(trap_add_precompiled name)
-  cmake_parse_arguments(arg "" "" "HEADERS;LINK" ${ARGN})
+  cmake_parse_arguments(arg "" "" "HEADERS;LINK;OPTIONS" ${ARGN})
   file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/${name}.cpp CONTENT "")
   add_library(${name} OBJECT ${CMAKE_BINARY_DIR}/${name}.cpp)
   target_link_libraries(${name} PRIVATE trap_flags nlohmann_json::nlohmann_json ${arg_LINK})
+  target_compile_options(${name} PRIVATE ${arg_OPTIONS})
   target_precompile_headers(${name} PRIVATE ${TRAP_COMMON_HEADERS} ${arg_HEADERS})
 endfunction()
 
@@ -26,6 +30,7 @@ function(trap_precompile_target target)
     return()
   endif()
   if(linked MATCHES "GTest::")
+    target_compile_options(${target} PRIVATE ${TRAP_TEST_OPTIONS})
     target_precompile_headers(${target} REUSE_FROM trap_precompiled_tests)
   else()
     target_precompile_headers(${target} REUSE_FROM trap_precompiled)
