@@ -23,7 +23,7 @@ esac
 build="make cmake ninja-build pkg-config g++ clang-14 llvm-14 bpftool libbpf-dev libelf-dev zlib1g-dev linux-libc-dev
  libsodium-dev libcli11-dev libtomlplusplus-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libcpp-httplib-dev libpcap-dev libsystemd-dev prometheus-cpp-dev"
 demo="iproute2 ethtool nginx-light curl hping3"
-tests="libgtest-dev libgmock-dev libtins-dev libclang-rt-14-dev clang-format clang-tidy python3 procps git prometheus
+tests="libgtest-dev libgmock-dev libtins-dev libclang-rt-14-dev clang-format clang-tidy python3 procps git prometheus mandoc
  qemu-system-x86 cpio xz-utils libnginx-mod-stream haproxy openssh-server openssh-client iperf3 wget chromium
  redis-server redis-tools postgresql wrk nmap"
 bench="nftables iptables"

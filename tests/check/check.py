@@ -144,8 +144,21 @@ def check_headers(args):
     return [line for result in results for line in result]
 
 
+def check_man(args):
+    """mandoc's warnings (its style is for other systems' pages), and references to pages of ours that do not exist."""
+    pages = sources(args.root, ".1", ".5", ".8")
+    run = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", *map(str, pages)], capture_output=True, text=True, check=False)
+    wrong = [line.removeprefix("mandoc: ").replace(f"{args.root}/", "") for line in run.stdout.splitlines()]
+    ours = {(p.stem, p.suffix[1:]) for p in pages}
+    for path in pages:
+        for reference in re.findall(r"^\.Xr (trap\S*) (\d)", path.read_text(), re.M):
+            if reference not in ours:
+                wrong.append(f"{name_of(path, args.root)}: refers to {reference[0]}({reference[1]}), which is not there")
+    return wrong if pages else ["man: there are no pages where this check looks for them"]
+
+
 CHECKS = {"format": check_format, "spdx": check_spdx, "words": check_words, "structs": check_structs, "verdicts": check_verdicts,
-          "lengths": check_lengths, "headers": check_headers}
+          "lengths": check_lengths, "headers": check_headers, "man": check_man}
 
 
 def main():
