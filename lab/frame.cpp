@@ -158,7 +158,7 @@ Bytes frame_to(const Place& place, const IcmpError& error) {
   put32(icmp, error.rest);
   append(icmp, ip_headers(error.about, tcp.size()));
   append(icmp, tcp);
-  const std::uint8_t protocol = carrier.family == Family::ipv4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+  const std::uint8_t protocol = carrier.family == Family::ipv4 ? std::uint8_t{IPPROTO_ICMP} : std::uint8_t{IPPROTO_ICMPV6};
   set_checksum(icmp, 2, carrier.family == Family::ipv4 ? checksum(icmp) : checksum_with_ends(carrier, protocol, icmp));
   Bytes frame = ethernet_header(place, carrier);
   append(frame, ip_headers(carrier, icmp.size(), protocol));
