@@ -96,7 +96,7 @@ std::vector<Scenario> make_catalogue() {
       {"other-ports", "other TCP ports of both hosts are untouched", usual, plays::other_ports},
       {"two-backends", "clients spread over backends by weight, and each keeps its own", two, plays::two_backends},
       {"large-transfers", "100 MB down and up with offloads on", usual, plays::large_transfers},
-      {"jumbo", "downloads and uploads in frames of 9000 bytes, through every program", usual, plays::jumbo},
+      {"jumbo", "downloads and uploads in frames of 9000 bytes, through every program", quiet_plan(), plays::jumbo},
       {"late-guard", "a guard deployed during a download keeps it, and refuses new strangers", usual, plays::late_guard},
       {"flood-syn", "downloads under SYN floods at both addresses", usual, flood(FloodKind::syn)},
       {"flood-ack", "downloads under ACK floods at both addresses", usual, flood(FloodKind::ack)},
