@@ -123,7 +123,7 @@ for part in server guard client; do
   expect "$part: stays attached after SIGKILL" "$before" "$(attached $part)"
   orphan=$("$bin/trapctl" status $part --socket "$work/$part.sock" --pin-dir "$work/bpf/$part")
   expect "$part: trapctl says degraded of pins without a daemon" 4 $?
-  expect "$part: and what goes on without it" 1 "$(grep -cE "^  problem: trap-$part does not run; its programs? goes? on (at life0 )?with .*systemctl start trap-$part" <<<"$orphan")"
+  expect "$part: and what goes on without it" 1 "$(grep -cE "^  problem: trap-$part does not run; its programs? go(es)? on (at life0 )?with .*systemctl start trap-$part" <<<"$orphan")"
   knock
   start $part
   expect "$part: keeps link or filters over a restart" "$before" "$(attached $part)"
