@@ -53,7 +53,7 @@ private:
 lab::DeploymentPlan plan_of_bench() {
   lab::DeploymentPlan plan;
   plan.applications = true;
-  plan.service_keys = "health = \"off\"\n"; // nobody but the transfers crosses the guard
+  plan.guards_trust = true; // health checks
   return plan;
 }
 
@@ -67,10 +67,12 @@ struct Setting {
   }
 };
 
-// Segments that the guard saw during a transfer must be those of one contender, and none of the other's.
+// The guard must have seen the segments of its own transfer, which are many more than those of health checks, and none of the other's.
 void check_path(std::string_view contender, const lab::Counters& moved) {
-  if ((lab::count_of(moved, "pass-flow") > 0) != (contender == guarding))
-    throw std::runtime_error(fmt::format("{}: the guard counted {} segments of flows", contender, lab::count_of(moved, "pass-flow")));
+  constexpr std::uint64_t least = 1000;
+  const std::uint64_t seen = lab::count_of(moved, "pass-flow");
+  if (contender == guarding ? seen < least : seen != 0)
+    throw std::runtime_error(fmt::format("{}: the guard counted {} segments of flows", contender, seen));
 }
 
 void measure_setting(lab::Deployment& trap, const Hook& hook, const Setting& setting, int count, Report& report) {
@@ -99,8 +101,8 @@ void measure_setting(lab::Deployment& trap, const Hook& hook, const Setting& set
                 rate.min, rate.max, cost.median);
   }
   std::fflush(stdout);
-  report.add(Target{setting.text() + ": past the guard over past a program that passes everything", spread_of(ratios).median,
-                    Bound::at_least, least_throughput, "x"});
+  report.add(Target{setting.text() + ": past the guard over past a pass-through program", spread_of(ratios).median, Bound::at_least,
+                    least_throughput, "x"});
 }
 
 } // namespace
