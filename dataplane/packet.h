@@ -40,7 +40,7 @@ TRAP_ASSERT(sizeof(struct trap_tcp) == 20, "a TCP header without options is 20 b
 enum trap_layer {
   TRAP_LAYER_OTHER,     /* not IP, or not TCP: none of our business */
   TRAP_LAYER_TCP,       /* every field is valid */
-  TRAP_LAYER_DEFECTIVE, /* `defect` says why; addresses are valid, ports if has_ports */
+  TRAP_LAYER_DEFECTIVE, /* `defect` says why; addresses are valid if family is, ports if has_ports */
 };
 
 struct trap_packet {
@@ -219,9 +219,14 @@ TRAP_INLINE enum trap_layer trap_read_ipv6(struct trap_packet* packet, const voi
   return trap_read_tcp(packet, l3 + offset, end, payload_bytes - (offset - sizeof(*ip)));
 }
 
-/* Reads the frame [data, end), Ethernet with up to two VLAN tags (802.1Q, 802.1ad). *packet must be zeroed, or
- * started with trap_start_packet(). A frame that ends before its
- * IP addresses is OTHER: nothing can say that it is addressed to a service, and the stack will refuse it. */
+TRAP_INLINE int trap_is_vlan_tag(__be16 type) {
+  return type == TRAP_BE16(ETH_P_8021Q) || type == TRAP_BE16(ETH_P_8021AD);
+}
+
+/* Reads the frame [data, end), Ethernet with up to two VLAN tags (802.1Q, 802.1ad). *packet must be zeroed, or started with
+ * trap_start_packet(). A frame that ends before its IP addresses is OTHER: nothing can say that it is addressed to a service, and the stack
+ * will refuse it. One with a third tag is DEFECTIVE: a stack with as many VLAN devices takes the tags off, and finds a service behind
+ * them. */
 TRAP_INLINE enum trap_layer trap_read_frame(struct trap_packet* packet, const void* data, const void* end) {
   const __u8* frame = (const __u8*)data;
   __be16 type;
@@ -231,7 +236,7 @@ TRAP_INLINE enum trap_layer trap_read_frame(struct trap_packet* packet, const vo
   type = *(const __be16*)(frame + 2 * ETH_ALEN); /* struct ethhdr is packed: clang would read it byte by byte */
   packet->l3_offset = ETH_HLEN;
   for (int i = 0; i < TRAP_VLAN_TAGS_MAX; i++) {
-    if (type != TRAP_BE16(ETH_P_8021Q) && type != TRAP_BE16(ETH_P_8021AD))
+    if (!trap_is_vlan_tag(type))
       break;
     if (frame + ETH_HLEN + 4 * (i + 1) > (const __u8*)end)
       return TRAP_LAYER_OTHER;
@@ -242,7 +247,7 @@ TRAP_INLINE enum trap_layer trap_read_frame(struct trap_packet* packet, const vo
     return trap_read_ipv4(packet, data, end);
   if (type == TRAP_BE16(ETH_P_IPV6))
     return trap_read_ipv6(packet, data, end);
-  return TRAP_LAYER_OTHER;
+  return trap_is_vlan_tag(type) ? trap_defective(packet, TRAP_DROP_VLAN_TAGS) : TRAP_LAYER_OTHER;
 }
 
 #endif
