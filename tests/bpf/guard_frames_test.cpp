@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frames of several buffers (fixtures jumbo.json say what becomes of them): what they are counted as.
 #include <gtest/gtest.h>
+#include <linux/bpf.h>
 
 #include "guard/maps.h"
 #include "tests/bpf/layout.h"
@@ -36,6 +37,14 @@ TEST_P(GuardFrames, are_counted_with_every_byte_of_every_buffer) {
     EXPECT_EQ(counted(TRAP_PASS_FLOW), passed) << payload;
     guard->clear("flows");
   }
+}
+
+// Without it, test runs are as above, and links of large frames take no program.
+TEST_P(GuardFrames, of_several_buffers_may_come_to_the_program) {
+  const auto guard = part_under_test().load(false, true);
+  const bpf_program* program = bpf_object__find_program_by_name(guard->object(), "trap_guard");
+  ASSERT_NE(program, nullptr);
+  EXPECT_STREQ(bpf_program__section_name(program), "xdp.frags");
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, GuardFrames, testing::Values(4, 6),

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+
 #include <vector>
 
 namespace trap::guard {
@@ -84,6 +86,23 @@ TEST(Tables, a_flow_is_found_where_the_program_puts_it) {
   EXPECT_TRUE(has_flow(flows.buckets, key, kTableKeys, kNow));
   EXPECT_FALSE(has_flow(flows.buckets, flow_key("2001:db8::1", 1001, 80), kTableKeys, kNow));
   EXPECT_FALSE(has_flow(flows.buckets, key, kTableKeys, kNow + TRAP_FLOW_IDLE_NS));
+}
+
+// Whatever bucket the hash leads to.
+TEST(Tables, a_flow_is_both_ends_and_both_ports_exactly) {
+  trap_flow_key key = {};
+  for (int i = 0; i < 4; i++) {
+    key.client.be32[i] = static_cast<__be32>(0x01020304 + i);
+    key.service.be32[i] = static_cast<__be32>(0x11121314 + i);
+  }
+  key.client_port = TRAP_BE16(40000);
+  key.service_port = TRAP_BE16(80);
+  EXPECT_TRUE(trap_flow_key_equal(&key, &key));
+  for (std::size_t byte = 0; byte < offsetof(trap_flow_key, reserved); byte++) {
+    trap_flow_key other = key;
+    reinterpret_cast<unsigned char*>(&other)[byte] ^= 1;
+    EXPECT_FALSE(trap_flow_key_equal(&key, &other)) << byte;
+  }
 }
 
 TEST(Tables, announcements_that_hold) {
