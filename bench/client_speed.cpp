@@ -9,15 +9,14 @@
 
 #include <sys/socket.h>
 
-#include <bpf/bpf.h>
 #include <fmt/format.h>
 
 #include "bench/must.h"
+#include "bench/redirects.h"
 #include "bench/transfer.h"
 #include "client/maps.h"
 #include "lab/deployment.h"
 #include "lab/listening.h"
-#include "runtime/bpf_map.h"
 
 namespace trap::bench {
 namespace {
@@ -52,21 +51,6 @@ double time_connect(std::string_view address, int port, bool answers) {
         fmt::format("connect to {}: {}", lab::endpoint(address, port), connected ? "somebody listens" : error_text(errno)));
   return took;
 }
-
-class Redirects {
-public:
-  explicit Redirects(const lab::Host& client) : map_(bpf_obj_get((client.bpf_directory() / "client/redirects").c_str())) {
-    if (!map_)
-      throw std::runtime_error("cannot open trap-client's redirects: " + error_text(errno));
-  }
-  void forget() const {
-    for (const trap_redirect_key& key : map_keys<trap_redirect_key>(map_.get()))
-      bpf_map_delete_elem(map_.get(), &key);
-  }
-
-private:
-  Fd map_;
-};
 
 lab::DeploymentPlan plan_of_bench() {
   lab::DeploymentPlan plan;

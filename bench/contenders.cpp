@@ -56,18 +56,7 @@ void run_in(const Stand& stand, std::vector<std::string> arguments, const std::s
 }
 
 Equipment nft_synproxy(const Stand& stand) {
-  run_in(stand, {"nft", "-f", "-"}, R"(
-    table inet bench {
-      chain raw {
-        type filter hook prerouting priority raw; policy accept;
-        tcp dport 80 tcp flags & (fin | syn | rst | ack) == syn notrack
-      }
-      chain input {
-        type filter hook input priority filter; policy accept;
-        tcp dport 80 ct state invalid,untracked synproxy mss 1460 wscale 7 timestamp sack-perm
-        ct state invalid drop
-      }
-    })");
+  run_in(stand, {"nft", "-f", "-"}, std::string{nft_synproxy_rules()});
   must(stand.host.set("netfilter/nf_conntrack_tcp_loose", "0"));
   return {equip_stack(stand), nullptr};
 }
@@ -98,6 +87,26 @@ Equipment trap_serve(const Stand& stand) {
 }
 
 } // namespace
+
+std::string_view nft_synproxy_rules() {
+  return R"(
+    table inet bench {
+      chain raw {
+        type filter hook prerouting priority raw; policy accept;
+        tcp dport 80 tcp flags & (fin | syn | rst | ack) == syn notrack
+      }
+      chain input {
+        type filter hook input priority filter; policy accept;
+        tcp dport 80 ct state invalid,untracked synproxy mss 1460 wscale 7 timestamp sack-perm
+        ct state invalid drop
+      }
+    })";
+}
+
+// nft_synproxy_do_eval calls nf_ip_checksum for IPv6 too, and drops what no device has marked as checked.
+std::string_view nft_synproxy_why_not_ipv6() {
+  return "the kernel's nft_synproxy checks IPv6 segments by IPv4's pseudo-header unless a device has checked them, which a veth does not";
+}
 
 std::shared_ptr<void> listen_in(const lab::Host& host) {
   const lab::InHost inside{host};
@@ -141,9 +150,7 @@ std::vector<Contender> contenders() {
       {"trap-reset", Role::trap, TRAP_FLOOD_SYN_ACK, TRAP_FLOOD_OTHER, trap_reset},
       {"trap-serve", Role::trap, TRAP_FLOOD_SYN_ACK, TRAP_FLOOD_OTHER, trap_serve},
       {"kernel-cookies", Role::peer, TRAP_FLOOD_SYN_ACK, TRAP_FLOOD_RST, kernel_cookies},
-      {"nft-synproxy", Role::peer, TRAP_FLOOD_SYN_ACK, TRAP_FLOOD_OTHER, nft_synproxy,
-       // nft_synproxy_do_eval calls nf_ip_checksum for IPv6 too, and drops what no device has marked as checked.
-       "the kernel's nft_synproxy checks IPv6 segments by IPv4's pseudo-header unless a device has checked them, which a veth does not"},
+      {"nft-synproxy", Role::peer, TRAP_FLOOD_SYN_ACK, TRAP_FLOOD_OTHER, nft_synproxy, std::string{nft_synproxy_why_not_ipv6()}},
       {"iptables-synproxy", Role::peer, TRAP_FLOOD_SYN_ACK, TRAP_FLOOD_OTHER, iptables_synproxy},
   };
 }

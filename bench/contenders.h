@@ -32,6 +32,10 @@ struct Contender {
 
 std::vector<Contender> contenders();
 
+// SYNPROXY for port 80 in front of the host's own listener, as nft reads it, and why it has no part in IPv6.
+std::string_view nft_synproxy_rules();
+std::string_view nft_synproxy_why_not_ipv6();
+
 // A listener on every address, port 80, in a host: the service that a contender protects.
 std::shared_ptr<void> listen_in(const lab::Host& host);
 

@@ -5,11 +5,15 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
+#include "bench/attack.h"
 #include "bench/client_speed.h"
+#include "bench/connection_time.h"
 #include "bench/contest.h"
+#include "bench/downloads.h"
 #include "bench/guard_speed.h"
 #include "bench/memory.h"
 #include "bench/movement.h"
@@ -22,14 +26,21 @@
 namespace trap::bench {
 namespace {
 
+using namespace std::chrono_literals;
+
 struct Plan {
   Effort paths; // in each pass
   Measure loop;
   ClientEffort client;
+  DownloadEffort downloads;
+  AttackedDownloadEffort attacked_downloads;
+  RisingAttackEffort rising_attack;
+  ConnectionEffort connections;
 };
 
-constexpr Plan quick_plan = {{1, 20'000}, {3, 40}, {50, 1}};
-constexpr Plan whole_plan = {{5, 100'000}, {11, 200}, {1000, 7}};
+const Plan quick_plan = {{1, 20'000}, {3, 40}, {50, 1}, {1}, {1, 1000ms}, {1, 300ms, 600ms, {10'000, 0}}, {200, 2}};
+const Plan whole_plan = {{5, 100'000}, {11, 200}, {1000, 7}, {11}, {5, 4000ms}, {3, 1000ms, 2000ms, {10'000, 30'000, 100'000, 200'000, 0}},
+                         {5000, 5}};
 
 struct Options {
   bool quick = false;
@@ -56,7 +67,9 @@ template <typename Measurement> void attempt(const char* what, Report& report, c
 
 void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
   const auto wanted = [&](const char* name) { return std::string_view{name}.find(options.only) != std::string_view::npos; };
-  if (!wanted("closed-loop") && !wanted("memory") && !wanted("prefixes") && !wanted("client-speed") && !wanted("guard-speed"))
+  const auto in_lab = {"closed-loop", "memory",          "prefixes",    "client-speed",   "guard-speed",
+                       "download",    "attack-download", "attack-rise", "connection-time"};
+  if (std::ranges::none_of(in_lab, wanted))
     return;
   const lab::Session session = must(lab::Session::begin());
   const Cleaner cleaner;
@@ -64,6 +77,14 @@ void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
     attempt("client-speed", report, [&] { measure_client(plan.client, report); });
   if (wanted("guard-speed"))
     attempt("guard-speed", report, [&] { measure_guard(plan.client.transfers, report); });
+  if (wanted("download"))
+    attempt("download", report, [&] { measure_downloads(plan.downloads, report); });
+  if (wanted("attack-download"))
+    attempt("attack-download", report, [&] { measure_attacked_downloads(plan.attacked_downloads, report); });
+  if (wanted("attack-rise"))
+    attempt("attack-rise", report, [&] { measure_rising_attack(plan.rising_attack, report); });
+  if (wanted("connection-time"))
+    attempt("connection-time", report, [&] { measure_connection_times(plan.connections, report); });
   leave_measured_cpu();
   ClosedLoop loop;
   if (wanted("closed-loop"))
@@ -103,7 +124,8 @@ int run(int argc, char** argv) {
   app.add_flag("--quick", options.quick, "few packets: shows that it works, measures little");
   app.add_option("--output", options.output, "where the report goes")->capture_default_str();
   app.add_option("--only", options.only,
-                 "only what has this in its name: a path, client-speed, guard-speed, closed-loop, memory, movement, prefixes");
+                 "only what has this in its name: a path, client-speed, guard-speed, download, "
+                 "attack-download, attack-rise, connection-time, closed-loop, memory, movement, prefixes");
   app.set_version_flag("--version", TRAP_VERSION_STRING);
   try {
     app.parse(argc, argv);

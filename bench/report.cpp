@@ -68,6 +68,12 @@ Spread spread_of(std::vector<double> values) {
   return {values[values.size() / 2], values.front(), values.back()};
 }
 
+double percentile(std::vector<double> values, int percent) {
+  std::ranges::sort(values);
+  const auto rank = static_cast<std::size_t>(std::ceil(static_cast<double>(values.size()) * percent / 100));
+  return values[std::max<std::size_t>(rank, 1) - 1];
+}
+
 void Report::skip(const std::string& what, const std::string& why) {
   std::printf("skipped: %s: %s\n", what.c_str(), why.c_str());
   skips_.emplace_back(what, why);

@@ -43,6 +43,9 @@ struct Spread {
 };
 Spread spread_of(std::vector<double> values);
 
+// The smallest of the values that `percent` percent of them do not exceed.
+double percentile(std::vector<double> values, int percent);
+
 class Report {
 public:
   void add(Line line) { lines_.push_back(std::move(line)); }

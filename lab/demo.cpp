@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "lab/visit.h"
+
 namespace trap::lab {
 namespace {
 
@@ -14,27 +16,6 @@ constexpr milliseconds download_deadline{15000}, unprotected_deadline{4000}, str
 // A flood is watched for at least this long, so that its rate means something.
 constexpr milliseconds flood_least{1000};
 constexpr std::string_view document = "/5mb.bin";
-
-bool whole(const Response& response) {
-  return response.complete() && response.bytes == download_bytes;
-}
-
-// The first visit must have been through TRAP's handshake, the second must not: the counters prove it.
-std::string complaint(bool first, bool server_flooded, const Reading& moved, const Response& response, std::string_view public_address) {
-  if (!whole(response))
-    return response.text();
-  if (response.remote_address != public_address)
-    return "the application saw " + response.remote_address;
-  const std::uint64_t redirects = count_of(moved.server, "reply-redirect");
-  if (first)
-    return redirects == 1 && count_of(moved.client, "reply-reissued-syn") == 1 ? ""
-                                                                               : "the first connection was not handed over by the server";
-  if (count_of(moved.client, "pass-syn-ticketed") == 0)
-    return "the second connection did not go straight to the service";
-  return redirects == 0 && (server_flooded || count_of(moved.server, "reply-syn-ack") == 0)
-             ? ""
-             : "the second connection crossed the TRAP server";
-}
 
 std::string outcome_of(const Step& step) {
   std::string text = step.response.text();
@@ -79,7 +60,7 @@ Result<void> Demo::calm_downloads() {
   for (const Family family : families) {
     if (auto fresh = deployment_->client().start_afresh(); !fresh)
       return fresh;
-    for (const Visit which : {Visit::first, Visit::second})
+    for (const VisitKind which : {VisitKind::first, VisitKind::later})
       if (auto visited = visit(which, family, "download", "no flood", nullptr); !visited)
         return visited;
   }
@@ -93,15 +74,15 @@ Result<void> Demo::downloads_under(std::string_view victim, std::string_view nam
     auto flood = Flood::start(deployment_->topology(), {family, FloodKind::syn, std::string{victim}, service_port});
     if (!flood)
       return flood.error();
-    for (const Visit which : {Visit::first, Visit::second})
+    for (const VisitKind which : {VisitKind::first, VisitKind::later})
       if (auto visited = visit(which, family, name, title, &*flood); !visited)
         return visited;
   }
   return {};
 }
 
-Result<void> Demo::visit(Visit which, Family family, std::string_view name, std::string_view title, const Flood* flood) {
-  const bool first = which == Visit::first;
+Result<void> Demo::visit(VisitKind which, Family family, std::string_view name, std::string_view title, const Flood* flood) {
+  const bool first = which == VisitKind::first;
   Step step;
   step.name = fmt::format("{}-{}", name, first ? "first" : "second");
   step.title = fmt::format("{}, {} connection", title, first ? "1st" : "2nd");
@@ -127,7 +108,7 @@ Result<void> Demo::visit(Visit which, Family family, std::string_view name, std:
       return seen.error();
     step.flood = *seen;
   }
-  step.note = complaint(first, name == "flood-public", step.counters, step.response, place_of("trap").address(family));
+  step.note = complaint({which, family, download_bytes, name == "flood-public"}, step.counters, step.response);
   step.ok = step.note.empty();
   conclude(std::move(step));
   return {};
@@ -182,7 +163,7 @@ Result<void> Demo::unprotected_download(Family family, std::string_view name, st
   }
   step.who = step.response.complete() ? "nginx" : "nobody";
   // With a flood this is a measurement, not a promise of ours: whatever came out is the result.
-  step.ok = flooded || whole(step.response);
+  step.ok = flooded || whole(step.response, download_bytes);
   conclude(std::move(step));
   return {};
 }

@@ -9,6 +9,7 @@
 #include "lab/deployment.h"
 #include "lab/report.h"
 #include "lab/terminal.h"
+#include "lab/visit.h"
 #include "runtime/result.h"
 
 namespace trap::lab {
@@ -24,10 +25,9 @@ public:
   [[nodiscard]] bool every_step_behaved() const;
 
 private:
-  enum class Visit { first, second };
   Result<void> calm_downloads();
   Result<void> downloads_under(std::string_view victim, std::string_view name, std::string_view title);
-  Result<void> visit(Visit which, Family family, std::string_view name, std::string_view title, const Flood* flood);
+  Result<void> visit(VisitKind which, Family family, std::string_view name, std::string_view title, const Flood* flood);
   Result<void> unprotected_downloads();
   Result<void> unprotected_download(Family family, std::string_view name, std::string_view title, bool flooded);
   Result<void> stranger(Family family);

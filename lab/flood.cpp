@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "lab/daemons.h"
+
 namespace trap::lab {
 namespace {
 
@@ -17,12 +19,14 @@ std::string mac_argument(const MacAddress& mac) {
 }
 
 std::vector<std::string> hping_arguments(const FloodOrder& order, std::string_view address) {
-  return {"hping3", "--flood", "--quiet", "--rand-source", "-S", "-p", std::to_string(order.port), std::string{address}};
+  std::vector<std::string> arguments = {"hping3", "--quiet", "--rand-source", "-p", std::to_string(order.port), std::string{address}};
+  arguments.insert(arguments.end(), order.hping.begin(), order.hping.end());
+  return arguments;
 }
 
 std::vector<std::string> generator_arguments(const FloodOrder& order, std::string_view address) {
   const Place& attacker = place_of("attacker");
-  std::vector<std::string> arguments = {std::filesystem::read_symlink("/proc/self/exe").string(),
+  std::vector<std::string> arguments = {(program_directory() / "trap-lab").string(),
                                         "flood",
                                         "eth0",
                                         mac_argument(Topology::host_mac(attacker)),
@@ -33,6 +37,8 @@ std::vector<std::string> generator_arguments(const FloodOrder& order, std::strin
                                         std::to_string(flood_seconds_max)};
   if (order.many_sources)
     arguments.emplace_back("many");
+  if (order.per_second > 0)
+    arguments.push_back(std::to_string(order.per_second));
   return arguments;
 }
 
@@ -54,7 +60,8 @@ std::string_view name_of(FloodKind kind) {
 
 Result<Flood> Flood::start(const Topology& topology, const FloodOrder& order) {
   const std::string_view address = place_of(order.victim).address(order.family);
-  const bool with_hping = order.family == Family::ipv4 && order.kind == FloodKind::syn && !order.hardest && !order.many_sources;
+  const bool with_hping =
+      order.family == Family::ipv4 && order.kind == FloodKind::syn && !order.hardest && !order.many_sources && order.per_second == 0;
   auto process =
       Process::start(topology.host("attacker").command(with_hping ? hping_arguments(order, address) : generator_arguments(order, address)));
   if (!process)

@@ -24,6 +24,8 @@ struct FloodOrder {
   int port = 80;
   bool hardest = false;      // never hping3, which is half as fast
   bool many_sources = false; // by the generator too, and nearly each SYN with a source of its own
+  int per_second = 0;        // by the generator too; 0: as many as it can
+  std::vector<std::string> hping = {"--flood", "-S"};
 };
 
 struct FloodSeen {
@@ -53,7 +55,7 @@ private:
   Clock::time_point start_{};
 };
 
-// The generator: `trap-lab flood INTERFACE SOURCE-MAC GATEWAY-MAC ADDRESS PORT KIND SECONDS [many]`. Returns the exit code.
+// The generator: `trap-lab flood INTERFACE SOURCE-MAC GATEWAY-MAC ADDRESS PORT KIND SECONDS [many] [PER-SECOND]`. Returns the exit code.
 int run_flood_generator(const std::vector<std::string>& arguments);
 
 } // namespace trap::lab

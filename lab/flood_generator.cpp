@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <thread>
 
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
@@ -20,12 +21,21 @@ namespace trap::lab {
 namespace {
 
 constexpr std::size_t batch = 64;
-constexpr long seconds_max = 600;
+constexpr long seconds_max = 600, per_second_max = 100'000'000;
+// With a rate, frames are sent in portions, this many a second at least.
+constexpr long portions_per_second = 1000;
+
+using Clock = std::chrono::steady_clock;
 
 struct Generator {
   Fd socket;
   FloodTarget target;
   std::chrono::seconds duration{};
+  long per_second = 0; // 0: as many as it can
+
+  [[nodiscard]] std::size_t portion() const {
+    return per_second == 0 ? batch : static_cast<std::size_t>(std::clamp(per_second / portions_per_second, 1L, static_cast<long>(batch)));
+  }
 };
 
 bool parse_mac(const std::string& text, MacAddress& mac) {
@@ -70,12 +80,16 @@ Result<Fd> open_packet_socket(const std::string& interface) {
 Result<Generator> parse(const std::vector<std::string>& arguments) {
   Generator generator;
   long port = 0, seconds = 0;
-  const bool many = arguments.size() == 8 && arguments[7] == "many";
-  if ((arguments.size() != 7 && !many) || !parse_mac(arguments[1], generator.target.source_mac) ||
+  const bool many = arguments.size() > 7 && arguments[7] == "many";
+  const std::size_t rate_at = many ? 8 : 7;
+  const bool paced = arguments.size() == rate_at + 1;
+  if ((arguments.size() != rate_at && !paced) || !parse_mac(arguments[1], generator.target.source_mac) ||
       !parse_mac(arguments[2], generator.target.gateway_mac) || !parse_address(arguments[3], generator.target) ||
       !parse_number(arguments[4], 1, 65535, port) || !parse_kind(arguments[5], generator.target.kind) ||
-      !parse_number(arguments[6], 1, seconds_max, seconds))
-    return Error{"usage: trap-lab flood INTERFACE SOURCE-MAC GATEWAY-MAC ADDRESS PORT syn|ack|rst|fin SECONDS [many]", ExitCode::usage};
+      !parse_number(arguments[6], 1, seconds_max, seconds) ||
+      (paced && !parse_number(arguments[rate_at], 1, per_second_max, generator.per_second)))
+    return Error{"usage: trap-lab flood INTERFACE SOURCE-MAC GATEWAY-MAC ADDRESS PORT syn|ack|rst|fin SECONDS [many] [PER-SECOND]",
+                 ExitCode::usage};
   generator.target.port = static_cast<std::uint16_t>(port);
   generator.target.many_sources = many;
   generator.duration = std::chrono::seconds{seconds};
@@ -84,6 +98,13 @@ Result<Generator> parse(const std::vector<std::string>& arguments) {
     return socket.error();
   generator.socket = std::move(*socket);
   return generator;
+}
+
+void wait_until_due(const Generator& generator, Clock::time_point start, std::uint64_t sent) {
+  if (generator.per_second == 0)
+    return;
+  const std::chrono::duration<double> due{static_cast<double>(sent) / static_cast<double>(generator.per_second)};
+  std::this_thread::sleep_until(start + std::chrono::duration_cast<Clock::duration>(due));
 }
 
 void send_until_over(const Generator& generator) {
@@ -97,11 +118,14 @@ void send_until_over(const Generator& generator) {
     messages[i].msg_hdr.msg_iov = &vectors[i];
     messages[i].msg_hdr.msg_iovlen = 1;
   }
-  Scatter scatter{static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count())};
-  for (const auto until = std::chrono::steady_clock::now() + generator.duration; std::chrono::steady_clock::now() < until;) {
-    for (auto& frame : frames)
+  const std::size_t portion = generator.portion();
+  const Clock::time_point start = Clock::now();
+  Scatter scatter{static_cast<std::uint64_t>(start.time_since_epoch().count())};
+  for (std::uint64_t sent = 0; Clock::now() < start + generator.duration; sent += portion) {
+    wait_until_due(generator, start, sent);
+    for (auto& frame : std::span{frames}.first(portion))
       scatter_flood_frame(generator.target, scatter, std::span{frame}.first(bytes));
-    sendmmsg(generator.socket.get(), messages.data(), batch, 0); // a frame that the link refuses is lost, as on a wire
+    sendmmsg(generator.socket.get(), messages.data(), static_cast<unsigned>(portion), 0); // what the link refuses is lost, as on a wire
   }
 }
 

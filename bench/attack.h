@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// A service under a SYN flood, defended by TRAP, by what Linux has, and by nothing: the paper's download, and what becomes of connections
+// as the flood rises.
+#pragma once
+
+#include <chrono>
+#include <vector>
+
+#include "bench/report.h"
+
+namespace trap::bench {
+
+// In a round every defence stands once for each family.
+struct AttackedDownloadEffort {
+  int rounds;
+  std::chrono::milliseconds deadline; // of a download
+};
+
+void measure_attacked_downloads(const AttackedDownloadEffort& effort, Report& report);
+
+struct RisingAttackEffort {
+  int rounds;
+  std::chrono::milliseconds window;   // of new connections at each rate
+  std::chrono::milliseconds deadline; // of a connection
+  std::vector<int> rates;             // SYNs per second; 0: the most that the generator gives
+};
+
+void measure_rising_attack(const RisingAttackEffort& effort, Report& report);
+
+} // namespace trap::bench

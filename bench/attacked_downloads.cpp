@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// 5 MB through a flood. The flood has the last CPU for itself, with what the network does for it; clients and servers share the others. A
+// download that does not end in time counts as its deadline.
+#include <cstdio>
+#include <filesystem>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "bench/attack.h"
+#include "bench/defences.h"
+#include "bench/must.h"
+#include "bench/pinned.h"
+#include "lab/files.h"
+#include "lab/flood.h"
+#include "lab/visit.h"
+
+namespace trap::bench {
+namespace {
+
+namespace fs = std::filesystem;
+using lab::Family;
+using std::chrono::milliseconds;
+
+constexpr std::string_view document = "5mb.bin";
+// A flood is watched for at least this long, so that its rate means something.
+constexpr milliseconds flood_least{300};
+constexpr double paper_with_ms = 253.03, paper_without_ms = 2935.06;
+// hping3's `-i u10` asks for 100,000 a second; it sleeps between two packets, and no Linux wakes it that often.
+constexpr int paper_rate = 100'000;
+constexpr double hping_least = 2000, share_least = 0.8;
+
+// IPv6, which hping3 does not speak, has the lab's generator in its place.
+lab::FloodOrder paper_flood(Family family, std::string_view victim) {
+  lab::FloodOrder order{family, lab::FloodKind::syn, std::string{victim}, lab::service_port};
+  order.hping = {"-i", "u10", "-S", "-P"};
+  if (family == Family::ipv6)
+    order.per_second = paper_rate;
+  return order;
+}
+
+lab::FloodOrder hardest_flood(Family family, std::string_view victim) {
+  lab::FloodOrder order{family, lab::FloodKind::syn, std::string{victim}, lab::service_port};
+  order.hping = {"--flood", "-S", "-P"};
+  return order;
+}
+
+struct Attack {
+  const char* experiment;
+  lab::FloodOrder (*order)(Family, std::string_view);
+  bool in_paper;
+};
+
+constexpr Attack attacks[] = {{"attack-paper", paper_flood, true}, {"attack-flood", hardest_flood, false}};
+
+struct Outcome {
+  double ms;
+  bool whole;
+  double per_second; // of the flood
+};
+
+class AttackedDownloads {
+public:
+  AttackedDownloads(const AttackedDownloadEffort& effort, Report& report)
+      : effort_(effort), report_(report), field_(Serves::documents, 0) {}
+
+  void run() {
+    for (int round = 0; round < effort_.rounds; round++)
+      for (const Family family : lab::families)
+        for (const Defence& defence : defences_) {
+          if (family == Family::ipv6 && !defence.why_not_ipv6.empty())
+            continue;
+          std::printf("5 MB under attack, round %d of %d, %s, %s\n", round + 1, effort_.rounds, defence.name.c_str(),
+                      std::string{lab::name_of(family)}.c_str());
+          std::fflush(stdout);
+          stand(field_, defence, [&] { return attack(defence, family); });
+        }
+    for (const Family family : lab::families)
+      for (const Attack& attack : attacks)
+        conclude(attack, family);
+  }
+
+private:
+  using Key = std::tuple<std::string, std::string, Family>;
+
+  Work attack(const Defence& defence, Family family) {
+    Work work{0, true};
+    for (const Attack& attack : attacks) {
+      const Outcome outcome = attacked(defence, family, attack.order(family, defence.host));
+      outcomes_[{attack.experiment, defence.name, family}].push_back(outcome);
+      work.connections += outcome.whole ? 1 : 0;
+    }
+    return work;
+  }
+
+  Outcome attacked(const Defence& defence, Family family, const lab::FloodOrder& order) {
+    const lab::Flood flood = [&] {
+      const Pinned pinned{last_cpu()};
+      return must(lab::Flood::start(field_.topology(), order));
+    }();
+    const Pinned pinned{0};
+    defence.prepare(field_);
+    const std::string file{document};
+    const lab::Response response = must(lab::fetch(field_.host(defence.client), {defence.url(family, "/" + file), effort_.deadline}));
+    if (!lab::sleep_for(flood_least))
+      throw std::runtime_error("interrupted");
+    const double per_second = must(flood.seen()).per_second();
+    check_rate(order, per_second);
+    const bool whole = lab::whole(response, lab::download_bytes);
+    if (whole && !lab::same_content(response.body, field_.host("service").directory() / "nginx/documents" / file))
+      throw std::runtime_error(defence.name + ": the content is not what was served");
+    fs::remove(response.body);
+    return {whole ? response.total_s * 1000 : static_cast<double>(effort_.deadline.count()), whole, per_second};
+  }
+
+  static void check_rate(const lab::FloodOrder& order, double per_second) {
+    const double least = order.per_second == 0 ? hping_least : share_least * order.per_second;
+    if (per_second < least)
+      throw std::runtime_error(fmt::format("the flood at {} was of {:.0f} SYNs/s, not {:.0f} or more", order.victim, per_second, least));
+  }
+
+  void conclude(const Attack& attack, Family family) {
+    for (const Defence& defence : defences_) {
+      const auto found = outcomes_.find({attack.experiment, defence.name, family});
+      if (found != outcomes_.end())
+        add(attack, family, defence.name, found->second);
+      else
+        report_.skip(fmt::format("{} {} {}", attack.experiment, lab::name_of(family), defence.name), defence.why_not_ipv6);
+    }
+  }
+
+  void add(const Attack& attack, Family family, const std::string& defence, const std::vector<Outcome>& outcomes) {
+    std::vector<double> times, rates;
+    int whole = 0;
+    for (const Outcome& outcome : outcomes) {
+      times.push_back(outcome.ms);
+      rates.push_back(outcome.per_second);
+      whole += outcome.whole ? 1 : 0;
+    }
+    const Spread time = spread_of(times), rate = spread_of(rates);
+    const int version = static_cast<int>(family), runs = static_cast<int>(outcomes.size());
+    std::printf("%-13s %-14s IPv%d  %8.1f ms  (%.1f to %.1f)  %d of %d arrived, %.0f SYNs/s\n", attack.experiment, defence.c_str(), version,
+                time.median, time.min, time.max, whole, runs, rate.median);
+    Line line{attack.experiment, defence, version, "download_time", "ms", time.median, time.min, time.max, runs};
+    line.more = {{"rate", rate.median}, {"arrived", whole}, {"deadline_ms", effort_.deadline.count()}};
+    if (attack.in_paper && (defence == "trap" || defence == "no-defence"))
+      line.more["paper"] = defence == "trap" ? paper_with_ms : paper_without_ms;
+    report_.add(std::move(line));
+    const double share = static_cast<double>(whole) / runs;
+    report_.add(
+        Line{attack.experiment, defence, version, "success", "share", share, whole == runs ? 1.0 : 0.0, whole == 0 ? 0.0 : 1.0, runs});
+    if (defence == "trap")
+      report_.add(
+          Target{fmt::format("{}, IPv{}: 5 MB with TRAP", attack.experiment, version), time.median, Bound::at_most, paper_with_ms, "ms"});
+  }
+
+  const AttackedDownloadEffort& effort_;
+  Report& report_;
+  Field field_;
+  const std::vector<Defence> defences_ = defences_under_attack();
+  std::map<Key, std::vector<Outcome>> outcomes_;
+};
+
+} // namespace
+
+void measure_attacked_downloads(const AttackedDownloadEffort& effort, Report& report) {
+  AttackedDownloads{effort, report}.run();
+}
+
+} // namespace trap::bench

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Client and server share one CPU: waking another one of a virtual machine takes longer, and varies more, than all that is compared here.
+#include "bench/connection_time.h"
+
+#include <cstdio>
+#include <map>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "bench/defences.h"
+#include "bench/greeter.h"
+#include "bench/pinned.h"
+#include "lab/interrupt.h"
+
+namespace trap::bench {
+namespace {
+
+using lab::Family;
+using Block = std::vector<double>; // us
+
+constexpr int paper_rounds = 3, paper_connections = 20;
+constexpr int warm_up = 10; // the first of them tells the client where the service is
+
+// The paper's means, in us.
+const std::map<std::string, double, std::less<>> paper = {
+    {"trap-first", 7683.6}, {"trap-later", 7683.6}, {"kernel-cookies", 7820.3}, {"nft-synproxy", 7978.3}};
+
+class ConnectionTimes {
+public:
+  explicit ConnectionTimes(Report& report) : report_(report), field_(Serves::greeting, 0) {}
+
+  void run_paper() {
+    run("connection times of the paper", paper_rounds, paper_connections);
+    for_each_series([&](const Defence& defence, Family family, const std::vector<Block>& blocks) { add_paper(defence, family, blocks); });
+  }
+
+  void run_many(const ConnectionEffort& effort) {
+    run("connection times", effort.blocks, effort.connections / effort.blocks);
+    for_each_series(
+        [&](const Defence& defence, Family family, const std::vector<Block>& blocks) { add_percentiles(defence, family, blocks); });
+  }
+
+private:
+  void run(const char* what, int blocks, int connections) {
+    blocks_.clear();
+    for (int block = 0; block < blocks; block++)
+      for (const Defence& defence : defences_) {
+        std::printf("%s, round %d of %d, %s\n", what, block + 1, blocks, defence.name.c_str());
+        std::fflush(stdout);
+        stand(field_, defence, [&] { return connect(defence, connections); });
+      }
+  }
+
+  Work connect(const Defence& defence, int connections) {
+    Work work;
+    for (const Family family : lab::families) {
+      if (family == Family::ipv6 && !defence.why_not_ipv6.empty())
+        continue;
+      const Pinned pinned{0};
+      const lab::InHost inside{field_.host(defence.client)};
+      if (!inside.entered())
+        throw std::runtime_error(fmt::format("cannot enter {}", defence.client));
+      Block block;
+      for (int i = -warm_up; i < connections; i++) {
+        if (lab::interrupted())
+          throw std::runtime_error("interrupted");
+        defence.prepare(field_);
+        const double us = time_greeting(defence.address(family), lab::service_port);
+        if (i >= 0)
+          block.push_back(us);
+      }
+      work.connections += block.size();
+      blocks_[{defence.name, family}].push_back(std::move(block));
+    }
+    return work;
+  }
+
+  template <typename Act> void for_each_series(const Act& act) {
+    for (const Family family : lab::families)
+      for (const Defence& defence : defences_) {
+        const auto found = blocks_.find({defence.name, family});
+        if (found != blocks_.end())
+          act(defence, family, found->second);
+        else
+          report_.skip(fmt::format("connection-time {} {}", lab::name_of(family), defence.name), defence.why_not_ipv6);
+      }
+  }
+
+  void add_paper(const Defence& defence, Family family, const std::vector<Block>& rounds) {
+    const int version = static_cast<int>(family);
+    std::printf("connection-time-paper %-14s IPv%d ", defence.name.c_str(), version);
+    for (std::size_t i = 0; i < rounds.size(); i++) {
+      const Block& round = rounds[i];
+      const double mean = std::accumulate(round.begin(), round.end(), 0.0) / static_cast<double>(round.size());
+      const Spread spread = spread_of(round);
+      Line line{"connection-time-paper",       defence.name, version, fmt::format("round_{}", i + 1), "us", mean, spread.min, spread.max,
+                static_cast<int>(round.size())};
+      if (const auto known = paper.find(defence.name); known != paper.end())
+        line.more = {{"paper", known->second}};
+      report_.add(std::move(line));
+      std::printf(" %8.1f", mean);
+    }
+    std::printf(" us in the mean\n");
+  }
+
+  void add_percentiles(const Defence& defence, Family family, const std::vector<Block>& blocks) {
+    Block all;
+    for (const Block& block : blocks)
+      all.insert(all.end(), block.begin(), block.end());
+    const int version = static_cast<int>(family);
+    std::printf("connection-time %-14s IPv%d ", defence.name.c_str(), version);
+    for (const int percent : {50, 90, 99}) {
+      std::vector<double> of_blocks;
+      for (const Block& block : blocks)
+        of_blocks.push_back(percentile(block, percent));
+      const Spread spread = spread_of(of_blocks);
+      const double value = percentile(all, percent);
+      Line line{"connection-time",
+                defence.name,
+                version,
+                fmt::format("p{}", percent),
+                "us",
+                value,
+                spread.min,
+                spread.max,
+                static_cast<int>(blocks.size())};
+      line.more = {{"connections", all.size()}};
+      report_.add(std::move(line));
+      std::printf("  p%d %8.1f us", percent, value);
+    }
+    std::printf("\n");
+  }
+
+  Report& report_;
+  Field field_;
+  const std::vector<Defence> defences_ = {undefended("plain"),       trap_at_first("trap-first"),      trap_later("trap-later"),
+                                          trap_served("trap-serve"), kernel_cookies("kernel-cookies"), nft_synproxy("nft-synproxy")};
+  std::map<std::pair<std::string, Family>, std::vector<Block>> blocks_;
+};
+
+} // namespace
+
+void measure_connection_times(const ConnectionEffort& effort, Report& report) {
+  ConnectionTimes times{report};
+  times.run_paper();
+  times.run_many(effort);
+}
+
+} // namespace trap::bench

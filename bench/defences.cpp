@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/defences.h"
+
+#include <fmt/format.h>
+
+#include "bench/contenders.h"
+#include "bench/must.h"
+
+namespace trap::bench {
+namespace {
+
+using lab::Counters;
+
+constexpr std::chrono::milliseconds nft_deadline{10000};
+
+// The service on "plain", without anything that an earlier defence set.
+std::shared_ptr<void> start_plain(const Field& field, std::string_view cookies) {
+  const lab::Host& plain = field.host("plain");
+  must(plain.set("ipv4/tcp_syncookies", cookies));
+  must(plain.set("ipv4/tcp_timestamps", "1"));
+  return field.start_plain();
+}
+
+class NftRules {
+public:
+  explicit NftRules(const Field& field) : host_(field.host("plain")) {
+    service_ = start_plain(field, "0");
+    load(nft_synproxy_rules());
+    must(host_.set("netfilter/nf_conntrack_tcp_loose", "0")); // which is there once conntrack is
+  }
+  ~NftRules() {
+    lab::Command flush = host_.command({"nft", "flush", "ruleset"});
+    flush.for_cleanup = true;
+    static_cast<void>(lab::run(flush, nft_deadline));
+  }
+  NftRules(const NftRules&) = delete;
+  NftRules& operator=(const NftRules&) = delete;
+
+private:
+  void load(std::string_view rules) const {
+    lab::Command command = host_.command({"nft", "-f", "-"});
+    command.input = rules;
+    must(lab::run_checked(command, nft_deadline));
+  }
+  const lab::Host& host_;
+  std::shared_ptr<void> service_;
+};
+
+// One line if `counter` moved less than it must.
+std::string at_least(const Counters& moved, std::string_view counter, std::uint64_t wanted) {
+  const std::uint64_t counted = lab::count_of(moved, counter);
+  return counted >= wanted ? "" : fmt::format("{} is {}, not {} or more", counter, counted, wanted);
+}
+
+std::string first_of(std::initializer_list<std::string> faults) {
+  for (const std::string& fault : faults)
+    if (!fault.empty())
+      return fault;
+  return "";
+}
+
+std::string no_cookies(const Counters& moved) {
+  const std::uint64_t cookies = lab::count_of(moved, "stack.TcpExt.SyncookiesSent");
+  return cookies == 0 ? "" : fmt::format("the stack sent {} SYN cookies", cookies);
+}
+
+// Floods are of thousands of SYNs.
+std::uint64_t answers_least(const Work& work) {
+  return work.connections + (work.flooded ? 1000 : 0);
+}
+
+std::string fault_of_first(const Counters& moved, const Work& work) {
+  return first_of({at_least(moved, "server.reply-syn-ack", answers_least(work)), at_least(moved, "server.reply-redirect", work.connections),
+                   at_least(moved, "client.reply-reissued-syn", work.connections), at_least(moved, "guard.pass-ticket", work.connections)});
+}
+
+std::string fault_of_later(const Counters& moved, const Work& work) {
+  return first_of({at_least(moved, "client.pass-syn-ticketed", work.connections), at_least(moved, "guard.pass-ticket", work.connections)});
+}
+
+std::string fault_of_served(const Counters& moved, const Work& work) {
+  return first_of({at_least(moved, "served.reply-syn-ack", answers_least(work)), at_least(moved, "served.pass-cookie", work.connections),
+                   no_cookies(moved)});
+}
+
+std::string fault_of_cookies(const Counters& moved, const Work& work) {
+  return first_of({at_least(moved, "stack.TcpExt.SyncookiesSent", answers_least(work)),
+                   at_least(moved, "stack.TcpExt.SyncookiesRecv", work.connections)});
+}
+
+std::string fault_of_synproxy(const Counters& moved, const Work& work) {
+  return first_of({at_least(moved, "synproxy.syn_received", answers_least(work)),
+                   at_least(moved, "synproxy.cookie_valid", work.connections), no_cookies(moved)});
+}
+
+// What guards the service behind TRAP stands all the time.
+std::shared_ptr<void> nothing_more(Field&) {
+  return nullptr;
+}
+
+} // namespace
+
+std::string Defence::url(lab::Family family, std::string_view path) const {
+  return fmt::format("http://{}{}", lab::endpoint(address(family), lab::service_port), path);
+}
+
+void Defence::prepare(const Field& field) const {
+  if (forgets)
+    field.redirects().forget();
+}
+
+Defence undefended(const std::string& name) {
+  return {name, "stranger", "plain", [](Field& field) { return start_plain(field, "0"); },
+          [](const Counters& moved, const Work&) { return no_cookies(moved); }};
+}
+
+Defence trap_at_first(const std::string& name) {
+  return {name, "client", "trap", nothing_more, fault_of_first, true};
+}
+
+Defence trap_later(const std::string& name) {
+  return {name, "client", "trap", nothing_more, fault_of_later};
+}
+
+// Kernels before 6.9 take no cookies but their own, and those need both settings.
+Defence trap_served(const std::string& name) {
+  return {name, "stranger", "plain",
+          [](Field& field) {
+            must(field.host("plain").set("ipv4/tcp_syncookies", "2"));
+            must(field.host("plain").set("ipv4/tcp_timestamps", "2"));
+            return field.start_trap_on_plain();
+          },
+          fault_of_served};
+}
+
+Defence kernel_cookies(const std::string& name) {
+  return {name, "stranger", "plain", [](Field& field) { return start_plain(field, "2"); }, fault_of_cookies};
+}
+
+Defence nft_synproxy(const std::string& name) {
+  return {name,
+          "stranger",
+          "plain",
+          [](Field& field) { return std::make_shared<NftRules>(field); },
+          fault_of_synproxy,
+          false,
+          std::string{nft_synproxy_why_not_ipv6()}};
+}
+
+std::vector<Defence> defences_under_attack() {
+  return {trap_at_first("trap"), trap_served("trap-serve"), undefended("no-defence"), kernel_cookies("kernel-cookies"),
+          nft_synproxy("nft-synproxy")};
+}
+
+void stand(Field& field, const Defence& defence, const std::function<Work()>& measure) {
+  const std::shared_ptr<void> held = defence.put_up(field);
+  const Counters before = field.counters();
+  const Work work = measure();
+  const std::string fault = defence.fault(lab::difference(before, field.counters()), work);
+  if (!fault.empty())
+    throw std::runtime_error(fmt::format("{} was not what served: of {} connections, {}", defence.name, work.connections, fault));
+}
+
+} // namespace trap::bench

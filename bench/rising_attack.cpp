@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// Connections at even intervals while the flood rises, in steps. The flood has the last CPU for itself, with what the network and XDP do
+// for it; so the cost of a defence slows the flood, and each step is reported at the rate that arrived. Clients and servers share the first
+// CPU.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "bench/attack.h"
+#include "bench/defences.h"
+#include "bench/greeter.h"
+#include "bench/must.h"
+#include "bench/pinned.h"
+#include "lab/flood.h"
+
+namespace trap::bench {
+namespace {
+
+using lab::Family;
+
+constexpr std::chrono::microseconds interval{5000};
+constexpr double share_least = 0.8; // of the rate that was asked for
+
+// One window of connections at one rate.
+struct Window {
+  double per_second; // of the flood, as it arrived
+  double success, p50_ms, p99_ms;
+};
+
+Window window_of(const std::vector<Attempt>& attempts, double per_second) {
+  std::vector<double> times;
+  for (const Attempt& attempt : attempts)
+    times.push_back(attempt.took_ms);
+  const auto answered = std::ranges::count_if(attempts, &Attempt::answered);
+  return {per_second, static_cast<double>(answered) / static_cast<double>(attempts.size()), percentile(times, 50), percentile(times, 99)};
+}
+
+class RisingAttack {
+public:
+  RisingAttack(const RisingAttackEffort& effort, Report& report)
+      : effort_(effort), report_(report),
+        field_(Serves::greeting, 0), pace_{static_cast<int>(effort.window / interval), interval, effort.deadline} {}
+
+  void run() {
+    for (int round = 0; round < effort_.rounds; round++)
+      for (const Family family : lab::families)
+        for (const Defence& defence : defences_) {
+          if (family == Family::ipv6 && !defence.why_not_ipv6.empty())
+            continue;
+          std::printf("rising attack, round %d of %d, %s, %s\n", round + 1, effort_.rounds, defence.name.c_str(),
+                      std::string{lab::name_of(family)}.c_str());
+          std::fflush(stdout);
+          stand(field_, defence, [&] { return rise(defence, family); });
+        }
+    for (const Family family : lab::families)
+      for (const Defence& defence : defences_)
+        conclude(defence, family);
+  }
+
+private:
+  Work rise(const Defence& defence, Family family) {
+    Work work{0, true};
+    for (const int rate : effort_.rates) {
+      const std::vector<Attempt> attempts = attack(defence, family, rate);
+      work.connections += static_cast<std::uint64_t>(std::ranges::count_if(attempts, &Attempt::answered));
+    }
+    return work;
+  }
+
+  std::vector<Attempt> attack(const Defence& defence, Family family, int rate) {
+    lab::FloodOrder order{family, lab::FloodKind::syn, std::string{defence.host}, lab::service_port};
+    order.hardest = true;
+    order.per_second = rate;
+    const lab::Flood flood = [&] {
+      const Pinned pinned{last_cpu()};
+      return must(lab::Flood::start(field_.topology(), order));
+    }();
+    const Pinned pinned{0};
+    const std::vector<Attempt> attempts =
+        time_greetings(field_.host(defence.client), defence.address(family), lab::service_port, pace_, [&] { defence.prepare(field_); });
+    const double per_second = must(flood.seen()).per_second();
+    const Key key{defence.name, family, rate};
+    if (per_second < share_least * rate)
+      slow_[key] = std::min(slow_.contains(key) ? slow_[key] : per_second, per_second);
+    windows_[key].push_back(window_of(attempts, per_second));
+    return attempts;
+  }
+
+  void conclude(const Defence& defence, Family family) {
+    if (family == Family::ipv6 && !defence.why_not_ipv6.empty()) {
+      report_.skip(fmt::format("attack-rise {} {}", lab::name_of(family), defence.name), defence.why_not_ipv6);
+      return;
+    }
+    for (const int rate : effort_.rates) {
+      const Key key{defence.name, family, rate};
+      if (slow_.contains(key))
+        report_.refuse(fmt::format("attack-rise {} {} at {} SYNs/s", lab::name_of(family), defence.name, rate),
+                       fmt::format("only {:.0f} SYNs/s arrived", slow_[key]));
+      else
+        add(defence.name, family, rate, windows_[key]);
+    }
+  }
+
+  void add(const std::string& defence, Family family, int asked, const std::vector<Window>& windows) {
+    const auto spread = [&](double Window::*member) {
+      std::vector<double> values;
+      for (const Window& window : windows)
+        values.push_back(window.*member);
+      return spread_of(values);
+    };
+    const double rate = spread(&Window::per_second).median;
+    const int version = static_cast<int>(family);
+    const auto line = [&](const char* metric, const char* unit, const Spread& of) {
+      Line made{"attack-rise", defence, version, metric, unit, of.median, of.min, of.max, static_cast<int>(windows.size())};
+      made.more = {
+          {"rate", std::round(rate)}, {"asked", asked}, {"connections", pace_.connections}, {"deadline_ms", pace_.deadline.count()}};
+      report_.add(std::move(made));
+      return of.median;
+    };
+    const double success = line("success", "share", spread(&Window::success));
+    const double p50 = line("connect_p50", "ms", spread(&Window::p50_ms)), p99 = line("connect_p99", "ms", spread(&Window::p99_ms));
+    std::printf("attack-rise %-14s IPv%d  %9.0f SYNs/s  %5.1f %% answered, p50 %8.3f ms, p99 %8.3f ms\n", defence.c_str(), version, rate,
+                success * 100, p50, p99);
+  }
+
+  using Key = std::tuple<std::string, Family, int>;
+  const RisingAttackEffort& effort_;
+  Report& report_;
+  Field field_;
+  const Pace pace_;
+  const std::vector<Defence> defences_ = defences_under_attack();
+  std::map<Key, std::vector<Window>> windows_;
+  std::map<Key, double> slow_; // where the flood was slower than asked, and how slow
+};
+
+} // namespace
+
+void measure_rising_attack(const RisingAttackEffort& effort, Report& report) {
+  RisingAttack{effort, report}.run();
+}
+
+} // namespace trap::bench
