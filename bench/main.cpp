@@ -10,6 +10,8 @@
 
 #include "bench/client_speed.h"
 #include "bench/contest.h"
+#include "bench/fleet.h"
+#include "bench/growth.h"
 #include "bench/memory.h"
 #include "bench/movement.h"
 #include "bench/must.h"
@@ -25,10 +27,12 @@ struct Plan {
   Effort paths; // in each pass
   Measure loop;
   ClientEffort client;
+  GrowthEffort growth;
+  int fleet_connections;
 };
 
-constexpr Plan quick_plan = {{1, 20'000}, {3, 40}, {50, 1}};
-constexpr Plan whole_plan = {{5, 100'000}, {11, 200}, {1000, 7}};
+constexpr Plan quick_plan = {{1, 20'000}, {3, 40}, {50, 1}, {3, 20'000, false}, 20};
+constexpr Plan whole_plan = {{5, 100'000}, {11, 200}, {1000, 7}, {7, 200'000, true}, 200};
 
 struct Options {
   bool quick = false;
@@ -55,18 +59,21 @@ template <typename Measurement> void attempt(const char* what, Report& report, c
 
 void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
   const auto wanted = [&](const char* name) { return std::string_view{name}.find(options.only) != std::string_view::npos; };
-  if (!wanted("closed-loop") && !wanted("memory") && !wanted("prefixes") && !wanted("client-speed"))
+  if (!wanted("closed-loop") && !wanted("memory") && !wanted("prefixes") && !wanted("client-speed") && !wanted("fleet"))
     return;
   const lab::Session session = must(lab::Session::begin());
   const Cleaner cleaner;
   if (wanted("client-speed")) // before this process leaves a CPU to the closed loop
     attempt("client-speed", report, [&] { measure_client(plan.client, report); });
+  if (wanted("fleet"))
+    attempt("fleet", report, [&] { measure_fleet(plan.fleet_connections, report); });
   leave_measured_cpu();
   ClosedLoop loop;
   if (wanted("closed-loop"))
     attempt("closed-loop", report, [&] {
       Contest contest(loop, report);
-      for (const FloodKind kind : {FloodKind::syn, FloodKind::ack})
+      for (const FloodKind kind :
+           {FloodKind::syn, FloodKind::ack_invalid, FloodKind::ack_valid, FloodKind::syn_uninvited, FloodKind::syn_ticketed})
         for (const int family : {4, 6})
           contest.hold({kind, family}, plan.loop);
     });
@@ -78,8 +85,9 @@ void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
 
 int measure_all(const Options& options) {
   const Plan plan = options.quick ? quick_plan : whole_plan;
-  Report report;
+  Report report(options.quick);
   measure_paths(plan.paths, options.only, report);
+  measure_growth(plan.growth, options.only, report);
   if (std::string_view{"movement"}.find(options.only) != std::string_view::npos)
     measure_movement(report);
   measure_in_lab(options, plan, report);
@@ -99,7 +107,8 @@ int run(int argc, char** argv) {
   CLI::App app{"What TRAP's programs cost a packet, beside an empty program and XDP_TX, and what a core answers beside other defences."};
   app.add_flag("--quick", options.quick, "few packets: shows that it works, measures little");
   app.add_option("--output", options.output, "where the report goes")->capture_default_str();
-  app.add_option("--only", options.only, "only what has this in its name: a path, client-speed, closed-loop, memory, movement, prefixes");
+  app.add_option("--only", options.only,
+                 "only what has this in its name: a path, client-speed, closed-loop, fleet, growth, memory, movement, prefixes");
   app.set_version_flag("--version", TRAP_VERSION_STRING);
   try {
     app.parse(argc, argv);

@@ -97,23 +97,6 @@ int quiet(libbpf_print_level, const char*, va_list) {
   return 0;
 }
 
-// The program stays attached when its descriptors close, and goes with the namespace.
-Result<void> attach_pass_program(const Host& router, const std::string& interface) {
-  const InHost inside{router};
-  if (!inside.entered())
-    return Error{"cannot enter the router's namespace"};
-  libbpf_set_print(quiet);
-  lab_pass* skeleton = lab_pass__open_and_load();
-  if (skeleton == nullptr)
-    return Error{"cannot load the pass-through XDP program: " + error_text(errno)};
-  const int index = static_cast<int>(if_nametoindex(interface.c_str()));
-  const int failed = bpf_xdp_attach(index, bpf_program__fd(skeleton->progs.lab_pass), XDP_FLAGS_DRV_MODE, nullptr);
-  lab_pass__destroy(skeleton);
-  if (failed != 0)
-    return Error{"cannot attach an XDP program to the router's interface " + interface + ": " + error_text(failed)};
-  return {};
-}
-
 } // namespace
 
 std::string_view name_of(Family family) {
@@ -169,7 +152,33 @@ Result<void> Topology::connect() {
       return done;
   if (auto done = host("trap").ip(inner_lines()); !done)
     return done;
-  return attach_pass_program(router, "trap");
+  return attach_pass_program("trap");
+}
+
+// The program stays attached when its descriptors close, and goes with the namespace.
+Result<void> Topology::attach_pass_program(std::string_view host) const {
+  const InHost inside{this->host("router")};
+  if (!inside.entered())
+    return Error{"cannot enter the router's namespace"};
+  libbpf_set_print(quiet);
+  lab_pass* skeleton = lab_pass__open_and_load();
+  if (skeleton == nullptr)
+    return Error{"cannot load the pass-through XDP program: " + error_text(errno)};
+  const std::string interface { host };
+  const int index = static_cast<int>(if_nametoindex(interface.c_str()));
+  const int failed = bpf_xdp_attach(index, bpf_program__fd(skeleton->progs.lab_pass), XDP_FLAGS_DRV_MODE, nullptr);
+  lab_pass__destroy(skeleton);
+  if (failed != 0)
+    return Error{"cannot attach an XDP program to the router's interface " + interface + ": " + error_text(failed)};
+  return {};
+}
+
+Result<void> Topology::detach_pass_program(std::string_view host) const {
+  const InHost inside{this->host("router")};
+  const std::string interface { host };
+  if (!inside.entered() || bpf_xdp_detach(static_cast<int>(if_nametoindex(interface.c_str())), XDP_FLAGS_DRV_MODE, nullptr) != 0)
+    return Error{"cannot take the XDP program from the router's interface " + interface + ": " + error_text(errno)};
+  return {};
 }
 
 Topology::Topology(Topology&& other) noexcept : owner_(std::exchange(other.owner_, false)), hosts_(std::move(other.hosts_)) {}

@@ -54,6 +54,11 @@ public:
 
   [[nodiscard]] const Host& host(std::string_view name) const { return hosts_.find(name)->second; }
 
+  // A veth delivers what an XDP program sends back only if its other end has one, too: gives the router's end towards `host` one that
+  // passes everything, or takes it away, which gives the link its segmentation offload back.
+  [[nodiscard]] Result<void> attach_pass_program(std::string_view host) const;
+  [[nodiscard]] Result<void> detach_pass_program(std::string_view host) const;
+
   static MacAddress host_mac(const Place& place) { return {0x02, 0, 0, 0, place.number, 0x02}; }
   static MacAddress router_mac(const Place& place) { return {0x02, 0, 0, 0, place.number, 0x01}; }
 

@@ -132,6 +132,7 @@ std::vector<Scenario> make_catalogue() {
       {"guard-modes", "monitoring drops nothing and names strangers; enforcing ends by itself, also without the daemon", quiet_plan(),
        plays::guard_modes},
       {"guard-reload", "twenty reloads of the guard during downloads", quiet_plan(), plays::guard_reload},
+      {"fleet", "three servers share nothing but the master key: SYN and ACK at different ones, one lost under load", usual, plays::fleet},
       {"detach", "--detach leaves nothing of TRAP behind", usual, plays::detach},
   };
 }
