@@ -14,6 +14,8 @@
 #include "bench/connection_time.h"
 #include "bench/contest.h"
 #include "bench/downloads.h"
+#include "bench/fleet.h"
+#include "bench/growth.h"
 #include "bench/guard_speed.h"
 #include "bench/memory.h"
 #include "bench/movement.h"
@@ -36,11 +38,14 @@ struct Plan {
   AttackedDownloadEffort attacked_downloads;
   RisingAttackEffort rising_attack;
   ConnectionEffort connections;
+  GrowthEffort growth;
+  int fleet_connections;
 };
 
-const Plan quick_plan = {{1, 20'000}, {3, 40}, {50, 1}, {1}, {1, 1000ms}, {1, 300ms, 600ms, {10'000, 0}}, {200, 2}};
-const Plan whole_plan = {{5, 100'000}, {11, 200}, {1000, 7}, {11}, {5, 4000ms}, {3, 1000ms, 2000ms, {10'000, 30'000, 100'000, 200'000, 0}},
-                         {5000, 5}};
+const Plan quick_plan = {{1, 20'000}, {3, 40}, {50, 1}, {1}, {1, 1000ms}, {1, 300ms, 600ms, {10'000, 0}}, {200, 2}, {3, 20'000, false}, 20};
+const Plan whole_plan = {{5, 100'000}, {11, 200},          {1000, 7},
+                         {11},         {5, 4000ms},        {3, 1000ms, 2000ms, {10'000, 30'000, 100'000, 200'000, 0}},
+                         {5000, 5},    {7, 200'000, true}, 200};
 
 struct Options {
   bool quick = false;
@@ -67,8 +72,8 @@ template <typename Measurement> void attempt(const char* what, Report& report, c
 
 void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
   const auto wanted = [&](const char* name) { return std::string_view{name}.find(options.only) != std::string_view::npos; };
-  const auto in_lab = {"closed-loop", "memory",          "prefixes",    "client-speed",   "guard-speed",
-                       "download",    "attack-download", "attack-rise", "connection-time"};
+  const auto in_lab = {"closed-loop", "memory",          "prefixes",    "client-speed",    "guard-speed",
+                       "download",    "attack-download", "attack-rise", "connection-time", "fleet"};
   if (std::ranges::none_of(in_lab, wanted))
     return;
   const lab::Session session = must(lab::Session::begin());
@@ -85,12 +90,15 @@ void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
     attempt("attack-rise", report, [&] { measure_rising_attack(plan.rising_attack, report); });
   if (wanted("connection-time"))
     attempt("connection-time", report, [&] { measure_connection_times(plan.connections, report); });
+  if (wanted("fleet"))
+    attempt("fleet", report, [&] { measure_fleet(plan.fleet_connections, report); });
   leave_measured_cpu();
   ClosedLoop loop;
   if (wanted("closed-loop"))
     attempt("closed-loop", report, [&] {
       Contest contest(loop, report);
-      for (const FloodKind kind : {FloodKind::syn, FloodKind::ack})
+      for (const FloodKind kind :
+           {FloodKind::syn, FloodKind::ack_invalid, FloodKind::ack_valid, FloodKind::syn_uninvited, FloodKind::syn_ticketed})
         for (const int family : {4, 6})
           contest.hold({kind, family}, plan.loop);
     });
@@ -102,8 +110,9 @@ void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
 
 int measure_all(const Options& options) {
   const Plan plan = options.quick ? quick_plan : whole_plan;
-  Report report;
+  Report report(options.quick);
   measure_paths(plan.paths, options.only, report);
+  measure_growth(plan.growth, options.only, report);
   if (std::string_view{"movement"}.find(options.only) != std::string_view::npos)
     measure_movement(report);
   measure_in_lab(options, plan, report);
@@ -125,7 +134,7 @@ int run(int argc, char** argv) {
   app.add_option("--output", options.output, "where the report goes")->capture_default_str();
   app.add_option("--only", options.only,
                  "only what has this in its name: a path, client-speed, guard-speed, download, "
-                 "attack-download, attack-rise, connection-time, closed-loop, memory, movement, prefixes");
+                 "attack-download, attack-rise, connection-time, closed-loop, fleet, growth, memory, movement, prefixes");
   app.set_version_flag("--version", TRAP_VERSION_STRING);
   try {
     app.parse(argc, argv);

@@ -7,8 +7,12 @@
 #include "protocol/wire.h"
 
 #define TRAP_CLIENT_MAX_PENDING 16384
-#define TRAP_CLIENT_MAX_REDIRECTS 16384
-#define TRAP_CLIENT_MAX_FLOWS 65536
+
+/* What these tables hold unless the configuration says otherwise (`max_redirects`, `max_flows`), and between what that lies. */
+#define TRAP_CLIENT_REDIRECTS 16384
+#define TRAP_CLIENT_FLOWS 65536
+#define TRAP_CLIENT_TABLE_LEAST 1024
+#define TRAP_CLIENT_TABLE_MOST (1 << 20)
 
 /* A connection as seen from this host. */
 struct trap_tuple {

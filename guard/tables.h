@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The way to an entry of `flows` and `announced`: tables of buckets in array maps, so that a packet finds its entry, or that there is none,
  * without a helper call, and an entry is made without a lock (docs/adr/0018). Pure logic: BPF, daemon and tests use it alike. `buckets` is
- * a power of two, at most TRAP_FLOW_BUCKETS or TRAP_ANNOUNCED_BUCKETS. */
+ * a power of two, at most 2^24: a hash has no more bits for it. */
 #ifndef TRAP_GUARD_TABLES_H
 #define TRAP_GUARD_TABLES_H
 

@@ -83,6 +83,14 @@ Result<void> refuse_changes_of_restart_keys(const PartConfig& running, const Par
                ExitCode::usage};
 }
 
+Result<void> refuse_change_of_size(const PartConfig& wanted, const char* key, std::uint32_t running, std::uint32_t asked) {
+  if (running == asked)
+    return {};
+  return Error{fmt::format("{}: \"{}\" was changed from {} to {}, which a reload cannot apply: run trap-{} --detach, then start it again",
+                           wanted.path, key, running, asked, wanted.part),
+               ExitCode::usage};
+}
+
 ConfigString read_table_name(ConfigTable& table, const std::string& kind) {
   ConfigString name = table.required_string("name");
   bool fits = name.text.size() <= 63 && std::all_of(name.text.begin(), name.text.end(),

@@ -26,7 +26,7 @@ demo="iproute2 ethtool nginx-light curl hping3"
 tests="libgtest-dev libgmock-dev libtins-dev libclang-rt-14-dev clang-format clang-tidy python3 procps git prometheus mandoc
  qemu-system-x86 cpio xz-utils libnginx-mod-stream haproxy openssh-server openssh-client iperf3 wget chromium
  redis-server redis-tools postgresql wrk nmap"
-bench="nftables iptables"
+bench="nftables iptables gnuplot-nox"
 packages="$build $demo $tests $bench"
 
 if [ "${1:-}" = "--list" ]; then

@@ -18,21 +18,21 @@ struct {
 
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, TRAP_CLIENT_MAX_REDIRECTS);
+  __uint(max_entries, TRAP_CLIENT_REDIRECTS);
   __type(key, struct trap_redirect_key);
   __type(value, struct trap_redirect);
 } redirects SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, TRAP_CLIENT_MAX_FLOWS);
+  __uint(max_entries, TRAP_CLIENT_FLOWS);
   __type(key, struct trap_tuple);
   __type(value, struct trap_outward);
 } to_backend SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, TRAP_CLIENT_MAX_FLOWS);
+  __uint(max_entries, TRAP_CLIENT_FLOWS);
   __type(key, struct trap_tuple);
   __type(value, struct trap_inward);
 } to_public SEC(".maps");

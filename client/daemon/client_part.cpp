@@ -39,6 +39,8 @@ Result<void> ClientPart::load(Undo& undo) {
   const SkeletonSteps steps = {.open =
                                    [this] {
                                      skeleton_ = trap_client__open();
+                                     if (skeleton_)
+                                       size_tables();
                                      return skeleton_ ? skeleton_->obj : nullptr;
                                    },
                                .load = [this] { return trap_client__load(skeleton_); }};
@@ -58,6 +60,13 @@ Result<void> ClientPart::load(Undo& undo) {
   for (Program& program : programs_)
     program.id = program_id_of(program.fd);
   return {};
+}
+
+void ClientPart::size_tables() {
+  auto& maps = skeleton_->maps;
+  bpf_map__set_max_entries(maps.redirects, config_.max_redirects);
+  bpf_map__set_max_entries(maps.to_backend, config_.max_flows);
+  bpf_map__set_max_entries(maps.to_public, config_.max_flows);
 }
 
 Result<void> ClientPart::attach(const std::string& interface, unsigned index, Undo& undo) {
@@ -151,6 +160,10 @@ Result<std::string> ClientPart::reload() {
   if (!wanted)
     return wanted.error();
   if (auto same = refuse_changes_of_restart_keys(config_.part, wanted->part); !same)
+    return same.error();
+  if (auto same = refuse_change_of_size(wanted->part, "max_redirects", config_.max_redirects, wanted->max_redirects); !same)
+    return same.error();
+  if (auto same = refuse_change_of_size(wanted->part, "max_flows", config_.max_flows, wanted->max_flows); !same)
     return same.error();
   bool changed = wanted->allow_private_targets != config_.allow_private_targets;
   config_ = std::move(*wanted);

@@ -42,6 +42,7 @@ private:
   };
 
   Result<void> load(Undo& undo);
+  void size_tables();
   Result<void> load_twin();
   std::vector<std::string> reasons_of(const ExplainRequest& request, const trap_packet& packet) const;
   Result<void> attach(const std::string& interface, unsigned index, Undo& undo);

@@ -32,6 +32,8 @@ Result<void> GuardPart::load(Undo& undo) {
   const SkeletonSteps steps = {.open =
                                    [this] {
                                      skeleton_ = trap_guard__open();
+                                     if (skeleton_)
+                                       size_tables();
                                      return skeleton_ ? skeleton_->obj : nullptr;
                                    },
                                .load = [this] { return trap_guard__load(skeleton_); }};
@@ -48,6 +50,16 @@ Result<void> GuardPart::load(Undo& undo) {
           .counters = bpf_map__fd(maps.counters),
           .monitored = bpf_map__fd(maps.monitored)};
   return map_tables();
+}
+
+void GuardPart::size_tables() {
+  auto& maps = skeleton_->maps;
+  skeleton_->rodata->flow_buckets = flow_buckets(config_);
+  skeleton_->rodata->announced_buckets = announced_buckets(config_);
+  bpf_map__set_max_entries(maps.flows, flow_buckets(config_));
+  bpf_map__set_max_entries(maps.announced, announced_buckets(config_));
+  bpf_map__set_max_entries(maps.admitted, config_.max_clients);
+  bpf_map__set_max_entries(maps.networks, config_.max_clients);
 }
 
 Result<void> GuardPart::map_tables() {

@@ -46,6 +46,7 @@ public:
 
 private:
   Result<void> load(Undo& undo);
+  void size_tables();
   Result<void> map_tables();
   Result<void> apply(const GuardConfig& config, const PortSlots& slots, const PortSlots& earlier);
   void begin_mode();

@@ -139,6 +139,7 @@ std::vector<Scenario> make_catalogue() {
       {"icmp", "ICMP errors reach the service only for flows that exist, queries as configured", quiet_plan(), plays::icmp},
       {"elsewhere", "a guard in front of a host behind it, and of a container behind a port", quiet_plan(), plays::elsewhere},
       {"guard-reload", "twenty reloads of the guard during downloads", quiet_plan(), plays::guard_reload},
+      {"fleet", "three servers share nothing but the master key: SYN and ACK at different ones, one lost under load", usual, plays::fleet},
       {"detach", "--detach leaves nothing of TRAP behind", usual, plays::detach},
   };
 }

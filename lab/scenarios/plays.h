@@ -22,6 +22,7 @@ void other_ports(Scene& scene);                        // bystanders.cpp
 void late_guard(Scene& scene);                         // late_guard.cpp
 void large_transfers(Scene& scene);                    // large_transfers.cpp
 void two_backends(Scene& scene);                       // two_backends.cpp
+void fleet(Scene& scene);                              // fleet.cpp
 void detach(Scene& scene);                             // detach.cpp
 void served(Scene& scene);                             // served.cpp
 void one_host(Scene& scene);                           // served.cpp
