@@ -123,13 +123,13 @@ private:
     for (const Defence& defence : defences_) {
       const auto found = outcomes_.find({attack.experiment, defence.name, family});
       if (found != outcomes_.end())
-        add(attack, family, defence.name, found->second);
+        add(attack, family, defence, found->second);
       else
         report_.skip(fmt::format("{} {} {}", attack.experiment, lab::name_of(family), defence.name), defence.why_not_ipv6);
     }
   }
 
-  void add(const Attack& attack, Family family, const std::string& defence, const std::vector<Outcome>& outcomes) {
+  void add(const Attack& attack, Family family, const Defence& defence, const std::vector<Outcome>& outcomes) {
     std::vector<double> times, rates;
     int whole = 0;
     for (const Outcome& outcome : outcomes) {
@@ -139,17 +139,19 @@ private:
     }
     const Spread time = spread_of(times), rate = spread_of(rates);
     const int version = static_cast<int>(family), runs = static_cast<int>(outcomes.size());
-    std::printf("%-13s %-14s IPv%d  %8.1f ms  (%.1f to %.1f)  %d of %d arrived, %.0f SYNs/s\n", attack.experiment, defence.c_str(), version,
-                time.median, time.min, time.max, whole, runs, rate.median);
-    Line line{attack.experiment, defence, version, "download_time", "ms", time.median, time.min, time.max, runs};
+    std::printf("%-13s %-14s IPv%d  %8.1f ms  (%.1f to %.1f)  %d of %d arrived, %.0f SYNs/s\n", attack.experiment, defence.name.c_str(),
+                version, time.median, time.min, time.max, whole, runs, rate.median);
+    Line line{attack.experiment, defence.name, version, "download_time", "ms", time.median, time.min, time.max, runs};
     line.more = {{"rate", rate.median}, {"arrived", whole}, {"deadline_ms", effort_.deadline.count()}};
-    if (attack.in_paper && (defence == "trap" || defence == "no-defence"))
-      line.more["paper"] = defence == "trap" ? paper_with_ms : paper_without_ms;
+    if (attack.in_paper && (defence.name == "trap" || defence.name == "no-defence"))
+      line.more["paper"] = defence.name == "trap" ? paper_with_ms : paper_without_ms;
+    if (!defence.note.empty())
+      line.more["note"] = defence.note;
     report_.add(std::move(line));
     const double share = static_cast<double>(whole) / runs;
     report_.add(
-        Line{attack.experiment, defence, version, "success", "share", share, whole == runs ? 1.0 : 0.0, whole == 0 ? 0.0 : 1.0, runs});
-    if (defence == "trap")
+        Line{attack.experiment, defence.name, version, "success", "share", share, whole == runs ? 1.0 : 0.0, whole == 0 ? 0.0 : 1.0, runs});
+    if (defence.name == "trap")
       report_.add(
           Target{fmt::format("{}, IPv{}: 5 MB with TRAP", attack.experiment, version), time.median, Bound::at_most, paper_with_ms, "ms"});
   }

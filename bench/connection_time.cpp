@@ -126,6 +126,8 @@ private:
                 spread.max,
                 static_cast<int>(blocks.size())};
       line.more = {{"connections", all.size()}};
+      if (!defence.note.empty())
+        line.more["note"] = defence.note;
       report_.add(std::move(line));
       std::printf("  p%d %8.1f us", percent, value);
     }

@@ -26,6 +26,7 @@ struct Defence {
   std::function<std::string(const lab::Counters& moved, const Work& work)> fault;
   bool forgets = false; // every connection is the client's first
   std::string why_not_ipv6 = {};
+  std::string note = {}; // what a reader of its figures has to know
 
   [[nodiscard]] std::string url(lab::Family family, std::string_view path) const;
   [[nodiscard]] std::string_view address(lab::Family family) const { return lab::place_of(host).address(family); }

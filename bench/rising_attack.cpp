@@ -100,11 +100,11 @@ private:
         report_.refuse(fmt::format("attack-rise {} {} at {} SYNs/s", lab::name_of(family), defence.name, rate),
                        fmt::format("only {:.0f} SYNs/s arrived", slow_[key]));
       else
-        add(defence.name, family, rate, windows_[key]);
+        add(defence, family, rate, windows_[key]);
     }
   }
 
-  void add(const std::string& defence, Family family, int asked, const std::vector<Window>& windows) {
+  void add(const Defence& defence, Family family, int asked, const std::vector<Window>& windows) {
     const auto spread = [&](double Window::*member) {
       std::vector<double> values;
       for (const Window& window : windows)
@@ -114,16 +114,18 @@ private:
     const double rate = spread(&Window::per_second).median;
     const int version = static_cast<int>(family);
     const auto line = [&](const char* metric, const char* unit, const Spread& of) {
-      Line made{"attack-rise", defence, version, metric, unit, of.median, of.min, of.max, static_cast<int>(windows.size())};
+      Line made{"attack-rise", defence.name, version, metric, unit, of.median, of.min, of.max, static_cast<int>(windows.size())};
       made.more = {
           {"rate", std::round(rate)}, {"asked", asked}, {"connections", pace_.connections}, {"deadline_ms", pace_.deadline.count()}};
+      if (!defence.note.empty())
+        made.more["note"] = defence.note;
       report_.add(std::move(made));
       return of.median;
     };
     const double success = line("success", "share", spread(&Window::success));
     const double p50 = line("connect_p50", "ms", spread(&Window::p50_ms)), p99 = line("connect_p99", "ms", spread(&Window::p99_ms));
-    std::printf("attack-rise %-14s IPv%d  %9.0f SYNs/s  %5.1f %% answered, p50 %8.3f ms, p99 %8.3f ms\n", defence.c_str(), version, rate,
-                success * 100, p50, p99);
+    std::printf("attack-rise %-14s IPv%d  %9.0f SYNs/s  %5.1f %% answered, p50 %8.3f ms, p99 %8.3f ms\n", defence.name.c_str(), version,
+                rate, success * 100, p50, p99);
   }
 
   using Key = std::tuple<std::string, Family, int>;
