@@ -91,7 +91,8 @@ std::shared_ptr<lab::Daemon> start(lab::Part part, const lab::Host& host, const 
 }
 
 Equipment trap_reset(const Stand& stand) {
-  const auto daemon = start_trap_server(stand.host, reset_service());
+  // The sink would take announcements for answers.
+  const auto daemon = start_trap_server(stand.host, "announce_rate = 0\n" + reset_service());
   return {daemon, daemon};
 }
 

@@ -231,8 +231,8 @@ def connections(report):
 LOOPS = (("closed-loop-syn", "SYN at the server", "Beside the kernel's own defences. xdp-tx sends the SYN back unread."),
          ("closed-loop-ack-invalid", "ACK with a wrong cookie", ""),
          ("closed-loop-ack-valid", "ACK with a right cookie: budgets, backend, ticket, redirect",
-          "No peer: with cookies or SYNPROXY such an ACK makes a connection, which is more than an answer. The announcement to the guard is "
-          "made by the daemon, at a limited rate, and is not in these figures."),
+          "No peer: with cookies or SYNPROXY such an ACK makes a connection, which is more than an answer. Announcements to the guard, "
+          "which the daemon makes at a limited rate, are off."),
          ("closed-loop-syn-uninvited", "SYN at the guard, without invitation", "What the peers do with it is under SYN at the server."),
          ("closed-loop-syn-ticketed", "SYN at the guard, with a ticket",
           "The stack drops the frame right behind the program, because it is addressed to another card: xdp-pass is that alone."))

@@ -7,6 +7,7 @@
 
 #include <bpf/libbpf.h>
 #include <net/if.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -19,7 +20,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::uint8_t first_number = 0x40; // in MAC addresses, behind those of topology.cpp
+constexpr std::uint8_t first_number = 0x40;      // in MAC addresses, behind those of topology.cpp
+constexpr std::string_view ipv6_hop = "fe80::7"; // of every server: equal-cost routes of IPv6 must name a gateway
 constexpr milliseconds before_loss{1500}, until_noticed{300}, after_loss{3000};
 
 std::string host_name(int number) {
@@ -40,7 +42,7 @@ std::string fixed_neighbours(std::string_view interface, const MacAddress& mac) 
   std::string lines;
   for (const Family family : families)
     lines += fmt::format("neighbour replace {} lladdr {} nud permanent dev {}\n", trap.address(family), text_of(mac), interface);
-  return lines;
+  return lines + fmt::format("neighbour replace {} lladdr {} nud permanent dev {}\n", ipv6_hop, text_of(mac), interface);
 }
 
 std::string host_lines(int number) {
@@ -119,7 +121,8 @@ Result<void> Fleet::attach_spray() {
   for (int number = 1; number < size; number++) {
     lab_spray_member& member = order.members[number];
     member.interface = index_in(router(), host_name(number));
-    std::ranges::copy(mac_of(number, false), member.mac);
+    std::ranges::copy(mac_of(number, false), member.to);
+    std::ranges::copy(mac_of(number, true), member.from);
   }
   return {};
 }
@@ -132,17 +135,23 @@ void Fleet::set_members(int count) {
 Result<void> Fleet::route(int members) {
   const Place& trap = place_of("trap");
   for (const Family family : families) {
-    std::string hops = members > 1 ? " nexthop dev trap" : " dev trap";
+    const std::string via = family == Family::ipv6 && members > 1 ? fmt::format(" via {}", ipv6_hop) : "";
+    std::string hops = fmt::format("{}{} dev trap", members > 1 ? " nexthop" : "", via);
     for (int number = 1; number < members; number++)
-      hops += fmt::format(" nexthop dev {}", host_name(number));
+      hops += fmt::format(" nexthop{} dev {}", via, host_name(number));
     if (auto done = router().ip(fmt::format("route replace {}/{}{}\n", trap.address(family), family == Family::ipv4 ? 32 : 128, hops));
         !done)
       return done;
-    // Ports count, or a client has one server for all its connections. A kernel without equal-cost routes has no such setting.
-    if (auto set = router().set(fmt::format("{}/fib_multipath_hash_policy", family == Family::ipv4 ? "ipv4" : "ipv6"), "1"); !set)
-      return set;
+    // Ports count, or a client has one server for all its connections.
+    if (members > 1)
+      if (auto set = router().set(fmt::format("{}/fib_multipath_hash_policy", family == Family::ipv4 ? "ipv4" : "ipv6"), "1"); !set)
+        return set;
   }
   return {};
+}
+
+bool Fleet::kernel_has_ecmp() {
+  return access("/proc/sys/net/ipv4/fib_multipath_hash_policy", F_OK) == 0;
 }
 
 Result<void> Fleet::spread(Spreading how) {

@@ -30,7 +30,8 @@ public:
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;
 
-  // An error if this kernel has no such routes.
+  // CONFIG_IP_ROUTE_MULTIPATH
+  static bool kernel_has_ecmp();
   Result<void> spread(Spreading how);
 
   // Of each server.

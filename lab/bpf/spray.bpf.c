@@ -55,7 +55,8 @@ int lab_spray(struct __sk_buff* skb) {
   __sync_fetch_and_add(&sprayed[chosen], 1);
   if (member->interface == 0)
     return TC_ACT_OK;
-  __builtin_memcpy(((struct ethhdr*)data)->h_dest, member->mac, ETH_ALEN);
+  __builtin_memcpy(((struct ethhdr*)data)->h_dest, member->to, ETH_ALEN);
+  __builtin_memcpy(((struct ethhdr*)data)->h_source, member->from, ETH_ALEN);
   return (int)bpf_redirect(member->interface, 0);
 }
 

@@ -11,8 +11,8 @@
 
 struct lab_spray_member {
   __u32 interface; /* of the router; 0: where the packet leaves anyway */
-  __u8 mac[6];     /* of the host behind it */
-  __u8 reserved[6];
+  __u8 to[6];      /* MAC address of the host behind it */
+  __u8 from[6];    /* of the interface: XDP answers to it */
 };
 
 struct lab_spray_order {

@@ -82,7 +82,7 @@ void fleet(Scene& scene) {
   if (!scene.check(static_cast<bool>(started), "three TRAP servers share the public addresses", started ? "" : started.error().message))
     return;
   Fleet& fleet = **started;
-  if (scene.done(fleet.spread(Spreading::ecmp), "equal-cost routes lead to all three"))
+  if (Fleet::kernel_has_ecmp() && scene.done(fleet.spread(Spreading::ecmp), "equal-cost routes lead to all three"))
     for (const Family family : families)
       expect_all_in_use(scene, fleet, family, "by equal-cost routes");
   if (!scene.done(fleet.spread(Spreading::spray), "the router sprays packets over all three"))

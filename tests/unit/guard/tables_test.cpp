@@ -113,5 +113,24 @@ TEST(Tables, announcements_that_hold) {
   EXPECT_EQ(count_announced(buckets, 100), 1u);
 }
 
+// Addresses come in rows, and keys are random: no key may lay a row upon few buckets.
+TEST(Tables, rows_of_announced_clients_are_spread) {
+  constexpr std::uint32_t buckets = 8192, clients = 20000;
+  const __u64 keys[][2] = {{3, 4}, {0x0123456789abcdef, 0xfedcba9876543210}, {1ULL << 40, 1ULL << 41}, {~0ULL, ~0ULL << 32}};
+  for (const auto& table_keys : keys) {
+    std::vector<int> used(buckets);
+    std::uint32_t kept = 0;
+    for (std::uint32_t i = 0; i < clients; i++) {
+      trap_announced_key key = {};
+      key.client = *parse_address("198.18.0.0");
+      key.client.be32[3] = TRAP_BE32(TRAP_FROM_BE32(key.client.be32[3]) + i);
+      key.port = TRAP_BE16(80);
+      key.scope = 32;
+      kept += used[trap_announced_bucket_index(trap_announced_hash(&key, table_keys), buckets)]++ < TRAP_ANNOUNCED_WAYS;
+    }
+    EXPECT_GT(kept, clients * 99 / 100) << "table keys " << table_keys[0] << ", " << table_keys[1];
+  }
+}
+
 } // namespace
 } // namespace trap::guard
