@@ -15,6 +15,10 @@
 #include "dataplane/packet.h"
 #include "dataplane/segment.h"
 
+/* A function with a frame of its own: the 512 bytes of a BPF stack are for those of one chain of calls, not for everything inlined into one
+ * function. */
+#define TRAP_SUBPROGRAM __attribute__((noinline))
+
 struct encounter {
   struct trap_packet packet;
   int action; /* what tc does with a packet that passes or replies; TC_ACT_UNSPEC lets other tc programs see it too */

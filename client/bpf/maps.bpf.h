@@ -38,6 +38,27 @@ struct {
 } to_public SEC(".maps");
 
 struct {
+  __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, int);
+  __type(value, struct trap_translation);
+} translations SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, TRAP_CLIENT_MAX_ORIGINS);
+  __type(key, struct trap_origin_key);
+  __type(value, struct trap_origins);
+} origins SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, TRAP_CLIENT_MAX_FALLBACKS);
+  __type(key, struct trap_redirect_key);
+  __type(value, struct trap_fallback);
+} fallbacks SEC(".maps");
+
+struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
   __uint(max_entries, 1);

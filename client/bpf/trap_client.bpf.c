@@ -12,26 +12,25 @@
 #include "client/bpf/ingress.h"
 #include "dataplane/bpf/count.h"
 
-SEC("tc")
-int trap_client_egress(struct __sk_buff* skb) {
-  struct encounter e = {.action = TC_ACT_UNSPEC};
-  enum trap_verdict verdict = judge_outgoing(skb, &e);
-
+static __always_inline int finish(const struct __sk_buff* skb, const struct encounter* e, enum trap_verdict verdict) {
   if (explaining)
     return explain(0, verdict);
   count(0, verdict, skb->len, 0);
-  return tc_action(&e, verdict);
+  return tc_action(e, verdict);
+}
+
+SEC("tc")
+int trap_client_egress(struct __sk_buff* skb) {
+  struct encounter* e = begin_encounter();
+
+  return e ? finish(skb, e, judge_outgoing(skb, e)) : TC_ACT_UNSPEC;
 }
 
 SEC("tc")
 int trap_client_ingress(struct __sk_buff* skb) {
-  struct encounter e = {.action = TC_ACT_UNSPEC};
-  enum trap_verdict verdict = judge_incoming(skb, &e);
+  struct encounter* e = begin_encounter();
 
-  if (explaining)
-    return explain(0, verdict);
-  count(0, verdict, skb->len, 0);
-  return tc_action(&e, verdict);
+  return e ? finish(skb, e, judge_incoming(skb, e)) : TC_ACT_UNSPEC;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -31,7 +31,7 @@ std::map<Route, Followers> read_followers(int to_backend_fd) {
     Followers& entry =
         followers[{Endpoint{tuple.local, 0}, endpoint_of(tuple.remote, tuple.remote_port), endpoint_of(outward.backend, outward.port)}];
     entry.connections++;
-    entry.unticketed += outward.syns > TRAP_SYNS_TICKETED;
+    entry.unticketed += (outward.flags & TRAP_FLOW_UNTICKETED) != 0;
   });
   return followers;
 }
