@@ -70,9 +70,17 @@ DeploymentPlan small_class() {
   return plan;
 }
 
+DeploymentPlan expiring() {
+  DeploymentPlan plan;
+  plan.ticket_lifetime_s = 4;
+  return plan;
+}
+
 std::vector<Scenario> make_catalogue() {
   const DeploymentPlan usual{}, paper{.offer = false}, experimental{.option_kind = "experimental"}, two{.two_backends = true};
   const auto restart = [](Part part, bool violently) { return [=](Scene& scene) { plays::restart(scene, part, violently); }; };
+  const auto middlebox = [](const plays::Habit& habit) { return [=](Scene& scene) { plays::middlebox(scene, habit); }; };
+  const auto losses = [](std::uint32_t percent) { return [=](Scene& scene) { plays::losses(scene, percent); }; };
   const auto flood = [](FloodKind kind) { return [=](Scene& scene) { plays::flood(scene, kind); }; };
   return {
       {"download-v4", "first and second download over IPv4, unseen by the application", usual,
@@ -132,6 +140,34 @@ std::vector<Scenario> make_catalogue() {
       {"guard-modes", "monitoring drops nothing and names strangers; enforcing ends by itself, also without the daemon", quiet_plan(),
        plays::guard_modes},
       {"guard-reload", "twenty reloads of the guard during downloads", quiet_plan(), plays::guard_reload},
+      {"strip-syn", "a middlebox strips TRAP's option from SYNs: the announcement admits them", usual,
+       middlebox({"strips TRAP's option from SYNs", LAB_STRIPS_SYN, LAB_STRIPPED, 4, "reply-reissued-syn", "pass-syn-ticketed"})},
+      {"strip-syn-ack", "a middlebox strips TRAP's option from SYN-ACKs: connections are served", relayed,
+       middlebox({"strips TRAP's option from SYN-ACKs", LAB_STRIPS_SYN_ACK, LAB_STRIPPED, 1, "pass-syn-ack-noted", "pass-syn-ack-noted"})},
+      {"strip-offer", "the same where the service resets: the paper's way", usual, plays::offerless},
+      {"strip-rst", "a middlebox strips TRAP's option from RSTs: connections are served", relayed,
+       middlebox({"strips TRAP's option from RSTs", LAB_STRIPS_RST, LAB_STRIPPED, 2, "reply-syn-again", "pass-offer-declined"})},
+      {"drop-syn-options", "a middlebox drops SYNs with TRAP's option: they go without", usual,
+       middlebox({"drops SYNs with TRAP's option", LAB_DROPS_SYN_OPTIONS, LAB_DROPPED, 4, "pass-syn-unticketed", "pass-syn-unticketed"})},
+      {"drop-rst", "a middlebox drops RSTs: connections are served", relayed,
+       middlebox({"drops RSTs", LAB_DROPS_RST, LAB_DROPPED, 3, "pass-offer-declined", "pass-offer-declined"})},
+      {"cut-off", "nothing but the public address can be reached: connections are served", relayed,
+       middlebox(
+           {"drops what is not to or from the public address", LAB_CUTS_OFF, LAB_DROPPED, 6, "reply-syn-again", "pass-offer-declined"})},
+      {"rewrite-isn", "a middlebox rewrites initial sequence numbers of both sides", usual,
+       middlebox({"rewrites sequence numbers", LAB_REWRITES_ISN, LAB_REWRITTEN, 2, "reply-reissued-syn", "pass-syn-ticketed"})},
+      {"duplicates", "a network doubles every packet", usual,
+       middlebox({"doubles every packet", LAB_DUPLICATES, LAB_DUPLICATED, 2, "reply-reissued-syn", "pass-syn-ticketed"})},
+      {"middlebox-goes", "what is remembered of a middlebox costs nothing when it is gone", usual, plays::middlebox_goes},
+      {"reorder", "a network swaps packets", usual, plays::reordering},
+      {"losses-1", "a network loses 1% of all packets", usual, losses(1)},
+      {"losses-10", "a network loses 10% of all packets", usual, losses(10)},
+      {"losses-30", "a network loses 30% of all packets", usual, losses(30)},
+      {"narrow-link", "path MTU discovery through redirected connections, up and down", usual, plays::narrow_link},
+      {"dead-services", "services that die: their clients find the others by themselves", backends(), plays::dead_services},
+      {"expiry", "tickets expire during a connection and between two", expiring(), plays::expiry},
+      {"new-keys", "other keys from one moment to the next", usual, plays::new_keys},
+      {"crowded-client", "silent connections of the client outlive any number of new ones", usual, plays::crowded_client},
       {"detach", "--detach leaves nothing of TRAP behind", usual, plays::detach},
   };
 }
