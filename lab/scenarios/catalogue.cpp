@@ -72,7 +72,7 @@ DeploymentPlan small_class() {
 
 DeploymentPlan expiring() {
   DeploymentPlan plan;
-  plan.ticket_lifetime_s = 4;
+  plan.ticket_lifetime_s = 8;
   return plan;
 }
 

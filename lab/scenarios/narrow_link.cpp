@@ -22,6 +22,14 @@ std::string narrow_routes() {
                      narrow_mtu);
 }
 
+// Sizes that were found out hold for ten minutes, and are told to the other side when a connection begins.
+void forget_sizes(Scene& scene) {
+  for (const std::string_view host : {"client", "service"})
+    for (const std::string_view family : {"-4", "-6"})
+      if (auto done = scene.host(host).ip("route flush cache\n", std::string{family}); !done)
+        scene.check(false, "forget path MTUs", done.error().message);
+}
+
 void send_up(Scene& scene, Family family) {
   const std::string what = fmt::format("{}, up", name_of(family));
   const auto original = scene.trap().service().documents() / "5mb.bin";
@@ -51,6 +59,7 @@ void narrow_link(Scene& scene) {
     return;
   for (const Family family : families) {
     send_up(scene, family);
+    forget_sizes(scene);
     fetch_down(scene, family);
   }
 }

@@ -70,8 +70,8 @@ void vanishes(Scene& scene, Family family, std::string_view kind, std::string_vi
   scene.check(wait_for_health(scene, host, "up"), what + ": the server finds that out, too", "its health is not up");
 }
 
-std::optional<Transfer> begin_download(Scene& scene, Family family, const std::string& what) {
-  auto transfer = Transfer::start(scene.host("client"), {Deployment::public_url(family, "/slow/5mb.bin"), transfer_deadline});
+std::optional<Transfer> begin_download(Scene& scene, Family family, std::string_view path, const std::string& what) {
+  auto transfer = Transfer::start(scene.host("client"), {Deployment::public_url(family, path), transfer_deadline});
   if (!scene.check(transfer && Scene::wait_until_under_way(*transfer), what + ": a download is under way", "it did not get there"))
     return {};
   return std::optional<Transfer>{std::move(*transfer)};
@@ -97,6 +97,8 @@ bool wait_until_redirects_are_over(Scene& scene) {
 } // namespace
 
 void dead_services(Scene& scene) {
+  for (const std::string_view host : {"service", "service-2"})
+    scene.check(wait_for_health(scene, host, "up"), fmt::format("{} is up", host), "its health is not up");
   for (const Family family : families) {
     refuses(scene, family);
     vanishes(scene, family, "unreachable", "reply-syn-again");
@@ -107,7 +109,7 @@ void dead_services(Scene& scene) {
 void expiry(Scene& scene) {
   for (const Family family : families) {
     const std::string what = fmt::format("{}, a ticket expires", name_of(family));
-    auto transfer = begin_download(scene, family, what);
+    auto transfer = begin_download(scene, family, "/crawl/5mb.bin", what);
     if (!transfer)
       return;
     scene.check(wait_until_redirects_are_over(scene) && transfer->running(), what + ": during the download", "it did not, or that ended");
@@ -121,7 +123,7 @@ void new_keys(Scene& scene) {
   Deployment& trap = scene.trap();
   for (const Family family : families) {
     const std::string what = fmt::format("{}, other keys", name_of(family));
-    auto transfer = begin_download(scene, family, what);
+    auto transfer = begin_download(scene, family, "/slow/5mb.bin", what);
     if (!transfer)
       return;
     scene.done(trap.replace_keys(), what + ": are made");
