@@ -103,7 +103,7 @@ static TRAP_SUBPROGRAM enum trap_verdict judge_rst(struct __sk_buff* skb, struct
     return TRAP_PASS_REDIRECT_UNEXPECTED;
   if (syn->state == TRAP_REDIRECTED || syn->state == TRAP_ANSWERED)
     return TRAP_DROP_LATE_ANSWER;
-  if (syn->state == TRAP_SYN_SENT)
+  if (syn->state != TRAP_ACCEPT_SENT && syn->state != TRAP_SYN_ACK_PASSED)
     return TRAP_PASS_REDIRECT_UNEXPECTED;
   if (read_redirect(&e->packet, &place->area, option, &place->redirect))
     return TRAP_PASS_BAD_OPTION;

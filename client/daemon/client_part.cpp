@@ -51,6 +51,7 @@ Result<void> ClientPart::load(Undo& undo) {
     return settings.error();
   settings_ = std::move(*settings);
   redirects_fd_ = bpf_map__fd(skeleton_->maps.redirects);
+  fallbacks_fd_ = bpf_map__fd(skeleton_->maps.fallbacks);
   to_backend_fd_ = bpf_map__fd(skeleton_->maps.to_backend);
   counters_fd_ = bpf_map__fd(skeleton_->maps.counters);
   programs_[0].fd = bpf_program__fd(skeleton_->progs.trap_client_ingress);

@@ -57,6 +57,7 @@ private:
   MappedValue<trap_client_settings> settings_;
   Program programs_[2];
   int redirects_fd_ = -1;
+  int fallbacks_fd_ = -1;
   int to_backend_fd_ = -1;
   std::uint64_t redirects_flushed_ = 0;
   int counters_fd_ = -1;

@@ -31,6 +31,17 @@ ordered_json redirects_json(const std::vector<HeldRedirect>& held) {
   return redirects;
 }
 
+ordered_json fallbacks_json(const std::vector<HeldFallback>& held) {
+  auto fallbacks = ordered_json::array();
+  for (const HeldFallback& fallback : held)
+    fallbacks.push_back({{"service", format_endpoint(fallback.service)},
+                         {"local", format_address(fallback.local)},
+                         {"expires_in_s", fallback.expires_in_s},
+                         {"unticketed", fallback.unticketed},
+                         {"served", fallback.served}});
+  return fallbacks;
+}
+
 } // namespace
 
 void ClientPart::describe(ordered_json& status, std::vector<std::string>& problems) {
@@ -52,6 +63,7 @@ void ClientPart::describe(ordered_json& status, std::vector<std::string>& proble
   status["allow_private_targets"] = config_.allow_private_targets;
   status["counters"] = counters_json(CounterReader(counters_fd_).read(0));
   status["redirects"] = redirects_json(read_redirects(redirects_fd_, to_backend_fd_, read_clocks().monotonic_ns));
+  status["fallbacks"] = fallbacks_json(read_fallbacks(fallbacks_fd_, read_clocks().monotonic_ns));
 }
 
 } // namespace trap::client

@@ -36,6 +36,20 @@ std::map<Route, Followers> read_followers(int to_backend_fd) {
   return followers;
 }
 
+// Both maps have the same keys.
+template <typename Value> Result<std::uint64_t> flush(int map_fd, const char* name, const std::optional<Endpoint>& service) {
+  std::vector<trap_redirect_key> keys;
+  map_visit<trap_redirect_key, Value>(map_fd, [&](const trap_redirect_key& key, const Value&) {
+    if (!service || endpoint_of(key.service, key.port) == *service)
+      keys.push_back(key);
+  });
+  for (const trap_redirect_key& key : keys) {
+    if (int failed = bpf_map_delete_elem(map_fd, &key); failed && failed != -ENOENT)
+      return map_error(name, "delete from", failed);
+  }
+  return keys.size();
+}
+
 } // namespace
 
 std::vector<HeldRedirect> read_redirects(int redirects_fd, int to_backend_fd, std::uint64_t now_ns) {
@@ -63,17 +77,25 @@ std::vector<HeldRedirect> read_redirects(int redirects_fd, int to_backend_fd, st
   return held;
 }
 
-Result<std::uint64_t> flush_redirects(int redirects_fd, const std::optional<Endpoint>& service) {
-  std::vector<trap_redirect_key> keys;
-  map_visit<trap_redirect_key, trap_redirect>(redirects_fd, [&](const trap_redirect_key& key, const trap_redirect&) {
-    if (!service || endpoint_of(key.service, key.port) == *service)
-      keys.push_back(key);
+std::vector<HeldFallback> read_fallbacks(int fallbacks_fd, std::uint64_t now_ns) {
+  std::vector<HeldFallback> held;
+  map_visit<trap_redirect_key, trap_fallback>(fallbacks_fd, [&](const trap_redirect_key& key, const trap_fallback& fallback) {
+    if (fallback.until_ns > now_ns && (fallback.flags & (TRAP_FALLBACK_UNTICKETED | TRAP_FALLBACK_SERVED)) != 0)
+      held.push_back({.service = endpoint_of(key.service, key.port),
+                      .local = key.local,
+                      .expires_in_s = (fallback.until_ns - now_ns) / kNsPerS,
+                      .unticketed = (fallback.flags & TRAP_FALLBACK_UNTICKETED) != 0,
+                      .served = (fallback.flags & TRAP_FALLBACK_SERVED) != 0});
   });
-  for (const trap_redirect_key& key : keys) {
-    if (int failed = bpf_map_delete_elem(redirects_fd, &key); failed && failed != -ENOENT)
-      return map_error("redirects", "delete from", failed);
-  }
-  return keys.size();
+  return held;
+}
+
+Result<std::uint64_t> flush_redirects(int redirects_fd, int fallbacks_fd, const std::optional<Endpoint>& service) {
+  auto flushed = flush<trap_redirect>(redirects_fd, "redirects", service);
+  if (!flushed)
+    return flushed;
+  auto fallbacks = flush<trap_fallback>(fallbacks_fd, "fallbacks", service);
+  return fallbacks ? Result<std::uint64_t>{*flushed + *fallbacks} : fallbacks;
 }
 
 } // namespace trap::client

@@ -29,8 +29,19 @@ struct HeldRedirect {
 // Redirects that hold at `now_ns` of the monotonic clock, by service.
 std::vector<HeldRedirect> read_redirects(int redirects_fd, int to_backend_fd, std::uint64_t now_ns);
 
-// Forgets the redirects of one service, or all; returns how many there were. Connections that follow them live on.
-Result<std::uint64_t> flush_redirects(int redirects_fd, const std::optional<Endpoint>& service);
+// What did not work on the way to a service, and is not tried first for a while.
+struct HeldFallback {
+  Endpoint service;
+  trap_address local = {};
+  std::uint64_t expires_in_s = 0;
+  bool unticketed = false; // SYNs got through without their ticket only
+  bool served = false;     // redirects led nowhere: its connections are left to the TRAP server
+};
+
+std::vector<HeldFallback> read_fallbacks(int fallbacks_fd, std::uint64_t now_ns);
+
+// Forgets the redirects of one service, or all, and its fallbacks; returns how many there were. Connections that follow them live on.
+Result<std::uint64_t> flush_redirects(int redirects_fd, int fallbacks_fd, const std::optional<Endpoint>& service);
 
 } // namespace trap::client
 

@@ -145,6 +145,36 @@ TEST_P(ClientFlows, several_services_may_have_one_backend) {
   expect_from_service("one of four");
 }
 
+// What this host dials is all that fills them, and the newest connection always works.
+TEST_P(ClientFlows, every_table_is_bounded) {
+  const auto send = [&](const char* program, const Json& packet, trap_verdict verdict) {
+    const auto before = client_->counters(0);
+    client_->run(program, build_packet(packet, GetParam(), world_));
+    EXPECT_EQ(client_->counters(0)[verdict] - before[verdict], 1u) << packet.dump();
+  };
+  const Json back = {{"src", "public"}, {"dst", "client"}};
+  for (int port = 1; port <= 3000; port++) {
+    send("trap_client_egress", {{"tcp", {{"dport", port}, {"seq", "$isn"}}}}, TRAP_PASS_SYN_REMEMBERED);
+    send("trap_client_ingress",
+         {{"ip", back},
+          {"tcp", {{"sport", port}, {"dport", 40000}, {"seq", 6}, {"ack", "$isn+1"}, {"flags", "SA"}, {"options", {{{"offer", 0}}}}}}},
+         TRAP_REPLY_ACCEPT);
+    send("trap_client_ingress",
+         {{"ip", back},
+          {"tcp",
+           {{"sport", port},
+            {"dport", 40000},
+            {"seq", 7},
+            {"ack", "$isn+1"},
+            {"flags", "RA"},
+            {"options", {{{"redirect", {{"port", port}}}}}}}}},
+         TRAP_REPLY_REISSUED_SYN);
+  }
+  for (const char* map : {"pending", "redirects", "origins", "to_backend", "to_public"})
+    EXPECT_LE(client_->entries(map).size(), 1024u) << map;
+  send("trap_client_egress", {{"tcp", {{"dport", 3000}, {"flags", "A"}}}}, TRAP_PASS_TO_SERVICE);
+}
+
 TEST_P(ClientFlows, what_is_explained_is_found_in_its_socket_too) {
   const Socket listener = listen_on(GetParam(), service_port);
   const Socket socket = connect_from(GetParam(), local_port, service_port);
