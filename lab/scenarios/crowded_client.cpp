@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A connection of the client is silent while so many others come that its tables have forgotten it; then it goes on.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include <bpf/bpf.h>
@@ -12,21 +14,48 @@ namespace {
 
 constexpr std::uint32_t newer_connections = 300'000; // the tables have 65536 places
 
-// Connections that nobody makes, put into the client's pinned table as its programs do.
-Result<void> crowd(const Host& client, std::string_view map) {
-  const std::string path = (client.bpf_directory() / "client" / map).string();
-  const Fd table{bpf_obj_get(path.c_str())};
+// A table of the client's programs, as they have pinned it.
+struct Table {
+  Fd fd;
   bpf_map_info info{};
-  __u32 length = sizeof info;
-  if (!table || bpf_obj_get_info_by_fd(table.get(), &info, &length) != 0)
-    return Error{"cannot open " + path + ": " + error_text(errno)};
-  std::vector<std::uint8_t> key(info.key_size), value(info.value_size);
-  for (std::uint32_t number = 0; number < newer_connections; number++) {
-    std::copy_n(reinterpret_cast<const std::uint8_t*>(&number), sizeof number, key.begin());
-    if (const int failed = bpf_map_update_elem(table.get(), key.data(), value.data(), BPF_ANY))
-      return Error{"cannot write " + path + ": " + error_text(failed)};
+
+  static Result<Table> open(const Host& client, std::string_view map) {
+    const std::string path = (client.bpf_directory() / "client" / map).string();
+    Table table{Fd{bpf_obj_get(path.c_str())}};
+    __u32 length = sizeof table.info;
+    if (!table.fd || bpf_obj_get_info_by_fd(table.fd.get(), &table.info, &length) != 0)
+      return Error{"cannot open " + path + ": " + error_text(errno)};
+    return table;
   }
-  return {};
+
+  // Connections that nobody makes. Each is written twice, which makes it one that was used: the others are forgotten before it.
+  [[nodiscard]] Result<void> crowd() const {
+    std::vector<std::uint8_t> key(info.key_size), value(info.value_size);
+    for (std::uint32_t number = 0; number < newer_connections; number++) {
+      std::copy_n(reinterpret_cast<const std::uint8_t*>(&number), sizeof number, key.begin());
+      for (int time = 0; time < 2; time++)
+        if (const int failed = bpf_map_update_elem(fd.get(), key.data(), value.data(), BPF_ANY))
+          return Error{std::string{"cannot write "} + info.name + ": " + error_text(failed)};
+    }
+    return {};
+  }
+
+  // Entries that crowd() did not make: whose values are not zero.
+  [[nodiscard]] int others() const {
+    std::vector<std::uint8_t> key(info.key_size), value(info.value_size);
+    int count = 0;
+    for (const void* before = nullptr; bpf_map_get_next_key(fd.get(), before, key.data()) == 0; before = key.data())
+      if (bpf_map_lookup_elem(fd.get(), key.data(), value.data()) == 0)
+        count += std::ranges::any_of(value, [](std::uint8_t byte) { return byte != 0; }) ? 1 : 0;
+    return count;
+  }
+};
+
+void forget_everything(Scene& scene, std::string_view map) {
+  const auto table = Table::open(scene.host("client"), map);
+  const auto crowded = table ? table->crowd() : Result<void>{table.error()};
+  if (scene.done(crowded, fmt::format("{} newer entries come into {}", newer_connections, map)))
+    scene.check(table->others() == 0, fmt::format("{} knows of no other connection", map), fmt::format("of {}", table->others()));
 }
 
 } // namespace
@@ -41,7 +70,7 @@ void crowded_client(Scene& scene) {
     connections.push_back(std::move(*opened));
   }
   for (const std::string_view map : {"to_backend", "to_public", "pending", "redirects"})
-    scene.done(crowd(scene.host("client"), map), fmt::format("{} newer entries come into {}", newer_connections, map));
+    forget_everything(scene, map);
   for (std::size_t i = 0; i < connections.size(); i++) {
     const auto answer = connections[i].speak();
     scene.check(answer && answer->exit_code == 0 && answer->output.find("200 OK") != std::string::npos,
