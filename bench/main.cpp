@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-bench: what a packet costs in each path of the three programs, what applications notice of the client's module, what a core answers
-// in a closed loop beside other defences, and what a flood, a backend's end and a long list of prefixes do. A table, the targets, and a
-// report in JSON.
+// trap-bench: what a packet costs in each path of the three programs, what applications notice of the client's module, what throughput the
+// guard costs, what a core answers in a closed loop beside other defences, and what a flood, a backend's end and a long list of prefixes
+// do. A table, the targets, and a report in JSON.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -10,6 +10,7 @@
 
 #include "bench/client_speed.h"
 #include "bench/contest.h"
+#include "bench/guard_speed.h"
 #include "bench/memory.h"
 #include "bench/movement.h"
 #include "bench/must.h"
@@ -22,13 +23,13 @@ namespace trap::bench {
 namespace {
 
 struct Plan {
-  Effort paths;
+  Effort paths; // in each pass
   Measure loop;
   ClientEffort client;
 };
 
-constexpr Plan quick_plan = {{3, 20'000}, {3, 40}, {50, 1}};
-constexpr Plan whole_plan = {{11, 200'000}, {11, 200}, {1000, 7}};
+constexpr Plan quick_plan = {{1, 20'000}, {3, 40}, {50, 1}};
+constexpr Plan whole_plan = {{5, 100'000}, {11, 200}, {1000, 7}};
 
 struct Options {
   bool quick = false;
@@ -55,12 +56,14 @@ template <typename Measurement> void attempt(const char* what, Report& report, c
 
 void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
   const auto wanted = [&](const char* name) { return std::string_view{name}.find(options.only) != std::string_view::npos; };
-  if (!wanted("closed-loop") && !wanted("memory") && !wanted("prefixes") && !wanted("client-speed"))
+  if (!wanted("closed-loop") && !wanted("memory") && !wanted("prefixes") && !wanted("client-speed") && !wanted("guard-speed"))
     return;
   const lab::Session session = must(lab::Session::begin());
   const Cleaner cleaner;
   if (wanted("client-speed")) // before this process leaves a CPU to the closed loop
     attempt("client-speed", report, [&] { measure_client(plan.client, report); });
+  if (wanted("guard-speed"))
+    attempt("guard-speed", report, [&] { measure_guard(plan.client.transfers, report); });
   leave_measured_cpu();
   ClosedLoop loop;
   if (wanted("closed-loop"))
@@ -99,7 +102,8 @@ int run(int argc, char** argv) {
   CLI::App app{"What TRAP's programs cost a packet, beside an empty program and XDP_TX, and what a core answers beside other defences."};
   app.add_flag("--quick", options.quick, "few packets: shows that it works, measures little");
   app.add_option("--output", options.output, "where the report goes")->capture_default_str();
-  app.add_option("--only", options.only, "only what has this in its name: a path, client-speed, closed-loop, memory, movement, prefixes");
+  app.add_option("--only", options.only,
+                 "only what has this in its name: a path, client-speed, guard-speed, closed-loop, memory, movement, prefixes");
   app.set_version_flag("--version", TRAP_VERSION_STRING);
   try {
     app.parse(argc, argv);

@@ -42,7 +42,9 @@ struct Contender {
   std::vector<double> ns; // a run, one value a round
 };
 
-class Bench {
+} // namespace
+
+class PathBench::Bench {
 public:
   Bench(const Experiment& experiment, int family) : experiment_(experiment), family_(family), is_xdp_(experiment.part != "client") {
     trap_replay* replay = trap_replay__open_and_load();
@@ -53,26 +55,37 @@ public:
     floors_ = std::make_unique<Object>(floors->obj, [floors] { trap_floors__destroy(floors); });
     frame_ = test::build_packet(experiment.packet, family, world_);
     load_tested();
+    contenders_.push_back({"empty", floors_->program_fd(is_xdp_ ? "empty_xdp" : "empty_tc"), {}});
+    if (is_xdp_)
+      contenders_.push_back({"send-back", floors_->program_fd("send_back_xdp"), {}});
+    contenders_.push_back({"trap", tested_->program_fd(experiment_.program), {}});
   }
 
-  std::vector<Result> run(const Effort& wanted) {
+  void run(const Effort& wanted) {
     const bool fills_ring = experiment_.verdict == TRAP_REPLY_REDIRECT;
     const Effort effort = {wanted.rounds, fills_ring ? std::min(wanted.packets, redirects_of_a_run) : wanted.packets};
     packets_of_a_call_ = fills_ring ? redirects_of_a_call : effort.packets;
-    std::vector<Contender> contenders = {{"empty", floors_->program_fd(is_xdp_ ? "empty_xdp" : "empty_tc"), {}}};
-    if (is_xdp_)
-      contenders.push_back({"send-back", floors_->program_fd("send_back_xdp"), {}});
-    contenders.push_back({"trap", tested_->program_fd(experiment_.program), {}});
-    std::vector<double> alone;
-    time_runs(contenders.back(), packets_of_a_call_); // warm up
+    time_runs(contenders_.back(), packets_of_a_call_); // warm up
     for (int round = 0; round < effort.rounds; round++) {
-      alone.push_back(time_alone(effort.packets));
-      for (Contender& contender : contenders)
+      alone_.push_back(time_alone(effort.packets));
+      for (Contender& contender : contenders_)
         contender.ns.push_back(time_runs(contender, effort.packets));
     }
-    check_path(static_cast<std::uint64_t>(effort.packets) * static_cast<std::uint64_t>(effort.rounds) +
-               static_cast<std::uint64_t>(packets_of_a_call_));
-    return results(contenders, alone);
+    sent_ += static_cast<std::uint64_t>(effort.packets) * static_cast<std::uint64_t>(effort.rounds) +
+             static_cast<std::uint64_t>(packets_of_a_call_);
+  }
+
+  std::vector<Result> results() {
+    check_path();
+    std::vector<Result> all;
+    for (const Contender& contender : contenders_) {
+      std::vector<double> ns;
+      for (std::size_t round = 0; round < alone_.size(); round++)
+        ns.push_back(alone_[round] + contender.ns[round] - contenders_[0].ns[round]);
+      std::ranges::sort(ns);
+      all.push_back({experiment_.name, contender.name, family_, ns[ns.size() / 2], ns.front(), ns.back(), static_cast<int>(ns.size())});
+    }
+    return all;
   }
 
 private:
@@ -138,7 +151,7 @@ private:
   }
 
   // A measurement of another path than the one that it is named for is worse than none.
-  void check_path(std::uint64_t packets) {
+  void check_path() {
     std::uint64_t counted = 0;
     bpf_map_info counters = {};
     __u32 bytes = sizeof counters;
@@ -147,27 +160,18 @@ private:
     const std::uint32_t slots = std::min(counters.max_entries / TRAP_VERDICT_SLOTS, slots_of_the_rigs);
     for (std::uint32_t slot = 0; slot < slots; slot++)
       counted += tested_->counters(slot)[experiment_.verdict];
-    if (counted != packets)
-      throw std::runtime_error(experiment_.name + ": " + std::to_string(counted) + " of " + std::to_string(packets) +
+    if (counted != sent_)
+      throw std::runtime_error(experiment_.name + ": " + std::to_string(counted) + " of " + std::to_string(sent_) +
                                " packets took the path that is measured");
-  }
-
-  std::vector<Result> results(const std::vector<Contender>& contenders, const std::vector<double>& alone) {
-    std::vector<Result> all;
-    for (const Contender& contender : contenders) {
-      std::vector<double> ns;
-      for (std::size_t round = 0; round < alone.size(); round++)
-        ns.push_back(alone[round] + contender.ns[round] - contenders[0].ns[round]);
-      std::ranges::sort(ns);
-      all.push_back({experiment_.name, contender.name, family_, ns[ns.size() / 2], ns.front(), ns.back(), static_cast<int>(ns.size())});
-    }
-    return all;
   }
 
   const Experiment& experiment_;
   const int family_;
   const bool is_xdp_;
   int packets_of_a_call_ = 0;
+  std::uint64_t sent_ = 0;
+  std::vector<Contender> contenders_;
+  std::vector<double> alone_; // what the empty program costs by itself, one value a round
   const test::World world_;
   test::Bytes frame_;
   std::unique_ptr<Object> replay_;
@@ -175,10 +179,15 @@ private:
   std::unique_ptr<Object> tested_;
 };
 
-} // namespace
+PathBench::PathBench(const Experiment& experiment, int family) : bench_(std::make_unique<Bench>(experiment, family)) {}
+PathBench::~PathBench() = default;
 
-std::vector<Result> measure(const Experiment& experiment, int family, const Effort& effort) {
-  return Bench(experiment, family).run(effort);
+void PathBench::run(const Effort& effort) {
+  bench_->run(effort);
+}
+
+std::vector<Result> PathBench::results() {
+  return bench_->results();
 }
 
 } // namespace trap::bench

@@ -2,6 +2,7 @@
 // Measuring: the same frame through the empty program, the XDP_TX floor and the program under test, in turns.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,19 @@ struct Result {
   int runs;
 };
 
-// Measures one experiment for one family: "empty", "send-back" where there is such a floor, then "trap". Throws std::runtime_error if a
-// program does not load or the packets did not take the path.
-std::vector<Result> measure(const Experiment& experiment, int family, const Effort& effort);
+// One experiment for one family. Rounds can be run at several times, between those of other experiments, so that a machine that is busy for
+// some seconds does not spoil one of them. Throws std::runtime_error if a program does not load or the packets did not take the path.
+class PathBench {
+public:
+  PathBench(const Experiment& experiment, int family);
+  ~PathBench();
+  void run(const Effort& effort);
+  // Of all rounds: "empty", "send-back" where there is such a floor, then "trap".
+  std::vector<Result> results();
+
+private:
+  class Bench;
+  std::unique_ptr<Bench> bench_;
+};
 
 } // namespace trap::bench

@@ -2,11 +2,14 @@
 #include "bench/speed.h"
 
 #include <cstdio>
+#include <memory>
 
 #include <fmt/format.h>
 
 namespace trap::bench {
 namespace {
+
+constexpr int passes = 5; // over all paths; each has its rounds in every pass
 
 // Issue: what a path may cost, as a multiple of sending a packet back unread.
 constexpr struct {
@@ -75,15 +78,25 @@ void add_targets_over_empty(Report& report) {
 } // namespace
 
 void measure_paths(const Effort& effort, const std::string& only, Report& report) {
-  std::printf("%-34s %5s  %7s  %18s  %6s  %6s\n", "path", "", "ns", "min to max", "empty", "XDP_TX");
-  for (const Experiment& experiment : experiments()) {
+  const std::vector<Experiment> all = experiments();
+  std::vector<std::unique_ptr<PathBench>> benches;
+  for (const Experiment& experiment : all) {
     if (experiment.name.find(only) == std::string::npos)
       continue;
-    for (const int family : {4, 6}) {
-      const std::vector<Result> rows = measure(experiment, family, effort);
-      print_row(rows);
-      add_lines(rows, report);
-    }
+    for (const int family : {4, 6})
+      benches.push_back(std::make_unique<PathBench>(experiment, family));
+  }
+  for (int pass = 1; pass <= passes; pass++) {
+    std::printf("paths, pass %d of %d\n", pass, passes);
+    std::fflush(stdout);
+    for (const auto& bench : benches)
+      bench->run(effort);
+  }
+  std::printf("%-34s %5s  %7s  %18s  %6s  %6s\n", "path", "", "ns", "min to max", "empty", "XDP_TX");
+  for (const auto& bench : benches) {
+    const std::vector<Result> rows = bench->results();
+    print_row(rows);
+    add_lines(rows, report);
   }
   add_targets(report);
   add_targets_over_empty(report);

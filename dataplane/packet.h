@@ -40,7 +40,7 @@ TRAP_ASSERT(sizeof(struct trap_tcp) == 20, "a TCP header without options is 20 b
 enum trap_layer {
   TRAP_LAYER_OTHER,     /* not IP, or not TCP: none of our business */
   TRAP_LAYER_TCP,       /* every field is valid */
-  TRAP_LAYER_DEFECTIVE, /* `defect` says why; addresses are valid, ports if has_ports */
+  TRAP_LAYER_DEFECTIVE, /* `defect` says why; addresses are valid if family is, ports if has_ports */
 };
 
 struct trap_packet {
@@ -60,6 +60,20 @@ struct trap_packet {
   __u8 has_ports;
   enum trap_verdict defect;
 };
+
+/* Zeros all but the addresses, which are there whenever there is a family. For programs that give no packet to a global function, whose
+ * arguments the verifier wants to be written whole. */
+TRAP_INLINE void trap_start_packet(struct trap_packet* packet) {
+  packet->source_port = packet->destination_port = 0;
+  packet->seq = packet->ack = 0;
+  packet->window = 0;
+  packet->l3_offset = packet->l4_offset = 0;
+  packet->l3_end = 0;
+  packet->header_bytes = packet->flags = 0;
+  packet->family = TRAP_FAMILY_NONE;
+  packet->has_ports = 0;
+  packet->defect = TRAP_PASS_OTHER;
+}
 
 /* Where the IP and the TCP header start. The masks are above every offset there can be; they say so to the verifier, which has lost track
  * of the offsets when they come back from memory, and takes no bound check of a pointer that might be 64 KiB further. */
@@ -205,8 +219,14 @@ TRAP_INLINE enum trap_layer trap_read_ipv6(struct trap_packet* packet, const voi
   return trap_read_tcp(packet, l3 + offset, end, payload_bytes - (offset - sizeof(*ip)));
 }
 
-/* Reads the frame [data, end), Ethernet with up to two VLAN tags (802.1Q, 802.1ad). *packet must be zeroed. A frame that ends before its
- * IP addresses is OTHER: nothing can say that it is addressed to a service, and the stack will refuse it. */
+TRAP_INLINE int trap_is_vlan_tag(__be16 type) {
+  return type == TRAP_BE16(ETH_P_8021Q) || type == TRAP_BE16(ETH_P_8021AD);
+}
+
+/* Reads the frame [data, end), Ethernet with up to two VLAN tags (802.1Q, 802.1ad). *packet must be zeroed, or started with
+ * trap_start_packet(). A frame that ends before its IP addresses is OTHER: nothing can say that it is addressed to a service, and the stack
+ * will refuse it. One with a third tag is DEFECTIVE: a stack with as many VLAN devices takes the tags off, and finds a service behind
+ * them. */
 TRAP_INLINE enum trap_layer trap_read_frame(struct trap_packet* packet, const void* data, const void* end) {
   const __u8* frame = (const __u8*)data;
   __be16 type;
@@ -216,7 +236,7 @@ TRAP_INLINE enum trap_layer trap_read_frame(struct trap_packet* packet, const vo
   type = *(const __be16*)(frame + 2 * ETH_ALEN); /* struct ethhdr is packed: clang would read it byte by byte */
   packet->l3_offset = ETH_HLEN;
   for (int i = 0; i < TRAP_VLAN_TAGS_MAX; i++) {
-    if (type != TRAP_BE16(ETH_P_8021Q) && type != TRAP_BE16(ETH_P_8021AD))
+    if (!trap_is_vlan_tag(type))
       break;
     if (frame + ETH_HLEN + 4 * (i + 1) > (const __u8*)end)
       return TRAP_LAYER_OTHER;
@@ -227,7 +247,7 @@ TRAP_INLINE enum trap_layer trap_read_frame(struct trap_packet* packet, const vo
     return trap_read_ipv4(packet, data, end);
   if (type == TRAP_BE16(ETH_P_IPV6))
     return trap_read_ipv6(packet, data, end);
-  return TRAP_LAYER_OTHER;
+  return trap_is_vlan_tag(type) ? trap_defective(packet, TRAP_DROP_VLAN_TAGS) : TRAP_LAYER_OTHER;
 }
 
 #endif

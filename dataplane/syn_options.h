@@ -24,19 +24,23 @@ struct trap_syn_options {
   __be32 echo;       /* TSecr */
 };
 
-/* Linux sends MSS, SACK permitted, timestamps, NOP, window scale, in this order, and so does most of what floods. 1 if this is such a SYN;
- * `options` is 20 bytes that were checked to be there. */
-TRAP_INLINE int trap_read_linux_options(struct trap_syn_options* syn, const __u8* options) {
-  const __u32 words[5] = {TRAP_LOAD32(options), TRAP_LOAD32(options + 4), TRAP_LOAD32(options + 8), TRAP_LOAD32(options + 12),
-                          TRAP_LOAD32(options + 16)};
+#define TRAP_LINUX_OPTION_BYTES 20
 
-  if ((words[0] & TRAP_BE32(0xffff0000)) != TRAP_BE32(0x02040000) || words[1] != TRAP_BE32(0x0402080a) ||
-      (words[4] & TRAP_BE32(0xffffff00)) != TRAP_BE32(0x01030300))
+/* Linux sends MSS, SACK permitted, timestamps, NOP, window scale, in this order, and so does most of what floods. Are these such a SYN's
+ * options? They are TRAP_LINUX_OPTION_BYTES that were checked to be there. */
+TRAP_INLINE int trap_are_linux_options(const __u8* options) {
+  return (TRAP_LOAD32(options) & TRAP_BE32(0xffff0000)) == TRAP_BE32(0x02040000) && TRAP_LOAD32(options + 4) == TRAP_BE32(0x0402080a) &&
+         (TRAP_LOAD32(options + 16) & TRAP_BE32(0xffffff00)) == TRAP_BE32(0x01030300);
+}
+
+/* 1 if these are a Linux SYN's options. */
+TRAP_INLINE int trap_read_linux_options(struct trap_syn_options* syn, const __u8* options) {
+  if (!trap_are_linux_options(options))
     return 0;
-  syn->mss = (__u16)TRAP_FROM_BE32(words[0]);
-  syn->timestamp = words[2];
-  syn->echo = words[3];
-  syn->window_scale = (__u8)TRAP_FROM_BE32(words[4]);
+  syn->mss = (__u16)TRAP_FROM_BE32(TRAP_LOAD32(options));
+  syn->timestamp = TRAP_LOAD32(options + 8);
+  syn->echo = TRAP_LOAD32(options + 12);
+  syn->window_scale = (__u8)TRAP_FROM_BE32(TRAP_LOAD32(options + 16));
   syn->has_mss = syn->has_timestamps = syn->has_window_scale = syn->sack = 1;
   return 1;
 }
@@ -97,7 +101,8 @@ TRAP_INLINE void trap_read_syn_options(struct trap_syn_options* syn, const void*
   __builtin_memset(syn, 0, sizeof(*syn));
   if (header_bytes == TRAP_TCP_HEADER_BYTES)
     return;
-  if (header_bytes == 40 && options + 20 <= (const __u8*)end && trap_read_linux_options(syn, options)) {
+  if (header_bytes == TRAP_TCP_HEADER_BYTES + TRAP_LINUX_OPTION_BYTES && options + TRAP_LINUX_OPTION_BYTES <= (const __u8*)end &&
+      trap_read_linux_options(syn, options)) {
     /* as most are */
   } else {
     trap_copy_options(&area, tcp, end, header_bytes, TRAP_IPV4);

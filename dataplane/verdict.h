@@ -6,6 +6,7 @@
 
 #include <linux/types.h>
 
+#include "dataplane/verifier.h"
 #include "protocol/assert.h"
 
 enum trap_action {
@@ -91,6 +92,8 @@ enum trap_action {
   X(PASS_ICMP_FLOW, PASS, "pass-icmp-flow", "ICMP error about a flow that was admitted or a socket that exists")                           \
   X(DROP_ICMP_NO_FLOW, DROP, "drop-icmp-no-flow", "ICMP error about a protected service, but no flow and no socket of it")                 \
   X(DROP_ICMP, DROP, "drop-icmp", "ICMP query, which this host is configured not to answer")                                               \
+  /* any program, since 0.4 */                                                                                                             \
+  X(DROP_VLAN_TAGS, DROP, "drop-vlan-tags", "more VLAN tags in a row than are followed")                                                   \
   /* trap-client, since 0.4 */                                                                                                             \
   X(PASS_ICMP_TRANSLATED, PASS, "pass-icmp-translated", "ICMP error about a redirected connection, translated like its segments")          \
   X(PASS_OFFER_DECLINED, PASS, "pass-offer-declined", "SYN-ACK with OFFER passed on: redirects of this service led nowhere lately")        \
@@ -117,16 +120,15 @@ TRAP_ASSERT(sizeof(struct trap_count) == 24, "shared through maps");
 
 TRAP_ASSERT(TRAP_VERDICT_COUNT <= TRAP_VERDICT_SLOTS, "the counter maps have room for every verdict");
 
+/* A load from a table: every packet asks, and a switch over this many is a tree of comparisons. */
 TRAP_INLINE enum trap_action trap_verdict_action(enum trap_verdict verdict) {
-  switch (verdict) {
-#define TRAP_VERDICT_ACTION(id, action, name, text)                                                                                        \
-  case TRAP_##id:                                                                                                                          \
-    return TRAP_ACTION_##action;
-    TRAP_VERDICTS(TRAP_VERDICT_ACTION)
+#define TRAP_VERDICT_ACTION(id, action, name, text) TRAP_ACTION_##action,
+  static const __u8 actions[TRAP_VERDICT_COUNT] = {TRAP_VERDICTS(TRAP_VERDICT_ACTION)};
 #undef TRAP_VERDICT_ACTION
-  default:
-    return TRAP_ACTION_DROP;
-  }
+  __u64 at = verdict;
+
+  TRAP_HOLD(at);
+  return at < TRAP_VERDICT_COUNT ? (enum trap_action)actions[at] : TRAP_ACTION_DROP;
 }
 
 #endif

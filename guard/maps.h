@@ -20,8 +20,8 @@ struct trap_guard_port {
   __u8 slot; /* of the service, from 1 */
   __u8 scope_v4;
   __u8 scope_v6;
-  __u8 flags; /* TRAP_PORT_... */
-};
+  __u8 flags;                  /* TRAP_PORT_... */
+} __attribute__((aligned(4))); /* copied as a word for every packet */
 
 #define TRAP_PORT_SOCKETS 1u /* the service's sockets are this host's: what they know passes. Otherwise flows alone decide */
 
@@ -90,8 +90,10 @@ struct trap_announced_entry {
 };
 
 struct trap_announced_bucket {
-  __u32 prints[TRAP_ANNOUNCED_WAYS]; /* of the entries' keys, never 0 for one that is taken: one cache line tells who is not there */
-  __u64 pad[4];
+  union {
+    __u8 prints[TRAP_ANNOUNCED_WAYS]; /* of the entries' keys, never 0 for one that is taken */
+    __u64 print_word;                 /* one word tells who is not there */
+  };
   struct trap_announced_entry entries[TRAP_ANNOUNCED_WAYS];
 };
 
@@ -166,7 +168,7 @@ TRAP_ASSERT(sizeof(struct trap_trusted_key) == 20, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_guard_class) == 80, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_guard_settings) == 48 + 56 + 2 * 192 + 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_announced_entry) == 32, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_announced_bucket) == 320, "five cache lines");
+TRAP_ASSERT(sizeof(struct trap_announced_bucket) == 264, "a word of prints and the entries");
 TRAP_ASSERT(sizeof(struct trap_flow_entry) == 64, "one cache line");
 TRAP_ASSERT(sizeof(struct trap_guard_client_key) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_guard_client) == 32, "shared through a map");

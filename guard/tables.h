@@ -35,18 +35,29 @@ TRAP_INLINE int trap_flow_is_live(const struct trap_guard_flow* flow, __u64 now_
   return flow->seen_ns > TRAP_FLOW_CLAIMED && now_ns - flow->seen_ns < TRAP_FLOW_IDLE_NS;
 }
 
+/* Two products that need not wait for each other, since every SYN of a flood asks. Only what lies above a bit of a word moves with it, so
+ * what differs between clients has to be low: the last byte of an address is. */
 TRAP_INLINE __u64 trap_announced_hash(const struct trap_announced_key* key, const __u64 table_keys[2]) {
-  __u64 hash = trap_table_mix(table_keys[0], key->client.raw64[0] ^ ((__u64)key->port | (__u64)key->scope << 16));
+  __u64 high = __builtin_bswap64(key->client.raw64[0]) ^ (__u64)key->port << 8 ^ (__u64)key->scope << 24;
 
-  return trap_table_mix(hash, key->client.raw64[1] ^ table_keys[1]);
+  return high * (table_keys[0] | 1) + __builtin_bswap64(key->client.raw64[1]) * (table_keys[1] | 1);
 }
 
 TRAP_INLINE __u32 trap_announced_bucket_index(__u64 hash, __u32 buckets) {
   return (__u32)(hash >> 40) & (buckets - 1);
 }
 
-TRAP_INLINE __u32 trap_announced_print(__u64 hash) {
-  return (__u32)hash | 1;
+/* One byte of the hash for each entry of a bucket, in one word; 0 for an entry that is empty. */
+TRAP_INLINE __u8 trap_announced_print(__u64 hash) {
+  __u8 print = (__u8)(hash >> 56);
+
+  return print ? print : 1;
+}
+
+/* 0 if no entry of the bucket can have that print. Not 0 if one has, and now and then if none has: Mycroft's test for a byte in a word. */
+TRAP_INLINE __u64 trap_announced_may_hold(__u64 prints, __u8 print) {
+  prints ^= print * 0x0101010101010101ULL;
+  return (prints - 0x0101010101010101ULL) & ~prints & 0x8080808080808080ULL;
 }
 
 TRAP_INLINE int trap_announced_key_equal(const struct trap_announced_key* a, const struct trap_announced_key* b) {

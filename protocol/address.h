@@ -61,6 +61,10 @@ TRAP_INLINE union trap_address trap_address_mask(union trap_address a, __u32 fam
 
   if (bits >= 128)
     return a;
+  if (bits == 64) { /* most IPv6 scopes are */
+    a.raw64[1] = 0;
+    return a;
+  }
   a.raw64[0] &= trap_mask_half(bits > 64 ? 64 : bits);
   a.raw64[1] &= trap_mask_half(bits > 64 ? bits - 64 : 0);
   return a;

@@ -28,7 +28,7 @@ bool between(int verdict, trap_verdict first, trap_verdict last) {
 }
 
 bool needs_no_service(int verdict) {
-  return between(verdict, TRAP_PASS_OTHER, TRAP_DROP_INTERNAL);
+  return between(verdict, TRAP_PASS_OTHER, TRAP_DROP_INTERNAL) || verdict == TRAP_DROP_VLAN_TAGS;
 }
 
 Labels labels_of(const MeasuredService& where) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a frame to its line.
 #include <cstring>
+#include <vector>
 
 #include <fmt/core.h>
 
@@ -125,6 +126,16 @@ std::string ends_text(const trap_packet& packet) {
                      format_endpoint({packet.destination, TRAP_FROM_BE16(packet.destination_port)}));
 }
 
+// The packet view reads headers as words: the frame has to lie as drivers lay it, 2 bytes behind a word (NET_IP_ALIGN), and frames in
+// memory or from a file need not.
+trap_layer read_view(trap_packet& packet, const Frame& frame) {
+  constexpr std::size_t ip_align = 2;
+  std::vector<std::uint8_t> aligned(ip_align);
+  aligned.insert(aligned.end(), frame.begin(), frame.end());
+  packet = {};
+  return trap_read_frame(&packet, aligned.data() + ip_align, aligned.data() + aligned.size());
+}
+
 } // namespace
 
 std::string format_hex(const std::uint8_t* bytes, std::size_t count) {
@@ -135,12 +146,13 @@ std::string format_hex(const std::uint8_t* bytes, std::size_t count) {
 }
 
 std::string format_packet(const Frame& frame) {
-  trap_packet packet = {};
-  const std::uint8_t* end = frame.data() + frame.size();
-  switch (trap_read_frame(&packet, frame.data(), end)) {
+  trap_packet packet;
+  switch (read_view(packet, frame)) {
   case TRAP_LAYER_TCP:
     return ends_text(packet) + segment_text(packet, frame) + vlans_text(packet, frame);
   case TRAP_LAYER_DEFECTIVE:
+    if (packet.defect == TRAP_DROP_VLAN_TAGS)
+      return fmt::format("a frame of {} bytes behind{} and more", frame.size(), vlans_text(packet, frame));
     return ends_text(packet) + (packet.defect == TRAP_DROP_FRAGMENT ? " fragment" : fmt::format(" ({})", verdict_name(packet.defect))) +
            vlans_text(packet, frame);
   default:

@@ -5,6 +5,7 @@
 #define TRAP_GUARD_BPF_ADMIT_H
 
 #include "dataplane/options.h"
+#include "dataplane/syn_options.h"
 #include "guard/bpf/announced.h"
 #include "guard/bpf/budget.h"
 #include "protocol/ticket.h"
@@ -59,14 +60,17 @@ static __always_inline __u64 has_our_kind(__u64 word) {
   return has_byte(word, TRAP_KIND_RESERVED) | has_byte(word, TRAP_KIND_EXPERIMENTAL);
 }
 
-/* Could the options hold one of TRAP's? Without a walk: is a byte among them one of its kinds? The last words overlap, with each other or
- * with the header before the options. */
+/* Could the options hold one of TRAP's? Without a walk: they are a Linux SYN's and no others, or is a byte among them one of TRAP's kinds?
+ * The last words overlap, with each other or with the header before the options. */
 static __always_inline int may_have_option(const void* tcp, const void* end, __u32 header_bytes) {
   const __u8* at = (const __u8*)tcp + TRAP_TCP_HEADER_BYTES;
   __u64 last = (header_bytes - 8) & 0x3c;
   __u64 found;
 
   if (header_bytes == TRAP_TCP_HEADER_BYTES)
+    return 0;
+  if (header_bytes == TRAP_TCP_HEADER_BYTES + TRAP_LINUX_OPTION_BYTES && (const void*)(at + TRAP_LINUX_OPTION_BYTES) <= end &&
+      trap_are_linux_options(at))
     return 0;
   TRAP_HOLD(last);
   if ((const __u8*)tcp + last + 8 > (const __u8*)end)

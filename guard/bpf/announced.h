@@ -15,8 +15,10 @@ static __always_inline struct trap_announced_bucket* announced_bucket(__u64 hash
 /* The entry of a key, over or not; NULL if there is none. */
 static __always_inline struct trap_announced_entry* find_announced(struct trap_announced_bucket* bucket,
                                                                    const struct trap_announced_key* key, __u64 hash) {
-  __u32 print = trap_announced_print(hash);
+  __u8 print = trap_announced_print(hash);
 
+  if (!trap_announced_may_hold(bucket->print_word, print))
+    return NULL;
 #pragma unroll
   for (int i = 0; i < TRAP_ANNOUNCED_WAYS; i++) {
     struct trap_announced_entry* entry = &bucket->entries[i];
@@ -76,7 +78,7 @@ static __always_inline int network_allows(const struct encounter* e, union trap_
 }
 
 /* Stores a verified announcement; never shortens one, so that a replay changes nothing. A full bucket loses the entry that would have ended
- * first. Two CPUs that write one entry at once leave a client or the other, never a mixture that is valid: the print comes last. */
+ * first. Two CPUs that write one entry at once leave a client or the other, never a mixture that is valid: when it ends comes last. */
 static __always_inline enum trap_verdict admit_announced(const struct encounter* e, const struct trap_announced_key* key,
                                                          const struct trap_announced* value) {
   __u64 hash = trap_announced_hash(key, e->settings->table_keys);
@@ -97,10 +99,12 @@ static __always_inline enum trap_verdict admit_announced(const struct encounter*
   if (explaining)
     return TRAP_ANNOUNCE_ACCEPTED;
   at = first_to_end(bucket);
-  __sync_lock_test_and_set(&bucket->prints[at], 0);
-  bucket->entries[at].key = *key;
-  bucket->entries[at].value = *value;
-  __sync_lock_test_and_set(&bucket->prints[at], trap_announced_print(hash));
+  entry = &bucket->entries[at];
+  __sync_lock_test_and_set(&entry->value.until_s, 0);
+  entry->key = *key;
+  entry->value.tag = value->tag;
+  bucket->prints[at] = trap_announced_print(hash);
+  __sync_lock_test_and_set(&entry->value.until_s, value->until_s);
   return TRAP_ANNOUNCE_ACCEPTED;
 }
 

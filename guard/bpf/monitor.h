@@ -9,10 +9,12 @@
 
 static volatile __u64 suspect_named_ns;
 
-static __always_inline int is_enforced(void) {
+/* `now` may be NULL: then they are looked up. */
+static __always_inline int is_enforced(const struct trap_guard_settings* now) {
   __u32 zero = 0;
-  const struct trap_guard_settings* now = bpf_map_lookup_elem(&settings, &zero);
 
+  if (!now)
+    now = bpf_map_lookup_elem(&settings, &zero);
   return !now || now->enforced_until_ns == TRAP_GUARD_ALWAYS || coarse_ns() < now->enforced_until_ns;
 }
 

@@ -69,24 +69,28 @@ SEC("xdp.frags")
 int trap_guard(struct xdp_md* ctx) {
   const void* data = (const void*)(long)ctx->data;
   const void* end = (const void*)(long)ctx->data_end;
-  struct encounter e = {};
-  enum trap_layer layer = trap_read_frame(&e.packet, data, end);
+  struct encounter e;
+  enum trap_layer layer;
   enum trap_verdict verdict;
-  __u32 bytes = trap_frame_bytes(&e.packet, data, end);
-  __u32 slot;
+  __u32 bytes, slot;
 
+  trap_start_packet(&e.packet);
+  e.settings = NULL;
+  layer = trap_read_frame(&e.packet, data, end);
+  bytes = trap_frame_bytes(&e.packet, data, end);
   if (layer == TRAP_LAYER_OTHER) {
     int judged = judge_other(ctx, e.packet.l3_offset);
 
     verdict = judged & 0xff;
     slot = judged >> 16 & 0xff;
   } else {
+    e.port.slot = 0;
     verdict = judge_tcp(ctx, &e, layer, data, end);
     slot = e.port.slot;
   }
   if (explaining)
     return explain(slot, verdict);
-  if (trap_verdict_action(verdict) == TRAP_ACTION_DROP && !is_enforced()) {
+  if (trap_verdict_action(verdict) == TRAP_ACTION_DROP && !is_enforced(e.settings)) {
     count_monitored(slot, verdict, bytes);
     name_suspect(&e.packet, slot, verdict);
     return XDP_PASS;

@@ -100,6 +100,17 @@ const char* mode_name(Mode mode) {
   return mode == Mode::enforce ? "enforce" : "monitor";
 }
 
+std::vector<std::string> doubts_about(const GuardConfig& config) {
+  std::vector<std::string> doubts;
+  for (const trap_address& server : config.trap_servers) {
+    if (std::any_of(config.trusted.begin(), config.trusted.end(), [&](const Prefix& prefix) { return covers(prefix, server); }))
+      doubts.push_back(fmt::format("TRAP server {} is trusted, and anybody can send with a public address as the source: trust an inner "
+                                   "address of that host instead",
+                                   format_address(server)));
+  }
+  return doubts;
+}
+
 Result<GuardConfig> read_guard_config(const std::string& path) {
   auto root = read_config_file(path);
   if (!root)

@@ -45,6 +45,9 @@ struct GuardConfig {
   std::vector<ServiceConfig> services;
 };
 
+// What is allowed and hardly meant: a line each that says what to do.
+std::vector<std::string> doubts_about(const GuardConfig& config);
+
 Result<GuardConfig> read_guard_config(const std::string& path);
 
 } // namespace trap::guard

@@ -40,11 +40,6 @@ std::string announce_text(const trap_announce_body& body, const trap_clock_ancho
                      age_s < 0 ? "ahead of this host's clock" : "ago");
 }
 
-bool covers(const Prefix& prefix, const trap_address& address) {
-  const trap_address masked = trap_address_mask(address, TRAP_IPV6, prefix.bits);
-  return trap_address_equal(&masked, &prefix.address);
-}
-
 // What its TRAP option says; empty if it has none.
 std::string option_text(const trap_packet& packet, const Frame& frame, const trap_clock_anchor& now) {
   trap_option_area area;

@@ -134,7 +134,7 @@ Result<void> GuardPart::start(Undo& undo) {
   if (auto applied = apply(config_, slots_, earlier); !applied)
     return applied.error();
   correct_counts(read_clocks().monotonic_ns);
-  warn_of_lockouts();
+  log_warnings();
   return attachments_.swap_programs();
 }
 

@@ -98,7 +98,7 @@ Result<std::string> GuardPart::reload() {
     conduct_ = {config_.mode, std::nullopt};
     ran_out_ = false;
   }
-  warn_of_lockouts();
+  log_warnings();
   return changes;
 }
 

@@ -6,6 +6,8 @@
 
 #include <linux/types.h>
 
+#include "protocol/assert.h"
+
 #define LAB_STRIPS_SYN (1u << 0) /* puts NOPs over TRAP options */
 #define LAB_STRIPS_SYN_ACK (1u << 1)
 #define LAB_STRIPS_RST (1u << 2)
@@ -26,6 +28,8 @@ struct lab_mischief {
   __be32 client_v6[LAB_ADDRESS_WORDS];
   __be32 public_v6[LAB_ADDRESS_WORDS];
 };
+
+TRAP_ASSERT(sizeof(struct lab_mischief) == 48, "shared through a map");
 
 enum lab_counter {
   LAB_SYNS, /* of the client */

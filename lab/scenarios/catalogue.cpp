@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <tuple>
+
 #include <fmt/format.h>
 
 #include "lab/scenarios/guard_watch.h"
@@ -63,10 +65,12 @@ DeploymentPlan applications() {
   return plan;
 }
 
-// Tickets of tag 7 are of a class with small budgets.
-DeploymentPlan small_class() {
+// A class for each limit; invited_flood.cpp has tickets of their tags.
+DeploymentPlan small_classes() {
   DeploymentPlan plan = quiet_plan();
-  plan.guard_keys += "[[class]]\nname = \"small\"\ntags = [7]\nsyns_per_s = 20\npackets_per_s = 500\n";
+  for (const auto& [name, tag, limit] : {std::tuple{"few-syns", 7, "syns_per_s = 1"}, std::tuple{"few-packets", 8, "packets_per_s = 10"},
+                                         std::tuple{"few-bytes", 9, "bytes_per_s = 65536"}, std::tuple{"few-flows", 10, "flows = 5"}})
+    plan.guard_keys += fmt::format("[[class]]\nname = \"{}\"\ntags = [{}]\n{}\n", name, tag, limit);
   return plan;
 }
 
@@ -100,6 +104,7 @@ std::vector<Scenario> make_catalogue() {
       {"other-ports", "other TCP ports of both hosts are untouched", usual, plays::other_ports},
       {"two-backends", "clients spread over backends by weight, and each keeps its own", two, plays::two_backends},
       {"large-transfers", "100 MB down and up with offloads on", usual, plays::large_transfers},
+      {"jumbo", "downloads and uploads in frames of 9000 bytes, through every program", quiet_plan(), plays::jumbo},
       {"late-guard", "a guard deployed during a download keeps it, and refuses new strangers", usual, plays::late_guard},
       {"flood-syn", "downloads under SYN floods at both addresses", usual, flood(FloodKind::syn)},
       {"flood-ack", "downloads under ACK floods at both addresses", usual, flood(FloodKind::ack)},
@@ -135,10 +140,12 @@ std::vector<Scenario> make_catalogue() {
       {"evasions", "tags, options, extension headers and fragments hide nothing", quiet_plan(), plays::evasions},
       {"million-sources", "a client downloads beside a million invented sources, and the guard drops nothing of it", quiet_plan(),
        plays::million},
-      {"invited-flood", "an invited client that floods is held to its class's budgets, and harms nobody else", small_class(),
+      {"invited-flood", "an invited client that floods is held to its class's budgets, and harms nobody else", small_classes(),
        plays::invited_flood},
       {"guard-modes", "monitoring drops nothing and names strangers; enforcing ends by itself, also without the daemon", quiet_plan(),
        plays::guard_modes},
+      {"icmp", "ICMP errors reach the service only for flows that exist, queries as configured", quiet_plan(), plays::icmp},
+      {"elsewhere", "a guard in front of a host behind it, and of a container behind a port", quiet_plan(), plays::elsewhere},
       {"guard-reload", "twenty reloads of the guard during downloads", quiet_plan(), plays::guard_reload},
       {"strip-syn", "a middlebox strips TRAP's option from SYNs: the announcement admits them", usual,
        middlebox({"strips TRAP's option from SYNs", LAB_STRIPS_SYN, LAB_STRIPPED, 4, "reply-reissued-syn", "pass-syn-ticketed"})},

@@ -43,6 +43,9 @@ void announcements(Scene& scene);                      // forgeries.cpp
 void evasions(Scene& scene);                           // evasions.cpp
 void million(Scene& scene);                            // million.cpp
 void invited_flood(Scene& scene);                      // invited_flood.cpp
+void jumbo(Scene& scene);                              // jumbo.cpp
+void icmp(Scene& scene);                               // icmp.cpp
+void elsewhere(Scene& scene);                          // elsewhere.cpp
 void guard_modes(Scene& scene);                        // guard_modes.cpp
 void guard_reload(Scene& scene);                       // guard_modes.cpp
 void offerless(Scene& scene);                          // middleboxes.cpp

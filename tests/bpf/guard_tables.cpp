@@ -84,7 +84,7 @@ Table table_of_announced(const std::shared_ptr<Buckets<trap_announced_bucket>>& 
                 const auto client = read_as<trap_announced_key>(key);
                 const std::uint64_t hash = trap_announced_hash(&client, settings_of(object).table_keys);
                 trap_announced_bucket& bucket = (*buckets)[trap_announced_bucket_index(hash, buckets->size())];
-                const std::uint32_t print = trap_announced_print(hash);
+                const std::uint8_t print = trap_announced_print(hash);
                 int way = 0;
                 while (way + 1 < TRAP_ANNOUNCED_WAYS && bucket.prints[way] != 0 && bucket.prints[way] != print)
                   way++;

@@ -110,6 +110,12 @@ def masked(address, scope):
     return ipaddress.ip_network((ip, scope), strict=False).network_address.packed
 
 
+def prefix_bytes(address, scope):
+    """The masked address, of which an IPv6 scope up to 64 leaves 8 bytes."""
+    network = masked(address, scope)
+    return network[:8] if len(network) == 16 and scope <= 64 else network
+
+
 def default_scope(address):
     return 32 if ipaddress.ip_address(address).version == 4 else 64
 
@@ -137,7 +143,7 @@ def cookie(key, client, server, client_port, server_port, isn, window_number):
 
 def ticket(key, epoch_number, tag, scope, expiry, port, client):
     head = struct.pack(">BBH", epoch_number & 0xFF, tag, expiry)
-    message = struct.pack(">BBBBHH", 0x54, epoch_number & 0xFF, tag, scope, expiry, port) + masked(client, scope)
+    message = struct.pack(">BBHH", tag, scope, expiry, port) + prefix_bytes(client, scope)
     return head + mac(key, message)
 
 
