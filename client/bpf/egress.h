@@ -3,6 +3,7 @@
 #ifndef TRAP_CLIENT_BPF_EGRESS_H
 #define TRAP_CLIENT_BPF_EGRESS_H
 
+#include "client/bpf/hook.h"
 #include "client/bpf/ticket_option.h"
 
 static __always_inline struct trap_tuple service_side_tuple(const struct trap_tuple* tuple, const struct trap_outward* outward) {
@@ -29,15 +30,17 @@ static __always_inline void forget_flow(const struct trap_tuple* tuple, const st
 }
 
 /* Does the kernel reach the backend by another next hop than the public address, whose next hop has the address at `hop` in the frame? Then
- * the frame's destination must be found again for each packet. */
-static __always_inline __u8 needs_neighbour(struct __sk_buff* skb, const union trap_address* local, const union trap_address* backend,
-                                            __u32 family, enum trap_end hop) {
+ * the frame's destination must be found again for each packet. What comes from a LAN is routed behind this hook. */
+static __always_inline __u8 needs_neighbour(struct __sk_buff* skb, const struct encounter* e, const union trap_address* local,
+                                            const union trap_address* backend, enum trap_end hop) {
   struct bpf_fib_lookup route = {.l4_protocol = IPPROTO_TCP, .ifindex = skb->ifindex};
   const struct ethhdr* eth;
   const __u8* mac;
   long found;
 
-  if (family == TRAP_IPV4) {
+  if (e->side == TRAP_SIDE_LAN || e->link == TRAP_LINK_IP)
+    return 0;
+  if (e->packet.family == TRAP_IPV4) {
     route.family = 2; /* AF_INET */
     route.ipv4_src = local->be32[3];
     route.ipv4_dst = backend->be32[3];
@@ -111,7 +114,7 @@ static __always_inline enum trap_verdict judge_outgoing_syn(struct __sk_buff* sk
   struct trap_tuple tuple = outgoing_tuple(&e->packet);
   struct trap_redirect_key key = {.local = tuple.local, .service = tuple.remote, .port = tuple.remote_port};
   struct trap_outward* known = bpf_map_lookup_elem(&to_backend, &tuple);
-  const struct trap_redirect* redirect = bpf_map_lookup_elem(&redirects, &key);
+  struct trap_redirect* redirect = bpf_map_lookup_elem(&redirects, &key);
   struct trap_outward outward = {.isn = e->packet.seq, .syns = 1};
 
   if (bpf_map_lookup_elem(&to_public, &tuple)) /* our own re-issued SYN on its way through the egress hook */
@@ -131,9 +134,11 @@ static __always_inline enum trap_verdict judge_outgoing_syn(struct __sk_buff* sk
   }
   outward.backend = redirect->backend;
   outward.port = redirect->port;
-  outward.via_neighbour = needs_neighbour(skb, &tuple.local, &outward.backend, e->packet.family, TRAP_DESTINATION);
+  outward.via_neighbour = needs_neighbour(skb, e, &tuple.local, &outward.backend, TRAP_DESTINATION);
   if (store_flow(&tuple, &outward))
     return TRAP_PASS_OTHER;
+  if (!explaining)
+    redirect->used_ns = coarse_ns();
   return send_to_service(skb, e, redirect, &outward);
 }
 
@@ -142,7 +147,7 @@ static __always_inline enum trap_verdict judge_outgoing(struct __sk_buff* skb, s
   struct trap_tuple tuple;
 
   pull_headers(skb);
-  if (trap_read_frame(&e->packet, (const void*)(long)skb->data, (const void*)(long)skb->data_end) != TRAP_LAYER_TCP)
+  if (read_packet(skb, e) != TRAP_LAYER_TCP)
     return TRAP_PASS_OTHER;
   if (trap_segment_kind(e->packet.flags) == TRAP_SEGMENT_SYN)
     return judge_outgoing_syn(skb, e);

@@ -15,8 +15,21 @@
 #include "dataplane/packet.h"
 #include "dataplane/segment.h"
 
+/* Of the interface: what its packets begin with, and whose they are. */
+enum trap_link {
+  TRAP_LINK_ETHERNET,
+  TRAP_LINK_IP,
+};
+
+enum trap_side {
+  TRAP_SIDE_HOST, /* this host's: SYNs leave by egress */
+  TRAP_SIDE_LAN,  /* those of hosts behind this one: SYNs come in by ingress */
+};
+
 struct encounter {
   struct trap_packet packet;
+  enum trap_link link;
+  enum trap_side side;
   int action; /* what tc does with a packet that passes or replies; TC_ACT_UNSPEC lets other tc programs see it too */
 };
 

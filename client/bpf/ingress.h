@@ -6,6 +6,7 @@
 
 #include "client/bpf/egress.h"
 #include "client/bpf/respond.h"
+#include "client/bpf/trust.h"
 
 static __always_inline void set_state(struct trap_pending* syn, __u8 state) {
   if (!explaining)
@@ -66,21 +67,6 @@ static __always_inline enum trap_verdict reissue_syn(struct __sk_buff* skb, stru
   return send_outgoing(skb, e, out, TRAP_REPLY_REISSUED_SYN);
 }
 
-/* Does policy allow this service to send its clients there? */
-static __always_inline int target_is_allowed(const struct trap_packet* packet, const struct trap_redirect* redirect) {
-  const struct trap_client_settings* set;
-  __u32 zero = 0;
-
-  if (redirect->port == 0 || trap_address_is_forbidden(&redirect->backend, packet->family))
-    return 0;
-  if (redirect->port == packet->source_port && trap_address_equal(&redirect->backend, &packet->source))
-    return 0; /* to itself: a loop */
-  if (!trap_address_is_private(&redirect->backend, packet->family) || trap_address_is_private(&packet->source, packet->family))
-    return 1;
-  set = bpf_map_lookup_elem(&settings, &zero);
-  return set && set->flags & TRAP_CLIENT_ALLOW_PRIVATE;
-}
-
 /* The REDIRECT in the option area as an entry of the redirect table. 0 on success. */
 static __always_inline int read_redirect(const struct trap_packet* packet, const struct trap_option_area* area,
                                          const struct trap_option* option, struct trap_redirect* redirect) {
@@ -125,7 +111,9 @@ static __always_inline enum trap_verdict follow_redirect(struct __sk_buff* skb, 
     return TRAP_DROP_INTERNAL;
   if (state == TRAP_SYN_ACK_PASSED)
     return TRAP_PASS_REDIRECT_LEARNT;
-  outward.via_neighbour = needs_neighbour(skb, &tuple->local, &outward.backend, e->packet.family, TRAP_SOURCE);
+  if (syn->is_renewal)
+    return TRAP_REDIRECT_RENEWED;
+  outward.via_neighbour = needs_neighbour(skb, e, &tuple->local, &outward.backend, TRAP_SOURCE);
   if (store_flow(tuple, &outward))
     return TRAP_DROP_INTERNAL;
   return reissue_syn(skb, e, syn, redirect);
@@ -157,11 +145,13 @@ static __always_inline enum trap_verdict judge_syn_ack(struct __sk_buff* skb, st
     return TRAP_DROP_LATE_ANSWER;
   if (!explaining)
     syn->iss = e->packet.seq;
-  if (option->type == TRAP_OFFER) {
+  if (option->type == TRAP_OFFER && source_may_redirect(&e->packet)) {
     set_state(syn, TRAP_ACCEPT_SENT);
     return reply_with_accept(skb, e, syn, option);
   }
   set_state(syn, TRAP_SYN_ACK_PASSED);
+  if (option->type == TRAP_OFFER)
+    return TRAP_PASS_OFFER_REFUSED;
   return option->defect == TRAP_PASS_OTHER ? TRAP_PASS_SYN_ACK_NOTED : TRAP_PASS_BAD_OPTION;
 }
 
@@ -190,7 +180,7 @@ static __always_inline enum trap_verdict judge_incoming(struct __sk_buff* skb, s
   struct trap_tuple tuple;
 
   pull_headers(skb);
-  if (trap_read_frame(&e->packet, (const void*)(long)skb->data, (const void*)(long)skb->data_end) != TRAP_LAYER_TCP)
+  if (read_packet(skb, e) != TRAP_LAYER_TCP)
     return TRAP_PASS_OTHER;
   tuple = incoming_tuple(&e->packet);
   inward = bpf_map_lookup_elem(&to_public, &tuple);

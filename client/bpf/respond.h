@@ -4,7 +4,7 @@
 #ifndef TRAP_CLIENT_BPF_RESPOND_H
 #define TRAP_CLIENT_BPF_RESPOND_H
 
-#include "client/bpf/encounter.h"
+#include "client/bpf/hook.h"
 #include "dataplane/checksum.h"
 
 struct outgoing {
@@ -105,8 +105,7 @@ static __always_inline enum trap_verdict send_outgoing(struct __sk_buff* skb, st
     return TRAP_DROP_INTERNAL;
   if (bpf_skb_store_bytes(skb, l3_offset + ip_bytes, &out->tcp, tcp_bytes, 0))
     return TRAP_DROP_INTERNAL;
-  e->action = (int)bpf_redirect_neigh(skb->ifindex, NULL, 0, 0);
-  return success;
+  return send_answer(skb, e) ? TRAP_DROP_INTERNAL : success;
 }
 
 #endif

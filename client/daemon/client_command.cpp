@@ -19,7 +19,7 @@ Result<std::string> ClientPart::command(const std::vector<std::string>& words) {
       return Error{fmt::format("service {}", named.error().message), ExitCode::usage};
     service = *named;
   }
-  auto flushed = flush_redirects(redirects_fd_, service);
+  auto flushed = forget_redirects(redirects_fd_, [&](const Endpoint& of, const Endpoint&) { return !service || of == *service; });
   if (!flushed)
     return flushed.error();
   if (service && *flushed == 0)

@@ -63,10 +63,10 @@ std::vector<HeldRedirect> read_redirects(int redirects_fd, int to_backend_fd, st
   return held;
 }
 
-Result<std::uint64_t> flush_redirects(int redirects_fd, const std::optional<Endpoint>& service) {
+Result<std::size_t> forget_redirects(int redirects_fd, const RedirectTest& is_so) {
   std::vector<trap_redirect_key> keys;
-  map_visit<trap_redirect_key, trap_redirect>(redirects_fd, [&](const trap_redirect_key& key, const trap_redirect&) {
-    if (!service || endpoint_of(key.service, key.port) == *service)
+  map_visit<trap_redirect_key, trap_redirect>(redirects_fd, [&](const trap_redirect_key& key, const trap_redirect& redirect) {
+    if (is_so(endpoint_of(key.service, key.port), endpoint_of(redirect.backend, redirect.port)))
       keys.push_back(key);
   });
   for (const trap_redirect_key& key : keys) {

@@ -4,7 +4,7 @@
 #define TRAP_CLIENT_DAEMON_HELD_REDIRECTS_H
 
 #include <cstdint>
-#include <optional>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,8 +29,9 @@ struct HeldRedirect {
 // Redirects that hold at `now_ns` of the monotonic clock, by service.
 std::vector<HeldRedirect> read_redirects(int redirects_fd, int to_backend_fd, std::uint64_t now_ns);
 
-// Forgets the redirects of one service, or all; returns how many there were. Connections that follow them live on.
-Result<std::uint64_t> flush_redirects(int redirects_fd, const std::optional<Endpoint>& service);
+// Forgets redirects of which this is so; returns how many there were. Connections that follow them live on.
+using RedirectTest = std::function<bool(const Endpoint& service, const Endpoint& backend)>;
+Result<std::size_t> forget_redirects(int redirects_fd, const RedirectTest& is_so);
 
 } // namespace trap::client
 

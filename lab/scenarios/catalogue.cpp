@@ -70,6 +70,13 @@ DeploymentPlan small_class() {
   return plan;
 }
 
+// Redirects last for seconds, so that many renewals fit into a scenario.
+DeploymentPlan short_lived() {
+  DeploymentPlan plan = quiet_plan();
+  plan.ticket_lifetime_s = 16;
+  return plan;
+}
+
 std::vector<Scenario> make_catalogue() {
   const DeploymentPlan usual{}, paper{.offer = false}, experimental{.option_kind = "experimental"}, two{.two_backends = true};
   const auto restart = [](Part part, bool violently) { return [=](Scene& scene) { plays::restart(scene, part, violently); }; };
@@ -132,6 +139,13 @@ std::vector<Scenario> make_catalogue() {
       {"guard-modes", "monitoring drops nothing and names strangers; enforcing ends by itself, also without the daemon", quiet_plan(),
        plays::guard_modes},
       {"guard-reload", "twenty reloads of the guard during downloads", quiet_plan(), plays::guard_reload},
+      {"interfaces", "interfaces appear, go and come back, routes and addresses change, and connections live on", usual, plays::interfaces},
+      {"tunnel", "the client's way is a tunnel without a link layer", usual, plays::tunnel_interface},
+      {"trust", "services redirect only where the administrator trusts them", usual, plays::trust},
+      {"renewal", "redirects in use are renewed, and no connection waits", short_lived(), plays::renewal},
+      {"masquerade", "hosts behind a router that translates and filters reach the service on the first try", usual, plays::masquerade},
+      {"forwarding", "the same where the router only forwards", usual, plays::forwarding},
+      {"bridge", "the same where the client's host is a bridge", usual, plays::bridge},
       {"detach", "--detach leaves nothing of TRAP behind", usual, plays::detach},
   };
 }

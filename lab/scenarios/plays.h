@@ -44,6 +44,13 @@ void million(Scene& scene);                            // million.cpp
 void invited_flood(Scene& scene);                      // invited_flood.cpp
 void guard_modes(Scene& scene);                        // guard_modes.cpp
 void guard_reload(Scene& scene);                       // guard_modes.cpp
+void interfaces(Scene& scene);                         // interfaces.cpp
+void tunnel_interface(Scene& scene);                   // interfaces.cpp
+void trust(Scene& scene);                              // trust.cpp
+void renewal(Scene& scene);                            // renewal.cpp
+void masquerade(Scene& scene);                         // lans.cpp
+void forwarding(Scene& scene);                         // lans.cpp
+void bridge(Scene& scene);                             // lans.cpp
 
 } // namespace trap::lab::plays
 

@@ -85,7 +85,7 @@ const std::map<std::string, Layout>& layouts() {
          TRAP_FIELD("window", trap_pending, window, big_endian), TRAP_FIELD("state", trap_pending, state, native),
          TRAP_FIELD("option_bytes", trap_pending, option_bytes, native), TRAP_FIELD("options", trap_pending, options, options),
          TRAP_FIELD("flags", trap_pending, flags, native), TRAP_FIELD("tos", trap_pending, traffic_class, native),
-         TRAP_FIELD("hops", trap_pending, hop_limit, native)}}},
+         TRAP_FIELD("hops", trap_pending, hop_limit, native), TRAP_FIELD("renewal", trap_pending, is_renewal, native)}}},
       {"redirects",
        {sizeof(trap_redirect_key),
         sizeof(trap_redirect),
