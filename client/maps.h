@@ -11,13 +11,19 @@
 #define TRAP_CLIENT_MAX_FLOWS 65536
 #define TRAP_CLIENT_MAX_TRUSTED 4096 /* prefixes of services, and as many of targets */
 
-/* A connection as seen from this host. */
+/* Whose connections cross an interface. */
+enum trap_side {
+  TRAP_SIDE_HOST, /* this host's: SYNs leave by egress */
+  TRAP_SIDE_LAN,  /* those of hosts behind this one: SYNs come in by ingress */
+};
+
+/* A connection as seen from its client's host. What is forwarded crosses interfaces of both sides, and is one's only. */
 struct trap_tuple {
   union trap_address local;
   union trap_address remote;
   __be16 local_port;
   __be16 remote_port;
-  __u32 reserved; /* zero */
+  __u32 side; /* enum trap_side */
 };
 
 enum trap_pending_state {
@@ -82,8 +88,8 @@ struct trap_inward {
   __u16 reserved[3];
 };
 
-/* Maps `trust_services` and `trust_targets` (LPM tries): which [[trust]] names a service, and where one lets it redirect. `of` is the service's
- * port, in host byte order, 0 for all; or a trust's number, as `trust_services` has it. IPv4 prefixes are 96 bits longer. */
+/* Maps `trust_services` and `trust_targets` (LPM tries): which [[trust]] names a service, and where one lets it redirect. `of` is the
+ * service's port, in host byte order, 0 for all; or a trust's number, as `trust_services` has it. IPv4 prefixes are 96 bits longer. */
 struct trap_trust_key {
   __u32 bits; /* 32 for `of`, and those of the prefix */
   __u32 of;

@@ -49,9 +49,13 @@ Link link_of(const nlmsghdr& header) {
   visit_attributes(IFLA_RTA(NLMSG_DATA(&header)), IFLA_PAYLOAD(&header), [&](const rtattr& attribute) {
     if (attribute.rta_type == IFLA_IFNAME)
       link.name = text_of(attribute);
+    if (attribute.rta_type == IFLA_MASTER && RTA_PAYLOAD(&attribute) == sizeof(link.master))
+      std::memcpy(&link.master, RTA_DATA(&attribute), sizeof(link.master));
     if ((attribute.rta_type & NLA_TYPE_MASK) != IFLA_LINKINFO)
       return;
     visit_attributes(static_cast<const rtattr*>(RTA_DATA(&attribute)), RTA_PAYLOAD(&attribute), [&](const rtattr& inner) {
+      if (inner.rta_type == IFLA_INFO_KIND)
+        link.kind = text_of(inner);
       if (inner.rta_type == IFLA_INFO_SLAVE_KIND)
         link.slave_of = text_of(inner);
     });

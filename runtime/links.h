@@ -17,7 +17,9 @@ struct Link {
   unsigned short type = 0; // ARPHRD_*
   bool is_up = false;
   bool is_loopback = false;
-  std::string slave_of{}; // kind of the master that takes its packets: "bridge", "bond", ...; empty: none
+  std::string kind{};     // "bridge", "veth", ...; empty: none that it tells
+  unsigned master = 0;    // index of the bridge, bond or VRF that takes its packets; 0: none
+  std::string slave_of{}; // kind of the master
 };
 
 Result<std::vector<Link>> list_links();

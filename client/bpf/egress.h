@@ -111,7 +111,7 @@ static __always_inline enum trap_verdict remember_syn(struct __sk_buff* skb, con
 }
 
 static __always_inline enum trap_verdict judge_outgoing_syn(struct __sk_buff* skb, struct encounter* e) {
-  struct trap_tuple tuple = outgoing_tuple(&e->packet);
+  struct trap_tuple tuple = outgoing_tuple(e);
   struct trap_redirect_key key = {.local = tuple.local, .service = tuple.remote, .port = tuple.remote_port};
   struct trap_outward* known = bpf_map_lookup_elem(&to_backend, &tuple);
   struct trap_redirect* redirect = bpf_map_lookup_elem(&redirects, &key);
@@ -151,7 +151,7 @@ static __always_inline enum trap_verdict judge_outgoing(struct __sk_buff* skb, s
     return TRAP_PASS_OTHER;
   if (trap_segment_kind(e->packet.flags) == TRAP_SEGMENT_SYN)
     return judge_outgoing_syn(skb, e);
-  tuple = outgoing_tuple(&e->packet);
+  tuple = outgoing_tuple(e);
   outward = bpf_map_lookup_elem(&to_backend, &tuple);
   return outward ? translate_outward(skb, e, outward, TRAP_PASS_TO_SERVICE) : TRAP_PASS_OTHER;
 }

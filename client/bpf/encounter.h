@@ -15,15 +15,10 @@
 #include "dataplane/packet.h"
 #include "dataplane/segment.h"
 
-/* Of the interface: what its packets begin with, and whose they are. */
+/* What an interface's packets begin with. */
 enum trap_link {
   TRAP_LINK_ETHERNET,
   TRAP_LINK_IP,
-};
-
-enum trap_side {
-  TRAP_SIDE_HOST, /* this host's: SYNs leave by egress */
-  TRAP_SIDE_LAN,  /* those of hosts behind this one: SYNs come in by ingress */
 };
 
 struct encounter {
@@ -42,15 +37,23 @@ static __always_inline void pull_headers(struct __sk_buff* skb) {
     bpf_skb_pull_data(skb, skb->len < wanted ? skb->len : wanted);
 }
 
-static __always_inline struct trap_tuple outgoing_tuple(const struct trap_packet* packet) {
-  struct trap_tuple tuple = {
-      .local = packet->source, .remote = packet->destination, .local_port = packet->source_port, .remote_port = packet->destination_port};
+static __always_inline struct trap_tuple outgoing_tuple(const struct encounter* e) {
+  const struct trap_packet* packet = &e->packet;
+  struct trap_tuple tuple = {.local = packet->source,
+                             .remote = packet->destination,
+                             .local_port = packet->source_port,
+                             .remote_port = packet->destination_port,
+                             .side = e->side};
   return tuple;
 }
 
-static __always_inline struct trap_tuple incoming_tuple(const struct trap_packet* packet) {
-  struct trap_tuple tuple = {
-      .local = packet->destination, .remote = packet->source, .local_port = packet->destination_port, .remote_port = packet->source_port};
+static __always_inline struct trap_tuple incoming_tuple(const struct encounter* e) {
+  const struct trap_packet* packet = &e->packet;
+  struct trap_tuple tuple = {.local = packet->destination,
+                             .remote = packet->source,
+                             .local_port = packet->destination_port,
+                             .remote_port = packet->source_port,
+                             .side = e->side};
   return tuple;
 }
 

@@ -182,7 +182,7 @@ static __always_inline enum trap_verdict judge_incoming(struct __sk_buff* skb, s
   pull_headers(skb);
   if (read_packet(skb, e) != TRAP_LAYER_TCP)
     return TRAP_PASS_OTHER;
-  tuple = incoming_tuple(&e->packet);
+  tuple = incoming_tuple(e);
   inward = bpf_map_lookup_elem(&to_public, &tuple);
   if (inward)
     return replace_end(skb, &e->packet, TRAP_SOURCE, &inward->service, inward->port) ? TRAP_DROP_INTERNAL : TRAP_PASS_FROM_SERVICE;

@@ -49,7 +49,7 @@ void ClientPart::measure(Metrics& metrics) {
   measure_packets(metrics, {part, "", ""}, CounterReader(counters_fd_).read(0));
   for (const PlannedInterface& interface : plan_.interfaces)
     measure_interface(metrics, part, interface.name, attachments_.state_of(interface).attached);
-  for (const std::string& name : missing_names(config_, plan_))
+  for (const std::string& name : plan_.missing)
     measure_interface(metrics, part, name, false);
   measure_redirects(metrics, read_redirects(redirects_fd_, to_backend_fd_, read_clocks().monotonic_ns));
   constexpr char kRenewalsHelp[] = "Renewals of redirects in use: SYNs sent, redirects that came, redirects that ended without";

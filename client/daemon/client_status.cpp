@@ -46,7 +46,7 @@ ordered_json ClientPart::interfaces_json(std::vector<std::string>& problems) con
     if (!state.attached)
       problems.push_back(fmt::format("interface {} has not this daemon's filters", interface.name));
   }
-  for (const std::string& name : missing_names(config_, plan_))
+  for (const std::string& name : plan_.missing)
     interfaces.push_back({{"name", name}, {"index", 0}, {"attached", false}});
   return interfaces;
 }

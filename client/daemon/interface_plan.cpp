@@ -53,24 +53,39 @@ bool delivers(const Link& link) {
   return link.slave_of.empty() || link.slave_of == "vrf";
 }
 
-std::optional<Side> side_of(const ClientConfig& config, const Link& link) {
-  if (is_named(config.lan, link.name))
-    return Side::lan;
+bool is_lan(const ClientConfig& config, const Link& link) {
+  return is_named(config.lan, link.name) ||
+         (link.is_up && !link.is_loopback && !is_excepted(config, link) && is_matched(config.lan, link.name));
+}
+
+bool is_port_of_lan(const ClientConfig& config, const Link& link, const std::vector<Link>& links) {
+  const auto bridge = std::ranges::find(links, link.master, &Link::index);
+  return link.slave_of == "bridge" && bridge != links.end() && is_lan(config, *bridge);
+}
+
+std::optional<Side> side_of(const ClientConfig& config, const Link& link, const std::vector<Link>& links) {
   if (is_named(config.part.interfaces, link.name))
     return Side::host;
+  if (is_lan(config, link))
+    return link.kind == "bridge" ? std::nullopt : std::optional(Side::lan);
   if (!link.is_up || link.is_loopback || is_excepted(config, link))
     return std::nullopt;
-  if (is_matched(config.lan, link.name))
+  if (is_port_of_lan(config, link, links))
     return Side::lan;
   if (delivers(link) && is_matched(config.part.interfaces, link.name))
     return Side::host;
   return std::nullopt;
 }
 
-void note_missing(InterfacePlan& plan, const std::vector<std::string>& names, const std::vector<Link>& links) {
+void note_missing(InterfacePlan& plan, const std::string& name, std::string problem) {
+  plan.missing.push_back(name);
+  plan.problems.push_back(std::move(problem));
+}
+
+void note_absent(InterfacePlan& plan, const std::vector<std::string>& names, const std::vector<Link>& links) {
   for (const std::string& name : names) {
     if (!is_pattern(name) && std::ranges::find(links, name, &Link::name) == links.end())
-      plan.problems.push_back(fmt::format("interface {} is not there: it gets its filters when it appears", name));
+      note_missing(plan, name, fmt::format("interface {} is not there: it gets its filters when it appears", name));
   }
 }
 
@@ -83,27 +98,17 @@ bool is_pattern(const std::string& name) {
 InterfacePlan plan_interfaces(const ClientConfig& config, const std::vector<Link>& links) {
   InterfacePlan plan;
   for (const Link& link : links) {
-    const auto side = side_of(config, link);
+    const auto side = side_of(config, link, links);
     const auto framing = framing_of(link);
     if (side && framing)
       plan.interfaces.push_back({link.name, link.index, *side, *framing});
     else if (side && (is_named(config.lan, link.name) || is_named(config.part.interfaces, link.name)))
-      plan.problems.push_back(fmt::format("interface {} has a link layer (ARPHRD {}) that trap-client cannot read", link.name, link.type));
+      note_missing(plan, link.name,
+                   fmt::format("interface {} has a link layer (ARPHRD {}) that trap-client cannot read", link.name, link.type));
   }
-  note_missing(plan, config.part.interfaces, links);
-  note_missing(plan, config.lan, links);
+  note_absent(plan, config.part.interfaces, links);
+  note_absent(plan, config.lan, links);
   return plan;
-}
-
-std::vector<std::string> missing_names(const ClientConfig& config, const InterfacePlan& plan) {
-  std::vector<std::string> missing;
-  for (const auto* names : {&config.part.interfaces, &config.lan}) {
-    for (const std::string& name : *names) {
-      if (!is_pattern(name) && std::ranges::find(plan.interfaces, name, &PlannedInterface::name) == plan.interfaces.end())
-        missing.push_back(name);
-    }
-  }
-  return missing;
 }
 
 const char* side_name(Side side) {

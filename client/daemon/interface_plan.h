@@ -25,15 +25,14 @@ struct PlannedInterface {
 
 struct InterfacePlan {
   std::vector<PlannedInterface> interfaces;
-  std::vector<std::string> problems; // of interfaces that are named, not of those that a pattern matches
+  std::vector<std::string> missing;  // that are named and not there, or cannot be read; nothing that only a pattern matches
+  std::vector<std::string> problems; // one for each of these
 };
 
 // A name counts whatever the interface is like; a pattern matches those that are up and deliver packets themselves: not loopback, and,
-// of "interfaces", no port of a bridge or bond. "lan" goes before "interfaces".
+// of "interfaces", no port of a bridge or bond. "lan" goes before "interfaces", and a bridge in it stands for its ports: filters and
+// connection tracking may see bridged packets before the bridge delivers them.
 InterfacePlan plan_interfaces(const ClientConfig& config, const std::vector<Link>& links);
-
-// Interfaces that are named and not planned, because they are not there or cannot be read.
-std::vector<std::string> missing_names(const ClientConfig& config, const InterfacePlan& plan);
 
 bool is_pattern(const std::string& name);
 

@@ -105,9 +105,11 @@ void Renewer::ask(const trap_redirect_key& key, int pending_fd, std::uint64_t no
   talk.since_ns = now_ns;
   if (auto port = QuietPort::make(key.local)) {
     talk.tuple.local_port = TRAP_BE16(port->local().port);
+    talk.tuple.side = TRAP_SIDE_HOST;
     talk.port = std::move(*port);
   } else {
     talk.tuple.local_port = TRAP_BE16(kPortsFrom + randombytes_uniform(kPorts));
+    talk.tuple.side = TRAP_SIDE_LAN;
   }
   const std::uint32_t isn = randombytes_random();
   trap_pending pending = {};

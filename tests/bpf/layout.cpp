@@ -39,6 +39,7 @@ const std::vector<Field> tuple_fields = {
     TRAP_FIELD("remote", trap_tuple, remote, address),
     TRAP_FIELD("local_port", trap_tuple, local_port, big_endian),
     TRAP_FIELD("remote_port", trap_tuple, remote_port, big_endian),
+    TRAP_FIELD("side", trap_tuple, side, native),
 };
 
 const std::map<std::string, Layout>& layouts() {

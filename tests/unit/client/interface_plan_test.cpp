@@ -27,6 +27,8 @@ std::vector<Link> host() {
                              {.name = "ib0", .index = 8, .type = ARPHRD_INFINIBAND, .is_up = true},
                              ethernet("vrfport", 9)};
   links[2].is_up = false;
+  links[3].kind = "bridge";
+  links[4].master = 4;
   links[4].slave_of = "bridge";
   links[8].slave_of = "vrf";
   return links;
@@ -72,15 +74,25 @@ TEST(InterfacePlan, framing_follows_the_link_layer) {
   EXPECT_EQ(plan.interfaces[2], (PlannedInterface{"ppp0", 7, Side::host, Framing::ip}));
 }
 
-TEST(InterfacePlan, lan_goes_before_interfaces_and_takes_ports_of_a_bridge) {
-  const auto plan = plan_interfaces(config_of({"*"}, {"br0", "veth*"}), host());
-  std::vector<std::string> lan;
+std::vector<std::string> names_of_lan(const InterfacePlan& plan) {
+  std::vector<std::string> names;
   for (const PlannedInterface& interface : plan.interfaces) {
     if (interface.side == Side::lan)
-      lan.push_back(interface.name);
+      names.push_back(interface.name);
   }
-  EXPECT_THAT(lan, ElementsAre("br0", "veth7"));
-  EXPECT_THAT(names_of(plan), ElementsAre("eth0", "br0", "veth7", "tun0", "ppp0", "vrfport"));
+  return names;
+}
+
+TEST(InterfacePlan, lan_goes_before_interfaces_and_a_bridge_stands_for_its_ports) {
+  const auto plan = plan_interfaces(config_of({"*"}, {"br0", "tun0"}), host());
+  EXPECT_THAT(names_of_lan(plan), ElementsAre("veth7", "tun0"));
+  EXPECT_THAT(names_of(plan), ElementsAre("eth0", "veth7", "tun0", "ppp0", "vrfport"));
+  EXPECT_THAT(plan.problems, IsEmpty());
+}
+
+TEST(InterfacePlan, ports_of_a_bridge_may_be_named_by_themselves) {
+  EXPECT_THAT(names_of_lan(plan_interfaces(config_of({"br0"}, {"veth*"}), host())), ElementsAre("veth7"));
+  EXPECT_THAT(names_of_lan(plan_interfaces(config_of({"*"}, {"br*"}, {"veth*"}), host())), IsEmpty());
 }
 
 TEST(InterfacePlan, a_name_that_is_not_there_or_cannot_be_read_is_a_problem) {
@@ -88,7 +100,7 @@ TEST(InterfacePlan, a_name_that_is_not_there_or_cannot_be_read_is_a_problem) {
   const auto plan = plan_interfaces(config, host());
   EXPECT_THAT(names_of(plan), ElementsAre("eth0"));
   EXPECT_THAT(plan.problems, ElementsAre(HasSubstr("ib0 has a link layer"), HasSubstr("wg0 is not there"), HasSubstr("lan9 is not there")));
-  EXPECT_THAT(missing_names(config, plan), ElementsAre("wg0", "ib0", "lan9"));
+  EXPECT_THAT(plan.missing, ElementsAre("ib0", "wg0", "lan9"));
 }
 
 } // namespace
