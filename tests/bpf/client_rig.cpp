@@ -54,9 +54,13 @@ void configure_client(Object& object, const World&) {
 } // namespace
 
 const Rig& client_rig() {
-  static const Rig rig = {
-      "client", load_client,     configure_client, [](Object&, const World&, const Json&) {}, {"trap_client_egress", "trap_client_ingress"},
-      nullptr,  load_client_twin};
+  static const Rig rig = {"client",
+                          load_client,
+                          configure_client,
+                          [](Object&, const World&, const Json&) {},
+                          {"trap_client_egress", "trap_client_ingress", "trap_client_egress_lan"},
+                          nullptr,
+                          load_client_twin};
   return rig;
 }
 
