@@ -207,7 +207,8 @@ TRAP_INLINE enum trap_layer trap_read_ipv6(struct trap_packet* packet, const voi
   return trap_read_tcp(packet, l3 + offset, end, payload_bytes - (offset - sizeof(*ip)));
 }
 
-/* Reads an IP packet without a link-layer header, as interfaces have it that are not Ethernet (tun, WireGuard, PPP). *packet must be zeroed. */
+/* Reads an IP packet without a link-layer header, as interfaces have it that are not Ethernet (tun, WireGuard, PPP). *packet must be
+ * zeroed. */
 TRAP_INLINE enum trap_layer trap_read_ip(struct trap_packet* packet, const void* data, const void* end) {
   const __u8* l3 = (const __u8*)data;
 

@@ -90,7 +90,7 @@ enum trap_action {
   X(DROP_ANNOUNCE_CAP, DROP, "drop-announce-cap", "announcement beyond the new clients of a network a second")                             \
   X(PASS_ICMP_FLOW, PASS, "pass-icmp-flow", "ICMP error about a flow that was admitted or a socket that exists")                           \
   X(DROP_ICMP_NO_FLOW, DROP, "drop-icmp-no-flow", "ICMP error about a protected service, but no flow and no socket of it")                 \
-  X(DROP_ICMP, DROP, "drop-icmp", "ICMP query, which this host is configured not to answer")                                             \
+  X(DROP_ICMP, DROP, "drop-icmp", "ICMP query, which this host is configured not to answer")                                               \
   /* trap-client, since 0.4 */                                                                                                             \
   X(PASS_OFFER_REFUSED, PASS, "pass-offer-refused", "OFFER of a service that policy lets redirect nobody: passed on")                      \
   X(REDIRECT_RENEWED, CONSUME, "redirect-renewed", "REDIRECT that the daemon asked for before the one in use ended")

@@ -1,12 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/lan.h"
 
+#include <chrono>
+
 #include <fmt/format.h>
 
 namespace trap::lab {
 namespace {
 
 constexpr int router_number = 1;
+
+constexpr std::chrono::milliseconds nft_deadline{5000};
+
+constexpr std::string_view filter_rules = R"(
+table inet lab {
+  counter invalid {}
+  counter stray {}
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    ct state invalid counter name invalid drop
+    ct state established,related accept
+    iifname "br0" oifname "eth0" ct state new accept
+    meta l4proto tcp counter name stray
+  }
+}
+)";
+constexpr std::string_view translation_rules = R"(
+table inet lab {
+  chain post {
+    type nat hook postrouting priority srcnat;
+    oifname "eth0" masquerade
+  }
+}
+)";
+
+Result<void> load_rules(const Host& gateway, std::string_view rules) {
+  Command nft = gateway.command({"nft", "-f", "-"});
+  nft.input = rules;
+  auto done = run_checked(nft, nft_deadline);
+  if (!done)
+    return done.error();
+  return {};
+}
 
 std::string bridge_lines(const LanAddresses& addresses, LanUplink uplink) {
   const Place& client = place_of("client");
@@ -66,6 +101,14 @@ Result<Lan> Lan::build(const Topology& topology, const LanAddresses& addresses, 
     if (auto done = connect(gateway, hosts.at(static_cast<std::size_t>(number - 1)), addresses, uplink, number); !done)
       return done.error();
   return Lan{std::move(hosts), addresses};
+}
+
+Result<void> filter(const Host& gateway) {
+  return load_rules(gateway, filter_rules);
+}
+
+Result<void> masquerade(const Host& gateway) {
+  return load_rules(gateway, translation_rules);
 }
 
 } // namespace trap::lab

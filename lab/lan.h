@@ -24,6 +24,9 @@ struct LanAddresses {
   [[nodiscard]] std::string of(Family family, int host) const { return (family == Family::ipv4 ? ipv4 : ipv6) + std::to_string(host); }
 };
 
+// Of a LAN that nobody outside can reach.
+inline const LanAddresses private_lan{"10.77.0.", "fd77::"};
+
 enum class LanUplink {
   routed,  // the client's host has an address in the LAN and forwards
   bridged, // eth0 is a port of br0, and the LAN's hosts are neighbours of the client's host
@@ -42,6 +45,12 @@ private:
   std::array<Host, 2> hosts_;
   LanAddresses addresses_;
 };
+
+// As routers and container engines do: forwards what the LAN begins, and drops what connection tracking holds invalid. Counts in table lab.
+Result<void> filter(const Host& gateway);
+
+// Translates what leaves by eth0 to its address. After filter().
+Result<void> masquerade(const Host& gateway);
 
 } // namespace trap::lab
 

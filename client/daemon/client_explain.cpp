@@ -84,6 +84,8 @@ std::vector<std::string> ClientPart::reasons_of(const ExplainRequest& request, c
   key.port = tuple.remote_port;
   if (auto redirect = map_read<trap_redirect>(redirects_fd_, key))
     because.push_back(redirect_text(tuple, *redirect, now_ns));
+  if (!request.outgoing && trust_of(trust_fds_, {tuple.remote, TRAP_FROM_BE16(tuple.remote_port)}))
+    because.push_back("a [[trust]] of the configuration says where this service may redirect");
   if (because.empty())
     because.push_back(fmt::format("nothing is known of a connection {} {} {}", end_text(tuple.local, tuple.local_port),
                                   request.outgoing ? "to" : "from", end_text(tuple.remote, tuple.remote_port)));

@@ -143,7 +143,7 @@ std::vector<Scenario> make_catalogue() {
       {"tunnel", "the client's way is a tunnel without a link layer", usual, plays::tunnel_interface},
       {"trust", "services redirect only where the administrator trusts them", usual, plays::trust},
       {"renewal", "redirects in use are renewed, and no connection waits", short_lived(), plays::renewal},
-      {"masquerade", "hosts behind a router that translates and filters reach the service on the first try", usual, plays::masquerade},
+      {"translation", "hosts behind a router that translates and filters reach the service on the first try", usual, plays::translation},
       {"forwarding", "the same where the router only forwards", usual, plays::forwarding},
       {"bridge", "the same where the client's host is a bridge", usual, plays::bridge},
       {"detach", "--detach leaves nothing of TRAP behind", usual, plays::detach},

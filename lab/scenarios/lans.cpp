@@ -16,40 +16,8 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds nft_deadline{5000};
 
-const LanAddresses private_lan{"10.77.0.", "fd77::"};
 const LanAddresses public_lan{"198.18.77.", "2001:db8:177::"};
 const LanAddresses clients_lan{"192.0.2.1", "2001:db8:2::1"}; // 192.0.2.12 and .13: neighbours of the client's host
-
-// As a router or a container engine has it: translate what leaves, forward what belongs to a connection that the LAN began, drop what
-// connection tracking holds invalid.
-constexpr std::string_view filter_rules = R"(
-table inet lab {
-  counter invalid {}
-  counter stray {}
-  chain forward {
-    type filter hook forward priority filter; policy drop;
-    ct state invalid counter name invalid drop
-    ct state established,related accept
-    iifname "br0" oifname "eth0" ct state new accept
-    meta l4proto tcp counter name stray
-  }
-}
-)";
-constexpr std::string_view translation_rules = R"(
-table inet lab {
-  chain post {
-    type nat hook postrouting priority srcnat;
-    oifname "eth0" masquerade
-  }
-}
-)";
-
-bool load_rules(Scene& scene, std::string_view rules, std::string_view what) {
-  Command nft = scene.host("client").command({"nft", "-f", "-"});
-  nft.input = rules;
-  const auto done = run_checked(nft, nft_deadline);
-  return scene.check(static_cast<bool>(done), what, done ? "" : done.error().message);
-}
 
 // Whether filters and connection tracking see what crosses a bridge, as container engines want it. Kernels without br_netfilter never do.
 void filter_bridged(Scene& scene, bool wanted) {
@@ -125,9 +93,10 @@ std::optional<Lan> build(Scene& scene, const LanAddresses& addresses, LanUplink 
 
 } // namespace
 
-void masquerade(Scene& scene) {
+void translation(Scene& scene) {
   const auto lan = build(scene, private_lan, LanUplink::routed);
-  if (!lan || !load_rules(scene, filter_rules, "the client's host filters") || !load_rules(scene, translation_rules, "and translates"))
+  if (!lan || !scene.done(filter(scene.host("client")), "the client's host filters") ||
+      !scene.done(masquerade(scene.host("client")), "and translates"))
     return;
   filter_bridged(scene, true);
   expect_nobody_helps(scene, *lan, "translated");
@@ -141,7 +110,7 @@ void masquerade(Scene& scene) {
 void forwarding(Scene& scene) {
   const auto lan = build(scene, public_lan, LanUplink::routed);
   const Place& client = place_of("client");
-  if (!lan || !load_rules(scene, filter_rules, "the client's host filters") ||
+  if (!lan || !scene.done(filter(scene.host("client")), "the client's host filters") ||
       !scene.done(scene.host("router").ip(fmt::format("route add {}0/24 via {}\nroute add {}/64 via {}\n", public_lan.ipv4, client.ipv4,
                                                       public_lan.ipv6, client.ipv6)),
                   "the router knows the LAN"))

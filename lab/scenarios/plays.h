@@ -48,7 +48,7 @@ void interfaces(Scene& scene);                         // interfaces.cpp
 void tunnel_interface(Scene& scene);                   // interfaces.cpp
 void trust(Scene& scene);                              // trust.cpp
 void renewal(Scene& scene);                            // renewal.cpp
-void masquerade(Scene& scene);                         // lans.cpp
+void translation(Scene& scene);                        // lans.cpp
 void forwarding(Scene& scene);                         // lans.cpp
 void bridge(Scene& scene);                             // lans.cpp
 

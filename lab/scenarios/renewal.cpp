@@ -13,7 +13,6 @@ using std::chrono::milliseconds;
 
 constexpr auto patience = std::chrono::seconds{90};
 constexpr std::uint64_t renewals = 2;
-const LanAddresses lan_addresses{"198.18.77.", "2001:db8:177::"};
 
 // Connections one after the other, until so much was counted of a verdict since `before`. What they moved.
 Counters visit_until(Scene& scene, const Host& from, Family family, std::string_view verdict, std::uint64_t count,
@@ -48,15 +47,16 @@ void expect_renewed(Scene& scene, const Host& from, Family family, const std::st
 } // namespace
 
 void renewal(Scene& scene) {
-  const auto lan = Lan::build(scene.trap().topology(), lan_addresses, LanUplink::routed);
-  const Place& client = place_of("client");
-  const auto routed = scene.host("router").ip(
-      fmt::format("route add {}0/24 via {}\nroute add {}/64 via {}\n", lan_addresses.ipv4, client.ipv4, lan_addresses.ipv6, client.ipv6));
-  if (!scene.check(lan && routed, "a host is behind the client's host", lan ? "no route" : lan.error().message))
+  const auto lan = Lan::build(scene.trap().topology(), private_lan, LanUplink::routed);
+  const Host& gateway = scene.host("client");
+  if (!scene.check(static_cast<bool>(lan), "a host is behind the client's host", lan ? "" : lan.error().message) ||
+      !scene.done(filter(gateway), "which filters") || !scene.done(masquerade(gateway), "and translates"))
     return;
   reconfigure_client(scene, "lan = [\"br0\"]\n");
-  expect_renewed(scene, scene.host("client"), Family::ipv4, "IPv4");
-  expect_renewed(scene, lan->host(1), Family::ipv6, "IPv6, for a host behind");
+  expect_renewed(scene, gateway, Family::ipv4, "IPv4");
+  expect_renewed(scene, gateway, Family::ipv6, "IPv6");
+  expect_renewed(scene, lan->host(1), Family::ipv4, "IPv4, for a host behind");
+  expect_renewed(scene, lan->host(2), Family::ipv6, "IPv6, for a host behind");
   const auto status = scene.trap().client().control({"status", "client", "--json"});
   scene.check(status && status->output.find("\"failed\": 0") != std::string::npos, "no renewal failed",
               status ? status->output : status.error().message);
