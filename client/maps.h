@@ -11,14 +11,21 @@
 #define TRAP_CLIENT_MAX_FLOWS 65536
 #define TRAP_CLIENT_MAX_ORIGINS 16384
 #define TRAP_CLIENT_MAX_FALLBACKS 4096
+#define TRAP_CLIENT_MAX_TRUSTED 4096 /* prefixes of services, and as many of targets */
 
-/* A connection as seen from this host. */
+/* Whose connections cross an interface. */
+enum trap_side {
+  TRAP_SIDE_HOST, /* this host's: SYNs leave by egress */
+  TRAP_SIDE_LAN,  /* those of hosts behind this one: SYNs come in by ingress */
+};
+
+/* A connection as seen from its client's host. What is forwarded crosses interfaces of both sides, and is one's only. */
 struct trap_tuple {
   union trap_address local;
   union trap_address remote;
   __be16 local_port;
   __be16 remote_port;
-  __u32 reserved; /* zero */
+  __u32 side; /* enum trap_side */
 };
 
 enum trap_pending_state {
@@ -43,9 +50,10 @@ struct trap_pending {
   __u8 flags;         /* TCP flags of the SYN (ECN) */
   __u8 traffic_class; /* TOS or IPv6 traffic class */
   __u8 hop_limit;     /* TTL or hop limit */
+  __u8 is_renewal;    /* the daemon's own SYN: its redirect is kept, and no connection follows */
   __u8 accepts;       /* ACCEPTs sent for isn */
   __u8 connect;       /* TRAP_CONNECT_* */
-  __u8 reserved[3];
+  __u8 reserved[2];
 };
 
 /* Map `redirects` (LRU hash): where a service really is, for one local address. */
@@ -63,6 +71,7 @@ struct trap_redirect {
   union trap_address backend;
   __u64 learnt_ns; /* CLOCK_MONOTONIC_COARSE */
   __u64 until_ns;
+  __u64 used_ns; /* when a connection last went straight by it; 0: none did */
   __be16 port;
   __u16 flags;
   struct trap_ticket ticket;
@@ -133,23 +142,36 @@ struct trap_fallback {
   __u8 reserved[5];
 };
 
+/* Maps `trust_services` and `trust_targets` (LPM tries): which [[trust]] names a service, and where one lets it redirect. `of` is the
+ * service's port, in host byte order, 0 for all; or a trust's number, as `trust_services` has it. IPv4 prefixes are 96 bits longer. */
+struct trap_trust_key {
+  __u32 bits; /* 32 for `of`, and those of the prefix */
+  __u32 of;
+  union trap_address prefix;
+};
+
 /* Map `settings` (array of one, mmapable). */
 #define TRAP_CLIENT_ALLOW_PRIVATE 1u
+#define TRAP_CLIENT_ONLY_TRUSTED 2u /* services that no [[trust]] names redirect nobody */
 
 struct trap_client_settings {
   __u32 flags;
   __u32 reserved;
 };
 
+/* Priority (SO_PRIORITY) of the daemon's own SYNs: the programs let them out as they are. Its lowest bits are those of best effort. */
+#define TRAP_CLIENT_OWN_PRIORITY 0x54520000u
+
 TRAP_ASSERT(sizeof(struct trap_tuple) == 40, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_pending) == 60, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirect_key) == 40, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_redirect) == 48, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_redirect) == 56, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_outward) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_inward) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_translation) == 40, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_origin_key) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_origins) == 104, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_fallback) == 32, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_trust_key) == 24, "shared through a map");
 
 #endif

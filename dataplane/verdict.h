@@ -97,7 +97,9 @@ enum trap_action {
   /* trap-client, since 0.4 */                                                                                                             \
   X(PASS_ICMP_TRANSLATED, PASS, "pass-icmp-translated", "ICMP error about a redirected connection, translated like its segments")          \
   X(PASS_OFFER_DECLINED, PASS, "pass-offer-declined", "SYN-ACK with OFFER passed on: redirects of this service led nowhere lately")        \
-  X(REPLY_SYN_AGAIN, REPLY, "reply-syn-again", "answer that leads nowhere swallowed, SYN sent again to the TRAP server")
+  X(REPLY_SYN_AGAIN, REPLY, "reply-syn-again", "answer that leads nowhere swallowed, SYN sent again to the TRAP server")                   \
+  X(PASS_OFFER_REFUSED, PASS, "pass-offer-refused", "OFFER of a service that policy lets redirect nobody: passed on")                      \
+  X(REDIRECT_RENEWED, CONSUME, "redirect-renewed", "REDIRECT that the daemon asked for before the one in use ended")
 
 enum trap_verdict {
 #define TRAP_VERDICT_ENUM(id, action, name, text) TRAP_##id,

@@ -12,7 +12,7 @@ static __always_inline void set_state(struct trap_pending* syn, __u8 state) {
     syn->state = state;
 }
 
-/* Makes the packet at hand, whatever it is, the remembered SYN. It crosses the egress hook like one of the application's. */
+/* Makes the packet at hand, whatever it is, the remembered SYN to whom the application dialled. */
 static __always_inline enum trap_verdict send_syn_again(struct __sk_buff* skb, struct encounter* e, const struct trap_tuple* tuple,
                                                         struct trap_pending* syn) {
   struct outgoing* out = begin_outgoing(tuple, e->packet.family, syn);

@@ -5,20 +5,23 @@
 
 #include "client/bpf/fallback.h"
 #include "client/bpf/flow.h"
+#include "client/bpf/hook.h"
 #include "client/bpf/icmp.h"
 #include "client/bpf/ticket_option.h"
 #include "client/bpf/workplace.h"
 
 /* Does the kernel reach the backend by another next hop than the public address, whose next hop has the address at `hop` in the frame? Then
- * the frame's destination must be found again for each packet. */
-static TRAP_SUBPROGRAM __u8 needs_neighbour(struct __sk_buff* skb, const union trap_address* local, const union trap_address* backend,
-                                            __u32 family, enum trap_end hop) {
+ * the frame's destination must be found again for each packet. What comes from a LAN is routed behind this hook. */
+static TRAP_SUBPROGRAM __u8 needs_neighbour(struct __sk_buff* skb, const struct encounter* e, const union trap_address* local,
+                                            const union trap_address* backend, enum trap_end hop) {
   struct bpf_fib_lookup route = {.l4_protocol = IPPROTO_TCP, .ifindex = skb->ifindex};
   const struct ethhdr* eth;
   const __u8* mac;
   long found;
 
-  if (family == TRAP_IPV4) {
+  if (e->side == TRAP_SIDE_LAN || e->link == TRAP_LINK_IP)
+    return 0;
+  if (e->packet.family == TRAP_IPV4) {
     route.family = 2; /* AF_INET */
     route.ipv4_src = local->be32[3];
     route.ipv4_dst = backend->be32[3];
@@ -133,26 +136,28 @@ static __always_inline int is_reissued(const struct encounter* e, const struct t
 }
 
 static __always_inline enum trap_verdict judge_redirected_syn(struct __sk_buff* skb, struct encounter* e, const struct trap_tuple* tuple,
-                                                              const struct trap_redirect_key* key, const struct trap_redirect* redirect,
+                                                              const struct trap_redirect_key* key, struct trap_redirect* redirect,
                                                               struct trap_outward* outward) {
   outward->backend = redirect->backend;
   outward->port = redirect->port;
-  if (needs_neighbour(skb, &tuple->local, &outward->backend, e->packet.family, TRAP_DESTINATION))
+  if (needs_neighbour(skb, e, &tuple->local, &outward->backend, TRAP_DESTINATION))
     outward->flags = TRAP_FLOW_VIA_NEIGHBOUR;
   if (!is_to_carry_ticket(outward->syns, has_fallback(key, TRAP_FALLBACK_UNTICKETED)) ||
       !has_room_for_ticket(skb, &e->packet, ticket_block_bytes(redirect->flags)))
     outward->flags |= TRAP_FLOW_UNTICKETED;
   if (store_flow(tuple, outward))
     return TRAP_PASS_OTHER;
+  if (!explaining)
+    redirect->used_ns = coarse_ns();
   remember_syn(skb, e, tuple, TRAP_REDIRECTED);
   return send_to_service(skb, e, redirect, outward);
 }
 
 static TRAP_SUBPROGRAM enum trap_verdict judge_outgoing_syn(struct __sk_buff* skb, struct encounter* e) {
-  struct trap_tuple tuple = outgoing_tuple(&e->packet);
+  struct trap_tuple tuple = outgoing_tuple(&e->packet, e->side);
   struct trap_redirect_key key = redirect_key(&tuple);
   struct trap_outward* known = bpf_map_lookup_elem(&to_backend, &tuple);
-  const struct trap_redirect* redirect = bpf_map_lookup_elem(&redirects, &key);
+  struct trap_redirect* redirect = bpf_map_lookup_elem(&redirects, &key);
   struct trap_outward outward = {.isn = e->packet.seq, .syns = 1};
   enum trap_verdict verdict = TRAP_PASS_SYN_REMEMBERED;
 
@@ -176,7 +181,7 @@ static TRAP_SUBPROGRAM enum trap_verdict judge_outgoing_syn(struct __sk_buff* sk
 }
 
 static TRAP_SUBPROGRAM enum trap_verdict judge_outgoing_segment(struct __sk_buff* skb, struct encounter* e) {
-  struct trap_tuple tuple = outgoing_tuple(&e->packet);
+  struct trap_tuple tuple = outgoing_tuple(&e->packet, e->side);
   struct trap_outward outward;
 
   if (!find_outward(skb, &e->packet, &tuple, &outward))
@@ -186,7 +191,7 @@ static TRAP_SUBPROGRAM enum trap_verdict judge_outgoing_segment(struct __sk_buff
 
 static __always_inline enum trap_verdict judge_outgoing(struct __sk_buff* skb, struct encounter* e) {
   pull_headers(skb);
-  switch (trap_read_frame(&e->packet, (const void*)(long)skb->data, (const void*)(long)skb->data_end)) {
+  switch (read_packet(skb, e)) {
   case TRAP_LAYER_TCP:
     return trap_segment_kind(e->packet.flags) == TRAP_SEGMENT_SYN ? judge_outgoing_syn(skb, e) : judge_outgoing_segment(skb, e);
   case TRAP_LAYER_OTHER:

@@ -144,7 +144,7 @@ static __always_inline int ends_connect(struct __sk_buff* skb, const struct icmp
 }
 
 static __always_inline enum trap_verdict translate_incoming_icmp(struct __sk_buff* skb, struct encounter* e, struct icmp_error* error) {
-  struct trap_tuple tuple = incoming_tuple(&error->quoted);
+  struct trap_tuple tuple = incoming_tuple(&error->quoted, e->side);
   struct trap_inward inward;
   struct trap_pending* syn;
 
@@ -181,7 +181,7 @@ static TRAP_SUBPROGRAM enum trap_verdict judge_outgoing_icmp(struct __sk_buff* s
 
   if (!read_icmp_error(skb, e, &error))
     return TRAP_PASS_OTHER;
-  tuple = outgoing_tuple(&error.quoted);
+  tuple = outgoing_tuple(&error.quoted, e->side);
   if (!find_outward(skb, &error.quoted, &tuple, &outward) && /* the message is no segment of the connection's socket */
       !read_from_socket(skb, error.quoted.family, &tuple.remote, tuple.remote_port, &tuple.local, tuple.local_port, &outward))
     return TRAP_PASS_OTHER;

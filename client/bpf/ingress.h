@@ -6,21 +6,7 @@
 
 #include "client/bpf/again.h"
 #include "client/bpf/egress.h"
-
-/* Does policy allow this service to send its clients there? */
-static __always_inline int target_is_allowed(const struct trap_packet* packet, const struct trap_redirect* redirect) {
-  const struct trap_client_settings* set;
-  __u32 zero = 0;
-
-  if (redirect->port == 0 || trap_address_is_forbidden(&redirect->backend, packet->family))
-    return 0;
-  if (redirect->port == packet->source_port && trap_address_equal(&redirect->backend, &packet->source))
-    return 0; /* to itself: a loop */
-  if (!trap_address_is_private(&redirect->backend, packet->family) || trap_address_is_private(&packet->source, packet->family))
-    return 1;
-  set = bpf_map_lookup_elem(&settings, &zero);
-  return set && set->flags & TRAP_CLIENT_ALLOW_PRIVATE;
-}
+#include "client/bpf/trust.h"
 
 /* The REDIRECT in the option area as an entry of the redirect table. 0 on success. */
 static __always_inline int read_redirect(const struct trap_packet* packet, const struct trap_option_area* area,
@@ -65,7 +51,7 @@ static __always_inline enum trap_verdict follow_redirect(struct __sk_buff* skb, 
 
   if (!target_is_allowed(&e->packet, redirect))
     return TRAP_PASS_REDIRECT_REFUSED;
-  if (state == TRAP_ACCEPT_SENT && leads_nowhere(key, syn, redirect))
+  if (state == TRAP_ACCEPT_SENT && !syn->is_renewal && leads_nowhere(key, syn, redirect))
     return ask_to_be_served(skb, e, tuple, key, syn);
   if (state == TRAP_SYN_ACK_PASSED)
     redirect->flags |= TRAP_REDIRECT_FROM_RESET;
@@ -74,7 +60,9 @@ static __always_inline enum trap_verdict follow_redirect(struct __sk_buff* skb, 
     return TRAP_DROP_INTERNAL;
   if (state == TRAP_SYN_ACK_PASSED)
     return TRAP_PASS_REDIRECT_LEARNT;
-  if (needs_neighbour(skb, &tuple->local, &outward.backend, e->packet.family, TRAP_SOURCE))
+  if (syn->is_renewal)
+    return TRAP_REDIRECT_RENEWED;
+  if (needs_neighbour(skb, e, &tuple->local, &outward.backend, TRAP_SOURCE))
     outward.flags = TRAP_FLOW_VIA_NEIGHBOUR;
   if (has_fallback(key, TRAP_FALLBACK_UNTICKETED) || syn->option_bytes + ticket_block_bytes(redirect->flags) > TRAP_TCP_OPTIONS_MAX)
     outward.flags |= TRAP_FLOW_UNTICKETED;
@@ -85,7 +73,7 @@ static __always_inline enum trap_verdict follow_redirect(struct __sk_buff* skb, 
 
 /* A RST of the TRAP server without REDIRECT, which somebody on the way took out: redirects do not get here. */
 static __always_inline int was_robbed(const struct trap_pending* syn) {
-  return syn->state == TRAP_ACCEPT_SENT && !(syn->connect & TRAP_CONNECT_RESETS);
+  return syn->state == TRAP_ACCEPT_SENT && !syn->is_renewal && !(syn->connect & TRAP_CONNECT_RESETS);
 }
 
 static TRAP_SUBPROGRAM enum trap_verdict judge_rst(struct __sk_buff* skb, struct encounter* e, const struct trap_tuple* tuple,
@@ -134,7 +122,11 @@ static TRAP_SUBPROGRAM enum trap_verdict judge_syn_ack(struct __sk_buff* skb, st
     set_state(syn, TRAP_SYN_ACK_PASSED);
     return option->defect == TRAP_PASS_OTHER ? TRAP_PASS_SYN_ACK_NOTED : TRAP_PASS_BAD_OPTION;
   }
-  if (e->packet.window && has_fallback(&key, TRAP_FALLBACK_SERVED)) {
+  if (!source_may_redirect(&e->packet)) {
+    set_state(syn, TRAP_SYN_ACK_PASSED);
+    return TRAP_PASS_OFFER_REFUSED;
+  }
+  if (e->packet.window && !syn->is_renewal && has_fallback(&key, TRAP_FALLBACK_SERVED)) {
     set_state(syn, TRAP_SYN_ACK_PASSED);
     return TRAP_PASS_OFFER_DECLINED;
   }
@@ -182,7 +174,7 @@ static TRAP_SUBPROGRAM enum trap_verdict translate_inward(struct __sk_buff* skb,
 }
 
 static __always_inline enum trap_verdict judge_incoming_segment(struct __sk_buff* skb, struct encounter* e) {
-  struct trap_tuple tuple = incoming_tuple(&e->packet);
+  struct trap_tuple tuple = incoming_tuple(&e->packet, e->side);
   enum trap_segment kind = trap_segment_kind(e->packet.flags);
   int begins = kind == TRAP_SEGMENT_SYN_ACK || kind == TRAP_SEGMENT_RST;
   enum trap_verdict verdict = TRAP_PASS_FROM_SERVICE;
@@ -199,7 +191,7 @@ static __always_inline enum trap_verdict judge_incoming_segment(struct __sk_buff
 
 static __always_inline enum trap_verdict judge_incoming(struct __sk_buff* skb, struct encounter* e) {
   pull_headers(skb);
-  switch (trap_read_frame(&e->packet, (const void*)(long)skb->data, (const void*)(long)skb->data_end)) {
+  switch (read_packet(skb, e)) {
   case TRAP_LAYER_TCP:
     return judge_incoming_segment(skb, e);
   case TRAP_LAYER_OTHER:

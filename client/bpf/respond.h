@@ -4,6 +4,7 @@
 #ifndef TRAP_CLIENT_BPF_RESPOND_H
 #define TRAP_CLIENT_BPF_RESPOND_H
 
+#include "client/bpf/hook.h"
 #include "client/bpf/ticket_option.h"
 #include "client/bpf/workplace.h"
 #include "dataplane/checksum.h"
@@ -84,8 +85,7 @@ static TRAP_SUBPROGRAM enum trap_verdict send_outgoing(struct __sk_buff* skb, st
     return TRAP_DROP_INTERNAL;
   if (bpf_skb_store_bytes(skb, l3_offset + ip_bytes, &out->tcp, tcp_bytes, 0))
     return TRAP_DROP_INTERNAL;
-  e->action = (int)bpf_redirect_neigh(skb->ifindex, NULL, 0, 0);
-  return success;
+  return send_answer(skb, e) ? TRAP_DROP_INTERNAL : success;
 }
 
 static __always_inline __be32 next_seq(__be32 seq) {

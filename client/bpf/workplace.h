@@ -43,12 +43,14 @@ static __always_inline struct workplace* find_workplace(void) {
 }
 
 /* At the beginning of each walk. */
-static __always_inline struct encounter* begin_encounter(void) {
+static __always_inline struct encounter* begin_encounter(enum trap_link link, enum trap_side side) {
   struct workplace* place = find_workplace();
 
   if (!place)
     return NULL;
   __builtin_memset(&place->encounter, 0, sizeof(place->encounter));
+  place->encounter.link = link;
+  place->encounter.side = side;
   place->encounter.action = TC_ACT_UNSPEC;
   return &place->encounter;
 }

@@ -101,6 +101,8 @@ std::vector<std::string> ClientPart::reasons_of(const ExplainRequest& request, c
     because.push_back(redirect_text(tuple, *redirect, now_ns));
   if (auto fallback = map_read<trap_fallback>(bpf_map__fd(maps.fallbacks), key); fallback && fallback->until_ns > now_ns)
     because.push_back(fallback_text(*fallback, now_ns));
+  if (!request.outgoing && trust_of(trust_fds_, {tuple.remote, TRAP_FROM_BE16(tuple.remote_port)}))
+    because.push_back("a [[trust]] of the configuration says where this service may redirect");
   if (because.empty())
     because.push_back(fmt::format("nothing is known of a connection {} {} {}", end_text(tuple.local, tuple.local_port),
                                   request.outgoing ? "to" : "from", end_text(tuple.remote, tuple.remote_port)));

@@ -36,13 +36,8 @@ std::map<Route, Followers> read_followers(int to_backend_fd) {
   return followers;
 }
 
-// Both maps have the same keys.
-template <typename Value> Result<std::uint64_t> flush(int map_fd, const char* name, const std::optional<Endpoint>& service) {
-  std::vector<trap_redirect_key> keys;
-  map_visit<trap_redirect_key, Value>(map_fd, [&](const trap_redirect_key& key, const Value&) {
-    if (!service || endpoint_of(key.service, key.port) == *service)
-      keys.push_back(key);
-  });
+// `redirects` and `fallbacks` have the same keys. Returns how many were given.
+Result<std::size_t> forget(int map_fd, const char* name, const std::vector<trap_redirect_key>& keys) {
   for (const trap_redirect_key& key : keys) {
     if (int failed = bpf_map_delete_elem(map_fd, &key); failed && failed != -ENOENT)
       return map_error(name, "delete from", failed);
@@ -77,6 +72,15 @@ std::vector<HeldRedirect> read_redirects(int redirects_fd, int to_backend_fd, st
   return held;
 }
 
+Result<std::size_t> forget_redirects(int redirects_fd, const RedirectTest& is_so) {
+  std::vector<trap_redirect_key> keys;
+  map_visit<trap_redirect_key, trap_redirect>(redirects_fd, [&](const trap_redirect_key& key, const trap_redirect& redirect) {
+    if (is_so(endpoint_of(key.service, key.port), endpoint_of(redirect.backend, redirect.port)))
+      keys.push_back(key);
+  });
+  return forget(redirects_fd, "redirects", keys);
+}
+
 std::vector<HeldFallback> read_fallbacks(int fallbacks_fd, std::uint64_t now_ns) {
   std::vector<HeldFallback> held;
   map_visit<trap_redirect_key, trap_fallback>(fallbacks_fd, [&](const trap_redirect_key& key, const trap_fallback& fallback) {
@@ -90,12 +94,13 @@ std::vector<HeldFallback> read_fallbacks(int fallbacks_fd, std::uint64_t now_ns)
   return held;
 }
 
-Result<std::uint64_t> flush_redirects(int redirects_fd, int fallbacks_fd, const std::optional<Endpoint>& service) {
-  auto flushed = flush<trap_redirect>(redirects_fd, "redirects", service);
-  if (!flushed)
-    return flushed;
-  auto fallbacks = flush<trap_fallback>(fallbacks_fd, "fallbacks", service);
-  return fallbacks ? Result<std::uint64_t>{*flushed + *fallbacks} : fallbacks;
+Result<std::size_t> forget_fallbacks(int fallbacks_fd, const std::optional<Endpoint>& service) {
+  std::vector<trap_redirect_key> keys;
+  map_visit<trap_redirect_key, trap_fallback>(fallbacks_fd, [&](const trap_redirect_key& key, const trap_fallback&) {
+    if (!service || endpoint_of(key.service, key.port) == *service)
+      keys.push_back(key);
+  });
+  return forget(fallbacks_fd, "fallbacks", keys);
 }
 
 } // namespace trap::client

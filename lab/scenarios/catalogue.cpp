@@ -80,6 +80,13 @@ DeploymentPlan expiring() {
   return plan;
 }
 
+// Redirects last for seconds, so that many renewals fit into a scenario.
+DeploymentPlan short_lived() {
+  DeploymentPlan plan = quiet_plan();
+  plan.ticket_lifetime_s = 16;
+  return plan;
+}
+
 std::vector<Scenario> make_catalogue() {
   const DeploymentPlan usual{}, paper{.offer = false}, experimental{.option_kind = "experimental"}, two{.two_backends = true};
   const auto restart = [](Part part, bool violently) { return [=](Scene& scene) { plays::restart(scene, part, violently); }; };
@@ -175,6 +182,13 @@ std::vector<Scenario> make_catalogue() {
       {"expiry", "tickets expire during a connection and between two", expiring(), plays::expiry},
       {"new-keys", "other keys from one moment to the next", usual, plays::new_keys},
       {"crowded-client", "silent connections of the client outlive any number of new ones", usual, plays::crowded_client},
+      {"interfaces", "interfaces appear, go and come back, routes and addresses change, and connections live on", usual, plays::interfaces},
+      {"tunnel", "the client's way is a tunnel without a link layer", usual, plays::tunnel_interface},
+      {"trust", "services redirect only where the administrator trusts them", usual, plays::trust},
+      {"renewal", "redirects in use are renewed, and no connection waits", short_lived(), plays::renewal},
+      {"translation", "hosts behind a router that translates and filters reach the service on the first try", usual, plays::translation},
+      {"forwarding", "the same where the router only forwards", usual, plays::forwarding},
+      {"bridge", "the same where the client's host is a bridge", usual, plays::bridge},
       {"detach", "--detach leaves nothing of TRAP behind", usual, plays::detach},
   };
 }

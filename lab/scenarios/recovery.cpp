@@ -107,6 +107,9 @@ void dead_services(Scene& scene) {
 }
 
 void expiry(Scene& scene) {
+  Daemon& client = scene.trap().client();
+  scene.done(client.configure("renew = false\n"), "redirects are not to be renewed");
+  scene.done(client.reload(), "and trap-client knows that");
   for (const Family family : families) {
     const std::string what = fmt::format("{}, a ticket expires", name_of(family));
     auto transfer = begin_download(scene, family, "/crawl/5mb.bin", what);

@@ -39,6 +39,7 @@ const std::vector<Field> tuple_fields = {
     TRAP_FIELD("remote", trap_tuple, remote, address),
     TRAP_FIELD("local_port", trap_tuple, local_port, big_endian),
     TRAP_FIELD("remote_port", trap_tuple, remote_port, big_endian),
+    TRAP_FIELD("side", trap_tuple, side, native),
 };
 
 const std::map<std::string, Layout>& layouts() {
@@ -86,7 +87,7 @@ const std::map<std::string, Layout>& layouts() {
          TRAP_FIELD("option_bytes", trap_pending, option_bytes, native), TRAP_FIELD("options", trap_pending, options, options),
          TRAP_FIELD("flags", trap_pending, flags, native), TRAP_FIELD("tos", trap_pending, traffic_class, native),
          TRAP_FIELD("hops", trap_pending, hop_limit, native), TRAP_FIELD("accepts", trap_pending, accepts, native),
-         TRAP_FIELD("connect", trap_pending, connect, native)}}},
+         TRAP_FIELD("connect", trap_pending, connect, native), TRAP_FIELD("renewal", trap_pending, is_renewal, native)}}},
       {"redirects",
        {sizeof(trap_redirect_key),
         sizeof(trap_redirect),
