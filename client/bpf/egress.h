@@ -90,7 +90,7 @@ static __always_inline enum trap_verdict remember_syn(struct __sk_buff* skb, con
   const struct trap_packet* packet = &e->packet;
   const void* data = (const void*)(long)skb->data;
   const void* end = (const void*)(long)skb->data_end;
-  const __u8* ip = data + packet->l3_offset;
+  const __u8* ip = trap_l3(packet, data);
   struct trap_pending syn = {.isn = packet->seq, .window = packet->window, .flags = packet->flags, .state = TRAP_SYN_SENT};
   struct trap_option_area area;
 
@@ -103,7 +103,7 @@ static __always_inline enum trap_verdict remember_syn(struct __sk_buff* skb, con
     syn.traffic_class = (__u8)(ip[0] << 4 | ip[1] >> 4);
     syn.hop_limit = ip[7];
   }
-  trap_copy_options(&area, data + packet->l4_offset, end, packet->header_bytes, packet->family);
+  trap_copy_options(&area, trap_l4(packet, data), end, packet->header_bytes, packet->family);
   syn.option_bytes = (__u8)area.used;
   __builtin_memcpy(syn.options, area.bytes, sizeof(syn.options));
   store(&pending, tuple, &syn, BPF_ANY); /* if it fails, the application connects as if we were not there */

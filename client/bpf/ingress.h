@@ -87,6 +87,7 @@ static __always_inline int read_redirect(const struct trap_packet* packet, const
   lifetime_s = TRAP_FROM_BE16(body.lifetime_s);
   if (lifetime_s > TRAP_LIFETIME_MAX_S)
     lifetime_s = TRAP_LIFETIME_MAX_S;
+  redirect->used_ns = 0;
   redirect->learnt_ns = coarse_ns();
   redirect->until_ns = redirect->learnt_ns + lifetime_s * 1000000000ULL;
   redirect->port = body.port;
@@ -122,9 +123,9 @@ static __always_inline enum trap_verdict follow_redirect(struct __sk_buff* skb, 
 static __always_inline enum trap_verdict judge_rst(struct __sk_buff* skb, struct encounter* e, const struct trap_tuple* tuple,
                                                    struct trap_pending* syn, const struct trap_option_area* area,
                                                    const struct trap_option* option) {
-  struct trap_redirect redirect = {};
+  struct scratchpad* pad = take_scratchpad();
 
-  if (option->type != TRAP_REDIRECT)
+  if (option->type != TRAP_REDIRECT || !pad)
     return TRAP_PASS_OTHER;
   if (e->packet.seq != next_seq(syn->iss) || e->packet.ack != next_seq(syn->isn) || !(e->packet.flags & TRAP_TCP_ACK))
     return TRAP_PASS_REDIRECT_UNEXPECTED;
@@ -132,9 +133,9 @@ static __always_inline enum trap_verdict judge_rst(struct __sk_buff* skb, struct
     return TRAP_DROP_LATE_ANSWER;
   if (syn->state == TRAP_SYN_SENT)
     return TRAP_PASS_REDIRECT_UNEXPECTED;
-  if (read_redirect(&e->packet, area, option, &redirect))
+  if (read_redirect(&e->packet, area, option, &pad->redirect))
     return TRAP_PASS_BAD_OPTION;
-  return follow_redirect(skb, e, tuple, syn, &redirect);
+  return follow_redirect(skb, e, tuple, syn, &pad->redirect);
 }
 
 static __always_inline enum trap_verdict judge_syn_ack(struct __sk_buff* skb, struct encounter* e, struct trap_pending* syn,
@@ -166,7 +167,7 @@ static __always_inline enum trap_verdict judge_answer(struct __sk_buff* skb, str
 
   if (!syn)
     return TRAP_PASS_OTHER;
-  option = trap_find_option(&area, data + e->packet.l4_offset, end, e->packet.header_bytes, e->packet.family);
+  option = trap_find_option(&area, trap_l4(&e->packet, data), end, e->packet.header_bytes, e->packet.family);
   if (kind == TRAP_SEGMENT_SYN_ACK)
     return judge_syn_ack(skb, e, syn, &option);
   if (option.defect != TRAP_PASS_OTHER)

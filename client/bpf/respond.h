@@ -22,21 +22,34 @@ struct outgoing {
 
 TRAP_ASSERT(sizeof(((struct outgoing*)0)->tcp) == 60, "a whole TCP header");
 
-/* Beside the option area and the redirect it does not fit on the 512 bytes of a BPF stack. Nothing in it outlives a packet. */
+/* Beside the option area these do not fit on the 512 bytes of a BPF stack. Nothing in it outlives a packet. */
+struct scratchpad {
+  struct outgoing out;
+  struct trap_redirect redirect; /* that the packet brings */
+};
+
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, 1);
   __type(key, __u32);
-  __type(value, struct outgoing);
+  __type(value, struct scratchpad);
 } scratch SEC(".maps");
+
+/* NULL cannot happen. */
+static __always_inline struct scratchpad* take_scratchpad(void) {
+  __u32 zero = 0;
+
+  return bpf_map_lookup_elem(&scratch, &zero);
+}
 
 /* An answer to the packet at hand: zeroed, from its destination to its source, with the remembered SYN's looks. NULL cannot happen. */
 static __always_inline struct outgoing* begin_outgoing(const struct trap_packet* packet, const struct trap_pending* syn) {
-  __u32 zero = 0;
-  struct outgoing* out = bpf_map_lookup_elem(&scratch, &zero);
+  struct scratchpad* pad = take_scratchpad();
+  struct outgoing* out;
 
-  if (!out)
+  if (!pad)
     return NULL;
+  out = &pad->out;
   __builtin_memset(out, 0, sizeof(*out));
   out->source = packet->destination;
   out->destination = packet->source;
@@ -98,6 +111,7 @@ static __always_inline enum trap_verdict send_outgoing(struct __sk_buff* skb, st
   TRAP_HOLD(tcp_bytes);
   if (tcp_bytes > sizeof(out->tcp))
     return TRAP_DROP_INTERNAL;
+  TRAP_HOLD(tcp_bytes); /* not the copy on the stack that was not compared */
   finish_tcp(out, tcp_bytes);
   if (bpf_skb_change_tail(skb, l3_offset + ip_bytes + tcp_bytes, 0))
     return TRAP_DROP_INTERNAL;
