@@ -225,10 +225,12 @@ TRAP_INLINE enum trap_layer trap_read_ipv6(struct trap_packet* packet, const voi
  * zeroed, or started with trap_start_packet(). */
 TRAP_INLINE enum trap_layer trap_read_ip(struct trap_packet* packet, const void* data, const void* end) {
   const __u8* l3 = (const __u8*)data;
+  __u64 offset = 0;
 
   if (l3 + 1 > (const __u8*)end)
     return TRAP_LAYER_OTHER;
-  packet->l3_offset = 0;
+  TRAP_HOLD(offset);
+  packet->l3_offset = (__u16)offset;
   if (l3[0] >> 4 == 4)
     return trap_read_ipv4(packet, data, end);
   if (l3[0] >> 4 == 6)

@@ -26,7 +26,8 @@ Result<QuietPort> QuietPort::make(const trap_address& local) {
   port.listener_ = Fd(socket(domain_of(family_of(local)), SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int fd = port.listener_.get();
   if (fd < 0 || !drop_everything(fd) || bind(fd, here.get(), here.bytes) != 0 || listen(fd, 1) != 0)
-    return Error{fmt::format("cannot hold a port of {}: {}", format_address(local), error_text(errno))};
+    return Error{fmt::format("cannot hold a port of {}: {}{}", format_address(local), error_text(errno),
+                             errno == EPERM || errno == EACCES ? ": run as root" : "")};
   port.local_ = name_of_socket(fd);
   return port;
 }

@@ -20,7 +20,8 @@ Attachments::Attachments(const std::string& pin_dir) {
       for (const Framing framing : {Framing::ethernet, Framing::ip}) {
         const std::string which =
             fmt::format("{}{}{}", direction_name(direction), side == Side::lan ? "_lan" : "", framing == Framing::ip ? "_ip" : "");
-        programs_[at++] = {direction, side, framing, "trap_client_" + which, pin_dir + "/program-" + which, -1, 0, {}};
+        programs_[at++] = {direction, side, framing, fmt::format("trap_client_{}", which), fmt::format("{}/program-{}", pin_dir, which),
+                           -1,        0,    {}};
       }
     }
   }

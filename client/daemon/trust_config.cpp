@@ -119,7 +119,7 @@ Result<TrustedService> parse_trusted_service(const std::string& text) {
 }
 
 std::string format_trusted_service(const TrustedService& service) {
-  const std::string prefix = format_prefix(service.prefix);
+  std::string prefix = format_prefix(service.prefix);
   if (service.port == 0)
     return prefix;
   return is_v4(service.prefix) ? fmt::format("{}:{}", prefix, service.port) : fmt::format("[{}]:{}", prefix, service.port);
