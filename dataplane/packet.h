@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The packet view: from an Ethernet frame to addresses, ports and TCP fields, the same code in BPF and on the host.
+/* The packet view: from an Ethernet frame, or an IP packet alone, to addresses, ports and TCP fields, the same code in BPF and on the host.
  * First stop of every packet walk. Reads through (data, end) with a bound check before each access. */
 #ifndef TRAP_DATAPLANE_PACKET_H
 #define TRAP_DATAPLANE_PACKET_H
@@ -51,7 +51,7 @@ struct trap_packet {
   __be32 seq;
   __be32 ack;
   __be16 window;
-  __u16 l3_offset; /* from the start of the frame */
+  __u16 l3_offset; /* from the start of the frame; 0 without a link-layer header */
   __u16 l4_offset;
   __u32 l3_end;      /* where the IP packet ends by its own account */
   __u8 header_bytes; /* of TCP: 20 to 60 */
@@ -119,8 +119,10 @@ TRAP_INLINE void trap_read_ports(struct trap_packet* packet, const void* l4, con
 
 /* The TCP header at l4, whose IP packet has l4_bytes left. */
 TRAP_INLINE enum trap_layer trap_read_tcp(struct trap_packet* packet, const void* l4, const void* end, __u32 l4_bytes) {
-  const struct trap_tcp* tcp = (const struct trap_tcp*)l4;
+  const struct trap_tcp* tcp;
 
+  TRAP_HOLD(l4);
+  tcp = (const struct trap_tcp*)l4;
   trap_read_ports(packet, l4, end);
   if ((const __u8*)l4 + sizeof(*tcp) > (const __u8*)end || l4_bytes < sizeof(*tcp))
     return trap_defective(packet, TRAP_DROP_TRUNCATED);
@@ -217,6 +219,23 @@ TRAP_INLINE enum trap_layer trap_read_ipv6(struct trap_packet* packet, const voi
   if (payload_bytes < offset - sizeof(*ip))
     return trap_defective(packet, TRAP_DROP_BAD_IP_HEADER);
   return trap_read_tcp(packet, l3 + offset, end, payload_bytes - (offset - sizeof(*ip)));
+}
+
+/* Reads an IP packet without a link-layer header, as interfaces have it that are not Ethernet (tun, WireGuard, PPP). *packet must be
+ * zeroed, or started with trap_start_packet(). */
+TRAP_INLINE enum trap_layer trap_read_ip(struct trap_packet* packet, const void* data, const void* end) {
+  const __u8* l3 = (const __u8*)data;
+  __u64 offset = 0;
+
+  if (l3 + 1 > (const __u8*)end)
+    return TRAP_LAYER_OTHER;
+  TRAP_HOLD(offset);
+  packet->l3_offset = (__u16)offset;
+  if (l3[0] >> 4 == 4)
+    return trap_read_ipv4(packet, data, end);
+  if (l3[0] >> 4 == 6)
+    return trap_read_ipv6(packet, data, end);
+  return TRAP_LAYER_OTHER;
 }
 
 TRAP_INLINE int trap_is_vlan_tag(__be16 type) {

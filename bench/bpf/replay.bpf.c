@@ -137,6 +137,18 @@ static __always_inline int vary_members(void* data, void* end, const struct trap
   return 1;
 }
 
+static __always_inline int vary_numbers(void* data, void* end, const struct trap_replay_order* replay) {
+  struct trap_tcp* tcp = data + (replay->l4_offset & 0xff);
+  __u64 bits = scatter(replay->number);
+
+  if ((void*)(tcp + 1) > end)
+    return 0;
+  tcp->seq = (__be32)bits;
+  tcp->ack = (__be32)(bits >> 32);
+  tcp->checksum = checksum_with(tcp->checksum, (__u64)tcp->seq + tcp->ack);
+  return 1;
+}
+
 static __always_inline int restore(void* data, void* end, struct trap_replay_order* replay) {
   __u8* at = data;
 
@@ -156,6 +168,8 @@ static __always_inline int restore(void* data, void* end, struct trap_replay_ord
     return vary_sources(data, end, replay);
   if (replay->vary == TRAP_REPLAY_MEMBERS)
     return vary_members(data, end, replay);
+  if (replay->vary == TRAP_REPLAY_NUMBERS)
+    return vary_numbers(data, end, replay);
   if (replay->vary == TRAP_REPLAY_PORTS) {
     struct trap_tcp* tcp = data + (replay->l4_offset & 0xff);
 

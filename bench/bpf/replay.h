@@ -16,10 +16,11 @@ enum trap_replay_vary {
   TRAP_REPLAY_PORTS = 2,   /* another source port each time; checksums left as they are */
   TRAP_REPLAY_MEMBERS =
       3, /* one of so many clients to one of so many services each time, drawn anew, and another seq; TCP checksums left */
+  TRAP_REPLAY_NUMBERS = 4, /* another seq and ack each time, with right checksums */
 };
 
 struct trap_replay_order {
-  __u64 words[TRAP_REPLAY_FRAME_MAX / 8]; /* the frame; TRAP_REPLAY_SOURCES needs zeros in what it varies */
+  __u64 words[TRAP_REPLAY_FRAME_MAX / 8]; /* the frame; TRAP_REPLAY_SOURCES and _NUMBERS need zeros in what they vary */
   __u64 number;                           /* of runs so far; each gives another packet */
   __u32 bytes;
   __u32 vary; /* enum trap_replay_vary */

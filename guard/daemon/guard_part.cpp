@@ -37,6 +37,8 @@ Result<void> GuardPart::load(Undo& undo) {
                                      return skeleton_ ? skeleton_->obj : nullptr;
                                    },
                                .load = [this] { return trap_guard__load(skeleton_); }};
+  if (auto there = check_interfaces(config()); !there)
+    return there.error();
   auto lock = lock_and_load(config_.part, steps, undo);
   if (!lock)
     return lock.error();

@@ -127,8 +127,10 @@ for part in server guard client; do
   bad_config "$part: no interfaces" $part 0 'key "interfaces" is missing' '1d'
   bad_config "$part: interface named twice" $part 1 'interface "bad0" is named twice' '1s/.*/interfaces = ["bad0", "bad0"]/'
   bad_config "$part: relative pin_dir" $part '[0-9]+' '"pin_dir" is .*absolute path' 's/^pin_dir = .*/pin_dir = "bpf"/'
-  vary $part '1s/.*/interfaces = ["nosuch0"]/'
-  check "$part: no such interface" 1 "^trap-$part: $work/bad.toml: no interface \"nosuch0\" here" run "trap-$part" --config "$work/bad.toml"
+  if [ $part != client ]; then # which waits for it
+    vary $part '1s/.*/interfaces = ["nosuch0"]/'
+    check "$part: no such interface" 1 "^trap-$part: $work/bad.toml: no interface \"nosuch0\" here" run "trap-$part" --config "$work/bad.toml"
+  fi
   check "$part: no privilege" 1 "^trap-$part: no privilege: this needs CAP_BPF CAP_PERFMON CAP_NET_ADMIN.*root" \
     run /usr/bin/setpriv --bounding-set=-all --inh-caps=-all "$bin/trap-$part" --config "$work/$part.toml"
   check "$part: kernel too old" 1 "^trap-$part: kernel 2\\.6\\..* is too old: TRAP needs 6\\.1" \
@@ -145,6 +147,13 @@ for part in server guard client; do
   sed -E "s,^(master_key_file|secret_file) = .*,\\1 = \"$work/$([ $part = server ] && echo master.key || echo guard.key)\"," "$examples/$part.toml" >"$work/example.toml"
   check "$part: example configuration passes --check-config" 0 "" bash -c "$bin/trap-$part --config $work/example.toml --check-config; code=\$?; echo >&2; exit \$code"
 done
+
+bad_config "client: interface on both sides" client 0 '"bad0" is both in "interfaces" and "lan": name it in one' '1s/$/\nlan = ["bad0"]/'
+bad_config "client: name of an interface in lan" client 2 '"a/b" cannot be an interface.s name' '1s/$/\nlan = ["a\/b"]/'
+bad_config "client: trust without targets" client 5 'key "targets" is missing: add it' '$s/$/\n[[trust]]\nservices = ["203.0.113.10:443"]/'
+bad_config "client: trust in a service without port" client 6 'services: "203\.0\.113\.10:" has no port' '$s/$/\n[[trust]]\nservices = ["203.0.113.10:"]\ntargets = ["10.0.0.0\/8"]/'
+bad_config "client: trust in loopback" client 7 'targets: no client follows a redirect to 127\.0\.0\.1' '$s/$/\n[[trust]]\nservices = ["203.0.113.10"]\ntargets = ["127.0.0.1"]/'
+bad_config "client: trust in nobody" client 0 '"only_trusted" without a \[\[trust\]\]' '1s/$/\nonly_trusted = true/'
 
 bad_config "server: wrong type of a number" server 16 'service "web": "weight" must be an integer, not a string' 's/weight = 1/weight = "1"/'
 bad_config "server: wrong type of a boolean" server 12 '"offer" must be a boolean' 's/offer = true/offer = 1/'
