@@ -9,6 +9,7 @@
 #include "client/bpf/icmp.h"
 #include "client/bpf/ticket_option.h"
 #include "client/bpf/workplace.h"
+#include "dataplane/bpf/socket.h"
 
 /* Does the kernel reach the backend by another next hop than the public address, whose next hop has the address at `hop` in the frame? Then
  * the frame's destination must be found again for each packet. What comes from a LAN is routed behind this hook. */
@@ -199,6 +200,34 @@ static __always_inline enum trap_verdict judge_outgoing(struct __sk_buff* skb, s
   default:
     return TRAP_PASS_OTHER;
   }
+}
+
+/* What is forwarded may have, on the wire, the addresses and ports of a connection that this host had to the service: connection tracking
+ * knows that one by the public address, and gives its port away again. The entry of one that is over would take the new one's answers. */
+static __always_inline void yield_to_forwarded(struct __sk_buff* skb, struct encounter* e) {
+  const struct trap_inward* inward;
+  struct trap_tuple wire, flow;
+  enum trap_socket socket;
+
+  pull_headers(skb);
+  if (read_packet(skb, e) != TRAP_LAYER_TCP || trap_segment_kind(e->packet.flags) != TRAP_SEGMENT_SYN)
+    return;
+  wire = outgoing_tuple(e);
+  inward = bpf_map_lookup_elem(&to_public, &wire);
+  if (!inward)
+    return;
+  flow = wire;
+  flow.remote = inward->service;
+  flow.remote_port = inward->port;
+  e->packet.destination = flow.local; /* the socket's, as a packet to it would have them */
+  e->packet.destination_port = flow.local_port;
+  e->packet.source = flow.remote;
+  e->packet.source_port = flow.remote_port;
+  socket = find_socket(skb, &e->packet);
+  if (socket == TRAP_SOCKET_LIVES || socket == TRAP_SOCKET_OPENS)
+    return;
+  forget(&to_public, &wire);
+  forget(&to_backend, &flow);
 }
 
 #endif

@@ -25,7 +25,13 @@ static __always_inline int conclude(const struct __sk_buff* skb, const struct en
 static __always_inline int walk_outward(struct __sk_buff* skb, enum trap_link link, enum trap_side side) {
   struct encounter* e = begin_encounter(link, side);
 
-  return e ? conclude(skb, e, is_passing_by(skb, e) ? TRAP_PASS_OTHER : judge_outgoing(skb, e)) : TC_ACT_UNSPEC;
+  if (!e)
+    return TC_ACT_UNSPEC;
+  if (!is_passing_by(skb, e))
+    return conclude(skb, e, judge_outgoing(skb, e));
+  if (skb->ingress_ifindex)
+    yield_to_forwarded(skb, e);
+  return conclude(skb, e, TRAP_PASS_OTHER);
 }
 
 /* From a service to a client. */

@@ -38,7 +38,7 @@ static __always_inline __u32 make_packet_tuple(struct bpf_sock_tuple* tuple, con
 }
 
 /* In the network namespace of the interface. Two hash lookups in the stack: of the connection, then of a listener. */
-static __always_inline enum trap_socket find_socket(struct xdp_md* ctx, const struct trap_packet* packet) {
+static __always_inline enum trap_socket find_socket(void* ctx, const struct trap_packet* packet) {
   struct bpf_sock_tuple tuple;
   __u32 bytes = make_packet_tuple(&tuple, packet);
   struct bpf_sock* socket;

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "lab/dial.h"
 #include "lab/files.h"
 #include "lab/lan.h"
 #include "lab/scenarios/client_watch.h"
@@ -75,6 +76,20 @@ void expect_own_connections(Scene& scene, const std::string& what) {
   }
 }
 
+// Connection tracking knows the router's own connections by the public address, and so gives a host behind a port that one of them had.
+void expect_port_given_again(Scene& scene, const Lan& lan) {
+  const Manner manner{.source_port = 45000};
+  for (const Family family : families) {
+    const std::string_view address = place_of("trap").address(family);
+    for (const Host* host : {&scene.host("client"), &lan.host(1)}) {
+      const auto reply = dial(*host, address, service_port, "/small.txt", manner);
+      scene.check(reply && reply->peer == endpoint(address, service_port),
+                  fmt::format("translated, {}: {} from port {}", name_of(family), host->name(), manner.source_port),
+                  reply ? reply->peer : reply.error().message);
+    }
+  }
+}
+
 // Without `lan` nobody helps them: what follows shows that it is this that does.
 void expect_nobody_helps(Scene& scene, const Lan& lan, const std::string& what) {
   for (const Family family : families) {
@@ -103,6 +118,7 @@ void translation(Scene& scene) {
   reconfigure_client(scene, "lan = [\"br0\"]\n");
   expect_lan_served(scene, *lan, "translated");
   expect_own_connections(scene, "translated");
+  expect_port_given_again(scene, *lan);
   expect_none(scene, "invalid", "connection tracking found nothing invalid");
   expect_none(scene, "stray", "and forwarding dropped nothing");
 }

@@ -6,6 +6,7 @@
 #include <linux/pkt_cls.h>
 
 #include "client/maps.h"
+#include "tests/bpf/layout.h"
 #include "tests/bpf/rig.h"
 #include "tests/support/packet.h"
 
@@ -57,6 +58,20 @@ TEST_P(Hook, the_hosts_own_syns_are_remembered_and_forwarded_ones_pass) {
 TEST_P(Hook, syns_of_a_lan_are_remembered_where_they_come_in) {
   EXPECT_EQ(verdict_of("trap_client_ingress_lan", 1, 0), TRAP_PASS_SYN_REMEMBERED);
   EXPECT_EQ(remembered(), 1u);
+}
+
+// A connection of this host's, which had no socket any more: its place on the wire is another's.
+TEST_P(Hook, a_forwarded_syn_takes_the_place_of_what_is_over) {
+  const Json tuples = Json::parse(R"({
+    "to_backend": {"local": "client", "remote": "elsewhere", "local_port": 40000, "remote_port": 443, "backend": "public", "backend_port": 80},
+    "to_public": {"local": "client", "remote": "public", "local_port": 40000, "remote_port": 80, "service": "elsewhere", "port": 443}})");
+  for (const auto& map : tuples.items()) {
+    const DescribedEntry described = describe_entry(map.key(), map.value(), GetParam(), world_, 0);
+    client_->put(map.key(), described.key, described.value);
+  }
+  EXPECT_EQ(verdict_of("trap_client_egress", 1, 0), TRAP_PASS_OTHER);
+  EXPECT_TRUE(client_->entries("to_public").empty());
+  EXPECT_TRUE(client_->entries("to_backend").empty());
 }
 
 TEST_P(Hook, syns_of_the_daemon_pass) {
