@@ -24,9 +24,10 @@ constexpr std::uint32_t slots_most = 1024;
 // The guard's tables are sets of few entries: now and then one has no room for a member, even if most others are half empty.
 constexpr double share_on_path = 0.999;
 
-// What a structure that is searched by halves may cost more when it is so many times larger: growth by the logarithm.
-double limit_of(std::uint32_t smallest, std::uint32_t largest) {
-  return 1 + std::log10(static_cast<double>(largest) / smallest);
+// How many times the time of the smallest the largest may take. Logarithmic: what a search by halves would, if a step of it cost as much as
+// the whole path with one member.
+double limit_of(Growth growth, std::uint32_t smallest, std::uint32_t largest) {
+  return growth == Growth::flat ? 4 : 1 + std::log2(static_cast<double>(largest) / smallest);
 }
 
 class Trial {
@@ -124,7 +125,7 @@ void measure_one(const Subject& subject, int family, const GrowthEffort& effort,
     largest_ns = spread.median;
   }
   report.add(Target{fmt::format("{}, IPv{}: {} over {}", subject.name, family, sizes.back(), sizes.front()), largest_ns / smallest_ns,
-                    Bound::at_most, limit_of(sizes.front(), sizes.back()), "x"});
+                    Bound::at_most, limit_of(subject.growth, sizes.front(), sizes.back()), "x"});
 }
 
 } // namespace

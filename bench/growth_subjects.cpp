@@ -159,6 +159,7 @@ std::vector<Subject> of_server() {
        "trap_server",
        true,
        TRAP_REPLY_SYN_ACK,
+       Growth::flat,
        {1, 10, 100, 1000},
        syn,
        [](const Population& population) { return load_server(population, population.size, 0); },
@@ -172,6 +173,7 @@ std::vector<Subject> of_server() {
        "trap_server",
        true,
        TRAP_REPLY_REDIRECT,
+       Growth::flat,
        {1, 10, 100, 1000, 10'000},
        [](int family) {
          return packet_to(family, "public", first_port, {{"flags", "A"}, {"options", {{{"accept", 0}}, {{"nop", 20}}}}});
@@ -186,6 +188,7 @@ std::vector<Subject> of_server() {
        "trap_server",
        true,
        TRAP_REPLY_SYN_ACK,
+       Growth::logarithmic,
        {1, 10, 100, 1000, 10'000, 100'000},
        syn,
        [](const Population& population) {
@@ -300,7 +303,7 @@ trap_replay_order of_all_clients(const Population& population) {
 std::vector<Subject> of_guard() {
   const std::vector<std::uint32_t> sizes = {1, 10, 100, 1000, 10'000, 100'000, 1'000'000};
   return {
-      {"growth-flows", "trap_guard", true, TRAP_PASS_FLOW, sizes,
+      {"growth-flows", "trap_guard", true, TRAP_PASS_FLOW, Growth::logarithmic, sizes,
        [](int family) {
          return packet_to(family, "backend", 80, {{"flags", "A"}});
        },
@@ -310,7 +313,7 @@ std::vector<Subject> of_guard() {
          return object;
        },
        of_all_clients},
-      {"growth-clients", "trap_guard", true, TRAP_PASS_ANNOUNCED, sizes,
+      {"growth-clients", "trap_guard", true, TRAP_PASS_ANNOUNCED, Growth::logarithmic, sizes,
        [](int family) { return packet_to(family, "backend", 80, linux_syn); },
        [](const Population& population) {
          auto object = load_guard(population);
@@ -360,6 +363,7 @@ Subject of_client() {
           "trap_client_egress",
           false,
           TRAP_PASS_SYN_TICKETED,
+          Growth::flat,
           {1, 10, 100, 1000, 10'000, 100'000},
           [](int family) { return packet_to(family, first_destination(family), 80, linux_syn, "client"); },
           [](const Population& population) {

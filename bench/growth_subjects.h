@@ -20,11 +20,17 @@ struct Population {
   const test::World& world;
 };
 
+enum class Growth {
+  flat,        // arrays and small tables: what more members cost is a few misses of the cache
+  logarithmic, // tries; and tables so large that their translation is no longer cached either
+};
+
 struct Subject {
   std::string name; // "growth-services"
   std::string program;
   bool xdp;
   trap_verdict verdict;
+  Growth growth;
   std::vector<std::uint32_t> sizes;
   std::function<test::Json(int family)> packet; // of the first member
   // A loaded program with that population, and which members the packets are of.

@@ -30,7 +30,7 @@ double memory_gib() {
   return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 30);
 }
 
-// What a program says of itself in its first line; empty if there is none.
+// What a program says of itself in its first line, up to what it adds in parentheses; empty if there is no such program.
 std::string version_of(const std::string& command) {
   std::FILE* output = popen((command + " 2>&1").c_str(), "r");
   if (output == nullptr)
@@ -40,7 +40,7 @@ std::string version_of(const std::string& command) {
   if (pclose(output) != 0 || !said)
     return "";
   std::string text{line};
-  return text.substr(0, text.find('\n'));
+  return text.substr(0, std::min(text.find('\n'), text.find(" (")));
 }
 
 // TRAP, what it is built with, and whom it is compared with or attacked by.

@@ -212,7 +212,7 @@ static __always_inline void yield_to_forwarded(struct __sk_buff* skb, struct enc
   pull_headers(skb);
   if (read_packet(skb, e) != TRAP_LAYER_TCP || trap_segment_kind(e->packet.flags) != TRAP_SEGMENT_SYN)
     return;
-  wire = outgoing_tuple(e);
+  wire = outgoing_tuple(&e->packet, e->side);
   inward = bpf_map_lookup_elem(&to_public, &wire);
   if (!inward)
     return;
