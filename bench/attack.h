@@ -22,7 +22,7 @@ struct RisingAttackEffort {
   int rounds;
   std::chrono::milliseconds window;   // of new connections at each rate
   std::chrono::milliseconds deadline; // of a connection
-  std::vector<int> rates;             // SYNs per second; 0: the most that the generator gives
+  std::vector<int> rates;             // SYNs per second, rising; the most that the generator gives comes after them
 };
 
 void measure_rising_attack(const RisingAttackEffort& effort, Report& report);
