@@ -28,11 +28,11 @@ test-asan: setup ## the unit tests and the fuzz corpus under ASan and UBSan
 	@cmake --build --preset asan
 	@ctest --preset asan
 
-bench: build ## what a packet costs, and what a core answers beside other defences; some minutes (root)
+bench: build ## what packets, connections and downloads cost, beside other defences; twenty minutes at most (root)
 	@mkdir -p build/bench
 	@$(BIN)/trap-bench --output build/bench/report.json
 
-bench-quick: build ## the same in a minute, with less to say (root)
+bench-quick: build ## the same in two minutes, with less to say (root)
 	@mkdir -p build/bench
 	@$(BIN)/trap-bench --quick --output build/bench/report.json
 

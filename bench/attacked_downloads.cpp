@@ -28,7 +28,7 @@ constexpr std::string_view document = "5mb.bin";
 constexpr milliseconds flood_least{300};
 constexpr double paper_with_ms = 253.03, paper_without_ms = 2935.06;
 constexpr std::string_view paper_attack = "attack-paper", hardest_attack = "attack-flood";
-constexpr double hping_least = 2000, share_least = 0.8;
+constexpr double hping_least = 2000;
 
 struct Outcome {
   double ms;
@@ -99,8 +99,8 @@ private:
     return {whole ? response.total_s * 1000 : static_cast<double>(effort_.deadline.count()), whole, per_second};
   }
 
-  static void check_rate(const lab::FloodOrder& order, double per_second) {
-    const double least = order.per_second == 0 ? hping_least : share_least * order.per_second;
+  void check_rate(const lab::FloodOrder& order, double per_second) const {
+    const double least = order.per_second == 0 ? hping_least : effort_.flood_share * order.per_second;
     if (per_second < least)
       throw std::runtime_error(fmt::format("the flood at {} was of {:.0f} SYNs/s, not {:.0f} or more", order.victim, per_second, least));
   }

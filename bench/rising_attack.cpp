@@ -26,7 +26,6 @@ using lab::Family;
 constexpr std::chrono::microseconds interval{5000};
 constexpr std::chrono::milliseconds probed{300};
 constexpr double share_reachable = 0.6; // of the most that arrives
-constexpr double share_least = 0.8;     // of the rate that was asked for
 
 // One window of connections at one rate.
 struct Window {
@@ -93,7 +92,7 @@ private:
         time_greetings(field_.host(defence.client), defence.address(family), lab::service_port, pace_, [&] { defence.prepare(field_); });
     const double per_second = must(flood.seen()).per_second();
     const Key key{defence.name, family, rate};
-    if (per_second < share_least * rate)
+    if (per_second < effort_.flood_share * rate)
       slow_[key] = std::min(slow_.contains(key) ? slow_[key] : per_second, per_second);
     windows_[key].push_back(window_of(attempts, per_second));
     return attempts;
