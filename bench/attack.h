@@ -14,6 +14,7 @@ namespace trap::bench {
 struct AttackedDownloadEffort {
   int rounds;
   std::chrono::milliseconds deadline; // of a download
+  double flood_share;                 // of the rate that was asked for, that must arrive
 };
 
 void measure_attacked_downloads(const AttackedDownloadEffort& effort, Report& report);
@@ -22,7 +23,8 @@ struct RisingAttackEffort {
   int rounds;
   std::chrono::milliseconds window;   // of new connections at each rate
   std::chrono::milliseconds deadline; // of a connection
-  std::vector<int> rates;             // SYNs per second; 0: the most that the generator gives
+  double flood_share;                 // as above
+  std::vector<int> rates;             // SYNs per second, rising; the most that the generator gives comes after them
 };
 
 void measure_rising_attack(const RisingAttackEffort& effort, Report& report);

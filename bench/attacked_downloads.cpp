@@ -11,6 +11,7 @@
 #include "bench/defences.h"
 #include "bench/must.h"
 #include "bench/pinned.h"
+#include "bench/trial.h"
 #include "lab/files.h"
 #include "lab/flood.h"
 #include "lab/visit.h"
@@ -26,32 +27,8 @@ constexpr std::string_view document = "5mb.bin";
 // A flood is watched for at least this long, so that its rate means something.
 constexpr milliseconds flood_least{300};
 constexpr double paper_with_ms = 253.03, paper_without_ms = 2935.06;
-// hping3's `-i u10` asks for 100,000 a second; it sleeps between two packets, and no Linux wakes it that often.
-constexpr int paper_rate = 100'000;
-constexpr double hping_least = 2000, share_least = 0.8;
-
-// IPv6, which hping3 does not speak, has the lab's generator in its place.
-lab::FloodOrder paper_flood(Family family, std::string_view victim) {
-  lab::FloodOrder order{family, lab::FloodKind::syn, std::string{victim}, lab::service_port};
-  order.hping = {"-i", "u10", "-S", "-P"};
-  if (family == Family::ipv6)
-    order.per_second = paper_rate;
-  return order;
-}
-
-lab::FloodOrder hardest_flood(Family family, std::string_view victim) {
-  lab::FloodOrder order{family, lab::FloodKind::syn, std::string{victim}, lab::service_port};
-  order.hping = {"--flood", "-S", "-P"};
-  return order;
-}
-
-struct Attack {
-  const char* experiment;
-  lab::FloodOrder (*order)(Family, std::string_view);
-  bool in_paper;
-};
-
-constexpr Attack attacks[] = {{"attack-paper", paper_flood, true}, {"attack-flood", hardest_flood, false}};
+constexpr std::string_view paper_attack = "attack-paper", hardest_attack = "attack-flood";
+constexpr double hping_least = 2000;
 
 struct Outcome {
   double ms;
@@ -65,32 +42,41 @@ public:
       : effort_(effort), report_(report), field_(Serves::documents, 0) {}
 
   void run() {
-    for (int round = 0; round < effort_.rounds; round++)
-      for (const Family family : lab::families)
-        for (const Defence& defence : defences_) {
-          if (family == Family::ipv6 && !defence.why_not_ipv6.empty())
-            continue;
-          std::printf("5 MB under attack, round %d of %d, %s, %s\n", round + 1, effort_.rounds, defence.name.c_str(),
-                      std::string{lab::name_of(family)}.c_str());
-          std::fflush(stdout);
-          stand(field_, defence, [&] { return attack(defence, family); });
-        }
-    for (const Family family : lab::families)
-      for (const Attack& attack : attacks)
-        conclude(attack, family);
+    trial_.hold(effort_.rounds, [&](const Defence& defence, Family family) { return attack(defence, family); });
+    trial_.for_each([&](const Defence& defence, Family family) {
+      for (const std::string_view experiment : {paper_attack, hardest_attack})
+        add(experiment, defence, family);
+    });
   }
 
 private:
-  using Key = std::tuple<std::string, std::string, Family>;
-
   Work attack(const Defence& defence, Family family) {
     Work work{0, true};
-    for (const Attack& attack : attacks) {
-      const Outcome outcome = attacked(defence, family, attack.order(family, defence.host));
-      outcomes_[{attack.experiment, defence.name, family}].push_back(outcome);
+    for (const auto& [experiment, order] :
+         {std::pair{paper_attack, paper_flood(family, defence.host)}, {hardest_attack, hardest_flood(family, defence.host)}}) {
+      const Outcome outcome = attacked(defence, family, order);
+      outcomes_[{experiment, defence.name, family}].push_back(outcome);
       work.connections += outcome.whole ? 1 : 0;
+      if (experiment == paper_attack && family == Family::ipv4)
+        hping_rate_ = static_cast<int>(outcome.per_second);
     }
     return work;
+  }
+
+  // hping3's `-i u10` asks for 100,000 a second, but sleeps between two packets, and Linux does not wake it that often. It does not speak
+  // IPv6: there the lab's generator sends as many as hping3 did.
+  [[nodiscard]] lab::FloodOrder paper_flood(Family family, std::string_view victim) const {
+    lab::FloodOrder order = hardest_flood(family, victim);
+    order.hping = {"-i", "u10", "-S", "-P"};
+    if (family == Family::ipv6)
+      order.per_second = hping_rate_;
+    return order;
+  }
+
+  static lab::FloodOrder hardest_flood(Family family, std::string_view victim) {
+    lab::FloodOrder order{family, lab::FloodKind::syn, std::string{victim}, lab::service_port};
+    order.hping = {"--flood", "-S", "-P"};
+    return order;
   }
 
   Outcome attacked(const Defence& defence, Family family, const lab::FloodOrder& order) {
@@ -113,23 +99,14 @@ private:
     return {whole ? response.total_s * 1000 : static_cast<double>(effort_.deadline.count()), whole, per_second};
   }
 
-  static void check_rate(const lab::FloodOrder& order, double per_second) {
-    const double least = order.per_second == 0 ? hping_least : share_least * order.per_second;
+  void check_rate(const lab::FloodOrder& order, double per_second) const {
+    const double least = order.per_second == 0 ? hping_least : effort_.flood_share * order.per_second;
     if (per_second < least)
       throw std::runtime_error(fmt::format("the flood at {} was of {:.0f} SYNs/s, not {:.0f} or more", order.victim, per_second, least));
   }
 
-  void conclude(const Attack& attack, Family family) {
-    for (const Defence& defence : defences_) {
-      const auto found = outcomes_.find({attack.experiment, defence.name, family});
-      if (found != outcomes_.end())
-        add(attack, family, defence, found->second);
-      else
-        report_.skip(fmt::format("{} {} {}", attack.experiment, lab::name_of(family), defence.name), defence.why_not_ipv6);
-    }
-  }
-
-  void add(const Attack& attack, Family family, const Defence& defence, const std::vector<Outcome>& outcomes) {
+  void add(std::string_view experiment, const Defence& defence, Family family) {
+    const std::vector<Outcome>& outcomes = outcomes_[{experiment, defence.name, family}];
     std::vector<double> times, rates;
     int whole = 0;
     for (const Outcome& outcome : outcomes) {
@@ -139,28 +116,28 @@ private:
     }
     const Spread time = spread_of(times), rate = spread_of(rates);
     const int version = static_cast<int>(family), runs = static_cast<int>(outcomes.size());
-    std::printf("%-13s %-14s IPv%d  %8.1f ms  (%.1f to %.1f)  %d of %d arrived, %.0f SYNs/s\n", attack.experiment, defence.name.c_str(),
-                version, time.median, time.min, time.max, whole, runs, rate.median);
-    Line line{attack.experiment, defence.name, version, "download_time", "ms", time.median, time.min, time.max, runs};
+    std::printf("%-13s %-14s IPv%d  %8.1f ms  (%.1f to %.1f)  %d of %d arrived, %.0f SYNs/s\n", std::string{experiment}.c_str(),
+                defence.name.c_str(), version, time.median, time.min, time.max, whole, runs, rate.median);
+    Line line{std::string{experiment}, defence.name, version, "download_time", "ms", time.median, time.min, time.max, runs};
     line.more = {{"rate", rate.median}, {"arrived", whole}, {"deadline_ms", effort_.deadline.count()}};
-    if (attack.in_paper && (defence.name == "trap" || defence.name == "no-defence"))
+    if (experiment == paper_attack && (defence.name == "trap" || defence.name == "no-defence"))
       line.more["paper"] = defence.name == "trap" ? paper_with_ms : paper_without_ms;
     if (!defence.note.empty())
       line.more["note"] = defence.note;
     report_.add(std::move(line));
     const double share = static_cast<double>(whole) / runs;
-    report_.add(
-        Line{attack.experiment, defence.name, version, "success", "share", share, whole == runs ? 1.0 : 0.0, whole == 0 ? 0.0 : 1.0, runs});
+    report_.add(Line{std::string{experiment}, defence.name, version, "success", "share", share, whole == runs ? 1.0 : 0.0,
+                     whole == 0 ? 0.0 : 1.0, runs});
     if (defence.name == "trap")
-      report_.add(
-          Target{fmt::format("{}, IPv{}: 5 MB with TRAP", attack.experiment, version), time.median, Bound::at_most, paper_with_ms, "ms"});
+      report_.add(Target{fmt::format("{}, IPv{}: 5 MB with TRAP", experiment, version), time.median, Bound::at_most, paper_with_ms, "ms"});
   }
 
   const AttackedDownloadEffort& effort_;
   Report& report_;
   Field field_;
-  const std::vector<Defence> defences_ = defences_under_attack();
-  std::map<Key, std::vector<Outcome>> outcomes_;
+  Trial trial_{"attack-download", defences_under_attack(), field_, report_};
+  int hping_rate_ = 0; // the last
+  std::map<std::tuple<std::string_view, std::string, Family>, std::vector<Outcome>> outcomes_;
 };
 
 } // namespace

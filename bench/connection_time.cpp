@@ -11,6 +11,7 @@
 #include "bench/defences.h"
 #include "bench/greeter.h"
 #include "bench/pinned.h"
+#include "bench/trial.h"
 #include "lab/interrupt.h"
 
 namespace trap::bench {
@@ -31,60 +32,45 @@ public:
   explicit ConnectionTimes(Report& report) : report_(report), field_(Serves::greeting, 0) {}
 
   void run_paper() {
-    run("connection times of the paper", paper_rounds, paper_connections);
-    for_each_series([&](const Defence& defence, Family family, const std::vector<Block>& blocks) { add_paper(defence, family, blocks); });
+    Trial trial{"connection-time-paper", defences(), field_, report_};
+    run(trial, paper_rounds, paper_connections);
+    trial.for_each([&](const Defence& defence, Family family) { add_paper(defence, family, blocks_[{defence.name, family}]); });
   }
 
   void run_many(const ConnectionEffort& effort) {
-    run("connection times", effort.blocks, effort.connections / effort.blocks);
-    for_each_series(
-        [&](const Defence& defence, Family family, const std::vector<Block>& blocks) { add_percentiles(defence, family, blocks); });
+    Trial trial{"connection-time", defences(), field_, report_};
+    run(trial, effort.blocks, effort.connections / effort.blocks);
+    trial.for_each([&](const Defence& defence, Family family) { add_percentiles(defence, family, blocks_[{defence.name, family}]); });
   }
 
 private:
-  void run(const char* what, int blocks, int connections) {
+  static std::vector<Defence> defences() {
+    return {undefended("plain"),       trap_at_first("trap-first"),      trap_later("trap-later"),
+            trap_served("trap-serve"), kernel_cookies("kernel-cookies"), nft_synproxy("nft-synproxy")};
+  }
+
+  void run(Trial& trial, int blocks, int connections) {
     blocks_.clear();
-    for (int block = 0; block < blocks; block++)
-      for (const Defence& defence : defences_) {
-        std::printf("%s, round %d of %d, %s\n", what, block + 1, blocks, defence.name.c_str());
-        std::fflush(stdout);
-        stand(field_, defence, [&] { return connect(defence, connections); });
-      }
+    trial.hold(blocks, [&](const Defence& defence, Family family) { return connect(defence, family, connections); });
   }
 
-  Work connect(const Defence& defence, int connections) {
-    Work work;
-    for (const Family family : lab::families) {
-      if (family == Family::ipv6 && !defence.why_not_ipv6.empty())
-        continue;
-      const Pinned pinned{0};
-      const lab::InHost inside{field_.host(defence.client)};
-      if (!inside.entered())
-        throw std::runtime_error(fmt::format("cannot enter {}", defence.client));
-      Block block;
-      for (int i = -warm_up; i < connections; i++) {
-        if (lab::interrupted())
-          throw std::runtime_error("interrupted");
-        defence.prepare(field_);
-        const double us = time_greeting(defence.address(family), lab::service_port);
-        if (i >= 0)
-          block.push_back(us);
-      }
-      work.connections += block.size();
-      blocks_[{defence.name, family}].push_back(std::move(block));
+  Work connect(const Defence& defence, Family family, int connections) {
+    const Pinned pinned{0};
+    const lab::InHost inside{field_.host(defence.client)};
+    if (!inside.entered())
+      throw std::runtime_error(fmt::format("cannot enter {}", defence.client));
+    Block block;
+    for (int i = -warm_up; i < connections; i++) {
+      if (lab::interrupted())
+        throw std::runtime_error("interrupted");
+      defence.prepare(field_);
+      const double us = time_greeting(defence.address(family), lab::service_port);
+      if (i >= 0)
+        block.push_back(us);
     }
+    const Work work{block.size(), false};
+    blocks_[{defence.name, family}].push_back(std::move(block));
     return work;
-  }
-
-  template <typename Act> void for_each_series(const Act& act) {
-    for (const Family family : lab::families)
-      for (const Defence& defence : defences_) {
-        const auto found = blocks_.find({defence.name, family});
-        if (found != blocks_.end())
-          act(defence, family, found->second);
-        else
-          report_.skip(fmt::format("connection-time {} {}", lab::name_of(family), defence.name), defence.why_not_ipv6);
-      }
   }
 
   void add_paper(const Defence& defence, Family family, const std::vector<Block>& rounds) {
@@ -136,8 +122,6 @@ private:
 
   Report& report_;
   Field field_;
-  const std::vector<Defence> defences_ = {undefended("plain"),       trap_at_first("trap-first"),      trap_later("trap-later"),
-                                          trap_served("trap-serve"), kernel_cookies("kernel-cookies"), nft_synproxy("nft-synproxy")};
   std::map<std::pair<std::string, Family>, std::vector<Block>> blocks_;
 };
 

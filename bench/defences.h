@@ -43,7 +43,4 @@ Defence nft_synproxy(const std::string& name);   // on the service's host
 
 std::vector<Defence> defences_under_attack();
 
-// Puts the defence up, lets `measure` work, and takes it down. Throws if the counters say that another did the work.
-void stand(Field& field, const Defence& defence, const std::function<Work()>& measure);
-
 } // namespace trap::bench

@@ -24,6 +24,7 @@ public:
   [[nodiscard]] const lab::Topology& topology() const { return topology_; }
   [[nodiscard]] const lab::Host& host(std::string_view name) const { return topology_.host(name); }
   [[nodiscard]] const Redirects& redirects() const { return *redirects_; }
+  [[nodiscard]] Serves serves() const { return serves_; }
   [[nodiscard]] int cpu() const { return cpu_; }
 
   // The service on "plain", started afresh: no connection of earlier floods waits for it any more. It serves while it is held.

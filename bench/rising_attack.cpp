@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <map>
 
 #include <fmt/format.h>
@@ -14,6 +15,7 @@
 #include "bench/greeter.h"
 #include "bench/must.h"
 #include "bench/pinned.h"
+#include "bench/trial.h"
 #include "lab/flood.h"
 
 namespace trap::bench {
@@ -22,7 +24,8 @@ namespace {
 using lab::Family;
 
 constexpr std::chrono::microseconds interval{5000};
-constexpr double share_least = 0.8; // of the rate that was asked for
+constexpr std::chrono::milliseconds probed{300};
+constexpr double share_reachable = 0.6; // of the most that arrives
 
 // One window of connections at one rate.
 struct Window {
@@ -45,59 +48,61 @@ public:
         field_(Serves::greeting, 0), pace_{static_cast<int>(effort.window / interval), interval, effort.deadline} {}
 
   void run() {
-    for (int round = 0; round < effort_.rounds; round++)
-      for (const Family family : lab::families)
-        for (const Defence& defence : defences_) {
-          if (family == Family::ipv6 && !defence.why_not_ipv6.empty())
-            continue;
-          std::printf("rising attack, round %d of %d, %s, %s\n", round + 1, effort_.rounds, defence.name.c_str(),
-                      std::string{lab::name_of(family)}.c_str());
-          std::fflush(stdout);
-          stand(field_, defence, [&] { return rise(defence, family); });
-        }
-    for (const Family family : lab::families)
-      for (const Defence& defence : defences_)
-        conclude(defence, family);
+    trial_.hold(effort_.rounds, [&](const Defence& defence, Family family) { return rise(defence, family); });
+    trial_.for_each([&](const Defence& defence, Family family) { conclude(defence, family); });
   }
 
 private:
   Work rise(const Defence& defence, Family family) {
+    std::vector<int>& rates = rates_[{defence.name, family}];
+    if (rates.empty())
+      rates = reachable(defence, family);
     Work work{0, true};
-    for (const int rate : effort_.rates) {
+    for (const int rate : rates) {
       const std::vector<Attempt> attempts = attack(defence, family, rate);
       work.connections += static_cast<std::uint64_t>(std::ranges::count_if(attempts, &Attempt::answered));
     }
     return work;
   }
 
-  std::vector<Attempt> attack(const Defence& defence, Family family, int rate) {
+  // The rates well below the most that arrives at this defence, and the most.
+  [[nodiscard]] std::vector<int> reachable(const Defence& defence, Family family) const {
+    const lab::Flood flood = start_flood(defence, family, 0);
+    if (!lab::sleep_for(probed))
+      throw std::runtime_error("interrupted");
+    const double most = must(flood.seen()).per_second();
+    std::vector<int> rates;
+    std::ranges::copy_if(effort_.rates, std::back_inserter(rates), [&](int rate) { return rate < share_reachable * most; });
+    rates.push_back(0);
+    return rates;
+  }
+
+  [[nodiscard]] lab::Flood start_flood(const Defence& defence, Family family, int rate) const {
     lab::FloodOrder order{family, lab::FloodKind::syn, std::string{defence.host}, lab::service_port};
     order.hardest = true;
     order.per_second = rate;
-    const lab::Flood flood = [&] {
-      const Pinned pinned{last_cpu()};
-      return must(lab::Flood::start(field_.topology(), order));
-    }();
+    const Pinned pinned{last_cpu()};
+    return must(lab::Flood::start(field_.topology(), order));
+  }
+
+  std::vector<Attempt> attack(const Defence& defence, Family family, int rate) {
+    const lab::Flood flood = start_flood(defence, family, rate);
     const Pinned pinned{0};
     const std::vector<Attempt> attempts =
         time_greetings(field_.host(defence.client), defence.address(family), lab::service_port, pace_, [&] { defence.prepare(field_); });
     const double per_second = must(flood.seen()).per_second();
     const Key key{defence.name, family, rate};
-    if (per_second < share_least * rate)
+    if (per_second < effort_.flood_share * rate)
       slow_[key] = std::min(slow_.contains(key) ? slow_[key] : per_second, per_second);
     windows_[key].push_back(window_of(attempts, per_second));
     return attempts;
   }
 
   void conclude(const Defence& defence, Family family) {
-    if (family == Family::ipv6 && !defence.why_not_ipv6.empty()) {
-      report_.skip(fmt::format("attack-rise {} {}", lab::name_of(family), defence.name), defence.why_not_ipv6);
-      return;
-    }
-    for (const int rate : effort_.rates) {
+    for (const int rate : rates_[{defence.name, family}]) {
       const Key key{defence.name, family, rate};
       if (slow_.contains(key))
-        report_.refuse(fmt::format("attack-rise {} {} at {} SYNs/s", lab::name_of(family), defence.name, rate),
+        report_.refuse(fmt::format("attack-rise ipv{} {} at {} SYNs/s", static_cast<int>(family), defence.name, rate),
                        fmt::format("only {:.0f} SYNs/s arrived", slow_[key]));
       else
         add(defence, family, rate, windows_[key]);
@@ -133,7 +138,8 @@ private:
   Report& report_;
   Field field_;
   const Pace pace_;
-  const std::vector<Defence> defences_ = defences_under_attack();
+  Trial trial_{"attack-rise", defences_under_attack(), field_, report_};
+  std::map<std::pair<std::string, Family>, std::vector<int>> rates_; // 0: the most
   std::map<Key, std::vector<Window>> windows_;
   std::map<Key, double> slow_; // where the flood was slower than asked, and how slow
 };
