@@ -21,7 +21,7 @@
 /* Map `places` (array): a hash table by address and port in which the daemon places the services, so that a packet finds its service, or
  * that it has none, without a helper call. A key lies at its home place or at one of the next TRAP_PLACE_PROBES - 1, found by going on
  * until a place that was never taken. Port 0 is the address itself: it says that some service lives there, for packets without ports. */
-#define TRAP_PLACES 8192
+#define TRAP_PLACES 16384
 #define TRAP_PLACE_PROBES 8
 
 enum trap_place_state {
@@ -42,7 +42,7 @@ struct trap_place {
 TRAP_INLINE __u32 trap_place_of(const union trap_address* address, __be16 port) {
   __u64 mixed = (address->raw64[0] ^ address->raw64[1] * 0xff51afd7ed558ccdULL ^ port) * 0x9e3779b97f4a7c15ULL;
 
-  return (__u32)(mixed >> 51) & (TRAP_PLACES - 1);
+  return (__u32)(mixed >> 50) & (TRAP_PLACES - 1);
 }
 
 /* Map `services` (array by slot). */
@@ -182,6 +182,7 @@ struct trap_redirected {
 };
 
 TRAP_ASSERT(sizeof(struct trap_place) == 32, "shared through a map");
+TRAP_ASSERT(TRAP_PLACES == 1 << 14, "trap_place_of takes 14 bits");
 TRAP_ASSERT(sizeof(struct trap_service) == 48, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_selection) == 4 + 2 * TRAP_SELECTION_SLOTS, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_backend) == 32, "shared through a map");
