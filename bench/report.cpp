@@ -152,7 +152,7 @@ Json Report::json() const {
   return {{"date", today()},
           {"quick", quick_},
           {"machine", {{"cpu", cpu_model()}, {"cpus", sysconf(_SC_NPROCESSORS_ONLN)}, {"memory_gib", rounded(memory_gib())}}},
-          {"kernel", std::string(system.release)},
+          {"kernel", std::string(system.release, std::strspn(system.release, "0123456789."))},
           {"versions", versions()},
           {"method",
            {{"time_per_packet",
