@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # The few commands a person needs. CMake does the building (CMakePresets.json), CTest the testing.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-asan bench bench-quick tidy format install clean
+.PHONY: help setup build demo test test-asan bench bench-quick evaluation tidy format install clean
 
 BIN := build/dev/bin
+EVALUATE = rm -f build/bench/*.svg; python3 -B bench/evaluate.py build/bench/report.json
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,13 +29,19 @@ test-asan: setup ## the unit tests and the fuzz corpus under ASan and UBSan
 	@cmake --build --preset asan
 	@ctest --preset asan
 
-bench: build ## what packets, connections and downloads cost, beside other defences; twenty minutes at most (root)
+bench: build ## measure everything and write build/bench/evaluation.md; twenty minutes (root)
 	@mkdir -p build/bench
-	@$(BIN)/trap-bench --output build/bench/report.json
+	@status=0; $(BIN)/trap-bench --output build/bench/report.json || status=$$?; $(EVALUATE) && exit $$status
 
 bench-quick: build ## the same in two minutes, with less to say (root)
 	@mkdir -p build/bench
-	@$(BIN)/trap-bench --quick --output build/bench/report.json
+	@status=0; $(BIN)/trap-bench --quick --output build/bench/report.json || status=$$?; $(EVALUATE) && exit $$status
+
+evaluation: ## bring the outcome of the last `make bench` to docs/
+	@mkdir -p docs/evaluation
+	@rm -f docs/evaluation/*.svg
+	@cp build/bench/*.svg docs/evaluation/
+	@sed 's,](\([a-z0-9_-]*\.svg\)),](evaluation/\1),' build/bench/evaluation.md >docs/evaluation.md
 
 tidy: build ## clang-tidy over the C++ sources
 	@tests/check/tidy.sh build/dev

@@ -10,10 +10,6 @@ constexpr double loss_of_xdp = 0.001;
 constexpr double loss_of_stack = 0.05; // its queues may overflow for a moment
 constexpr std::uint64_t strays = 16;   // neighbour discovery, health checks
 
-trap_flood_answer wanted(const Contender& contender, FloodKind kind) {
-  return kind == FloodKind::syn ? contender.to_syn : contender.to_ack;
-}
-
 std::string fault_of_samples(const trap_flood_seen& seen, const Contender& contender) {
   if (seen.wrong_ip_checksums != 0 || seen.wrong_tcp_checksums != 0)
     return fmt::format("of {} answers looked at, {} have a wrong IP and {} a wrong TCP checksum", seen.sampled, seen.wrong_ip_checksums,
@@ -28,12 +24,12 @@ std::string fault_of_samples(const trap_flood_seen& seen, const Contender& conte
 } // namespace
 
 std::uint64_t answers_of(const LoopRun& run, const Contender& contender, FloodKind kind) {
-  const trap_flood_answer answer = wanted(contender, kind);
+  const trap_flood_answer answer = contender.duties.at(kind).answer;
   return answer == TRAP_FLOOD_OTHER ? 0 : run.seen.answers[answer];
 }
 
 std::string fault_of(const LoopRun& run, const Contender& contender, FloodKind kind) {
-  const trap_flood_answer answer = wanted(contender, kind);
+  const trap_flood_answer answer = contender.duties.at(kind).answer;
   const std::uint64_t answered = answers_of(run, contender, kind);
   for (int other = TRAP_FLOOD_OTHER; other < TRAP_FLOOD_ANSWERS; other++)
     if (run.seen.answers[other] > strays && (other != answer || answer == TRAP_FLOOD_OTHER))

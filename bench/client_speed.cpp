@@ -5,17 +5,16 @@
 
 #include <cstdio>
 #include <ctime>
-#include <fstream>
 #include <map>
-#include <sstream>
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "bench/must.h"
 #include "bench/redirects.h"
+#include "bench/transfer.h"
+#include "client/maps.h"
 #include "lab/deployment.h"
 #include "lab/listening.h"
 
@@ -24,15 +23,12 @@ namespace {
 
 using lab::Family;
 using lab::place_of;
-using std::chrono::milliseconds;
 using Samples = std::map<std::string, std::vector<double>>;
 
 constexpr double first_allowance_us = 100, later_allowance_us = 20; // over a direct connect, and a round trip for the first one
 constexpr double least_throughput = 0.95;
 constexpr int closed_port = 9;
-constexpr int attempts = 3;
 constexpr int streams[] = {1, 16};
-constexpr milliseconds transfer_deadline{20000};
 
 double now_us() {
   timespec now{};
@@ -107,44 +103,6 @@ void measure_connects(lab::Deployment& trap, Family family, int count, Report& r
                     median["first"] - median["direct"] - median["round-trip"], Bound::at_most, first_allowance_us, "us"});
   report.add(Target{fmt::format("later connection, IPv{}: over a direct one", version), median["later"] - median["direct"], Bound::at_most,
                     later_allowance_us, "us"});
-}
-
-// Seconds of CPU that this machine has been busy, in whatever context.
-double busy_s() {
-  std::ifstream stat{"/proc/stat"};
-  std::string name;
-  double user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, softirq = 0;
-  stat >> name >> user >> nice >> system >> idle >> wait >> irq >> softirq;
-  return (user + nice + system + irq + softirq) / static_cast<double>(sysconf(_SC_CLK_TCK));
-}
-
-struct Transfer {
-  double megabits_per_s = 0;
-  double cpu_ns_per_byte = 0;
-};
-
-// Now and then iperf3's two ends disagree about who reports the sum, and it says 0.
-Transfer transfer_once(const lab::Host& client, std::string_view address, int parallel, bool down) {
-  std::vector<std::string> arguments = {
-      "iperf3", "--json", "--client",   std::string{address},    "--port", std::to_string(lab::speed_port),
-      "--time", "1",      "--parallel", std::to_string(parallel)};
-  if (down)
-    arguments.emplace_back("--reverse");
-  const double busy = busy_s();
-  const std::string text = must(lab::run_checked(client.command(arguments), transfer_deadline));
-  const double spent_s = busy_s() - busy;
-  const test::Json said = test::Json::parse(text, nullptr, false);
-  const test::Json::json_pointer rate{"/end/sum_received/bits_per_second"}, bytes{"/end/sum_received/bytes"};
-  if (!said.is_object() || !said.contains(rate) || said[bytes].get<double>() <= 0)
-    return {};
-  return {said[rate].get<double>() / 1e6, spent_s * 1e9 / said[bytes].get<double>()};
-}
-
-Transfer transfer(const lab::Host& client, std::string_view address, int parallel, bool down) {
-  for (int attempt = 0; attempt < attempts; attempt++)
-    if (const Transfer done = transfer_once(client, address, parallel, down); done.megabits_per_s > 0)
-      return done;
-  throw std::runtime_error(fmt::format("iperf3 to {}, {} stream(s): measured nothing, {} times", address, parallel, attempts));
 }
 
 void measure_transfers(lab::Deployment& trap, Family family, int parallel, bool down, int count, Report& report) {

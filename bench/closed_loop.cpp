@@ -77,6 +77,39 @@ Spent generate(int program_fd, const test::Bytes& frame, unsigned interface, std
   return {clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns, static_cast<double>(options.duration) * static_cast<double>(packets), error};
 }
 
+bool is_syn(FloodKind kind) {
+  return kind == FloodKind::syn || kind == FloodKind::syn_uninvited || kind == FloodKind::syn_ticketed;
+}
+
+// What a Linux SYN carries, its timestamp zero: mss 1460, SACK permitted, timestamps, window scale 7.
+Json options_of(FloodKind kind) {
+  Json options = Json::array();
+  if (is_syn(kind))
+    options = {{{"hex", "020405b40402080a0000000000000000"}}, {{"hex", "01030307"}}};
+  if (kind == FloodKind::syn_ticketed)
+    options.push_back({{"ticket", "000000000000000000000000"}});
+  if (kind == FloodKind::ack_valid)
+    options = {{{"accept", 0}}, {{"nop", 20}}};
+  return options;
+}
+
+// Zeros where the generator puts its own values. Where a ticket lets the SYN pass, no more than the guard is to be measured: the stack
+// drops the frame at once, because it is addressed to another host's card.
+Json description_of(const Flood& flood) {
+  const Json ip = {{"src", flood.family == 4 ? "0.0.0.0" : "::"}, {"dst", "public"}};
+  const Json tcp = {{"sport", 0},
+                    {"dport", 80},
+                    {"seq", 0},
+                    {"ack", 0},
+                    {"window", 64240},
+                    {"flags", is_syn(flood.kind) ? "S" : "A"},
+                    {"options", options_of(flood.kind)}};
+  Json packet = {{"ip", ip}, {"tcp", tcp}};
+  if (flood.kind == FloodKind::syn_ticketed)
+    packet["eth"] = {{"dst", "02:00:00:00:00:99"}};
+  return packet;
+}
+
 } // namespace
 
 int measured_cpu() {
@@ -138,14 +171,14 @@ void ClosedLoop::attach_sink(const Stand& stand) {
     throw std::runtime_error("cannot attach the sink to " + stand.interface + ": " + error_text(errno));
 }
 
+void ClosedLoop::set_proofs(const std::vector<trap_flood_proof>& proofs) {
+  if (proofs.size() != TRAP_FLOOD_PROOFS)
+    throw std::runtime_error("the table of proofs has another size");
+  std::ranges::copy(proofs, programs_->bss->proofs);
+}
+
 void ClosedLoop::prepare_order(const Flood& flood) {
-  const Json ip = {{"src", flood.family == 4 ? "0.0.0.0" : "::"}, {"dst", "public"}};
-  const bool syn = flood.kind == FloodKind::syn;
-  // What a Linux SYN carries, its timestamp zero: mss 1460, SACK permitted, timestamps, window scale 7.
-  const Json options = syn ? Json::array({{{"hex", "020405b40402080a0000000000000000"}}, {{"hex", "01030307"}}}) : Json::array();
-  const Json tcp = {{"sport", 0},      {"dport", 80},       {"seq", 0}, {"ack", 0}, {"flags", syn ? "S" : "A"},
-                    {"window", 64240}, {"options", options}};
-  frame_ = test::build_packet({{"ip", ip}, {"tcp", tcp}}, flood.family, world_);
+  frame_ = test::build_packet(description_of(flood), flood.family, world_);
   trap_flood_order& order = programs_->bss->order;
   if (frame_.size() > sizeof order.words || frame_.size() % 2 != 0)
     throw std::runtime_error("the flood's frame does not fit the generator");
@@ -154,7 +187,9 @@ void ClosedLoop::prepare_order(const Flood& flood) {
   order.bytes = static_cast<__u32>(frame_.size());
   order.family = static_cast<__u32>(flood.family);
   order.cpu = static_cast<__u32>(measured_cpu());
-  order.has_timestamp = syn ? 1 : 0;
+  order.has_timestamp = is_syn(flood.kind) ? 1 : 0;
+  order.proves = flood.kind == FloodKind::ack_valid || flood.kind == FloodKind::syn_ticketed ? 1 : 0;
+  order.has_ticket = flood.kind == FloodKind::syn_ticketed ? 1 : 0;
   programs_->bss->seen = {};
   frame_.resize(frame_.size() + TRAP_FLOOD_TRIM);
 }

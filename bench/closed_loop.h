@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "bench/bpf/flood.h"
 #include "lab/host.h"
@@ -15,7 +16,9 @@ struct trap_flood;
 
 namespace trap::bench {
 
-enum class FloodKind { syn, ack };
+// Of invented sources: SYNs, ACKs with a wrong cookie, SYNs at a guard. Of clients who were answered: ACKs with their cookie, SYNs with
+// their ticket.
+enum class FloodKind { syn, ack_invalid, syn_uninvited, ack_valid, syn_ticketed };
 
 struct Flood {
   FloodKind kind;
@@ -62,6 +65,9 @@ public:
 
   // A host called `name` with the public addresses of tests/vectors/world.json, a route back to every source, and the sink in place.
   Stand build_stand(const std::string& name);
+
+  // What the clients of ack_valid and syn_ticketed have; there must be TRAP_FLOOD_PROOFS of them.
+  void set_proofs(const std::vector<trap_flood_proof>& proofs);
 
   // Repeats a run in which another CPU took part.
   LoopRun run(const Stand& stand, const Flood& flood, std::uint64_t packets);

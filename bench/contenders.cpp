@@ -72,8 +72,27 @@ Equipment iptables_synproxy(const Stand& stand) {
   return {equip_stack(stand), nullptr};
 }
 
+void run_trapctl(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), (lab::program_directory() / "trapctl").string());
+  must(lab::run_checked(lab::Command{std::move(arguments)}, command_deadline));
+}
+
+std::string make_master_key(const lab::Host& host) {
+  std::string file = (host.directory() / "master.key").string();
+  run_trapctl({"key", "generate", file});
+  return file;
+}
+
+std::shared_ptr<lab::Daemon> start(lab::Part part, const lab::Host& host, const std::string& configuration) {
+  auto daemon = std::make_shared<lab::Daemon>(must(lab::Daemon::prepare(part, host, configuration)));
+  const OnMeasuredCpu pinned;
+  must(daemon->start());
+  return daemon;
+}
+
 Equipment trap_reset(const Stand& stand) {
-  const auto daemon = start_trap_server(stand.host, reset_service());
+  // The sink would take announcements for answers.
+  const auto daemon = start_trap_server(stand.host, "announce_rate = 0\n" + reset_service());
   return {daemon, daemon};
 }
 
@@ -84,6 +103,11 @@ Equipment trap_serve(const Stand& stand) {
   const auto daemon = start_trap_server(stand.host, served_service());
   using Both = std::pair<std::shared_ptr<void>, std::shared_ptr<void>>;
   return {std::make_shared<Both>(listener, daemon), daemon};
+}
+
+Equipment trap_guard(const Stand& stand) {
+  const auto daemon = start_trap_guard(stand.host);
+  return {daemon, daemon};
 }
 
 } // namespace
@@ -122,14 +146,17 @@ std::shared_ptr<void> listen_in(const lab::Host& host) {
 }
 
 std::shared_ptr<lab::Daemon> start_trap_server(const lab::Host& host, const std::string& services) {
-  const std::string key = (host.directory() / "master.key").string();
-  lab::Command generate{{(lab::program_directory() / "trapctl").string(), "key", "generate", key}};
-  must(lab::run_checked(generate, command_deadline));
-  auto daemon = std::make_shared<lab::Daemon>(must(
-      lab::Daemon::prepare(lab::Part::server, host, fmt::format("xdp_mode = \"native\"\nmaster_key_file = \"{}\"\n{}", key, services))));
-  const OnMeasuredCpu pinned;
-  must(daemon->start());
-  return daemon;
+  const std::string key = make_master_key(host);
+  return start(lab::Part::server, host, fmt::format("xdp_mode = \"native\"\nmaster_key_file = \"{}\"\n{}", key, services));
+}
+
+std::shared_ptr<lab::Daemon> start_trap_guard(const lab::Host& host) {
+  const std::string key = (host.directory() / "guard.key").string();
+  run_trapctl({"key", "derive", "web-1", "--master", make_master_key(host), "--output", key});
+  return start(lab::Part::guard, host,
+               fmt::format("xdp_mode = \"native\"\nsecret_file = \"{}\"\ntrap_servers = [\"203.0.113.10\", \"2001:db8:113::10\"]\n"
+                           "[[service]]\nname = \"web\"\nport = 80\n",
+                           key));
 }
 
 std::string reset_service() {
@@ -144,14 +171,35 @@ std::string served_service() {
 }
 
 std::vector<Contender> contenders() {
+  using enum FloodKind;
+  const Duty silence{TRAP_FLOOD_OTHER}, syn_ack{TRAP_FLOOD_SYN_ACK}, rst{TRAP_FLOOD_RST}, own_syn{TRAP_FLOOD_SYN}, own_ack{TRAP_FLOOD_ACK};
+  const auto counted = [](const Duty& duty, const char* verdict) { return Duty{duty.answer, verdict}; };
+  const std::map<FloodKind, Duty> syns_and_acks = {{syn, counted(syn_ack, "reply-syn-ack")},
+                                                   {ack_invalid, counted(silence, "drop-bad-cookie")}};
+  std::map<FloodKind, Duty> redirects = syns_and_acks;
+  redirects[ack_valid] = counted(rst, "reply-redirect");
+  const auto at = [](const char* program) { return [program](const Stand& stand) { return floor(stand, program); }; };
   return {
-      {"xdp-drop", Role::floor, TRAP_FLOOD_OTHER, TRAP_FLOOD_OTHER, [](const Stand& stand) { return floor(stand, "drop_xdp"); }},
-      {"xdp-tx", Role::floor, TRAP_FLOOD_SYN, TRAP_FLOOD_ACK, [](const Stand& stand) { return floor(stand, "send_back_xdp"); }},
-      {"trap-reset", Role::trap, TRAP_FLOOD_SYN_ACK, TRAP_FLOOD_OTHER, trap_reset},
-      {"trap-serve", Role::trap, TRAP_FLOOD_SYN_ACK, TRAP_FLOOD_OTHER, trap_serve},
-      {"kernel-cookies", Role::peer, TRAP_FLOOD_SYN_ACK, TRAP_FLOOD_RST, kernel_cookies},
-      {"nft-synproxy", Role::peer, TRAP_FLOOD_SYN_ACK, TRAP_FLOOD_OTHER, nft_synproxy, std::string{nft_synproxy_why_not_ipv6()}},
-      {"iptables-synproxy", Role::peer, TRAP_FLOOD_SYN_ACK, TRAP_FLOOD_OTHER, iptables_synproxy},
+      {"xdp-drop",
+       Role::floor,
+       {{syn, silence}, {ack_invalid, silence}, {syn_uninvited, silence}, {ack_valid, silence}, {syn_ticketed, silence}},
+       at("drop_xdp")},
+      {"xdp-tx", Role::floor, {{syn, own_syn}, {ack_invalid, own_ack}, {ack_valid, own_ack}}, at("send_back_xdp")},
+      {"xdp-pass", Role::floor, {{syn_ticketed, silence}}, at("empty_xdp")},
+      {"trap-reset", Role::trap, redirects, trap_reset},
+      {"trap-serve", Role::trap, syns_and_acks, trap_serve},
+      {"trap-guard",
+       Role::trap,
+       {{syn_uninvited, counted(silence, "drop-uninvited")}, {syn_ticketed, counted(silence, "pass-ticket")}},
+       trap_guard},
+      {"kernel-cookies", Role::peer, {{syn, syn_ack}, {ack_invalid, rst}}, kernel_cookies},
+      {"nft-synproxy",
+       Role::peer,
+       {{syn, syn_ack}, {ack_invalid, silence}},
+       nft_synproxy,
+       // nft_synproxy_do_eval calls nf_ip_checksum for IPv6 too, and drops what no device has marked as checked.
+       "the kernel's nft_synproxy checks IPv6 segments by IPv4's pseudo-header unless a device has checked them, which a veth does not"},
+      {"iptables-synproxy", Role::peer, {{syn, syn_ack}, {ack_invalid, silence}}, iptables_synproxy},
   };
 }
 

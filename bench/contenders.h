@@ -3,8 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,17 +15,22 @@ namespace trap::bench {
 
 enum class Role { floor, trap, peer };
 
+// What a contender has to do with a flood: TRAP_FLOOD_OTHER is silence. `verdict`: what TRAP counts for each of its packets.
+struct Duty {
+  trap_flood_answer answer;
+  std::string verdict = {};
+};
+
 // What a contender holds while it stands: processes, sockets, programs.
 struct Equipment {
   std::shared_ptr<void> held;
-  std::shared_ptr<lab::Daemon> daemon; // trap-server only
+  std::shared_ptr<lab::Daemon> daemon; // TRAP's only
 };
 
 struct Contender {
   std::string name;
   Role role;
-  trap_flood_answer to_syn; // TRAP_FLOOD_OTHER: silence
-  trap_flood_answer to_ack;
+  std::map<FloodKind, Duty> duties;             // the floods in which it takes part
   std::function<Equipment(const Stand&)> equip; // throws if it cannot be had here
   std::string why_not_ipv6 = {};
 };
@@ -41,6 +46,9 @@ std::shared_ptr<void> listen_in(const lab::Host& host);
 
 // trap-server with these services, as TOML; keys and all that it needs are made.
 std::shared_ptr<lab::Daemon> start_trap_server(const lab::Host& host, const std::string& services);
+
+// trap-guard of port 80, with a key of its own.
+std::shared_ptr<lab::Daemon> start_trap_guard(const lab::Host& host);
 
 // One service at the public addresses whose clients are redirected, and one that this host serves.
 std::string reset_service();

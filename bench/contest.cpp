@@ -9,6 +9,7 @@
 
 #include "bench/checks.h"
 #include "bench/must.h"
+#include "bench/proofs.h"
 #include "lab/interrupt.h"
 
 namespace trap::bench {
@@ -19,17 +20,52 @@ constexpr std::uint64_t packets_least = 20'000, packets_most = 10'000'000;
 // What the generator alone takes must leave the contender the greater part of the time, or the loop would measure the generator.
 constexpr double clearly_faster = 1.2;
 
+// How many times the packets per second of another a part of TRAP has to handle.
+constexpr struct {
+  FloodKind kind;
+  const char* trap;
+  const char* other;
+  double limit;
+} limits[] = {{FloodKind::syn, "trap-reset", "xdp-tx", 0.7},
+              {FloodKind::syn, "trap-reset", "nft-synproxy", 10},
+              {FloodKind::syn, "trap-reset", "kernel-cookies", 10},
+              {FloodKind::syn, "trap-serve", "xdp-tx", 0.7},
+              {FloodKind::syn, "trap-serve", "nft-synproxy", 10},
+              {FloodKind::syn, "trap-serve", "kernel-cookies", 10},
+              {FloodKind::syn_uninvited, "trap-guard", "xdp-drop", 0.6},
+              {FloodKind::ack_valid, "trap-reset", "xdp-tx", 0.25},
+              {FloodKind::syn_ticketed, "trap-guard", "xdp-pass", 0.4}};
+
 std::string experiment_of(const Flood& flood) {
-  return flood.kind == FloodKind::syn ? "closed-loop-syn" : "closed-loop-ack-invalid";
+  switch (flood.kind) {
+  case FloodKind::syn:
+    return "closed-loop-syn";
+  case FloodKind::ack_invalid:
+    return "closed-loop-ack-invalid";
+  case FloodKind::ack_valid:
+    return "closed-loop-ack-valid";
+  case FloodKind::syn_uninvited:
+    return "closed-loop-syn-uninvited";
+  case FloodKind::syn_ticketed:
+    return "closed-loop-syn-ticketed";
+  }
+  return "";
+}
+
+// Beside which a contender's rate is put.
+std::string floor_of(FloodKind kind) {
+  if (kind == FloodKind::syn || kind == FloodKind::ack_valid)
+    return "xdp-tx";
+  return kind == FloodKind::syn_ticketed ? "xdp-pass" : "xdp-drop";
 }
 
 bool takes_part(const Contender& contender, const Flood& flood) {
-  return flood.family == 4 || contender.why_not_ipv6.empty();
+  return contender.duties.contains(flood.kind) && (flood.family == 4 || contender.why_not_ipv6.empty());
 }
 
 // Packets that count in a run: answers where there are to be some.
 double rate_of(const LoopRun& run, const Contender& contender, FloodKind kind) {
-  const bool silent = (kind == FloodKind::syn ? contender.to_syn : contender.to_ack) == TRAP_FLOOD_OTHER;
+  const bool silent = contender.duties.at(kind).answer == TRAP_FLOOD_OTHER;
   return static_cast<double>(silent ? run.sent : answers_of(run, contender, kind)) / run.core_ns * 1e9;
 }
 
@@ -78,6 +114,18 @@ Contest::Contest(ClosedLoop& loop, Report& report) : loop_(loop), report_(report
   }
 }
 
+// The clients of this flood get what the contender's own keys make for them.
+void Contest::prove(const Flood& flood) {
+  const bool cookies = flood.kind == FloodKind::ack_valid;
+  if (!cookies && flood.kind != FloodKind::syn_ticketed)
+    return;
+  const std::string name = cookies ? "trap-reset" : "trap-guard";
+  const auto one = std::ranges::find(entrants_, name, [](const Entrant& entrant) { return entrant.contender.name; });
+  if (one == entrants_.end())
+    throw std::runtime_error("nobody has keys: " + name + " does not take part");
+  loop_.set_proofs(cookies ? cookies_of(one->stand.host, flood.family) : tickets_of(one->stand.host, flood.family));
+}
+
 void Contest::run_rounds(const Flood& flood, const Measure& measure) {
   std::vector<std::uint64_t> packets;
   for (Entrant& one : entrants_) {
@@ -108,6 +156,8 @@ void Contest::run_rounds(const Flood& flood, const Measure& measure) {
 void Contest::judge(const Flood& flood) {
   const std::string experiment = experiment_of(flood);
   for (const Entrant& one : entrants_) {
+    if (!one.contender.duties.contains(flood.kind))
+      continue;
     if (one.runs.empty()) {
       report_.skip(fmt::format("{} ipv{} {}", experiment, flood.family, one.contender.name), one.contender.why_not_ipv6);
       continue;
@@ -121,7 +171,7 @@ void Contest::judge(const Flood& flood) {
       continue;
     }
     Line line = line_of(flood, one.contender, one.runs);
-    const std::string floor = flood.kind == FloodKind::syn ? "xdp-tx" : "xdp-drop";
+    const std::string floor = floor_of(flood.kind);
     const Line* below = report_.find(experiment, floor, flood.family);
     if (below != nullptr) {
       line.floor = floor;
@@ -134,7 +184,7 @@ void Contest::judge(const Flood& flood) {
 
 // The program's own account of what it did has to agree with what the sink saw.
 void Contest::check_trap_counters(const Entrant& one, const Flood& flood, const lab::Counters& before) {
-  const std::string verdict = flood.kind == FloodKind::syn ? "reply-syn-ack" : "drop-bad-cookie";
+  const std::string& verdict = one.contender.duties.at(flood.kind).verdict;
   const std::uint64_t counted = lab::count_of(lab::difference(before, must(one.equipment.daemon->counters())), verdict);
   if (counted < one.sent - one.sent / 1000 || counted > one.sent)
     throw std::runtime_error(fmt::format("{} packets were sent, {} counted as {}", one.sent, counted, verdict));
@@ -142,30 +192,30 @@ void Contest::check_trap_counters(const Entrant& one, const Flood& flood, const 
 
 void Contest::compare(const Flood& flood) {
   const std::string experiment = experiment_of(flood);
-  const auto rate = [&](const char* name) {
+  const auto rate = [&](const std::string& name) {
     const Line* line = report_.find(experiment, name, flood.family);
     return line == nullptr ? 0 : line->value;
   };
-  if (rate("xdp-drop") < clearly_faster * rate("xdp-tx"))
+  const bool answers = floor_of(flood.kind) == "xdp-tx";
+  if (answers && rate("xdp-drop") < clearly_faster * rate("xdp-tx"))
     report_.refuse(fmt::format("{} ipv{}", experiment, flood.family), "the generator is hardly faster than XDP_TX: the loop measures it");
-  for (const char* trap : {"trap-reset", "trap-serve"})
-    for (const auto& [other, limit] : {std::pair{"xdp-tx", 0.7}, {"nft-synproxy", 10.0}, {"kernel-cookies", 10.0}})
-      if (rate(trap) > 0 && rate(other) > 0)
-        report_.add(Target{fmt::format("closed loop, SYN, IPv{}: {} over {}", flood.family, trap, other), rate(trap) / rate(other),
-                           Bound::at_least, limit, "x"});
+  for (const auto& [kind, trap, other, limit] : limits)
+    if (kind == flood.kind && rate(trap) > 0 && rate(other) > 0)
+      report_.add(Target{fmt::format("{}, IPv{}: {} over {}", experiment, flood.family, trap, other), rate(trap) / rate(other),
+                         Bound::at_least, limit, "x"});
 }
 
 void Contest::hold(const Flood& flood, const Measure& measure) {
   std::map<const Entrant*, lab::Counters> before;
   for (const Entrant& one : entrants_)
-    if (one.equipment.daemon)
+    if (one.equipment.daemon && takes_part(one.contender, flood))
       before[&one] = must(one.equipment.daemon->counters());
+  prove(flood);
   run_rounds(flood, measure);
   judge(flood);
   for (const auto& [one, counters] : before)
     check_trap_counters(*one, flood, counters);
-  if (flood.kind == FloodKind::syn)
-    compare(flood);
+  compare(flood);
 }
 
 } // namespace trap::bench

@@ -32,6 +32,7 @@ private:
     std::uint64_t sent = 0; // in all, in this flood
   };
 
+  void prove(const Flood& flood);
   void run_rounds(const Flood& flood, const Measure& measure);
   void judge(const Flood& flood);
   static void check_trap_counters(const Entrant& one, const Flood& flood, const lab::Counters& before);

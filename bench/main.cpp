@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-bench: what a packet costs in each path of the three programs, what applications notice of the client's module, what a core answers
-// in a closed loop beside other defences, and what a flood, a backend's end and a long list of prefixes do. A table, the targets, and a
-// report in JSON.
+// trap-bench: what a packet costs in each path of the three programs, what applications notice of the client's module, what throughput the
+// guard costs, what a core answers in a closed loop beside other defences, and what a flood, a backend's end and a long list of prefixes
+// do. A table, the targets, and a report in JSON.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -14,6 +14,9 @@
 #include "bench/connection_time.h"
 #include "bench/contest.h"
 #include "bench/downloads.h"
+#include "bench/fleet.h"
+#include "bench/growth.h"
+#include "bench/guard_speed.h"
 #include "bench/memory.h"
 #include "bench/movement.h"
 #include "bench/must.h"
@@ -35,12 +38,15 @@ struct Plan {
   AttackedDownloadEffort attacked_downloads;
   RisingAttackEffort rising_attack;
   ConnectionEffort connections;
+  GrowthEffort growth;
+  int fleet_connections;
 };
 
-const Plan quick_plan = {{1, 20'000}, {3, 40}, {50, 1}, {1}, {1, 400ms, 0.2}, {1, 200ms, 400ms, 0.2, {10'000}}, {100, 1}};
-const Plan whole_plan = {{5, 100'000}, {11, 200},        {1000, 7},
-                         {11},         {5, 4000ms, 0.8}, {3, 1000ms, 1500ms, 0.8, {10'000, 20'000, 50'000, 100'000, 200'000, 500'000}},
-                         {5000, 5}};
+const Plan quick_plan = {{1, 20'000},        {3, 40}, {50, 1}, {1}, {1, 400ms, 0.2}, {1, 200ms, 400ms, 0.2, {10'000}}, {100, 1},
+                         {3, 20'000, false}, 20};
+const Plan whole_plan = {{5, 100'000}, {11, 200},          {1000, 7},
+                         {11},         {5, 4000ms, 0.8},   {3, 1000ms, 1500ms, 0.8, {10'000, 20'000, 50'000, 100'000, 200'000, 500'000}},
+                         {5000, 5},    {7, 200'000, true}, 200};
 
 struct Options {
   bool quick = false;
@@ -67,14 +73,16 @@ template <typename Measurement> void attempt(const char* what, Report& report, c
 
 void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
   const auto wanted = [&](const char* name) { return std::string_view{name}.find(options.only) != std::string_view::npos; };
-  const auto in_lab = {"closed-loop", "memory",          "prefixes",    "client-speed",
-                       "download",    "attack-download", "attack-rise", "connection-time"};
+  const auto in_lab = {"closed-loop", "memory",          "prefixes",    "client-speed",    "guard-speed",
+                       "download",    "attack-download", "attack-rise", "connection-time", "fleet"};
   if (std::ranges::none_of(in_lab, wanted))
     return;
   const lab::Session session = must(lab::Session::begin());
   const Cleaner cleaner;
   if (wanted("client-speed")) // before this process leaves a CPU to the closed loop
     attempt("client-speed", report, [&] { measure_client(plan.client, report); });
+  if (wanted("guard-speed"))
+    attempt("guard-speed", report, [&] { measure_guard(plan.client.transfers, report); });
   if (wanted("download"))
     attempt("download", report, [&] { measure_downloads(plan.downloads, report); });
   if (wanted("attack-download"))
@@ -83,12 +91,15 @@ void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
     attempt("attack-rise", report, [&] { measure_rising_attack(plan.rising_attack, report); });
   if (wanted("connection-time"))
     attempt("connection-time", report, [&] { measure_connection_times(plan.connections, report); });
+  if (wanted("fleet"))
+    attempt("fleet", report, [&] { measure_fleet(plan.fleet_connections, report); });
   leave_measured_cpu();
   ClosedLoop loop;
   if (wanted("closed-loop"))
     attempt("closed-loop", report, [&] {
       Contest contest(loop, report);
-      for (const FloodKind kind : {FloodKind::syn, FloodKind::ack})
+      for (const FloodKind kind :
+           {FloodKind::syn, FloodKind::ack_invalid, FloodKind::ack_valid, FloodKind::syn_uninvited, FloodKind::syn_ticketed})
         for (const int family : {4, 6})
           contest.hold({kind, family}, plan.loop);
     });
@@ -100,8 +111,9 @@ void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
 
 int measure_all(const Options& options) {
   const Plan plan = options.quick ? quick_plan : whole_plan;
-  Report report;
+  Report report(options.quick);
   measure_paths(plan.paths, options.only, report);
+  measure_growth(plan.growth, options.only, report);
   if (std::string_view{"movement"}.find(options.only) != std::string_view::npos)
     measure_movement(report);
   measure_in_lab(options, plan, report);
@@ -122,8 +134,8 @@ int run(int argc, char** argv) {
   app.add_flag("--quick", options.quick, "few packets: shows that it works, measures little");
   app.add_option("--output", options.output, "where the report goes")->capture_default_str();
   app.add_option("--only", options.only,
-                 "only what has this in its name: a path, client-speed, download, "
-                 "attack-download, attack-rise, connection-time, closed-loop, memory, movement, prefixes");
+                 "only what has this in its name: a path, client-speed, guard-speed, download, "
+                 "attack-download, attack-rise, connection-time, closed-loop, fleet, growth, memory, movement, prefixes");
   app.set_version_flag("--version", TRAP_VERSION_STRING);
   try {
     app.parse(argc, argv);

@@ -4,18 +4,14 @@
 #include "bench/measure.h"
 
 #include <algorithm>
-#include <cstring>
-#include <ctime>
 #include <functional>
 #include <stdexcept>
 
-#include "bench/bpf/replay.h"
+#include "bench/replayer.h"
 #include "guard/maps.h"
 #include "tests/bpf/layout.h"
 #include "tests/bpf/rig.h"
 #include "tests/support/packet.h"
-#include "trap_floors.skel.h"
-#include "trap_replay.skel.h"
 
 namespace trap::bench {
 namespace {
@@ -30,12 +26,6 @@ constexpr int redirects_of_a_run = 20'000;
 // The rigs' services all lie in slots below this.
 constexpr std::uint32_t slots_of_the_rigs = 32;
 
-double thread_cpu_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
-
 struct Contender {
   std::string name;
   int program_fd;
@@ -46,18 +36,14 @@ struct Contender {
 
 class PathBench::Bench {
 public:
-  Bench(const Experiment& experiment, int family) : experiment_(experiment), family_(family), is_xdp_(experiment.part != "client") {
-    trap_replay* replay = trap_replay__open_and_load();
-    trap_floors* floors = trap_floors__open_and_load();
-    if (replay == nullptr || floors == nullptr)
-      throw std::runtime_error("cannot load the replay programs: " + test::last_libbpf_warning());
-    replay_ = std::make_unique<Object>(replay->obj, [replay] { trap_replay__destroy(replay); });
-    floors_ = std::make_unique<Object>(floors->obj, [floors] { trap_floors__destroy(floors); });
+  Bench(const Experiment& experiment, int family)
+      : experiment_(experiment), family_(family), is_xdp_(experiment.part != "client"), replayer_(is_xdp_) {
     frame_ = test::build_packet(experiment.packet, family, world_);
     load_tested();
-    contenders_.push_back({"empty", floors_->program_fd(is_xdp_ ? "empty_xdp" : "empty_tc"), {}});
+    replayer_.set(frame_, {});
+    contenders_.push_back({"empty", replayer_.floors().program_fd(replayer_.empty()), {}});
     if (is_xdp_)
-      contenders_.push_back({"send-back", floors_->program_fd("send_back_xdp"), {}});
+      contenders_.push_back({"send-back", replayer_.floors().program_fd("send_back_xdp"), {}});
     contenders_.push_back({"trap", tested_->program_fd(experiment_.program), {}});
   }
 
@@ -117,23 +103,11 @@ private:
     tested_->put("settings", std::uint32_t{0}, settings);
   }
 
-  void aim(int program_fd) {
-    trap_replay_order order = {};
-    std::memcpy(order.words, frame_.data(), std::min(frame_.size(), sizeof order.words));
-    order.bytes = static_cast<__u32>(frame_.size());
-    order.vary = TRAP_REPLAY_SAME;
-    replay_->put("replays", std::uint32_t{0}, order);
-    replay_->put(is_xdp_ ? "xdp_target" : "tc_target", std::uint32_t{0}, static_cast<std::uint32_t>(program_fd));
-  }
-
   // Nanoseconds of CPU a run; the records of the ring buffer are read outside of the measured time.
   double time_runs(const Contender& contender, int packets) {
-    aim(contender.program_fd);
     double spent_ns = 0;
     for (int done = 0; done < packets; done += packets_of_a_call_) {
-      const double before_ns = thread_cpu_ns();
-      replay_->run(is_xdp_ ? "replay_xdp" : "replay_tc", frame_, packets_of_a_call_);
-      spent_ns += thread_cpu_ns() - before_ns;
+      spent_ns += replayer_.run(contender.program_fd, packets_of_a_call_);
       if (experiment_.part == "server")
         tested_->entries("redirected");
     }
@@ -142,11 +116,11 @@ private:
 
   // Without what a call costs by itself.
   double time_alone(int packets) {
-    const char* program = is_xdp_ ? "empty_xdp" : "empty_tc";
+    const test::Object& floors = replayer_.floors();
     const double start_ns = thread_cpu_ns();
-    floors_->run(program, frame_, 1);
+    floors.run(replayer_.empty(), frame_, 1);
     const double middle_ns = thread_cpu_ns();
-    floors_->run(program, frame_, packets + 1);
+    floors.run(replayer_.empty(), frame_, packets + 1);
     return std::max(0.1, (thread_cpu_ns() - middle_ns - (middle_ns - start_ns)) / packets);
   }
 
@@ -168,14 +142,13 @@ private:
   const Experiment& experiment_;
   const int family_;
   const bool is_xdp_;
+  Replayer replayer_;
   int packets_of_a_call_ = 0;
   std::uint64_t sent_ = 0;
   std::vector<Contender> contenders_;
   std::vector<double> alone_; // what the empty program costs by itself, one value a round
   const test::World world_;
   test::Bytes frame_;
-  std::unique_ptr<Object> replay_;
-  std::unique_ptr<Object> floors_;
   std::unique_ptr<Object> tested_;
 };
 

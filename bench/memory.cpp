@@ -53,25 +53,28 @@ double field(const fs::path& file, const std::string& name) {
   throw std::runtime_error("no " + name + " in " + file.string());
 }
 
-double map_kib(const fs::path& pins) {
-  double bytes = 0;
+double maps_kib(const fs::path& pins) {
+  double kib = 0;
   for (const auto& entry : fs::directory_iterator(pins)) {
     const Fd object{bpf_obj_get(entry.path().c_str())};
-    const fs::path info = fmt::format("/proc/self/fdinfo/{}", object.get());
     bpf_map_info map{};
     __u32 size = sizeof map;
     if (object && entry.path().filename().string().find("link-") == std::string::npos &&
         bpf_obj_get_info_by_fd(object.get(), &map, &size) == 0)
-      bytes += field(info, "memlock");
+      kib += map_kib(object.get());
   }
-  return bytes / 1024;
+  return kib;
 }
 
 Memory memory_of(const lab::Host& host) {
-  return {field(fmt::format("/proc/{}/status", daemon_in(host)), "VmRSS"), map_kib(host.bpf_directory() / "server")};
+  return {field(fmt::format("/proc/{}/status", daemon_in(host)), "VmRSS"), maps_kib(host.bpf_directory() / "server")};
 }
 
 } // namespace
+
+double map_kib(int fd) {
+  return field(fmt::format("/proc/self/fdinfo/{}", fd), "memlock") / 1024;
+}
 
 void measure_memory(ClosedLoop& loop, Report& report) {
   const Stand stand = loop.build_stand("memory");

@@ -7,6 +7,9 @@
 
 namespace trap::bench {
 
+// What the kernel keeps for a map.
+double map_kib(int fd);
+
 void measure_memory(ClosedLoop& loop, Report& report);
 
 } // namespace trap::bench

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 
@@ -23,6 +24,44 @@ std::string cpu_model() {
       return line.substr(line.find(':') + 2);
   }
   return "unknown";
+}
+
+double memory_gib() {
+  return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 30);
+}
+
+// What a program says of itself in its first line, up to what it adds in parentheses; empty if there is no such program.
+std::string version_of(const std::string& command) {
+  std::FILE* output = popen((command + " 2>&1").c_str(), "r");
+  if (output == nullptr)
+    return "";
+  char line[128] = "";
+  const bool said = std::fgets(line, sizeof line, output) != nullptr;
+  if (pclose(output) != 0 || !said)
+    return "";
+  std::string text{line};
+  return text.substr(0, std::min(text.find('\n'), text.find(" (")));
+}
+
+// TRAP, what it is built with, and whom it is compared with or attacked by.
+Json versions() {
+  Json json = {{"trap", TRAP_VERSION_STRING}, {"libbpf", libbpf_version_string()}, {"compiler", __VERSION__}};
+  for (const auto& [name, command] : {std::pair{"nftables", "nft --version"},
+                                      {"iptables", "iptables-legacy --version"},
+                                      {"hping3", "hping3 --version"},
+                                      {"nginx", "nginx -v"},
+                                      {"haproxy", "haproxy -v"},
+                                      {"curl", "curl --version"}})
+    if (const std::string version = version_of(command); !version.empty())
+      json[name] = version;
+  return json;
+}
+
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  char text[16] = "";
+  std::strftime(text, sizeof text, "%Y-%m-%d", std::gmtime(&now));
+  return text;
 }
 
 // Four digits are more than any of this is good for.
@@ -110,16 +149,19 @@ Json Report::json() const {
     results.push_back(json_of(line));
   for (const Target& target : targets_)
     targets.push_back(json_of(target));
-  return {{"machine", {{"cpu", cpu_model()}, {"cpus", sysconf(_SC_NPROCESSORS_ONLN)}}},
+  return {{"date", today()},
+          {"quick", quick_},
+          {"machine", {{"cpu", cpu_model()}, {"cpus", sysconf(_SC_NPROCESSORS_ONLN)}, {"memory_gib", rounded(memory_gib())}}},
           {"kernel", std::string(system.release)},
-          {"versions", {{"trap", TRAP_VERSION_STRING}, {"libbpf", libbpf_version_string()}, {"compiler", __VERSION__}}},
+          {"versions", versions()},
           {"method",
            {{"time_per_packet",
              "BPF_PROG_TEST_RUN of a program that restores the frame and tail-calls the contender, less the same with an empty program in "
              "the same round, plus the empty program by itself; CPU time of the thread"},
             {"packets_per_second",
              "closed loop on one core: live frames of BPF_PROG_TEST_RUN into a veth, the contender behind it in a network namespace, its "
-             "answers counted by XDP where the frames came from; by the core's time for all of it, contenders in turns"}}},
+             "answers counted by XDP where the frames came from; by the core's time for all of it, contenders in turns"},
+            {"growth", "as time_per_packet, less the empty program: each packet is of a member drawn at random from all"}}},
           {"results", results},
           {"targets", targets},
           {"skipped", json_of(skips_)},

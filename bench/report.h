@@ -48,6 +48,8 @@ double percentile(std::vector<double> values, int percent);
 
 class Report {
 public:
+  // `quick`: the figures show that the run works, and little else.
+  explicit Report(bool quick) : quick_(quick) {}
   void add(Line line) { lines_.push_back(std::move(line)); }
   void add(Target target) { targets_.push_back(std::move(target)); }
   // Something that cannot be had on this machine.
@@ -64,6 +66,7 @@ public:
 private:
   [[nodiscard]] test::Json json() const;
 
+  bool quick_;
   std::vector<Line> lines_;
   std::vector<Target> targets_;
   std::vector<std::pair<std::string, std::string>> skips_, refusals_;

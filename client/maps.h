@@ -7,26 +7,43 @@
 #include "protocol/wire.h"
 
 #define TRAP_CLIENT_MAX_PENDING 16384
-#define TRAP_CLIENT_MAX_REDIRECTS 16384
-#define TRAP_CLIENT_MAX_FLOWS 65536
+#define TRAP_CLIENT_MAX_ORIGINS 16384
+#define TRAP_CLIENT_MAX_FALLBACKS 4096
+#define TRAP_CLIENT_MAX_TRUSTED 4096 /* prefixes of services, and as many of targets */
 
-/* A connection as seen from this host. */
+/* What these tables hold unless the configuration says otherwise (`max_redirects`, `max_flows`), and between what that lies. */
+#define TRAP_CLIENT_REDIRECTS 16384
+#define TRAP_CLIENT_FLOWS 65536
+#define TRAP_CLIENT_TABLE_LEAST 1024
+#define TRAP_CLIENT_TABLE_MOST (1 << 20)
+
+/* Whose connections cross an interface. */
+enum trap_side {
+  TRAP_SIDE_HOST, /* this host's: SYNs leave by egress */
+  TRAP_SIDE_LAN,  /* those of hosts behind this one: SYNs come in by ingress */
+};
+
+/* A connection as seen from its client's host. What is forwarded crosses interfaces of both sides, and is one's only. */
 struct trap_tuple {
   union trap_address local;
   union trap_address remote;
   __be16 local_port;
   __be16 remote_port;
-  __u32 reserved; /* zero */
+  __u32 side; /* enum trap_side */
 };
 
 enum trap_pending_state {
   TRAP_SYN_SENT = 0,
   TRAP_ACCEPT_SENT = 1,    /* OFFER swallowed: the application does not know of the handshake */
   TRAP_SYN_ACK_PASSED = 2, /* no OFFER: the application's socket is established with the TRAP server */
-  TRAP_REDIRECTED = 3,     /* one redirect per connect */
+  TRAP_REDIRECTED = 3,     /* its SYNs go to the service: one redirect per connect */
+  TRAP_ANSWERED = 4,       /* and the service has answered */
 };
 
-/* Map `pending` (LRU hash by trap_tuple): SYNs of this host that may turn out to go to a TRAP server. */
+#define TRAP_CONNECT_RESETS 1u      /* the TRAP server's SYN-ACK had window 0: who does not follow a redirect is reset */
+#define TRAP_CONNECT_ASKED_AGAIN 2u /* the service was found dead, and the TRAP server asked once more */
+
+/* Map `pending` (LRU hash by trap_tuple): the last SYN of each connect, until its room is needed. */
 struct trap_pending {
   __be32 isn; /* ours */
   __be32 iss; /* the server's, once its SYN-ACK was seen */
@@ -37,7 +54,10 @@ struct trap_pending {
   __u8 flags;         /* TCP flags of the SYN (ECN) */
   __u8 traffic_class; /* TOS or IPv6 traffic class */
   __u8 hop_limit;     /* TTL or hop limit */
-  __u8 reserved;
+  __u8 is_renewal;    /* the daemon's own SYN: its redirect is kept, and no connection follows */
+  __u8 accepts;       /* ACCEPTs sent for isn */
+  __u8 connect;       /* TRAP_CONNECT_* */
+  __u8 reserved[2];
 };
 
 /* Map `redirects` (LRU hash): where a service really is, for one local address. */
@@ -55,21 +75,27 @@ struct trap_redirect {
   union trap_address backend;
   __u64 learnt_ns; /* CLOCK_MONOTONIC_COARSE */
   __u64 until_ns;
+  __u64 used_ns; /* when a connection last went straight by it; 0: none did */
   __be16 port;
   __u16 flags;
   struct trap_ticket ticket;
 };
 
-/* docs/protocol.md 11: SYNs of one connect that carry the ticket, and those that go to the service at all. */
+/* docs/protocol.md 11: SYNs of one connect that carry the ticket, and those that go to the service at all; unanswered ACCEPTs after which
+ * the connection is left to a TRAP server that serves. */
 #define TRAP_SYNS_TICKETED 2
 #define TRAP_SYNS_TO_SERVICE 3
+#define TRAP_ACCEPTS_IN_VAIN 2
+
+#define TRAP_FLOW_VIA_NEIGHBOUR 1u /* the next hop is not that of the public address */
+#define TRAP_FLOW_UNTICKETED 2u    /* its last SYN went to the service without the ticket */
 
 /* Map `to_backend` (LRU hash by the trap_tuple the application knows): translated connections, outward. */
 struct trap_outward {
   union trap_address backend;
   __be16 port;
-  __u8 syns;          /* SYNs sent for isn */
-  __u8 via_neighbour; /* 1: the next hop is not that of the public address */
+  __u8 syns;  /* SYNs sent for isn */
+  __u8 flags; /* TRAP_FLOW_* */
   __be32 isn;
 };
 
@@ -80,19 +106,76 @@ struct trap_inward {
   __u16 reserved[3];
 };
 
+/* Map `translations` (socket storage): a redirected connection of a socket of this host, for as long as the socket lives. */
+struct trap_translation {
+  union trap_address service;
+  union trap_address backend;
+  __be16 service_port;
+  __be16 backend_port;
+  __u8 flags; /* TRAP_FLOW_VIA_NEIGHBOUR */
+  __u8 reserved[3];
+};
+
+/* Map `origins` (LRU hash): the services that were redirected to a backend, the last ones. Where a packet of a backend belongs of which
+ * `to_public` knows no more is found among the sockets that this host has with them. */
+struct trap_origin_key {
+  union trap_address backend;
+  __be16 port;
+  __u16 reserved[3]; /* zero */
+};
+
+#define TRAP_ORIGINS 4
+
+struct trap_origins {
+  struct trap_inward services[TRAP_ORIGINS]; /* port 0: none */
+  __u32 next;                                /* to be written */
+  __u32 reserved;
+};
+
+/* Map `fallbacks` (LRU hash by trap_redirect_key): what did not work lately on the way to a service, so that it is not waited for again. */
+#define TRAP_FALLBACK_UNTICKETED 1u   /* SYNs get through without their ticket */
+#define TRAP_FALLBACK_SERVED 2u       /* no redirect comes, or it leads nowhere: the TRAP server serves */
+#define TRAP_FALLBACK_UNREACHABLE 4u  /* the backend does not answer */
+#define TRAP_FALLBACK_LIFETIME_S 600u /* as a ticket's usual lifetime */
+
+struct trap_fallback {
+  union trap_address backend; /* that is UNREACHABLE */
+  __u64 until_ns;             /* CLOCK_MONOTONIC_COARSE */
+  __be16 port;
+  __u8 flags; /* TRAP_FALLBACK_* */
+  __u8 reserved[5];
+};
+
+/* Maps `trust_services` and `trust_targets` (LPM tries): which [[trust]] names a service, and where one lets it redirect. `of` is the
+ * service's port, in host byte order, 0 for all; or a trust's number, as `trust_services` has it. IPv4 prefixes are 96 bits longer. */
+struct trap_trust_key {
+  __u32 bits; /* 32 for `of`, and those of the prefix */
+  __u32 of;
+  union trap_address prefix;
+};
+
 /* Map `settings` (array of one, mmapable). */
 #define TRAP_CLIENT_ALLOW_PRIVATE 1u
+#define TRAP_CLIENT_ONLY_TRUSTED 2u /* services that no [[trust]] names redirect nobody */
 
 struct trap_client_settings {
   __u32 flags;
   __u32 reserved;
 };
 
+/* Priority (SO_PRIORITY) of the daemon's own SYNs: the programs let them out as they are. Its lowest bits are those of best effort. */
+#define TRAP_CLIENT_OWN_PRIORITY 0x54520000u
+
 TRAP_ASSERT(sizeof(struct trap_tuple) == 40, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_pending) == 56, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_pending) == 60, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirect_key) == 40, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_redirect) == 48, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_redirect) == 56, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_outward) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_inward) == 24, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_translation) == 40, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_origin_key) == 24, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_origins) == 104, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_fallback) == 32, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_trust_key) == 24, "shared through a map");
 
 #endif

@@ -79,7 +79,7 @@ Findings interfaces(const PartFacts& part) {
   Findings findings;
   for (const InterfaceFacts& interface : part.interfaces) {
     if (!interface.exists)
-      findings.push_back({Grade::fail, fmt::format("{} is not there", interface.name),
+      findings.push_back({part.part == "client" ? Grade::warn : Grade::fail, fmt::format("{} is not there", interface.name),
                           fmt::format("correct \"interfaces\" in {}, or create it", part.config_path)});
     else if (!interface.is_up)
       findings.push_back({Grade::warn, fmt::format("{} is down", interface.name), fmt::format("ip link set {} up", interface.name)});

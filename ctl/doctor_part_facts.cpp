@@ -124,8 +124,12 @@ std::string read_config(PartFacts& facts, std::string& socket) {
   socket = text_of(*root, "control_socket", socket);
   if (facts.part != "client")
     facts.xdp_mode = text_of(*root, "xdp_mode", "native");
-  for (const std::string& name : texts_of(*root, "interfaces"))
-    facts.interfaces.push_back(gather_interface(name));
+  for (const char* key : {"interfaces", "lan"}) {
+    for (const std::string& name : texts_of(*root, key)) {
+      if (name.find_first_of("*?[") == std::string::npos) // trap-client's patterns match what there is
+        facts.interfaces.push_back(gather_interface(name));
+    }
+  }
   const Listeners listeners = read_listeners();
   if (facts.part == "guard") {
     facts.key_file = read_key_file(text_of(*root, "secret_file", "/etc/trap/guard.key"));

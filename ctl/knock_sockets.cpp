@@ -14,61 +14,13 @@
 
 #include <fmt/core.h>
 
+#include "runtime/socket_address.h"
+
 namespace trap::ctl {
 namespace {
 
 constexpr std::int64_t kNsPerS = 1'000'000'000;
 constexpr std::uint32_t kAncillary = static_cast<std::uint32_t>(SKF_AD_OFF);
-
-struct SocketAddress {
-  sockaddr_storage storage = {};
-  socklen_t bytes = 0;
-
-  SocketAddress(const Endpoint& endpoint, bool with_port) {
-    const __be16 port = with_port ? TRAP_BE16(endpoint.port) : __be16{0};
-    if (family_of(endpoint.address) == TRAP_IPV4) {
-      sockaddr_in v4 = {};
-      v4.sin_family = AF_INET;
-      v4.sin_port = port;
-      v4.sin_addr.s_addr = endpoint.address.be32[3];
-      bytes = sizeof(v4);
-      std::memcpy(&storage, &v4, sizeof(v4));
-    } else {
-      sockaddr_in6 v6 = {};
-      v6.sin6_family = AF_INET6;
-      v6.sin6_port = port;
-      std::memcpy(&v6.sin6_addr, endpoint.address.bytes, sizeof(v6.sin6_addr));
-      bytes = sizeof(v6);
-      std::memcpy(&storage, &v6, sizeof(v6));
-    }
-  }
-  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-};
-
-Endpoint endpoint_of(const sockaddr_storage& storage) {
-  Endpoint endpoint;
-  if (storage.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(storage);
-    endpoint.address = trap_address_v4(v4.sin_addr.s_addr);
-    endpoint.port = TRAP_FROM_BE16(v4.sin_port);
-  } else {
-    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(storage);
-    std::memcpy(endpoint.address.bytes, &v6.sin6_addr, sizeof(endpoint.address.bytes));
-    endpoint.port = TRAP_FROM_BE16(v6.sin6_port);
-  }
-  return endpoint;
-}
-
-Endpoint name_of_socket(int fd) {
-  sockaddr_storage storage = {};
-  socklen_t bytes = sizeof(storage);
-  getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &bytes);
-  return endpoint_of(storage);
-}
-
-int domain_of(trap_family family) {
-  return family == TRAP_IPV4 ? AF_INET : AF_INET6;
-}
 
 Error socket_error(const char* what) {
   return Error{fmt::format("cannot open {}: {}{}", what, error_text(errno), errno == EPERM || errno == EACCES ? ": run as root" : "")};
@@ -86,11 +38,6 @@ Result<trap_address> local_address(const Endpoint& service) {
   if (!fd || connect(fd.get(), target.get(), target.bytes) != 0)
     return Error{fmt::format("no way to {}: {}", format_endpoint(service), error_text(errno))};
   return name_of_socket(fd.get()).address;
-}
-
-int drop_everything(int fd) {
-  sock_filter nothing[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
-  return filter(fd, nothing, std::size(nothing));
 }
 
 // A raw IPv4 socket's filter sees the packet from its IP header on, an IPv6 one's from the TCP header on.
@@ -175,12 +122,12 @@ Result<void> KnockSockets::open(const Endpoint& service) {
   auto address = local_address(service);
   if (!address)
     return address.error();
-  local_.address = *address;
+  auto port = QuietPort::make(*address);
+  if (!port)
+    return port.error();
+  port_ = std::move(*port);
+  local_ = port_.local();
   const SocketAddress here(local_, false);
-  port_ = Fd(socket(domain_of(family_), SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!port_ || drop_everything(port_.get()) != 0 || bind(port_.get(), here.get(), here.bytes) != 0 || listen(port_.get(), 1) != 0)
-    return socket_error("a socket that holds a port");
-  local_.port = name_of_socket(port_.get()).port;
   raw_ = Fd(socket(domain_of(family_), SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
   const int on = 1;
   if (!raw_ || let_in_our_port(raw_.get(), family_, local_.port) != 0 || bind(raw_.get(), here.get(), here.bytes) != 0 ||

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sockets of a knock. A listener whose filter lets nothing through holds the source port: the stack finds it for every answer, drops
-// the answer and sends no reset. A raw socket sends, and is given what reaches the stack; a packet socket sees what crosses the wire.
+// The sockets of a knock. A quiet port is its source; a raw socket sends, and is given what reaches the stack; a packet socket sees what
+// crosses the wire.
 #ifndef TRAP_CTL_KNOCK_SOCKETS_H
 #define TRAP_CTL_KNOCK_SOCKETS_H
 
@@ -8,6 +8,7 @@
 
 #include "ctl/knock_talk.h"
 #include "runtime/fd.h"
+#include "runtime/quiet_port.h"
 
 namespace trap::ctl {
 
@@ -36,7 +37,8 @@ private:
 
   trap_family family_ = TRAP_IPV4;
   Endpoint local_;
-  Fd port_, raw_, wire_;
+  QuietPort port_;
+  Fd raw_, wire_;
 };
 
 } // namespace trap::ctl

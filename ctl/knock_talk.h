@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "ctl/knock_segment.h"
+#include "runtime/knock_segment.h"
 
 namespace trap::ctl {
 

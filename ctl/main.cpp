@@ -4,6 +4,7 @@
 #include <string>
 
 #include <CLI/CLI.hpp>
+#include <fmt/ranges.h>
 
 #include "ctl/commands.h"
 #include "runtime/log.h"
@@ -168,6 +169,23 @@ void add_diagnosis(CLI::App& app, CommandLine& line) {
   doctor->callback([&line] { line.act = [&line] { return trap::ctl::examine(line.doctor); }; });
 }
 
+// What is wrong with the command line, and at which command.
+std::string usage_text(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* command = &app;
+  std::string name = "trapctl";
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    name += " " + command->get_name();
+  }
+  const auto below = command->get_subcommands([](const CLI::App*) { return true; });
+  if (below.empty() || dynamic_cast<const CLI::RequiredError*>(&error) == nullptr)
+    return fmt::format("{}: see {} --help", error.what(), name);
+  std::vector<std::string> names;
+  for (const CLI::App* one : below)
+    names.push_back(one->get_name());
+  return fmt::format("{}: write one of {}: see {} --help", name == "trapctl" ? "no command" : name, fmt::join(names, ", "), name);
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -190,7 +208,7 @@ int main(int argc, char** argv) {
     app.exit(asked);
     return 0;
   } catch (const CLI::ParseError& error) {
-    trap::log::final_error("trapctl", std::string(error.what()) + ": see trapctl --help");
+    trap::log::final_error("trapctl", usage_text(app, error));
     return static_cast<int>(ExitCode::usage);
   }
   auto code = line.act();

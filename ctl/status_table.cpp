@@ -54,6 +54,14 @@ void print_head(const ordered_json& part) {
     fmt::print("  problem: {}\n", problem.get<std::string>());
 }
 
+std::string tc_text(const ordered_json& interface) {
+  if (!interface.value("attached", false))
+    return "not attached";
+  return fmt::format("tc, programs {} in, {} out{}{}", text(interface, "ingress_program_id"), text(interface, "egress_program_id"),
+                     interface.value("side", "") == "lan" ? ", for hosts behind it" : "",
+                     interface.value("framing", "") == "ip" ? ", no link layer" : "");
+}
+
 void print_interfaces(const ordered_json& part) {
   std::vector<Row> rows;
   for (const auto& interface : part.value("interfaces", ordered_json::array())) {
@@ -61,7 +69,7 @@ void print_interfaces(const ordered_json& part) {
     if (interface.contains("xdp_mode"))
       row.push_back(fmt::format("XDP {}, program {}", text(interface, "xdp_mode"), text(interface, "program_id")));
     else
-      row.push_back(fmt::format("tc, programs {} in, {} out", text(interface, "ingress_program_id"), text(interface, "egress_program_id")));
+      row.push_back(tc_text(interface));
     rows.push_back(row);
   }
   print_rows(rows, "  ");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The packet view: from an Ethernet frame to addresses, ports and TCP fields, the same code in BPF and on the host.
+/* The packet view: from an Ethernet frame, or an IP packet alone, to addresses, ports and TCP fields, the same code in BPF and on the host.
  * First stop of every packet walk. Reads through (data, end) with a bound check before each access. */
 #ifndef TRAP_DATAPLANE_PACKET_H
 #define TRAP_DATAPLANE_PACKET_H
@@ -40,7 +40,7 @@ TRAP_ASSERT(sizeof(struct trap_tcp) == 20, "a TCP header without options is 20 b
 enum trap_layer {
   TRAP_LAYER_OTHER,     /* not IP, or not TCP: none of our business */
   TRAP_LAYER_TCP,       /* every field is valid */
-  TRAP_LAYER_DEFECTIVE, /* `defect` says why; addresses are valid, ports if has_ports */
+  TRAP_LAYER_DEFECTIVE, /* `defect` says why; addresses are valid if family is, ports if has_ports */
 };
 
 struct trap_packet {
@@ -51,7 +51,7 @@ struct trap_packet {
   __be32 seq;
   __be32 ack;
   __be16 window;
-  __u16 l3_offset; /* from the start of the frame */
+  __u16 l3_offset; /* from the start of the frame; 0 without a link-layer header */
   __u16 l4_offset;
   __u32 l3_end;      /* where the IP packet ends by its own account */
   __u8 header_bytes; /* of TCP: 20 to 60 */
@@ -119,8 +119,10 @@ TRAP_INLINE void trap_read_ports(struct trap_packet* packet, const void* l4, con
 
 /* The TCP header at l4, whose IP packet has l4_bytes left. */
 TRAP_INLINE enum trap_layer trap_read_tcp(struct trap_packet* packet, const void* l4, const void* end, __u32 l4_bytes) {
-  const struct trap_tcp* tcp = (const struct trap_tcp*)l4;
+  const struct trap_tcp* tcp;
 
+  TRAP_HOLD(l4);
+  tcp = (const struct trap_tcp*)l4;
   trap_read_ports(packet, l4, end);
   if ((const __u8*)l4 + sizeof(*tcp) > (const __u8*)end || l4_bytes < sizeof(*tcp))
     return trap_defective(packet, TRAP_DROP_TRUNCATED);
@@ -219,9 +221,31 @@ TRAP_INLINE enum trap_layer trap_read_ipv6(struct trap_packet* packet, const voi
   return trap_read_tcp(packet, l3 + offset, end, payload_bytes - (offset - sizeof(*ip)));
 }
 
-/* Reads the frame [data, end), Ethernet with up to two VLAN tags (802.1Q, 802.1ad). *packet must be zeroed, or
- * started with trap_start_packet(). A frame that ends before its
- * IP addresses is OTHER: nothing can say that it is addressed to a service, and the stack will refuse it. */
+/* Reads an IP packet without a link-layer header, as interfaces have it that are not Ethernet (tun, WireGuard, PPP). *packet must be
+ * zeroed, or started with trap_start_packet(). */
+TRAP_INLINE enum trap_layer trap_read_ip(struct trap_packet* packet, const void* data, const void* end) {
+  const __u8* l3 = (const __u8*)data;
+  __u64 offset = 0;
+
+  if (l3 + 1 > (const __u8*)end)
+    return TRAP_LAYER_OTHER;
+  TRAP_HOLD(offset);
+  packet->l3_offset = (__u16)offset;
+  if (l3[0] >> 4 == 4)
+    return trap_read_ipv4(packet, data, end);
+  if (l3[0] >> 4 == 6)
+    return trap_read_ipv6(packet, data, end);
+  return TRAP_LAYER_OTHER;
+}
+
+TRAP_INLINE int trap_is_vlan_tag(__be16 type) {
+  return type == TRAP_BE16(ETH_P_8021Q) || type == TRAP_BE16(ETH_P_8021AD);
+}
+
+/* Reads the frame [data, end), Ethernet with up to two VLAN tags (802.1Q, 802.1ad). *packet must be zeroed, or started with
+ * trap_start_packet(). A frame that ends before its IP addresses is OTHER: nothing can say that it is addressed to a service, and the stack
+ * will refuse it. One with a third tag is DEFECTIVE: a stack with as many VLAN devices takes the tags off, and finds a service behind
+ * them. */
 TRAP_INLINE enum trap_layer trap_read_frame(struct trap_packet* packet, const void* data, const void* end) {
   const __u8* frame = (const __u8*)data;
   __be16 type;
@@ -231,7 +255,7 @@ TRAP_INLINE enum trap_layer trap_read_frame(struct trap_packet* packet, const vo
   type = *(const __be16*)(frame + 2 * ETH_ALEN); /* struct ethhdr is packed: clang would read it byte by byte */
   packet->l3_offset = ETH_HLEN;
   for (int i = 0; i < TRAP_VLAN_TAGS_MAX; i++) {
-    if (type != TRAP_BE16(ETH_P_8021Q) && type != TRAP_BE16(ETH_P_8021AD))
+    if (!trap_is_vlan_tag(type))
       break;
     if (frame + ETH_HLEN + 4 * (i + 1) > (const __u8*)end)
       return TRAP_LAYER_OTHER;
@@ -242,7 +266,7 @@ TRAP_INLINE enum trap_layer trap_read_frame(struct trap_packet* packet, const vo
     return trap_read_ipv4(packet, data, end);
   if (type == TRAP_BE16(ETH_P_IPV6))
     return trap_read_ipv6(packet, data, end);
-  return TRAP_LAYER_OTHER;
+  return trap_is_vlan_tag(type) ? trap_defective(packet, TRAP_DROP_VLAN_TAGS) : TRAP_LAYER_OTHER;
 }
 
 #endif

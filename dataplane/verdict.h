@@ -91,7 +91,15 @@ enum trap_action {
   X(DROP_ANNOUNCE_CAP, DROP, "drop-announce-cap", "announcement beyond the new clients of a network a second")                             \
   X(PASS_ICMP_FLOW, PASS, "pass-icmp-flow", "ICMP error about a flow that was admitted or a socket that exists")                           \
   X(DROP_ICMP_NO_FLOW, DROP, "drop-icmp-no-flow", "ICMP error about a protected service, but no flow and no socket of it")                 \
-  X(DROP_ICMP, DROP, "drop-icmp", "ICMP query, which this host is configured not to answer")
+  X(DROP_ICMP, DROP, "drop-icmp", "ICMP query, which this host is configured not to answer")                                               \
+  /* any program, since 0.4 */                                                                                                             \
+  X(DROP_VLAN_TAGS, DROP, "drop-vlan-tags", "more VLAN tags in a row than are followed")                                                   \
+  /* trap-client, since 0.4 */                                                                                                             \
+  X(PASS_ICMP_TRANSLATED, PASS, "pass-icmp-translated", "ICMP error about a redirected connection, translated like its segments")          \
+  X(PASS_OFFER_DECLINED, PASS, "pass-offer-declined", "SYN-ACK with OFFER passed on: redirects of this service led nowhere lately")        \
+  X(REPLY_SYN_AGAIN, REPLY, "reply-syn-again", "answer that leads nowhere swallowed, SYN sent again to the TRAP server")                   \
+  X(PASS_OFFER_REFUSED, PASS, "pass-offer-refused", "OFFER of a service that policy lets redirect nobody: passed on")                      \
+  X(REDIRECT_RENEWED, CONSUME, "redirect-renewed", "REDIRECT that the daemon asked for before the one in use ended")
 
 enum trap_verdict {
 #define TRAP_VERDICT_ENUM(id, action, name, text) TRAP_##id,

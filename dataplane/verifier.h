@@ -11,6 +11,8 @@
  *   prohibited".
  * - clang 14 compares one copy of a number and adds another to a pointer, or gives it to a helper; kernel 6.1, which does not relate the
  * two: "invalid variable-offset read from stack", "R3 min value is outside of the allowed memory range".
+ * - clang 14 computes a pointer into the packet once for the bound check and once more for the access, where it knows that the offset it
+ *   begins with is 0; kernel 6.18: "invalid access to packet, R1 offset is outside of the packet".
  * - clang 14 adds an index to the address of an array on the stack by `|`, where it knows the low bits to be 0; kernel 6.18: "R0 bitwise
  *   operator |= on pointer prohibited". */
 #ifdef __bpf__

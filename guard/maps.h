@@ -11,8 +11,12 @@
 #define TRAP_GUARD_MAX_SERVICES 256 /* slots, slot 0 included */
 #define TRAP_GUARD_MAX_TRAP_SERVERS 256
 #define TRAP_GUARD_MAX_TRUSTED 256
-#define TRAP_GUARD_MAX_ADMITTED 65536 /* clients whose budgets are kept */
-#define TRAP_GUARD_MAX_NETWORKS 65536 /* whose announcements are counted */
+/* What the tables hold unless the configuration says otherwise (`max_clients`, `max_flows`), and between what that lies. */
+#define TRAP_GUARD_CLIENTS 65536 /* announced; whose budgets are kept; networks whose announcements are counted */
+#define TRAP_GUARD_FLOWS 262144
+#define TRAP_GUARD_TABLE_LEAST 1024
+#define TRAP_GUARD_MOST_CLIENTS (1 << 22)
+#define TRAP_GUARD_MOST_FLOWS (1 << 24)
 #define TRAP_GUARD_TAGS 256
 
 /* Map `ports` (array of 65536 by port in host byte order): all zeros for a port that is not protected. */
@@ -81,8 +85,8 @@ struct trap_announced {
   __u8 reserved[3];
 };
 
-#define TRAP_ANNOUNCED_BUCKETS 8192
 #define TRAP_ANNOUNCED_WAYS 8
+#define TRAP_ANNOUNCED_BUCKETS (TRAP_GUARD_CLIENTS / TRAP_ANNOUNCED_WAYS)
 
 struct trap_announced_entry {
   struct trap_announced_key key;
@@ -124,9 +128,8 @@ struct trap_guard_flow {
 /* A flow that was silent for this long must show a ticket, an announcement or a socket again. */
 #define TRAP_FLOW_IDLE_NS (3600ULL * 1000000000ULL)
 
-#define TRAP_FLOW_BUCKETS 65536
 #define TRAP_FLOW_WAYS 4
-#define TRAP_GUARD_MAX_FLOWS (TRAP_FLOW_BUCKETS * TRAP_FLOW_WAYS)
+#define TRAP_FLOW_BUCKETS (TRAP_GUARD_FLOWS / TRAP_FLOW_WAYS)
 
 struct trap_flow_entry {
   struct trap_flow_key key;

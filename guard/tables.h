@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The way to an entry of `flows` and `announced`: tables of buckets in array maps, so that a packet finds its entry, or that there is none,
  * without a helper call, and an entry is made without a lock (docs/adr/0018). Pure logic: BPF, daemon and tests use it alike. `buckets` is
- * a power of two, at most TRAP_FLOW_BUCKETS or TRAP_ANNOUNCED_BUCKETS. */
+ * a power of two, at most 2^24: a hash has no more bits for it. */
 #ifndef TRAP_GUARD_TABLES_H
 #define TRAP_GUARD_TABLES_H
 
@@ -35,12 +35,15 @@ TRAP_INLINE int trap_flow_is_live(const struct trap_guard_flow* flow, __u64 now_
   return flow->seen_ns > TRAP_FLOW_CLAIMED && now_ns - flow->seen_ns < TRAP_FLOW_IDLE_NS;
 }
 
-/* Two products that need not wait for each other, since every SYN of a flood asks. Only what lies above a bit of a word moves with it, so
- * what differs between clients has to be low: the last byte of an address is. */
+/* Two products that need not wait for each other, since every SYN of a flood asks; and a third, because addresses come in rows, which one
+ * product alone lays upon few buckets if the key is of the wrong kind. Only what lies above a bit of a word moves with it, so what differs
+ * between clients has to be low: the last byte of an address is. */
 TRAP_INLINE __u64 trap_announced_hash(const struct trap_announced_key* key, const __u64 table_keys[2]) {
   __u64 high = __builtin_bswap64(key->client.raw64[0]) ^ (__u64)key->port << 8 ^ (__u64)key->scope << 24;
 
-  return high * (table_keys[0] | 1) + __builtin_bswap64(key->client.raw64[1]) * (table_keys[1] | 1);
+  __u64 hash = high * (table_keys[0] | 1) + __builtin_bswap64(key->client.raw64[1]) * (table_keys[1] | 1);
+
+  return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15ULL;
 }
 
 TRAP_INLINE __u32 trap_announced_bucket_index(__u64 hash, __u32 buckets) {

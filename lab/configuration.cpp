@@ -11,7 +11,7 @@
 namespace trap::lab {
 namespace {
 
-std::string backend_text(std::string_view host, int port, int weight, const std::string& pool = {}) {
+std::string backend_text(std::string_view host, int port, int weight, int lifetime_s, const std::string& pool = {}) {
   std::string text;
   const std::string pool_line = pool.empty() ? "" : fmt::format("  pool = \"{}\"\n", pool);
   for (const Family family : families)
@@ -19,8 +19,8 @@ std::string backend_text(std::string_view host, int port, int weight, const std:
                         "  address = \"{}\"\n"
                         "  guard = \"{}\"\n"
                         "  weight = {}\n"
-                        "  ticket_lifetime_s = 600\n{}",
-                        endpoint(place_of(host).address(family), port), guard_of(host), weight, pool_line);
+                        "  ticket_lifetime_s = {}\n{}",
+                        endpoint(place_of(host).address(family), port), guard_of(host), weight, lifetime_s, pool_line);
   return text;
 }
 
@@ -36,9 +36,9 @@ std::string service_text(const DeploymentPlan& plan, const DeployedService& serv
     text += "health = \"off\"\n";
   text += plan.service_keys;
   if (plan.backends)
-    text += backend_text("service", service.port, plan.two_backends ? plan.first_weight : 1);
+    text += backend_text("service", service.port, plan.two_backends ? plan.first_weight : 1, plan.ticket_lifetime_s);
   if (plan.two_backends && service.port == service_port)
-    text += backend_text("service-2", service.port, 1, plan.second_pool);
+    text += backend_text("service-2", service.port, 1, plan.ticket_lifetime_s, plan.second_pool);
   return service.port == service_port ? text + plan.policies : text;
 }
 

@@ -25,6 +25,7 @@ struct DeploymentPlan {
   bool two_backends = false; // service-2 as well
   int first_weight = 3;      // of service, if there are two; service-2 has 1
   std::string second_pool{}; // of service-2, if it is not in the default pool
+  int ticket_lifetime_s = 600;
 
   // Who has no client module is served by the TRAP host: through a relay, or, with no backends, by itself.
   RelayKind relay = RelayKind::none;

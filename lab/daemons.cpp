@@ -146,8 +146,8 @@ Result<Daemon> Daemon::prepare(Part part, const Host& host, const std::string& c
   return daemon;
 }
 
-Result<void> Daemon::configure(const std::string& configuration) {
-  const std::string head = fmt::format("interfaces = [\"eth0\"]\npin_dir = \"{}\"\ncontrol_socket = \"{}\"\n",
+Result<void> Daemon::configure(const std::string& configuration, const std::string& interfaces) {
+  const std::string head = fmt::format("interfaces = [{}]\npin_dir = \"{}\"\ncontrol_socket = \"{}\"\n", interfaces,
                                        (host_->bpf_directory() / name_of(part_)).string(), file(".sock").string());
   return write_text(file(".toml"), head + configuration);
 }

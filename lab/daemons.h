@@ -66,8 +66,8 @@ public:
   // Writes the configuration file; nothing runs yet. pin_dir and control_socket are added to `configuration`.
   static Result<Daemon> prepare(Part part, const Host& host, const std::string& configuration);
 
-  // Replaces the configuration file; who runs does not notice before reload().
-  Result<void> configure(const std::string& configuration);
+  // Replaces the configuration file; who runs does not notice before reload(). `interfaces` as in TOML.
+  Result<void> configure(const std::string& configuration, const std::string& interfaces = R"("eth0")");
 
   // `trapctl reload`.
   Result<void> reload();

@@ -2,6 +2,7 @@
 #include "lab/deployment.h"
 
 #include <cstdio>
+#include <filesystem>
 
 #include <sys/utsname.h>
 
@@ -94,6 +95,14 @@ Result<void> Deployment::make_keys() {
         !made)
       return made;
   return {};
+}
+
+Result<void> Deployment::replace_keys() {
+  std::error_code failed;
+  for (const std::string& file : {master_key_file(), guard_key_file("service"), guard_key_file("service-2")})
+    if (!std::filesystem::remove(file, failed))
+      return Error{"cannot remove " + file};
+  return make_keys();
 }
 
 Result<void> Deployment::start_services() {

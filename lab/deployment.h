@@ -40,6 +40,9 @@ public:
   [[nodiscard]] const Sshd& sshd() const { return *sshd_; } // where plan().more_services
   [[nodiscard]] Result<Reading> read() const;
 
+  // Another master key, and the guards' secrets that follow from it, in the files of server and guards.
+  Result<void> replace_keys();
+
   // nginx of "service" or "service-2".
   Result<void> start_nginx(std::string_view host);
   void stop_nginx(std::string_view host);

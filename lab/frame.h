@@ -45,8 +45,17 @@ struct Segment {
   std::size_t cut_bytes = 0; // that the frame lacks at its end
 };
 
+// An ICMP or ICMPv6 error, sent to who sent the segment that it is about.
+struct IcmpError {
+  std::string reporter; // its source
+  std::uint8_t type = 0, code = 0;
+  std::uint32_t rest = 0; // of its header, such as an MTU
+  Segment about;
+};
+
 // The frame as the router sends it to `place`.
 Bytes frame_to(const Place& place, const Segment& segment);
+Bytes frame_to(const Place& place, const IcmpError& error);
 
 // The router's end of a host's link.
 class FrameSocket {

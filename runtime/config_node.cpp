@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <unistd.h>
+
 #include <fmt/core.h>
 #include <toml++/toml.h>
 
@@ -98,6 +100,8 @@ Result<ConfigNode> parse_config(const std::string& text, const std::string& path
 
 Result<ConfigNode> read_config_file(const std::string& path) {
   auto text = read_file(path, kConfigLimitBytes);
+  if (!text && access(path.c_str(), F_OK) != 0)
+    return Error{text.error().message + ": write it, or name another file with --config", ExitCode::usage};
   if (!text)
     return text.error();
   return parse_config(*text, path);

@@ -85,8 +85,9 @@ ConfigString ConfigTable::choice_or(const std::string& key, const std::vector<st
   return chosen;
 }
 
-std::int64_t ConfigTable::integer_in(const ConfigNode* node, const std::string& key, std::int64_t least, std::int64_t most) {
-  const auto* value = get<std::int64_t>(node, key, "an integer");
+std::int64_t ConfigTable::integer_in(const ConfigNode* node, const std::string& key, std::int64_t least, std::int64_t most,
+                                     const char* wanted) {
+  const auto* value = get<std::int64_t>(node, key, wanted);
   if (!value)
     return least;
   if (*value < least || *value > most) {
@@ -112,7 +113,7 @@ std::optional<std::vector<ConfigInteger>> ConfigTable::integers_or_none(const st
     return std::nullopt;
   std::vector<ConfigInteger> integers;
   for (const ConfigNode& item : *array)
-    integers.push_back({integer_in(&item, key, least, most), item.line});
+    integers.push_back({integer_in(&item, key, least, most, "an array of integers"), item.line});
   return integers;
 }
 
@@ -174,7 +175,8 @@ std::optional<ConfigTable> ConfigTable::table_or_none(const std::string& key) {
 void ConfigTable::reject_unknown_keys() {
   for (const ConfigEntry& entry : std::get<ConfigNode::Table>(node_->value)) {
     if (std::find(known_.begin(), known_.end(), entry.key) == known_.end())
-      fail(entry.node.line, fmt::format("unknown key \"{}\": known here are {}", entry.key, fmt::join(known_, ", ")));
+      fail(entry.node.line, fmt::format("unknown key \"{}\": known here are {}{}", entry.key, fmt::join(known_, ", "),
+                                        is_root_ ? "" : "; what is for the whole file stands before its first [[table]]"));
   }
 }
 

@@ -63,7 +63,8 @@ private:
   const ConfigNode* find(const std::string& key);
   const ConfigNode* find_required(const std::string& key);
   template <class T> const T* get(const ConfigNode* node, const std::string& key, const char* wanted);
-  std::int64_t integer_in(const ConfigNode* node, const std::string& key, std::int64_t least, std::int64_t most);
+  std::int64_t integer_in(const ConfigNode* node, const std::string& key, std::int64_t least, std::int64_t most,
+                          const char* wanted = "an integer");
 
   const ConfigNode* node_;
   bool is_root_ = false; // a key that is missing in the root is missing in no line

@@ -26,7 +26,8 @@ Error usage(const std::string& path, const std::string& reason) {
 Result<std::string> read_private_file(const std::string& path) {
   Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd)
-    return usage(path, fmt::format("cannot open key file: {}", error_text(errno)));
+    return usage(path, fmt::format("cannot open key file: {}{}", error_text(errno),
+                                   errno == ENOENT ? ": trapctl key makes keys (man trapctl), or name another file" : ""));
   struct stat info;
   if (fstat(fd.get(), &info) != 0)
     return usage(path, fmt::format("cannot examine key file: {}", error_text(errno)));

@@ -28,7 +28,7 @@ bool between(int verdict, trap_verdict first, trap_verdict last) {
 }
 
 bool needs_no_service(int verdict) {
-  return between(verdict, TRAP_PASS_OTHER, TRAP_DROP_INTERNAL);
+  return between(verdict, TRAP_PASS_OTHER, TRAP_DROP_INTERNAL) || verdict == TRAP_DROP_VLAN_TAGS;
 }
 
 Labels labels_of(const MeasuredService& where) {
@@ -45,7 +45,8 @@ bool can_give(const std::string& part, int verdict) {
            verdict == TRAP_PASS_SOCKET;
   if (part == "guard")
     return between(verdict, TRAP_PASS_TICKET, TRAP_DROP_NO_FLOW) || between(verdict, TRAP_PASS_TRUSTED, TRAP_DROP_ICMP);
-  return between(verdict, TRAP_PASS_SYN_REMEMBERED, TRAP_DROP_LATE_ANSWER);
+  return between(verdict, TRAP_PASS_SYN_REMEMBERED, TRAP_DROP_LATE_ANSWER) ||
+         between(verdict, TRAP_PASS_OFFER_REFUSED, TRAP_REDIRECT_RENEWED);
 }
 
 void measure_packets(Metrics& metrics, const MeasuredService& where, const VerdictCounts& counts) {

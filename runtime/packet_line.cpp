@@ -151,6 +151,8 @@ std::string format_packet(const Frame& frame) {
   case TRAP_LAYER_TCP:
     return ends_text(packet) + segment_text(packet, frame) + vlans_text(packet, frame);
   case TRAP_LAYER_DEFECTIVE:
+    if (packet.defect == TRAP_DROP_VLAN_TAGS)
+      return fmt::format("a frame of {} bytes behind{} and more", frame.size(), vlans_text(packet, frame));
     return ends_text(packet) + (packet.defect == TRAP_DROP_FRAGMENT ? " fragment" : fmt::format(" ({})", verdict_name(packet.defect))) +
            vlans_text(packet, frame);
   default:

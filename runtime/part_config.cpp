@@ -17,18 +17,6 @@ bool is_interface_name(const std::string& name) {
   return std::none_of(name.begin(), name.end(), [](unsigned char c) { return c <= ' ' || c == '/' || c == ':' || c == 127; });
 }
 
-std::vector<std::string> read_interfaces(ConfigTable& table) {
-  std::vector<std::string> names;
-  for (const ConfigString& name : table.required_strings("interfaces")) {
-    if (!is_interface_name(name.text))
-      table.fail(name.line, fmt::format("\"{}\" cannot be an interface's name", name.text));
-    if (std::find(names.begin(), names.end(), name.text) != names.end())
-      table.fail(name.line, fmt::format("interface \"{}\" is named twice", name.text));
-    names.push_back(name.text);
-  }
-  return names;
-}
-
 std::string read_absolute_path(ConfigTable& table, const std::string& key, const std::string& otherwise, std::size_t limit_bytes) {
   ConfigString path = table.string_or(key, otherwise);
   if (!path.text.starts_with('/'))
@@ -56,11 +44,23 @@ const char* xdp_mode_name(XdpMode mode) {
   return mode == XdpMode::native ? "native" : "generic";
 }
 
+std::vector<std::string> read_interface_names(ConfigTable& table, const std::vector<ConfigString>& texts) {
+  std::vector<std::string> names;
+  for (const ConfigString& name : texts) {
+    if (!is_interface_name(name.text))
+      table.fail(name.line, fmt::format("\"{}\" cannot be an interface's name", name.text));
+    if (std::find(names.begin(), names.end(), name.text) != names.end())
+      table.fail(name.line, fmt::format("interface \"{}\" is named twice", name.text));
+    names.push_back(name.text);
+  }
+  return names;
+}
+
 PartConfig read_part_config(ConfigTable& table, const std::string& part, const std::string& path) {
   PartConfig config;
   config.part = part;
   config.path = path;
-  config.interfaces = read_interfaces(table);
+  config.interfaces = read_interface_names(table, table.required_strings("interfaces"));
   if (part != "client")
     config.xdp_mode = table.choice_or("xdp_mode", {"native", "generic"}).text == "native" ? XdpMode::native : XdpMode::generic;
   config.pin_dir = read_absolute_path(table, "pin_dir", "/sys/fs/bpf/trap/" + part, PATH_MAX / 2);
@@ -80,6 +80,14 @@ Result<void> refuse_changes_of_restart_keys(const PartConfig& running, const Par
     return {};
   return Error{fmt::format("{}: \"{}\" was changed, which a reload cannot apply: restart trap-{}, which loses no packet", wanted.path,
                            changed, wanted.part),
+               ExitCode::usage};
+}
+
+Result<void> refuse_change_of_size(const PartConfig& wanted, const char* key, std::uint32_t running, std::uint32_t asked) {
+  if (running == asked)
+    return {};
+  return Error{fmt::format("{}: \"{}\" was changed from {} to {}, which a reload cannot apply: run trap-{} --detach, then start it again",
+                           wanted.path, key, running, asked, wanted.part),
                ExitCode::usage};
 }
 

@@ -7,12 +7,16 @@
 
 namespace trap {
 
-Result<Fd> lock_and_load(const PartConfig& config, const SkeletonSteps& skeleton, Undo& undo) {
-  const std::string program = "trap-" + config.part;
+Result<void> check_interfaces(const PartConfig& config) {
   for (const std::string& interface : config.interfaces) {
     if (auto index = interface_index(interface, config); !index)
       return index.error();
   }
+  return {};
+}
+
+Result<Fd> lock_and_load(const PartConfig& config, const SkeletonSteps& skeleton, Undo& undo) {
+  const std::string program = "trap-" + config.part;
   auto lock = open_pin_dir(config.pin_dir, program, undo);
   if (!lock)
     return lock.error();

@@ -21,7 +21,10 @@ struct SkeletonSteps {
   std::function<int()> load;
 };
 
-// Makes sure of the interfaces, locks pin_dir, opens the skeleton and loads it with the pinned maps. Returns the lock, to be kept.
+// Are all interfaces of the configuration there?
+Result<void> check_interfaces(const PartConfig& config);
+
+// Locks pin_dir, opens the skeleton and loads it with the pinned maps. Returns the lock, to be kept.
 Result<Fd> lock_and_load(const PartConfig& config, const SkeletonSteps& skeleton, Undo& undo);
 
 // --detach of a part with XDP links: removes links, pins and pin_dir. Logs one line that ends with `consequence`, if there is one.

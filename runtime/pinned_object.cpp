@@ -98,8 +98,8 @@ Result<void> reuse_if_compatible(bpf_map* map, const std::string& path, const st
   std::string wanted =
       describe(bpf_map__type(map), bpf_map__key_size(map), bpf_map__value_size(map), bpf_map__max_entries(map), bpf_map__map_flags(map));
   if (found != wanted)
-    return Error{fmt::format("pinned map {} is of another version ({}; needed: {}): run {} --detach, then start again", path, found, wanted,
-                             program)};
+    return Error{fmt::format("pinned map {} is of another version or size ({}; needed: {}): run {} --detach, then start again", path, found,
+                             wanted, program)};
   if (int failed = bpf_map__reuse_fd(map, fd.get()))
     return Error{fmt::format("cannot take over pinned map {}: {}", path, error_text(failed))};
   return {};

@@ -20,11 +20,15 @@ std::optional<unsigned> parse_length(std::string_view digits, unsigned most) {
 }
 
 bool covers_ipv4(const Prefix& prefix) {
-  const trap_address mapped = trap_address_mask(trap_address_v4(0), TRAP_IPV6, prefix.bits);
-  return prefix.bits < kMappedBits && trap_address_equal(&mapped, &prefix.address);
+  return prefix.bits < kMappedBits && covers(prefix, trap_address_v4(0));
 }
 
 } // namespace
+
+bool covers(const Prefix& prefix, const trap_address& address) {
+  const trap_address masked = trap_address_mask(address, TRAP_IPV6, prefix.bits); // of all 128 bits
+  return trap_address_equal(&masked, &prefix.address);
+}
 
 Result<Prefix> parse_prefix(std::string_view text) {
   const auto wrong = [](std::string message) { return Error{std::move(message), ExitCode::usage}; };

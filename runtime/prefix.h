@@ -22,6 +22,8 @@ Result<Prefix> parse_prefix(std::string_view text);
 
 std::string format_prefix(const Prefix& prefix);
 
+bool covers(const Prefix& prefix, const trap_address& address);
+
 } // namespace trap
 
 #endif

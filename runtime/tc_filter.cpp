@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/tc_filter.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -30,8 +31,10 @@ std::string kernel_name(const std::string& program) {
   return program.substr(0, BPF_OBJ_NAME_LEN - 1);
 }
 
-bool is_ours(__u32 program_id, const std::string& name, __u32 known_id) {
-  if (known_id != 0 && program_id == known_id)
+using Known = std::span<const KnownProgram>;
+
+bool is_ours(__u32 program_id, const std::string& name, Known known) {
+  if (std::ranges::find(known, program_id, &KnownProgram::id) != known.end())
     return true;
   Fd program(bpf_prog_get_fd_by_id(program_id));
   bpf_prog_info info = {};
@@ -52,10 +55,10 @@ struct Found {
   __u32 program_id;
 };
 
-std::optional<Found> find_ours(const bpf_tc_hook& hook, const std::string& name, __u32 known_id) {
+std::optional<Found> find_ours(const bpf_tc_hook& hook, const std::string& name, Known known) {
   for (__u32 priority = 1; priority <= kPriorities; priority++) {
     __u32 program_id = query(hook, priority);
-    if (program_id != 0 && is_ours(program_id, name, known_id))
+    if (program_id != 0 && is_ours(program_id, name, known))
       return Found{priority, program_id};
   }
   return std::nullopt;
@@ -102,12 +105,16 @@ const char* direction_name(Direction direction) {
   return direction == Direction::ingress ? "ingress" : "egress";
 }
 
-__u32 filter_program_id(unsigned interface_index, const TcHook& wanted, __u32 known_id) {
-  auto found = find_ours(hook_of(interface_index, wanted.direction), wanted.program, known_id);
+KnownProgram known_program(int fd) {
+  return {fd >= 0 ? program_id_of(fd) : 0, fd};
+}
+
+__u32 filter_program_id(unsigned interface_index, const TcHook& wanted, Known known) {
+  auto found = find_ours(hook_of(interface_index, wanted.direction), wanted.program, known);
   return found ? found->program_id : 0;
 }
 
-Result<void> attach_filter(const std::string& interface, unsigned interface_index, const TcHook& wanted, int program_fd, int earlier_fd,
+Result<void> attach_filter(const std::string& interface, unsigned interface_index, const TcHook& wanted, int program_fd, Known known,
                            Undo& undo) {
   bpf_tc_hook hook = hook_of(interface_index, wanted.direction);
   int failed = bpf_tc_hook_create(&hook);
@@ -120,19 +127,19 @@ Result<void> attach_filter(const std::string& interface, unsigned interface_inde
       bpf_tc_hook_destroy(&whole);
     });
   }
-  auto ours = find_ours(hook, wanted.program, earlier_fd >= 0 ? program_id_of(earlier_fd) : 0);
+  auto ours = find_ours(hook, wanted.program, known);
   if (!ours)
     return attach_new(interface, hook, wanted.direction, program_fd, undo);
   if (int replaced = attach_at(hook, ours->priority, program_fd, BPF_TC_F_REPLACE))
     return attach_error(interface, wanted.direction, replaced);
-  if (earlier_fd >= 0)
-    undo.add([hook, priority = ours->priority, earlier_fd] { attach_at(hook, priority, earlier_fd, BPF_TC_F_REPLACE); });
+  if (auto former = std::ranges::find(known, ours->program_id, &KnownProgram::id); former != known.end())
+    undo.add([hook, priority = ours->priority, fd = former->fd] { attach_at(hook, priority, fd, BPF_TC_F_REPLACE); });
   return {};
 }
 
-bool detach_filter(unsigned interface_index, const TcHook& wanted, __u32 known_id) {
+bool detach_filter(unsigned interface_index, const TcHook& wanted, Known known) {
   bpf_tc_hook hook = hook_of(interface_index, wanted.direction);
-  auto found = find_ours(hook, wanted.program, known_id);
+  auto found = find_ours(hook, wanted.program, known);
   return found && detach_at(hook, found->priority) == 0;
 }
 

@@ -4,6 +4,7 @@
 #ifndef TRAP_RUNTIME_TC_FILTER_H
 #define TRAP_RUNTIME_TC_FILTER_H
 
+#include <span>
 #include <string>
 
 #include <linux/types.h>
@@ -17,22 +18,31 @@ enum class Direction { ingress, egress };
 
 const char* direction_name(Direction direction);
 
-// A filter of ours: where, and with which program, by its name in the source.
+// A filter of ours: where, and with which program, by its name in the source. Programs whose names begin with the same 15 characters,
+// which is what the kernel keeps, can take each other's place.
 struct TcHook {
   Direction direction = Direction::ingress;
   std::string program;
 };
 
-// Id of the program in our filter on an interface, 0 if there is none. Ours are known by `known_id`, or, where the process may
-// look at other programs, by their name.
-__u32 filter_program_id(unsigned interface_index, const TcHook& hook, __u32 known_id);
+// A program of this run or an earlier one: our filters are known by these, or, where the process may look at other programs, by name.
+struct KnownProgram {
+  __u32 id = 0;
+  int fd = -1;
+};
 
-// Attaches `program_fd`, in place of our filter with the program of `earlier_fd` if there is one; -1 if there was no earlier run.
-Result<void> attach_filter(const std::string& interface, unsigned interface_index, const TcHook& hook, int program_fd, int earlier_fd,
-                           Undo& undo);
+// id 0 for a descriptor that is none.
+KnownProgram known_program(int fd);
+
+// Id of the program in our filter on an interface, 0 if there is none.
+__u32 filter_program_id(unsigned interface_index, const TcHook& hook, std::span<const KnownProgram> known);
+
+// Attaches `program_fd`, in place of our filter if there is one; taking that back puts the former program there again if it is known.
+Result<void> attach_filter(const std::string& interface, unsigned interface_index, const TcHook& hook, int program_fd,
+                           std::span<const KnownProgram> known, Undo& undo);
 
 // Removes our filter. True if there was one.
-bool detach_filter(unsigned interface_index, const TcHook& hook, __u32 known_id);
+bool detach_filter(unsigned interface_index, const TcHook& hook, std::span<const KnownProgram> known);
 
 } // namespace trap
 

@@ -14,6 +14,9 @@ constexpr std::uint64_t kChunksPerS = 10000; // at most: how often CPUs meet at 
 constexpr std::uint64_t kFlowChunksPerS = 1000;
 constexpr std::uint64_t kChunkMax = 64;
 constexpr std::uint64_t kBytesPerKib = 1024;
+// The longest frame that a program may see, whether a jumbo frame or one that receive offload made of many: the largest IP packet in
+// Ethernet with two VLAN tags.
+constexpr std::uint64_t kFrameMaxKib = (14 + 2 * 4 + 40 + 65535 + kBytesPerKib - 1) / kBytesPerKib;
 
 // A token is `per` of what comes `per_s` a second.
 trap_rate make_rate(std::uint64_t per_s, std::uint64_t burst_ns, std::uint64_t chunk, std::uint64_t per = 1) {
@@ -46,7 +49,9 @@ trap_rate packet_rate(std::uint64_t per_s) {
 }
 
 trap_rate byte_rate(std::uint64_t bytes_per_s) {
-  return make_rate(bytes_per_s, kFlowBurstNs, chunk_of(bytes_per_s / kBytesPerKib, kFlowChunksPerS), kBytesPerKib);
+  trap_rate rate = make_rate(bytes_per_s, kFlowBurstNs, chunk_of(bytes_per_s / kBytesPerKib, kFlowChunksPerS), kBytesPerKib);
+  rate.burst_ns = std::max<std::uint64_t>(rate.burst_ns, rate.token_ns * kFrameMaxKib);
+  return rate;
 }
 
 } // namespace trap

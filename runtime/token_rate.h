@@ -21,7 +21,8 @@ trap_rate cap_rate(std::uint64_t per_s);
 // The budget of packets of an admitted client, which its flows take from in chunks of about a millisecond. A second is saved. 0: no limit.
 trap_rate packet_rate(std::uint64_t per_s);
 
-// The same of bytes: a token is a KiB. A bucket has room for the largest packet, and so the least rate is kLeastBytesPerS. 0: no limit.
+// The same of bytes: a token is a KiB. A full bucket lets the longest frame through, whatever the rate. Below kLeastBytesPerS that frame
+// would be more than a second's worth. 0: no limit.
 constexpr std::int64_t kLeastBytesPerS = 65536;
 constexpr std::int64_t kMostBytesPerS = kRateMax * 1024;
 trap_rate byte_rate(std::uint64_t bytes_per_s);

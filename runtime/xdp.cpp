@@ -214,6 +214,22 @@ std::vector<XdpState> XdpAttachments::states() const {
   return states;
 }
 
+std::vector<std::string> attached_interfaces(const std::string& pin_dir) {
+  std::vector<std::string> interfaces;
+  for (const std::string& name : list_pins(pin_dir)) {
+    if (!name.starts_with(kLinkPrefix))
+      continue;
+    const Fd link(bpf_obj_get(fmt::format("{}/{}", pin_dir, name).c_str()));
+    const auto info = link_info(link.get());
+    if (!info || info->xdp.ifindex == 0)
+      continue;
+    std::string interface = name.substr(std::string_view(kLinkPrefix).size());
+    std::replace(interface.begin(), interface.end(), ':', '.');
+    interfaces.push_back(std::move(interface));
+  }
+  return interfaces;
+}
+
 Result<unsigned> detach_pinned_links(const std::string& pin_dir) {
   unsigned detached = 0;
   for (const std::string& name : list_pins(pin_dir)) {

@@ -65,6 +65,9 @@ std::string link_pin_name(const std::string& interface);
 // Index of an interface, or an error that names it.
 Result<unsigned> interface_index(const std::string& interface, const PartConfig& config);
 
+// Interfaces where a link pinned in `pin_dir` is still at work.
+std::vector<std::string> attached_interfaces(const std::string& pin_dir);
+
 // Detaches every link pinned in `pin_dir`, also from a daemon that still holds it. Returns how many.
 Result<unsigned> detach_pinned_links(const std::string& pin_dir);
 

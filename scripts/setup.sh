@@ -1,16 +1,32 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages that TRAP is built, shown, tested and measured with; only those that are missing.
-# Usage: scripts/setup.sh [--list]    prints the packages instead. Needs root only if something is missing.
 set -eu
+
+usage="usage: scripts/setup.sh [--list | --help]
+Installs the Debian packages that TRAP is built, shown, tested and measured with, those that are missing. Needs root only if some are.
+  --list   print the packages, and install nothing
+  --help   print this, and install nothing"
+
+case "$#${1:-}" in
+0 | 1--list) ;;
+1--help | 1-h)
+  echo "$usage"
+  exit 0
+  ;;
+*)
+  echo "setup: \"$*\" is not understood: run it without options, or with --list or --help" >&2
+  exit 2
+  ;;
+esac
 
 build="make cmake ninja-build pkg-config g++ clang-14 llvm-14 bpftool libbpf-dev libelf-dev zlib1g-dev linux-libc-dev
  libsodium-dev libcli11-dev libtomlplusplus-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libcpp-httplib-dev libpcap-dev libsystemd-dev prometheus-cpp-dev"
 demo="iproute2 ethtool nginx-light curl hping3"
-tests="libgtest-dev libgmock-dev libtins-dev libclang-rt-14-dev clang-format clang-tidy python3 procps git prometheus
+tests="libgtest-dev libgmock-dev libtins-dev libclang-rt-14-dev clang-format clang-tidy python3 procps git prometheus mandoc
  qemu-system-x86 cpio xz-utils libnginx-mod-stream haproxy openssh-server openssh-client iperf3 wget chromium
  redis-server redis-tools postgresql wrk nmap"
-bench="nftables iptables"
+bench="nftables iptables gnuplot-nox"
 packages="$build $demo $tests $bench"
 
 if [ "${1:-}" = "--list" ]; then

@@ -10,9 +10,9 @@
 #include "protocol/keyring.h"
 #include "protocol/wire.h"
 
-#define TRAP_SERVER_MAX_SERVICES 256 /* slots, slot 0 included */
+#define TRAP_SERVER_MAX_SERVICES 1024 /* slots, slot 0 included */
 #define TRAP_SERVER_MAX_POOLS 1024
-#define TRAP_SERVER_MAX_BACKENDS 1024
+#define TRAP_SERVER_MAX_BACKENDS 10240
 #define TRAP_SERVER_MAX_GUARDS 256
 #define TRAP_SERVER_MAX_POLICIES 1048576 /* client prefixes of one service */
 #define TRAP_SERVER_MAX_CLIENTS 65536    /* clients and networks whose budgets are kept */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The two ends of the closed loop. `generate` runs upon BPF_PROG_TEST_RUN's live frames, whose pages come back as the contender left them:
- * every byte is written anew, with another source, source port, sequence number and timestamp each time. `sink` counts what is answered.
+ * every byte is written anew, with another source, source port, sequence number and timestamp each time,
+ * or with those of clients who have what they need (`proofs`). `sink` counts what is answered.
  * Everything happens on one CPU, so plain variables do. */
 #include "bench/bpf/flood.h"
 
@@ -13,6 +14,7 @@
 
 struct trap_flood_order order;
 struct trap_flood_seen seen;
+struct trap_flood_proof proofs[TRAP_FLOOD_PROOFS];
 
 /* The finalizer of SplitMix64. */
 static __always_inline __u64 scatter(__u64 x) {
@@ -42,17 +44,34 @@ static __always_inline int restore(void* data, void* end) {
   return 1;
 }
 
-static __always_inline int vary_tcp(struct trap_tcp* tcp, void* end, __be32 source, __u64 address_sum, __u64 bits) {
-  __be16 port = (__be16)(bits >> 48) | 4; /* 1024 and above: the high byte comes first */
+struct varied {
+  __be32 source; /* what trap_flood_seq takes of it */
+  __u64 address_sum;
+  __u64 bits;
+  const struct trap_flood_proof* proof; /* or 0 */
+};
+
+static __always_inline __u64 put_ticket(struct trap_tcp* tcp, void* end, const struct trap_flood_proof* proof) {
+  __u8* at = (void*)tcp + 44;
+
+  if (at + sizeof(proof->ticket) > (__u8*)end)
+    return 0;
+  __builtin_memcpy(at, proof->ticket, sizeof(proof->ticket));
+  return trap_sum64(*(__u64*)at) + *(__u32*)(at + 8);
+}
+
+static __always_inline int vary_tcp(struct trap_tcp* tcp, void* end, const struct varied* varied) {
+  const struct trap_flood_proof* proof = varied->proof;
+  __be16 port = (__be16)(varied->bits >> 48) | 4; /* 1024 and above: the high byte comes first */
   __u64 sum;
 
   if ((void*)(tcp + 1) > end)
     return 0;
-  tcp->source_port = port;
-  tcp->seq = trap_flood_seq(source, port);
-  sum = address_sum + port + (__u64)tcp->seq;
+  tcp->source_port = proof && !order.has_ticket ? proof->port : port;
+  tcp->seq = proof && !order.has_ticket ? proof->seq : trap_flood_seq(varied->source, port);
+  sum = varied->address_sum + tcp->source_port + (__u64)tcp->seq;
   if (tcp->flags & 0x10) {
-    tcp->ack = (__be32)bits;
+    tcp->ack = proof ? proof->ack : (__be32)varied->bits;
     sum += tcp->ack;
   }
   if (order.has_timestamp) {
@@ -60,9 +79,11 @@ static __always_inline int vary_tcp(struct trap_tcp* tcp, void* end, __be32 sour
 
     if ((void*)(timestamp + 1) > end)
       return 0;
-    *timestamp = (__be32)(bits >> 8);
+    *timestamp = (__be32)(varied->bits >> 8);
     sum += *timestamp;
   }
+  if (proof && order.has_ticket)
+    sum += put_ticket(tcp, end, proof);
   tcp->checksum = checksum_with(tcp->checksum, sum);
   return 1;
 }
@@ -71,25 +92,32 @@ static __always_inline int vary_tcp(struct trap_tcp* tcp, void* end, __be32 sour
 static __always_inline int vary(void* data, void* end) {
   __u64 bits = scatter(++order.number);
   void* l3 = data + sizeof(struct ethhdr);
+  struct varied varied = {.proof = order.proves ? &proofs[order.number & (TRAP_FLOOD_PROOFS - 1)] : 0};
 
   if (order.family == TRAP_IPV4) {
     struct iphdr* ip = l3;
 
     if ((void*)(ip + 1) > end)
       return 0;
-    ip->saddr = (__be32)((bits & 0xffffff00) | (((bits & 0xff) * 126 >> 8) + 1));
+    ip->saddr = varied.proof ? (__be32)(varied.proof->source[1] >> 32) : (__be32)((bits & 0xffffff00) | (((bits & 0xff) * 126 >> 8) + 1));
     ip->check = checksum_with(ip->check, ip->saddr);
-    return vary_tcp((void*)(ip + 1), end, ip->saddr, ip->saddr, scatter(bits));
+    varied.source = ip->saddr;
+    varied.address_sum = ip->saddr;
+    varied.bits = scatter(bits);
+    return vary_tcp((void*)(ip + 1), end, &varied);
   }
   struct ipv6hdr* ip = l3;
-  __u64 half = (bits & ~0xffffULL) | 0x0120;
-  __u64 more = scatter(bits);
+  __u64 half = varied.proof ? varied.proof->source[0] : (bits & ~0xffffULL) | 0x0120;
+  __u64 more = varied.proof ? varied.proof->source[1] : scatter(bits);
 
   if ((void*)(ip + 1) > end)
     return 0;
   __builtin_memcpy(l3 + 8, &half, 8);
   __builtin_memcpy(l3 + 16, &more, 8);
-  return vary_tcp((void*)(ip + 1), end, (__be32)(more >> 32), trap_sum64(half) + trap_sum64(more), more * 0x9e3779b97f4a7c15ULL);
+  varied.source = (__be32)(more >> 32);
+  varied.address_sum = trap_sum64(half) + trap_sum64(more);
+  varied.bits = (varied.proof ? bits : more) * 0x9e3779b97f4a7c15ULL;
+  return vary_tcp((void*)(ip + 1), end, &varied);
 }
 
 SEC("xdp")

@@ -10,6 +10,17 @@
 #define TRAP_FLOOD_FRAME_MAX 128
 #define TRAP_FLOOD_SAMPLING 256 /* one in so many answers is looked at closely */
 #define TRAP_FLOOD_TRIM 2       /* bytes that `generate` takes off the frame it is given */
+#define TRAP_FLOOD_PROOFS 16384 /* clients, a power of two */
+
+/* What a client has who is not invented: a cookie that acknowledges his ISN, or a ticket for his address. */
+struct trap_flood_proof {
+  __u64 source[2]; /* as in union trap_address */
+  __be32 seq;
+  __be32 ack;
+  __be16 port;
+  __u8 ticket[12];
+  __u8 reserved[2];
+};
 
 struct trap_flood_order {
   __u64 words[TRAP_FLOOD_FRAME_MAX / 8]; /* the frame, of an even length, with right checksums over zeros in what varies */
@@ -18,6 +29,8 @@ struct trap_flood_order {
   __u32 family;        /* 4 or 6 */
   __u32 cpu;           /* the measured one */
   __u32 has_timestamp; /* a timestamp as Linux has it in a SYN: 28 bytes into the TCP header */
+  __u32 proves;        /* sources and what they need come from the table of proofs */
+  __u32 has_ticket;    /* 44 bytes into the TCP header, behind what Linux has; source ports are invented nevertheless */
 };
 
 enum trap_flood_answer {
@@ -44,7 +57,8 @@ TRAP_INLINE __be32 trap_flood_seq(__be32 source, __be16 port) {
   return (__be32)((((__u64)source << 16 | port) * 0x9e3779b97f4a7c15ULL) >> 32);
 }
 
-TRAP_ASSERT(sizeof(struct trap_flood_order) == TRAP_FLOOD_FRAME_MAX + 24, "shared through a variable");
+TRAP_ASSERT(sizeof(struct trap_flood_proof) == 40, "shared through a variable");
+TRAP_ASSERT(sizeof(struct trap_flood_order) == TRAP_FLOOD_FRAME_MAX + 32, "shared through a variable");
 TRAP_ASSERT(sizeof(struct trap_flood_seen) == 8 * (TRAP_FLOOD_ANSWERS + 6), "shared through a variable");
 
 #endif

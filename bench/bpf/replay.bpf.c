@@ -10,6 +10,7 @@
 
 #include "dataplane/checksum.h"
 #include "dataplane/packet.h"
+#include "protocol/cookie.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -81,6 +82,73 @@ static __always_inline int vary_sources(void* data, void* end, const struct trap
   return 1;
 }
 
+static __always_inline __u32 draw(__u32 random, __u32 count) {
+  return (__u32)((__u64)random * count >> 32);
+}
+
+static __always_inline __be32 plus(__be32 word, __u32 more) {
+  return __builtin_bswap32(__builtin_bswap32(word) + more);
+}
+
+static __always_inline void prove(struct trap_tcp* tcp, const struct trap_replay_order* replay, const union trap_address* client,
+                                  const union trap_address* server) {
+  struct trap_connection connection = {.client = *client,
+                                       .server = *server,
+                                       .client_port = tcp->source_port,
+                                       .server_port = tcp->destination_port,
+                                       .client_isn = plus(tcp->seq, ~0u),
+                                       .family = replay->family};
+
+  tcp->ack = __builtin_bswap32(trap_cookie(&replay->cookie_key, &connection, replay->cookie_window) + 1);
+}
+
+static __always_inline int vary_members(void* data, void* end, const struct trap_replay_order* replay) {
+  struct trap_tcp* tcp = data + (replay->l4_offset & 0xff);
+  void* l3 = data + (replay->l3_offset & 0xff);
+  __u64 bits = scatter(replay->number);
+  __u64 more = scatter(~replay->number);
+  __u32 source = draw((__u32)bits, replay->sources) << (replay->source_shift & 31);
+  __u32 destination = draw((__u32)(bits >> 32), replay->destinations);
+  union trap_address from = {}, to = {};
+
+  if ((void*)(tcp + 1) > end || l3 + sizeof(struct ipv6hdr) > end)
+    return 0;
+  if (replay->family == TRAP_IPV4) {
+    struct iphdr* ip = l3;
+    __u64 before = (__u64)(__u32)~ip->saddr + (__u32)~ip->daddr;
+
+    ip->saddr = plus(ip->saddr, source);
+    ip->daddr = plus(ip->daddr, destination);
+    ip->check = checksum_with(ip->check, before + ip->saddr + ip->daddr);
+    from.be32[3] = ip->saddr;
+    to.be32[3] = ip->daddr;
+  } else {
+    __be32* words = l3;
+
+    words[3] = plus(words[3], source);
+    words[9] = plus(words[9], destination);
+    __builtin_memcpy(&from, words + 2, sizeof(from));
+    __builtin_memcpy(&to, words + 6, sizeof(to));
+  }
+  tcp->destination_port = __builtin_bswap16((__u16)(__builtin_bswap16(tcp->destination_port) + draw((__u32)more, replay->ports)));
+  tcp->seq = (__be32)(more >> 32);
+  if (replay->proves)
+    prove(tcp, replay, &from, &to);
+  return 1;
+}
+
+static __always_inline int vary_numbers(void* data, void* end, const struct trap_replay_order* replay) {
+  struct trap_tcp* tcp = data + (replay->l4_offset & 0xff);
+  __u64 bits = scatter(replay->number);
+
+  if ((void*)(tcp + 1) > end)
+    return 0;
+  tcp->seq = (__be32)bits;
+  tcp->ack = (__be32)(bits >> 32);
+  tcp->checksum = checksum_with(tcp->checksum, (__u64)tcp->seq + tcp->ack);
+  return 1;
+}
+
 static __always_inline int restore(void* data, void* end, struct trap_replay_order* replay) {
   __u8* at = data;
 
@@ -98,6 +166,10 @@ static __always_inline int restore(void* data, void* end, struct trap_replay_ord
   replay->number++;
   if (replay->vary == TRAP_REPLAY_SOURCES)
     return vary_sources(data, end, replay);
+  if (replay->vary == TRAP_REPLAY_MEMBERS)
+    return vary_members(data, end, replay);
+  if (replay->vary == TRAP_REPLAY_NUMBERS)
+    return vary_numbers(data, end, replay);
   if (replay->vary == TRAP_REPLAY_PORTS) {
     struct trap_tcp* tcp = data + (replay->l4_offset & 0xff);
 

@@ -15,8 +15,20 @@
 #include "dataplane/packet.h"
 #include "dataplane/segment.h"
 
+/* A function with a frame of its own: the 512 bytes of a BPF stack are for those of one chain of calls, not for everything inlined into one
+ * function. */
+#define TRAP_SUBPROGRAM __attribute__((noinline))
+
+/* What an interface's packets begin with. */
+enum trap_link {
+  TRAP_LINK_ETHERNET,
+  TRAP_LINK_IP,
+};
+
 struct encounter {
   struct trap_packet packet;
+  enum trap_link link;
+  enum trap_side side;
   int action; /* what tc does with a packet that passes or replies; TC_ACT_UNSPEC lets other tc programs see it too */
 };
 
@@ -29,15 +41,21 @@ static __always_inline void pull_headers(struct __sk_buff* skb) {
     bpf_skb_pull_data(skb, skb->len < wanted ? skb->len : wanted);
 }
 
-static __always_inline struct trap_tuple outgoing_tuple(const struct trap_packet* packet) {
-  struct trap_tuple tuple = {
-      .local = packet->source, .remote = packet->destination, .local_port = packet->source_port, .remote_port = packet->destination_port};
+static __always_inline struct trap_tuple outgoing_tuple(const struct trap_packet* packet, enum trap_side side) {
+  struct trap_tuple tuple = {.local = packet->source,
+                             .remote = packet->destination,
+                             .local_port = packet->source_port,
+                             .remote_port = packet->destination_port,
+                             .side = side};
   return tuple;
 }
 
-static __always_inline struct trap_tuple incoming_tuple(const struct trap_packet* packet) {
-  struct trap_tuple tuple = {
-      .local = packet->destination, .remote = packet->source, .local_port = packet->destination_port, .remote_port = packet->source_port};
+static __always_inline struct trap_tuple incoming_tuple(const struct trap_packet* packet, enum trap_side side) {
+  struct trap_tuple tuple = {.local = packet->destination,
+                             .remote = packet->source,
+                             .local_port = packet->destination_port,
+                             .remote_port = packet->source_port,
+                             .side = side};
   return tuple;
 }
 

@@ -4,82 +4,9 @@
 #ifndef TRAP_CLIENT_BPF_INGRESS_H
 #define TRAP_CLIENT_BPF_INGRESS_H
 
+#include "client/bpf/again.h"
 #include "client/bpf/egress.h"
-#include "client/bpf/respond.h"
-
-static __always_inline void set_state(struct trap_pending* syn, __u8 state) {
-  if (!explaining)
-    syn->state = state;
-}
-
-static __always_inline __be32 next_seq(__be32 seq) {
-  return TRAP_BE32(TRAP_FROM_BE32(seq) + 1);
-}
-
-/* Answers a SYN-ACK [OFFER] in the application's stead; padded so that the RST that follows is no longer than this. */
-static __always_inline enum trap_verdict reply_with_accept(struct __sk_buff* skb, struct encounter* e, const struct trap_pending* syn,
-                                                           const struct trap_option* offer) {
-  struct outgoing* out = begin_outgoing(&e->packet, syn);
-
-  if (!out)
-    return TRAP_DROP_INTERNAL;
-  out->tcp.header.seq = next_seq(syn->isn);
-  out->tcp.header.ack = next_seq(e->packet.seq);
-  out->tcp.header.flags = TRAP_TCP_ACK;
-  out->option_bytes = e->packet.family == TRAP_IPV4 ? 24 : 36;
-  if (offer->experimental) {
-    out->option_bytes += 4;
-    trap_put_header((__u8*)out->tcp.options, TRAP_ACCEPT, sizeof(struct trap_hello_body), 1);
-  } else {
-    trap_put_header((__u8*)out->tcp.options, TRAP_ACCEPT, sizeof(struct trap_hello_body), 0);
-  }
-  return send_outgoing(skb, e, out, TRAP_REPLY_ACCEPT);
-}
-
-/* The application's SYN once more, to the backend, its ticket before its own options if there is room. */
-static __always_inline enum trap_verdict reissue_syn(struct __sk_buff* skb, struct encounter* e, const struct trap_pending* syn,
-                                                     const struct trap_redirect* redirect) {
-  struct outgoing* out = begin_outgoing(&e->packet, syn);
-  __u32 block_bytes = ticket_block_bytes(redirect->flags);
-  union ticket_block block;
-
-  if (!out)
-    return TRAP_DROP_INTERNAL;
-  out->destination = redirect->backend;
-  out->tcp.header.destination_port = redirect->port;
-  out->tcp.header.seq = syn->isn;
-  out->tcp.header.flags = syn->flags;
-  out->option_bytes = syn->option_bytes;
-  if (syn->option_bytes + block_bytes > TRAP_TCP_OPTIONS_MAX) {
-    __builtin_memcpy(out->tcp.options, syn->options, TRAP_TCP_OPTIONS_MAX);
-    return send_outgoing(skb, e, out, TRAP_REPLY_REISSUED_SYN);
-  }
-  make_ticket_block(&block, redirect);
-  out->option_bytes += block_bytes;
-  if (block_bytes == TRAP_TICKET_BLOCK_BYTES) {
-    __builtin_memcpy(out->tcp.options, &block, TRAP_TICKET_BLOCK_BYTES);
-    __builtin_memcpy(out->tcp.options + 4, syn->options, TRAP_TCP_OPTIONS_MAX - TRAP_TICKET_BLOCK_BYTES);
-  } else {
-    __builtin_memcpy(out->tcp.options, &block, TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL);
-    __builtin_memcpy(out->tcp.options + 5, syn->options, TRAP_TCP_OPTIONS_MAX - TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL);
-  }
-  return send_outgoing(skb, e, out, TRAP_REPLY_REISSUED_SYN);
-}
-
-/* Does policy allow this service to send its clients there? */
-static __always_inline int target_is_allowed(const struct trap_packet* packet, const struct trap_redirect* redirect) {
-  const struct trap_client_settings* set;
-  __u32 zero = 0;
-
-  if (redirect->port == 0 || trap_address_is_forbidden(&redirect->backend, packet->family))
-    return 0;
-  if (redirect->port == packet->source_port && trap_address_equal(&redirect->backend, &packet->source))
-    return 0; /* to itself: a loop */
-  if (!trap_address_is_private(&redirect->backend, packet->family) || trap_address_is_private(&packet->source, packet->family))
-    return 1;
-  set = bpf_map_lookup_elem(&settings, &zero);
-  return set && set->flags & TRAP_CLIENT_ALLOW_PRIVATE;
-}
+#include "client/bpf/trust.h"
 
 /* The REDIRECT in the option area as an entry of the redirect table. 0 on success. */
 static __always_inline int read_redirect(const struct trap_packet* packet, const struct trap_option_area* area,
@@ -109,97 +36,169 @@ static __always_inline int read_redirect(const struct trap_packet* packet, const
   return 0;
 }
 
+/* Is there a backend that the TRAP server can name no better than by the one that does not answer, and can it do without? */
+static __always_inline int leads_nowhere(const struct trap_redirect_key* key, const struct trap_pending* syn,
+                                         const struct trap_redirect* redirect) {
+  return !(syn->connect & TRAP_CONNECT_RESETS) && is_unreachable(key, &redirect->backend, redirect->port);
+}
+
 /* A well-formed REDIRECT for a connect of ours. */
 static __always_inline enum trap_verdict follow_redirect(struct __sk_buff* skb, struct encounter* e, const struct trap_tuple* tuple,
-                                                         struct trap_pending* syn, struct trap_redirect* redirect) {
-  struct trap_redirect_key key = {.local = tuple->local, .service = tuple->remote, .port = tuple->remote_port};
+                                                         const struct trap_redirect_key* key, struct trap_pending* syn,
+                                                         struct trap_redirect* redirect) {
   struct trap_outward outward = {.backend = redirect->backend, .port = redirect->port, .syns = 1, .isn = syn->isn};
   __u8 state = syn->state;
 
   if (!target_is_allowed(&e->packet, redirect))
     return TRAP_PASS_REDIRECT_REFUSED;
+  if (state == TRAP_ACCEPT_SENT && !syn->is_renewal && leads_nowhere(key, syn, redirect))
+    return ask_to_be_served(skb, e, tuple, key, syn);
   if (state == TRAP_SYN_ACK_PASSED)
     redirect->flags |= TRAP_REDIRECT_FROM_RESET;
   set_state(syn, TRAP_REDIRECTED);
-  if (store(&redirects, &key, redirect, BPF_ANY))
+  if (store(&redirects, key, redirect, BPF_ANY))
     return TRAP_DROP_INTERNAL;
   if (state == TRAP_SYN_ACK_PASSED)
     return TRAP_PASS_REDIRECT_LEARNT;
-  outward.via_neighbour = needs_neighbour(skb, &tuple->local, &outward.backend, e->packet.family, TRAP_SOURCE);
+  if (syn->is_renewal)
+    return TRAP_REDIRECT_RENEWED;
+  if (needs_neighbour(skb, e, &tuple->local, &outward.backend, TRAP_SOURCE))
+    outward.flags = TRAP_FLOW_VIA_NEIGHBOUR;
+  if (has_fallback(key, TRAP_FALLBACK_UNTICKETED) || syn->option_bytes + ticket_block_bytes(redirect->flags) > TRAP_TCP_OPTIONS_MAX)
+    outward.flags |= TRAP_FLOW_UNTICKETED;
   if (store_flow(tuple, &outward))
     return TRAP_DROP_INTERNAL;
-  return reissue_syn(skb, e, syn, redirect);
+  return reissue_syn(skb, e, tuple, syn, redirect, outward.flags);
 }
 
-static __always_inline enum trap_verdict judge_rst(struct __sk_buff* skb, struct encounter* e, const struct trap_tuple* tuple,
-                                                   struct trap_pending* syn, const struct trap_option_area* area,
-                                                   const struct trap_option* option) {
-  struct trap_redirect redirect = {};
-
-  if (option->type != TRAP_REDIRECT)
-    return TRAP_PASS_OTHER;
-  if (e->packet.seq != next_seq(syn->iss) || e->packet.ack != next_seq(syn->isn) || !(e->packet.flags & TRAP_TCP_ACK))
-    return TRAP_PASS_REDIRECT_UNEXPECTED;
-  if (syn->state == TRAP_REDIRECTED)
-    return TRAP_DROP_LATE_ANSWER;
-  if (syn->state == TRAP_SYN_SENT)
-    return TRAP_PASS_REDIRECT_UNEXPECTED;
-  if (read_redirect(&e->packet, area, option, &redirect))
-    return TRAP_PASS_BAD_OPTION;
-  return follow_redirect(skb, e, tuple, syn, &redirect);
+/* A RST of the TRAP server without REDIRECT, which somebody on the way took out: redirects do not get here. */
+static __always_inline int was_robbed(const struct trap_pending* syn) {
+  return syn->state == TRAP_ACCEPT_SENT && !syn->is_renewal && !(syn->connect & TRAP_CONNECT_RESETS);
 }
 
-static __always_inline enum trap_verdict judge_syn_ack(struct __sk_buff* skb, struct encounter* e, struct trap_pending* syn,
-                                                       const struct trap_option* option) {
-  if (e->packet.ack != next_seq(syn->isn))
-    return TRAP_PASS_OTHER;
-  if (syn->state == TRAP_REDIRECTED) /* the service answers now; this one would mislead the socket */
-    return TRAP_DROP_LATE_ANSWER;
-  if (!explaining)
-    syn->iss = e->packet.seq;
-  if (option->type == TRAP_OFFER) {
-    set_state(syn, TRAP_ACCEPT_SENT);
-    return reply_with_accept(skb, e, syn, option);
-  }
-  set_state(syn, TRAP_SYN_ACK_PASSED);
-  return option->defect == TRAP_PASS_OTHER ? TRAP_PASS_SYN_ACK_NOTED : TRAP_PASS_BAD_OPTION;
-}
-
-/* An answer to a SYN that we remember, or to none. */
-static __always_inline enum trap_verdict judge_answer(struct __sk_buff* skb, struct encounter* e, const struct trap_tuple* tuple,
-                                                      enum trap_segment kind) {
-  const void* data = (const void*)(long)skb->data;
-  const void* end = (const void*)(long)skb->data_end;
+static TRAP_SUBPROGRAM enum trap_verdict judge_rst(struct __sk_buff* skb, struct encounter* e, const struct trap_tuple* tuple,
+                                                   struct workplace* place, const struct trap_option* option) {
   struct trap_pending* syn = bpf_map_lookup_elem(&pending, tuple);
-  struct trap_option_area area;
-  struct trap_option option;
+  struct trap_redirect_key key = redirect_key(tuple);
+  int is_exact;
 
   if (!syn)
     return TRAP_PASS_OTHER;
-  option = trap_find_option(&area, data + e->packet.l4_offset, end, e->packet.header_bytes, e->packet.family);
+  is_exact = e->packet.seq == next_seq(syn->iss) && e->packet.ack == next_seq(syn->isn) && e->packet.flags & TRAP_TCP_ACK;
+  if (option->type != TRAP_REDIRECT)
+    return is_exact && was_robbed(syn) ? ask_to_be_served(skb, e, tuple, &key, syn) : TRAP_PASS_OTHER;
+  if (!is_exact)
+    return TRAP_PASS_REDIRECT_UNEXPECTED;
+  if (syn->state == TRAP_REDIRECTED || syn->state == TRAP_ANSWERED)
+    return TRAP_DROP_LATE_ANSWER;
+  if (syn->state != TRAP_ACCEPT_SENT && syn->state != TRAP_SYN_ACK_PASSED)
+    return TRAP_PASS_REDIRECT_UNEXPECTED;
+  if (read_redirect(&e->packet, &place->area, option, &place->redirect))
+    return TRAP_PASS_BAD_OPTION;
+  return follow_redirect(skb, e, tuple, &key, syn, &place->redirect);
+}
+
+static __always_inline void note_syn_ack(struct trap_pending* syn, const struct trap_packet* packet) {
+  if (explaining)
+    return;
+  syn->iss = packet->seq;
+  if (packet->window)
+    syn->connect &= ~TRAP_CONNECT_RESETS;
+  else
+    syn->connect |= TRAP_CONNECT_RESETS;
+}
+
+static TRAP_SUBPROGRAM enum trap_verdict judge_syn_ack(struct __sk_buff* skb, struct encounter* e, const struct trap_tuple* tuple,
+                                                       const struct trap_option* option) {
+  struct trap_pending* syn = bpf_map_lookup_elem(&pending, tuple);
+  struct trap_redirect_key key = redirect_key(tuple);
+
+  if (!syn || e->packet.ack != next_seq(syn->isn))
+    return TRAP_PASS_OTHER;
+  if (syn->state == TRAP_REDIRECTED || syn->state == TRAP_ANSWERED) /* the service answers now; this one would mislead the socket */
+    return TRAP_DROP_LATE_ANSWER;
+  note_syn_ack(syn, &e->packet);
+  if (option->type != TRAP_OFFER) {
+    set_state(syn, TRAP_SYN_ACK_PASSED);
+    return option->defect == TRAP_PASS_OTHER ? TRAP_PASS_SYN_ACK_NOTED : TRAP_PASS_BAD_OPTION;
+  }
+  if (!source_may_redirect(&e->packet)) {
+    set_state(syn, TRAP_SYN_ACK_PASSED);
+    return TRAP_PASS_OFFER_REFUSED;
+  }
+  if (e->packet.window && !syn->is_renewal && has_fallback(&key, TRAP_FALLBACK_SERVED)) {
+    set_state(syn, TRAP_SYN_ACK_PASSED);
+    return TRAP_PASS_OFFER_DECLINED;
+  }
+  set_state(syn, TRAP_ACCEPT_SENT);
+  if (!explaining && syn->accepts < 255)
+    syn->accepts++;
+  return reply_with_accept(skb, e, tuple, syn, option);
+}
+
+/* An answer to a SYN that we remember, or to none. */
+static TRAP_SUBPROGRAM enum trap_verdict judge_answer(struct __sk_buff* skb, struct encounter* e, const struct trap_tuple* tuple,
+                                                      __u32 kind) {
+  const void* data = (const void*)(long)skb->data;
+  const void* end = (const void*)(long)skb->data_end;
+  struct workplace* place = find_workplace();
+  struct trap_option option;
+
+  if (!place || !bpf_map_lookup_elem(&pending, tuple))
+    return TRAP_PASS_OTHER;
+  option = trap_find_option(&place->area, trap_l4(&e->packet, data), end, e->packet.header_bytes, e->packet.family);
   if (kind == TRAP_SEGMENT_SYN_ACK)
-    return judge_syn_ack(skb, e, syn, &option);
+    return judge_syn_ack(skb, e, tuple, &option);
   if (option.defect != TRAP_PASS_OTHER)
     return TRAP_PASS_BAD_OPTION;
-  return judge_rst(skb, e, tuple, syn, &area, &option);
+  return judge_rst(skb, e, tuple, place, &option);
+}
+
+/* A SYN-ACK or RST of a service that we sent a SYN to: does the connection begin, or is the service dead? TRAP_PASS_FROM_SERVICE: it is the
+ * application's. */
+static TRAP_SUBPROGRAM enum trap_verdict judge_service_answer(struct __sk_buff* skb, struct encounter* e, const struct trap_tuple* tuple,
+                                                              __u32 kind) {
+  struct trap_pending* syn = bpf_map_lookup_elem(&pending, tuple);
+
+  if (!syn || syn->state != TRAP_REDIRECTED || !(e->packet.flags & TRAP_TCP_ACK) || e->packet.ack != next_seq(syn->isn))
+    return TRAP_PASS_FROM_SERVICE;
+  if (kind == TRAP_SEGMENT_RST)
+    return ask_again(skb, e, tuple, syn, TRAP_PASS_FROM_SERVICE);
+  set_state(syn, TRAP_ANSWERED);
+  note_what_worked(tuple);
+  return TRAP_PASS_FROM_SERVICE;
+}
+
+static TRAP_SUBPROGRAM enum trap_verdict translate_inward(struct __sk_buff* skb, struct encounter* e, const struct trap_inward* inward) {
+  return replace_end(skb, &e->packet, TRAP_SOURCE, &inward->service, inward->port) ? TRAP_DROP_INTERNAL : TRAP_PASS_FROM_SERVICE;
+}
+
+static __always_inline enum trap_verdict judge_incoming_segment(struct __sk_buff* skb, struct encounter* e) {
+  struct trap_tuple tuple = incoming_tuple(&e->packet, e->side);
+  enum trap_segment kind = trap_segment_kind(e->packet.flags);
+  int begins = kind == TRAP_SEGMENT_SYN_ACK || kind == TRAP_SEGMENT_RST;
+  enum trap_verdict verdict = TRAP_PASS_FROM_SERVICE;
+  struct trap_inward inward;
+
+  if (!find_inward(skb, &tuple, e->packet.family, &inward))
+    return begins ? judge_answer(skb, e, &tuple, kind) : TRAP_PASS_OTHER;
+  tuple.remote = inward.service; /* as the application knows it */
+  tuple.remote_port = inward.port;
+  if (begins)
+    verdict = judge_service_answer(skb, e, &tuple, kind);
+  return verdict == TRAP_PASS_FROM_SERVICE ? translate_inward(skb, e, &inward) : verdict;
 }
 
 static __always_inline enum trap_verdict judge_incoming(struct __sk_buff* skb, struct encounter* e) {
-  const struct trap_inward* inward;
-  enum trap_segment kind;
-  struct trap_tuple tuple;
-
   pull_headers(skb);
-  if (trap_read_frame(&e->packet, (const void*)(long)skb->data, (const void*)(long)skb->data_end) != TRAP_LAYER_TCP)
+  switch (read_packet(skb, e)) {
+  case TRAP_LAYER_TCP:
+    return judge_incoming_segment(skb, e);
+  case TRAP_LAYER_OTHER:
+    return judge_incoming_icmp(skb, e);
+  default:
     return TRAP_PASS_OTHER;
-  tuple = incoming_tuple(&e->packet);
-  inward = bpf_map_lookup_elem(&to_public, &tuple);
-  if (inward)
-    return replace_end(skb, &e->packet, TRAP_SOURCE, &inward->service, inward->port) ? TRAP_DROP_INTERNAL : TRAP_PASS_FROM_SERVICE;
-  kind = trap_segment_kind(e->packet.flags);
-  if (kind != TRAP_SEGMENT_SYN_ACK && kind != TRAP_SEGMENT_RST)
-    return TRAP_PASS_OTHER;
-  return judge_answer(skb, e, &tuple, kind);
+  }
 }
 
 #endif

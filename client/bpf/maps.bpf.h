@@ -18,24 +18,61 @@ struct {
 
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, TRAP_CLIENT_MAX_REDIRECTS);
+  __uint(max_entries, TRAP_CLIENT_REDIRECTS);
   __type(key, struct trap_redirect_key);
   __type(value, struct trap_redirect);
 } redirects SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, TRAP_CLIENT_MAX_FLOWS);
+  __uint(max_entries, TRAP_CLIENT_FLOWS);
   __type(key, struct trap_tuple);
   __type(value, struct trap_outward);
 } to_backend SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, TRAP_CLIENT_MAX_FLOWS);
+  __uint(max_entries, TRAP_CLIENT_FLOWS);
   __type(key, struct trap_tuple);
   __type(value, struct trap_inward);
 } to_public SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, int);
+  __type(value, struct trap_translation);
+} translations SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, TRAP_CLIENT_MAX_ORIGINS);
+  __type(key, struct trap_origin_key);
+  __type(value, struct trap_origins);
+} origins SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, TRAP_CLIENT_MAX_FALLBACKS);
+  __type(key, struct trap_redirect_key);
+  __type(value, struct trap_fallback);
+} fallbacks SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 2 * TRAP_CLIENT_MAX_TRUSTED); /* a reload has the old and the new for a moment */
+  __type(key, struct trap_trust_key);
+  __type(value, __u32); /* the trust's number */
+} trust_services SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 2 * TRAP_CLIENT_MAX_TRUSTED);
+  __type(key, struct trap_trust_key);
+  __type(value, __u32); /* 1 */
+} trust_targets SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);

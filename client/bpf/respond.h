@@ -4,47 +4,27 @@
 #ifndef TRAP_CLIENT_BPF_RESPOND_H
 #define TRAP_CLIENT_BPF_RESPOND_H
 
-#include "client/bpf/encounter.h"
+#include "client/bpf/hook.h"
+#include "client/bpf/ticket_option.h"
+#include "client/bpf/workplace.h"
 #include "dataplane/checksum.h"
 
-struct outgoing {
-  union trap_address source;
-  union trap_address destination;
-  __u8 traffic_class;
-  __u8 hop_limit;
-  __u8 family;
-  __u8 option_bytes; /* whole words, 0 to 40 */
-  struct {
-    struct trap_tcp header;                  /* data offset and checksum are filled in when it is sent */
-    __u32 options[TRAP_TCP_OPTIONS_MAX / 4]; /* zero behind option_bytes */
-  } tcp;
-};
+/* A packet of a connection of this host, to whom it dialled: zeroed but for the remembered SYN's looks. NULL cannot happen. */
+static __always_inline struct outgoing* begin_outgoing(const struct trap_tuple* tuple, __u8 family, const struct trap_pending* syn) {
+  struct workplace* place = find_workplace();
+  struct outgoing* out;
 
-TRAP_ASSERT(sizeof(((struct outgoing*)0)->tcp) == 60, "a whole TCP header");
-
-/* Beside the option area and the redirect it does not fit on the 512 bytes of a BPF stack. Nothing in it outlives a packet. */
-struct {
-  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, 1);
-  __type(key, __u32);
-  __type(value, struct outgoing);
-} scratch SEC(".maps");
-
-/* An answer to the packet at hand: zeroed, from its destination to its source, with the remembered SYN's looks. NULL cannot happen. */
-static __always_inline struct outgoing* begin_outgoing(const struct trap_packet* packet, const struct trap_pending* syn) {
-  __u32 zero = 0;
-  struct outgoing* out = bpf_map_lookup_elem(&scratch, &zero);
-
-  if (!out)
+  if (!place)
     return NULL;
+  out = &place->outgoing;
   __builtin_memset(out, 0, sizeof(*out));
-  out->source = packet->destination;
-  out->destination = packet->source;
+  out->source = tuple->local;
+  out->destination = tuple->remote;
   out->traffic_class = syn->traffic_class;
   out->hop_limit = syn->hop_limit;
-  out->family = packet->family;
-  out->tcp.header.source_port = packet->destination_port;
-  out->tcp.header.destination_port = packet->source_port;
+  out->family = family;
+  out->tcp.header.source_port = tuple->local_port;
+  out->tcp.header.destination_port = tuple->remote_port;
   out->tcp.header.window = syn->window;
   return out;
 }
@@ -89,7 +69,7 @@ static __always_inline void finish_tcp(struct outgoing* out, __u32 tcp_bytes) {
 
 /* Makes skb, a packet that came in with its IP header at request->l3_offset, the packet `out` and sends it where it is routed.
  * Sets e->action. Returns `success`, or DROP_INTERNAL. */
-static __always_inline enum trap_verdict send_outgoing(struct __sk_buff* skb, struct encounter* e, struct outgoing* out,
+static TRAP_SUBPROGRAM enum trap_verdict send_outgoing(struct __sk_buff* skb, struct encounter* e, struct outgoing* out,
                                                        enum trap_verdict success) {
   __u32 ip_bytes = out->family == TRAP_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
   __u64 tcp_bytes = TRAP_TCP_HEADER_BYTES + out->option_bytes;
@@ -105,8 +85,63 @@ static __always_inline enum trap_verdict send_outgoing(struct __sk_buff* skb, st
     return TRAP_DROP_INTERNAL;
   if (bpf_skb_store_bytes(skb, l3_offset + ip_bytes, &out->tcp, tcp_bytes, 0))
     return TRAP_DROP_INTERNAL;
-  e->action = (int)bpf_redirect_neigh(skb->ifindex, NULL, 0, 0);
-  return success;
+  return send_answer(skb, e) ? TRAP_DROP_INTERNAL : success;
+}
+
+static __always_inline __be32 next_seq(__be32 seq) {
+  return TRAP_BE32(TRAP_FROM_BE32(seq) + 1);
+}
+
+/* Answers a SYN-ACK [OFFER] in the application's stead; padded so that the RST that follows is no longer than this. */
+static __always_inline enum trap_verdict reply_with_accept(struct __sk_buff* skb, struct encounter* e, const struct trap_tuple* tuple,
+                                                           const struct trap_pending* syn, const struct trap_option* offer) {
+  struct outgoing* out = begin_outgoing(tuple, e->packet.family, syn);
+
+  if (!out)
+    return TRAP_DROP_INTERNAL;
+  out->tcp.header.seq = next_seq(syn->isn);
+  out->tcp.header.ack = next_seq(e->packet.seq);
+  out->tcp.header.flags = TRAP_TCP_ACK;
+  out->option_bytes = e->packet.family == TRAP_IPV4 ? 24 : 36;
+  if (offer->experimental) {
+    out->option_bytes += 4;
+    trap_put_header((__u8*)out->tcp.options, TRAP_ACCEPT, sizeof(struct trap_hello_body), 1);
+  } else {
+    trap_put_header((__u8*)out->tcp.options, TRAP_ACCEPT, sizeof(struct trap_hello_body), 0);
+  }
+  return send_outgoing(skb, e, out, TRAP_REPLY_ACCEPT);
+}
+
+/* The application's SYN once more, to the backend; with its ticket before its own options, unless there is no room or the flow is to go
+ * without. */
+static __always_inline enum trap_verdict reissue_syn(struct __sk_buff* skb, struct encounter* e, const struct trap_tuple* tuple,
+                                                     const struct trap_pending* syn, const struct trap_redirect* redirect,
+                                                     __u8 flow_flags) {
+  struct outgoing* out = begin_outgoing(tuple, e->packet.family, syn);
+  __u32 block_bytes = ticket_block_bytes(redirect->flags);
+  union ticket_block block;
+
+  if (!out)
+    return TRAP_DROP_INTERNAL;
+  out->destination = redirect->backend;
+  out->tcp.header.destination_port = redirect->port;
+  out->tcp.header.seq = syn->isn;
+  out->tcp.header.flags = syn->flags;
+  out->option_bytes = syn->option_bytes;
+  if (flow_flags & TRAP_FLOW_UNTICKETED) {
+    __builtin_memcpy(out->tcp.options, syn->options, TRAP_TCP_OPTIONS_MAX);
+    return send_outgoing(skb, e, out, TRAP_REPLY_REISSUED_SYN);
+  }
+  make_ticket_block(&block, redirect);
+  out->option_bytes += block_bytes;
+  if (block_bytes == TRAP_TICKET_BLOCK_BYTES) {
+    __builtin_memcpy(out->tcp.options, &block, TRAP_TICKET_BLOCK_BYTES);
+    __builtin_memcpy(out->tcp.options + 4, syn->options, TRAP_TCP_OPTIONS_MAX - TRAP_TICKET_BLOCK_BYTES);
+  } else {
+    __builtin_memcpy(out->tcp.options, &block, TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL);
+    __builtin_memcpy(out->tcp.options + 5, syn->options, TRAP_TCP_OPTIONS_MAX - TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL);
+  }
+  return send_outgoing(skb, e, out, TRAP_REPLY_REISSUED_SYN);
 }
 
 #endif

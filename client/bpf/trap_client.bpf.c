@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* trap-client at tc: takes connections of this host to where a TRAP server redirects them, unseen by applications.
- * The walk: egress (client/bpf/egress.h), ingress (client/bpf/ingress.h), count. docs/packet-walk.md follows it. */
+/* trap-client at tc: takes connections of this host, and of hosts behind it, to where a TRAP server redirects them, unseen by applications.
+ * The walk: hook (client/bpf/hook.h), outward (client/bpf/egress.h) or inward (client/bpf/ingress.h), count. docs/packet-walk.md follows
+ * it. */
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
@@ -9,29 +10,76 @@
 
 #define TRAP_COUNTER_SERVICES 1
 #include "client/bpf/egress.h"
+#include "client/bpf/hook.h"
 #include "client/bpf/ingress.h"
 #include "dataplane/bpf/count.h"
 
-SEC("tc")
-int trap_client_egress(struct __sk_buff* skb) {
-  struct encounter e = {.action = TC_ACT_UNSPEC};
-  enum trap_verdict verdict = judge_outgoing(skb, &e);
-
+static __always_inline int conclude(const struct __sk_buff* skb, const struct encounter* e, enum trap_verdict verdict) {
   if (explaining)
     return explain(0, verdict);
   count(0, verdict, skb->len, 0);
-  return tc_action(&e, verdict);
+  return tc_action(e, verdict);
+}
+
+/* From a client to a service. */
+static __always_inline int walk_outward(struct __sk_buff* skb, enum trap_link link, enum trap_side side) {
+  struct encounter* e = begin_encounter(link, side);
+
+  if (!e)
+    return TC_ACT_UNSPEC;
+  if (!is_passing_by(skb, e))
+    return conclude(skb, e, judge_outgoing(skb, e));
+  if (skb->ingress_ifindex)
+    yield_to_forwarded(skb, e);
+  return conclude(skb, e, TRAP_PASS_OTHER);
+}
+
+/* From a service to a client. */
+static __always_inline int walk_inward(struct __sk_buff* skb, enum trap_link link, enum trap_side side) {
+  struct encounter* e = begin_encounter(link, side);
+
+  return e ? conclude(skb, e, is_of_vlan(skb, e) ? TRAP_PASS_OTHER : judge_incoming(skb, e)) : TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int trap_client_egress(struct __sk_buff* skb) {
+  return walk_outward(skb, TRAP_LINK_ETHERNET, TRAP_SIDE_HOST);
 }
 
 SEC("tc")
 int trap_client_ingress(struct __sk_buff* skb) {
-  struct encounter e = {.action = TC_ACT_UNSPEC};
-  enum trap_verdict verdict = judge_incoming(skb, &e);
+  return walk_inward(skb, TRAP_LINK_ETHERNET, TRAP_SIDE_HOST);
+}
 
-  if (explaining)
-    return explain(0, verdict);
-  count(0, verdict, skb->len, 0);
-  return tc_action(&e, verdict);
+SEC("tc")
+int trap_client_egress_ip(struct __sk_buff* skb) {
+  return walk_outward(skb, TRAP_LINK_IP, TRAP_SIDE_HOST);
+}
+
+SEC("tc")
+int trap_client_ingress_ip(struct __sk_buff* skb) {
+  return walk_inward(skb, TRAP_LINK_IP, TRAP_SIDE_HOST);
+}
+
+/* A LAN's clients are on the other side: what they send comes in. */
+SEC("tc")
+int trap_client_egress_lan(struct __sk_buff* skb) {
+  return walk_inward(skb, TRAP_LINK_ETHERNET, TRAP_SIDE_LAN);
+}
+
+SEC("tc")
+int trap_client_ingress_lan(struct __sk_buff* skb) {
+  return walk_outward(skb, TRAP_LINK_ETHERNET, TRAP_SIDE_LAN);
+}
+
+SEC("tc")
+int trap_client_egress_lan_ip(struct __sk_buff* skb) {
+  return walk_inward(skb, TRAP_LINK_IP, TRAP_SIDE_LAN);
+}
+
+SEC("tc")
+int trap_client_ingress_lan_ip(struct __sk_buff* skb) {
+  return walk_outward(skb, TRAP_LINK_IP, TRAP_SIDE_LAN);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

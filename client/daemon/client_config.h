@@ -3,15 +3,39 @@
 #ifndef TRAP_CLIENT_DAEMON_CLIENT_CONFIG_H
 #define TRAP_CLIENT_DAEMON_CLIENT_CONFIG_H
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
+#include "client/maps.h"
 #include "runtime/part_config.h"
+#include "runtime/prefix.h"
 
 namespace trap::client {
 
+// A service, or several, as [[trust]] names them.
+struct TrustedService {
+  Prefix prefix;
+  std::uint16_t port = 0; // 0: every port
+
+  bool operator==(const TrustedService&) const = default;
+};
+
+struct Trust {
+  std::vector<TrustedService> services;
+  std::vector<Prefix> targets; // where these services may redirect
+};
+
 struct ClientConfig {
-  PartConfig part;
+  PartConfig part;                 // its interfaces: names and patterns
+  std::vector<std::string> lan;    // behind which are hosts whose connections are taken, too
+  std::vector<std::string> except; // from what patterns match
   bool allow_private_targets = false;
+  std::uint32_t max_redirects = TRAP_CLIENT_REDIRECTS;
+  std::uint32_t max_flows = TRAP_CLIENT_FLOWS;
+  bool only_trusted = false; // services that no trust names redirect nobody
+  bool renew = true;
+  std::vector<Trust> trusts;
 };
 
 Result<ClientConfig> read_client_config(const std::string& path);

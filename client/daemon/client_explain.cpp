@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // trap-client's answer to POST /explain: a twin of the programs says which verdict, and the maps say why.
+#include <algorithm>
 #include <utility>
 
 #include <fmt/core.h>
@@ -45,9 +46,23 @@ const char* state_text(std::uint8_t state) {
     return "its OFFER was accepted";
   case TRAP_SYN_ACK_PASSED:
     return "its SYN-ACK, without OFFER, went to the application";
-  default:
+  case TRAP_REDIRECTED:
     return "it was redirected";
+  default:
+    return "it was redirected, and the service has answered";
   }
+}
+
+std::string fallback_text(const trap_fallback& fallback, std::uint64_t now_ns) {
+  std::string what;
+  if (fallback.flags & TRAP_FALLBACK_UNTICKETED)
+    what += "; SYNs got through only without their ticket";
+  if (fallback.flags & TRAP_FALLBACK_SERVED)
+    what += "; redirects led nowhere, and the TRAP server serves";
+  if (fallback.flags & TRAP_FALLBACK_UNREACHABLE)
+    what += fmt::format("; {} did not answer", end_text(fallback.backend, fallback.port));
+  return fmt::format("remembered of this service for {} more: {}", duration_text((fallback.until_ns - now_ns) / kNsPerS),
+                     what.substr(std::min<std::size_t>(2, what.size())));
 }
 
 } // namespace
@@ -84,6 +99,10 @@ std::vector<std::string> ClientPart::reasons_of(const ExplainRequest& request, c
   key.port = tuple.remote_port;
   if (auto redirect = map_read<trap_redirect>(redirects_fd_, key))
     because.push_back(redirect_text(tuple, *redirect, now_ns));
+  if (auto fallback = map_read<trap_fallback>(bpf_map__fd(maps.fallbacks), key); fallback && fallback->until_ns > now_ns)
+    because.push_back(fallback_text(*fallback, now_ns));
+  if (!request.outgoing && trust_of(trust_fds_, {tuple.remote, TRAP_FROM_BE16(tuple.remote_port)}))
+    because.push_back("a [[trust]] of the configuration says where this service may redirect");
   if (because.empty())
     because.push_back(fmt::format("nothing is known of a connection {} {} {}", end_text(tuple.local, tuple.local_port),
                                   request.outgoing ? "to" : "from", end_text(tuple.remote, tuple.remote_port)));

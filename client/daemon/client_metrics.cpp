@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // trap-client's families of GET /metrics.
-#include <net/if.h>
-
-#include <algorithm>
 #include <map>
 
 #include "client/daemon/client_part.h"
@@ -50,14 +47,16 @@ void measure_redirects(Metrics& metrics, const std::vector<HeldRedirect>& held) 
 void ClientPart::measure(Metrics& metrics) {
   const std::string& part = config_.part.part;
   measure_packets(metrics, {part, "", ""}, CounterReader(counters_fd_).read(0));
-  for (const std::string& interface : config_.part.interfaces) {
-    unsigned index = if_nametoindex(interface.c_str());
-    bool attached = index != 0 && std::all_of(std::begin(programs_), std::end(programs_), [&](const Program& program) {
-                      return filter_program_id(index, program.hook, program.id) == program.id;
-                    });
-    measure_interface(metrics, part, interface, attached);
-  }
+  for (const PlannedInterface& interface : plan_.interfaces)
+    measure_interface(metrics, part, interface.name, attachments_.state_of(interface).attached);
+  for (const std::string& name : plan_.missing)
+    measure_interface(metrics, part, name, false);
   measure_redirects(metrics, read_redirects(redirects_fd_, to_backend_fd_, read_clocks().monotonic_ns));
+  constexpr char kRenewalsHelp[] = "Renewals of redirects in use: SYNs sent, redirects that came, redirects that ended without";
+  const RenewalCounts& renewals = renewer_.counts();
+  for (const auto& [result, count] :
+       {std::pair{"sent", renewals.sent}, std::pair{"renewed", renewals.renewed}, std::pair{"failed", renewals.failed}})
+    metrics.counter("trap_renewals_total", kRenewalsHelp, {{"part", part}, {"result", result}}, static_cast<double>(count));
   metrics.counter("trap_redirects_flushed_total", "Redirects that were forgotten by order", {{"part", part}},
                   static_cast<double>(redirects_flushed_));
 }

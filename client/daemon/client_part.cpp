@@ -2,13 +2,15 @@
 #include "client/daemon/client_part.h"
 
 #include <algorithm>
-#include <net/if.h>
-#include <unistd.h>
+#include <utility>
 
+#include <fmt/core.h>
+
+#include "client/daemon/held_redirects.h"
+#include "runtime/clock_writer.h"
 #include "runtime/log.h"
 #include "runtime/part_life.h"
 #include "runtime/pinned_object.h"
-#include "runtime/xdp.h"
 #include "trap_client.skel.h"
 
 namespace trap::client {
@@ -16,29 +18,27 @@ namespace {
 
 constexpr char kProgram[] = "trap-client";
 
+// Is the interface there by a pattern, and no name?
+bool matched_only(const ClientConfig& config, const std::string& name) {
+  return std::ranges::find(config.part.interfaces, name) == config.part.interfaces.end() &&
+         std::ranges::find(config.lan, name) == config.lan.end();
+}
+
 } // namespace
 
-ClientPart::ClientPart(ClientConfig config) : config_(std::move(config)) {
-  programs_[0].hook = {Direction::ingress, "trap_client_ingress"};
-  programs_[1].hook = {Direction::egress, "trap_client_egress"};
-  for (Program& program : programs_)
-    program.pin_path = config_.part.pin_dir + "/program-" + direction_name(program.hook.direction);
-}
+ClientPart::ClientPart(ClientConfig config) : config_(std::move(config)), attachments_(config_.part.pin_dir) {}
 
 ClientPart::~ClientPart() {
   trap_client__destroy(twin_);
   trap_client__destroy(skeleton_);
 }
 
-void ClientPart::open_earlier_programs() {
-  for (Program& program : programs_)
-    program.earlier = Fd(bpf_obj_get(program.pin_path.c_str()));
-}
-
 Result<void> ClientPart::load(Undo& undo) {
   const SkeletonSteps steps = {.open =
                                    [this] {
                                      skeleton_ = trap_client__open();
+                                     if (skeleton_)
+                                       size_tables();
                                      return skeleton_ ? skeleton_->obj : nullptr;
                                    },
                                .load = [this] { return trap_client__load(skeleton_); }};
@@ -51,66 +51,55 @@ Result<void> ClientPart::load(Undo& undo) {
     return settings.error();
   settings_ = std::move(*settings);
   redirects_fd_ = bpf_map__fd(skeleton_->maps.redirects);
+  fallbacks_fd_ = bpf_map__fd(skeleton_->maps.fallbacks);
+  pending_fd_ = bpf_map__fd(skeleton_->maps.pending);
   to_backend_fd_ = bpf_map__fd(skeleton_->maps.to_backend);
   counters_fd_ = bpf_map__fd(skeleton_->maps.counters);
-  programs_[0].fd = bpf_program__fd(skeleton_->progs.trap_client_ingress);
-  programs_[1].fd = bpf_program__fd(skeleton_->progs.trap_client_egress);
-  for (Program& program : programs_)
-    program.id = program_id_of(program.fd);
+  trust_fds_ = {.services = bpf_map__fd(skeleton_->maps.trust_services), .targets = bpf_map__fd(skeleton_->maps.trust_targets)};
+  attachments_.open_earlier();
+  attachments_.take_programs(skeleton_->obj);
   return {};
 }
 
-Result<void> ClientPart::attach(const std::string& interface, unsigned index, Undo& undo) {
-  for (const Program& program : programs_) {
-    if (auto attached = attach_filter(interface, index, program.hook, program.fd, program.earlier.get(), undo); !attached)
+void ClientPart::size_tables() {
+  auto& maps = skeleton_->maps;
+  bpf_map__set_max_entries(maps.redirects, config_.max_redirects);
+  bpf_map__set_max_entries(maps.to_backend, config_.max_flows);
+  bpf_map__set_max_entries(maps.to_public, config_.max_flows);
+}
+
+// An interface that is not there yet is a problem, not an error; one that is there and refuses is an error if it was named.
+Result<void> ClientPart::attach_at_start(Undo& undo) {
+  auto watch = LinkWatch::make();
+  if (!watch)
+    return watch.error();
+  links_ = std::move(*watch);
+  auto links = list_links();
+  if (!links)
+    return links.error();
+  plan_ = plan_interfaces(config_, *links);
+  for (const PlannedInterface& interface : plan_.interfaces) {
+    auto attached = attachments_.attach(interface, undo);
+    if (!attached && !matched_only(config_, interface.name))
       return attached.error();
+    if (!attached)
+      log::warn("{}", attached.error().message);
   }
   return {};
-}
-
-Result<void> ClientPart::pin_programs(Undo& undo) {
-  for (const Program& program : programs_) {
-    if (auto pinned = pin(program.fd, program.pin_path); !pinned)
-      return pinned.error();
-    undo.add([&program] {
-      unlink(program.pin_path.c_str());
-      if (program.earlier)
-        bpf_obj_pin(program.earlier.get(), program.pin_path.c_str());
-    });
-  }
-  return {};
-}
-
-unsigned ClientPart::detach_elsewhere(const std::vector<std::string>& keep) {
-  unsigned detached = 0;
-  struct if_nameindex* interfaces = if_nameindex();
-  for (auto* at = interfaces; at && at->if_index != 0; at++) {
-    if (std::find(keep.begin(), keep.end(), at->if_name) != keep.end())
-      continue;
-    bool any = false;
-    for (const Program& program : programs_)
-      any |= detach_filter(at->if_index, program.hook, program.earlier ? program_id_of(program.earlier.get()) : 0);
-    detached += any;
-  }
-  if_freenameindex(interfaces);
-  return detached;
 }
 
 Result<void> ClientPart::start(Undo& undo) {
   if (auto loaded = load(undo); !loaded)
     return loaded.error();
-  open_earlier_programs();
-  for (const std::string& interface : config_.part.interfaces) {
-    auto index = interface_index(interface, config_.part);
-    if (!index)
-      return index.error();
-    if (auto attached = attach(interface, *index, undo); !attached)
-      return attached.error();
-  }
-  if (auto pinned = pin_programs(undo); !pinned)
+  if (auto opened = config_.renew ? renewer_.open() : Result<void>{}; !opened)
+    return opened.error();
+  if (auto published = publish_policy(); !published)
+    return published.error();
+  if (auto attached = attach_at_start(undo); !attached)
+    return attached.error();
+  if (auto pinned = attachments_.pin_programs(undo); !pinned)
     return pinned.error();
-  publish_settings();
-  detach_elsewhere(config_.part.interfaces);
+  attachments_.detach_elsewhere(plan_.interfaces);
   return {};
 }
 
@@ -118,44 +107,104 @@ Result<void> ClientPart::detach() {
   auto directory = lock_pin_dir(config_.part.pin_dir, kProgram);
   if (!directory)
     return directory.error();
-  open_earlier_programs();
-  unsigned detached = detach_elsewhere({});
+  attachments_.open_earlier();
+  unsigned detached = attachments_.detach_elsewhere({});
   if (auto removed = remove_pins(config_.part.pin_dir); !removed)
     return removed.error();
   log::info("detached from {} interface(s), removed {}", detached, config_.part.pin_dir);
   return {};
 }
 
-void ClientPart::publish_settings() {
-  settings_->flags = config_.allow_private_targets ? TRAP_CLIENT_ALLOW_PRIVATE : 0;
+Result<void> ClientPart::publish_policy() {
+  if (auto written = write_trusts(trust_fds_, config_.trusts); !written)
+    return written.error();
+  settings_->flags =
+      (config_.allow_private_targets ? TRAP_CLIENT_ALLOW_PRIVATE : 0) | (config_.only_trusted ? TRAP_CLIENT_ONLY_TRUSTED : 0);
+  return {};
+}
+
+// Redirects that were learnt under another policy.
+Result<std::size_t> ClientPart::drop_forbidden_redirects() {
+  return forget_redirects(redirects_fd_, [this](const Endpoint& service, const Endpoint& backend) {
+    return !may_redirect(trust_fds_, settings_->flags, service, backend);
+  });
+}
+
+void ClientPart::attach_late(const PlannedInterface& interface) {
+  const bool is_new = std::ranges::find(plan_.interfaces, interface.index, &PlannedInterface::index) == plan_.interfaces.end();
+  Undo undo;
+  auto attached = attachments_.attach(interface, undo);
+  if (!attached) {
+    if (refused_.insert(interface.name).second)
+      log::warn("{}", attached.error().message);
+    return;
+  }
+  undo.keep_everything();
+  refused_.erase(interface.name);
+  if (*attached && is_new)
+    log::info("interface {}: attached", interface.name);
+  else if (*attached)
+    log::warn("interface {} was without its filters: attached again", interface.name);
+}
+
+void ClientPart::follow_interfaces() {
+  auto links = list_links();
+  if (!links)
+    return;
+  InterfacePlan plan = plan_interfaces(config_, *links);
+  for (const PlannedInterface& interface : plan.interfaces)
+    attach_late(interface);
+  for (const PlannedInterface& before : plan_.interfaces) {
+    if (std::ranges::find(plan.interfaces, before.index, &PlannedInterface::index) == plan.interfaces.end())
+      log::info("interface {}: no longer attached", before.name);
+  }
+  if (plan.interfaces != plan_.interfaces)
+    attachments_.detach_elsewhere(plan.interfaces);
+  plan_ = std::move(plan);
+}
+
+void ClientPart::handle_events() {
+  links_.drain();
+  follow_interfaces();
 }
 
 void ClientPart::tick() {
-  for (const std::string& interface : config_.part.interfaces) {
-    unsigned index = if_nametoindex(interface.c_str());
-    bool missing = index != 0 && std::any_of(std::begin(programs_), std::end(programs_), [&](const Program& program) {
-                     return filter_program_id(index, program.hook, program.id) == 0;
-                   });
-    if (!missing)
-      continue;
-    Undo undo;
-    if (!attach(interface, index, undo))
-      continue;
-    undo.keep_everything();
-    log::warn("interface {} was without its filters: attached again", interface);
-  }
+  follow_interfaces();
+  if (config_.renew)
+    renewer_.tick(redirects_fd_, pending_fd_, read_clocks().monotonic_ns);
 }
 
 Result<std::string> ClientPart::reload() {
   auto wanted = read_client_config(config_.part.path);
   if (!wanted)
     return wanted.error();
-  if (auto same = refuse_changes_of_restart_keys(config_.part, wanted->part); !same)
+  PartConfig running = config_.part;
+  running.interfaces = wanted->part.interfaces; // those a reload can change
+  if (auto same = refuse_changes_of_restart_keys(running, wanted->part); !same)
     return same.error();
-  bool changed = wanted->allow_private_targets != config_.allow_private_targets;
-  config_ = std::move(*wanted);
-  publish_settings();
-  return std::string("private targets are ") + (changed ? "now " : "") + (config_.allow_private_targets ? "allowed" : "refused");
+  if (auto same = refuse_change_of_size(wanted->part, "max_redirects", config_.max_redirects, wanted->max_redirects); !same)
+    return same.error();
+  if (auto same = refuse_change_of_size(wanted->part, "max_flows", config_.max_flows, wanted->max_flows); !same)
+    return same.error();
+  if (wanted->renew && !config_.renew) {
+    if (auto opened = renewer_.open(); !opened)
+      return opened.error();
+  }
+  ClientConfig former = std::exchange(config_, std::move(*wanted));
+  if (auto published = publish_policy(); !published) {
+    config_ = std::move(former);
+    static_cast<void>(publish_policy());
+    return published.error();
+  }
+  follow_interfaces();
+  if (!config_.renew)
+    renewer_.stop(pending_fd_);
+  auto dropped = drop_forbidden_redirects();
+  if (!dropped)
+    return dropped.error();
+  return fmt::format("{} interface(s), private targets are {}, {} trust(s){}", plan_.interfaces.size(),
+                     config_.allow_private_targets ? "allowed" : "refused", config_.trusts.size(),
+                     *dropped ? fmt::format("; {} redirect(s) forgotten that are no longer allowed", *dropped) : "");
 }
 
 Result<std::unique_ptr<Part>> read_part(const std::string& config_path) {

@@ -4,14 +4,19 @@
 #define TRAP_CLIENT_DAEMON_CLIENT_PART_H
 
 #include <memory>
+#include <set>
 
+#include "client/daemon/attachments.h"
 #include "client/daemon/client_config.h"
+#include "client/daemon/interface_plan.h"
+#include "client/daemon/renewer.h"
+#include "client/daemon/trust_maps.h"
 #include "client/maps.h"
 #include "dataplane/packet.h"
 #include "runtime/bpf_map.h"
 #include "runtime/fd.h"
+#include "runtime/links.h"
 #include "runtime/part.h"
-#include "runtime/tc_filter.h"
 
 struct trap_client;
 
@@ -23,9 +28,12 @@ public:
   ~ClientPart() override;
 
   const PartConfig& config() const override { return config_.part; }
+  bool needs_raw_sockets() const override { return config_.renew; }
   Result<void> start(Undo& undo) override;
   Result<void> detach() override;
   void tick() override;
+  int event_fd() const override { return links_.fd(); }
+  void handle_events() override;
   Result<std::string> reload() override;
   Result<std::string> explain(const ExplainRequest& request) override;
   Result<std::string> command(const std::vector<std::string>& words) override;
@@ -33,30 +41,31 @@ public:
   void describe(nlohmann::ordered_json& status, std::vector<std::string>& problems) override;
 
 private:
-  struct Program {
-    TcHook hook;
-    int fd = -1; // the skeleton owns it
-    __u32 id = 0;
-    Fd earlier; // of an earlier run, from its pin
-    std::string pin_path;
-  };
-
   Result<void> load(Undo& undo);
+  void size_tables();
   Result<void> load_twin();
   std::vector<std::string> reasons_of(const ExplainRequest& request, const trap_packet& packet) const;
-  Result<void> attach(const std::string& interface, unsigned index, Undo& undo);
-  Result<void> pin_programs(Undo& undo);
-  unsigned detach_elsewhere(const std::vector<std::string>& keep);
-  void open_earlier_programs();
-  void publish_settings();
+  Result<void> attach_at_start(Undo& undo);
+  void follow_interfaces();
+  void attach_late(const PlannedInterface& interface);
+  nlohmann::ordered_json interfaces_json(std::vector<std::string>& problems) const;
+  Result<void> publish_policy();
+  Result<std::size_t> drop_forbidden_redirects();
 
   ClientConfig config_;
   Fd pin_dir_;
   trap_client* skeleton_ = nullptr;
   trap_client* twin_ = nullptr; // that explains; loaded when it is first asked
   MappedValue<trap_client_settings> settings_;
-  Program programs_[2];
+  Attachments attachments_;
+  LinkWatch links_;
+  InterfacePlan plan_;
+  std::set<std::string> refused_; // interfaces whose filters could not be attached: said once
+  TrustFds trust_fds_;
+  Renewer renewer_;
   int redirects_fd_ = -1;
+  int fallbacks_fd_ = -1;
+  int pending_fd_ = -1;
   int to_backend_fd_ = -1;
   std::uint64_t redirects_flushed_ = 0;
   int counters_fd_ = -1;

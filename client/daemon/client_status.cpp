@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // trap-client's answer to GET /status. Apart from client_part.cpp because JSON is slow to compile.
-#include <net/if.h>
-
 #include <fmt/core.h>
 
 #include "client/daemon/client_part.h"
@@ -31,27 +29,49 @@ ordered_json redirects_json(const std::vector<HeldRedirect>& held) {
   return redirects;
 }
 
+ordered_json fallbacks_json(const std::vector<HeldFallback>& held) {
+  auto fallbacks = ordered_json::array();
+  for (const HeldFallback& fallback : held)
+    fallbacks.push_back({{"service", format_endpoint(fallback.service)},
+                         {"local", format_address(fallback.local)},
+                         {"expires_in_s", fallback.expires_in_s},
+                         {"unticketed", fallback.unticketed},
+                         {"served", fallback.served}});
+  return fallbacks;
+}
+
 } // namespace
 
-void ClientPart::describe(ordered_json& status, std::vector<std::string>& problems) {
+ordered_json ClientPart::interfaces_json(std::vector<std::string>& problems) const {
   auto interfaces = ordered_json::array();
-  for (const std::string& interface : config_.part.interfaces) {
-    unsigned index = if_nametoindex(interface.c_str());
-    ordered_json entry = {{"name", interface}, {"index", index}};
-    if (index == 0)
-      problems.push_back(fmt::format("interface {} is gone", interface));
-    for (const Program& program : programs_) {
-      __u32 id = index ? filter_program_id(index, program.hook, program.id) : 0;
-      entry[std::string(direction_name(program.hook.direction)) + "_program_id"] = id;
-      if (index != 0 && id != program.id)
-        problems.push_back(fmt::format("interface {} has not this daemon's {} filter", interface, direction_name(program.hook.direction)));
-    }
-    interfaces.push_back(entry);
+  problems.insert(problems.end(), plan_.problems.begin(), plan_.problems.end());
+  for (const PlannedInterface& interface : plan_.interfaces) {
+    const Attachments::State state = attachments_.state_of(interface);
+    interfaces.push_back({{"name", interface.name},
+                          {"index", interface.index},
+                          {"side", side_name(interface.side)},
+                          {"framing", framing_name(interface.framing)},
+                          {"attached", state.attached},
+                          {"ingress_program_id", state.ingress_id},
+                          {"egress_program_id", state.egress_id}});
+    if (!state.attached)
+      problems.push_back(fmt::format("interface {} has not this daemon's filters", interface.name));
   }
-  status["interfaces"] = interfaces;
+  for (const std::string& name : plan_.missing)
+    interfaces.push_back({{"name", name}, {"index", 0}, {"attached", false}});
+  return interfaces;
+}
+
+void ClientPart::describe(ordered_json& status, std::vector<std::string>& problems) {
+  status["interfaces"] = interfaces_json(problems);
   status["allow_private_targets"] = config_.allow_private_targets;
+  status["only_trusted"] = config_.only_trusted;
+  status["trusts"] = config_.trusts.size();
+  const RenewalCounts& renewals = renewer_.counts();
+  status["renewals"] = {{"on", config_.renew}, {"sent", renewals.sent}, {"renewed", renewals.renewed}, {"failed", renewals.failed}};
   status["counters"] = counters_json(CounterReader(counters_fd_).read(0));
   status["redirects"] = redirects_json(read_redirects(redirects_fd_, to_backend_fd_, read_clocks().monotonic_ns));
+  status["fallbacks"] = fallbacks_json(read_fallbacks(fallbacks_fd_, read_clocks().monotonic_ns));
 }
 
 } // namespace trap::client

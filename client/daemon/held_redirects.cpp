@@ -31,9 +31,18 @@ std::map<Route, Followers> read_followers(int to_backend_fd) {
     Followers& entry =
         followers[{Endpoint{tuple.local, 0}, endpoint_of(tuple.remote, tuple.remote_port), endpoint_of(outward.backend, outward.port)}];
     entry.connections++;
-    entry.unticketed += outward.syns > TRAP_SYNS_TICKETED;
+    entry.unticketed += (outward.flags & TRAP_FLOW_UNTICKETED) != 0;
   });
   return followers;
+}
+
+// `redirects` and `fallbacks` have the same keys. Returns how many were given.
+Result<std::size_t> forget(int map_fd, const char* name, const std::vector<trap_redirect_key>& keys) {
+  for (const trap_redirect_key& key : keys) {
+    if (int failed = bpf_map_delete_elem(map_fd, &key); failed && failed != -ENOENT)
+      return map_error(name, "delete from", failed);
+  }
+  return keys.size();
 }
 
 } // namespace
@@ -63,17 +72,35 @@ std::vector<HeldRedirect> read_redirects(int redirects_fd, int to_backend_fd, st
   return held;
 }
 
-Result<std::uint64_t> flush_redirects(int redirects_fd, const std::optional<Endpoint>& service) {
+Result<std::size_t> forget_redirects(int redirects_fd, const RedirectTest& is_so) {
   std::vector<trap_redirect_key> keys;
-  map_visit<trap_redirect_key, trap_redirect>(redirects_fd, [&](const trap_redirect_key& key, const trap_redirect&) {
+  map_visit<trap_redirect_key, trap_redirect>(redirects_fd, [&](const trap_redirect_key& key, const trap_redirect& redirect) {
+    if (is_so(endpoint_of(key.service, key.port), endpoint_of(redirect.backend, redirect.port)))
+      keys.push_back(key);
+  });
+  return forget(redirects_fd, "redirects", keys);
+}
+
+std::vector<HeldFallback> read_fallbacks(int fallbacks_fd, std::uint64_t now_ns) {
+  std::vector<HeldFallback> held;
+  map_visit<trap_redirect_key, trap_fallback>(fallbacks_fd, [&](const trap_redirect_key& key, const trap_fallback& fallback) {
+    if (fallback.until_ns > now_ns && (fallback.flags & (TRAP_FALLBACK_UNTICKETED | TRAP_FALLBACK_SERVED)) != 0)
+      held.push_back({.service = endpoint_of(key.service, key.port),
+                      .local = key.local,
+                      .expires_in_s = (fallback.until_ns - now_ns) / kNsPerS,
+                      .unticketed = (fallback.flags & TRAP_FALLBACK_UNTICKETED) != 0,
+                      .served = (fallback.flags & TRAP_FALLBACK_SERVED) != 0});
+  });
+  return held;
+}
+
+Result<std::size_t> forget_fallbacks(int fallbacks_fd, const std::optional<Endpoint>& service) {
+  std::vector<trap_redirect_key> keys;
+  map_visit<trap_redirect_key, trap_fallback>(fallbacks_fd, [&](const trap_redirect_key& key, const trap_fallback&) {
     if (!service || endpoint_of(key.service, key.port) == *service)
       keys.push_back(key);
   });
-  for (const trap_redirect_key& key : keys) {
-    if (int failed = bpf_map_delete_elem(redirects_fd, &key); failed && failed != -ENOENT)
-      return map_error("redirects", "delete from", failed);
-  }
-  return keys.size();
+  return forget(fallbacks_fd, "fallbacks", keys);
 }
 
 } // namespace trap::client

@@ -4,6 +4,7 @@
 #define TRAP_CLIENT_DAEMON_HELD_REDIRECTS_H
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,8 +30,23 @@ struct HeldRedirect {
 // Redirects that hold at `now_ns` of the monotonic clock, by service.
 std::vector<HeldRedirect> read_redirects(int redirects_fd, int to_backend_fd, std::uint64_t now_ns);
 
-// Forgets the redirects of one service, or all; returns how many there were. Connections that follow them live on.
-Result<std::uint64_t> flush_redirects(int redirects_fd, const std::optional<Endpoint>& service);
+// Forgets redirects of which this is so; returns how many there were. Connections that follow them live on.
+using RedirectTest = std::function<bool(const Endpoint& service, const Endpoint& backend)>;
+Result<std::size_t> forget_redirects(int redirects_fd, const RedirectTest& is_so);
+
+// What did not work on the way to a service, and is not tried first for a while.
+struct HeldFallback {
+  Endpoint service;
+  trap_address local = {};
+  std::uint64_t expires_in_s = 0;
+  bool unticketed = false; // SYNs got through without their ticket only
+  bool served = false;     // redirects led nowhere: its connections are left to the TRAP server
+};
+
+std::vector<HeldFallback> read_fallbacks(int fallbacks_fd, std::uint64_t now_ns);
+
+// Forgets the fallbacks of one service, or all; returns how many there were.
+Result<std::size_t> forget_fallbacks(int fallbacks_fd, const std::optional<Endpoint>& service);
 
 } // namespace trap::client
 

@@ -15,27 +15,32 @@
 #define TRAP_STATE_LISTEN 10
 #define TRAP_STATE_NEW_SYN_RECV 12
 
-/* The key of a packet's connection in the stack; returns its length. */
-static __always_inline __u32 make_tuple(struct bpf_sock_tuple* tuple, const struct trap_packet* packet) {
+/* The key of a connection in the stack, by its addresses and ports as packets that come in show them; returns its length. */
+static __always_inline __u32 make_tuple(struct bpf_sock_tuple* tuple, __u32 family, const union trap_address* source, __be16 source_port,
+                                        const union trap_address* destination, __be16 destination_port) {
   __builtin_memset(tuple, 0, sizeof(*tuple));
-  if (packet->family == TRAP_IPV4) {
-    tuple->ipv4.saddr = packet->source.be32[3];
-    tuple->ipv4.daddr = packet->destination.be32[3];
-    tuple->ipv4.sport = packet->source_port;
-    tuple->ipv4.dport = packet->destination_port;
+  if (family == TRAP_IPV4) {
+    tuple->ipv4.saddr = source->be32[3];
+    tuple->ipv4.daddr = destination->be32[3];
+    tuple->ipv4.sport = source_port;
+    tuple->ipv4.dport = destination_port;
     return sizeof(tuple->ipv4);
   }
-  __builtin_memcpy(tuple->ipv6.saddr, &packet->source, 16);
-  __builtin_memcpy(tuple->ipv6.daddr, &packet->destination, 16);
-  tuple->ipv6.sport = packet->source_port;
-  tuple->ipv6.dport = packet->destination_port;
+  __builtin_memcpy(tuple->ipv6.saddr, source, 16);
+  __builtin_memcpy(tuple->ipv6.daddr, destination, 16);
+  tuple->ipv6.sport = source_port;
+  tuple->ipv6.dport = destination_port;
   return sizeof(tuple->ipv6);
 }
 
+static __always_inline __u32 make_packet_tuple(struct bpf_sock_tuple* tuple, const struct trap_packet* packet) {
+  return make_tuple(tuple, packet->family, &packet->source, packet->source_port, &packet->destination, packet->destination_port);
+}
+
 /* In the network namespace of the interface. Two hash lookups in the stack: of the connection, then of a listener. */
-static __always_inline enum trap_socket find_socket(struct xdp_md* ctx, const struct trap_packet* packet) {
+static __always_inline enum trap_socket find_socket(void* ctx, const struct trap_packet* packet) {
   struct bpf_sock_tuple tuple;
-  __u32 bytes = make_tuple(&tuple, packet);
+  __u32 bytes = make_packet_tuple(&tuple, packet);
   struct bpf_sock* socket;
   __u32 state;
 

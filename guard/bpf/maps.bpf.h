@@ -10,7 +10,7 @@
 #include "dataplane/verdict.h"
 #include "guard/maps.h"
 
-/* Sizes of the tables, powers of two, as their maps have them: known when the program is loaded. */
+/* Sizes of the tables, powers of two, as their maps have them: known when the program is loaded, by the configuration. */
 const volatile __u32 flow_buckets = TRAP_FLOW_BUCKETS;
 const volatile __u32 announced_buckets = TRAP_ANNOUNCED_BUCKETS;
 
@@ -69,14 +69,14 @@ struct {
 
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, TRAP_GUARD_MAX_ADMITTED);
+  __uint(max_entries, TRAP_GUARD_CLIENTS);
   __type(key, struct trap_guard_client_key);
   __type(value, struct trap_guard_client);
 } admitted SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, TRAP_GUARD_MAX_NETWORKS);
+  __uint(max_entries, TRAP_GUARD_CLIENTS);
   __type(key, union trap_address);
   __type(value, struct trap_bucket);
 } networks SEC(".maps");

@@ -2,10 +2,10 @@
 #include "guard/daemon/guard_config.h"
 
 #include <algorithm>
+#include <bit>
 
 #include <fmt/core.h>
 
-#include "guard/maps.h"
 #include "runtime/token_rate.h"
 
 namespace trap::guard {
@@ -94,10 +94,26 @@ void read_conduct(ConfigTable& table, GuardConfig& config) {
   config.announced_per_network_per_s = static_cast<std::uint64_t>(table.integer_or("announced_per_network_per_s", announced, 0, kRateMax));
 }
 
+// Tables have sizes that are powers of two: what is asked for, and up to as much again.
+std::uint32_t read_table_size(ConfigTable& table, const std::string& key, std::uint32_t otherwise, std::uint32_t most) {
+  return std::bit_ceil(static_cast<std::uint32_t>(table.integer_or(key, otherwise, TRAP_GUARD_TABLE_LEAST, most)));
+}
+
 } // namespace
 
 const char* mode_name(Mode mode) {
   return mode == Mode::enforce ? "enforce" : "monitor";
+}
+
+std::vector<std::string> doubts_about(const GuardConfig& config) {
+  std::vector<std::string> doubts;
+  for (const trap_address& server : config.trap_servers) {
+    if (std::any_of(config.trusted.begin(), config.trusted.end(), [&](const Prefix& prefix) { return covers(prefix, server); }))
+      doubts.push_back(fmt::format("TRAP server {} is trusted, and anybody can send with a public address as the source: trust an inner "
+                                   "address of that host instead",
+                                   format_address(server)));
+  }
+  return doubts;
 }
 
 Result<GuardConfig> read_guard_config(const std::string& path) {
@@ -109,6 +125,8 @@ Result<GuardConfig> read_guard_config(const std::string& path) {
   config.part = read_part_config(table, "guard", path);
   config.secret_file = table.string_or("secret_file", "/etc/trap/guard.key").text;
   read_conduct(table, config);
+  config.max_clients = read_table_size(table, "max_clients", TRAP_GUARD_CLIENTS, TRAP_GUARD_MOST_CLIENTS);
+  config.max_flows = read_table_size(table, "max_flows", TRAP_GUARD_FLOWS, TRAP_GUARD_MOST_FLOWS);
   config.trap_servers = read_trap_servers(table);
   config.trusted = read_trusted(table);
   config.classes = read_classes(table);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "guard/daemon/class_config.h"
+#include "guard/maps.h"
 #include "protocol/wire.h"
 #include "runtime/endpoint.h"
 #include "runtime/part_config.h"
@@ -39,11 +40,16 @@ struct GuardConfig {
   bool icmp_drops = false;
   std::vector<std::uint16_t> management_ports;
   std::uint64_t announced_per_network_per_s = 100;
+  std::uint32_t max_clients = TRAP_GUARD_CLIENTS; // a power of two, as the next
+  std::uint32_t max_flows = TRAP_GUARD_FLOWS;
   std::vector<trap_address> trap_servers;
   std::vector<Prefix> trusted; // whose SYNs need no invitation
   std::vector<ClassConfig> classes;
   std::vector<ServiceConfig> services;
 };
+
+// What is allowed and hardly meant: a line each that says what to do.
+std::vector<std::string> doubts_about(const GuardConfig& config);
 
 Result<GuardConfig> read_guard_config(const std::string& path);
 

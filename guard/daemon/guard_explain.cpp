@@ -40,11 +40,6 @@ std::string announce_text(const trap_announce_body& body, const trap_clock_ancho
                      age_s < 0 ? "ahead of this host's clock" : "ago");
 }
 
-bool covers(const Prefix& prefix, const trap_address& address) {
-  const trap_address masked = trap_address_mask(address, TRAP_IPV6, prefix.bits);
-  return trap_address_equal(&masked, &prefix.address);
-}
-
 // What its TRAP option says; empty if it has none.
 std::string option_text(const trap_packet& packet, const Frame& frame, const trap_clock_anchor& now) {
   trap_option_area area;
@@ -63,7 +58,8 @@ std::string option_text(const trap_packet& packet, const Frame& frame, const tra
   return announce_text(announce, now);
 }
 
-std::string flow_text(int flows_fd, const trap_packet& packet, const trap_guard_settings& settings, const trap_clock_anchor& now) {
+std::string flow_text(int flows_fd, std::uint32_t flow_buckets, const trap_packet& packet, const trap_guard_settings& settings,
+                      const trap_clock_anchor& now) {
   trap_flow_key key = {};
   key.client = packet.source;
   key.service = packet.destination;
@@ -71,7 +67,7 @@ std::string flow_text(int flows_fd, const trap_packet& packet, const trap_guard_
   key.service_port = packet.destination_port;
   const std::uint64_t hash = trap_flow_hash(&key, settings.table_keys);
   for (int second : {0, 1}) {
-    const auto bucket = map_read<trap_flow_bucket>(flows_fd, trap_flow_bucket_index(hash, second, TRAP_FLOW_BUCKETS));
+    const auto bucket = map_read<trap_flow_bucket>(flows_fd, trap_flow_bucket_index(hash, second, flow_buckets));
     for (const trap_flow_entry& entry : bucket.value_or(trap_flow_bucket{}).entries) {
       if (trap_flow_key_equal(&entry.key, &key) && trap_flow_is_live(&entry.value, now.monotonic_ns))
         return fmt::format("its flow is known, and was seen {} ago{}", duration_text((now.monotonic_ns - entry.value.seen_ns) / kNsPerS),
@@ -82,8 +78,8 @@ std::string flow_text(int flows_fd, const trap_packet& packet, const trap_guard_
   return "";
 }
 
-std::string announced_text(int announced_fd, const MapFds& fds, const trap_packet& packet, const trap_guard_settings& settings,
-                           const trap_clock_anchor& now) {
+std::string announced_text(int announced_fd, std::uint32_t announced_buckets, const MapFds& fds, const trap_packet& packet,
+                           const trap_guard_settings& settings, const trap_clock_anchor& now) {
   const auto port = map_read<trap_guard_port>(fds.ports, std::uint32_t{TRAP_FROM_BE16(packet.destination_port)});
   if (!port)
     return "";
@@ -92,7 +88,7 @@ std::string announced_text(int announced_fd, const MapFds& fds, const trap_packe
   key.client = trap_address_mask(packet.source, packet.family, key.scope);
   key.port = packet.destination_port;
   const std::uint64_t hash = trap_announced_hash(&key, settings.table_keys);
-  const auto bucket = map_read<trap_announced_bucket>(announced_fd, trap_announced_bucket_index(hash, TRAP_ANNOUNCED_BUCKETS));
+  const auto bucket = map_read<trap_announced_bucket>(announced_fd, trap_announced_bucket_index(hash, announced_buckets));
   for (const trap_announced_entry& entry : bucket.value_or(trap_announced_bucket{}).entries) {
     if (!trap_announced_key_equal(&entry.key, &key) || entry.value.until_s == 0)
       continue;
@@ -112,6 +108,8 @@ Result<void> GuardPart::load_twin() {
   if (!twin_)
     return Error{"cannot open the BPF program in this executable: was it built completely?"};
   twin_->rodata->explaining = 1;
+  twin_->rodata->flow_buckets = flow_buckets(config_);
+  twin_->rodata->announced_buckets = announced_buckets(config_);
   auto loaded = trap::load_twin(twin_->obj, skeleton_->obj, [this] { return trap_guard__load(twin_); });
   if (!loaded)
     trap_guard__destroy(std::exchange(twin_, nullptr));
@@ -124,9 +122,11 @@ std::vector<std::string> GuardPart::reasons_of(const ExplainRequest& request, co
   const trap_clock_anchor now = read_clocks();
   if (std::string option = option_text(packet, request.frame, now); !option.empty())
     because.push_back(option);
-  if (std::string flow = flow_text(bpf_map__fd(skeleton_->maps.flows), packet, *settings_, now); !flow.empty())
+  if (std::string flow = flow_text(bpf_map__fd(skeleton_->maps.flows), flow_buckets(config_), packet, *settings_, now); !flow.empty())
     because.push_back(flow);
-  if (std::string announced = announced_text(bpf_map__fd(skeleton_->maps.announced), fds_, packet, *settings_, now); !announced.empty())
+  if (std::string announced =
+          announced_text(bpf_map__fd(skeleton_->maps.announced), announced_buckets(config_), fds_, packet, *settings_, now);
+      !announced.empty())
     because.push_back(announced);
   for (const Prefix& prefix : config_.trusted) {
     if (covers(prefix, packet.source))

@@ -20,6 +20,14 @@ struct MapFds {
   int monitored = -1;
 };
 
+// Sizes of the tables of flows and announced clients.
+constexpr std::uint32_t flow_buckets(const GuardConfig& config) {
+  return config.max_flows / TRAP_FLOW_WAYS;
+}
+constexpr std::uint32_t announced_buckets(const GuardConfig& config) {
+  return config.max_clients / TRAP_ANNOUNCED_WAYS;
+}
+
 // Service slot of each port.
 using PortSlots = std::map<std::uint16_t, std::uint32_t>;
 

@@ -34,6 +34,8 @@ void GuardPart::measure(Metrics& metrics) {
                 static_cast<double>(count_flows(flows_.values(), now.monotonic_ns)));
   metrics.gauge("trap_admitted_clients", "Clients whose budgets are kept, as of the last ten seconds", {{"part", part}},
                 static_cast<double>(clients_));
+  metrics.gauge("trap_suspects", "Sources that were named, now and then, while the guard only monitored", {{"part", part}},
+                static_cast<double>(suspects_.size()));
   measure_trap_servers(metrics);
 }
 

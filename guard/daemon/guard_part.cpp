@@ -32,9 +32,13 @@ Result<void> GuardPart::load(Undo& undo) {
   const SkeletonSteps steps = {.open =
                                    [this] {
                                      skeleton_ = trap_guard__open();
+                                     if (skeleton_)
+                                       size_tables();
                                      return skeleton_ ? skeleton_->obj : nullptr;
                                    },
                                .load = [this] { return trap_guard__load(skeleton_); }};
+  if (auto there = check_interfaces(config()); !there)
+    return there.error();
   auto lock = lock_and_load(config_.part, steps, undo);
   if (!lock)
     return lock.error();
@@ -48,6 +52,16 @@ Result<void> GuardPart::load(Undo& undo) {
           .counters = bpf_map__fd(maps.counters),
           .monitored = bpf_map__fd(maps.monitored)};
   return map_tables();
+}
+
+void GuardPart::size_tables() {
+  auto& maps = skeleton_->maps;
+  skeleton_->rodata->flow_buckets = flow_buckets(config_);
+  skeleton_->rodata->announced_buckets = announced_buckets(config_);
+  bpf_map__set_max_entries(maps.flows, flow_buckets(config_));
+  bpf_map__set_max_entries(maps.announced, announced_buckets(config_));
+  bpf_map__set_max_entries(maps.admitted, config_.max_clients);
+  bpf_map__set_max_entries(maps.networks, config_.max_clients);
 }
 
 Result<void> GuardPart::map_tables() {
@@ -134,7 +148,7 @@ Result<void> GuardPart::start(Undo& undo) {
   if (auto applied = apply(config_, slots_, earlier); !applied)
     return applied.error();
   correct_counts(read_clocks().monotonic_ns);
-  warn_of_lockouts();
+  log_warnings();
   return attachments_.swap_programs();
 }
 

@@ -46,6 +46,7 @@ public:
 
 private:
   Result<void> load(Undo& undo);
+  void size_tables();
   Result<void> map_tables();
   Result<void> apply(const GuardConfig& config, const PortSlots& slots, const PortSlots& earlier);
   void begin_mode();
@@ -61,7 +62,7 @@ private:
   void watch_clocks();
   void correct_counts(std::uint64_t monotonic_ns);
   std::vector<std::string> lockouts(const GuardConfig& config, const std::optional<SshConnection>& ssh);
-  void warn_of_lockouts();
+  void log_warnings();
 
   // guard_commands.cpp, guard_metrics.cpp, guard_status.cpp
   Result<std::string> command_enforce(const std::vector<std::string>& words);

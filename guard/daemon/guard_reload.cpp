@@ -72,6 +72,10 @@ Result<std::string> GuardPart::reload() {
     return config.error();
   if (auto refused = refuse_changes_of_restart_keys(config_.part, config->part); !refused)
     return refused.error();
+  if (auto refused = refuse_change_of_size(config->part, "max_clients", config_.max_clients, config->max_clients); !refused)
+    return refused.error();
+  if (auto refused = refuse_change_of_size(config->part, "max_flows", config_.max_flows, config->max_flows); !refused)
+    return refused.error();
   auto key = read_guard_key(config->secret_file);
   if (!key)
     return key.error();
@@ -98,7 +102,7 @@ Result<std::string> GuardPart::reload() {
     conduct_ = {config_.mode, std::nullopt};
     ran_out_ = false;
   }
-  warn_of_lockouts();
+  log_warnings();
   return changes;
 }
 

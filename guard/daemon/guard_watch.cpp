@@ -69,13 +69,16 @@ std::vector<std::string> GuardPart::lockouts(const GuardConfig& config, const st
   return lockout_warnings(config, ssh, open);
 }
 
-void GuardPart::warn_of_lockouts() {
-  for (const std::string& warning : lockouts(config_, find_ssh_connection()))
-    log::warn("{}", warning);
+std::vector<std::string> GuardPart::warnings() {
+  std::vector<std::string> all = lockouts(config_, find_ssh_connection());
+  const std::vector<std::string> doubts = doubts_about(config_);
+  all.insert(all.end(), doubts.begin(), doubts.end());
+  return all;
 }
 
-std::vector<std::string> GuardPart::warnings() {
-  return lockouts(config_, find_ssh_connection());
+void GuardPart::log_warnings() {
+  for (const std::string& warning : warnings())
+    log::warn("{}", warning);
 }
 
 int GuardPart::event_fd() const {

@@ -31,13 +31,8 @@ std::optional<Endpoint> parse_socket_end(const std::string& text) {
   return end;
 }
 
-bool is_within(const trap_address& address, const Prefix& prefix) {
-  const trap_address masked = trap_address_mask(address, TRAP_IPV6, prefix.bits); // of all 128 bits
-  return trap_address_equal(&masked, &prefix.address);
-}
-
 bool is_trusted(const GuardConfig& config, const trap_address& client) {
-  return std::any_of(config.trusted.begin(), config.trusted.end(), [&](const Prefix& prefix) { return is_within(client, prefix); });
+  return std::any_of(config.trusted.begin(), config.trusted.end(), [&](const Prefix& prefix) { return covers(prefix, client); });
 }
 
 std::string ssh_warning(const ServiceConfig& service, const SshConnection& ssh) {

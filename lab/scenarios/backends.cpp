@@ -15,8 +15,6 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 using Answers = std::map<std::string, int>;
 
-// The lab's checks are 200 ms apart and 200 ms patient, two of them decide: under a second, with a second to spare.
-constexpr milliseconds health_deadline{2000};
 constexpr int clients_at_a_time = 14;
 
 std::string text_of(const Answers& answers) {
@@ -36,24 +34,6 @@ Answers first_visits(Scene& scene, const std::vector<std::string>& clients) {
 
 bool all_from(const Answers& answers, const std::string& host) {
   return answers.size() == 1 && answers.contains(host);
-}
-
-// Waits until every backend entry of a host has this health.
-bool wait_for_health(Scene& scene, std::string_view host, std::string_view health) {
-  for (const auto until = Clock::now() + health_deadline; Clock::now() < until && sleep_for(milliseconds{30});) {
-    const auto status = scene.trap().server().status();
-    int entries = 0, agreeing = 0;
-    for (const ServiceStatus& service : status ? status->services : std::vector<ServiceStatus>{})
-      for (const BackendStatus& backend : service.backends)
-        for (const Family family : families)
-          if (backend.address == endpoint(place_of(host).address(family), service_port)) {
-            entries++;
-            agreeing += backend.health == health ? 1 : 0;
-          }
-    if (entries == 2 && agreeing == 2)
-      return true;
-  }
-  return false;
 }
 
 // `trapctl backend drain|activate` for both families' entries of a host.

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <tuple>
+
 #include <fmt/format.h>
 
 #include "lab/scenarios/guard_watch.h"
@@ -63,16 +65,33 @@ DeploymentPlan applications() {
   return plan;
 }
 
-// Tickets of tag 7 are of a class with small budgets.
-DeploymentPlan small_class() {
+// A class for each limit; invited_flood.cpp has tickets of their tags.
+DeploymentPlan small_classes() {
   DeploymentPlan plan = quiet_plan();
-  plan.guard_keys += "[[class]]\nname = \"small\"\ntags = [7]\nsyns_per_s = 20\npackets_per_s = 500\n";
+  for (const auto& [name, tag, limit] : {std::tuple{"few-syns", 7, "syns_per_s = 1"}, std::tuple{"few-packets", 8, "packets_per_s = 10"},
+                                         std::tuple{"few-bytes", 9, "bytes_per_s = 65536"}, std::tuple{"few-flows", 10, "flows = 5"}})
+    plan.guard_keys += fmt::format("[[class]]\nname = \"{}\"\ntags = [{}]\n{}\n", name, tag, limit);
+  return plan;
+}
+
+DeploymentPlan expiring() {
+  DeploymentPlan plan;
+  plan.ticket_lifetime_s = 8;
+  return plan;
+}
+
+// Redirects last for seconds, so that many renewals fit into a scenario.
+DeploymentPlan short_lived() {
+  DeploymentPlan plan = quiet_plan();
+  plan.ticket_lifetime_s = 16;
   return plan;
 }
 
 std::vector<Scenario> make_catalogue() {
   const DeploymentPlan usual{}, paper{.offer = false}, experimental{.option_kind = "experimental"}, two{.two_backends = true};
   const auto restart = [](Part part, bool violently) { return [=](Scene& scene) { plays::restart(scene, part, violently); }; };
+  const auto middlebox = [](const plays::Habit& habit) { return [=](Scene& scene) { plays::middlebox(scene, habit); }; };
+  const auto losses = [](std::uint32_t percent) { return [=](Scene& scene) { plays::losses(scene, percent); }; };
   const auto flood = [](FloodKind kind) { return [=](Scene& scene) { plays::flood(scene, kind); }; };
   return {
       {"download-v4", "first and second download over IPv4, unseen by the application", usual,
@@ -92,6 +111,7 @@ std::vector<Scenario> make_catalogue() {
       {"other-ports", "other TCP ports of both hosts are untouched", usual, plays::other_ports},
       {"two-backends", "clients spread over backends by weight, and each keeps its own", two, plays::two_backends},
       {"large-transfers", "100 MB down and up with offloads on", usual, plays::large_transfers},
+      {"jumbo", "downloads and uploads in frames of 9000 bytes, through every program", quiet_plan(), plays::jumbo},
       {"late-guard", "a guard deployed during a download keeps it, and refuses new strangers", usual, plays::late_guard},
       {"flood-syn", "downloads under SYN floods at both addresses", usual, flood(FloodKind::syn)},
       {"flood-ack", "downloads under ACK floods at both addresses", usual, flood(FloodKind::ack)},
@@ -127,11 +147,49 @@ std::vector<Scenario> make_catalogue() {
       {"evasions", "tags, options, extension headers and fragments hide nothing", quiet_plan(), plays::evasions},
       {"million-sources", "a client downloads beside a million invented sources, and the guard drops nothing of it", quiet_plan(),
        plays::million},
-      {"invited-flood", "an invited client that floods is held to its class's budgets, and harms nobody else", small_class(),
+      {"invited-flood", "an invited client that floods is held to its class's budgets, and harms nobody else", small_classes(),
        plays::invited_flood},
       {"guard-modes", "monitoring drops nothing and names strangers; enforcing ends by itself, also without the daemon", quiet_plan(),
        plays::guard_modes},
+      {"icmp", "ICMP errors reach the service only for flows that exist, queries as configured", quiet_plan(), plays::icmp},
+      {"elsewhere", "a guard in front of a host behind it, and of a container behind a port", quiet_plan(), plays::elsewhere},
       {"guard-reload", "twenty reloads of the guard during downloads", quiet_plan(), plays::guard_reload},
+      {"fleet", "three servers share nothing but the master key: SYN and ACK at different ones, one lost under load", usual, plays::fleet},
+      {"strip-syn", "a middlebox strips TRAP's option from SYNs: the announcement admits them", usual,
+       middlebox({"strips TRAP's option from SYNs", LAB_STRIPS_SYN, LAB_STRIPPED, 4, "reply-reissued-syn", "pass-syn-ticketed"})},
+      {"strip-syn-ack", "a middlebox strips TRAP's option from SYN-ACKs: connections are served", relayed,
+       middlebox({"strips TRAP's option from SYN-ACKs", LAB_STRIPS_SYN_ACK, LAB_STRIPPED, 1, "pass-syn-ack-noted", "pass-syn-ack-noted"})},
+      {"strip-offer", "the same where the service resets: the paper's way", usual, plays::offerless},
+      {"strip-rst", "a middlebox strips TRAP's option from RSTs: connections are served", relayed,
+       middlebox({"strips TRAP's option from RSTs", LAB_STRIPS_RST, LAB_STRIPPED, 2, "reply-syn-again", "pass-offer-declined"})},
+      {"drop-syn-options", "a middlebox drops SYNs with TRAP's option: they go without", usual,
+       middlebox({"drops SYNs with TRAP's option", LAB_DROPS_SYN_OPTIONS, LAB_DROPPED, 4, "pass-syn-unticketed", "pass-syn-unticketed"})},
+      {"drop-rst", "a middlebox drops RSTs: connections are served", relayed,
+       middlebox({"drops RSTs", LAB_DROPS_RST, LAB_DROPPED, 3, "pass-offer-declined", "pass-offer-declined"})},
+      {"cut-off", "nothing but the public address can be reached: connections are served", relayed,
+       middlebox(
+           {"drops what is not to or from the public address", LAB_CUTS_OFF, LAB_DROPPED, 6, "reply-syn-again", "pass-offer-declined"})},
+      {"rewrite-isn", "a middlebox rewrites initial sequence numbers of both sides", usual,
+       middlebox({"rewrites sequence numbers", LAB_REWRITES_ISN, LAB_REWRITTEN, 2, "reply-reissued-syn", "pass-syn-ticketed"})},
+      {"duplicates", "a network doubles every packet", usual,
+       middlebox({"doubles every packet", LAB_DUPLICATES, LAB_DUPLICATED, 2, "reply-reissued-syn", "pass-syn-ticketed"})},
+      {"middlebox-goes", "what is remembered of a middlebox costs nothing when it is gone", usual, plays::middlebox_goes},
+      {"reorder", "a network swaps packets", usual, plays::reordering},
+      {"losses-1", "a network loses 1% of all packets", usual, losses(1)},
+      {"losses-10", "a network loses 10% of all packets", usual, losses(10)},
+      {"losses-30", "a network loses 30% of all packets", usual, losses(30)},
+      {"narrow-link", "path MTU discovery through redirected connections, up and down", usual, plays::narrow_link},
+      {"dead-services", "services that die: their clients find the others by themselves", backends(), plays::dead_services},
+      {"expiry", "tickets expire during a connection and between two", expiring(), plays::expiry},
+      {"new-keys", "other keys from one moment to the next", usual, plays::new_keys},
+      {"crowded-client", "silent connections of the client outlive any number of new ones", usual, plays::crowded_client},
+      {"interfaces", "interfaces appear, go and come back, routes and addresses change, and connections live on", usual, plays::interfaces},
+      {"tunnel", "the client's way is a tunnel without a link layer", usual, plays::tunnel_interface},
+      {"trust", "services redirect only where the administrator trusts them", usual, plays::trust},
+      {"renewal", "redirects in use are renewed, and no connection waits", short_lived(), plays::renewal},
+      {"translation", "hosts behind a router that translates and filters reach the service on the first try", usual, plays::translation},
+      {"forwarding", "the same where the router only forwards", usual, plays::forwarding},
+      {"bridge", "the same where the client's host is a bridge", usual, plays::bridge},
       {"detach", "--detach leaves nothing of TRAP behind", usual, plays::detach},
   };
 }

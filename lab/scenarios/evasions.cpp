@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <limits>
+
 #include <fmt/format.h>
 #include <net/ethernet.h>
 
@@ -49,6 +51,8 @@ std::vector<Evasion> in_either(const Segment& syn, const Bytes& valid) {
   add("an 802.1ad tag", "drop-uninvited", [](Segment& s) { s.tags = {dot1ad}; });
   add("QinQ", "drop-uninvited", [](Segment& s) { s.tags = {dot1ad, dot1q}; });
   add("QinQ, an ACK", "drop-no-flow", [](Segment& s) { s.tags = {dot1ad, dot1q}, s.flags = tcp_ack; });
+  add("three VLAN tags", "drop-vlan-tags", [&](Segment& s) { s.tags = {dot1ad, dot1q, dot1q}, s.options = valid; });
+  add("eight VLAN tags", "drop-vlan-tags", [&](Segment& s) { s.tags = std::vector<std::uint16_t>(8, dot1q), s.options = valid; });
   for (const std::uint8_t words : {0, 4, 6, 15})
     add("a data offset that is not there", "drop-bad-data-offset", [=](Segment& s) { s.data_offset = words; });
   add("a header that the frame cuts", "drop-truncated", [](Segment& s) { s.cut_bytes = 4; });
@@ -105,6 +109,31 @@ std::vector<Evasion> in_ipv6(const Segment& syn) {
   return all;
 }
 
+// A part of the segment as a fragment, by its first byte, which is a multiple of eight.
+Segment part_of(Segment whole, std::uint8_t from, std::size_t bytes, bool more) {
+  whole.fragment = static_cast<std::uint16_t>(from / 8 | (more ? more_fragments : 0));
+  if (whole.family == Family::ipv6)
+    whole.extensions = {fragment_header(from, more)};
+  whole.part_from = from;
+  whole.part_bytes = bytes;
+  return whole;
+}
+
+// Whichever of them the stack would believe (RFC 5722 forbids them in IPv6): none comes to it.
+void overlapping_fragments(Scene& scene, const Segment& syn, const Bytes& valid) {
+  Segment ticketed = syn;
+  ticketed.options = valid;
+  const Segment first = part_of(ticketed, 0, 24, true), over_the_first = part_of(syn, 0, 16, true), across = part_of(ticketed, 8, 16, true),
+                rest = part_of(ticketed, 16, std::numeric_limits<std::size_t>::max(), false);
+  const auto expect = [&](const std::vector<Segment>& fragments, std::string_view what) {
+    expect_verdict(scene, fragments, "drop-fragment", fmt::format("{}, {}", name_of(syn.family), what));
+  };
+  expect({first, over_the_first, rest}, "a second first fragment over the first");
+  expect({first, across, rest}, "a fragment across two others");
+  expect({rest, across, first}, "the same backwards");
+  expect({first, first, rest, rest}, "fragments twice");
+}
+
 } // namespace
 
 // The ticket that they carry is a valid one: without the evasion it passes, as `tickets` shows.
@@ -114,11 +143,13 @@ void evasions(Scene& scene) {
     return;
   for (const Family family : families) {
     const Segment syn = syn_from("stranger", family);
-    std::vector<Evasion> all = in_either(syn, forger->ticket({.client = syn.source}));
+    const Bytes valid = forger->ticket({.client = syn.source});
+    std::vector<Evasion> all = in_either(syn, valid);
     for (Evasion& more : family == Family::ipv4 ? in_ipv4(syn) : in_ipv6(syn))
       all.push_back(std::move(more));
     for (const Evasion& one : all)
       expect_verdict(scene, {one.segment}, std::string{one.verdict}, fmt::format("{}, {}", name_of(family), one.name));
+    overlapping_fragments(scene, syn, valid);
   }
 }
 

@@ -77,16 +77,23 @@ void GuardWatch::expect_only(const Counters& verdicts, std::string_view what) {
   scene_->check(noticed.empty(), fmt::format("{}: the stack notices nothing and says nothing", what), text_of(noticed));
 }
 
-void send_to_service(Scene& scene, const std::vector<Segment>& segments, std::string_view what) {
+void send_frames_to_service(Scene& scene, const std::vector<Bytes>& frames, std::string_view what) {
   const auto link = FrameSocket::open(scene.host("router"), "service");
   auto sent = link ? Result<void>{} : Result<void>{link.error()};
-  for (std::size_t i = 0; sent && i < segments.size(); i++) {
-    sent = link->send(frame_to(place_of("service"), segments[i]));
+  for (std::size_t i = 0; sent && i < frames.size(); i++) {
+    sent = link->send(frames[i]);
     if (i % 64 == 63) // a veth's ring has 256 places
       sleep_for(milliseconds{2});
   }
   if (!sent)
-    scene.check(false, fmt::format("{}: {} frames are sent", what, segments.size()), sent.error().message);
+    scene.check(false, fmt::format("{}: {} frames are sent", what, frames.size()), sent.error().message);
+}
+
+void send_to_service(Scene& scene, const std::vector<Segment>& segments, std::string_view what) {
+  std::vector<Bytes> frames;
+  for (const Segment& segment : segments)
+    frames.push_back(frame_to(place_of("service"), segment));
+  send_frames_to_service(scene, frames, what);
 }
 
 void expect_verdict(Scene& scene, const std::vector<Segment>& segments, const std::string& verdict, std::string_view what) {

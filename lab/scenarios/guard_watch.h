@@ -37,6 +37,7 @@ private:
 };
 
 // Sends frames over the router's link to the service's host; what cannot be sent is a failed check.
+void send_frames_to_service(Scene& scene, const std::vector<Bytes>& frames, std::string_view what);
 void send_to_service(Scene& scene, const std::vector<Segment>& segments, std::string_view what);
 
 // The same, and then each of them was counted under `verdict`, and under no other.

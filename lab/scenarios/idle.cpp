@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fstream>
-
 #include <fmt/format.h>
 
 #include "lab/flood.h"
+#include "lab/idle_connection.h"
 #include "lab/scenarios/plays.h"
 
 namespace trap::lab::plays {
@@ -12,7 +11,7 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr milliseconds opening{5000}, learning{20000}, answering{20000};
+constexpr milliseconds learning{20000};
 
 bool wait_until(milliseconds deadline, const std::function<bool()>& holds) {
   for (const auto until = Clock::now() + deadline; Clock::now() < until && sleep_for(milliseconds{50});)
@@ -20,31 +19,6 @@ bool wait_until(milliseconds deadline, const std::function<bool()>& holds) {
       return true;
   return false;
 }
-
-// A connection that says nothing until it is told to; then it asks for a page and prints the answer.
-struct IdleConnection {
-  std::filesystem::path opened, told;
-  Process process;
-
-  static Result<IdleConnection> start(const Host& host, Family family) {
-    const std::filesystem::path opened = host.directory() / fmt::format("idle-{}-opened", name_of(family));
-    const std::filesystem::path told = host.directory() / fmt::format("idle-{}-told", name_of(family));
-    const std::string script = "exec 3<>\"/dev/tcp/$1/$2\" && : > \"$3\" && until [ -e \"$4\" ]; do sleep 0.05; done && "
-                               "printf 'GET /small.txt HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3";
-    auto process = Process::start(host.command({"bash", "-c", script, "idle", std::string{place_of("trap").address(family)},
-                                                std::to_string(service_port), opened.string(), told.string()}));
-    if (!process)
-      return process.error();
-    if (!wait_until(opening, [&] { return std::filesystem::exists(opened); }))
-      return Error{"it was not opened"};
-    return IdleConnection{opened, told, std::move(*process)};
-  }
-
-  Result<Finished> speak() {
-    std::ofstream{told} << "now\n";
-    return process.wait(answering);
-  }
-};
 
 void expect_answer(Scene& scene, IdleConnection& idle, Family family) {
   const std::string what = fmt::format("{}, under a flood of ACKs", name_of(family));

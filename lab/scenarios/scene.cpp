@@ -30,9 +30,9 @@ bool Scene::done(const Result<void>& result, std::string_view what) {
   return check(static_cast<bool>(result), what, result ? "" : result.error().message);
 }
 
-Visit Scene::visit(std::string_view from, const std::string& url, std::chrono::milliseconds deadline) {
+Visit Scene::visit(const Host& from, const std::string& url, std::chrono::milliseconds deadline) {
   const auto before = trap().read();
-  auto response = fetch(host(from), {url, deadline});
+  auto response = fetch(from, {url, deadline});
   const auto after = trap().read();
   if (!before || !response || !after) {
     check(false, "carry out " + url, (!before ? before.error() : !response ? response.error() : after.error()).message);

@@ -38,7 +38,10 @@ public:
   bool done(const Result<void>& result, std::string_view what);
 
   // Fetches from a host and reads the counters before and after.
-  Visit visit(std::string_view from, const std::string& url, std::chrono::milliseconds deadline = std::chrono::seconds{20});
+  Visit visit(const Host& from, const std::string& url, std::chrono::milliseconds deadline = std::chrono::seconds{20});
+  Visit visit(std::string_view from, const std::string& url, std::chrono::milliseconds deadline = std::chrono::seconds{20}) {
+    return visit(host(from), url, deadline);
+  }
 
   // As the client, a path of the service at its public address.
   Visit visit_service(Family family, std::string_view path) { return visit("client", Deployment::public_url(family, path)); }

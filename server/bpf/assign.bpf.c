@@ -50,7 +50,7 @@ static __always_inline struct bpf_tcp_req_attrs attrs_of(const struct trap_hando
 /* Gives the packet to the service's listener with a request socket. 0 on success. */
 static __always_inline int assign(struct __sk_buff* skb, const struct trap_packet* packet, struct bpf_tcp_req_attrs* attrs) {
   struct bpf_sock_tuple tuple;
-  __u32 bytes = make_tuple(&tuple, packet);
+  __u32 bytes = make_packet_tuple(&tuple, packet);
   struct bpf_sock* found = bpf_skc_lookup_tcp(skb, &tuple, bytes, BPF_F_CURRENT_NETNS, 0);
   struct sock* listener;
   int failed = -1;

@@ -24,10 +24,10 @@ std::string pin_path_in(const PartConfig& config) {
 
 // Filters of the program that is pinned, on any interface.
 void detach_everywhere(const Fd& pinned) {
-  const __u32 id = pinned ? program_id_of(pinned.get()) : 0;
+  const KnownProgram known[] = {known_program(pinned.get())};
   struct if_nameindex* interfaces = if_nameindex();
   for (auto* at = interfaces; at && at->if_index != 0; at++)
-    detach_filter(at->if_index, kHook, id);
+    detach_filter(at->if_index, kHook, known);
   if_freenameindex(interfaces);
 }
 
@@ -62,11 +62,12 @@ Result<void> Assigner::start(const PartConfig& config, bool wanted, Undo& undo) 
 }
 
 Result<void> Assigner::attach(Undo& undo) {
+  const KnownProgram known[] = {known_program(earlier_.get())};
   for (const std::string& interface : interfaces_) {
     const unsigned index = if_nametoindex(interface.c_str());
     if (index == 0)
       continue;
-    if (auto attached = attach_filter(interface, index, kHook, program_fd_, earlier_.get(), undo); !attached)
+    if (auto attached = attach_filter(interface, index, kHook, program_fd_, known, undo); !attached)
       return attached.error();
   }
   return {};
@@ -75,10 +76,10 @@ Result<void> Assigner::attach(Undo& undo) {
 bool Assigner::works() const {
   if (!skeleton_)
     return false;
-  const __u32 id = program_id_of(program_fd_);
+  const KnownProgram known[] = {known_program(program_fd_)};
   return std::all_of(interfaces_.begin(), interfaces_.end(), [&](const std::string& interface) {
     const unsigned index = if_nametoindex(interface.c_str());
-    return index == 0 || filter_program_id(index, kHook, id) != 0;
+    return index == 0 || filter_program_id(index, kHook, known) != 0;
   });
 }
 

@@ -48,6 +48,8 @@ Result<void> ServerPart::load(Undo& undo) {
                                  return skeleton_->obj;
                                },
                                .load = [this] { return trap_server__load(skeleton_); }};
+  if (auto there = check_interfaces(config()); !there)
+    return there.error();
   auto lock = lock_and_load(config(), steps, undo);
   if (!lock)
     return lock.error();

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-client in the fixtures' world: both hooks, default settings.
+// trap-client in the fixtures' world: every hook, default settings, and two [[trust]] of services that only their own fixtures speak of.
 #include "tests/bpf/rig.h"
 
 #include <stdexcept>
 
 #include "client/maps.h"
+#include "runtime/prefix.h"
 #include "trap_client.skel.h"
 
 namespace trap::test {
@@ -30,16 +31,36 @@ std::unique_ptr<Object> load_client_twin(bool, const Object& live) {
   return std::make_unique<Object>(skeleton->obj, [skeleton] { trap_client__destroy(skeleton); });
 }
 
+void put_trust(Object& object, const std::string& map, std::uint32_t of, const std::string& prefix, std::uint32_t value) {
+  const auto parsed = parse_prefix(prefix);
+  if (!parsed)
+    throw std::runtime_error(parsed.error().message);
+  const trap_trust_key key = {.bits = 32 + parsed->bits, .of = of, .prefix = parsed->address};
+  object.put(map, key, value);
+}
+
+// Trust 1, and trust 2 for some of its addresses and for a port of one.
 void configure_client(Object& object, const World&) {
   object.put("settings", std::uint32_t{0}, trap_client_settings{});
+  put_trust(object, "trust_services", 0, "198.18.50.0/24", 1);
+  put_trust(object, "trust_services", 0, "2001:db8:5050::/48", 1);
+  put_trust(object, "trust_services", 0, "198.18.50.128/25", 2);
+  put_trust(object, "trust_services", 443, "198.18.50.7", 2);
+  for (const char* target : {"198.18.60.0/24", "10.60.0.0/16", "2001:db8:6060::/48", "fd60::/16"})
+    put_trust(object, "trust_targets", 1, target, 1);
+  put_trust(object, "trust_targets", 2, "198.18.70.0/24", 1);
 }
 
 } // namespace
 
 const Rig& client_rig() {
-  static const Rig rig = {
-      "client", load_client,     configure_client, [](Object&, const World&, const Json&) {}, {"trap_client_egress", "trap_client_ingress"},
-      nullptr,  load_client_twin};
+  static const Rig rig = {"client",
+                          load_client,
+                          configure_client,
+                          [](Object&, const World&, const Json&) {},
+                          {"trap_client_egress", "trap_client_ingress", "trap_client_egress_lan"},
+                          nullptr,
+                          load_client_twin};
   return rig;
 }
 

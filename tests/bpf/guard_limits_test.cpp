@@ -18,7 +18,7 @@ namespace trap::test {
 namespace {
 
 constexpr int chunk = 10'000;
-constexpr int admitted_connections = 2 * TRAP_GUARD_MAX_FLOWS;
+constexpr int admitted_connections = 2 * TRAP_GUARD_FLOWS;
 constexpr int old_port = 40000, new_port = 40001, forgotten_port = 40002;
 
 class GuardLimits : public testing::TestWithParam<int> {
@@ -92,8 +92,8 @@ TEST_P(GuardLimits, more_flows_than_there_is_room_for) {
 
   admit(admitted_connections);
   const std::size_t flows = guard_->entries("flows").size();
-  EXPECT_LE(flows, static_cast<std::size_t>(TRAP_GUARD_MAX_FLOWS));
-  EXPECT_GE(flows, static_cast<std::size_t>(TRAP_GUARD_MAX_FLOWS) / 2) << "the table was never full";
+  EXPECT_LE(flows, static_cast<std::size_t>(TRAP_GUARD_FLOWS));
+  EXPECT_GE(flows, static_cast<std::size_t>(TRAP_GUARD_FLOWS) / 2) << "the table was never full";
 
   EXPECT_TRUE(is(TRAP_PASS_TICKET, from_client(new_port, "S", ticket))) << "a new client is not let in";
   EXPECT_TRUE(is(TRAP_PASS_FLOW, from_client(new_port, "A"))) << "a new client's flow found no room";

@@ -71,7 +71,7 @@ std::vector<std::string> Object::map_names() const {
   std::vector<std::string> names;
   bpf_map* found = nullptr;
   bpf_object__for_each_map(found, object_) {
-    if (!bpf_map__is_internal(found))
+    if (!bpf_map__is_internal(found) && bpf_map__type(found) != BPF_MAP_TYPE_SK_STORAGE) // which has no keys but sockets
       names.emplace_back(bpf_map__name(found));
   }
   return names;
@@ -205,7 +205,8 @@ std::vector<std::uint64_t> Object::counters(std::uint32_t slot) const {
 }
 
 Outcome Object::run(const std::string& program, const Bytes& frame, int repeat) const {
-  Outcome outcome{0, Bytes(4096)};
+  constexpr std::size_t room_to_grow = 256;
+  Outcome outcome{0, Bytes(std::max<std::size_t>(4096, frame.size() + room_to_grow))};
   LIBBPF_OPTS(bpf_test_run_opts, options);
   options.data_in = frame.data();
   options.data_size_in = static_cast<__u32>(frame.size());

@@ -4,6 +4,7 @@
 
 import argparse
 import concurrent.futures
+import json
 import os
 import pathlib
 import re
@@ -29,7 +30,7 @@ def name_of(path, root):
     return str(path.relative_to(root))
 
 
-SHARED_ELSEWHERE = ("bench/bpf/flood.h", "guard/tables.h", "bench/bpf/replay.h", "server/handover.h", "server/served_cookie.h")
+SHARED_ELSEWHERE = ("bench/bpf/flood.h", "guard/tables.h", "bench/bpf/replay.h", "lab/bpf/middlebox.h", "server/handover.h", "server/served_cookie.h")
 
 
 def is_shared(name):
@@ -144,8 +145,53 @@ def check_headers(args):
     return [line for result in results for line in result]
 
 
+def check_man(args):
+    """mandoc's warnings (its style is for other systems' pages), and references to pages of ours that do not exist."""
+    pages = sources(args.root, ".1", ".5", ".8")
+    run = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", *map(str, pages)], capture_output=True, text=True, check=False)
+    wrong = [line.removeprefix("mandoc: ").replace(f"{args.root}/", "") for line in run.stdout.splitlines()]
+    ours = {(p.stem, p.suffix[1:]) for p in pages}
+    for path in pages:
+        for reference in re.findall(r"^\.Xr (trap\S*) (\d)", path.read_text(), re.M):
+            if reference not in ours:
+                wrong.append(f"{name_of(path, args.root)}: refers to {reference[0]}({reference[1]}), which is not there")
+    return wrong if pages else ["man: there are no pages where this check looks for them"]
+
+
+def names_of_tests(root):
+    """As docs/threats.md calls them: of CTest, of fixtures and of GoogleTest."""
+    names = set()
+    for path in (root / "tests/bpf/fixtures").rglob("*.json"):
+        names.update(f"{path.parent.name}.{path.stem}.{fixture['name']}" for fixture in json.loads(path.read_text()))
+    for path in sources(root, "_test.cpp"):
+        names.update(f"{suite}.{test}" for suite, test in re.findall(r"^TEST(?:_F|_P)?\((\w+), (\w+)\)", path.read_text(), re.M))
+    registered = (root / "tests/scenarios/CMakeLists.txt").read_text()
+    for scenarios in re.findall(r"set\(\w+_scenarios\s+(.+?)\)", registered, re.S):
+        names.update(f"lab.{name}" for name in scenarios.split())
+    names.update(f"scenarios.{name}" for name in re.search(r"foreach\(script (.+?)\)", registered).group(1).split())
+    names.update(f"fuzz.{name}.replay" for name in re.findall(r"(\w+)_fuzz\.cpp", "\n".join(map(str, sources(root, "_fuzz.cpp")))))
+    return names
+
+
+def check_threats(args):
+    """Every threat has a test, and every test that the document names exists."""
+    known = names_of_tests(args.root)
+    wrong, threats = [], 0
+    for number, line in enumerate((args.root / "docs/threats.md").read_text().splitlines(), 1):
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("| ") else []
+        if len(cells) != 3 or cells[0] == "threat":
+            continue
+        threats += 1
+        named = re.findall(r"`([^`]+)`", cells[2])
+        if not named:
+            wrong.append(f"docs/threats.md:{number}: no test: {cells[0]}")
+        wrong += [f"docs/threats.md:{number}: there is no test {name}" for name in named if name not in known]
+    return wrong if threats >= 30 else [*wrong, f"docs/threats.md: only {threats} threats: the tables are not as this check expects them"]
+
+
 CHECKS = {"format": check_format, "spdx": check_spdx, "words": check_words, "structs": check_structs, "verdicts": check_verdicts,
-          "lengths": check_lengths, "headers": check_headers}
+          "lengths": check_lengths, "headers": check_headers, "man": check_man,
+          "threats": check_threats}
 
 
 def main():

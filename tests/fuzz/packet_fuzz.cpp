@@ -43,7 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t siz
     check_tcp(packet, data, size);
     break;
   case TRAP_LAYER_DEFECTIVE:
-    require(packet.family == TRAP_IPV4 || packet.family == TRAP_IPV6);
+    require(packet.family == TRAP_IPV4 || packet.family == TRAP_IPV6 || packet.defect == TRAP_DROP_VLAN_TAGS);
     require(trap_verdict_action(packet.defect) == TRAP_ACTION_DROP);
     break;
   default:

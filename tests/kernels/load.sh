@@ -5,7 +5,12 @@
 # the end of a refused program's verifier log is in BUILD_DIR/kernels/NAME.log. Exit code 0 only if every program is ok.
 set -eu
 
-programs="trap_server trap_guard trap_client_egress trap_client_ingress"
+programs="trap_server trap_guard"
+for direction in egress ingress; do
+  for interface in "" _ip _lan _lan_ip; do
+    programs="$programs trap_client_$direction$interface"
+  done
+done
 modules="drivers/net/veth net/sched/sch_ingress net/sched/cls_bpf"
 boot_seconds=${TRAP_BOOT_SECONDS:-120}
 

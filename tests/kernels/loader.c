@@ -36,6 +36,12 @@ static const struct trial trials[] = {
     {"/trap_guard.bpf.o", "trap_guard", 0},
     {"/trap_client.bpf.o", "trap_client_egress", BPF_TC_EGRESS},
     {"/trap_client.bpf.o", "trap_client_ingress", BPF_TC_INGRESS},
+    {"/trap_client.bpf.o", "trap_client_egress_ip", BPF_TC_EGRESS},
+    {"/trap_client.bpf.o", "trap_client_ingress_ip", BPF_TC_INGRESS},
+    {"/trap_client.bpf.o", "trap_client_egress_lan", BPF_TC_EGRESS},
+    {"/trap_client.bpf.o", "trap_client_ingress_lan", BPF_TC_INGRESS},
+    {"/trap_client.bpf.o", "trap_client_egress_lan_ip", BPF_TC_EGRESS},
+    {"/trap_client.bpf.o", "trap_client_ingress_lan_ip", BPF_TC_INGRESS},
 };
 
 static char* verifier_log;
@@ -129,7 +135,7 @@ static bool passes_arp(const struct trial* trial, int program) {
 
 static bool attaches_to_tc(const struct trial* trial, int program, int interface) {
   LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = interface, .attach_point = trial->tc);
-  LIBBPF_OPTS(bpf_tc_opts, filter, .handle = 1, .priority = 1, .prog_fd = program);
+  LIBBPF_OPTS(bpf_tc_opts, filter, .handle = 1, .priority = 1, .prog_fd = program, .flags = BPF_TC_F_REPLACE);
 
   if (bpf_tc_hook_create(&hook) != 0 && errno != EEXIST)
     return fails("cannot create the clsact queueing discipline");

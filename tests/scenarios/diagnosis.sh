@@ -128,6 +128,8 @@ expect "doctor: exit code when something is wrong" 4 $?
 kill -9 "${pids[guard]}"
 wait "${pids[guard]}" 2>/dev/null
 expect "doctor: daemon gone" "fail ok" "$(grades guard daemon) $(grades guard xdp)"
+expect "doctor: and what goes on without it" "4 1" \
+  "$(examine guard >"$work/out"; echo $?) $(grep -cE '^fail  guard +daemon +trap-guard does not run: programs that it left attached go on .*systemctl start trap-guard' "$work/out")"
 says "doctor: nothing here" 3 'no part of TRAP is configured' in_host "$bin/trapctl" doctor
 says "doctor: whose configuration?" 2 'say which with --part' in_host "$bin/trapctl" doctor --config "$work/guard.toml"
 finish

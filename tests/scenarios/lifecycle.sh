@@ -121,8 +121,9 @@ for part in server guard client; do
   expect "$part: counts packets" True "$(field $part 'sum(s["counters"].values()) > 0')"
   stop $part KILL
   expect "$part: stays attached after SIGKILL" "$before" "$(attached $part)"
-  "$bin/trapctl" status $part --socket "$work/$part.sock" --pin-dir "$work/bpf/$part" >/dev/null 2>&1
+  orphan=$("$bin/trapctl" status $part --socket "$work/$part.sock" --pin-dir "$work/bpf/$part")
   expect "$part: trapctl says degraded of pins without a daemon" 4 $?
+  expect "$part: and what goes on without it" 1 "$(grep -cE "^  problem: trap-$part does not run; its programs? go(es)? on (at life0 )?with .*systemctl start trap-$part" <<<"$orphan")"
   knock
   start $part
   expect "$part: keeps link or filters over a restart" "$before" "$(attached $part)"
@@ -142,6 +143,8 @@ for part in server guard client; do
   expect "$part: attaches again when the interface comes back" ok "$(field $part 's["state"]')"
   stop $part KILL
   ip -n "$host" link del life0
+  [ $part = client ] || expect "$part: trapctl says when nothing goes on" "4 1" \
+    "$("$bin/trapctl" status $part --socket "$work/$part.sock" --pin-dir "$work/bpf/$part" >"$work/orphan"; echo $?) $(grep -c 'attached to no interface any more' "$work/orphan")"
   make_interface
   start $part
   expect "$part: starts with pins of an interface that is gone" ok "$(field $part 's["state"]')"
@@ -149,6 +152,8 @@ for part in server guard client; do
 
   in_host "$bin/trap-$part" --config "$work/$part.toml" --detach 2>/dev/null
   expect "$part: --detach succeeds" 0 $?
+  expect "$part: trapctl says that nothing is left" "3 1" \
+    "$("$bin/trapctl" status $part --socket "$work/$part.sock" --pin-dir "$work/bpf/$part" >"$work/orphan" 2>&1; echo $?) $(grep -c "trap-$part does not run here" "$work/orphan")"
   expect "$part: --detach removes its pins" "" "$(ls -d "$work/bpf/$part" 2>/dev/null)"
   expect "$part: --detach removes what was attached" 0 "$({ ip -n "$host" link show life0; in_host tc filter show dev life0 ingress; in_host tc filter show dev life0 egress; } | grep -cE 'prog/xdp|trap_client')"
   in_host "$bin/trap-$part" --config "$work/$part.toml" --detach 2>/dev/null

@@ -51,6 +51,8 @@ void write_ethernet(Writer& frame, const Json& description, int family) {
   const Json eth = description.value("eth", Json::object());
   const bool back = eth.is_string() && eth.get<std::string>() == "back";
   const Json fields = eth.is_object() ? eth : Json::object();
+  if (eth.is_string() && eth.get<std::string>() == "none")
+    return;
   frame.append(read_mac(fields.value("dst", back ? near : far)));
   frame.append(read_mac(fields.value("src", back ? far : near)));
   const std::uint64_t tags = description.value("vlan", 0U);

@@ -55,8 +55,15 @@ TEST_F(PacketView, reads_every_field_in_both_families_with_and_without_tags) {
   }
 }
 
-TEST_F(PacketView, leaves_a_third_tag_to_the_stack) {
-  EXPECT_EQ(read({{"vlan", 3}, {"tcp", tcp_}}, 4), TRAP_LAYER_OTHER);
+TEST_F(PacketView, does_not_see_what_is_behind_a_third_tag) {
+  for (const int family : {4, 6}) {
+    for (const int tags : {3, 4, 8}) {
+      ASSERT_EQ(read({{"vlan", tags}, {"tcp", tcp_}}, family), TRAP_LAYER_DEFECTIVE);
+      EXPECT_EQ(packet_.defect, TRAP_DROP_VLAN_TAGS);
+      EXPECT_FALSE(packet_.has_ports);
+      EXPECT_EQ(packet_.family, 0);
+    }
+  }
 }
 
 TEST_F(PacketView, follows_ipv4_options_of_every_length) {

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+
 #include <vector>
 
 namespace trap::guard {
@@ -86,12 +88,48 @@ TEST(Tables, a_flow_is_found_where_the_program_puts_it) {
   EXPECT_FALSE(has_flow(flows.buckets, key, kTableKeys, kNow + TRAP_FLOW_IDLE_NS));
 }
 
+// Whatever bucket the hash leads to.
+TEST(Tables, a_flow_is_both_ends_and_both_ports_exactly) {
+  trap_flow_key key = {};
+  for (int i = 0; i < 4; i++) {
+    key.client.be32[i] = static_cast<__be32>(0x01020304 + i);
+    key.service.be32[i] = static_cast<__be32>(0x11121314 + i);
+  }
+  key.client_port = TRAP_BE16(40000);
+  key.service_port = TRAP_BE16(80);
+  EXPECT_TRUE(trap_flow_key_equal(&key, &key));
+  for (std::size_t byte = 0; byte < offsetof(trap_flow_key, reserved); byte++) {
+    trap_flow_key other = key;
+    reinterpret_cast<unsigned char*>(&other)[byte] ^= 1;
+    EXPECT_FALSE(trap_flow_key_equal(&key, &other)) << byte;
+  }
+}
+
 TEST(Tables, announcements_that_hold) {
   std::vector<trap_announced_bucket> buckets(4);
   buckets[1].entries[3].value.until_s = 100;
   buckets[2].entries[0].value.until_s = 101;
   EXPECT_EQ(count_announced(buckets, 99), 2u);
   EXPECT_EQ(count_announced(buckets, 100), 1u);
+}
+
+// Addresses come in rows, and keys are random: no key may lay a row upon few buckets.
+TEST(Tables, rows_of_announced_clients_are_spread) {
+  constexpr std::uint32_t buckets = 8192, clients = 20000;
+  const __u64 keys[][2] = {{3, 4}, {0x0123456789abcdef, 0xfedcba9876543210}, {1ULL << 40, 1ULL << 41}, {~0ULL, ~0ULL << 32}};
+  for (const auto& table_keys : keys) {
+    std::vector<int> used(buckets);
+    std::uint32_t kept = 0;
+    for (std::uint32_t i = 0; i < clients; i++) {
+      trap_announced_key key = {};
+      key.client = *parse_address("198.18.0.0");
+      key.client.be32[3] = TRAP_BE32(TRAP_FROM_BE32(key.client.be32[3]) + i);
+      key.port = TRAP_BE16(80);
+      key.scope = 32;
+      kept += used[trap_announced_bucket_index(trap_announced_hash(&key, table_keys), buckets)]++ < TRAP_ANNOUNCED_WAYS;
+    }
+    EXPECT_GT(kept, clients * 99 / 100) << "table keys " << table_keys[0] << ", " << table_keys[1];
+  }
 }
 
 } // namespace

@@ -179,6 +179,8 @@ clock_skew_s = 5
 icmp = "drop"
 management_ports = []
 announced_per_network_per_s = 0
+max_clients = 100000
+max_flows = 1048576
 [[class]]
 name = "gold"
 tags = [7, 9]
@@ -193,6 +195,8 @@ bytes_per_s = 65536
   EXPECT_EQ(config->clock_skew_s, 5u);
   EXPECT_TRUE(config->icmp_drops);
   EXPECT_EQ(config->announced_per_network_per_s, 0u);
+  EXPECT_EQ(config->max_clients, 131072u) << "a power of two";
+  EXPECT_EQ(config->max_flows, 1048576u);
   EXPECT_EQ(config->services[0].scope_v4, 24);
   EXPECT_EQ(config->services[0].scope_v6, 48);
   EXPECT_FALSE(config->services[0].sockets_here);
@@ -264,6 +268,23 @@ TEST_F(Config, of_a_client) {
   EXPECT_TRUE(config->allow_private_targets);
   EXPECT_FALSE(client::read_client_config(write("interfaces = [\"eth0\"]\nxdp_mode = \"native\"\n")));
   EXPECT_FALSE(client::read_client_config(write("interfaces = [\"eth0\"]\nallow_private_targets = 1\n")));
+}
+
+TEST_F(Config, of_a_clients_table_sizes) {
+  const auto config = client::read_client_config(write(client_text + "max_redirects = 100000\nmax_flows = 1048576\n"));
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->max_redirects, 100'000u);
+  EXPECT_EQ(config->max_flows, 1'048'576u);
+  for (const char* wrong : {"max_redirects = 1023\n", "max_redirects = 1048577\n", "max_flows = \"many\"\n"}) {
+    const auto refused = client::read_client_config(write(client_text + wrong));
+    ASSERT_FALSE(refused) << wrong;
+    expect_refused(refused.error(), 3, "max_");
+  }
+}
+
+TEST_F(Config, of_a_guards_table_sizes_within_bounds) {
+  for (const char* wrong : {"max_clients = 1023", "max_clients = 4194305", "max_flows = 16777217", "max_flows = -1"})
+    EXPECT_FALSE(guard::read_guard_config(write(replaced(guard_text, "[[service]]", std::string{wrong} + "\n[[service]]")))) << wrong;
 }
 
 TEST_F(Config, that_is_not_there_or_is_no_toml) {

@@ -63,5 +63,16 @@ TEST(PartConfig, a_reload_refuses_what_only_a_restart_can_change) {
   EXPECT_THAT(refuse_changes_of_restart_keys(*running, other).error().message, HasSubstr("\"interfaces\""));
 }
 
+TEST(PartConfig, a_reload_refuses_another_size_of_a_table) {
+  auto config = read("");
+  ASSERT_TRUE(config);
+  EXPECT_TRUE(refuse_change_of_size(*config, "max_flows", 4096, 4096));
+  const auto refused = refuse_change_of_size(*config, "max_flows", 4096, 8192);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, StartsWith("server.toml: \"max_flows\" was changed from 4096 to 8192"));
+  EXPECT_THAT(refused.error().message, HasSubstr("--detach"));
+  EXPECT_EQ(refused.error().exit_code, ExitCode::usage);
+}
+
 } // namespace
 } // namespace trap::test

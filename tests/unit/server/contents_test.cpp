@@ -218,6 +218,13 @@ TEST(TokenRate, is_what_it_says) {
   EXPECT_EQ(packet_rate(1000000).chunk, 64u);
   EXPECT_EQ(byte_rate(1024000).token_ns, 1000000u);
   EXPECT_EQ(byte_rate(1024000).burst_ns, 1000000000u);
+  constexpr std::uint32_t longest_frame_kib = (14 + 8 + 40 + 65535 + 1023) / 1024; // jumbo, or made of many by receive offload
+  for (const std::uint64_t bytes_per_s : {65536u, 65537u, 66000u, 100000u, 1000000u, 4000000000u}) {
+    const trap_rate rate = byte_rate(bytes_per_s);
+    trap_bucket bucket = {};
+    EXPECT_TRUE(trap_bucket_take(&bucket, &rate, 1, longest_frame_kib)) << "a frame that would never pass, at " << bytes_per_s;
+    EXPECT_GE(rate.burst_ns, rate.token_ns * rate.chunk) << bytes_per_s;
+  }
   for (const std::uint64_t per_s : {1u, 7u, 1000u, 50000000u, 100000000u}) {
     const trap_rate rate = cap_rate(per_s);
     EXPECT_NEAR(static_cast<double>(rate.token_ns) * static_cast<double>(per_s), 1e9, 5e7) << per_s;

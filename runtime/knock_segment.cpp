@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ctl/knock_segment.h"
+#include "runtime/knock_segment.h"
 
 #include <cstring>
 #include <netinet/tcp.h>
@@ -7,7 +7,7 @@
 #include "dataplane/checksum.h"
 #include "dataplane/syn_options.h"
 
-namespace trap::ctl {
+namespace trap {
 namespace {
 
 constexpr std::uint16_t kWindow = 64240;
@@ -132,4 +132,4 @@ std::vector<std::uint8_t> write_segment(const KnockSegment& segment, const trap_
   return bytes;
 }
 
-} // namespace trap::ctl
+} // namespace trap

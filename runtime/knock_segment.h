@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The TCP segments of a knock: bytes in, bytes out.
-#ifndef TRAP_CTL_KNOCK_SEGMENT_H
-#define TRAP_CTL_KNOCK_SEGMENT_H
+// The TCP segments of a handshake with a service that user space performs: bytes in, bytes out.
+#ifndef TRAP_RUNTIME_KNOCK_SEGMENT_H
+#define TRAP_RUNTIME_KNOCK_SEGMENT_H
 
 #include <cstddef>
 #include <cstdint>
@@ -11,7 +11,7 @@
 #include "protocol/wire.h"
 #include "runtime/endpoint.h"
 
-namespace trap::ctl {
+namespace trap {
 
 // What a REDIRECT says.
 struct Redirection {
@@ -39,6 +39,6 @@ std::optional<KnockSegment> read_segment(const trap_address& from, const trap_ad
 // as long as the RST that answers it.
 std::vector<std::uint8_t> write_segment(const KnockSegment& segment, const trap_ticket* ticket);
 
-} // namespace trap::ctl
+} // namespace trap
 
 #endif

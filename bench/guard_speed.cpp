@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Both contenders in turns at one interface: the guard's link is given the other program and its own again. A host without any XDP program
+// would be no fair comparison: a veth loses its segmentation offload to the first one.
+#include "bench/guard_speed.h"
+
+#include <cstdio>
+#include <map>
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+
+#include "bench/must.h"
+#include "bench/transfer.h"
+#include "lab/deployment.h"
+#include "lab_pass.skel.h"
+
+namespace trap::bench {
+namespace {
+
+using lab::Family;
+
+constexpr double least_throughput = 0.95;
+constexpr int streams[] = {1, 16};
+constexpr const char* passing = "pass-through";
+constexpr const char* guarding = "trap-guard";
+
+// The XDP hook of the service's host, taken by the guard's pinned link.
+class Hook {
+public:
+  explicit Hook(const lab::Host& service)
+      : link_(bpf_obj_get((service.bpf_directory() / "guard/link-eth0").c_str())), pass_(lab_pass__open_and_load()) {
+    bpf_link_info info = {};
+    __u32 length = sizeof info;
+    if (!link_ || pass_ == nullptr || bpf_obj_get_info_by_fd(link_.get(), &info, &length) != 0)
+      throw std::runtime_error("cannot open the guard's link or load another program: " + error_text(errno));
+    guard_ = Fd{bpf_prog_get_fd_by_id(info.prog_id)};
+  }
+  ~Hook() { lab_pass__destroy(pass_); }
+  Hook(const Hook&) = delete;
+  Hook& operator=(const Hook&) = delete;
+
+  void give_to(std::string_view contender) const {
+    const int program = contender == guarding ? guard_.get() : bpf_program__fd(pass_->progs.lab_pass);
+    if (bpf_link_update(link_.get(), program, nullptr) != 0)
+      throw std::runtime_error("cannot swap the program at the service's host: " + error_text(errno));
+  }
+
+private:
+  Fd link_, guard_;
+  lab_pass* pass_;
+};
+
+lab::DeploymentPlan plan_of_bench() {
+  lab::DeploymentPlan plan;
+  plan.applications = true;
+  plan.guards_trust = true; // health checks
+  return plan;
+}
+
+struct Setting {
+  Family family;
+  int parallel;
+  bool down;
+
+  [[nodiscard]] std::string text() const {
+    return fmt::format("{} stream(s) {}, IPv{}", parallel, down ? "down" : "up", static_cast<int>(family));
+  }
+};
+
+// The guard must have seen the segments of its own transfer, which are many more than those of health checks, and none of the other's.
+void check_path(std::string_view contender, const lab::Counters& moved) {
+  constexpr std::uint64_t least = 1000;
+  const std::uint64_t seen = lab::count_of(moved, "pass-flow");
+  if (contender == guarding ? seen < least : seen != 0)
+    throw std::runtime_error(fmt::format("{}: the guard counted {} segments of flows", contender, seen));
+}
+
+void measure_setting(lab::Deployment& trap, const Hook& hook, const Setting& setting, int count, Report& report) {
+  const lab::Host& client = trap.topology().host("client");
+  const std::string_view address = lab::place_of("trap").address(setting.family);
+  std::map<std::string, std::vector<double>> rates, costs;
+  std::vector<double> ratios;
+  for (int i = 0; i < count; i++) {
+    for (const char* contender : {passing, guarding}) {
+      hook.give_to(contender);
+      const lab::Counters before = must(trap.guard().counters());
+      const Transfer done = transfer(client, address, setting.parallel, setting.down);
+      check_path(contender, lab::difference(before, must(trap.guard().counters())));
+      rates[contender].push_back(done.megabits_per_s);
+      costs[contender].push_back(done.cpu_ns_per_byte);
+    }
+    ratios.push_back(rates[guarding].back() / rates[passing].back());
+  }
+  const std::string name = fmt::format("guard-throughput-{}-{}", setting.parallel, setting.down ? "down" : "up");
+  const int version = static_cast<int>(setting.family);
+  for (const char* contender : {passing, guarding}) {
+    const Spread rate = spread_of(rates[contender]), cost = spread_of(costs[contender]);
+    report.add(Line{name, contender, version, "throughput", "Mbit/s", rate.median, rate.min, rate.max, count});
+    report.add(Line{name, contender, version, "cpu_per_byte", "ns", cost.median, cost.min, cost.max, count});
+    std::printf("%-24s  %-12s  %7.0f Mbit/s  (%.0f to %.0f)  %.3f ns of CPU a byte\n", setting.text().c_str(), contender, rate.median,
+                rate.min, rate.max, cost.median);
+  }
+  std::fflush(stdout);
+  report.add(Target{setting.text() + ": past the guard over past a pass-through program", spread_of(ratios).median, Bound::at_least,
+                    least_throughput, "x"});
+}
+
+} // namespace
+
+void measure_guard(int transfers, Report& report) {
+  const lab::Topology topology = must(lab::Topology::build());
+  lab::Deployment trap = must(lab::Deployment::start(topology, plan_of_bench()));
+  const lab::Process iperf = must(lab::start_iperf(topology.host("service")));
+  const Hook hook(topology.host("service"));
+  for (const Family family : lab::families)
+    for (const int parallel : streams)
+      for (const bool down : {true, false})
+        measure_setting(trap, hook, {family, parallel, down}, transfers, report);
+}
+
+} // namespace trap::bench

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// What throughput trap-guard costs its host: transfers past the guard, beside the same with an XDP program that passes everything.
+#pragma once
+
+#include "bench/report.h"
+
+namespace trap::bench {
+
+// `transfers` of each kind, a second each.
+void measure_guard(int transfers, Report& report);
+
+} // namespace trap::bench

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What a packet's walk keeps beside the 512 bytes of a BPF stack. Nothing in it outlives a packet: no hook of ours interrupts another. */
+#ifndef TRAP_CLIENT_BPF_WORKPLACE_H
+#define TRAP_CLIENT_BPF_WORKPLACE_H
+
+#include "client/bpf/encounter.h"
+
+/* A packet under construction. */
+struct outgoing {
+  union trap_address source;
+  union trap_address destination;
+  __u8 traffic_class;
+  __u8 hop_limit;
+  __u8 family;
+  __u8 option_bytes; /* whole words, 0 to 40 */
+  struct {
+    struct trap_tcp header;                  /* data offset and checksum are filled in when it is sent */
+    __u32 options[TRAP_TCP_OPTIONS_MAX / 4]; /* zero behind option_bytes */
+  } tcp;
+};
+
+TRAP_ASSERT(sizeof(((struct outgoing*)0)->tcp) == 60, "a whole TCP header");
+
+struct workplace {
+  struct encounter encounter;
+  struct trap_option_area area;  /* of the packet at hand */
+  struct trap_redirect redirect; /* that it brings */
+  struct outgoing outgoing;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct workplace);
+} scratch SEC(".maps");
+
+/* NULL cannot happen. */
+static __always_inline struct workplace* find_workplace(void) {
+  __u32 zero = 0;
+
+  return bpf_map_lookup_elem(&scratch, &zero);
+}
+
+/* At the beginning of each walk. */
+static __always_inline struct encounter* begin_encounter(enum trap_link link, enum trap_side side) {
+  struct workplace* place = find_workplace();
+
+  if (!place)
+    return NULL;
+  __builtin_memset(&place->encounter, 0, sizeof(place->encounter));
+  place->encounter.link = link;
+  place->encounter.side = side;
+  place->encounter.action = TC_ACT_UNSPEC;
+  return &place->encounter;
+}
+
+#endif

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// trap-client's programs as filters on interfaces: an ingress and an egress one for each side and framing. They outlive the daemon; the
+// next run knows them by its pins.
+#ifndef TRAP_CLIENT_DAEMON_ATTACHMENTS_H
+#define TRAP_CLIENT_DAEMON_ATTACHMENTS_H
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "client/daemon/interface_plan.h"
+#include "runtime/fd.h"
+#include "runtime/result.h"
+#include "runtime/tc_filter.h"
+#include "runtime/undo.h"
+
+struct bpf_object;
+
+namespace trap::client {
+
+class Attachments {
+public:
+  explicit Attachments(const std::string& pin_dir);
+
+  // The programs of an earlier run, from their pins; those of this run, once they are loaded.
+  void open_earlier();
+  void take_programs(const bpf_object* object);
+
+  // Attaches what the interface is to have and has not. True if that was anything.
+  Result<bool> attach(const PlannedInterface& interface, Undo& undo);
+  Result<void> pin_programs(Undo& undo);
+
+  // Removes filters of this and earlier runs from every interface but these. Returns from how many.
+  unsigned detach_elsewhere(const std::vector<PlannedInterface>& keep);
+
+  struct State {
+    __u32 ingress_id = 0, egress_id = 0; // of the programs in our filters, 0: none
+    bool attached = false;               // they are what they should be
+  };
+  State state_of(const PlannedInterface& interface) const;
+
+private:
+  struct Program {
+    Direction direction;
+    Side side;
+    Framing framing;
+    std::string name, pin_path;
+    int fd = -1; // the skeleton owns it
+    __u32 id = 0;
+    Fd earlier;
+  };
+
+  const Program& program_for(const PlannedInterface& interface, Direction direction) const;
+  static TcHook hook_of(const Program& program) { return {program.direction, program.name}; }
+
+  std::array<Program, 8> programs_;
+  std::vector<KnownProgram> known_;
+};
+
+} // namespace trap::client
+
+#endif

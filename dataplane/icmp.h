@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* ICMP as guard and client read it: what a message is, and the packet that an error quotes. */
+#ifndef TRAP_DATAPLANE_ICMP_H
+#define TRAP_DATAPLANE_ICMP_H
+
+#include "dataplane/packet.h"
+
+#define TRAP_ICMP_HEADER_BYTES 8
+
+enum trap_icmp_kind {
+  TRAP_ICMP_NONE, /* not ICMP */
+  TRAP_ICMP_ERROR,
+  TRAP_ICMP_QUERY,
+  TRAP_ICMP_LINK, /* what IPv6 needs between neighbours */
+};
+
+/* Types of RFC 792. Source quench and redirects are no errors about a packet that a host should act upon: queries here. */
+TRAP_INLINE enum trap_icmp_kind trap_icmpv4_kind(__u8 type) {
+  return type == 3 || type == 11 || type == 12 ? TRAP_ICMP_ERROR : TRAP_ICMP_QUERY;
+}
+
+/* RFC 4443: below 128 errors. RFC 4861: 133 to 137. RFC 2710 and 3810: 130 to 132 and 143. */
+TRAP_INLINE enum trap_icmp_kind trap_icmpv6_kind(__u8 type) {
+  if (type < 128)
+    return TRAP_ICMP_ERROR;
+  return (type >= 130 && type <= 137) || type == 143 ? TRAP_ICMP_LINK : TRAP_ICMP_QUERY;
+}
+
+/* Where the ICMP message starts behind the IP header at l3, NULL if it is none. One extension header is followed, as those of MLD have. */
+TRAP_INLINE const __u8* trap_find_icmp(const __u8* l3, const void* end, __u32 family) {
+  __u64 offset;
+
+  if (family == TRAP_IPV4) {
+    if ((const void*)(l3 + sizeof(struct iphdr)) > end || ((const struct iphdr*)l3)->protocol != IPPROTO_ICMP)
+      return (const __u8*)0;
+    if (((const struct iphdr*)l3)->frag_off & TRAP_BE16(0x1fff))
+      return (const __u8*)0;
+    offset = (l3[0] & 0x0f) * 4;
+    TRAP_HOLD(offset);
+    return l3 + offset;
+  }
+  if ((const void*)(l3 + sizeof(struct ipv6hdr) + 8) > end)
+    return (const __u8*)0;
+  if (((const struct ipv6hdr*)l3)->nexthdr == IPPROTO_ICMPV6)
+    return l3 + sizeof(struct ipv6hdr);
+  if (!trap_is_extension_header(((const struct ipv6hdr*)l3)->nexthdr) || l3[sizeof(struct ipv6hdr)] != IPPROTO_ICMPV6)
+    return (const __u8*)0;
+  offset = sizeof(struct ipv6hdr) + (l3[sizeof(struct ipv6hdr) + 1] + 1ULL) * 8;
+  TRAP_HOLD(offset);
+  return l3 + offset;
+}
+
+/* Reads the packet that an error is about as if it had come from its addressee: *packet gets the flow's two ends the way segments that
+ * arrive show them; l4_offset counts from the quoted IP header. 0 if it is not TCP, or not there. */
+TRAP_INLINE int trap_read_quoted(struct trap_packet* packet, const __u8* l3, const void* end, __u32 family) {
+  const struct trap_tcp* tcp;
+  __u64 offset = sizeof(struct ipv6hdr);
+
+  if (family == TRAP_IPV4) {
+    const struct iphdr* ip = (const struct iphdr*)l3;
+
+    if ((const void*)(ip + 1) > end || ip->protocol != IPPROTO_TCP)
+      return 0;
+    packet->source = trap_address_v4(ip->daddr);
+    packet->destination = trap_address_v4(ip->saddr);
+    offset = (l3[0] & 0x0f) * 4;
+    TRAP_HOLD(offset);
+  } else {
+    const struct ipv6hdr* ip = (const struct ipv6hdr*)l3;
+
+    if ((const void*)(ip + 1) > end || ip->nexthdr != IPPROTO_TCP)
+      return 0;
+    __builtin_memcpy(&packet->source, &ip->daddr, 16);
+    __builtin_memcpy(&packet->destination, &ip->saddr, 16);
+  }
+  tcp = (const struct trap_tcp*)(l3 + offset);
+  if ((const __u8*)tcp + 4 > (const __u8*)end)
+    return 0;
+  packet->family = (__u8)family;
+  packet->l4_offset = (__u16)offset;
+  packet->source_port = tcp->destination_port;
+  packet->destination_port = tcp->source_port;
+  return 1;
+}
+
+#endif

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// A tunnel between two lab hosts: a tun interface at each end, whose packets have no link layer, and a thread that carries them across.
+#ifndef TRAP_LAB_TUNNEL_H
+#define TRAP_LAB_TUNNEL_H
+
+#include <string>
+#include <thread>
+
+#include "lab/host.h"
+#include "runtime/fd.h"
+#include "runtime/result.h"
+
+namespace trap::lab {
+
+struct TunnelEnd {
+  const Host* host;
+  std::string interface;
+};
+
+class Tunnel {
+public:
+  // Makes both interfaces, without addresses and down. They go with the tunnel.
+  static Result<Tunnel> dig(const TunnelEnd& one, const TunnelEnd& other);
+
+private:
+  Tunnel(Fd one, Fd other);
+  Fd one_, other_;
+  std::jthread carrier_; // ends before the descriptors close
+};
+
+} // namespace trap::lab
+
+#endif
