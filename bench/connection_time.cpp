@@ -2,6 +2,7 @@
 // Client and server share one CPU: waking another one of a virtual machine takes longer, and varies more, than all that is compared here.
 #include "bench/connection_time.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <numeric>
@@ -97,9 +98,8 @@ private:
     const int version = static_cast<int>(family);
     std::printf("connection-time %-14s IPv%d ", defence.name.c_str(), version);
     for (const int percent : {50, 90, 99}) {
-      std::vector<double> of_blocks;
-      for (const Block& block : blocks)
-        of_blocks.push_back(percentile(block, percent));
+      std::vector<double> of_blocks(blocks.size());
+      std::ranges::transform(blocks, of_blocks.begin(), [&](const Block& block) { return percentile(block, percent); });
       const Spread spread = spread_of(of_blocks);
       const double value = percentile(all, percent);
       Line line{"connection-time",

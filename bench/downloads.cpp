@@ -3,8 +3,10 @@
 // curl's own time counts; what it wrote is compared byte by byte.
 #include "bench/downloads.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <map>
 
 #include <fmt/format.h>
@@ -134,9 +136,8 @@ private:
 
   // Of pairs, so that what the machine did in a round hits both.
   static double overhead_of(const std::vector<double>& trap, const std::vector<double>& plain) {
-    std::vector<double> differences;
-    for (std::size_t i = 0; i < trap.size(); i++)
-      differences.push_back(trap[i] - plain[i]);
+    std::vector<double> differences(trap.size());
+    std::ranges::transform(trap, plain, differences.begin(), std::minus{});
     return spread_of(differences).median;
   }
 

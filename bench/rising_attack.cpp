@@ -34,9 +34,8 @@ struct Window {
 };
 
 Window window_of(const std::vector<Attempt>& attempts, double per_second) {
-  std::vector<double> times;
-  for (const Attempt& attempt : attempts)
-    times.push_back(attempt.took_ms);
+  std::vector<double> times(attempts.size());
+  std::ranges::transform(attempts, times.begin(), &Attempt::took_ms);
   const auto answered = std::ranges::count_if(attempts, &Attempt::answered);
   return {per_second, static_cast<double>(answered) / static_cast<double>(attempts.size()), percentile(times, 50), percentile(times, 99)};
 }
@@ -88,7 +87,7 @@ private:
   std::vector<Attempt> attack(const Defence& defence, Family family, int rate) {
     const lab::Flood flood = start_flood(defence, family, rate);
     const Pinned pinned{0};
-    const std::vector<Attempt> attempts =
+    std::vector<Attempt> attempts =
         time_greetings(field_.host(defence.client), defence.address(family), lab::service_port, pace_, [&] { defence.prepare(field_); });
     const double per_second = must(flood.seen()).per_second();
     const Key key{defence.name, family, rate};
@@ -111,9 +110,8 @@ private:
 
   void add(const Defence& defence, Family family, int asked, const std::vector<Window>& windows) {
     const auto spread = [&](double Window::*member) {
-      std::vector<double> values;
-      for (const Window& window : windows)
-        values.push_back(window.*member);
+      std::vector<double> values(windows.size());
+      std::ranges::transform(windows, values.begin(), member);
       return spread_of(values);
     };
     const double rate = spread(&Window::per_second).median;

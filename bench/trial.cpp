@@ -17,15 +17,17 @@ std::string Trial::name_of(const Defence& defence, Family family) const {
 }
 
 void Trial::hold(int rounds, const std::function<Work(const Defence&, Family)>& measure) {
+  const auto turn = [&](const Defence& defence, Family family, int round) {
+    if (!takes_part(defence, family) || refused_.contains({defence.name, family}))
+      return;
+    std::printf("%s, round %d of %d\n", name_of(defence, family).c_str(), round + 1, rounds);
+    std::fflush(stdout);
+    stand(defence, family, measure);
+  };
   for (int round = 0; round < rounds; round++)
     for (const Family family : lab::families)
-      for (const Defence& defence : defences_) {
-        if (!takes_part(defence, family) || refused_.contains({defence.name, family}))
-          continue;
-        std::printf("%s, round %d of %d\n", name_of(defence, family).c_str(), round + 1, rounds);
-        std::fflush(stdout);
-        stand(defence, family, measure);
-      }
+      for (const Defence& defence : defences_)
+        turn(defence, family, round);
 }
 
 void Trial::stand(const Defence& defence, Family family, const std::function<Work(const Defence&, Family)>& measure) {
@@ -45,13 +47,15 @@ void Trial::stand(const Defence& defence, Family family, const std::function<Wor
 }
 
 void Trial::for_each(const std::function<void(const Defence&, Family)>& conclude) {
+  const auto give = [&](const Defence& defence, Family family) {
+    if (!takes_part(defence, family))
+      report_.skip(name_of(defence, family), defence.why_not_ipv6);
+    else if (!refused_.contains({defence.name, family}))
+      conclude(defence, family);
+  };
   for (const Family family : lab::families)
-    for (const Defence& defence : defences_) {
-      if (!takes_part(defence, family))
-        report_.skip(name_of(defence, family), defence.why_not_ipv6);
-      else if (!refused_.contains({defence.name, family}))
-        conclude(defence, family);
-    }
+    for (const Defence& defence : defences_)
+      give(defence, family);
 }
 
 } // namespace trap::bench

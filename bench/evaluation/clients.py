@@ -7,6 +7,12 @@ from evaluation.plots import lines_plot
 from evaluation.report import number, spread, table
 
 
+def notes(report, pattern):
+    """What a reader has to know of some defences' figures."""
+    found = {line["contender"]: line["note"] for line in report.select(pattern) if "note" in line}
+    return [f"- `{who}`: {note}." for who, note in found.items()] + [""] if found else []
+
+
 def downloads(report):
     text = ["The paper's Table 1: a download of random data without and with TRAP. `first`: the client has to be redirected. `later`: it holds a "
             "redirect. The paper's machines and its virtual network were others; its figures are there for the order of magnitude.", ""]
@@ -32,18 +38,20 @@ def downloads(report):
 
 
 def attacked(report):
-    text = ["5 MB during a SYN flood with invented sources: the paper's (`hping3 -S -P -p 80 --rand-source -i u10`), and as hard as it goes.", ""]
+    text = ["5 MB during a SYN flood with invented sources: the paper's (`hping3 -S -P -p 80 --rand-source -i u10`), and as hard as it goes. "
+            "A download that does not end in time counts as its deadline. SYNs/s is what the victim's interface saw.", ""]
     rows = []
     for line in report.select(r"attack-(paper|flood)", metric="download_time"):
         success = report.one(line["experiment"], contender=line["contender"], family=line.get("family"), metric="success")
         rows.append((line["experiment"], line.get("family", ""), line["contender"], spread(line) + " ms",
-                     number(success["value"] * 100) + "%" if success else "", f"{number(line['paper'])} ms" if "paper" in line else ""))
-    return text + table(("flood", "", "defence", "time", "complete", "paper"), rows)
+                     number(success["value"] * 100) + "%" if success else "", number(line["rate"]) if "rate" in line else "", f"{number(line['paper'])} ms" if "paper" in line else ""))
+    return text + table(("flood", "", "defence", "time", "complete", "SYNs/s", "paper"), rows) + notes(report, r"attack-(paper|flood)")
 
 
 def rising(report, plots):
     text = ["Connections per second of flood, as the flood rises. The rate is what the victim's interface saw. A defence without a point at a rate was "
-            "not active, or the generator was slower than asked; see below what was refused.", ""]
+            "not active, or the generator was slower than asked; see below what was refused. A connection that is not answered in time counts as "
+            "its deadline in the percentiles.", ""]
     for metric, unit, say, logarithmic in (("success", "share of connections", "Share of connections that succeed", "x"),
                                            ("connect_p50", "ms", "Median time of connect", "xy"),
                                            ("connect_p99", "ms", "99th percentile of the time of connect", "xy")):
@@ -64,7 +72,7 @@ def rising(report, plots):
               for metric in ("connect_p50", "connect_p99")}
         rows.append((line.get("family", ""), line["contender"], number(line.get("rate", 0)), number(line["value"] * 100) + "%",
                      *(number(value) if value is not None else "" for value in at.values())))
-    return text + table(("", "defence", "SYNs/s", "succeed", "p50, ms", "p99, ms"), rows)
+    return text + table(("", "defence", "SYNs/s", "succeed", "p50, ms", "p99, ms"), rows) + notes(report, r"attack-rise")
 
 
 def connections(report):
@@ -79,4 +87,4 @@ def connections(report):
                 values = [report.one(pattern, contender=who, family=family, metric=metric) for metric in metrics]
                 rows.append((family, who, *(number(one["value"]) if one else "" for one in values)))
         text += table(("", "defence", *(metric.replace("_", " ") for metric in metrics)), rows)
-    return text
+    return text + notes(report, r"connection-time")
