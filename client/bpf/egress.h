@@ -204,18 +204,18 @@ static __always_inline enum trap_verdict judge_outgoing(struct __sk_buff* skb, s
 
 /* What is forwarded may have, on the wire, the addresses and ports of a connection that this host had to the service: connection tracking
  * knows that one by the public address, and gives its port away again. The entry of one that is over would take the new one's answers. */
-static __always_inline void yield_to_forwarded(struct __sk_buff* skb, struct encounter* e) {
+static TRAP_SUBPROGRAM int yield_to_forwarded(struct __sk_buff* skb, struct encounter* e) {
   const struct trap_inward* inward;
   struct trap_tuple wire, flow;
   enum trap_socket socket;
 
   pull_headers(skb);
   if (read_packet(skb, e) != TRAP_LAYER_TCP || trap_segment_kind(e->packet.flags) != TRAP_SEGMENT_SYN)
-    return;
+    return 0;
   wire = outgoing_tuple(&e->packet, e->side);
   inward = bpf_map_lookup_elem(&to_public, &wire);
   if (!inward)
-    return;
+    return 0;
   flow = wire;
   flow.remote = inward->service;
   flow.remote_port = inward->port;
@@ -225,9 +225,10 @@ static __always_inline void yield_to_forwarded(struct __sk_buff* skb, struct enc
   e->packet.source_port = flow.remote_port;
   socket = find_socket(skb, &e->packet);
   if (socket == TRAP_SOCKET_LIVES || socket == TRAP_SOCKET_OPENS)
-    return;
+    return 0;
   forget(&to_public, &wire);
   forget(&to_backend, &flow);
+  return 0;
 }
 
 #endif
