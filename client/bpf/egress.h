@@ -206,6 +206,7 @@ static __always_inline enum trap_verdict judge_outgoing(struct __sk_buff* skb, s
  * knows that one by the public address, and gives its port away again. The entry of one that is over would take the new one's answers. */
 static TRAP_SUBPROGRAM int yield_to_forwarded(struct __sk_buff* skb, struct encounter* e) {
   const struct trap_inward* inward;
+  const struct trap_outward* outward;
   struct trap_tuple wire, flow;
   enum trap_socket socket;
 
@@ -219,6 +220,9 @@ static TRAP_SUBPROGRAM int yield_to_forwarded(struct __sk_buff* skb, struct enco
   flow = wire;
   flow.remote = inward->service;
   flow.remote_port = inward->port;
+  outward = bpf_map_lookup_elem(&to_backend, &flow);
+  if (outward && outward->isn == e->packet.seq) /* sent by us (client/bpf/respond.h), perhaps for who has no socket: a knock */
+    return 0;
   e->packet.destination = flow.local; /* the socket's, as a packet to it would have them */
   e->packet.destination_port = flow.local_port;
   e->packet.source = flow.remote;
