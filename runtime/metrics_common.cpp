@@ -46,7 +46,7 @@ bool can_give(const std::string& part, int verdict) {
   if (part == "guard")
     return between(verdict, TRAP_PASS_TICKET, TRAP_DROP_NO_FLOW) || between(verdict, TRAP_PASS_TRUSTED, TRAP_DROP_ICMP);
   return between(verdict, TRAP_PASS_SYN_REMEMBERED, TRAP_DROP_LATE_ANSWER) ||
-         between(verdict, TRAP_PASS_OFFER_REFUSED, TRAP_REDIRECT_RENEWED);
+         between(verdict, TRAP_PASS_ICMP_TRANSLATED, TRAP_REDIRECT_RENEWED);
 }
 
 void measure_packets(Metrics& metrics, const MeasuredService& where, const VerdictCounts& counts) {
