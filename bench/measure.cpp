@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "bench/replayer.h"
+#include "client/maps.h"
 #include "guard/maps.h"
 #include "tests/bpf/layout.h"
 #include "tests/bpf/rig.h"
@@ -87,6 +88,8 @@ private:
     rig.set_time(*tested_, world_, moment);
     if (experiment_.part == "guard" && !experiment_.trusts)
       trust_nobody();
+    if (experiment_.part == "client" && experiment_.before.empty())
+      tested_->put("remotes", std::uint32_t{0}, trap_remotes{}); // the rig has every bit set
     if (experiment_.part == "server")
       test::trust_known(*tested_);
     for (const auto& map : experiment_.before.items()) {

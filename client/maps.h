@@ -132,6 +132,20 @@ struct trap_origins {
   __u32 reserved;
 };
 
+/* Map `remotes` (array of one): a bit, by its hash, for each address and port that a connection was redirected from or to. Most packets of
+ * a host have to do with none of them, and need no lookup to tell. No bit is taken back: one too many costs a lookup. */
+#define TRAP_REMOTE_BITS 65536
+
+struct trap_remotes {
+  __u64 words[TRAP_REMOTE_BITS / 64];
+};
+
+TRAP_INLINE __u32 trap_remote_bit(const union trap_address* address, __be16 port) {
+  __u64 hash = (address->raw64[0] ^ port) * 0xff51afd7ed558ccdULL ^ address->raw64[1] * 0xc4ceb9fe1a85ec53ULL;
+
+  return (__u32)((hash ^ hash >> 32) * 0x9e3779b97f4a7c15ULL >> 48);
+}
+
 /* Map `fallbacks` (LRU hash by trap_redirect_key): what did not work lately on the way to a service, so that it is not waited for again. */
 #define TRAP_FALLBACK_UNTICKETED 1u   /* SYNs get through without their ticket */
 #define TRAP_FALLBACK_SERVED 2u       /* no redirect comes, or it leads nowhere: the TRAP server serves */
@@ -175,6 +189,7 @@ TRAP_ASSERT(sizeof(struct trap_inward) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_translation) == 40, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_origin_key) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_origins) == 104, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_remotes) == 8192, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_fallback) == 32, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_trust_key) == 24, "shared through a map");
 

@@ -194,7 +194,9 @@ static __always_inline enum trap_verdict judge_outgoing(struct __sk_buff* skb, s
   pull_headers(skb);
   switch (read_packet(skb, e)) {
   case TRAP_LAYER_TCP:
-    return trap_segment_kind(e->packet.flags) == TRAP_SEGMENT_SYN ? judge_outgoing_syn(skb, e) : judge_outgoing_segment(skb, e);
+    if (trap_segment_kind(e->packet.flags) == TRAP_SEGMENT_SYN)
+      return judge_outgoing_syn(skb, e);
+    return may_be_redirected(&e->packet.destination, e->packet.destination_port) ? judge_outgoing_segment(skb, e) : TRAP_PASS_OTHER;
   case TRAP_LAYER_OTHER:
     return judge_outgoing_icmp(skb, e);
   default:

@@ -39,12 +39,39 @@ static __always_inline void note_origin(const struct trap_tuple* tuple, const st
   place->port = tuple->remote_port;
 }
 
+static __always_inline __u64* word_of_remote(__u32 bit) {
+  __u32 zero = 0;
+  __u64 word = bit / 64 & (TRAP_REMOTE_BITS / 64 - 1);
+  struct trap_remotes* known = bpf_map_lookup_elem(&remotes, &zero);
+
+  TRAP_HOLD(word);
+  return known ? &known->words[word & (TRAP_REMOTE_BITS / 64 - 1)] : NULL;
+}
+
+/* 0 if no connection was ever redirected from or to there. */
+static __always_inline int may_be_redirected(const union trap_address* remote, __be16 port) {
+  __u32 bit = trap_remote_bit(remote, port);
+  const __u64* word = word_of_remote(bit);
+
+  return !word || *word >> bit % 64 & 1;
+}
+
+static __always_inline void note_remote(const union trap_address* remote, __be16 port) {
+  __u32 bit = trap_remote_bit(remote, port);
+  __u64* word = word_of_remote(bit);
+
+  if (word && !explaining && !(*word >> bit % 64 & 1))
+    __sync_fetch_and_or(word, 1ULL << bit % 64);
+}
+
 /* Stores both directions of a redirected connection. 0 on success. */
 static __always_inline int store_flow(const struct trap_tuple* tuple, const struct trap_outward* outward) {
   struct trap_tuple wire = service_side_tuple(tuple, outward);
   struct trap_inward inward = {.service = tuple->remote, .port = tuple->remote_port};
 
   note_origin(tuple, outward);
+  note_remote(&tuple->remote, tuple->remote_port);
+  note_remote(&outward->backend, outward->port);
   return store(&to_backend, tuple, outward, BPF_ANY) || store(&to_public, &wire, &inward, BPF_ANY);
 }
 

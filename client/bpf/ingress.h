@@ -189,10 +189,17 @@ static __always_inline enum trap_verdict judge_incoming_segment(struct __sk_buff
   return verdict == TRAP_PASS_FROM_SERVICE ? translate_inward(skb, e, &inward) : verdict;
 }
 
+/* Can this segment concern us? Answers to SYNs do, and what comes from where a connection was redirected from or to. */
+static __always_inline int may_concern_us(const struct trap_packet* packet) {
+  return packet->flags & (TRAP_TCP_SYN | TRAP_TCP_RST) || may_be_redirected(&packet->source, packet->source_port);
+}
+
 static __always_inline enum trap_verdict judge_incoming(struct __sk_buff* skb, struct encounter* e) {
   pull_headers(skb);
   switch (read_packet(skb, e)) {
   case TRAP_LAYER_TCP:
+    if (!may_concern_us(&e->packet))
+      return TRAP_PASS_OTHER;
     return judge_incoming_segment(skb, e);
   case TRAP_LAYER_OTHER:
     return judge_incoming_icmp(skb, e);

@@ -52,6 +52,13 @@ struct {
 } origins SEC(".maps");
 
 struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct trap_remotes);
+} remotes SEC(".maps");
+
+struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, TRAP_CLIENT_MAX_FALLBACKS);
   __type(key, struct trap_redirect_key);

@@ -2,6 +2,7 @@
 // trap-client in the fixtures' world: every hook, default settings, and two [[trust]] of services that only their own fixtures speak of.
 #include "tests/bpf/rig.h"
 
+#include <cstring>
 #include <stdexcept>
 
 #include "client/maps.h"
@@ -40,7 +41,11 @@ void put_trust(Object& object, const std::string& map, std::uint32_t of, const s
 }
 
 // Trust 1, and trust 2 for some of its addresses and for a port of one.
+// Fixtures put connections into tables, so every remote may be one of theirs.
 void configure_client(Object& object, const World&) {
+  trap_remotes all;
+  std::memset(&all, 0xff, sizeof all);
+  object.put("remotes", std::uint32_t{0}, all);
   object.put("settings", std::uint32_t{0}, trap_client_settings{});
   put_trust(object, "trust_services", 0, "198.18.50.0/24", 1);
   put_trust(object, "trust_services", 0, "2001:db8:5050::/48", 1);
