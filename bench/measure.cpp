@@ -69,8 +69,7 @@ public:
       std::vector<double> ns;
       for (std::size_t round = 0; round < alone_.size(); round++)
         ns.push_back(alone_[round] + contender.ns[round] - contenders_[0].ns[round]);
-      std::ranges::sort(ns);
-      all.push_back({experiment_.name, contender.name, family_, ns[ns.size() / 2], ns.front(), ns.back(), static_cast<int>(ns.size())});
+      all.push_back({experiment_.name, contender.name, family_, spread_of(ns), ns});
     }
     return all;
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bench/experiment.h"
+#include "bench/report.h"
 
 namespace trap::bench {
 
@@ -20,10 +21,8 @@ struct Result {
   std::string experiment;
   std::string contender; // trap, empty, send-back
   int family;
-  double median_ns;
-  double min_ns;
-  double max_ns;
-  int runs;
+  Spread ns;
+  std::vector<double> rounds; // ns, one value a round
 };
 
 // One experiment for one family. Rounds can be run at several times, between those of other experiments, so that a machine that is busy for

@@ -29,12 +29,27 @@ constexpr struct {
 } limits_over_empty[] = {{"guard-syn-bad-ticket", 40}, {"guard-syn-ticket", 260},   {"guard-syn-uninvited", 20},
                          {"guard-flow", 40},           {"client-egress-other", 30}, {"client-ingress-other", 30}};
 
+// Comparisons are made within each round, in which the machine was as fast for one as for the other, and the median of them counts.
+double median_ratio(const Result& one, const Result& other) {
+  std::vector<double> ratios;
+  for (std::size_t i = 0; i < one.rounds.size(); i++)
+    ratios.push_back(one.rounds[i] / other.rounds[i]);
+  return spread_of(ratios).median;
+}
+
+double median_difference(const Result& one, const Result& other) {
+  std::vector<double> differences;
+  for (std::size_t i = 0; i < one.rounds.size(); i++)
+    differences.push_back(one.rounds[i] - other.rounds[i]);
+  return spread_of(differences).median;
+}
+
 void print_row(const std::vector<Result>& rows) {
   const Result& trap = rows.back();
-  std::printf("%-34s ipv%d  %7.1f  (%6.1f to %6.1f)  %5.1fx", trap.experiment.c_str(), trap.family, trap.median_ns, trap.min_ns,
-              trap.max_ns, trap.median_ns / rows[0].median_ns);
+  std::printf("%-34s ipv%d  %7.1f  (%6.1f to %6.1f)  %5.1fx", trap.experiment.c_str(), trap.family, trap.ns.median, trap.ns.min,
+              trap.ns.max, median_ratio(trap, rows[0]));
   if (rows.size() > 2)
-    std::printf("  %5.1fx", trap.median_ns / rows[1].median_ns);
+    std::printf("  %5.1fx", median_ratio(trap, rows[1]));
   std::printf("\n");
   std::fflush(stdout);
 }
@@ -42,10 +57,13 @@ void print_row(const std::vector<Result>& rows) {
 void add_lines(const std::vector<Result>& rows, Report& report) {
   const Result& floor = rows.size() > 2 ? rows[1] : rows[0];
   for (const Result& row : rows) {
-    Line line{row.experiment, row.contender, row.family, "time_per_packet", "ns", row.median_ns, row.min_ns, row.max_ns, row.runs};
+    Line line{row.experiment,    row.contender, row.family,
+              "time_per_packet", "ns",          row.ns.median,
+              row.ns.min,        row.ns.max,    static_cast<int>(row.rounds.size())};
     if (&row == &rows.back()) {
       line.floor = floor.contender;
-      line.ratio_to_floor = row.median_ns / floor.median_ns;
+      line.ratio_to_floor = median_ratio(row, floor);
+      line.more["over_empty_ns"] = median_difference(row, rows[0]);
     }
     report.add(std::move(line));
   }
@@ -59,7 +77,8 @@ void add_targets(Report& report) {
       continue;
     for (const Line* line : {v4, v6})
       report.add(Target{fmt::format("{}, IPv{}: over XDP_TX", path, line->family), *line->ratio_to_floor, Bound::at_most, limit, "x"});
-    report.add(Target{fmt::format("{}: IPv6 over IPv4", path), v6->value / v4->value, Bound::at_most, limit_of_ipv6, "x"});
+    report.add(Target{fmt::format("{}: IPv6 over IPv4, each over XDP_TX", path), *v6->ratio_to_floor / *v4->ratio_to_floor, Bound::at_most,
+                      limit_of_ipv6, "x"});
   }
 }
 
@@ -67,10 +86,9 @@ void add_targets_over_empty(Report& report) {
   for (const auto& [path, limit_ns] : limits_over_empty) {
     for (const int family : {4, 6}) {
       const Line* trap = report.find(path, "trap", family);
-      const Line* empty = report.find(path, "empty", family);
-      if (trap != nullptr && empty != nullptr)
-        report.add(Target{fmt::format("{}, IPv{}: over an empty program", path, family), trap->value - empty->value, Bound::at_most,
-                          limit_ns, "ns"});
+      if (trap != nullptr)
+        report.add(Target{fmt::format("{}, IPv{}: over an empty program", path, family), trap->more["over_empty_ns"].get<double>(),
+                          Bound::at_most, limit_ns, "ns"});
     }
   }
 }
