@@ -87,18 +87,22 @@ void offerless(Scene& scene) {
   scene.check(box->count(LAB_STRIPPED) > 0, "it strips options", "it did not");
 }
 
-// One connection after the other: the first asks the TRAP server, the others go straight.
-void losses(Scene& scene, std::uint32_t percent) {
-  auto box = Middlebox::install(scene.trap().topology(), 0, percent);
-  if (!scene.check(static_cast<bool>(box), fmt::format("a network loses {}% of all packets", percent), box ? "" : box.error().message))
-    return;
+// One connection after the other: the first asks the TRAP server, the others go straight; in the middle redirects are forgotten.
+void expect_all_through(Scene& scene, Middlebox& box) {
   for (const Family family : families)
     for (int number = 1; number <= connections_with_losses; number++) {
       if (number == connections_with_losses / 2)
         scene.forget_redirects();
-      expect_through(scene, pass(scene, *box, family, patience_with_losses), syns_with_losses,
+      expect_through(scene, pass(scene, box, family, patience_with_losses), syns_with_losses,
                      fmt::format("{}, connection {}", name_of(family), number));
     }
+}
+
+void losses(Scene& scene, std::uint32_t percent) {
+  auto box = Middlebox::install(scene.trap().topology(), 0, percent);
+  if (!scene.check(static_cast<bool>(box), fmt::format("a network loses {}% of all packets", percent), box ? "" : box.error().message))
+    return;
+  expect_all_through(scene, *box);
   scene.check(box->count(LAB_LOST) > 0, "it loses packets", "it did not");
 }
 
@@ -107,13 +111,7 @@ void reordering(Scene& scene) {
   auto box = install(scene, {"swaps packets", LAB_REORDERS});
   if (!box)
     return;
-  for (const Family family : families)
-    for (int number = 1; number <= connections_with_losses; number++) {
-      if (number == connections_with_losses / 2)
-        scene.forget_redirects();
-      expect_through(scene, pass(scene, *box, family, patience_with_losses), syns_with_losses,
-                     fmt::format("{}, connection {}", name_of(family), number));
-    }
+  expect_all_through(scene, *box);
   scene.check(box->count(LAB_REORDERED) > 0, "it swaps packets", "it did not");
 }
 

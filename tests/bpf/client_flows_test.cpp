@@ -145,6 +145,25 @@ TEST_P(ClientFlows, several_services_may_have_one_backend) {
   expect_from_service("one of four");
 }
 
+// The rig has every bit set; here the programs have to set those that they need, and no others.
+TEST_P(ClientFlows, where_connections_were_redirected_is_told_by_two_bits) {
+  client_->put("remotes", std::uint32_t{0}, trap_remotes{});
+  follow_a_redirect(service_port);
+  const auto remotes = client_->get<trap_remotes>("remotes", std::uint32_t{0});
+  int bits = 0;
+  for (const __u64 word : remotes.words)
+    bits += __builtin_popcountll(word);
+  EXPECT_EQ(bits, 2) << "the service's and the backend's";
+
+  const auto before = client_->counters(0);
+  const Json ends = {{"sport", 8080}, {"dport", local_port + 1}, {"flags", "A"}};
+  client_->run("trap_client_ingress", build_packet({{"ip", {{"src", "backend"}, {"dst", loopback()}}}, {"tcp", ends}}, GetParam(), world_));
+  const Json back = {{"sport", local_port + 1}, {"dport", service_port}, {"flags", "A"}};
+  client_->run("trap_client_egress", build_packet({{"ip", {{"src", loopback()}, {"dst", loopback()}}}, {"tcp", back}}, GetParam(), world_));
+  EXPECT_EQ(client_->counters(0)[TRAP_PASS_FROM_SERVICE] - before[TRAP_PASS_FROM_SERVICE], 1u);
+  EXPECT_EQ(client_->counters(0)[TRAP_PASS_TO_SERVICE] - before[TRAP_PASS_TO_SERVICE], 1u);
+}
+
 // What this host dials is all that fills them, and the newest connection always works.
 TEST_P(ClientFlows, every_table_is_bounded) {
   const auto send = [&](const char* program, const Json& packet, trap_verdict verdict) {
