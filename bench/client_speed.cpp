@@ -27,6 +27,7 @@ using Samples = std::map<std::string, std::vector<double>>;
 
 constexpr double first_allowance_us = 100, later_allowance_us = 20; // over a direct connect, and a round trip for the first one
 constexpr double least_throughput = 0.95;
+constexpr const char* translated = "translated";
 constexpr int closed_port = 9;
 constexpr int streams[] = {1, 16};
 
@@ -105,32 +106,11 @@ void measure_connects(lab::Deployment& trap, Family family, int count, Report& r
                     later_allowance_us, "us"});
 }
 
-void measure_transfers(lab::Deployment& trap, Family family, int parallel, bool down, int count, Report& report) {
-  const lab::Host& client = trap.topology().host("client");
-  const std::pair<const char*, std::string_view> kinds[] = {{"direct", place_of("service").address(family)},
-                                                            {"translated", place_of("trap").address(family)}};
-  Samples rates, costs;
-  std::vector<double> ratios;
-  for (int i = 0; i < count; i++) {
-    for (const auto& [kind, address] : kinds) {
-      const Transfer done = transfer(client, address, parallel, down);
-      rates[kind].push_back(done.megabits_per_s);
-      costs[kind].push_back(done.cpu_ns_per_byte);
-    }
-    ratios.push_back(rates["translated"].back() / rates["direct"].back());
-  }
-  const int version = static_cast<int>(family);
-  const std::string name = fmt::format("client-throughput-{}-{}", parallel, down ? "down" : "up");
-  for (const auto& [kind, address] : kinds) {
-    const Spread rate = spread_of(rates[kind]), cost = spread_of(costs[kind]);
-    report.add(Line{name, kind, version, "throughput", "Mbit/s", rate.median, rate.min, rate.max, count});
-    report.add(Line{name, kind, version, "cpu_per_byte", "ns", cost.median, cost.min, cost.max, count});
-    std::printf("%2d stream(s) %-4s  %-10s  IPv%d  %7.0f Mbit/s  (%.0f to %.0f)  %.3f ns of CPU a byte\n", parallel, down ? "down" : "up",
-                kind, version, rate.median, rate.min, rate.max, cost.median);
-  }
-  std::fflush(stdout);
-  report.add(Target{fmt::format("{} stream(s) {}, IPv{}: translated over direct", parallel, down ? "down" : "up", version),
-                    spread_of(ratios).median, Bound::at_least, least_throughput, "x"});
+void measure_load(lab::Deployment& trap, const Load& load, int rounds, Report& report) {
+  const auto run = [&](std::string_view contender) {
+    return transfer(trap.topology().host("client"), place_of(contender == translated ? "trap" : "service").address(load.family), load);
+  };
+  race({"client-throughput", "direct", translated, least_throughput}, load, rounds, run, report);
 }
 
 } // namespace
@@ -147,7 +127,7 @@ void measure_client(const ClientEffort& effort, Report& report) {
   for (const Family family : lab::families)
     for (const int parallel : streams)
       for (const bool down : {false, true})
-        measure_transfers(trap, family, parallel, down, effort.transfers, report);
+        measure_load(trap, {family, parallel, down}, effort.transfers, report);
 }
 
 } // namespace trap::bench

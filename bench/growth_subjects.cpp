@@ -363,7 +363,7 @@ Subject of_client() {
           "trap_client_egress",
           false,
           TRAP_PASS_SYN_TICKETED,
-          Growth::flat,
+          Growth::logarithmic,
           {1, 10, 100, 1000, 10'000, 100'000},
           [](int family) { return packet_to(family, first_destination(family), 80, linux_syn, "client"); },
           [](const Population& population) {

@@ -3,9 +3,6 @@
 // would be no fair comparison: a veth loses its segmentation offload to the first one.
 #include "bench/guard_speed.h"
 
-#include <cstdio>
-#include <map>
-
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 
@@ -57,16 +54,6 @@ lab::DeploymentPlan plan_of_bench() {
   return plan;
 }
 
-struct Setting {
-  Family family;
-  int parallel;
-  bool down;
-
-  [[nodiscard]] std::string text() const {
-    return fmt::format("{} stream(s) {}, IPv{}", parallel, down ? "down" : "up", static_cast<int>(family));
-  }
-};
-
 // The guard must have seen the segments of its own transfer, which are many more than those of health checks, and none of the other's.
 void check_path(std::string_view contender, const lab::Counters& moved) {
   constexpr std::uint64_t least = 1000;
@@ -75,34 +62,15 @@ void check_path(std::string_view contender, const lab::Counters& moved) {
     throw std::runtime_error(fmt::format("{}: the guard counted {} segments of flows", contender, seen));
 }
 
-void measure_setting(lab::Deployment& trap, const Hook& hook, const Setting& setting, int count, Report& report) {
-  const lab::Host& client = trap.topology().host("client");
-  const std::string_view address = lab::place_of("trap").address(setting.family);
-  std::map<std::string, std::vector<double>> rates, costs;
-  std::vector<double> ratios;
-  for (int i = 0; i < count; i++) {
-    for (const char* contender : {passing, guarding}) {
-      hook.give_to(contender);
-      const lab::Counters before = must(trap.guard().counters());
-      const Transfer done = transfer(client, address, setting.parallel, setting.down);
-      check_path(contender, lab::difference(before, must(trap.guard().counters())));
-      rates[contender].push_back(done.megabits_per_s);
-      costs[contender].push_back(done.cpu_ns_per_byte);
-    }
-    ratios.push_back(rates[guarding].back() / rates[passing].back());
-  }
-  const std::string name = fmt::format("guard-throughput-{}-{}", setting.parallel, setting.down ? "down" : "up");
-  const int version = static_cast<int>(setting.family);
-  for (const char* contender : {passing, guarding}) {
-    const Spread rate = spread_of(rates[contender]), cost = spread_of(costs[contender]);
-    report.add(Line{name, contender, version, "throughput", "Mbit/s", rate.median, rate.min, rate.max, count});
-    report.add(Line{name, contender, version, "cpu_per_byte", "ns", cost.median, cost.min, cost.max, count});
-    std::printf("%-24s  %-12s  %7.0f Mbit/s  (%.0f to %.0f)  %.3f ns of CPU a byte\n", setting.text().c_str(), contender, rate.median,
-                rate.min, rate.max, cost.median);
-  }
-  std::fflush(stdout);
-  report.add(Target{setting.text() + ": past the guard over past a pass-through program", spread_of(ratios).median, Bound::at_least,
-                    least_throughput, "x"});
+void measure_load(lab::Deployment& trap, const Hook& hook, const Load& load, int rounds, Report& report) {
+  const auto run = [&](std::string_view contender) {
+    hook.give_to(contender);
+    const lab::Counters before = must(trap.guard().counters());
+    const Transfer done = transfer(trap.topology().host("client"), lab::place_of("trap").address(load.family), load);
+    check_path(contender, lab::difference(before, must(trap.guard().counters())));
+    return done;
+  };
+  race({"guard-throughput", passing, guarding, least_throughput}, load, rounds, run, report);
 }
 
 } // namespace
@@ -115,7 +83,7 @@ void measure_guard(int transfers, Report& report) {
   for (const Family family : lab::families)
     for (const int parallel : streams)
       for (const bool down : {true, false})
-        measure_setting(trap, hook, {family, parallel, down}, transfers, report);
+        measure_load(trap, hook, {family, parallel, down}, transfers, report);
 }
 
 } // namespace trap::bench

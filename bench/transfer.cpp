@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/transfer.h"
 
+#include <cstdio>
 #include <fstream>
+#include <map>
 
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "bench/measure.h"
 #include "bench/must.h"
+#include "bench/pinned.h"
 #include "lab/configuration.h"
 #include "lab/process.h"
 #include "tests/support/vectors.h"
@@ -28,11 +32,11 @@ double busy_s() {
 }
 
 // Now and then iperf3's two ends disagree about who reports the sum, and it says 0.
-Transfer transfer_once(const lab::Host& client, std::string_view address, int parallel, bool down) {
+Transfer transfer_once(const lab::Host& client, std::string_view address, const Load& load) {
   std::vector<std::string> arguments = {
-      "iperf3", "--json", "--client",   std::string{address},    "--port", std::to_string(lab::speed_port),
-      "--time", "1",      "--parallel", std::to_string(parallel)};
-  if (down)
+      "iperf3", "--json", "--client",   std::string{address},          "--port",     std::to_string(lab::speed_port),
+      "--time", "1",      "--parallel", std::to_string(load.parallel), "--affinity", fmt::format("{},0", last_cpu())};
+  if (load.down)
     arguments.emplace_back("--reverse");
   const double busy = busy_s();
   const std::string text = must(lab::run_checked(client.command(arguments), transfer_deadline));
@@ -46,11 +50,41 @@ Transfer transfer_once(const lab::Host& client, std::string_view address, int pa
 
 } // namespace
 
-Transfer transfer(const lab::Host& client, std::string_view address, int parallel, bool down) {
+std::string Load::text() const {
+  return fmt::format("{} stream(s) {}, IPv{}", parallel, down ? "down" : "up", static_cast<int>(family));
+}
+
+Transfer transfer(const lab::Host& client, std::string_view address, const Load& load) {
   for (int attempt = 0; attempt < attempts; attempt++)
-    if (const Transfer done = transfer_once(client, address, parallel, down); done.megabits_per_s > 0)
+    if (const Transfer done = transfer_once(client, address, load); done.megabits_per_s > 0)
       return done;
-  throw std::runtime_error(fmt::format("iperf3 to {}, {} stream(s): measured nothing, {} times", address, parallel, attempts));
+  throw std::runtime_error(fmt::format("iperf3 to {}, {}: measured nothing, {} times", address, load.text(), attempts));
+}
+
+void race(const Rivals& rivals, const Load& load, int rounds, const std::function<Transfer(std::string_view)>& run, Report& report) {
+  std::map<std::string_view, std::vector<double>> rates, costs;
+  std::vector<double> ratios;
+  for (int round = 0; round < rounds; round++) {
+    const bool turned = round % 2 != 0;
+    for (const char* who : {turned ? rivals.contender : rivals.floor, turned ? rivals.floor : rivals.contender}) {
+      const Transfer done = run(who);
+      rates[who].push_back(done.megabits_per_s);
+      costs[who].push_back(done.cpu_ns_per_byte);
+    }
+    ratios.push_back(rates[rivals.contender].back() / rates[rivals.floor].back());
+  }
+  const std::string name = fmt::format("{}-{}-{}", rivals.experiment, load.parallel, load.down ? "down" : "up");
+  for (const char* who : {rivals.floor, rivals.contender}) {
+    const Spread rate = spread_of(rates[who]), cost = spread_of(costs[who]);
+    const int family = static_cast<int>(load.family);
+    report.add(Line{name, who, family, "throughput", "Mbit/s", rate.median, rate.min, rate.max, rounds});
+    report.add(Line{name, who, family, "cpu_per_byte", "ns", cost.median, cost.min, cost.max, rounds});
+    std::printf("%-24s  %-12s  %7.0f Mbit/s  (%.0f to %.0f)  %.3f ns of CPU a byte\n", load.text().c_str(), who, rate.median, rate.min,
+                rate.max, cost.median);
+  }
+  std::fflush(stdout);
+  report.add(Target{fmt::format("{}: {} over {}", load.text(), rivals.contender, rivals.floor), spread_of(ratios).median, Bound::at_least,
+                    rivals.least, "x"});
 }
 
 } // namespace trap::bench

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// A second of iperf3 between two hosts of the lab.
+// Seconds of iperf3 between two hosts of the lab, two ways in turns. Each end keeps to a CPU of its own: where the scheduler puts them
+// decides more than what is compared.
 #pragma once
 
+#include <functional>
+#include <string>
 #include <string_view>
 
+#include "bench/report.h"
 #include "lab/host.h"
+#include "lab/topology.h"
 
 namespace trap::bench {
 
@@ -13,7 +18,27 @@ struct Transfer {
   double cpu_ns_per_byte = 0; // of the whole machine
 };
 
-// To iperf3's server at the address, in so many streams; `down` is from it. Throws if nothing could be measured.
-Transfer transfer(const lab::Host& client, std::string_view address, int parallel, bool down);
+// How much at once, and which way.
+struct Load {
+  lab::Family family;
+  int parallel;
+  bool down; // from iperf3's server
+
+  [[nodiscard]] std::string text() const;
+};
+
+// What `contender` is measured against.
+struct Rivals {
+  std::string experiment; // in the report; the load is added
+  const char* floor;
+  const char* contender;
+  double least; // of the floor's throughput
+};
+
+// A second to iperf3's server at the address. Throws if nothing could be measured.
+Transfer transfer(const lab::Host& client, std::string_view address, const Load& load);
+
+// `rounds` of both, each first in every other one. The target is about the median of the rounds' ratios.
+void race(const Rivals& rivals, const Load& load, int rounds, const std::function<Transfer(std::string_view)>& run, Report& report);
 
 } // namespace trap::bench

@@ -169,7 +169,7 @@ TRAP_ASSERT(sizeof(struct trap_guard_port) == 4, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_guard_peer) == 16, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_trusted_key) == 20, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_guard_class) == 80, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_guard_settings) == 48 + 56 + 2 * 192 + 24, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_guard_settings) == 48 + 56 + 2 * 320 + 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_announced_entry) == 32, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_announced_bucket) == 264, "a word of prints and the entries");
 TRAP_ASSERT(sizeof(struct trap_flow_entry) == 64, "one cache line");

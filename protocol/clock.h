@@ -41,11 +41,13 @@ TRAP_INLINE __u64 trap_ns_to_s(__u64 ns) {
 
 TRAP_INLINE struct trap_time trap_time_at(const struct trap_clock* clock, __u64 monotonic_ns) {
   const struct trap_clock_anchor* anchor = &clock->anchors[clock->active & 1];
-  __u64 since_ns = monotonic_ns > anchor->monotonic_ns ? monotonic_ns - anchor->monotonic_ns : 0;
+  __s64 since_ns = (__s64)(monotonic_ns - anchor->monotonic_ns);
   struct trap_time time;
 
-  time.unix_ns = anchor->unix_ns + since_ns;
-  time.unix_s = (__u32)(anchor->unix_s + trap_ns_to_s(since_ns));
+  if (since_ns < 0) /* signed, as clang 14 makes a carry flag of the comparison of unsigned ones, in five instructions */
+    since_ns = 0;
+  time.unix_ns = anchor->unix_ns + (__u64)since_ns;
+  time.unix_s = (__u32)(anchor->unix_s + trap_ns_to_s((__u64)since_ns));
   return time;
 }
 

@@ -20,7 +20,7 @@ struct trap_keyring {
   struct trap_epoch_key slots[TRAP_KEYRING_SLOTS];
 };
 
-TRAP_ASSERT(sizeof(struct trap_keyring) == 192, "key rings are shared through maps");
+TRAP_ASSERT(sizeof(struct trap_keyring) == 320, "key rings are shared through maps");
 
 /* Copies the key of an epoch to *key. 0 if the ring has none; *key is then unchanged. (A copy, because the verifier loses track of a
  * pointer that may be NULL.) */

@@ -8,26 +8,32 @@
 
 #include "protocol/assert.h"
 
-/* The 16 key bytes k as two little-endian words: k0 = LE64(k[0..7]), k1 = LE64(k[8..15]). */
-struct trap_key {
-  __u64 k0;
-  __u64 k1;
-};
-
-TRAP_ASSERT(sizeof(struct trap_key) == 16, "a SipHash key is 16 bytes");
+#define TRAP_KEY_BYTES 16
 
 struct trap_sip {
   __u64 v0, v1, v2, v3;
 };
 
+/* A key as it is computed with: the state that SipHash has before it needs the message, which is after the half of the first round that
+ * does not touch it. To be kept as secret as the 16 bytes, which can be computed from it. */
+struct trap_key {
+  struct trap_sip start;
+};
+
+TRAP_ASSERT(sizeof(struct trap_key) == 32, "keys are shared through maps");
+
 TRAP_INLINE __u64 trap_rotl64(__u64 x, int bits) {
   return x << bits | x >> (64 - bits);
 }
 
-TRAP_INLINE void trap_sip_round(struct trap_sip* s) {
+/* Of a round, what touches v0 and v1 only. */
+TRAP_INLINE void trap_sip_first_half(struct trap_sip* s) {
   s->v0 += s->v1;
   s->v1 = trap_rotl64(s->v1, 13) ^ s->v0;
   s->v0 = trap_rotl64(s->v0, 32);
+}
+
+TRAP_INLINE void trap_sip_second_half(struct trap_sip* s) {
   s->v2 += s->v3;
   s->v3 = trap_rotl64(s->v3, 16) ^ s->v2;
   s->v0 += s->v3;
@@ -37,11 +43,35 @@ TRAP_INLINE void trap_sip_round(struct trap_sip* s) {
   s->v2 = trap_rotl64(s->v2, 32);
 }
 
-TRAP_INLINE void trap_sip_begin(struct trap_sip* s, const struct trap_key* key) {
-  s->v0 = key->k0 ^ 0x736f6d6570736575ULL;
-  s->v1 = key->k1 ^ 0x646f72616e646f6dULL;
-  s->v2 = key->k0 ^ 0x6c7967656e657261ULL;
-  s->v3 = key->k1 ^ 0x7465646279746573ULL;
+TRAP_INLINE void trap_sip_round(struct trap_sip* s) {
+  trap_sip_first_half(s);
+  trap_sip_second_half(s);
+}
+
+/* The key of 16 bytes k, given as two little-endian words: k0 = LE64(k[0..7]), k1 = LE64(k[8..15]). */
+TRAP_INLINE struct trap_key trap_key_make(__u64 k0, __u64 k1) {
+  struct trap_key key;
+
+  key.start.v0 = k0 ^ 0x736f6d6570736575ULL;
+  key.start.v1 = k1 ^ 0x646f72616e646f6dULL;
+  key.start.v2 = k0 ^ 0x6c7967656e657261ULL;
+  key.start.v3 = k1 ^ 0x7465646279746573ULL;
+  trap_sip_first_half(&key.start);
+  return key;
+}
+
+/* v2 and v3 are the key's words as they were, v0 and v1 are made of them: two tell all. */
+TRAP_INLINE int trap_key_equal(const struct trap_key* a, const struct trap_key* b) {
+  return a->start.v2 == b->start.v2 && a->start.v3 == b->start.v3;
+}
+
+/* Starts a hash with its first word. */
+TRAP_INLINE void trap_sip_begin(struct trap_sip* s, const struct trap_key* key, __u64 m) {
+  *s = key->start;
+  s->v3 ^= m;
+  trap_sip_second_half(s);
+  trap_sip_round(s);
+  s->v0 ^= m;
 }
 
 TRAP_INLINE void trap_sip_word(struct trap_sip* s, __u64 m) {
@@ -63,15 +93,17 @@ TRAP_INLINE __u64 trap_sip_end(struct trap_sip* s) {
 /* Hash of a message of tail_bytes + 8 * words bytes, given as little-endian words; the tail (0 to 7 bytes) is
  * the message's last bytes in the low end of `tail`, zero above. */
 TRAP_INLINE __u64 trap_siphash_words(const struct trap_key* key, const __u64* words, __u32 count, __u64 tail, __u32 tail_bytes) {
+  __u64 last = tail | (__u64)((count * 8 + tail_bytes) & 0xff) << 56;
   struct trap_sip s;
 
-  trap_sip_begin(&s, key);
+  trap_sip_begin(&s, key, count ? words[0] : last);
 #ifdef __bpf__
 #pragma unroll
 #endif
-  for (__u32 i = 0; i < count; i++)
+  for (__u32 i = 1; i < count; i++)
     trap_sip_word(&s, words[i]);
-  trap_sip_word(&s, tail | (__u64)((count * 8 + tail_bytes) & 0xff) << 56);
+  if (count)
+    trap_sip_word(&s, last);
   return trap_sip_end(&s);
 }
 

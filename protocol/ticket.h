@@ -28,8 +28,8 @@ TRAP_INLINE __u64 trap_ticket_mac(const struct trap_key* key, const struct trap_
   __u64 bytes = grant->family == TRAP_IPV4 ? 10 : 14;
   struct trap_sip sip;
 
-  trap_sip_begin(&sip, key);
-  trap_sip_word(&sip, (__u64)ticket->tag | (__u64)grant->scope << 8 | (__u64)ticket->expiry << 16 | (__u64)grant->port << 32 | first << 48);
+  trap_sip_begin(&sip, key,
+                 (__u64)ticket->tag | (__u64)grant->scope << 8 | (__u64)ticket->expiry << 16 | (__u64)grant->port << 32 | first << 48);
   if (grant->family == TRAP_IPV6 && grant->scope > 64) {
     trap_sip_word(&sip, rest | client.raw64[1] << 48);
     rest = client.raw64[1] >> 16;

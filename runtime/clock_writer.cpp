@@ -45,7 +45,7 @@ void forget_foreign_keys(trap_keyring& ring, const std::function<trap_key(std::u
     if (slot.epoch == 0)
       continue;
     trap_key key = derive(slot.epoch);
-    if (key.k0 != slot.key.k0 || key.k1 != slot.key.k1)
+    if (!trap_key_equal(&key, &slot.key))
       __atomic_store_n(&slot.epoch, 0, __ATOMIC_RELEASE);
   }
 }

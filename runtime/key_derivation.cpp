@@ -15,14 +15,13 @@ namespace {
 constexpr char kGuardDomain[] = "TRAP guard 1";
 
 trap_key derive(const Secret& secret, std::uint64_t id, const char (&context)[9]) {
-  static_assert(sizeof(trap_key) >= crypto_kdf_BYTES_MIN);
+  static_assert(TRAP_KEY_BYTES >= crypto_kdf_BYTES_MIN);
   static_assert(sizeof(secret.bytes) == crypto_kdf_KEYBYTES);
-  unsigned char bytes[sizeof(trap_key)];
-  trap_key key;
+  std::uint64_t words[TRAP_KEY_BYTES / 8];
 
-  crypto_kdf_derive_from_key(bytes, sizeof(bytes), id, context, secret.bytes.data());
-  std::memcpy(&key, bytes, sizeof(key)); // little-endian words, as siphash.h wants them
-  sodium_memzero(bytes, sizeof(bytes));
+  crypto_kdf_derive_from_key(reinterpret_cast<unsigned char*>(words), sizeof(words), id, context, secret.bytes.data());
+  const trap_key key = trap_key_make(words[0], words[1]);
+  sodium_memzero(words, sizeof(words));
   return key;
 }
 

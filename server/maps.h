@@ -186,7 +186,7 @@ TRAP_ASSERT(TRAP_PLACES == 1 << 14, "trap_place_of takes 14 bits");
 TRAP_ASSERT(sizeof(struct trap_service) == 48, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_selection) == 4 + 2 * TRAP_SELECTION_SLOTS, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_backend) == 32, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_server_guard) == 192, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_server_guard) == 320, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_policy_key) == 20, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_policy) == 8, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_client_key) == 24, "shared through a map");
@@ -194,7 +194,7 @@ TRAP_ASSERT(sizeof(struct trap_client_budget) == 16, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_cap) == 64, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_known) == 16, "shared through a map");
 TRAP_ASSERT(TRAP_KNOWN_WORDS == 1 << 14, "trap_known_word takes 14 bits");
-TRAP_ASSERT(sizeof(struct trap_server_settings) == 56 + 16 + 192 + 4 * 24 + 16, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_server_settings) == 56 + 32 + 320 + 4 * 24 + 16, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirected) == 24, "shared through a ring buffer");
 
 #endif

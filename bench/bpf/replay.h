@@ -38,6 +38,6 @@ struct trap_replay_order {
   __u32 reserved;
 };
 
-TRAP_ASSERT(sizeof(struct trap_replay_order) == TRAP_REPLAY_FRAME_MAX + 72, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_replay_order) == TRAP_REPLAY_FRAME_MAX + 88, "shared through a map");
 
 #endif

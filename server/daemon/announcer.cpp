@@ -21,9 +21,9 @@ constexpr unsigned kRecordsAtOnce = 4096;
 constexpr std::uint64_t kWarnEveryNs = 60ULL * 1000000000ULL;
 
 trap_key random_key() {
-  trap_key key;
-  randombytes_buf(&key, sizeof(key));
-  return key;
+  std::uint64_t words[TRAP_KEY_BYTES / 8];
+  randombytes_buf(words, sizeof(words));
+  return trap_key_make(words[0], words[1]);
 }
 
 // IPPROTO_RAW means that packets come with their IP header, so that the source can be an address routed to this host but not on it.

@@ -19,10 +19,6 @@ bool same_service(const trap_service& a, const trap_service& b) {
          same_rate(a.syn_acks, b.syn_acks);
 }
 
-bool same_key(const trap_key& a, const trap_key& b) {
-  return a.k0 == b.k0 && a.k1 == b.k1;
-}
-
 Result<void> write_place(int fd, const PlaceWrite& write, __u8 state) {
   trap_place value = write.value;
   value.state = state;
@@ -142,7 +138,7 @@ Result<void> ServerMaps::write_places(const PlaceChanges& changes) {
 Result<void> ServerMaps::apply(const ServerPlan& plan, const MapContents& contents, const PreparedChange& change,
                                const EarlierMaps& earlier, const Secret& master, std::uint64_t epoch) {
   const trap_key selector_key = derive_selector_key(master);
-  if (!same_key(selector_key, selector_key_))
+  if (!trap_key_equal(&selector_key, &selector_key_))
     pools_.clear(); // every table is another one
   selector_key_ = selector_key;
   if (auto rotated = rotate_guard_keys(plan, master, epoch); !rotated)

@@ -11,10 +11,6 @@
 namespace trap::server {
 namespace {
 
-bool same_key(const trap_key& a, const trap_key& b) {
-  return a.k0 == b.k0 && a.k1 == b.k1;
-}
-
 std::map<std::string, std::uint32_t> find_guards(int fd, const std::set<std::string>& names, const Secret& master, std::uint64_t epoch) {
   std::map<std::string, trap_key> keys;
   for (const std::string& name : names)
@@ -25,7 +21,7 @@ std::map<std::string, std::uint32_t> find_guards(int fd, const std::set<std::str
     trap_key found;
     if (!guard || !trap_keyring_find(&guard->ticket_keys, epoch, &found))
       continue;
-    auto at = std::find_if(keys.begin(), keys.end(), [&](const auto& key) { return same_key(key.second, found); });
+    auto at = std::find_if(keys.begin(), keys.end(), [&](const auto& key) { return trap_key_equal(&key.second, &found); });
     if (at != keys.end())
       guards[at->first] = index;
   }

@@ -56,11 +56,11 @@ std::string to_hex(const void* data, std::size_t size) {
 
 trap_key read_key(const Json& hex) {
   const Bytes bytes = read_hex(hex.get<std::string>());
-  trap_key key{};
-  if (bytes.size() != sizeof key)
+  std::uint64_t words[TRAP_KEY_BYTES / 8];
+  if (bytes.size() != sizeof words)
     throw std::runtime_error("a key has 16 bytes: " + hex.get<std::string>());
-  std::memcpy(&key, bytes.data(), sizeof key);
-  return key;
+  std::memcpy(words, bytes.data(), sizeof words);
+  return trap_key_make(words[0], words[1]);
 }
 
 Address read_address(const Json& text) {

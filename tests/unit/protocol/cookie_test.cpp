@@ -60,7 +60,7 @@ TEST(Cookie, depends_on_every_part_of_the_connection) {
     else if (field == 4)
       changed.client_isn ^= 1;
     else
-      changed_key.k0 ^= 1;
+      changed_key.start.v2 ^= 1;
     EXPECT_NE(trap_cookie(&changed_key, &changed, window), cookie) << field;
   }
   EXPECT_NE(trap_cookie(&key, &original, window + 2), cookie);

@@ -10,7 +10,7 @@ namespace {
 trap_keyring ring_around(std::uint64_t now) {
   trap_keyring ring = {};
   for (std::uint64_t epoch = now - 1; epoch <= now + 6; epoch++)
-    ring.slots[epoch % TRAP_KEYRING_SLOTS] = {.epoch = epoch, .key = {.k0 = epoch, .k1 = ~epoch}};
+    ring.slots[epoch % TRAP_KEYRING_SLOTS] = {.epoch = epoch, .key = trap_key_make(epoch, ~epoch)};
   return ring;
 }
 
@@ -20,8 +20,8 @@ TEST(Keyring, finds_the_key_of_each_epoch_it_holds) {
     for (std::uint64_t epoch = now - 1; epoch <= now + 6; epoch++) {
       trap_key key = {};
       ASSERT_TRUE(trap_keyring_find(&ring, epoch, &key)) << epoch;
-      EXPECT_EQ(key.k0, epoch);
-      EXPECT_EQ(key.k1, ~epoch);
+      const trap_key expected = trap_key_make(epoch, ~epoch);
+      EXPECT_TRUE(trap_key_equal(&key, &expected));
     }
     trap_key key = {};
     EXPECT_FALSE(trap_keyring_find(&ring, now - 2, &key));

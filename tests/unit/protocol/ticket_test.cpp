@@ -91,7 +91,7 @@ TEST(Ticket, is_for_one_scope_of_clients_and_one_port) {
 }
 
 TEST(Ticket, holds_for_every_address_of_its_scope) {
-  const trap_key key = {1, 2};
+  const trap_key key = trap_key_make(1, 2);
   trap_grant grant = {.client = read_address("2001:db8:1:2::1").value, .port = TRAP_BE16(80), .family = TRAP_IPV6, .scope = 64};
   const trap_ticket ticket = trap_ticket_make(&key, 5, 1000, 60, 0, &grant);
   grant.client = read_address("2001:db8:1:2:ffff:ffff:ffff:ffff").value;

@@ -70,7 +70,7 @@ TEST(Metrics, epochs_ahead_count_from_the_present_one_without_a_gap) {
     return text.substr(text.find(name) + name.size());
   };
   EXPECT_EQ(ahead(), "-1\n");
-  rotate_keyring(ring, now, [](std::uint64_t epoch) { return trap_key{epoch, epoch}; });
+  rotate_keyring(ring, now, [](std::uint64_t epoch) { return trap_key_make(epoch, epoch); });
   EXPECT_EQ(ahead(), "6\n");
   ring.slots[(now + 3) & (TRAP_KEYRING_SLOTS - 1)].epoch = 0;
   EXPECT_EQ(ahead(), "2\n");

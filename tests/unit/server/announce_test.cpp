@@ -44,7 +44,7 @@ TEST(Announcement, is_the_packet_that_guards_accept) {
 }
 
 TEST(AnnounceFilter, announces_again_after_half_the_lifetime) {
-  AnnounceFilter filter({1, 2}, 1000);
+  AnnounceFilter filter(trap_key_make(1, 2), 1000);
   const trap_address client = read_address("192.0.2.2").value;
   EXPECT_EQ(filter.choose(client, 0, 600, 1000 * second_ns), AnnounceChoice::send);
   EXPECT_EQ(filter.choose(client, 0, 600, 1000 * second_ns), AnnounceChoice::deduplicated);
@@ -54,7 +54,7 @@ TEST(AnnounceFilter, announces_again_after_half_the_lifetime) {
 }
 
 TEST(AnnounceFilter, sends_no_more_than_its_rate) {
-  AnnounceFilter filter({1, 2}, 100);
+  AnnounceFilter filter(trap_key_make(1, 2), 100);
   int sent = 0;
   for (std::uint32_t i = 0; i < 10'000; i++) {
     trap_address client = read_address("2001:db8::").value;
@@ -68,7 +68,7 @@ TEST(AnnounceFilter, sends_no_more_than_its_rate) {
 }
 
 TEST(AnnounceFilter, a_rate_of_0_sends_nothing) {
-  AnnounceFilter filter({1, 2}, 0);
+  AnnounceFilter filter(trap_key_make(1, 2), 0);
   EXPECT_EQ(filter.choose(read_address("192.0.2.2").value, 0, 600, second_ns), AnnounceChoice::rate_limited);
 }
 

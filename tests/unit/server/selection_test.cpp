@@ -73,10 +73,10 @@ TEST(SelectionTable, moves_a_tenth_when_one_of_ten_leaves_or_joins) {
   std::vector<Candidate> candidates;
   for (std::uint16_t i = 0; i < 10; i++)
     candidates.push_back({.endpoint = {read_address("198.51.100." + std::to_string(20 + i)).value, 80}, .weight = 1, .index = i});
-  const trap_selection ten = filled({1, 2}, candidates);
+  const trap_selection ten = filled(trap_key_make(1, 2), candidates);
   const std::uint16_t changed = candidates[4].index;
   candidates.erase(candidates.begin() + 4);
-  const trap_selection nine = filled({1, 2}, candidates);
+  const trap_selection nine = filled(trap_key_make(1, 2), candidates);
   std::size_t moved = 0;
   for (std::size_t slot = 0; slot < TRAP_SELECTION_SLOTS; slot++) {
     if (ten.backends[slot] == nine.backends[slot])
@@ -94,7 +94,7 @@ TEST(SelectionTable, shares_by_weight) {
   for (std::uint16_t i = 0; i < 4; i++)
     candidates.push_back(
         {.endpoint = {read_address("198.51.100.20").value, static_cast<std::uint16_t>(80 + i)}, .weight = 1U + i, .index = i});
-  const trap_selection selection = filled({1, 2}, candidates);
+  const trap_selection selection = filled(trap_key_make(1, 2), candidates);
   for (std::uint16_t i = 0; i < 4; i++) {
     const auto slots = std::ranges::count(selection.backends, i);
     EXPECT_NEAR(static_cast<double>(slots), 4096.0 * (1 + i) / 10, 150) << i;
