@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/curl.h"
+#include "lab/patience.h"
 
 #include <algorithm>
 
@@ -54,9 +55,10 @@ Result<Transfer> Transfer::start(const Host& host, const Request& request) {
   static unsigned serial = 0;
   const std::filesystem::path body = host.directory() / fmt::format("body-{}", ++serial);
   std::vector<std::string> arguments = {
-      "curl",        "--silent",       "--globoff",  "--noproxy",
-      "*",           "--no-keepalive", "--output",   body.string(),
-      "--write-out", "%{json}",        "--max-time", fmt::format("{:.3f}", static_cast<double>(request.deadline.count()) / 1000)};
+      "curl",      "--silent",    "--globoff",
+      "--noproxy", "*",           "--no-keepalive",
+      "--output",  body.string(), "--write-out",
+      "%{json}",   "--max-time",  fmt::format("{:.3f}", static_cast<double>(patiently(request.deadline).count()) / 1000)};
   if (!request.upload.empty())
     arguments.insert(arguments.end(), {"--upload-file", request.upload.string(), "--header", "Expect:"});
   if (!request.local_address.empty())

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lab/files.h"
+#include "lab/patience.h"
 
 namespace trap::lab {
 namespace {
@@ -185,7 +186,7 @@ Result<void> Daemon::start() {
   if (!process)
     return process.error();
   process_ = std::move(*process);
-  for (const auto until = std::chrono::steady_clock::now() + start_deadline; std::chrono::steady_clock::now() < until;) {
+  for (const auto until = std::chrono::steady_clock::now() + patiently(start_deadline); std::chrono::steady_clock::now() < until;) {
     if (!process_->running())
       break;
     if (says_ready(log_before) && status())

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "lab/daemons.h"
+#include "lab/patience.h"
 
 namespace trap::lab {
 namespace {
@@ -76,7 +77,7 @@ Result<void> Flood::wait_until_seen() {
   const auto before = victim_->received_packets();
   if (!before)
     return before.error();
-  for (const auto until = Clock::now() + start_deadline; Clock::now() < until;) {
+  for (const auto until = Clock::now() + patiently(start_deadline); Clock::now() < until;) {
     if (!sleep_for(milliseconds{20}))
       return Error{"interrupted"};
     const auto now = victim_->received_packets();

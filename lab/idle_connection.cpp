@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "lab/configuration.h"
+#include "lab/patience.h"
 
 namespace trap::lab {
 namespace {
@@ -26,7 +27,7 @@ Result<IdleConnection> IdleConnection::start(const Host& host, Family family) {
                                               std::to_string(service_port), opened.string(), told.string()}));
   if (!process)
     return process.error();
-  for (const auto until = Clock::now() + opening; Clock::now() < until && sleep_for(milliseconds{50});)
+  for (const auto until = Clock::now() + patiently(opening); Clock::now() < until && sleep_for(milliseconds{50});)
     if (std::filesystem::exists(opened))
       return IdleConnection{told, std::move(*process)};
   return Error{"it was not opened"};

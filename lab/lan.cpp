@@ -10,7 +10,7 @@ namespace {
 
 constexpr int router_number = 1;
 
-constexpr std::chrono::milliseconds nft_deadline{5000};
+constexpr std::chrono::milliseconds load_deadline{5000};
 
 constexpr std::string_view filter_rules = R"(
 table inet lab {
@@ -34,10 +34,44 @@ table inet lab {
 }
 )";
 
-Result<void> load_rules(const Host& gateway, std::string_view rules) {
-  Command nft = gateway.command({"nft", "-f", "-"});
-  nft.input = rules;
-  auto done = run_checked(nft, nft_deadline);
+// For iptables-restore; {0} is the network, {1} that of loopback.
+constexpr std::string_view container_rules = R"(*nat
+:PREROUTING ACCEPT
+:INPUT ACCEPT
+:OUTPUT ACCEPT
+:POSTROUTING ACCEPT
+:DOCKER -
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A OUTPUT ! -d {1} -m addrtype --dst-type LOCAL -j DOCKER
+-A POSTROUTING -s {0} ! -o br0 -j MASQUERADE
+-A DOCKER -i br0 -j RETURN
+COMMIT
+*filter
+:INPUT ACCEPT
+:FORWARD DROP
+:OUTPUT ACCEPT
+:DOCKER -
+:DOCKER-ISOLATION-STAGE-1 -
+:DOCKER-ISOLATION-STAGE-2 -
+:DOCKER-USER -
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-ISOLATION-STAGE-1
+-A FORWARD -o br0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -o br0 -j DOCKER
+-A FORWARD -i br0 ! -o br0 -j ACCEPT
+-A FORWARD -i br0 -o br0 -j ACCEPT
+-A DOCKER-ISOLATION-STAGE-1 -i br0 ! -o br0 -j DOCKER-ISOLATION-STAGE-2
+-A DOCKER-ISOLATION-STAGE-1 -j RETURN
+-A DOCKER-ISOLATION-STAGE-2 -o br0 -j DROP
+-A DOCKER-ISOLATION-STAGE-2 -j RETURN
+-A DOCKER-USER -j RETURN
+COMMIT
+)";
+
+Result<void> load(const Host& gateway, std::vector<std::string> loader, std::string rules) {
+  Command command = gateway.command(std::move(loader));
+  command.input = std::move(rules);
+  auto done = run_checked(command, load_deadline);
   if (!done)
     return done.error();
   return {};
@@ -104,11 +138,17 @@ Result<Lan> Lan::build(const Topology& topology, const LanAddresses& addresses, 
 }
 
 Result<void> filter(const Host& gateway) {
-  return load_rules(gateway, filter_rules);
+  return load(gateway, {"nft", "-f", "-"}, std::string{filter_rules});
 }
 
 Result<void> masquerade(const Host& gateway) {
-  return load_rules(gateway, translation_rules);
+  return load(gateway, {"nft", "-f", "-"}, std::string{translation_rules});
+}
+
+Result<void> enforce_container_rules(const Host& gateway, const LanAddresses& addresses) {
+  if (auto done = load(gateway, {"iptables-restore"}, fmt::format(container_rules, addresses.ipv4 + "0/24", "127.0.0.0/8")); !done)
+    return done;
+  return load(gateway, {"ip6tables-restore"}, fmt::format(container_rules, addresses.ipv6 + "/64", "::1/128"));
 }
 
 } // namespace trap::lab

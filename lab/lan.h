@@ -49,6 +49,9 @@ private:
 // As routers and container engines do: forwards what the LAN begins, and drops what connection tracking holds invalid. Counts in table lab.
 Result<void> filter(const Host& gateway);
 
+// As Docker writes them, with iptables for both families: what br0's hosts begin is forwarded and translated, nothing else.
+Result<void> enforce_container_rules(const Host& gateway, const LanAddresses& addresses);
+
 // Translates what leaves by eth0 to its address. After filter().
 Result<void> masquerade(const Host& gateway);
 

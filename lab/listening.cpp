@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/listening.h"
+#include "lab/patience.h"
 
 #include <string>
 
@@ -46,7 +47,7 @@ sockaddr_storage socket_address(std::string_view address, int port, socklen_t& l
 }
 
 Result<void> wait_until_accepting(const Host& host, std::string_view address, int port) {
-  for (const auto until = Clock::now() + start_deadline; !accepts(host, address, port);)
+  for (const auto until = Clock::now() + patiently(start_deadline); !accepts(host, address, port);)
     if (Clock::now() > until || !sleep_for(milliseconds{20}))
       return Error{fmt::format("{} does not accept connections at {} port {}", host.name(), address, port)};
   return {};

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "lab/interrupt.h"
+#include "lab/patience.h"
 
 namespace trap::lab {
 namespace {
@@ -165,7 +166,7 @@ bool Process::running() {
 }
 
 Process::Wake Process::sleep_until_end(milliseconds deadline, bool heed_interrupts) {
-  const auto until = std::chrono::steady_clock::now() + deadline;
+  const auto until = std::chrono::steady_clock::now() + patiently(deadline);
   for (;;) {
     const auto left = std::chrono::duration_cast<milliseconds>(until - std::chrono::steady_clock::now());
     pollfd waiting[2] = {{pidfd_.get(), POLLIN, 0}, {interrupt_descriptor(), POLLIN, 0}};

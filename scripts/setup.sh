@@ -24,7 +24,7 @@ build="make cmake ninja-build pkg-config g++ clang-14 llvm-14 bpftool libbpf-dev
  libsodium-dev libcli11-dev libtomlplusplus-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libcpp-httplib-dev libpcap-dev libsystemd-dev prometheus-cpp-dev"
 demo="iproute2 ethtool nginx-light curl hping3"
 tests="libgtest-dev libgmock-dev libtins-dev libclang-rt-14-dev clang-format clang-tidy python3 procps git prometheus mandoc
- qemu-system-x86 cpio xz-utils libnginx-mod-stream haproxy openssh-server openssh-client iperf3 wget chromium
+ qemu-system-x86 cpio xz-utils kmod ppp wireguard-tools libnginx-mod-stream haproxy openssh-server openssh-client iperf3 wget chromium
  redis-server redis-tools postgresql wrk nmap"
 bench="nftables iptables gnuplot-nox"
 packages="$build $demo $tests $bench"

@@ -185,11 +185,13 @@ std::vector<Scenario> make_catalogue() {
       {"crowded-client", "silent connections of the client outlive any number of new ones", usual, plays::crowded_client},
       {"interfaces", "interfaces appear, go and come back, routes and addresses change, and connections live on", usual, plays::interfaces},
       {"tunnel", "the client's way is a tunnel without a link layer", usual, plays::tunnel_interface},
+      {"links", "the client's way is a VLAN, a WireGuard tunnel, a PPP line", usual, plays::links},
       {"trust", "services redirect only where the administrator trusts them", usual, plays::trust},
       {"renewal", "redirects in use are renewed, and no connection waits", short_lived(), plays::renewal},
       {"translation", "hosts behind a router that translates and filters reach the service on the first try", usual, plays::translation},
       {"forwarding", "the same where the router only forwards", usual, plays::forwarding},
       {"bridge", "the same where the client's host is a bridge", usual, plays::bridge},
+      {"containers", "containers behind the rules of a container engine", usual, plays::containers},
       {"detach", "--detach leaves nothing of TRAP behind", usual, plays::detach},
   };
 }

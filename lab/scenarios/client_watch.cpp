@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/scenarios/client_watch.h"
+#include "lab/patience.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -35,7 +36,7 @@ int client_status_code(Scene& scene) {
 }
 
 bool becomes(const std::function<bool()>& holds, milliseconds within) {
-  for (const auto until = std::chrono::steady_clock::now() + within; std::chrono::steady_clock::now() < until;) {
+  for (const auto until = std::chrono::steady_clock::now() + patiently(within); std::chrono::steady_clock::now() < until;) {
     if (holds())
       return true;
     if (!sleep_for(milliseconds{50}))

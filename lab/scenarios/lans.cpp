@@ -18,6 +18,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds nft_deadline{5000};
 
 const LanAddresses public_lan{"198.18.77.", "2001:db8:177::"};
+const LanAddresses container_lan{"172.17.0.", "fd17::"};
 const LanAddresses clients_lan{"192.0.2.1", "2001:db8:2::1"}; // 192.0.2.12 and .13: neighbours of the client's host
 
 // Whether filters and connection tracking see what crosses a bridge, as container engines want it. Kernels without br_netfilter never do.
@@ -77,14 +78,14 @@ void expect_own_connections(Scene& scene, const std::string& what) {
 }
 
 // Connection tracking knows the router's own connections by the public address, and so gives a host behind a port that one of them had.
-void expect_port_given_again(Scene& scene, const Lan& lan) {
+void expect_port_given_again(Scene& scene, const Lan& lan, const std::string& what) {
   const Manner manner{.source_port = 45000};
   for (const Family family : families) {
     const std::string_view address = place_of("trap").address(family);
     for (const Host* host : {&scene.host("client"), &lan.host(1)}) {
       const auto reply = dial(*host, address, service_port, "/small.txt", manner);
       scene.check(reply && reply->peer == endpoint(address, service_port),
-                  fmt::format("translated, {}: {} from port {}", name_of(family), host->name(), manner.source_port),
+                  fmt::format("{}, {}: {} from port {}", what, name_of(family), host->name(), manner.source_port),
                   reply ? reply->peer : reply.error().message);
     }
   }
@@ -118,7 +119,7 @@ void translation(Scene& scene) {
   reconfigure_client(scene, "lan = [\"br0\"]\n");
   expect_lan_served(scene, *lan, "translated");
   expect_own_connections(scene, "translated");
-  expect_port_given_again(scene, *lan);
+  expect_port_given_again(scene, *lan, "translated");
   expect_none(scene, "invalid", "connection tracking found nothing invalid");
   expect_none(scene, "stray", "and forwarding dropped nothing");
 }
@@ -137,6 +138,18 @@ void forwarding(Scene& scene) {
   expect_own_connections(scene, "forwarded");
   expect_none(scene, "invalid", "connection tracking found nothing invalid");
   expect_none(scene, "stray", "and forwarding dropped nothing");
+}
+
+void containers(Scene& scene) {
+  const auto lan = build(scene, container_lan, LanUplink::routed);
+  if (!lan || !scene.done(enforce_container_rules(scene.host("client"), container_lan), "the client's host has a container engine's rules"))
+    return;
+  filter_bridged(scene, true);
+  expect_nobody_helps(scene, *lan, "containers");
+  reconfigure_client(scene, "lan = [\"br0\"]\n");
+  expect_lan_served(scene, *lan, "containers");
+  expect_own_connections(scene, "containers");
+  expect_port_given_again(scene, *lan, "containers");
 }
 
 void bridge(Scene& scene) {

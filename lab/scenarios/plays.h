@@ -51,11 +51,13 @@ void guard_modes(Scene& scene);                        // guard_modes.cpp
 void guard_reload(Scene& scene);                       // guard_modes.cpp
 void interfaces(Scene& scene);                         // interfaces.cpp
 void tunnel_interface(Scene& scene);                   // interfaces.cpp
+void links(Scene& scene);                              // links.cpp
 void trust(Scene& scene);                              // trust.cpp
 void renewal(Scene& scene);                            // renewal.cpp
 void translation(Scene& scene);                        // lans.cpp
 void forwarding(Scene& scene);                         // lans.cpp
 void bridge(Scene& scene);                             // lans.cpp
+void containers(Scene& scene);                         // lans.cpp
 void offerless(Scene& scene);                          // middleboxes.cpp
 void losses(Scene& scene, std::uint32_t percent);      // middleboxes.cpp
 void middlebox_goes(Scene& scene);                     // middleboxes.cpp

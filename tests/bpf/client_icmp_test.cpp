@@ -104,11 +104,16 @@ protected:
     return frame;
   }
 
+  // What the programs for interfaces without a link layer see of a frame.
+  static Bytes seen_by(const std::string& program, const Bytes& frame) {
+    return program.ends_with("_ip") ? Bytes{frame.begin() + l2, frame.end()} : frame;
+  }
+
   void expect(const std::string& program, const Bytes& in, trap_verdict verdict, const Bytes& out, const std::string& what) {
     const auto before = client_->counters(0);
-    const Outcome outcome = client_->run(program, in);
+    const Outcome outcome = client_->run(program, seen_by(program, in));
     EXPECT_EQ(client_->counters(0)[verdict] - before[verdict], 1u) << what;
-    EXPECT_EQ(difference(out, outcome.frame), "") << what;
+    EXPECT_EQ(difference(seen_by(program, out), outcome.frame), "") << what;
   }
 
   void expect_untouched(const std::string& program, const Bytes& frame, const std::string& what) {
@@ -153,6 +158,23 @@ TEST_P(ClientAndIcmp, errors_about_segments_of_the_service_reach_it) {
     translated.quoted.source_port = 8080;
     expect("trap_client_egress", frame_of(message), TRAP_PASS_ICMP_TRANSLATED, frame_of(translated),
            std::to_string(bytes) + " bytes quoted");
+  }
+}
+
+// At a LAN's interface the hooks change places: answers leave there.
+TEST_P(ClientAndIcmp, errors_are_translated_at_every_kind_of_interface) {
+  const std::pair<const char*, const char*> kinds[] = {{"trap_client_ingress_ip", "trap_client_egress_ip"},
+                                                       {"trap_client_egress_lan", "trap_client_ingress_lan"},
+                                                       {"trap_client_egress_lan_ip", "trap_client_ingress_lan_ip"}};
+  const Message narrow = to_client(type(3, 2), type(4, 0));
+  const Message answer = {"client", "public", type(3, 1), 0, {"public", "client", 80, 40000}};
+  Message answered = answer;
+  answered.destination = answered.quoted.source = "backend";
+  answered.quoted.source_port = 8080;
+  for (const auto& [inward, outward] : kinds) {
+    expect(inward, frame_of(narrow), TRAP_PASS_ICMP_TRANSLATED, frame_of(as_dialled(narrow)), inward);
+    expect(outward, frame_of(answer), TRAP_PASS_ICMP_TRANSLATED, frame_of(answered), outward);
+    expect_untouched(outward, frame_of(narrow), outward);
   }
 }
 
