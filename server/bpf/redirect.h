@@ -30,13 +30,33 @@ static __always_inline const struct trap_backend* select_backend(struct encounte
   return bpf_map_lookup_elem(&backends, &index);
 }
 
+/* Waking user space costs more than all else that a redirect does. It is woken a few times in a tick of the clock, so that announcements are
+ * out at once where redirects are few; where they are many it looks again by itself (Announcer::consume). */
+#define TRAP_WAKES_PER_TICK 8
+
+static volatile __u64 waking_tick;
+static volatile __u32 wakes_in_tick;
+
+static __always_inline __u64 wake_sparingly(void) {
+  __u64 tick = tick_jiffies;
+
+  if (waking_tick != tick) { /* CPUs may race for it: a wake more or less */
+    waking_tick = tick;
+    wakes_in_tick = 0;
+  }
+  if (wakes_in_tick >= TRAP_WAKES_PER_TICK)
+    return BPF_RB_NO_WAKEUP;
+  wakes_in_tick++;
+  return BPF_RB_FORCE_WAKEUP;
+}
+
 /* Tells user space, which announces the client to the guard. A full ring loses an announcement, never a redirect: the ticket admits too. */
 static __always_inline void record_redirect(const struct encounter* e) {
   struct trap_redirected record = {.client = e->packet.source, .service_slot = e->slot, .backend = e->backend};
 
   if (explaining)
     return;
-  bpf_ringbuf_output(&redirected, &record, sizeof(record), 0);
+  bpf_ringbuf_output(&redirected, &record, sizeof(record), wake_sparingly());
 }
 
 /* The RST, or the verdict that says why there is none. */

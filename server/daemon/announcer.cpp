@@ -4,7 +4,10 @@
 #include <cerrno>
 #include <cstring>
 #include <netinet/in.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include <bpf/libbpf.h>
 #include <fmt/core.h>
@@ -18,6 +21,8 @@ namespace trap::server {
 namespace {
 
 constexpr unsigned kRecordsAtOnce = 4096;
+// Longer than a tick of any kernel's clock, within which the program may not wake us.
+constexpr long kLookAgainNs = 20'000'000;
 constexpr std::uint64_t kWarnEveryNs = 60ULL * 1000000000ULL;
 
 trap_key random_key() {
@@ -76,6 +81,11 @@ Result<std::unique_ptr<Announcer>> Announcer::make(const ServerConfig& config, c
   announcer->ring_ = ring_buffer__new(ring_fd, on_record, announcer.get(), nullptr);
   if (!announcer->ring_)
     return Error{fmt::format("cannot read the ring buffer of redirects: {}", error_text(errno))};
+  announcer->look_again_ = Fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  epoll_event readable = {};
+  readable.events = EPOLLIN;
+  if (!announcer->look_again_ || epoll_ctl(announcer->event_fd(), EPOLL_CTL_ADD, announcer->look_again_.get(), &readable) != 0)
+    return Error{fmt::format("cannot watch the ring buffer of redirects: {}", error_text(errno))};
   return announcer;
 }
 
@@ -85,7 +95,13 @@ int Announcer::event_fd() const {
 
 void Announcer::consume() {
   budget_ = kRecordsAtOnce;
-  ring_buffer__consume(ring_);
+  std::uint64_t times;
+  [[maybe_unused]] const ssize_t cleared = read(look_again_.get(), &times, sizeof(times));
+  if (ring_buffer__consume(ring_) == 0)
+    return;
+  itimerspec once = {};
+  once.it_value.tv_nsec = kLookAgainNs;
+  timerfd_settime(look_again_.get(), 0, &once, nullptr);
 }
 
 void Announcer::rotate_keys(std::uint64_t epoch) {

@@ -36,7 +36,8 @@ public:
   void follow(const ServerConfig& config, const ServerPlan& plan, const Secret& master, std::uint64_t epoch);
 
   int event_fd() const;
-  void consume(); // a bounded number of records
+  // A bounded number of records. While there are some it looks again, by event_fd(): the program does not wake it for each.
+  void consume();
   void rotate_keys(std::uint64_t epoch);
   const AnnounceCounts& counts() const { return counts_; }
 
@@ -61,6 +62,7 @@ private:
   AnnounceCounts counts_;
   Fd raw_v4_;
   Fd raw_v6_;
+  Fd look_again_;
   ring_buffer* ring_ = nullptr;
   unsigned budget_ = 0;
   std::uint64_t warned_ns_ = 0;
