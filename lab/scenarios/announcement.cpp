@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cerrno>
+
+#include <sys/socket.h>
+
 #include <fmt/format.h>
 
+#include "lab/listening.h"
 #include "lab/scenarios/plays.h"
+#include "runtime/fd.h"
 
 namespace trap::lab::plays {
 namespace {
@@ -16,6 +22,41 @@ bool wait_for_announcement(Scene& scene, std::uint64_t at_least) {
       return false;
   }
   return false;
+}
+
+// Connects from one address of the client's host after the other, as fast as it goes; the TRAP server resets each. How many were answered.
+int knock_from_all(const Host& host, const std::vector<std::string>& sources) {
+  const InHost inside{host};
+  socklen_t length = 0;
+  const sockaddr_storage target = socket_address(place_of("trap").ipv4, service_port, length);
+  const timeval patience{1, 0};
+  int answered = 0;
+  for (const std::string& source : sources) {
+    const Fd fd{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    const sockaddr_storage own = socket_address(source, 0, length);
+    setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    const bool ready = inside.entered() && bind(fd.get(), reinterpret_cast<const sockaddr*>(&own), length) == 0;
+    const bool connected = ready && connect(fd.get(), reinterpret_cast<const sockaddr*>(&target), length) == 0;
+    answered += connected || (ready && errno == ECONNRESET); // the reset may be there before connect() returns
+  }
+  return answered;
+}
+
+// More redirects in a moment than the program wakes the daemon for.
+void expect_all_of_a_burst(Scene& scene) {
+  constexpr int many = 50;
+  std::vector<std::string> sources;
+  std::string lines;
+  for (int i = 0; i < many; i++) {
+    sources.push_back(fmt::format("192.0.2.{}", 10 + i));
+    lines += fmt::format("address add {}/{} dev eth0\n", sources.back(), place_of("client").ipv4_prefix);
+  }
+  scene.done(scene.host("client").ip(lines), fmt::format("the client's host has {} more addresses", many));
+  const auto before = scene.trap().guard().counters();
+  const int answered = knock_from_all(scene.host("client"), sources);
+  scene.check(answered == many, "a handshake from each of them", fmt::format("{} were answered", answered));
+  scene.check(before && wait_for_announcement(scene, count_of(*before, "announce-accepted") + many), "each of them is announced",
+              "not all of them in 5 s");
 }
 
 } // namespace
@@ -39,6 +80,7 @@ void announcement(Scene& scene) {
                 response ? response->text() : response.error().message);
     scene.check(count_of(moved, "pass-announced") > 0, fmt::format("{}: because it was announced", name_of(family)), text_of(moved));
   }
+  expect_all_of_a_burst(scene);
 }
 
 } // namespace trap::lab::plays
