@@ -26,7 +26,30 @@ TRAP_INLINE enum trap_icmp_kind trap_icmpv6_kind(__u8 type) {
   return (type >= 130 && type <= 137) || type == 143 ? TRAP_ICMP_LINK : TRAP_ICMP_QUERY;
 }
 
-/* Where the ICMP message starts behind the IP header at l3, NULL if it is none. One extension header is followed, as those of MLD have. */
+/* RFC 8200 4: from an IPv6 header at l3 over up to four extension headers to one of `wanted`; its distance from l3. 0 if there is none, or
+ * if it is in an earlier fragment than this. */
+TRAP_INLINE __u64 trap_find_behind(const __u8* l3, const void* end, __u8 wanted) {
+  __u64 offset = sizeof(struct ipv6hdr);
+  __u8 next;
+
+  if ((const void*)(l3 + sizeof(struct ipv6hdr)) > end)
+    return 0;
+  next = ((const struct ipv6hdr*)l3)->nexthdr;
+  for (int i = 0; i < TRAP_EXTENSION_HEADERS_MAX && next != wanted; i++) {
+    const __u8* header = l3 + offset;
+
+    if (!trap_is_extension_header(next) || (const void*)(header + 8) > end)
+      return 0;
+    if (next == IPPROTO_FRAGMENT && (header[2] || header[3] & 0xf8))
+      return 0;
+    offset += next == IPPROTO_FRAGMENT ? 8 : next == IPPROTO_AH ? (header[1] + 2ULL) * 4 : (header[1] + 1ULL) * 8;
+    TRAP_HOLD(offset);
+    next = header[0];
+  }
+  return next == wanted ? offset : 0;
+}
+
+/* Where the ICMP message starts behind the IP header at l3, NULL if it is none. */
 TRAP_INLINE const __u8* trap_find_icmp(const __u8* l3, const void* end, __u32 family) {
   __u64 offset;
 
@@ -39,22 +62,15 @@ TRAP_INLINE const __u8* trap_find_icmp(const __u8* l3, const void* end, __u32 fa
     TRAP_HOLD(offset);
     return l3 + offset;
   }
-  if ((const void*)(l3 + sizeof(struct ipv6hdr) + 8) > end)
-    return (const __u8*)0;
-  if (((const struct ipv6hdr*)l3)->nexthdr == IPPROTO_ICMPV6)
-    return l3 + sizeof(struct ipv6hdr);
-  if (!trap_is_extension_header(((const struct ipv6hdr*)l3)->nexthdr) || l3[sizeof(struct ipv6hdr)] != IPPROTO_ICMPV6)
-    return (const __u8*)0;
-  offset = sizeof(struct ipv6hdr) + (l3[sizeof(struct ipv6hdr) + 1] + 1ULL) * 8;
-  TRAP_HOLD(offset);
-  return l3 + offset;
+  offset = trap_find_behind(l3, end, IPPROTO_ICMPV6);
+  return offset ? l3 + offset : (const __u8*)0;
 }
 
 /* Reads the packet that an error is about as if it had come from its addressee: *packet gets the flow's two ends the way segments that
  * arrive show them; l4_offset counts from the quoted IP header. 0 if it is not TCP, or not there. */
 TRAP_INLINE int trap_read_quoted(struct trap_packet* packet, const __u8* l3, const void* end, __u32 family) {
   const struct trap_tcp* tcp;
-  __u64 offset = sizeof(struct ipv6hdr);
+  __u64 offset;
 
   if (family == TRAP_IPV4) {
     const struct iphdr* ip = (const struct iphdr*)l3;
@@ -68,7 +84,8 @@ TRAP_INLINE int trap_read_quoted(struct trap_packet* packet, const __u8* l3, con
   } else {
     const struct ipv6hdr* ip = (const struct ipv6hdr*)l3;
 
-    if ((const void*)(ip + 1) > end || ip->nexthdr != IPPROTO_TCP)
+    offset = trap_find_behind(l3, end, IPPROTO_TCP);
+    if (!offset)
       return 0;
     __builtin_memcpy(&packet->source, &ip->daddr, 16);
     __builtin_memcpy(&packet->destination, &ip->saddr, 16);

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lab/files.h"
+#include "lab/patience.h"
 
 namespace trap::lab {
 namespace {
@@ -35,7 +36,10 @@ Result<std::filesystem::path> wget(const Host& host, const std::string& url) {
   static unsigned serial = 0;
   const auto file = host.directory() / fmt::format("wget-{}", ++serial);
   auto done = run_checked(
-      host.command({"wget", "--quiet", "--no-proxy", "--tries=1", "--timeout=15", "--output-document", file.string(), url}), wget_deadline);
+      host.command({"wget", "--quiet", "--no-proxy", "--tries=1",
+                    fmt::format("--timeout={}", std::chrono::duration_cast<std::chrono::seconds>(patiently(milliseconds{15000})).count()),
+                    "--output-document", file.string(), url}),
+      wget_deadline);
   if (!done)
     return done.error();
   return file;

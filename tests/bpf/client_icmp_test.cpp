@@ -166,6 +166,10 @@ TEST_P(ClientAndIcmp, errors_are_translated_at_every_kind_of_interface) {
   const std::pair<const char*, const char*> kinds[] = {{"trap_client_ingress_ip", "trap_client_egress_ip"},
                                                        {"trap_client_egress_lan", "trap_client_ingress_lan"},
                                                        {"trap_client_egress_lan_ip", "trap_client_ingress_lan_ip"}};
+  put("to_backend",
+      R"({"local": "client", "remote": "public", "local_port": 40000, "remote_port": 80, "side": 1, "backend": "backend", "backend_port": 8080, "syns": 1, "isn": "$isn"})");
+  put("to_public",
+      R"({"local": "client", "remote": "backend", "local_port": 40000, "remote_port": 8080, "side": 1, "service": "public", "port": 80})");
   const Message narrow = to_client(type(3, 2), type(4, 0));
   const Message answer = {"client", "public", type(3, 1), 0, {"public", "client", 80, 40000}};
   Message answered = answer;

@@ -87,6 +87,31 @@ TEST_P(GuardAndIcmp, errors_about_a_protected_port_are_of_a_flow_or_dropped) {
   }
 }
 
+// As many extension headers as are followed, around the message or in what it quotes. What follows more is no longer looked at: such a
+// packet is refused whatever it carries.
+TEST_P(GuardAndIcmp, errors_hide_behind_no_extension_header) {
+  if (GetParam() == 4)
+    GTEST_SKIP() << "IPv4 has no extension headers";
+  constexpr std::uint8_t kinds[] = {0, 60, 43, 60, 60}; // hop-by-hop and destination options, routing
+  const auto behind = [&](Bytes bytes, std::size_t l3, std::size_t many, std::uint8_t last) {
+    for (std::size_t i = many; i-- > 0;) {
+      const Bytes header = {i + 1 == many ? last : kinds[i + 1], 0, 1, 4, 0, 0, 0, 0};
+      bytes.insert(bytes.begin() + static_cast<std::ptrdiff_t>(l3) + 40, header.begin(), header.end());
+    }
+    if (many > 0)
+      bytes[l3 + 6] = kinds[0];
+    return bytes;
+  };
+  for (std::size_t many = 0; many <= 4; many++) {
+    for (const int port : {40000, 40001}) {
+      const trap_verdict verdict = port == 40000 ? TRAP_PASS_ICMP_FLOW : TRAP_DROP_ICMP_NO_FLOW;
+      expect(behind(message(2, quoted(80, port)), l2, many, icmpv6), 1, verdict, "around the message");
+      expect(message(2, behind(quoted(80, port), 0, many, 6)), 1, verdict, "in what it quotes");
+    }
+  }
+  expect(behind(message(2, quoted(80, 40001)), l2, 5, icmpv6), 0, TRAP_DROP_EXTENSION_HEADERS, "too many");
+}
+
 TEST_P(GuardAndIcmp, an_error_that_quotes_too_little_tells_nothing_of_a_protected_port) {
   const Bytes whole = quoted(80, 40001);
   for (std::size_t bytes = 0; bytes < ip_bytes() + 4; bytes++) {
