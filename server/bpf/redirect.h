@@ -30,8 +30,8 @@ static __always_inline const struct trap_backend* select_backend(struct encounte
   return bpf_map_lookup_elem(&backends, &index);
 }
 
-/* Waking user space costs more than all else that a redirect does. It is woken a few times in a tick of the clock, so that announcements are
- * out at once where redirects are few; where they are many it looks again by itself (Announcer::consume). */
+/* Waking user space costs more than all else that a redirect does. It is woken a few times in a tick of the clock, so that announcements
+ * are out at once where redirects are few; where they are many it looks again by itself (Announcer::consume). */
 #define TRAP_WAKES_PER_TICK 8
 
 static volatile __u64 waking_tick;
