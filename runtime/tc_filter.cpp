@@ -11,6 +11,7 @@
 #include <fmt/core.h>
 
 #include "runtime/fd.h"
+#include "runtime/log.h"
 #include "runtime/xdp.h"
 
 namespace trap {
@@ -94,6 +95,9 @@ Result<void> attach_new(const std::string& interface, const bpf_tc_hook& hook, D
     if (failed)
       continue;
     undo.add([hook, priority] { detach_at(hook, priority); });
+    if (priority > 1)
+      log::warn("interface {}, {}: another filter has a priority before ours ({}): ours sees only what that leaves to it (TC_ACT_UNSPEC)",
+                interface, direction_name(direction), priority);
     return {};
   }
   return attach_error(interface, direction, failed);

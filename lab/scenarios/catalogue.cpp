@@ -186,6 +186,7 @@ std::vector<Scenario> make_catalogue() {
       {"interfaces", "interfaces appear, go and come back, routes and addresses change, and connections live on", usual, plays::interfaces},
       {"tunnel", "the client's way is a tunnel without a link layer", usual, plays::tunnel_interface},
       {"links", "the client's way is a VLAN, a WireGuard tunnel, a PPP line", usual, plays::links},
+      {"other-filters", "tc filters of somebody else, before the client's and behind them", usual, plays::other_filters},
       {"trust", "services redirect only where the administrator trusts them", usual, plays::trust},
       {"renewal", "redirects in use are renewed, and no connection waits", short_lived(), plays::renewal},
       {"translation", "hosts behind a router that translates and filters reach the service on the first try", usual, plays::translation},

@@ -52,6 +52,7 @@ void guard_reload(Scene& scene);                       // guard_modes.cpp
 void interfaces(Scene& scene);                         // interfaces.cpp
 void tunnel_interface(Scene& scene);                   // interfaces.cpp
 void links(Scene& scene);                              // links.cpp
+void other_filters(Scene& scene);                      // other_filters.cpp
 void trust(Scene& scene);                              // trust.cpp
 void renewal(Scene& scene);                            // renewal.cpp
 void translation(Scene& scene);                        // lans.cpp
