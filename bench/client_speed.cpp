@@ -29,7 +29,6 @@ constexpr double first_allowance_us = 100, later_allowance_us = 20; // over a di
 constexpr double least_throughput = 0.95;
 constexpr const char* translated = "translated";
 constexpr int closed_port = 9;
-constexpr int streams[] = {1, 16};
 
 double now_us() {
   timespec now{};
@@ -125,7 +124,7 @@ void measure_client(const ClientEffort& effort, Report& report) {
   must(trap.guard().detach());
   const lab::Process iperf = must(lab::start_iperf(topology.host("service")));
   for (const Family family : lab::families)
-    for (const int parallel : streams)
+    for (const int parallel : effort.streams)
       for (const bool down : {false, true})
         measure_load(trap, {family, parallel, down}, effort.transfers, report);
 }

@@ -3,13 +3,16 @@
 // beside a direct connection to the same host.
 #pragma once
 
+#include <vector>
+
 #include "bench/report.h"
 
 namespace trap::bench {
 
 struct ClientEffort {
-  int connections; // of each kind
-  int transfers;   // of each kind, a second each
+  int connections;          // of each kind
+  int transfers;            // of each kind, a second each
+  std::vector<int> streams; // at once, of a transfer
 };
 
 void measure_client(const ClientEffort& effort, Report& report);

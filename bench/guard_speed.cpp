@@ -17,7 +17,6 @@ namespace {
 using lab::Family;
 
 constexpr double least_throughput = 0.95;
-constexpr int streams[] = {1, 16};
 constexpr const char* passing = "pass-through";
 constexpr const char* guarding = "trap-guard";
 
@@ -75,7 +74,7 @@ void measure_load(lab::Deployment& trap, const Hook& hook, const Load& load, int
 
 } // namespace
 
-void measure_guard(int transfers, Report& report) {
+void measure_guard(int transfers, const std::vector<int>& streams, Report& report) {
   const lab::Topology topology = must(lab::Topology::build());
   lab::Deployment trap = must(lab::Deployment::start(topology, plan_of_bench()));
   const lab::Process iperf = must(lab::start_iperf(topology.host("service")));

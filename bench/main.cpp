@@ -42,11 +42,17 @@ struct Plan {
   int fleet_connections;
 };
 
-const Plan quick_plan = {{1, 20'000},        {3, 40}, {50, 1}, {1}, {1, 400ms, 0.2}, {1, 200ms, 400ms, 0.2, {10'000}}, {100, 1},
+const Plan quick_plan = {{1, 20'000, 1},     {3, 40}, {50, 1, {16}}, {1}, {1, 400ms, 0.2}, {1, 200ms, 400ms, 0.2, {10'000}}, {100, 1},
                          {3, 20'000, false}, 20};
-const Plan whole_plan = {{5, 100'000}, {11, 200},          {1000, 9},
-                         {11},         {5, 4000ms, 0.8},   {3, 1000ms, 1500ms, 0.8, {10'000, 20'000, 50'000, 100'000, 200'000, 500'000}},
-                         {5000, 5},    {7, 200'000, true}, 200};
+const Plan whole_plan = {{5, 100'000, 5},
+                         {11, 200},
+                         {1000, 9, {1, 16}},
+                         {11},
+                         {5, 4000ms, 0.8},
+                         {3, 1000ms, 1500ms, 0.8, {10'000, 20'000, 50'000, 100'000, 200'000, 500'000}},
+                         {5000, 5},
+                         {7, 200'000, true},
+                         200};
 
 struct Options {
   bool quick = false;
@@ -82,7 +88,7 @@ void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
   if (wanted("client-speed")) // before this process leaves a CPU to the closed loop
     attempt("client-speed", report, [&] { measure_client(plan.client, report); });
   if (wanted("guard-speed"))
-    attempt("guard-speed", report, [&] { measure_guard(plan.client.transfers, report); });
+    attempt("guard-speed", report, [&] { measure_guard(plan.client.transfers, plan.client.streams, report); });
   if (wanted("download"))
     attempt("download", report, [&] { measure_downloads(plan.downloads, report); });
   if (wanted("attack-download"))

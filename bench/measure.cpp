@@ -50,7 +50,7 @@ public:
 
   void run(const Effort& wanted) {
     const bool fills_ring = experiment_.verdict == TRAP_REPLY_REDIRECT;
-    const Effort effort = {wanted.rounds, fills_ring ? std::min(wanted.packets, redirects_of_a_run) : wanted.packets};
+    const Effort effort = {wanted.rounds, fills_ring ? std::min(wanted.packets, redirects_of_a_run) : wanted.packets, wanted.passes};
     packets_of_a_call_ = fills_ring ? redirects_of_a_call : effort.packets;
     time_runs(contenders_.back(), packets_of_a_call_); // warm up
     for (int round = 0; round < effort.rounds; round++) {

@@ -14,6 +14,7 @@ namespace trap::bench {
 struct Effort {
   int rounds;  // in which every contender runs once
   int packets; // of each contender in each round
+  int passes;  // over all paths; each has its rounds in every pass
 };
 
 // One line of the report: nanoseconds a packet.

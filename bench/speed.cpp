@@ -9,8 +9,6 @@
 namespace trap::bench {
 namespace {
 
-constexpr int passes = 5; // over all paths; each has its rounds in every pass
-
 // Issue: what a path may cost, as a multiple of sending a packet back unread.
 constexpr struct {
   const char* path;
@@ -104,8 +102,8 @@ void measure_paths(const Effort& effort, const std::string& only, Report& report
     for (const int family : {4, 6})
       benches.push_back(std::make_unique<PathBench>(experiment, family));
   }
-  for (int pass = 1; pass <= passes; pass++) {
-    std::printf("paths, pass %d of %d\n", pass, passes);
+  for (int pass = 1; pass <= effort.passes; pass++) {
+    std::printf("paths, pass %d of %d\n", pass, effort.passes);
     std::fflush(stdout);
     for (const auto& bench : benches)
       bench->run(effort);
