@@ -82,7 +82,7 @@ Samples time_connects(lab::Deployment& trap, Family family, int count) {
     }
   }
   const lab::Counters moved = lab::difference(before, must(trap.client().counters()));
-  const auto made = static_cast<std::uint64_t>(count + count / 10);
+  const auto made = static_cast<std::uint64_t>(count) + static_cast<std::uint64_t>(count / 10);
   if (lab::count_of(moved, "reply-reissued-syn") != made || lab::count_of(moved, "pass-syn-ticketed") != made)
     throw std::runtime_error(fmt::format("of {} first and later connections {} were redirected, {} went straight", made,
                                          lab::count_of(moved, "reply-reissued-syn"), lab::count_of(moved, "pass-syn-ticketed")));

@@ -87,12 +87,26 @@ DeploymentPlan short_lived() {
   return plan;
 }
 
-std::vector<Scenario> make_catalogue() {
+using Play = std::function<void(Scene&)>;
+
+Play restart(Part part, bool violently) {
+  return [=](Scene& scene) { plays::restart(scene, part, violently); };
+}
+
+Play middlebox(const plays::Habit& habit) {
+  return [=](Scene& scene) { plays::middlebox(scene, habit); };
+}
+
+Play losses(std::uint32_t percent) {
+  return [=](Scene& scene) { plays::losses(scene, percent); };
+}
+
+Play flood(FloodKind kind) {
+  return [=](Scene& scene) { plays::flood(scene, kind); };
+}
+
+std::vector<Scenario> of_the_handover() {
   const DeploymentPlan usual{}, paper{.offer = false}, experimental{.option_kind = "experimental"}, two{.two_backends = true};
-  const auto restart = [](Part part, bool violently) { return [=](Scene& scene) { plays::restart(scene, part, violently); }; };
-  const auto middlebox = [](const plays::Habit& habit) { return [=](Scene& scene) { plays::middlebox(scene, habit); }; };
-  const auto losses = [](std::uint32_t percent) { return [=](Scene& scene) { plays::losses(scene, percent); }; };
-  const auto flood = [](FloodKind kind) { return [=](Scene& scene) { plays::flood(scene, kind); }; };
   return {
       {"download-v4", "first and second download over IPv4, unseen by the application", usual,
        [](Scene& scene) { plays::download(scene, Family::ipv4); }},
@@ -123,6 +137,12 @@ std::vector<Scenario> make_catalogue() {
       {"stop-server", "stop and start of trap-server in the middle of a download", usual, restart(Part::server, false)},
       {"stop-guard", "stop and start of trap-guard in the middle of a download", usual, restart(Part::guard, false)},
       {"stop-client", "stop and start of trap-client in the middle of a download", usual, restart(Part::client, false)},
+  };
+}
+
+std::vector<Scenario> of_the_server() {
+  const DeploymentPlan usual{};
+  return {
       {"serve-nginx", "unmodified programs are served through nginx during a flood", served(RelayKind::nginx), plays::served},
       {"serve-haproxy", "unmodified programs are served through HAProxy and by kernel cookies during a flood", served(RelayKind::haproxy),
        plays::served},
@@ -140,6 +160,12 @@ std::vector<Scenario> make_catalogue() {
       {"applications", "real programs of every kind, through TRAP and at an ordinary server", applications(), plays::applications},
       {"sockets", "non-blocking, Fast Open, MPTCP, bound and repeated ports", usual, plays::sockets},
       {"visibility", "trapctl knock and redirects tell what happens", usual, plays::visibility},
+  };
+}
+
+std::vector<Scenario> of_the_guard() {
+  const DeploymentPlan usual{};
+  return {
       {"probes", "hping3 and every combination of flags get no answer, and never reach the stack", quiet_plan(), plays::probes},
       {"scans", "nmap finds the protected port filtered, and nothing else changed", quiet_plan(), plays::scans},
       {"tickets", "stolen, altered and outdated tickets open nothing", quiet_plan(), plays::tickets},
@@ -155,6 +181,12 @@ std::vector<Scenario> make_catalogue() {
       {"elsewhere", "a guard in front of a host behind it, and of a container behind a port", quiet_plan(), plays::elsewhere},
       {"guard-reload", "twenty reloads of the guard during downloads", quiet_plan(), plays::guard_reload},
       {"fleet", "three servers share nothing but the master key: SYN and ACK at different ones, one lost under load", usual, plays::fleet},
+  };
+}
+
+std::vector<Scenario> of_bad_networks() {
+  const DeploymentPlan usual{};
+  return {
       {"strip-syn", "a middlebox strips TRAP's option from SYNs: the announcement admits them", usual,
        middlebox({"strips TRAP's option from SYNs", LAB_STRIPS_SYN, LAB_STRIPPED, 4, "reply-reissued-syn", "pass-syn-ticketed"})},
       {"strip-syn-ack", "a middlebox strips TRAP's option from SYN-ACKs: connections are served", relayed,
@@ -182,6 +214,12 @@ std::vector<Scenario> make_catalogue() {
       {"dead-services", "services that die: their clients find the others by themselves", backends(), plays::dead_services},
       {"expiry", "tickets expire during a connection and between two", expiring(), plays::expiry},
       {"new-keys", "other keys from one moment to the next", usual, plays::new_keys},
+  };
+}
+
+std::vector<Scenario> of_the_client() {
+  const DeploymentPlan usual{};
+  return {
       {"crowded-client", "silent connections of the client outlive any number of new ones", usual, plays::crowded_client},
       {"interfaces", "interfaces appear, go and come back, routes and addresses change, and connections live on", usual, plays::interfaces},
       {"tunnel", "the client's way is a tunnel without a link layer", usual, plays::tunnel_interface},
@@ -195,6 +233,13 @@ std::vector<Scenario> make_catalogue() {
       {"containers", "containers behind the rules of a container engine", usual, plays::containers},
       {"detach", "--detach leaves nothing of TRAP behind", usual, plays::detach},
   };
+}
+
+std::vector<Scenario> make_catalogue() {
+  std::vector<Scenario> all;
+  for (const auto& chapter : {of_the_handover(), of_the_server(), of_the_guard(), of_bad_networks(), of_the_client()})
+    all.insert(all.end(), chapter.begin(), chapter.end());
+  return all;
 }
 
 } // namespace
