@@ -102,7 +102,7 @@ std::vector<std::string> ClientPart::reasons_of(const ExplainRequest& request, c
   if (auto fallback = map_read<trap_fallback>(bpf_map__fd(maps.fallbacks), key); fallback && fallback->until_ns > now_ns)
     because.push_back(fallback_text(*fallback, now_ns));
   if (!request.outgoing && trust_of(trust_fds_, {tuple.remote, TRAP_FROM_BE16(tuple.remote_port)}))
-    because.push_back("a [[trust]] of the configuration says where this service may redirect");
+    because.emplace_back("a [[trust]] of the configuration says where this service may redirect");
   if (because.empty())
     because.push_back(fmt::format("nothing is known of a connection {} {} {}", end_text(tuple.local, tuple.local_port),
                                   request.outgoing ? "to" : "from", end_text(tuple.remote, tuple.remote_port)));
@@ -121,7 +121,7 @@ Result<std::string> ClientPart::explain(const ExplainRequest& request) {
   if (trap_read_frame(&packet, request.frame.data(), request.frame.data() + request.frame.size()) == TRAP_LAYER_TCP)
     reasons.because = reasons_of(request, packet);
   else
-    reasons.because.push_back("it is no whole TCP segment over IP");
+    reasons.because.emplace_back("it is no whole TCP segment over IP");
   if (trap_verdict_action(explained->verdict) == TRAP_ACTION_PASS && explained->frame != request.frame)
     reasons.becomes = format_packet(explained->frame);
   return explanation_json(config().part, request, *explained, reasons);

@@ -59,8 +59,9 @@ void GuardPart::describe(ordered_json& status, std::vector<std::string>& problem
   status["guard"] = key_.name;
   status.update(conduct_json());
   if (status["mode"] == "monitor" && config_.mode == Mode::enforce)
-    problems.push_back(ran_out_ ? "monitors, because nobody confirmed in time: nothing is dropped: trapctl guard enforce, and then confirm"
-                                : "monitors by command: nothing is dropped: trapctl guard enforce ends it");
+    problems.emplace_back(ran_out_
+                              ? "monitors, because nobody confirmed in time: nothing is dropped: trapctl guard enforce, and then confirm"
+                              : "monitors by command: nothing is dropped: trapctl guard enforce ends it");
   status["interfaces"] = interfaces_json(attachments_.states(), problems);
   VerdictCounts counted, monitored;
   status["services"] = services_json(counted, monitored);
