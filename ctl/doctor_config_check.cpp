@@ -21,7 +21,7 @@ std::string program_of(const std::string& part) {
   std::error_code failed;
   const auto here = std::filesystem::read_symlink("/proc/self/exe", failed).parent_path();
   for (const auto& directory : {here, here / "../sbin", std::filesystem::path("/usr/sbin"), std::filesystem::path("/usr/local/sbin")}) {
-    const std::string path = (directory / ("trap-" + part)).lexically_normal();
+    std::string path = (directory / ("trap-" + part)).lexically_normal();
     if (access(path.c_str(), X_OK) == 0)
       return path;
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // trapctl: keys, status, reload, backends, the guard's mode, rates and diagnosis. This file is its command line.
+#include <algorithm>
 #include <functional>
 #include <string>
 
@@ -180,9 +181,8 @@ std::string usage_text(const CLI::App& app, const CLI::ParseError& error) {
   const auto below = command->get_subcommands([](const CLI::App*) { return true; });
   if (below.empty() || dynamic_cast<const CLI::RequiredError*>(&error) == nullptr)
     return fmt::format("{}: see {} --help", error.what(), name);
-  std::vector<std::string> names;
-  for (const CLI::App* one : below)
-    names.push_back(one->get_name());
+  std::vector<std::string> names(below.size());
+  std::ranges::transform(below, names.begin(), [](const CLI::App* one) { return one->get_name(); });
   return fmt::format("{}: write one of {}: see {} --help", name == "trapctl" ? "no command" : name, fmt::join(names, ", "), name);
 }
 

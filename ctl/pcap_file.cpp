@@ -19,9 +19,10 @@ std::string link_layer_name(int type) {
 } // namespace
 
 struct PcapFile::Capture {
-  pcap_t* pcap;
-
+  explicit Capture(pcap_t* handle) : pcap(handle) {}
   ~Capture() { pcap_close(pcap); }
+
+  pcap_t* pcap;
 };
 
 PcapFile::PcapFile(std::unique_ptr<Capture> capture, std::string path) : capture_(std::move(capture)), path_(std::move(path)) {}
@@ -34,7 +35,7 @@ Result<PcapFile> PcapFile::open(const std::string& path) {
   pcap_t* pcap = pcap_open_offline(path.c_str(), reason);
   if (!pcap)
     return Error{fmt::format("capture file {}: cannot read it: {}", path, reason), ExitCode::usage};
-  PcapFile file(std::unique_ptr<Capture>(new Capture{pcap}), path);
+  PcapFile file(std::make_unique<Capture>(pcap), path);
   const int type = pcap_datalink(pcap);
   if (type != DLT_EN10MB)
     return Error{fmt::format("capture file {}: its link layer is {}, not Ethernet: capture on one interface (tcpdump -i INTERFACE -w FILE)",

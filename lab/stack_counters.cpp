@@ -5,6 +5,8 @@
 #include <fstream>
 #include <sstream>
 
+#include <fmt/format.h>
+
 namespace trap::lab {
 namespace {
 
@@ -18,7 +20,7 @@ void read_pairs(const char* path, Counters& counters) {
     value_stream >> value;
     group.pop_back();
     while (name_stream >> name && value_stream >> value)
-      counters[group + "." + name] = std::strtoull(value.c_str(), nullptr, 10);
+      counters[fmt::format("{}.{}", group, name)] = std::strtoull(value.c_str(), nullptr, 10);
   }
 }
 
