@@ -17,7 +17,7 @@
 namespace trap::bench {
 namespace {
 
-constexpr std::uint32_t quickly_filled = 10'000;
+constexpr std::uint32_t quickly_filled = 1'000;
 // Redirects fill a ring buffer, which is read between calls.
 constexpr int redirects_of_a_call = 4000, redirects_of_a_round = 20'000;
 constexpr std::uint32_t slots_most = 1024;
