@@ -29,10 +29,11 @@ EXPECTED = [
     ("closed loop, uninvited SYN at the guard", r"closed-loop-syn-uninvited"),
     ("closed loop, ticketed SYN at the guard", r"closed-loop-syn-ticketed"),
     ("paths of trap-server", r"server-.*"),
-    ("paths of trap-guard", r"guard-.*"),
+    ("paths of trap-guard", r"guard-(?!throughput-).*"),
     ("paths of trap-client", r"client-(egress|ingress).*"),
     ("connect times with trap-client", r"client-connect"),
     ("throughput with trap-client", r"client-throughput-.*"),
+    ("throughput past trap-guard", r"guard-throughput-.*"),
     ("growth: services", r"growth-services"),
     ("growth: backends", r"growth-backends"),
     ("growth: prefixes", r"growth-prefixes"),
@@ -78,7 +79,7 @@ def targets(report):
 def other(report):
     text = []
     rows = [(line["experiment"], line.get("family", ""), line["contender"], line["metric"].replace("_", " "), f"{spread(line)} {line['unit']}")
-            for line in report.select(r"client-(connect|throughput-.*)|memory-.*|backend-.*|prefixes-.*")]
+            for line in report.select(r"client-(connect|throughput-.*)|guard-throughput-.*|memory-.*|backend-.*|prefixes-.*")]
     return text + table(("experiment", "", "", "metric", ""), rows)
 
 

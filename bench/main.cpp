@@ -123,6 +123,10 @@ int measure_all(const Options& options) {
   if (std::string_view{"movement"}.find(options.only) != std::string_view::npos)
     measure_movement(report);
   measure_in_lab(options, plan, report);
+  if (report.empty()) {
+    std::fprintf(stderr, "trap-bench: nothing that is measured has \"%s\" in its name: see trap-bench --help\n", options.only.c_str());
+    return 2;
+  }
   report.print_targets();
   if (!report.write(options.output)) {
     std::fprintf(stderr, "trap-bench: cannot write %s; choose another place with --output\n", options.output.c_str());

@@ -58,6 +58,8 @@ public:
   void refuse(const std::string& what, const std::string& why);
 
   [[nodiscard]] const Line* find(const std::string& experiment, const std::string& contender, int family) const;
+  // Nothing was measured, skipped or refused.
+  [[nodiscard]] bool empty() const { return lines_.empty() && skips_.empty() && refusals_.empty(); }
   [[nodiscard]] bool refused() const { return !refusals_.empty(); }
   void print_targets() const;
   // Returns false if the file cannot be written.

@@ -102,6 +102,8 @@ void measure_paths(const Effort& effort, const std::string& only, Report& report
     for (const int family : {4, 6})
       benches.push_back(std::make_unique<PathBench>(experiment, family));
   }
+  if (benches.empty())
+    return;
   for (int pass = 1; pass <= effort.passes; pass++) {
     std::printf("paths, pass %d of %d\n", pass, effort.passes);
     std::fflush(stdout);

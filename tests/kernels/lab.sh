@@ -9,20 +9,10 @@ set -eu
 modules="virtio_pci 9pnet_virtio 9p overlay"
 boot_seconds=${TRAP_BOOT_SECONDS:-900}
 
-name=lab.sh
-[ $# -ge 2 ] || {
-  echo "usage: lab.sh BUILD_DIR SCENARIO..." >&2
-  exit 2
-}
-[ -x "$1/bin/trap-lab" ] || {
-  echo "lab.sh: $1/bin/trap-lab is not there; build TRAP first, then give its build directory" >&2
-  exit 2
-}
-build=$(cd "$1" && pwd)
-here=$(cd "$(dirname "$0")" && pwd)
-shift
+usage="lab.sh BUILD_DIR SCENARIO..." least=2 most=100 needed=bin/trap-lab
 tools="modprobe:kmod mount:mount chroot:coreutils"
-. "$here/machine.sh"
+. "$(dirname "$0")/machine.sh"
+shift
 
 mkdir -p "$work/root/proc" "$work/root/lower" "$work/root/upper" "$work/root/root"
 add_program "$(command -v dash)" /bin/sh

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Loads, runs and attaches TRAP's BPF programs on Debian 12's own kernel 6.1, in an emulated machine. Usage: load.sh BUILD_DIR
-# Prints "ok NAME ..." or "not ok NAME: why";
-# the end of a refused program's verifier log is in BUILD_DIR/kernels/NAME.log. Exit code 0 only if every program is ok.
+# Prints "ok NAME ..." or "not ok NAME: why"; the end of a refused program's verifier log is in BUILD_DIR/kernels/NAME.log. Exit code 0 only
+# if every program is ok.
 set -eu
 
 programs="trap_server trap_guard"
@@ -14,19 +14,9 @@ done
 modules="veth sch_ingress cls_bpf"
 boot_seconds=${TRAP_BOOT_SECONDS:-120}
 
-name=load.sh
-[ $# = 1 ] || {
-  echo "usage: load.sh BUILD_DIR" >&2
-  exit 2
-}
-[ -d "$1/bpf" ] || {
-  echo "load.sh: $1/bpf is not there; build TRAP first, then give its build directory" >&2
-  exit 2
-}
-build=$(cd "$1" && pwd)
-here=$(cd "$(dirname "$0")" && pwd)
+usage="load.sh BUILD_DIR" least=1 most=1 needed=bpf
 tools="ip:iproute2"
-. "$here/machine.sh"
+. "$(dirname "$0")/machine.sh"
 for part in server guard client; do
   [ -f "$build/bpf/trap_$part.bpf.o" ] || fail "$build/bpf/trap_$part.bpf.o is missing; build the target trap_${part}_bpf"
 done

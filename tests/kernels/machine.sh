@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 # For the scripts beside it: Debian 12's own kernel 6.1 in an emulated machine. Nothing is installed: the kernel package is unpacked into
-# BUILD_DIR/kernels and kept there. Set before: `name` (of the script), `build` (its directory), `tools` ("program:package ...").
-# Afterwards: `kernels`, `work` (goes with the script), `image` (the unpacked package), `release`.
+# BUILD_DIR/kernels and kept there. The script's first argument is BUILD_DIR. Set before: `usage`, `least` and `most` (how many arguments),
+# `needed` (what of BUILD_DIR), `tools` ("program:package ..."). Afterwards: `build`, `here` (the folder of the scripts), `kernels`, `work`
+# (goes with the script), `image` (the unpacked package), `release`.
 
 fail() {
-  echo "$name: $*" >&2
+  echo "${0##*/}: $*" >&2
   exit 2
 }
+
+if [ $# -lt "$least" ] || [ $# -gt "$most" ]; then
+  echo "usage: $usage" >&2
+  exit 2
+fi
+[ -e "$1/$needed" ] || fail "$1/$needed is not there; build TRAP first, then give its build directory"
+build=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
 
 PATH=$PATH:/usr/sbin:/sbin
 for tool in $tools qemu-system-x86_64:qemu-system-x86 cpio:cpio dpkg-deb:dpkg apt-get:apt ldd:libc-bin; do

@@ -48,8 +48,10 @@ TEST(Target, is_met_at_its_limit_and_on_the_right_side_of_it) {
 
 TEST(Report, writes_figures_misses_and_refusals) {
   Report report(true);
+  EXPECT_TRUE(report.empty());
   report.add(Line{"path", "trap", 6, "time_per_packet", "ns", 123.456, 100, 1234567, 5, "send-back", 4.00049});
   report.add(Target{"path: over XDP_TX", 4.0005, Bound::at_most, 4, "x"});
+  EXPECT_FALSE(report.empty());
   EXPECT_FALSE(report.refused());
   report.refuse("other path", "its checksums were wrong");
   EXPECT_TRUE(report.refused());
