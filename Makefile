@@ -4,7 +4,7 @@
 .PHONY: help setup build demo test test-asan bench bench-quick evaluation tidy format install clean
 
 BIN := build/dev/bin
-EVALUATE = rm -f build/bench/*.svg; python3 -B bench/evaluate.py build/bench/report.json
+EVALUATE = rm -f build/bench/*.svg; python3 -B bench/report/evaluate.py build/bench/report.json
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-bench: what a packet costs in each path of the three programs, what applications notice of the client's module, what throughput the
-// guard costs, what a core answers in a closed loop beside other defences, and what a flood, a backend's end and a long list of prefixes
-// do. A table, the targets, and a report in JSON.
+// trap-bench: what a packet costs in each path of the three programs, what applications notice of
+// the client's module, what throughput the guard costs, what a core answers in a closed loop beside
+// other defences, and what a flood, a backend's end and a long list of prefixes do. A table, the
+// targets, and a report in JSON.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -9,21 +10,21 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "bench/attack.h"
-#include "bench/client_speed.h"
-#include "bench/connection_time.h"
-#include "bench/contest.h"
-#include "bench/downloads.h"
-#include "bench/fleet.h"
-#include "bench/growth.h"
-#include "bench/guard_speed.h"
-#include "bench/memory.h"
-#include "bench/movement.h"
-#include "bench/must.h"
-#include "bench/prefixes.h"
-#include "bench/speed.h"
-#include "lab/session.h"
-#include "tests/bpf/object.h"
+#include "bench/comparison/comparison.h"
+#include "bench/experiments/attack.h"
+#include "bench/experiments/connection_time.h"
+#include "bench/experiments/downloads.h"
+#include "bench/experiments/fleet.h"
+#include "bench/harness/value_or_throw.h"
+#include "bench/speed/backend_churn.h"
+#include "bench/speed/client_speed.h"
+#include "bench/speed/growth.h"
+#include "bench/speed/guard_speed.h"
+#include "bench/speed/memory.h"
+#include "bench/speed/prefixes.h"
+#include "bench/speed/speed.h"
+#include "lab/hosts/session.h"
+#include "tests/bpf/harness/object.h"
 
 namespace trap::bench {
 namespace {
@@ -42,17 +43,25 @@ struct Plan {
   int fleet_connections;
 };
 
-const Plan quick_plan = {{1, 20'000, 1},     {3, 40}, {50, 1, {16}}, {1}, {1, 400ms, 0.2}, {1, 200ms, 400ms, 0.2, {10'000}}, {100, 1},
-                         {2, 20'000, false}, 20};
-const Plan whole_plan = {{5, 100'000, 5},
-                         {11, 200},
-                         {1000, 9, {1, 16}},
-                         {11},
-                         {5, 4000ms, 0.8},
-                         {3, 1000ms, 1500ms, 0.8, {10'000, 20'000, 50'000, 100'000, 200'000, 500'000}},
-                         {5000, 5},
-                         {7, 200'000, true},
-                         200};
+const Plan quick_plan = {{1, 20'000, 1},
+                         {3, 40},
+                         {50, 1, {16}},
+                         {1},
+                         {1, 400ms, 0.2},
+                         {1, 200ms, 400ms, 0.2, {10'000}},
+                         {100, 1},
+                         {2, 20'000, false},
+                         20};
+const Plan whole_plan = {
+    {5, 100'000, 5},
+    {11, 200},
+    {1000, 9, {1, 16}},
+    {11},
+    {5, 4000ms, 0.8},
+    {3, 1000ms, 1500ms, 0.8, {10'000, 20'000, 50'000, 100'000, 200'000, 500'000}},
+    {5000, 5},
+    {7, 200'000, true},
+    200};
 
 struct Options {
   bool quick = false;
@@ -69,7 +78,8 @@ struct Cleaner {
 };
 
 // A part whose set-up fails is refused; the others go on.
-template <typename Measurement> void attempt(const char* what, Report& report, const Measurement& measurement) {
+template <typename Measurement>
+void attempt(const char* what, Report& report, const Measurement& measurement) {
   try {
     measurement();
   } catch (const std::runtime_error& error) {
@@ -78,21 +88,26 @@ template <typename Measurement> void attempt(const char* what, Report& report, c
 }
 
 void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
-  const auto wanted = [&](const char* name) { return std::string_view{name}.find(options.only) != std::string_view::npos; };
-  const auto in_lab = {"closed-loop", "memory",          "prefixes",    "client-speed",    "guard-speed",
-                       "download",    "attack-download", "attack-rise", "connection-time", "fleet"};
+  const auto wanted = [&](const char* name) {
+    return std::string_view{name}.find(options.only) != std::string_view::npos;
+  };
+  const auto in_lab = {"closed-loop",     "memory",   "prefixes",        "client-speed",
+                       "guard-speed",     "download", "attack-download", "attack-rise",
+                       "connection-time", "fleet"};
   if (std::ranges::none_of(in_lab, wanted))
     return;
-  const lab::Session session = must(lab::Session::begin());
+  const lab::Session session = value_or_throw(lab::Session::begin());
   const Cleaner cleaner;
   if (wanted("client-speed")) // before this process leaves a CPU to the closed loop
     attempt("client-speed", report, [&] { measure_client(plan.client, report); });
   if (wanted("guard-speed"))
-    attempt("guard-speed", report, [&] { measure_guard(plan.client.transfers, plan.client.streams, report); });
+    attempt("guard-speed", report,
+            [&] { measure_guard(plan.client.transfers, plan.client.streams, report); });
   if (wanted("download"))
     attempt("download", report, [&] { measure_downloads(plan.downloads, report); });
   if (wanted("attack-download"))
-    attempt("attack-download", report, [&] { measure_attacked_downloads(plan.attacked_downloads, report); });
+    attempt("attack-download", report,
+            [&] { measure_attacked_downloads(plan.attacked_downloads, report); });
   if (wanted("attack-rise"))
     attempt("attack-rise", report, [&] { measure_rising_attack(plan.rising_attack, report); });
   if (wanted("connection-time"))
@@ -103,9 +118,9 @@ void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
   ClosedLoop loop;
   if (wanted("closed-loop"))
     attempt("closed-loop", report, [&] {
-      Contest contest(loop, report);
-      for (const FloodKind kind :
-           {FloodKind::syn, FloodKind::ack_invalid, FloodKind::ack_valid, FloodKind::syn_uninvited, FloodKind::syn_ticketed})
+      Comparison contest(loop, report);
+      for (const FloodKind kind : {FloodKind::syn, FloodKind::ack_invalid, FloodKind::ack_valid,
+                                   FloodKind::syn_uninvited, FloodKind::syn_ticketed})
         for (const int family : {4, 6})
           contest.hold({kind, family}, plan.loop);
     });
@@ -120,16 +135,20 @@ int measure_all(const Options& options) {
   Report report(options.quick);
   measure_paths(plan.paths, options.only, report);
   measure_growth(plan.growth, options.only, report);
-  if (std::string_view{"movement"}.find(options.only) != std::string_view::npos)
-    measure_movement(report);
+  if (std::string_view{"churn"}.find(options.only) != std::string_view::npos)
+    measure_backend_churn(report);
   measure_in_lab(options, plan, report);
   if (report.empty()) {
-    std::fprintf(stderr, "trap-bench: nothing that is measured has \"%s\" in its name: see trap-bench --help\n", options.only.c_str());
+    std::fprintf(
+        stderr,
+        "trap-bench: nothing that is measured has \"%s\" in its name: see trap-bench --help\n",
+        options.only.c_str());
     return 2;
   }
   report.print_targets();
   if (!report.write(options.output)) {
-    std::fprintf(stderr, "trap-bench: cannot write %s; choose another place with --output\n", options.output.c_str());
+    std::fprintf(stderr, "trap-bench: cannot write %s; choose another place with --output\n",
+                 options.output.c_str());
     return 1;
   }
   std::printf("report: %s\n", options.output.c_str());
@@ -140,12 +159,14 @@ int run(int argc, char** argv) {
   const auto here = std::filesystem::canonical("/proc/self/exe").parent_path();
   Options options;
   options.output = (here.parent_path() / "bench" / "report.json").string();
-  CLI::App app{"What TRAP's programs cost a packet, beside an empty program and XDP_TX, and what a core answers beside other defences."};
+  CLI::App app{"What TRAP's programs cost a packet, beside an empty program and XDP_TX, and what a "
+               "core answers beside other defences."};
   app.add_flag("--quick", options.quick, "few packets: shows that it works, measures little");
   app.add_option("--output", options.output, "where the report goes")->capture_default_str();
   app.add_option("--only", options.only,
                  "only what has this in its name: a path, client-speed, guard-speed, download, "
-                 "attack-download, attack-rise, connection-time, closed-loop, fleet, growth, memory, movement, prefixes");
+                 "attack-download, attack-rise, connection-time, closed-loop, fleet, growth, "
+                 "memory, churn, prefixes");
   app.set_version_flag("--version", TRAP_VERSION_STRING);
   try {
     app.parse(argc, argv);

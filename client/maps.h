@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What trap-client's BPF programs and its daemon share: keys and values of every map. */
-#ifndef TRAP_CLIENT_MAPS_H
-#define TRAP_CLIENT_MAPS_H
+#pragma once
 
 #include "protocol/address.h"
 #include "protocol/wire.h"
@@ -11,7 +10,8 @@
 #define TRAP_CLIENT_MAX_FALLBACKS 4096
 #define TRAP_CLIENT_MAX_TRUSTED 4096 /* prefixes of services, and as many of targets */
 
-/* What these tables hold unless the configuration says otherwise (`max_redirects`, `max_flows`), and between what that lies. */
+/* What these tables hold unless the configuration says otherwise (`max_redirects`, `max_flows`),
+ * and between what that lies. */
 #define TRAP_CLIENT_REDIRECTS 16384
 #define TRAP_CLIENT_FLOWS 65536
 #define TRAP_CLIENT_TABLE_LEAST 1024
@@ -23,7 +23,8 @@ enum trap_side {
   TRAP_SIDE_LAN,  /* those of hosts behind this one: SYNs come in by ingress */
 };
 
-/* A connection as seen from its client's host. What is forwarded crosses interfaces of both sides, and is one's only. */
+/* A connection as seen from its client's host. What is forwarded crosses interfaces of both sides,
+ * and is one's only. */
 struct trap_tuple {
   union trap_address local;
   union trap_address remote;
@@ -34,16 +35,20 @@ struct trap_tuple {
 
 enum trap_pending_state {
   TRAP_SYN_SENT = 0,
-  TRAP_ACCEPT_SENT = 1,    /* OFFER swallowed: the application does not know of the handshake */
-  TRAP_SYN_ACK_PASSED = 2, /* no OFFER: the application's socket is established with the TRAP server */
-  TRAP_REDIRECTED = 3,     /* its SYNs go to the service: one redirect per connect */
-  TRAP_ANSWERED = 4,       /* and the service has answered */
+  TRAP_ACCEPT_SENT = 1, /* OFFER swallowed: the application does not know of the handshake */
+  TRAP_SYN_ACK_PASSED =
+      2,               /* no OFFER: the application's socket is established with the TRAP server */
+  TRAP_REDIRECTED = 3, /* its SYNs go to the service: one redirect per connect */
+  TRAP_ANSWERED = 4,   /* and the service has answered */
 };
 
-#define TRAP_CONNECT_RESETS 1u      /* the TRAP server's SYN-ACK had window 0: who does not follow a redirect is reset */
-#define TRAP_CONNECT_ASKED_AGAIN 2u /* the service was found dead, and the TRAP server asked once more */
+#define TRAP_CONNECT_RESETS                                                                        \
+  1u /* the TRAP server's SYN-ACK had window 0: who does not follow a redirect is reset */
+#define TRAP_CONNECT_ASKED_AGAIN                                                                   \
+  2u /* the service was found dead, and the TRAP server asked once more */
 
-/* Map `pending` (LRU hash by trap_tuple): the last SYN of each connect, until its room is needed. */
+/* Map `pending` (LRU hash by trap_tuple): the last SYN of each connect, until its room is needed.
+ */
 struct trap_pending {
   __be32 isn; /* ours */
   __be32 iss; /* the server's, once its SYN-ACK was seen */
@@ -81,8 +86,8 @@ struct trap_redirect {
   struct trap_ticket ticket;
 };
 
-/* docs/protocol.md 11: SYNs of one connect that carry the ticket, and those that go to the service at all; unanswered ACCEPTs after which
- * the connection is left to a TRAP server that serves. */
+/* docs/protocol.md 11: SYNs of one connect that carry the ticket, and those that go to the service
+ * at all; unanswered ACCEPTs after which the connection is left to a TRAP server that serves. */
 #define TRAP_SYNS_TICKETED 2
 #define TRAP_SYNS_TO_SERVICE 3
 #define TRAP_ACCEPTS_IN_VAIN 2
@@ -90,7 +95,8 @@ struct trap_redirect {
 #define TRAP_FLOW_VIA_NEIGHBOUR 1u /* the next hop is not that of the public address */
 #define TRAP_FLOW_UNTICKETED 2u    /* its last SYN went to the service without the ticket */
 
-/* Map `to_backend` (LRU hash by the trap_tuple the application knows): translated connections, outward. */
+/* Map `to_backend` (LRU hash by the trap_tuple the application knows): translated connections,
+ * outward. */
 struct trap_outward {
   union trap_address backend;
   __be16 port;
@@ -106,7 +112,8 @@ struct trap_inward {
   __u16 reserved[3];
 };
 
-/* Map `translations` (socket storage): a redirected connection of a socket of this host, for as long as the socket lives. */
+/* Map `translations` (socket storage): a redirected connection of a socket of this host, for as
+ * long as the socket lives. */
 struct trap_translation {
   union trap_address service;
   union trap_address backend;
@@ -116,8 +123,9 @@ struct trap_translation {
   __u8 reserved[3];
 };
 
-/* Map `origins` (LRU hash): the services that were redirected to a backend, the last ones. Where a packet of a backend belongs of which
- * `to_public` knows no more is found among the sockets that this host has with them. */
+/* Map `origins` (LRU hash): the services that were redirected to a backend, the last ones. Where a
+ * packet of a backend belongs of which `to_public` knows no more is found among the sockets that
+ * this host has with them. */
 struct trap_origin_key {
   union trap_address backend;
   __be16 port;
@@ -132,8 +140,9 @@ struct trap_origins {
   __u32 reserved;
 };
 
-/* Map `remotes` (array of one): a bit, by its hash, for each address and port that a connection was redirected from or to. Most packets of
- * a host have to do with none of them, and need no lookup to tell. No bit is taken back: one too many costs a lookup. */
+/* Map `remotes` (array of one): a bit, by its hash, for each address and port that a connection was
+ * redirected from or to. Most packets of a host have to do with none of them, and need no lookup to
+ * tell. No bit is taken back: one too many costs a lookup. */
 #define TRAP_REMOTE_BITS 65536
 
 struct trap_remotes {
@@ -141,14 +150,18 @@ struct trap_remotes {
 };
 
 TRAP_INLINE __u32 trap_remote_bit(const union trap_address* address, __be16 port) {
-  __u64 hash = (address->raw64[0] ^ port) * 0xff51afd7ed558ccdULL ^ address->raw64[1] * 0xc4ceb9fe1a85ec53ULL;
+  __u64 hash = (address->raw64[0] ^ port) * 0xff51afd7ed558ccdULL ^
+               address->raw64[1] * 0xc4ceb9fe1a85ec53ULL;
 
   return (__u32)((hash ^ hash >> 32) * 0x9e3779b97f4a7c15ULL >> 48);
 }
 
-/* Map `fallbacks` (LRU hash by trap_redirect_key): what did not work lately on the way to a service, so that it is not waited for again. */
-#define TRAP_FALLBACK_UNTICKETED 1u   /* SYNs get through without their ticket */
-#define TRAP_FALLBACK_SERVED 2u       /* no redirect comes, or it leads nowhere: the TRAP server serves */
+/* Map `fallbacks` (LRU hash by trap_redirect_key): what did not work lately on the way to a
+ * service, so that it is not waited for again. */
+#define TRAP_FALLBACK_UNTICKETED 1u /* SYNs get through without their ticket */
+#define TRAP_FALLBACK_SERVED                                                                       \
+  2u /* no redirect comes, or it leads nowhere: the TRAP server serves                             \
+      */
 #define TRAP_FALLBACK_UNREACHABLE 4u  /* the backend does not answer */
 #define TRAP_FALLBACK_LIFETIME_S 600u /* as a ticket's usual lifetime */
 
@@ -160,8 +173,9 @@ struct trap_fallback {
   __u8 reserved[5];
 };
 
-/* Maps `trust_services` and `trust_targets` (LPM tries): which [[trust]] names a service, and where one lets it redirect. `of` is the
- * service's port, in host byte order, 0 for all; or a trust's number, as `trust_services` has it. IPv4 prefixes are 96 bits longer. */
+/* Maps `trust_services` and `trust_targets` (LPM tries): which [[trust]] names a service, and where
+ * one lets it redirect. `of` is the service's port, in host byte order, 0 for all; or a trust's
+ * number, as `trust_services` has it. IPv4 prefixes are 96 bits longer. */
 struct trap_trust_key {
   __u32 bits; /* 32 for `of`, and those of the prefix */
   __u32 of;
@@ -177,7 +191,8 @@ struct trap_client_settings {
   __u32 reserved;
 };
 
-/* Priority (SO_PRIORITY) of the daemon's own SYNs: the programs let them out as they are. Its lowest bits are those of best effort. */
+/* Priority (SO_PRIORITY) of the daemon's own SYNs: the programs let them out as they are. Its
+ * lowest bits are those of best effort. */
 #define TRAP_CLIENT_OWN_PRIORITY 0x54520000u
 
 TRAP_ASSERT(sizeof(struct trap_tuple) == 40, "shared through a map");
@@ -192,5 +207,3 @@ TRAP_ASSERT(sizeof(struct trap_origins) == 104, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_remotes) == 8192, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_fallback) == 32, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_trust_key) == 24, "shared through a map");
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What trapctl's subcommands do once the command line is read; one file for each.
-#ifndef TRAP_CTL_COMMANDS_H
-#define TRAP_CTL_COMMANDS_H
+#pragma once
 
 #include <string>
 
@@ -13,7 +12,8 @@ namespace trap::ctl {
 Result<void> generate_key(const std::string& file);
 
 // Writes the key of a guard, made from the master key, likewise.
-Result<void> derive_key(const std::string& guard, const std::string& master_file, const std::string& output);
+Result<void> derive_key(const std::string& guard, const std::string& master_file,
+                        const std::string& output);
 
 // Which daemons are asked.
 struct PartRequest {
@@ -23,7 +23,8 @@ struct PartRequest {
   bool json = false;
 };
 
-// These print; the exit code says whether all parts run as they should. An error is for what is not a part's state.
+// These print; the exit code says whether all parts run as they should. An error is for what is not
+// a part's state.
 Result<ExitCode> show_status(const PartRequest& request);
 
 // Epochs whose keys the daemons hold, with their times.
@@ -99,5 +100,3 @@ struct TopRequest {
 Result<ExitCode> show_top(const TopRequest& request);
 
 } // namespace trap::ctl
-
-#endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Asks a daemon at its control socket. The HTTP library stays inside control_client.cpp.
-#ifndef TRAP_CTL_CONTROL_CLIENT_H
-#define TRAP_CTL_CONTROL_CLIENT_H
+#pragma once
 
 #include <optional>
 #include <string>
@@ -16,9 +15,9 @@ struct ControlAnswer {
 };
 
 // Nothing if nobody listens there; an error if somebody does but cannot be asked.
-Result<std::optional<ControlAnswer>> control_get(const std::string& socket_path, const std::string& path);
-Result<std::optional<ControlAnswer>> control_post(const std::string& socket_path, const std::string& path, const std::string& body);
+Result<std::optional<ControlAnswer>> control_get(const std::string& socket_path,
+                                                 const std::string& path);
+Result<std::optional<ControlAnswer>> control_post(const std::string& socket_path,
+                                                  const std::string& path, const std::string& body);
 
 } // namespace trap::ctl
-
-#endif

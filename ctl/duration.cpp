@@ -12,9 +12,14 @@ Result<std::uint64_t> parse_duration_s(const std::string& text) {
   std::uint64_t number = 0;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string unit(end, text.data() + text.size());
-  const std::uint64_t unit_s = unit.empty() || unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : 0;
-  if (failed != std::errc() || unit_s == 0 || number == 0 || number > kDayS || number * unit_s > kDayS)
-    return Error{fmt::format("\"{}\" is no time: write 60s, 5m or 1h, up to a day", text), ExitCode::usage};
+  const std::uint64_t unit_s = unit.empty() || unit == "s" ? 1
+                               : unit == "m"               ? 60
+                               : unit == "h"               ? 3600
+                                                           : 0;
+  if (failed != std::errc() || unit_s == 0 || number == 0 || number > kDayS ||
+      number * unit_s > kDayS)
+    return Error{fmt::format("\"{}\" is no time: write 60s, 5m or 1h, up to a day", text),
+                 ExitCode::usage};
   return number * unit_s;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Times as people write them on a command line.
-#ifndef TRAP_CTL_DURATION_H
-#define TRAP_CTL_DURATION_H
+#pragma once
 
 #include <cstdint>
 #include <string>
@@ -14,5 +13,3 @@ namespace trap::ctl {
 Result<std::uint64_t> parse_duration_s(const std::string& text);
 
 } // namespace trap::ctl
-
-#endif

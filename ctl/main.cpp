@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// trapctl: keys, status, reload, backends, the guard's mode, rates and diagnosis. This file is its command line.
+// trapctl: keys, status, reload, backends, the guard's mode, rates and diagnosis. This file is its
+// command line.
 #include <algorithm>
 #include <functional>
 #include <string>
@@ -8,7 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "ctl/commands.h"
-#include "runtime/log.h"
+#include "runtime/process/log.h"
 
 namespace {
 
@@ -38,7 +39,8 @@ Result<ExitCode> done(const Result<void>& result) {
   return ExitCode::ok;
 }
 
-void add_part_options(CLI::App* command, trap::ctl::PartRequest& parts, const char* what, const std::vector<std::string>& choices) {
+void add_part_options(CLI::App* command, trap::ctl::PartRequest& parts, const char* what,
+                      const std::vector<std::string>& choices) {
   command->add_option("PART", parts.part, what)->check(CLI::IsMember(choices));
   command->add_option("--socket", parts.socket, "control socket, if it is not the usual one");
   command->add_flag("--json", parts.json, "as JSON");
@@ -47,19 +49,28 @@ void add_part_options(CLI::App* command, trap::ctl::PartRequest& parts, const ch
 void add_keys(CLI::App& app, CommandLine& line) {
   CLI::App* key = app.add_subcommand("key", "make keys, and see which are in use");
   key->require_subcommand(1);
-  CLI::App* generate = key->add_subcommand("generate", "make a master key, for all TRAP servers and nobody else");
+  CLI::App* generate =
+      key->add_subcommand("generate", "make a master key, for all TRAP servers and nobody else");
   generate->add_option("FILE", line.file, "new file, or - for stdout")->required();
-  generate->callback([&line] { line.act = [&line] { return done(trap::ctl::generate_key(line.file)); }; });
+  generate->callback(
+      [&line] { line.act = [&line] { return done(trap::ctl::generate_key(line.file)); }; });
 
   CLI::App* derive = key->add_subcommand("derive", "make a guard's key from the master key");
-  derive->add_option("GUARD", line.guard, "name of the guard, as in the server's configuration")->required();
+  derive->add_option("GUARD", line.guard, "name of the guard, as in the server's configuration")
+      ->required();
   derive->add_option("--master", line.master_file, "master key file")->capture_default_str();
   derive->add_option("--output", line.output, "new file, or - for stdout")->capture_default_str();
-  derive->callback([&line] { line.act = [&line] { return done(trap::ctl::derive_key(line.guard, line.master_file, line.output)); }; });
+  derive->callback([&line] {
+    line.act = [&line] {
+      return done(trap::ctl::derive_key(line.guard, line.master_file, line.output));
+    };
+  });
 
   CLI::App* status = key->add_subcommand("status", "show the epochs of the keys in use");
-  add_part_options(status, line.parts, "server or guard; without it, both if they are there", {"server", "guard"});
-  status->callback([&line] { line.act = [&line] { return trap::ctl::show_key_status(line.parts); }; });
+  add_part_options(status, line.parts, "server or guard; without it, both if they are there",
+                   {"server", "guard"});
+  status->callback(
+      [&line] { line.act = [&line] { return trap::ctl::show_key_status(line.parts); }; });
 }
 
 void add_backends(CLI::App& app, CommandLine& line) {
@@ -67,7 +78,8 @@ void add_backends(CLI::App& app, CommandLine& line) {
   backend->require_subcommand(1);
   auto add = [&](const char* action, const char* what) {
     CLI::App* command = backend->add_subcommand(action, what);
-    command->add_option("--socket", line.backend.socket, "the server's control socket, if it is not the usual one");
+    command->add_option("--socket", line.backend.socket,
+                        "the server's control socket, if it is not the usual one");
     command->add_flag("--json", line.backend.json, "as JSON");
     command->callback([&line, action] {
       line.backend.action = action;
@@ -77,19 +89,24 @@ void add_backends(CLI::App& app, CommandLine& line) {
   };
   add("list", "show the backends, their state, health and share of the clients")
       ->add_option("SERVICE", line.backend.service, "only this one's");
-  for (CLI::App* command :
-       {add("drain", "send no new clients to a backend; those it has stay"), add("activate", "send clients to it again")}) {
+  for (CLI::App* command : {add("drain", "send no new clients to a backend; those it has stay"),
+                            add("activate", "send clients to it again")}) {
     command->add_option("SERVICE", line.backend.service, "name of the service")->required();
-    command->add_option("BACKEND", line.backend.backend, "the backend's address and port")->required();
+    command->add_option("BACKEND", line.backend.backend, "the backend's address and port")
+        ->required();
   }
 }
 
 void add_redirects(CLI::App& app, CommandLine& line) {
-  CLI::App* redirects = app.add_subcommand("redirects", "show what trap-client has learnt, or let it forget");
-  CLI::App* flush = redirects->add_subcommand("flush", "forget redirects: the next connection asks the TRAP server again");
-  flush->add_option("SERVICE", line.redirects.service, "only this service's: its public address and port");
+  CLI::App* redirects =
+      app.add_subcommand("redirects", "show what trap-client has learnt, or let it forget");
+  CLI::App* flush = redirects->add_subcommand(
+      "flush", "forget redirects: the next connection asks the TRAP server again");
+  flush->add_option("SERVICE", line.redirects.service,
+                    "only this service's: its public address and port");
   for (CLI::App* command : {redirects, flush}) {
-    command->add_option("--socket", line.redirects.socket, "the client's control socket, if it is not the usual one");
+    command->add_option("--socket", line.redirects.socket,
+                        "the client's control socket, if it is not the usual one");
     command->add_flag("--json", line.redirects.json, "as JSON");
   }
   redirects->callback([&line, flush] {
@@ -99,7 +116,8 @@ void add_redirects(CLI::App& app, CommandLine& line) {
 }
 
 void add_knock(CLI::App& app, CommandLine& line) {
-  CLI::App* knock = app.add_subcommand("knock", "connect to a service as a client does, and tell each step: did it work?");
+  CLI::App* knock = app.add_subcommand(
+      "knock", "connect to a service as a client does, and tell each step: did it work?");
   knock->add_option("SERVICE", line.knock.service, "public address and port")->required();
   knock->add_option("--patience", line.knock.patience_s, "seconds to wait for each answer")
       ->check(CLI::Range(0.05, 60.0))
@@ -109,11 +127,13 @@ void add_knock(CLI::App& app, CommandLine& line) {
 }
 
 void add_guard(CLI::App& app, CommandLine& line) {
-  CLI::App* guard = app.add_subcommand("guard", "let the guard only count, or drop, what it refuses");
+  CLI::App* guard =
+      app.add_subcommand("guard", "let the guard only count, or drop, what it refuses");
   guard->require_subcommand(1);
   auto add = [&](const char* action, const char* what) {
     CLI::App* command = guard->add_subcommand(action, what);
-    command->add_option("--socket", line.guard_control.socket, "the guard's control socket, if it is not the usual one");
+    command->add_option("--socket", line.guard_control.socket,
+                        "the guard's control socket, if it is not the usual one");
     command->add_flag("--json", line.guard_control.json, "as JSON");
     command->callback([&line, action] {
       line.guard_control.action = action;
@@ -123,7 +143,8 @@ void add_guard(CLI::App& app, CommandLine& line) {
   };
   add("mode", "show whether it drops what it refuses");
   CLI::App* enforce = add("enforce", "drop what is refused");
-  enforce->add_option("--confirm", line.guard_control.confirm, "go back to monitoring after this time (60s, 5m) unless confirmed");
+  enforce->add_option("--confirm", line.guard_control.confirm,
+                      "go back to monitoring after this time (60s, 5m) unless confirmed");
   enforce->add_flag("--force", line.guard_control.force, "in spite of warnings");
   add("confirm", "go on enforcing");
   add("monitor", "drop nothing, count what would be dropped");
@@ -133,39 +154,58 @@ void add_guard(CLI::App& app, CommandLine& line) {
 void add_views(CLI::App& app, CommandLine& line) {
   const std::vector<std::string> parts = {"server", "guard", "client"};
   CLI::App* status = app.add_subcommand("status", "show what the parts on this host do");
-  add_part_options(status, line.parts, "server, guard or client; without it, every part there is", parts);
+  add_part_options(status, line.parts, "server, guard or client; without it, every part there is",
+                   parts);
   status->add_option("--pin-dir", line.parts.pin_dir, "pin_dir, if it is not the usual one");
   status->callback([&line] { line.act = [&line] { return trap::ctl::show_status(line.parts); }; });
 
-  CLI::App* reload = app.add_subcommand("reload", "let the parts on this host read their configuration and keys again");
-  add_part_options(reload, line.parts, "server, guard or client; without it, every part there is", parts);
+  CLI::App* reload = app.add_subcommand(
+      "reload", "let the parts on this host read their configuration and keys again");
+  add_part_options(reload, line.parts, "server, guard or client; without it, every part there is",
+                   parts);
   reload->callback([&line] { line.act = [&line] { return trap::ctl::reload(line.parts); }; });
 
-  CLI::App* top = app.add_subcommand("top", "show packets a second, service by service, until q is pressed");
-  add_part_options(top, line.top.parts, "server, guard or client; without it, every part there is", parts);
-  top->add_option("--interval", line.top.interval_s, "seconds")->check(CLI::Range(0.1, 3600.0))->capture_default_str();
+  CLI::App* top =
+      app.add_subcommand("top", "show packets a second, service by service, until q is pressed");
+  add_part_options(top, line.top.parts, "server, guard or client; without it, every part there is",
+                   parts);
+  top->add_option("--interval", line.top.interval_s, "seconds")
+      ->check(CLI::Range(0.1, 3600.0))
+      ->capture_default_str();
   top->add_flag("--once", line.top.once, "print one table and end");
   top->callback([&line] { line.act = [&line] { return trap::ctl::show_top(line.top); }; });
 }
 
 void add_diagnosis(CLI::App& app, CommandLine& line) {
   const std::vector<std::string> parts = {"server", "guard", "client"};
-  CLI::App* explain = app.add_subcommand("explain", "say what becomes of a packet here, and why; nothing is changed");
-  explain->add_option("--part", line.explain.parts.part, "server, guard or client; without it, every part that runs")
+  CLI::App* explain = app.add_subcommand(
+      "explain", "say what becomes of a packet here, and why; nothing is changed");
+  explain
+      ->add_option("--part", line.explain.parts.part,
+                   "server, guard or client; without it, every part that runs")
       ->check(CLI::IsMember(parts));
-  explain->add_option("--packet", line.explain.packet, "the packet, as in 'tcp 198.51.100.7:4242 > 203.0.113.10:443 SYN mss=1460'");
-  explain->add_option("--pcap", line.explain.pcap, "all packets of a capture file instead; - for stdin");
-  explain->add_option("--direction", line.explain.direction, "out: the packet leaves this host, which is for a client to judge")
+  explain->add_option("--packet", line.explain.packet,
+                      "the packet, as in 'tcp 198.51.100.7:4242 > 203.0.113.10:443 SYN mss=1460'");
+  explain->add_option("--pcap", line.explain.pcap,
+                      "all packets of a capture file instead; - for stdin");
+  explain
+      ->add_option("--direction", line.explain.direction,
+                   "out: the packet leaves this host, which is for a client to judge")
       ->check(CLI::IsMember({"in", "out"}))
       ->capture_default_str();
-  explain->add_option("--socket", line.explain.parts.socket, "control socket, if it is not the usual one");
+  explain->add_option("--socket", line.explain.parts.socket,
+                      "control socket, if it is not the usual one");
   explain->add_flag("--json", line.explain.parts.json, "a JSON object a line");
   explain->callback([&line] { line.act = [&line] { return trap::ctl::explain(line.explain); }; });
 
-  CLI::App* doctor = app.add_subcommand("doctor", "examine this host, and say how to mend what is wrong");
-  doctor->add_option("--part", line.doctor.part, "server, guard or client; without it, every part that is configured or runs")
+  CLI::App* doctor =
+      app.add_subcommand("doctor", "examine this host, and say how to mend what is wrong");
+  doctor
+      ->add_option("--part", line.doctor.part,
+                   "server, guard or client; without it, every part that is configured or runs")
       ->check(CLI::IsMember(parts));
-  doctor->add_option("--config", line.doctor.config, "the part's configuration file, if it is not the usual one");
+  doctor->add_option("--config", line.doctor.config,
+                     "the part's configuration file, if it is not the usual one");
   doctor->add_flag("--json", line.doctor.json, "as JSON");
   doctor->callback([&line] { line.act = [&line] { return trap::ctl::examine(line.doctor); }; });
 }
@@ -183,7 +223,8 @@ std::string usage_text(const CLI::App& app, const CLI::ParseError& error) {
     return fmt::format("{}: see {} --help", error.what(), name);
   std::vector<std::string> names(below.size());
   std::ranges::transform(below, names.begin(), [](const CLI::App* one) { return one->get_name(); });
-  return fmt::format("{}: write one of {}: see {} --help", name == "trapctl" ? "no command" : name, fmt::join(names, ", "), name);
+  return fmt::format("{}: write one of {}: see {} --help", name == "trapctl" ? "no command" : name,
+                     fmt::join(names, ", "), name);
 }
 
 } // namespace
@@ -193,7 +234,8 @@ int main(int argc, char** argv) {
   CLI::App app("Keys, status and control of TRAP.", "trapctl");
   app.set_version_flag("--version", "trapctl " TRAP_VERSION_STRING);
   app.require_subcommand(1);
-  app.footer("Exit codes: 0 ok, 1 failed, 2 command line, configuration or key file wrong, 3 nothing runs, 4 degraded.");
+  app.footer("Exit codes: 0 ok, 1 failed, 2 command line, configuration or key file wrong, 3 "
+             "nothing runs, 4 degraded.");
   add_views(app, line);
   add_backends(app, line);
   add_redirects(app, line);

@@ -14,7 +14,8 @@ namespace {
 Result<ordered_json> read_object(const std::string& socket, const std::string& body) {
   ordered_json object = ordered_json::parse(body, nullptr, false);
   if (!object.is_object())
-    return Error{fmt::format("control socket {}: the answer is not JSON: is this TRAP's socket?", socket)};
+    return Error{
+        fmt::format("control socket {}: the answer is not JSON: is this TRAP's socket?", socket)};
   return object;
 }
 
@@ -32,9 +33,12 @@ std::vector<Place> places(const PartRequest& request) {
     parts = {""};
   std::vector<Place> all;
   for (const std::string& part : parts) {
-    std::string socket = request.socket.empty() && !part.empty() ? "/run/trap/" + part + ".sock" : request.socket;
+    std::string socket =
+        request.socket.empty() && !part.empty() ? "/run/trap/" + part + ".sock" : request.socket;
     // With another socket than the usual one, the usual pins may be another daemon's.
-    std::string pin_dir = request.pin_dir.empty() && request.socket.empty() ? "/sys/fs/bpf/trap/" + part : request.pin_dir;
+    std::string pin_dir = request.pin_dir.empty() && request.socket.empty()
+                              ? "/sys/fs/bpf/trap/" + part
+                              : request.pin_dir;
     all.push_back({part, socket, pin_dir});
   }
   return all;
@@ -49,12 +53,14 @@ Result<ordered_json> running_status(const Place& place) {
   if (!*answer)
     return ordered_json();
   if ((*answer)->http_status != 200)
-    return Error{fmt::format("control socket {}: answered with HTTP status {}", place.socket, (*answer)->http_status)};
+    return Error{fmt::format("control socket {}: answered with HTTP status {}", place.socket,
+                             (*answer)->http_status)};
   return read_object(place.socket, (*answer)->body);
 }
 
 Error nothing_runs(const PartRequest& request) {
-  return {request.part.empty() ? "no part of TRAP runs here" : fmt::format("trap-{} does not run here", request.part),
+  return {request.part.empty() ? "no part of TRAP runs here"
+                               : fmt::format("trap-{} does not run here", request.part),
           ExitCode::not_running};
 }
 
@@ -72,7 +78,8 @@ Result<std::vector<ordered_json>> running_parts(const PartRequest& request) {
   return parts;
 }
 
-Result<std::optional<ordered_json>> post(const std::string& socket, const std::string& path, const std::string& body) {
+Result<std::optional<ordered_json>> post(const std::string& socket, const std::string& path,
+                                         const std::string& body) {
   auto answer = control_post(socket, path, body);
   if (!answer)
     return answer.error();
@@ -84,7 +91,8 @@ Result<std::optional<ordered_json>> post(const std::string& socket, const std::s
   int status = (*answer)->http_status;
   if (status == 200)
     return std::optional(std::move(*object));
-  return Error{object->value("error", fmt::format("control socket {}: answered with HTTP status {}", socket, status)),
+  return Error{object->value("error", fmt::format("control socket {}: answered with HTTP status {}",
+                                                  socket, status)),
                status < 500 ? ExitCode::usage : ExitCode::failed};
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts on this host, as trapctl finds them: where each listens, what it says of itself, what it answers to a command.
-#ifndef TRAP_CTL_PARTS_H
-#define TRAP_CTL_PARTS_H
+// The parts on this host, as trapctl finds them: where each listens, what it says of itself, what
+// it answers to a command.
+#pragma once
 
 #include <optional>
 #include <string>
@@ -33,8 +33,7 @@ Result<std::vector<nlohmann::ordered_json>> running_parts(const PartRequest& req
 Error nothing_runs(const PartRequest& request);
 
 // Posts; nothing if nobody listens; the daemon's own error if it refuses.
-Result<std::optional<nlohmann::ordered_json>> post(const std::string& socket, const std::string& path, const std::string& body = "");
+Result<std::optional<nlohmann::ordered_json>>
+post(const std::string& socket, const std::string& path, const std::string& body = "");
 
 } // namespace trap::ctl
-
-#endif

@@ -7,7 +7,8 @@
 
 namespace trap::ctl {
 
-std::string format_rows(const std::vector<Row>& rows, const std::string& indent, std::size_t numbers_from, std::size_t numbers_to) {
+std::string format_rows(const std::vector<Row>& rows, const std::string& indent,
+                        std::size_t numbers_from, std::size_t numbers_to) {
   std::vector<std::size_t> widths;
   for (const Row& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows of cells as text in columns.
-#ifndef TRAP_CTL_TABLE_H
-#define TRAP_CTL_TABLE_H
+#pragma once
 
 #include <string>
 #include <vector>
@@ -10,10 +9,10 @@ namespace trap::ctl {
 
 using Row = std::vector<std::string>;
 
-// Columns as wide as their widest cell, two spaces apart; the last is not padded. A line for each row, indented. Cells of the columns from
-// `numbers_from` to before `numbers_to` stand at the right.
-std::string format_rows(const std::vector<Row>& rows, const std::string& indent, std::size_t numbers_from = 0, std::size_t numbers_to = 0);
+// Columns as wide as their widest cell, two spaces apart; the last is not padded. A line for each
+// row, indented. Cells of the columns from `numbers_from` to before `numbers_to` stand at the
+// right.
+std::string format_rows(const std::vector<Row>& rows, const std::string& indent,
+                        std::size_t numbers_from = 0, std::size_t numbers_to = 0);
 
 } // namespace trap::ctl
-
-#endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The Internet checksum (RFC 1071) over words as they lie in memory: no byte swapping, sums in 64 bits, folded once. */
-#ifndef TRAP_DATAPLANE_CHECKSUM_H
-#define TRAP_DATAPLANE_CHECKSUM_H
+/* The Internet checksum (RFC 1071) over words as they lie in memory: no byte swapping, sums in 64
+ * bits, folded once. */
+#pragma once
 
 #include "protocol/address.h"
 #include "protocol/assert.h"
@@ -20,13 +20,15 @@ TRAP_INLINE __be16 trap_sum_fold(__u64 sum) {
   return (__be16)~sum;
 }
 
-/* Sum over the pseudo-header of RFC 9293 3.1 and RFC 8200 8.1; both addresses, whatever their order. */
-TRAP_INLINE __u64 trap_sum_pseudo(const union trap_address* a, const union trap_address* b, __u32 family, __u32 tcp_bytes) {
-  __u64 sum = TRAP_BE32(6) + (__u64)TRAP_BE32(tcp_bytes); /* protocol 6 and the length, as 32-bit words */
+/* Sum over the pseudo-header of RFC 9293 3.1 and RFC 8200 8.1; both addresses, whatever their
+ * order. */
+TRAP_INLINE __u64 trap_sum_pseudo(const union trap_address* a, const union trap_address* b,
+                                  __u32 family, __u32 tcp_bytes) {
+  __u64 sum =
+      TRAP_BE32(6) + (__u64)TRAP_BE32(tcp_bytes); /* protocol 6 and the length, as 32-bit words */
 
   if (family == TRAP_IPV4)
     return sum + a->be32[3] + b->be32[3];
-  return sum + trap_sum64(a->raw64[0]) + trap_sum64(a->raw64[1]) + trap_sum64(b->raw64[0]) + trap_sum64(b->raw64[1]);
+  return sum + trap_sum64(a->raw64[0]) + trap_sum64(a->raw64[1]) + trap_sum64(b->raw64[0]) +
+         trap_sum64(b->raw64[1]);
 }
-
-#endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What a program that explains (dataplane/bpf/explain.h) returns in place of an action, for user space to read. */
-#ifndef TRAP_DATAPLANE_EXPLAINED_H
-#define TRAP_DATAPLANE_EXPLAINED_H
+/* What a program that explains (dataplane/bpf/explain.bpf.h) returns in place of an action, for
+ * user space to read. */
+#pragma once
 
 #include "dataplane/verdict.h"
 
@@ -19,9 +19,8 @@ enum trap_socket {
 #define TRAP_EXPLAINED_SOCKET_SHIFT 24 /* 1 + enum trap_socket; 0: the stack was not asked */
 
 TRAP_INLINE __u32 trap_explained(__u32 slot, __u32 verdict, __u32 socket) {
-  return TRAP_EXPLAINED | verdict | slot << TRAP_EXPLAINED_SLOT_SHIFT | socket << TRAP_EXPLAINED_SOCKET_SHIFT;
+  return TRAP_EXPLAINED | verdict | slot << TRAP_EXPLAINED_SLOT_SHIFT |
+         socket << TRAP_EXPLAINED_SOCKET_SHIFT;
 }
 
 TRAP_ASSERT(TRAP_VERDICT_SLOTS <= TRAP_EXPLAINED, "a verdict fits below the mark");
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* ICMP as guard and client read it: what a message is, and the packet that an error quotes. */
-#ifndef TRAP_DATAPLANE_ICMP_H
-#define TRAP_DATAPLANE_ICMP_H
+#pragma once
 
 #include "dataplane/packet.h"
 
@@ -14,7 +13,8 @@ enum trap_icmp_kind {
   TRAP_ICMP_LINK, /* what IPv6 needs between neighbours */
 };
 
-/* Types of RFC 792. Source quench and redirects are no errors about a packet that a host should act upon: queries here. */
+/* Types of RFC 792. Source quench and redirects are no errors about a packet that a host should act
+ * upon: queries here. */
 TRAP_INLINE enum trap_icmp_kind trap_icmpv4_kind(__u8 type) {
   return type == 3 || type == 11 || type == 12 ? TRAP_ICMP_ERROR : TRAP_ICMP_QUERY;
 }
@@ -26,8 +26,8 @@ TRAP_INLINE enum trap_icmp_kind trap_icmpv6_kind(__u8 type) {
   return (type >= 130 && type <= 137) || type == 143 ? TRAP_ICMP_LINK : TRAP_ICMP_QUERY;
 }
 
-/* RFC 8200 4: from an IPv6 header at l3 over up to four extension headers to one of `wanted`; its distance from l3. 0 if there is none, or
- * if it is in an earlier fragment than this. */
+/* RFC 8200 4: from an IPv6 header at l3 over up to four extension headers to one of `wanted`; its
+ * distance from l3. 0 if there is none, or if it is in an earlier fragment than this. */
 TRAP_INLINE __u64 trap_find_behind(const __u8* l3, const void* end, __u8 wanted) {
   __u64 offset = sizeof(struct ipv6hdr);
   __u8 next;
@@ -42,7 +42,9 @@ TRAP_INLINE __u64 trap_find_behind(const __u8* l3, const void* end, __u8 wanted)
       return 0;
     if (next == IPPROTO_FRAGMENT && (header[2] || header[3] & 0xf8))
       return 0;
-    offset += next == IPPROTO_FRAGMENT ? 8 : next == IPPROTO_AH ? (header[1] + 2ULL) * 4 : (header[1] + 1ULL) * 8;
+    offset += next == IPPROTO_FRAGMENT ? 8
+              : next == IPPROTO_AH     ? (header[1] + 2ULL) * 4
+                                       : (header[1] + 1ULL) * 8;
     TRAP_HOLD(offset);
     next = header[0];
   }
@@ -54,7 +56,8 @@ TRAP_INLINE const __u8* trap_find_icmp(const __u8* l3, const void* end, __u32 fa
   __u64 offset;
 
   if (family == TRAP_IPV4) {
-    if ((const void*)(l3 + sizeof(struct iphdr)) > end || ((const struct iphdr*)l3)->protocol != IPPROTO_ICMP)
+    if ((const void*)(l3 + sizeof(struct iphdr)) > end ||
+        ((const struct iphdr*)l3)->protocol != IPPROTO_ICMP)
       return (const __u8*)0;
     if (((const struct iphdr*)l3)->frag_off & TRAP_BE16(0x1fff))
       return (const __u8*)0;
@@ -66,9 +69,11 @@ TRAP_INLINE const __u8* trap_find_icmp(const __u8* l3, const void* end, __u32 fa
   return offset ? l3 + offset : (const __u8*)0;
 }
 
-/* Reads the packet that an error is about as if it had come from its addressee: *packet gets the flow's two ends the way segments that
- * arrive show them; l4_offset counts from the quoted IP header. 0 if it is not TCP, or not there. */
-TRAP_INLINE int trap_read_quoted(struct trap_packet* packet, const __u8* l3, const void* end, __u32 family) {
+/* Reads the packet that an error is about as if it had come from its addressee: *packet gets the
+ * flow's two ends the way segments that arrive show them; l4_offset counts from the quoted IP
+ * header. 0 if it is not TCP, or not there. */
+TRAP_INLINE int trap_read_quoted(struct trap_packet* packet, const __u8* l3, const void* end,
+                                 __u32 family) {
   const struct trap_tcp* tcp;
   __u64 offset;
 
@@ -99,5 +104,3 @@ TRAP_INLINE int trap_read_quoted(struct trap_packet* packet, const __u8* l3, con
   packet->destination_port = tcp->source_port;
   return 1;
 }
-
-#endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The option walk: finds the one TRAP option of a TCP header, or says that there are several or a malformed one (docs/protocol.md 3). */
-#ifndef TRAP_DATAPLANE_OPTIONS_H
-#define TRAP_DATAPLANE_OPTIONS_H
+/* The option walk: finds the one TRAP option of a TCP header, or says that there are several or a
+ * malformed one (docs/protocol.md 3). */
+#pragma once
 
 #include "dataplane/packet.h"
 #include "dataplane/verifier.h"
@@ -10,26 +10,31 @@
 #define TRAP_TCPOPT_EOL 0
 #define TRAP_TCPOPT_NOP 1
 
-/* The options of one segment, copied out of the packet, with room to read a TRAP header at any offset. */
+/* The options of one segment, copied out of the packet, with room to read a TRAP header at any
+ * offset. */
 struct trap_option_area {
   __u8 bytes[TRAP_TCP_OPTIONS_MAX + 8];
-  __u32 used;            /* 0 to 40 */
-  __u32 address_bytes;   /* 4 or 16: the length of addresses in bodies */
-  volatile __u32 cursor; /* of the walk; in memory for the verifier's sake, see TRAP_GLOBAL_FUNCTION */
+  __u32 used;          /* 0 to 40 */
+  __u32 address_bytes; /* 4 or 16: the length of addresses in bodies */
+  volatile __u32
+      cursor; /* of the walk; in memory for the verifier's sake, see TRAP_GLOBAL_FUNCTION */
   volatile __u32 found;
 };
 
 TRAP_ASSERT(sizeof(struct trap_option_area) == 64, "passed to a BPF global function by its size");
 
 struct trap_option {
-  enum trap_verdict defect; /* TRAP_PASS_OTHER, or the verdict of a segment that a guard or server drops */
-  __u8 type;                /* enum trap_option_type; NONE if there is none, or a defect */
-  __u8 experimental;        /* came with kind 253 */
-  __u8 body_offset;         /* in the area's bytes */
+  enum trap_verdict
+      defect;        /* TRAP_PASS_OTHER, or the verdict of a segment that a guard or server drops */
+  __u8 type;         /* enum trap_option_type; NONE if there is none, or a defect */
+  __u8 experimental; /* came with kind 253 */
+  __u8 body_offset;  /* in the area's bytes */
 };
 
-/* Copies the options behind the TCP header at tcp; header_bytes is 20 to 60 and was checked to lie before end. */
-TRAP_INLINE void trap_copy_options(struct trap_option_area* area, const void* tcp, const void* end, __u32 header_bytes, __u32 family) {
+/* Copies the options behind the TCP header at tcp; header_bytes is 20 to 60 and was checked to lie
+ * before end. */
+TRAP_INLINE void trap_copy_options(struct trap_option_area* area, const void* tcp, const void* end,
+                                   __u32 header_bytes, __u32 family) {
   const __u8* from = (const __u8*)tcp + TRAP_TCP_HEADER_BYTES;
   __u32 used = header_bytes - TRAP_TCP_HEADER_BYTES;
 
@@ -49,10 +54,12 @@ TRAP_INLINE void trap_copy_options(struct trap_option_area* area, const void* tc
 TRAP_INLINE int trap_is_our_kind(const __u8* at, __u32 length) {
   if (at[0] == TRAP_KIND_RESERVED)
     return 1;
-  return at[0] == TRAP_KIND_EXPERIMENTAL && length >= 4 && at[2] == TRAP_EXPERIMENT_ID >> 8 && at[3] == (TRAP_EXPERIMENT_ID & 0xff);
+  return at[0] == TRAP_KIND_EXPERIMENTAL && length >= 4 && at[2] == TRAP_EXPERIMENT_ID >> 8 &&
+         at[3] == (TRAP_EXPERIMENT_ID & 0xff);
 }
 
-/* What trap_walk_options stores in `found`: the offset of the only TRAP option in the area, or one of these. */
+/* What trap_walk_options stores in `found`: the offset of the only TRAP option in the area, or one
+ * of these. */
 #define TRAP_WALK_NONE 0x100
 #define TRAP_WALK_MALFORMED 0x101
 #define TRAP_WALK_DUPLICATE 0x102
@@ -88,7 +95,8 @@ TRAP_INLINE int trap_walk_step(struct trap_option_area* area) {
   return 1;
 }
 
-/* Walks the options by kind and length; returns area->found. See TRAP_GLOBAL_FUNCTION for the form it has. */
+/* Walks the options by kind and length; returns area->found. See TRAP_GLOBAL_FUNCTION for the form
+ * it has. */
 TRAP_GLOBAL_FUNCTION __u32 trap_walk_options(struct trap_option_area* area) {
   if (!area)
     return TRAP_WALK_MALFORMED;
@@ -105,12 +113,14 @@ TRAP_GLOBAL_FUNCTION __u32 trap_walk_options(struct trap_option_area* area) {
 TRAP_INLINE struct trap_option trap_read_option(const struct trap_option_area* area, __u32 offset) {
   struct trap_option option = {};
   const __u8* at = area->bytes + offset;
-  __u32 header_bytes = at[0] == TRAP_KIND_EXPERIMENTAL ? TRAP_HEADER_BYTES_EXPERIMENTAL : TRAP_HEADER_BYTES;
+  __u32 header_bytes =
+      at[0] == TRAP_KIND_EXPERIMENTAL ? TRAP_HEADER_BYTES_EXPERIMENTAL : TRAP_HEADER_BYTES;
   __u8 version_and_type = at[0] == TRAP_KIND_EXPERIMENTAL ? at[4] : at[2];
   __u32 type = version_and_type & 0x0f;
   __u32 body_bytes = trap_body_bytes(type, area->address_bytes);
 
-  if (body_bytes == 0 || version_and_type >> 4 != TRAP_VERSION || at[1] != header_bytes + body_bytes) {
+  if (body_bytes == 0 || version_and_type >> 4 != TRAP_VERSION ||
+      at[1] != header_bytes + body_bytes) {
     option.defect = TRAP_DROP_MALFORMED_OPTION;
     return option;
   }
@@ -120,9 +130,10 @@ TRAP_INLINE struct trap_option trap_read_option(const struct trap_option_area* a
   return option;
 }
 
-/* The one TRAP option of the TCP header at tcp, none, or the defect. *area receives the options; a body is read with trap_option_body. */
-TRAP_INLINE struct trap_option trap_find_option(struct trap_option_area* area, const void* tcp, const void* end, __u32 header_bytes,
-                                                __u32 family) {
+/* The one TRAP option of the TCP header at tcp, none, or the defect. *area receives the options; a
+ * body is read with trap_option_body. */
+TRAP_INLINE struct trap_option trap_find_option(struct trap_option_area* area, const void* tcp,
+                                                const void* end, __u32 header_bytes, __u32 family) {
   struct trap_option none = {};
   __u32 walked;
 
@@ -139,8 +150,10 @@ TRAP_INLINE struct trap_option trap_find_option(struct trap_option_area* area, c
   return none;
 }
 
-/* Where an option's body of body_bytes starts; NULL if it cannot be there, which a well-formed option excludes. */
-TRAP_INLINE const __u8* trap_option_body(const struct trap_option_area* area, const struct trap_option* option, __u32 body_bytes) {
+/* Where an option's body of body_bytes starts; NULL if it cannot be there, which a well-formed
+ * option excludes. */
+TRAP_INLINE const __u8* trap_option_body(const struct trap_option_area* area,
+                                         const struct trap_option* option, __u32 body_bytes) {
   __u64 offset = option->body_offset;
 
   TRAP_HOLD(offset);
@@ -148,5 +161,3 @@ TRAP_INLINE const __u8* trap_option_body(const struct trap_option_area* area, co
     return (const __u8*)0;
   return area->bytes + offset;
 }
-
-#endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The packet view: from an Ethernet frame, or an IP packet alone, to addresses, ports and TCP fields, the same code in BPF and on the host.
- * First stop of every packet walk. Reads through (data, end) with a bound check before each access. */
-#ifndef TRAP_DATAPLANE_PACKET_H
-#define TRAP_DATAPLANE_PACKET_H
+/* The packet view: from an Ethernet frame, or an IP packet alone, to addresses, ports and TCP
+ * fields, the same code in BPF and on the host. First stop of every packet walk. Reads through
+ * (data, end) with a bound check before each access. */
+#pragma once
 
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -40,7 +40,8 @@ TRAP_ASSERT(sizeof(struct trap_tcp) == 20, "a TCP header without options is 20 b
 enum trap_layer {
   TRAP_LAYER_OTHER,     /* not IP, or not TCP: none of our business */
   TRAP_LAYER_TCP,       /* every field is valid */
-  TRAP_LAYER_DEFECTIVE, /* `defect` says why; addresses are valid if family is, ports if has_ports */
+  TRAP_LAYER_DEFECTIVE, /* `defect` says why; addresses are valid if family is, ports if has_ports
+                         */
 };
 
 struct trap_packet {
@@ -61,8 +62,8 @@ struct trap_packet {
   enum trap_verdict defect;
 };
 
-/* Zeros all but the addresses, which are there whenever there is a family. For programs that give no packet to a global function, whose
- * arguments the verifier wants to be written whole. */
+/* Zeros all but the addresses, which are there whenever there is a family. For programs that give
+ * no packet to a global function, whose arguments the verifier wants to be written whole. */
 TRAP_INLINE void trap_start_packet(struct trap_packet* packet) {
   packet->source_port = packet->destination_port = 0;
   packet->seq = packet->ack = 0;
@@ -75,8 +76,9 @@ TRAP_INLINE void trap_start_packet(struct trap_packet* packet) {
   packet->defect = TRAP_PASS_OTHER;
 }
 
-/* Where the IP and the TCP header start. The masks are above every offset there can be; they say so to the verifier, which has lost track
- * of the offsets when they come back from memory, and takes no bound check of a pointer that might be 64 KiB further. */
+/* Where the IP and the TCP header start. The masks are above every offset there can be; they say so
+ * to the verifier, which has lost track of the offsets when they come back from memory, and takes
+ * no bound check of a pointer that might be 64 KiB further. */
 TRAP_INLINE const void* trap_l3(const struct trap_packet* packet, const void* data) {
   __u64 offset = packet->l3_offset & 0x1f;
 
@@ -96,8 +98,10 @@ TRAP_INLINE __u32 trap_payload_bytes(const struct trap_packet* packet) {
   return packet->l3_end - (packet->l4_offset + packet->header_bytes);
 }
 
-/* Bytes of the frame: by the IP header's account where that was read, so that what lies in fragments of a large frame counts too. */
-TRAP_INLINE __u32 trap_frame_bytes(const struct trap_packet* packet, const void* data, const void* end) {
+/* Bytes of the frame: by the IP header's account where that was read, so that what lies in
+ * fragments of a large frame counts too. */
+TRAP_INLINE __u32 trap_frame_bytes(const struct trap_packet* packet, const void* data,
+                                   const void* end) {
   return packet->l3_end ? packet->l3_end : (__u32)((const __u8*)end - (const __u8*)data);
 }
 
@@ -118,7 +122,8 @@ TRAP_INLINE void trap_read_ports(struct trap_packet* packet, const void* l4, con
 }
 
 /* The TCP header at l4, whose IP packet has l4_bytes left. */
-TRAP_INLINE enum trap_layer trap_read_tcp(struct trap_packet* packet, const void* l4, const void* end, __u32 l4_bytes) {
+TRAP_INLINE enum trap_layer trap_read_tcp(struct trap_packet* packet, const void* l4,
+                                          const void* end, __u32 l4_bytes) {
   const struct trap_tcp* tcp;
 
   TRAP_HOLD(l4);
@@ -138,7 +143,8 @@ TRAP_INLINE enum trap_layer trap_read_tcp(struct trap_packet* packet, const void
   return TRAP_LAYER_TCP;
 }
 
-TRAP_INLINE enum trap_layer trap_read_ipv4(struct trap_packet* packet, const void* data, const void* end) {
+TRAP_INLINE enum trap_layer trap_read_ipv4(struct trap_packet* packet, const void* data,
+                                           const void* end) {
   const __u8* l3 = (const __u8*)data + packet->l3_offset;
   const struct iphdr* ip = (const struct iphdr*)l3;
   __u32 header_bytes, total_bytes;
@@ -165,7 +171,8 @@ TRAP_INLINE enum trap_layer trap_read_ipv4(struct trap_packet* packet, const voi
 }
 
 TRAP_INLINE int trap_is_extension_header(__u32 next) {
-  return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS || next == IPPROTO_AH || next == IPPROTO_FRAGMENT;
+  return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS ||
+         next == IPPROTO_AH || next == IPPROTO_FRAGMENT;
 }
 
 TRAP_INLINE union trap_address trap_address_v6(const void* at) {
@@ -176,9 +183,11 @@ TRAP_INLINE union trap_address trap_address_v6(const void* at) {
   return address;
 }
 
-/* RFC 8200 4: follows up to four extension headers. A fragment's header ends the walk: with an offset of 0 the ports behind it can be read.
+/* RFC 8200 4: follows up to four extension headers. A fragment's header ends the walk: with an
+ * offset of 0 the ports behind it can be read.
  */
-TRAP_INLINE enum trap_layer trap_read_ipv6(struct trap_packet* packet, const void* data, const void* end) {
+TRAP_INLINE enum trap_layer trap_read_ipv6(struct trap_packet* packet, const void* data,
+                                           const void* end) {
   const __u8* l3 = (const __u8*)data + packet->l3_offset;
   const struct ipv6hdr* ip = (const struct ipv6hdr*)l3;
   __u32 next, payload_bytes, offset = sizeof(*ip);
@@ -214,16 +223,18 @@ TRAP_INLINE enum trap_layer trap_read_ipv6(struct trap_packet* packet, const voi
     next = header[0];
   }
   if (next != IPPROTO_TCP)
-    return trap_is_extension_header(next) ? trap_defective(packet, TRAP_DROP_EXTENSION_HEADERS) : TRAP_LAYER_OTHER;
+    return trap_is_extension_header(next) ? trap_defective(packet, TRAP_DROP_EXTENSION_HEADERS)
+                                          : TRAP_LAYER_OTHER;
   packet->l4_offset = (__u16)(packet->l3_offset + offset);
   if (payload_bytes < offset - sizeof(*ip))
     return trap_defective(packet, TRAP_DROP_BAD_IP_HEADER);
   return trap_read_tcp(packet, l3 + offset, end, payload_bytes - (offset - sizeof(*ip)));
 }
 
-/* Reads an IP packet without a link-layer header, as interfaces have it that are not Ethernet (tun, WireGuard, PPP). *packet must be
- * zeroed, or started with trap_start_packet(). */
-TRAP_INLINE enum trap_layer trap_read_ip(struct trap_packet* packet, const void* data, const void* end) {
+/* Reads an IP packet without a link-layer header, as interfaces have it that are not Ethernet (tun,
+ * WireGuard, PPP). *packet must be zeroed, or started with trap_start_packet(). */
+TRAP_INLINE enum trap_layer trap_read_ip(struct trap_packet* packet, const void* data,
+                                         const void* end) {
   const __u8* l3 = (const __u8*)data;
   __u64 offset = 0;
 
@@ -242,17 +253,21 @@ TRAP_INLINE int trap_is_vlan_tag(__be16 type) {
   return type == TRAP_BE16(ETH_P_8021Q) || type == TRAP_BE16(ETH_P_8021AD);
 }
 
-/* Reads the frame [data, end), Ethernet with up to two VLAN tags (802.1Q, 802.1ad). *packet must be zeroed, or started with
- * trap_start_packet(). A frame that ends before its IP addresses is OTHER: nothing can say that it is addressed to a service, and the stack
- * will refuse it. One with a third tag is DEFECTIVE: a stack with as many VLAN devices takes the tags off, and finds a service behind
- * them. */
-TRAP_INLINE enum trap_layer trap_read_frame(struct trap_packet* packet, const void* data, const void* end) {
+/* Reads the frame [data, end), Ethernet with up to two VLAN tags (802.1Q, 802.1ad). *packet must be
+ * zeroed, or started with trap_start_packet(). A frame that ends before its IP addresses is OTHER:
+ * nothing can say that it is addressed to a service, and the stack will refuse it. One with a third
+ * tag is DEFECTIVE: a stack with as many VLAN devices takes the tags off, and finds a service
+ * behind them. */
+TRAP_INLINE enum trap_layer trap_read_frame(struct trap_packet* packet, const void* data,
+                                            const void* end) {
   const __u8* frame = (const __u8*)data;
   __be16 type;
 
   if (frame + ETH_HLEN > (const __u8*)end)
     return TRAP_LAYER_OTHER;
-  type = *(const __be16*)(frame + 2 * ETH_ALEN); /* struct ethhdr is packed: clang would read it byte by byte */
+  type = *(
+      const __be16*)(frame +
+                     2 * ETH_ALEN); /* struct ethhdr is packed: clang would read it byte by byte */
   packet->l3_offset = ETH_HLEN;
   for (int i = 0; i < TRAP_VLAN_TAGS_MAX; i++) {
     if (!trap_is_vlan_tag(type))
@@ -268,5 +283,3 @@ TRAP_INLINE enum trap_layer trap_read_frame(struct trap_packet* packet, const vo
     return trap_read_ipv6(packet, data, end);
   return trap_is_vlan_tag(type) ? trap_defective(packet, TRAP_DROP_VLAN_TAGS) : TRAP_LAYER_OTHER;
 }
-
-#endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* TCP flags judged as a whole (RFC 9293 3.5): what kind of segment this is, or why no stack would send it. */
-#ifndef TRAP_DATAPLANE_SEGMENT_H
-#define TRAP_DATAPLANE_SEGMENT_H
+/* TCP flags judged as a whole (RFC 9293 3.5): what kind of segment this is, or why no stack would
+ * send it. */
+#pragma once
 
 #include "dataplane/packet.h"
 
@@ -15,7 +15,8 @@ enum trap_segment {
   TRAP_SEGMENT_ABSURD, /* SYN with FIN or RST, FIN with RST, FIN without ACK */
 };
 
-/* PSH, URG and the ECN bits do not change the kind: ECN sets them on SYNs, and old stacks push theirs. */
+/* PSH, URG and the ECN bits do not change the kind: ECN sets them on SYNs, and old stacks push
+ * theirs. */
 TRAP_INLINE enum trap_segment trap_segment_kind(__u8 flags) {
   switch (flags & (TRAP_TCP_SYN | TRAP_TCP_ACK | TRAP_TCP_RST | TRAP_TCP_FIN)) {
   case TRAP_TCP_SYN:
@@ -35,5 +36,3 @@ TRAP_INLINE enum trap_segment trap_segment_kind(__u8 flags) {
     return TRAP_SEGMENT_ABSURD;
   }
 }
-
-#endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What a SYN's options say of the client (RFC 9293 3.7.1, RFC 7323, RFC 2018), for a SYN-ACK that serves it. Options that do not parse end
- * the reading, as in any stack; what stood before them counts. */
-#ifndef TRAP_DATAPLANE_SYN_OPTIONS_H
-#define TRAP_DATAPLANE_SYN_OPTIONS_H
+/* What a SYN's options say of the client (RFC 9293 3.7.1, RFC 7323, RFC 2018), for a SYN-ACK that
+ * serves it. Options that do not parse end the reading, as in any stack; what stood before them
+ * counts. */
+#pragma once
 
 #include "dataplane/options.h"
 
@@ -26,10 +26,12 @@ struct trap_syn_options {
 
 #define TRAP_LINUX_OPTION_BYTES 20
 
-/* Linux sends MSS, SACK permitted, timestamps, NOP, window scale, in this order, and so does most of what floods. Are these such a SYN's
- * options? They are TRAP_LINUX_OPTION_BYTES that were checked to be there. */
+/* Linux sends MSS, SACK permitted, timestamps, NOP, window scale, in this order, and so does most
+ * of what floods. Are these such a SYN's options? They are TRAP_LINUX_OPTION_BYTES that were
+ * checked to be there. */
 TRAP_INLINE int trap_are_linux_options(const __u8* options) {
-  return (TRAP_LOAD32(options) & TRAP_BE32(0xffff0000)) == TRAP_BE32(0x02040000) && TRAP_LOAD32(options + 4) == TRAP_BE32(0x0402080a) &&
+  return (TRAP_LOAD32(options) & TRAP_BE32(0xffff0000)) == TRAP_BE32(0x02040000) &&
+         TRAP_LOAD32(options + 4) == TRAP_BE32(0x0402080a) &&
          (TRAP_LOAD32(options + 16) & TRAP_BE32(0xffffff00)) == TRAP_BE32(0x01030300);
 }
 
@@ -45,7 +47,8 @@ TRAP_INLINE int trap_read_linux_options(struct trap_syn_options* syn, const __u8
   return 1;
 }
 
-/* Notes the option of `length` bytes at `at`, whose length was checked to lie within the options. */
+/* Notes the option of `length` bytes at `at`, whose length was checked to lie within the options.
+ */
 TRAP_INLINE void trap_note_syn_option(struct trap_syn_options* syn, const __u8* at, __u32 length) {
   if (at[0] == TRAP_TCPOPT_MSS && length == 4) {
     syn->mss = (__u16)(at[2] << 8 | at[3]);
@@ -81,8 +84,10 @@ TRAP_INLINE int trap_step_syn_options(struct trap_option_area* area, struct trap
   return 1;
 }
 
-/* Reads the options copied into *area. See TRAP_GLOBAL_FUNCTION for the form it has; returns how many options it read. */
-TRAP_GLOBAL_FUNCTION int trap_walk_syn_options(struct trap_option_area* area, struct trap_syn_options* syn) {
+/* Reads the options copied into *area. See TRAP_GLOBAL_FUNCTION for the form it has; returns how
+ * many options it read. */
+TRAP_GLOBAL_FUNCTION int trap_walk_syn_options(struct trap_option_area* area,
+                                               struct trap_syn_options* syn) {
   int read = 0;
 
   if (!area || !syn)
@@ -93,15 +98,18 @@ TRAP_GLOBAL_FUNCTION int trap_walk_syn_options(struct trap_option_area* area, st
   return read;
 }
 
-/* The options behind the TCP header at tcp; header_bytes is 20 to 60 and was checked to lie before end. */
-TRAP_INLINE void trap_read_syn_options(struct trap_syn_options* syn, const void* tcp, const void* end, __u32 header_bytes) {
+/* The options behind the TCP header at tcp; header_bytes is 20 to 60 and was checked to lie before
+ * end. */
+TRAP_INLINE void trap_read_syn_options(struct trap_syn_options* syn, const void* tcp,
+                                       const void* end, __u32 header_bytes) {
   const __u8* options = (const __u8*)tcp + TRAP_TCP_HEADER_BYTES;
   struct trap_option_area area;
 
   __builtin_memset(syn, 0, sizeof(*syn));
   if (header_bytes == TRAP_TCP_HEADER_BYTES)
     return;
-  if (header_bytes == TRAP_TCP_HEADER_BYTES + TRAP_LINUX_OPTION_BYTES && options + TRAP_LINUX_OPTION_BYTES <= (const __u8*)end &&
+  if (header_bytes == TRAP_TCP_HEADER_BYTES + TRAP_LINUX_OPTION_BYTES &&
+      options + TRAP_LINUX_OPTION_BYTES <= (const __u8*)end &&
       trap_read_linux_options(syn, options)) {
     /* as most are */
   } else {
@@ -111,5 +119,3 @@ TRAP_INLINE void trap_read_syn_options(struct trap_syn_options* syn, const void*
   if (syn->window_scale > TRAP_WINDOW_SCALE_MAX)
     syn->window_scale = TRAP_WINDOW_SCALE_MAX; /* RFC 7323 2.3 */
 }
-
-#endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Token buckets in one word, so that CPUs share one without a lock: the generic cell rate algorithm (ITU-T I.371, annex A), in which a
- * bucket is the time at which it would be full again. A bucket of zeros is full. */
-#ifndef TRAP_DATAPLANE_TOKEN_BUCKET_H
-#define TRAP_DATAPLANE_TOKEN_BUCKET_H
+/* Token buckets in one word, so that CPUs share one without a lock: the generic cell rate algorithm
+ * (ITU-T I.371, annex A), in which a bucket is the time at which it would be full again. A bucket
+ * of zeros is full. */
+#pragma once
 
 #include <linux/types.h>
 
@@ -23,17 +23,22 @@ TRAP_ASSERT(sizeof(struct trap_bucket) == 8, "shared through maps");
 TRAP_ASSERT(sizeof(struct trap_rate) == 24, "shared through maps");
 
 /* Are `tokens` there at now_ns? Takes none. */
-TRAP_INLINE int trap_bucket_has(const struct trap_bucket* bucket, const struct trap_rate* rate, __u64 now_ns, __u32 tokens) {
+TRAP_INLINE int trap_bucket_has(const struct trap_bucket* bucket, const struct trap_rate* rate,
+                                __u64 now_ns, __u32 tokens) {
   __u64 full_at_ns = bucket->full_at_ns;
 
-  return rate->token_ns == 0 || (full_at_ns > now_ns ? full_at_ns : now_ns) + rate->token_ns * tokens <= now_ns + rate->burst_ns;
+  return rate->token_ns == 0 ||
+         (full_at_ns > now_ns ? full_at_ns : now_ns) + rate->token_ns * tokens <=
+             now_ns + rate->burst_ns;
 }
 
 #define TRAP_BUCKET_TRIES 4
 
-/* Takes `tokens` at now_ns, all or none. 1 if they were there. Another CPU may win the word each time it is tried: then this one goes
- * without paying, which costs the rate no more than one packet for each CPU in a race. */
-TRAP_INLINE int trap_bucket_take(struct trap_bucket* bucket, const struct trap_rate* rate, __u64 now_ns, __u32 tokens) {
+/* Takes `tokens` at now_ns, all or none. 1 if they were there. Another CPU may win the word each
+ * time it is tried: then this one goes without paying, which costs the rate no more than one packet
+ * for each CPU in a race. */
+TRAP_INLINE int trap_bucket_take(struct trap_bucket* bucket, const struct trap_rate* rate,
+                                 __u64 now_ns, __u32 tokens) {
   __u64 price_ns = rate->token_ns * tokens;
 
   if (rate->token_ns == 0)
@@ -49,5 +54,3 @@ TRAP_INLINE int trap_bucket_take(struct trap_bucket* bucket, const struct trap_r
   }
   return 1;
 }
-
-#endif

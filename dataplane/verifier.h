@@ -1,28 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Every work-around for the BPF verifier or for clang's BPF back end, each with kernel, compiler and symptom. No-ops on the host. */
-#ifndef TRAP_DATAPLANE_VERIFIER_H
-#define TRAP_DATAPLANE_VERIFIER_H
+/* Every work-around for the BPF verifier or for clang's BPF back end, each with kernel, compiler
+ * and symptom. No-ops on the host. */
+#pragma once
 
 #include <linux/types.h>
 
-/* TRAP_HOLD(x) holds a number or pointer in one register, as the source has it, so that clang cannot compute with another form of it:
- * - clang 14 rewrites `p + n > end` in loops as `p + n >= end + 1`; kernel 6.18: "R3 pointer arithmetic on pkt_end prohibited".
- * - clang 14 narrows a difference of packet pointers to 32 bits when only its low half is used; kernel 6.18: "R2 32-bit pointer arithmetic
- *   prohibited".
- * - clang 14 compares one copy of a number and adds another to a pointer, or gives it to a helper; kernel 6.1, which does not relate the
- * two: "invalid variable-offset read from stack", "R3 min value is outside of the allowed memory range".
- * - clang 14 computes a pointer into the packet once for the bound check and once more for the access, where it knows that the offset it
- *   begins with is 0; kernel 6.18: "invalid access to packet, R1 offset is outside of the packet".
- * - clang 14 adds an index to the address of an array on the stack by `|`, where it knows the low bits to be 0; kernel 6.18: "R0 bitwise
- *   operator |= on pointer prohibited". */
+/* TRAP_HOLD(x) holds a number or pointer in one register, as the source has it, so that clang
+ * cannot compute with another form of it:
+ * - clang 14 rewrites `p + n > end` in loops as `p + n >= end + 1`; kernel 6.18: "R3 pointer
+ * arithmetic on pkt_end prohibited".
+ * - clang 14 narrows a difference of packet pointers to 32 bits when only its low half is used;
+ * kernel 6.18: "R2 32-bit pointer arithmetic prohibited".
+ * - clang 14 compares one copy of a number and adds another to a pointer, or gives it to a helper;
+ * kernel 6.1, which does not relate the two: "invalid variable-offset read from stack", "R3 min
+ * value is outside of the allowed memory range".
+ * - clang 14 computes a pointer into the packet once for the bound check and once more for the
+ * access, where it knows that the offset it begins with is 0; kernel 6.18: "invalid access to
+ * packet, R1 offset is outside of the packet".
+ * - clang 14 adds an index to the address of an array on the stack by `|`, where it knows the low
+ * bits to be 0; kernel 6.18: "R0 bitwise operator |= on pointer prohibited". */
 #ifdef __bpf__
 #define TRAP_HOLD(x) __asm__ volatile("" : "+r"(x))
 #else
 #define TRAP_HOLD(x) ((void)(x))
 #endif
 
-/* Words of a packet at any alignment. clang 14 for BPF puts a word together from bytes, or from halves, where it does not know better,
- * which are 3 to 20 instructions for one; x86-64 and arm64 read and write any address, and their kernels let programs do so. */
+/* Words of a packet at any alignment. clang 14 for BPF puts a word together from bytes, or from
+ * halves, where it does not know better, which are 3 to 20 instructions for one; x86-64 and arm64
+ * read and write any address, and their kernels let programs do so. */
 #ifdef __bpf__
 #define TRAP_LOAD32(at) (*(const __u32*)(at))
 #define TRAP_LOAD64(at) (*(const __u64*)(at))
@@ -44,14 +49,13 @@ static inline __u64 trap_load64(const void* at) {
 }
 #endif
 
-/* A function that the verifier judges once by itself (a BPF global function), not again on every path that calls it. The option walk is
- * one, and keeps its cursor in its caller's memory, whose content the verifier does not track: each step then looks the same to it.
- * Inlined, or with the cursor in a register, each combination of option lengths was a state of its own: clang 14, kernel 6.18, "BPF program
- * is too large. Processed 1000001 insn". */
+/* A function that the verifier judges once by itself (a BPF global function), not again on every
+ * path that calls it. The option walk is one, and keeps its cursor in its caller's memory, whose
+ * content the verifier does not track: each step then looks the same to it. Inlined, or with the
+ * cursor in a register, each combination of option lengths was a state of its own: clang 14,
+ * kernel 6.18, "BPF program is too large. Processed 1000001 insn". */
 #ifdef __bpf__
 #define TRAP_GLOBAL_FUNCTION __attribute__((noinline))
 #else
 #define TRAP_GLOBAL_FUNCTION static inline
-#endif
-
 #endif

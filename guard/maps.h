@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What trap-guard's BPF program and its daemon share: keys and values of every map. */
-#ifndef TRAP_GUARD_MAPS_H
-#define TRAP_GUARD_MAPS_H
+#pragma once
 
 #include "dataplane/token_bucket.h"
 #include "protocol/address.h"
@@ -11,15 +10,18 @@
 #define TRAP_GUARD_MAX_SERVICES 256 /* slots, slot 0 included */
 #define TRAP_GUARD_MAX_TRAP_SERVERS 256
 #define TRAP_GUARD_MAX_TRUSTED 256
-/* What the tables hold unless the configuration says otherwise (`max_clients`, `max_flows`), and between what that lies. */
-#define TRAP_GUARD_CLIENTS 65536 /* announced; whose budgets are kept; networks whose announcements are counted */
+/* What the tables hold unless the configuration says otherwise (`max_clients`, `max_flows`), and
+ * between what that lies. */
+#define TRAP_GUARD_CLIENTS                                                                         \
+  65536 /* announced; whose budgets are kept; networks whose announcements are counted */
 #define TRAP_GUARD_FLOWS 262144
 #define TRAP_GUARD_TABLE_LEAST 1024
 #define TRAP_GUARD_MOST_CLIENTS (1 << 22)
 #define TRAP_GUARD_MOST_FLOWS (1 << 24)
 #define TRAP_GUARD_TAGS 256
 
-/* Map `ports` (array of 65536 by port in host byte order): all zeros for a port that is not protected. */
+/* Map `ports` (array of 65536 by port in host byte order): all zeros for a port that is not
+ * protected. */
 struct trap_guard_port {
   __u8 slot; /* of the service, from 1 */
   __u8 scope_v4;
@@ -27,16 +29,19 @@ struct trap_guard_port {
   __u8 flags;                  /* TRAP_PORT_... */
 } __attribute__((aligned(4))); /* copied as a word for every packet */
 
-#define TRAP_PORT_SOCKETS 1u /* the service's sockets are this host's: what they know passes. Otherwise flows alone decide */
+#define TRAP_PORT_SOCKETS                                                                          \
+  1u /* the service's sockets are this host's: what they know passes. Otherwise flows alone decide \
+      */
 
 /* Map `trap_servers` (hash): key union trap_address. */
 struct trap_guard_peer {
   __u64 announcements; /* accepted */
   __u32 heard_s;       /* Unix time of the last of them; 0: none yet */
-  __s32 skew_s;        /* how far ahead of this host its clock was then, its packet's way included */
+  __s32 skew_s; /* how far ahead of this host its clock was then, its packet's way included */
 };
 
-/* Map `trusted` (LPM trie): prefixes whose SYNs need neither ticket nor announcement. IPv4 prefixes are 96 bits longer. */
+/* Map `trusted` (LPM trie): prefixes whose SYNs need neither ticket nor announcement. IPv4 prefixes
+ * are 96 bits longer. */
 struct trap_trusted_key {
   __u32 bits;        /* 0 to 128 */
   __be32 address[4]; /* as in union trap_address, which would be aligned to 8 */
@@ -51,17 +56,20 @@ struct trap_guard_class {
   __u32 reserved;
 };
 
-/* Map `settings` (array of one, mmapable): what changes while the program runs. Instants are of CLOCK_MONOTONIC_COARSE. */
-#define TRAP_GUARD_TRUSTS 1u      /* some prefix is trusted: look into the trie */
-#define TRAP_GUARD_DROPS_ICMP 2u  /* queries to this host, such as echo requests */
-#define TRAP_GUARD_STALE_DROPS 4u /* once the keys have run out, nothing passes to a protected port */
+/* Map `settings` (array of one, mmapable): what changes while the program runs. Instants are of
+ * CLOCK_MONOTONIC_COARSE. */
+#define TRAP_GUARD_TRUSTS 1u     /* some prefix is trusted: look into the trie */
+#define TRAP_GUARD_DROPS_ICMP 2u /* queries to this host, such as echo requests */
+#define TRAP_GUARD_STALE_DROPS                                                                     \
+  4u /* once the keys have run out, nothing passes to a protected port */
 
 #define TRAP_GUARD_ALWAYS (~0ULL) /* for enforced_until_ns */
 
 struct trap_guard_settings {
   __u32 flags; /* TRAP_GUARD_... */
   __u32 clock_skew_s;
-  __u64 enforced_until_ns;    /* before it, what is refused is dropped; from it on it passes, and is counted in `monitored` */
+  __u64 enforced_until_ns;    /* before it, what is refused is dropped; from it on it passes, and is
+                                 counted in `monitored` */
   __u64 keys_until_ns;        /* until then the key rings hold a key of the present epoch */
   __u64 flow_counts_until_ns; /* until then the counts of clients' flows are taken for right */
   __u64 table_keys[2];        /* random: places in `flows` and `announced` */
@@ -71,7 +79,8 @@ struct trap_guard_settings {
   struct trap_rate announced; /* new clients of each /24 and /48 */
 };
 
-/* Map `announced` (array of buckets): clients a TRAP server announced. guard/tables.h has the way to an entry. */
+/* Map `announced` (array of buckets): clients a TRAP server announced. guard/tables.h has the way
+ * to an entry. */
 struct trap_announced_key {
   union trap_address client; /* masked to the scope */
   __be16 port;
@@ -156,7 +165,8 @@ struct trap_guard_client {
   __u8 reserved[3];
 };
 
-/* Map `networks` (LRU hash): key union trap_address, masked to 24 or 48 bits; value struct trap_bucket. */
+/* Map `networks` (LRU hash): key union trap_address, masked to 24 or 48 bits; value struct
+ * trap_bucket. */
 
 /* Ring buffer `suspects`: while nothing is enforced, now and then one whom it would hit. */
 struct trap_suspect {
@@ -176,5 +186,3 @@ TRAP_ASSERT(sizeof(struct trap_flow_entry) == 64, "one cache line");
 TRAP_ASSERT(sizeof(struct trap_guard_client_key) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_guard_client) == 32, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_suspect) == 24, "shared through a ring buffer");
-
-#endif

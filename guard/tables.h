@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The way to an entry of `flows` and `announced`: tables of buckets in array maps, so that a packet finds its entry, or that there is none,
- * without a helper call, and an entry is made without a lock (docs/adr/0018). Pure logic: BPF, daemon and tests use it alike. `buckets` is
- * a power of two, at most 2^24: a hash has no more bits for it. */
-#ifndef TRAP_GUARD_TABLES_H
-#define TRAP_GUARD_TABLES_H
+/* The way to an entry of `flows` and `announced`: tables of buckets in array maps, so that a packet
+ * finds its entry, or that there is none, without a helper call, and an entry is made without a
+ * lock (docs/adr/0018). Pure logic: BPF, daemon and tests use it alike. `buckets` is a power of
+ * two, at most 2^24: a hash has no more bits for it. */
+#pragma once
 
 #include "guard/maps.h"
 
-/* A keyed multiplicative mix. Only who was verified makes an entry, and nothing shows where one lies: spreading is all that is asked. */
+/* A keyed multiplicative mix. Only who was verified makes an entry, and nothing shows where one
+ * lies: spreading is all that is asked. */
 TRAP_INLINE __u64 trap_table_mix(__u64 hash, __u64 word) {
   hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
   return hash ^ hash >> 29;
@@ -15,7 +16,8 @@ TRAP_INLINE __u64 trap_table_mix(__u64 hash, __u64 word) {
 
 TRAP_INLINE __u64 trap_flow_hash(const struct trap_flow_key* key, const __u64 table_keys[2]) {
   __u64 ports = (__u64)key->client_port | (__u64)key->service_port << 16;
-  __u64 hash = trap_table_mix(table_keys[0], key->client.raw64[0] ^ key->service.raw64[0] * 0xff51afd7ed558ccdULL);
+  __u64 hash = trap_table_mix(table_keys[0],
+                              key->client.raw64[0] ^ key->service.raw64[0] * 0xff51afd7ed558ccdULL);
 
   hash = trap_table_mix(hash, key->client.raw64[1] ^ ports << 32);
   return trap_table_mix(hash, key->service.raw64[1] ^ table_keys[1]);
@@ -27,21 +29,26 @@ TRAP_INLINE __u32 trap_flow_bucket_index(__u64 hash, int second, __u32 buckets) 
 }
 
 TRAP_INLINE int trap_flow_key_equal(const struct trap_flow_key* a, const struct trap_flow_key* b) {
-  return a->client.raw64[1] == b->client.raw64[1] && a->client.raw64[0] == b->client.raw64[0] && a->client_port == b->client_port &&
-         a->service_port == b->service_port && a->service.raw64[1] == b->service.raw64[1] && a->service.raw64[0] == b->service.raw64[0];
+  return a->client.raw64[1] == b->client.raw64[1] && a->client.raw64[0] == b->client.raw64[0] &&
+         a->client_port == b->client_port && a->service_port == b->service_port &&
+         a->service.raw64[1] == b->service.raw64[1] && a->service.raw64[0] == b->service.raw64[0];
 }
 
 TRAP_INLINE int trap_flow_is_live(const struct trap_guard_flow* flow, __u64 now_ns) {
   return flow->seen_ns > TRAP_FLOW_CLAIMED && now_ns - flow->seen_ns < TRAP_FLOW_IDLE_NS;
 }
 
-/* Two products that need not wait for each other, since every SYN of a flood asks; and a third, because addresses come in rows, which one
- * product alone lays upon few buckets if the key is of the wrong kind. Only what lies above a bit of a word moves with it, so what differs
- * between clients has to be low: the last byte of an address is. */
-TRAP_INLINE __u64 trap_announced_hash(const struct trap_announced_key* key, const __u64 table_keys[2]) {
-  __u64 high = __builtin_bswap64(key->client.raw64[0]) ^ (__u64)key->port << 8 ^ (__u64)key->scope << 24;
+/* Two products that need not wait for each other, since every SYN of a flood asks; and a third,
+ * because addresses come in rows, which one product alone lays upon few buckets if the key is of
+ * the wrong kind. Only what lies above a bit of a word moves with it, so what differs between
+ * clients has to be low: the last byte of an address is. */
+TRAP_INLINE __u64 trap_announced_hash(const struct trap_announced_key* key,
+                                      const __u64 table_keys[2]) {
+  __u64 high =
+      __builtin_bswap64(key->client.raw64[0]) ^ (__u64)key->port << 8 ^ (__u64)key->scope << 24;
 
-  __u64 hash = high * (table_keys[0] | 1) + __builtin_bswap64(key->client.raw64[1]) * (table_keys[1] | 1);
+  __u64 hash =
+      high * (table_keys[0] | 1) + __builtin_bswap64(key->client.raw64[1]) * (table_keys[1] | 1);
 
   return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15ULL;
 }
@@ -57,14 +64,14 @@ TRAP_INLINE __u8 trap_announced_print(__u64 hash) {
   return print ? print : 1;
 }
 
-/* 0 if no entry of the bucket can have that print. Not 0 if one has, and now and then if none has: Mycroft's test for a byte in a word. */
+/* 0 if no entry of the bucket can have that print. Not 0 if one has, and now and then if none has:
+ * Mycroft's test for a byte in a word. */
 TRAP_INLINE __u64 trap_announced_may_hold(__u64 prints, __u8 print) {
   prints ^= print * 0x0101010101010101ULL;
   return (prints - 0x0101010101010101ULL) & ~prints & 0x8080808080808080ULL;
 }
 
-TRAP_INLINE int trap_announced_key_equal(const struct trap_announced_key* a, const struct trap_announced_key* b) {
+TRAP_INLINE int trap_announced_key_equal(const struct trap_announced_key* a,
+                                         const struct trap_announced_key* b) {
   return trap_address_equal(&a->client, &b->client) && a->port == b->port && a->scope == b->scope;
 }
-
-#endif

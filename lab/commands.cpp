@@ -9,15 +9,16 @@
 
 #include <fmt/format.h>
 
-#include "lab/demo.h"
-#include "lab/interrupt.h"
-#include "lab/session.h"
+#include "lab/demo/demo.h"
+#include "lab/hosts/interrupt.h"
+#include "lab/hosts/session.h"
 
 namespace trap::lab {
 namespace {
 
 void say_that_it_stays(const Terminal& terminal) {
-  terminal.line("The lab stays up until you press Ctrl-C; `trap-lab shell HOST` from another terminal.");
+  terminal.line(
+      "The lab stays up until you press Ctrl-C; `trap-lab shell HOST` from another terminal.");
   wait_for_interrupt();
 }
 
@@ -27,8 +28,10 @@ std::string mode_of(const Daemon& daemon) {
 }
 
 std::string summary_of_the_lab(Deployment& deployment) {
-  return fmt::format("{} hosts, nginx on 3 of them; trap-server (XDP {}), trap-guard (XDP {}) and trap-client (tc) at work",
-                     places().size() + 1, mode_of(deployment.server()), mode_of(deployment.guard()));
+  return fmt::format("{} hosts, nginx on 3 of them; trap-server (XDP {}), trap-guard (XDP {}) and "
+                     "trap-client (tc) at work",
+                     places().size() + 1, mode_of(deployment.server()),
+                     mode_of(deployment.guard()));
 }
 
 Result<int> play_demo(const Options& options, const Terminal& terminal) {
@@ -47,8 +50,10 @@ Result<int> play_demo(const Options& options, const Terminal& terminal) {
 
   Demo demo{*deployment, terminal};
   const auto played = demo.play();
-  const std::string summary = take_home(demo.steps());
-  const auto report = options.report.empty() ? program_directory().parent_path() / "demo/report.json" : options.report;
+  const std::string summary = demo_summary(demo.steps());
+  const auto report = options.report.empty()
+                          ? program_directory().parent_path() / "demo/report.json"
+                          : options.report;
   if (auto written = write_report(report, demo.steps(), summary); !written)
     return written.error();
   if (!played)
@@ -94,8 +99,10 @@ int up_command(const Options& options) {
   if (!deployment)
     return complain(deployment.error());
   terminal.line(topology_drawing());
-  terminal.line(fmt::format("The lab is up: {}.\nFrom another terminal: `trap-lab shell client`, then `curl {}`.\nCtrl-C takes it down.",
-                            summary_of_the_lab(*deployment), Deployment::public_url(Family::ipv4, "/small.txt")));
+  terminal.line(fmt::format("The lab is up: {}.\nFrom another terminal: `trap-lab shell client`, "
+                            "then `curl {}`.\nCtrl-C takes it down.",
+                            summary_of_the_lab(*deployment),
+                            Deployment::public_url(Family::ipv4, "/small.txt")));
   wait_for_interrupt();
   return 0;
 }
@@ -107,7 +114,11 @@ int shell_command(const std::string& name) {
   if (setns(host->descriptor(), CLONE_NEWNET) != 0)
     return complain(Error{"cannot enter the namespace of " + name + ": " + error_text(errno)});
   const char* path = std::getenv("PATH");
-  setenv("PATH", fmt::format("{}:{}", program_directory().string(), path == nullptr ? "/usr/sbin:/usr/bin:/sbin:/bin" : path).c_str(), 1);
+  setenv("PATH",
+         fmt::format("{}:{}", program_directory().string(),
+                     path == nullptr ? "/usr/sbin:/usr/bin:/sbin:/bin" : path)
+             .c_str(),
+         1);
   setenv("PS1", fmt::format("trap-lab {}# ", name).c_str(), 1);
   execlp("bash", "bash", "--norc", static_cast<char*>(nullptr));
   return complain(Error{"cannot run bash: " + error_text(errno)});
@@ -120,7 +131,8 @@ int cleanup_command() {
   if (!lock)
     return complain(lock.error());
   const int removed = remove_all_hosts();
-  fmt::print("{}\n", removed == 0 ? "Nothing was left behind." : fmt::format("Removed {} hosts.", removed));
+  fmt::print("{}\n",
+             removed == 0 ? "Nothing was left behind." : fmt::format("Removed {} hosts.", removed));
   return 0;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The subcommands of trap-lab. Each returns the exit code.
-#ifndef TRAP_LAB_COMMANDS_H
-#define TRAP_LAB_COMMANDS_H
+#pragma once
 
 #include <filesystem>
 #include <string>
@@ -23,5 +22,3 @@ int shell_command(const std::string& host);
 int cleanup_command();
 
 } // namespace trap::lab
-
-#endif

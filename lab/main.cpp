@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-lab: TRAP between hosts that are network namespaces, for the demo, the tests and a look around.
+// trap-lab: TRAP between hosts that are network namespaces, for the demo, the tests and a look
+// around.
 #include <cstdio>
 #include <cstring>
 
 #include <CLI/CLI.hpp>
 
 #include "lab/commands.h"
-#include "lab/flood.h"
+#include "lab/traffic/flood.h"
 #include "runtime/result.h"
 
 namespace {
@@ -25,7 +26,8 @@ void describe(CLI::App& app, Arguments& arguments) {
   app.require_subcommand(1);
   app.set_version_flag("--version", TRAP_VERSION_STRING);
   app.fallthrough();
-  app.add_option("--report", arguments.options.report, "Write what was measured to FILE (JSON)")->type_name("FILE");
+  app.add_option("--report", arguments.options.report, "Write what was measured to FILE (JSON)")
+      ->type_name("FILE");
   app.add_flag("--no-color", arguments.no_colour, "Plain text");
   app.add_flag("--keep", arguments.options.keep, "Leave the lab up until interrupted");
   app.add_subcommand("demo", "Show TRAP defending a service from a SYN flood, in about a minute");
@@ -70,7 +72,8 @@ int main(int argc, char** argv) {
     if (error.get_exit_code() == 0)
       return app.exit(error); // --help
     const auto remaining = app.remaining();
-    const std::string what = remaining.empty() ? error.what() : "unknown argument \"" + remaining.front() + "\"";
+    const std::string what =
+        remaining.empty() ? error.what() : "unknown argument \"" + remaining.front() + "\"";
     std::fprintf(stderr, "trap-lab: %s: see trap-lab --help\n", what.c_str());
     return static_cast<int>(ExitCode::usage);
   }

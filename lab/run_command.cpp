@@ -6,10 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "lab/commands.h"
-#include "lab/files.h"
-#include "lab/interrupt.h"
+#include "lab/hosts/files.h"
+#include "lab/hosts/interrupt.h"
+#include "lab/hosts/session.h"
 #include "lab/scenarios/scene.h"
-#include "lab/session.h"
 
 namespace trap::lab {
 namespace {
@@ -61,16 +61,23 @@ Outcome play(const Scenario& scenario, const Options& options, const Terminal& t
   if (!ok && !interrupted())
     print_log_ends(*deployment, terminal);
   if (options.keep && !interrupted()) {
-    terminal.line("# The lab stays up until you press Ctrl-C; `trap-lab shell HOST` from another terminal.");
+    terminal.line(
+        "# The lab stays up until you press Ctrl-C; `trap-lab shell HOST` from another terminal.");
     wait_for_interrupt();
   }
-  return {scenario.name, ok, scene.checks(), scene.failures(), fmt::format("{} of {} checks failed", scene.failures(), scene.checks())};
+  return {scenario.name, ok, scene.checks(), scene.failures(),
+          fmt::format("{} of {} checks failed", scene.failures(), scene.checks())};
 }
 
-Result<void> write_outcomes(const std::filesystem::path& path, const std::vector<Outcome>& outcomes) {
-  nlohmann::ordered_json report{{"version", TRAP_VERSION_STRING}, {"scenarios", nlohmann::ordered_json::array()}};
+Result<void> write_outcomes(const std::filesystem::path& path,
+                            const std::vector<Outcome>& outcomes) {
+  nlohmann::ordered_json report{{"version", TRAP_VERSION_STRING},
+                                {"scenarios", nlohmann::ordered_json::array()}};
   for (const Outcome& outcome : outcomes)
-    report["scenarios"].push_back({{"name", outcome.name}, {"ok", outcome.ok}, {"checks", outcome.checks}, {"failures", outcome.failures}});
+    report["scenarios"].push_back({{"name", outcome.name},
+                                   {"ok", outcome.ok},
+                                   {"checks", outcome.checks},
+                                   {"failures", outcome.failures}});
   return write_text(path, report.dump(2) + "\n");
 }
 
@@ -94,8 +101,8 @@ int run_command(const Options& options, const std::vector<std::string>& names) {
   for (const Scenario* scenario : *chosen) {
     outcomes.push_back(play(*scenario, options, terminal));
     const Outcome& last = outcomes.back();
-    terminal.line(
-        fmt::format("{} {}{}", last.ok ? terminal.good("ok") : terminal.bad("not ok"), last.name, last.ok ? "" : ": " + last.reason));
+    terminal.line(fmt::format("{} {}{}", last.ok ? terminal.good("ok") : terminal.bad("not ok"),
+                              last.name, last.ok ? "" : ": " + last.reason));
     if (interrupted())
       break;
   }
@@ -105,7 +112,8 @@ int run_command(const Options& options, const std::vector<std::string>& names) {
   if (interrupted())
     return complain(Error{"interrupted"});
   const auto bad = std::ranges::count(outcomes, false, &Outcome::ok);
-  terminal.line(fmt::format("# {} of {} scenarios passed", outcomes.size() - static_cast<std::size_t>(bad), outcomes.size()));
+  terminal.line(fmt::format("# {} of {} scenarios passed",
+                            outcomes.size() - static_cast<std::size_t>(bad), outcomes.size()));
   return bad == 0 ? 0 : 1;
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* An IP address in 16 bytes, IPv4 as ::ffff:a.b.c.d (RFC 4291 2.5.5.2), and its masking to a scope.
  * One form for both families lets every map and every check have one definition. */
-#ifndef TRAP_PROTOCOL_ADDRESS_H
-#define TRAP_PROTOCOL_ADDRESS_H
+#pragma once
 
 #include <linux/types.h>
 
@@ -14,7 +13,8 @@ enum trap_family {
   TRAP_IPV6 = 6,
 };
 
-/* Words hold the address bytes as they lie in memory (network byte order), readable at every width. */
+/* Words hold the address bytes as they lie in memory (network byte order), readable at every width.
+ */
 union trap_address {
   __u8 bytes[16];
   __be32 be32[4];
@@ -36,7 +36,9 @@ TRAP_INLINE union trap_address trap_address_v4(__be32 address) {
   union trap_address a;
 
   a.raw64[0] = 0;
-  a.raw64[1] = TRAP_BE32(0x0000ffff) | (__u64)address << 32; /* one word: it is read as one, which two halves would hold up */
+  a.raw64[1] =
+      TRAP_BE32(0x0000ffff) |
+      (__u64)address << 32; /* one word: it is read as one, which two halves would hold up */
   return a;
 }
 
@@ -55,7 +57,8 @@ TRAP_INLINE __u64 trap_mask_half(__u32 bits) {
   return bits == 0 ? 0 : __builtin_bswap64(~0ULL << (64 - bits));
 }
 
-/* The address with all but its first `scope` bits cleared; scope counts within the family: 0 to 32 or 0 to 128. */
+/* The address with all but its first `scope` bits cleared; scope counts within the family: 0 to 32
+ * or 0 to 128. */
 TRAP_INLINE union trap_address trap_address_mask(union trap_address a, __u32 family, __u32 scope) {
   __u32 bits = family == TRAP_IPV4 ? scope + 96 : scope;
 
@@ -81,13 +84,13 @@ TRAP_INLINE int trap_address_is_forbidden(const union trap_address* a, __u32 fam
   return first >> 22 == 0xfe80 >> 6 || first >> 24 == 0xff;
 }
 
-/* docs/protocol.md 11: an address that only a private service, or the administrator, may redirect to. */
+/* docs/protocol.md 11: an address that only a private service, or the administrator, may redirect
+ * to. */
 TRAP_INLINE int trap_address_is_private(const union trap_address* a, __u32 family) {
   __u32 first = TRAP_FROM_BE32(a->be32[family == TRAP_IPV4 ? 3 : 0]);
 
   if (family == TRAP_IPV4)
-    return first >> 24 == 10 || first >> 20 == 0xac1 || first >> 16 == 0xc0a8 || first >> 22 == 0x6440 >> 6;
+    return first >> 24 == 10 || first >> 20 == 0xac1 || first >> 16 == 0xc0a8 ||
+           first >> 22 == 0x6440 >> 6;
   return first >> 25 == 0xfc >> 1;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Compile-time assertion that C (BPF) and C++ (host) both accept. */
-#ifndef TRAP_PROTOCOL_ASSERT_H
-#define TRAP_PROTOCOL_ASSERT_H
+#pragma once
 
 #ifdef __cplusplus
 #define TRAP_ASSERT(condition, message) static_assert(condition, message)
@@ -10,5 +9,3 @@
 #endif
 
 #define TRAP_INLINE static inline __attribute__((always_inline))
-
-#endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Time as docs/protocol.md 4 counts it, from a monotonic clock that user space relates to Unix time.
- * No division: 64-bit division costs up to 90 cycles, a packet has about 100. */
-#ifndef TRAP_PROTOCOL_CLOCK_H
-#define TRAP_PROTOCOL_CLOCK_H
+/* Time as docs/protocol.md 4 counts it, from a monotonic clock that user space relates to Unix
+ * time. No division: 64-bit division costs up to 90 cycles, a packet has about 100. */
+#pragma once
 
 #include <linux/types.h>
 
@@ -13,7 +12,8 @@
 #define TRAP_WINDOWS_PER_EPOCH_SHIFT (TRAP_EPOCH_SHIFT - TRAP_WINDOW_SHIFT)
 #define TRAP_TICKET_TIME_SHIFT 2
 
-/* One moment on both clocks. User space renews it; a program goes on from the last one alone, off by 0.1 ppm. */
+/* One moment on both clocks. User space renews it; a program goes on from the last one alone, off
+ * by 0.1 ppm. */
 struct trap_clock_anchor {
   __u64 monotonic_ns; /* CLOCK_MONOTONIC_COARSE, which bpf_ktime_get_coarse_ns reads */
   __u64 unix_ns;
@@ -44,7 +44,8 @@ TRAP_INLINE struct trap_time trap_time_at(const struct trap_clock* clock, __u64 
   __s64 since_ns = (__s64)(monotonic_ns - anchor->monotonic_ns);
   struct trap_time time;
 
-  if (since_ns < 0) /* signed, as clang 14 makes a carry flag of the comparison of unsigned ones, in five instructions */
+  if (since_ns < 0) /* signed, as clang 14 makes a carry flag of the comparison of unsigned ones, in
+                       five instructions */
     since_ns = 0;
   time.unix_ns = anchor->unix_ns + (__u64)since_ns;
   time.unix_s = (__u32)(anchor->unix_s + trap_ns_to_s((__u64)since_ns));
@@ -67,5 +68,3 @@ TRAP_INLINE __u16 trap_ticket_time(__u32 unix_s) {
 TRAP_INLINE __u64 trap_epoch_of_second(__u32 unix_s) {
   return ((__u64)unix_s * 1000000000ULL) >> TRAP_EPOCH_SHIFT;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The SYN cookie of docs/protocol.md 6: 31 bits of SipHash and one bit of window parity. */
-#ifndef TRAP_PROTOCOL_COOKIE_H
-#define TRAP_PROTOCOL_COOKIE_H
+#pragma once
 
 #include "protocol/address.h"
 #include "protocol/clock.h"
@@ -20,8 +19,10 @@ struct trap_connection {
 };
 
 /* The cookie (host byte order) for a window, with the key of epoch window >> 6. */
-TRAP_INLINE __u32 trap_cookie(const struct trap_key* key, const struct trap_connection* c, __u32 window) {
-  __u64 ports_and_isn = (__u64)c->client_port | (__u64)c->server_port << 16 | (__u64)c->client_isn << 32;
+TRAP_INLINE __u32 trap_cookie(const struct trap_key* key, const struct trap_connection* c,
+                              __u32 window) {
+  __u64 ports_and_isn =
+      (__u64)c->client_port | (__u64)c->server_port << 16 | (__u64)c->client_isn << 32;
   __u64 tail = (__u64)TRAP_BE32(window) | TRAP_DOMAIN_COOKIE << 32;
   __u64 hash;
 
@@ -30,16 +31,16 @@ TRAP_INLINE __u32 trap_cookie(const struct trap_key* key, const struct trap_conn
 
     hash = trap_siphash_words(key, words, 2, tail, 7);
   } else {
-    __u64 words[5] = {c->client.raw64[0], c->client.raw64[1], c->server.raw64[0], c->server.raw64[1], ports_and_isn};
+    __u64 words[5] = {c->client.raw64[0], c->client.raw64[1], c->server.raw64[0],
+                      c->server.raw64[1], ports_and_isn};
 
     hash = trap_siphash_words(key, words, 5, tail, 7);
   }
   return (__u32)hash << 1 | (window & 1);
 }
 
-/* The window in which a cookie must have been made: the present or the previous one, as its lowest bit says. */
+/* The window in which a cookie must have been made: the present or the previous one, as its lowest
+ * bit says. */
 TRAP_INLINE __u32 trap_cookie_window_of(__u32 cookie, __u32 now_window) {
   return now_window - ((cookie ^ now_window) & 1);
 }
-
-#endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* SipHash-2-4 with a 64-bit result (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012).
- * Messages here have a length known when compiling, so the loop unrolls and nothing branches on data. */
-#ifndef TRAP_PROTOCOL_SIPHASH_H
-#define TRAP_PROTOCOL_SIPHASH_H
+/* SipHash-2-4 with a 64-bit result (Aumasson and Bernstein, "SipHash: a fast short-input PRF",
+ * 2012). Messages here have a length known when compiling, so the loop unrolls and nothing branches
+ * on data. */
+#pragma once
 
 #include <linux/types.h>
 
@@ -14,8 +14,9 @@ struct trap_sip {
   __u64 v0, v1, v2, v3;
 };
 
-/* A key as it is computed with: the state that SipHash has before it needs the message, which is after the half of the first round that
- * does not touch it. To be kept as secret as the 16 bytes, which can be computed from it. */
+/* A key as it is computed with: the state that SipHash has before it needs the message, which is
+ * after the half of the first round that does not touch it. To be kept as secret as the 16 bytes,
+ * which can be computed from it. */
 struct trap_key {
   struct trap_sip start;
 };
@@ -48,7 +49,8 @@ TRAP_INLINE void trap_sip_round(struct trap_sip* s) {
   trap_sip_second_half(s);
 }
 
-/* The key of 16 bytes k, given as two little-endian words: k0 = LE64(k[0..7]), k1 = LE64(k[8..15]). */
+/* The key of 16 bytes k, given as two little-endian words: k0 = LE64(k[0..7]), k1 = LE64(k[8..15]).
+ */
 TRAP_INLINE struct trap_key trap_key_make(__u64 k0, __u64 k1) {
   struct trap_key key;
 
@@ -90,9 +92,10 @@ TRAP_INLINE __u64 trap_sip_end(struct trap_sip* s) {
   return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
 }
 
-/* Hash of a message of tail_bytes + 8 * words bytes, given as little-endian words; the tail (0 to 7 bytes) is
- * the message's last bytes in the low end of `tail`, zero above. */
-TRAP_INLINE __u64 trap_siphash_words(const struct trap_key* key, const __u64* words, __u32 count, __u64 tail, __u32 tail_bytes) {
+/* Hash of a message of tail_bytes + 8 * words bytes, given as little-endian words; the tail (0 to 7
+ * bytes) is the message's last bytes in the low end of `tail`, zero above. */
+TRAP_INLINE __u64 trap_siphash_words(const struct trap_key* key, const __u64* words, __u32 count,
+                                     __u64 tail, __u32 tail_bytes) {
   __u64 last = tail | (__u64)((count * 8 + tail_bytes) & 0xff) << 56;
   struct trap_sip s;
 
@@ -106,5 +109,3 @@ TRAP_INLINE __u64 trap_siphash_words(const struct trap_key* key, const __u64* wo
     trap_sip_word(&s, last);
   return trap_sip_end(&s);
 }
-
-#endif

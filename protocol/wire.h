@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The TRAP wire format: option header, the five option bodies, and the limits of docs/protocol.md.
- * Builds unchanged for BPF and for the host; everything on the wire is packed and in network byte order. */
-#ifndef TRAP_PROTOCOL_WIRE_H
-#define TRAP_PROTOCOL_WIRE_H
+ * Builds unchanged for BPF and for the host; everything on the wire is packed and in network byte
+ * order. */
+#pragma once
 
 #include <linux/types.h>
 
@@ -32,7 +32,8 @@ enum trap_option_type {
 #define TRAP_TCP_OPTIONS_MAX 40
 
 #define TRAP_LIFETIME_MAX_S 4096
-/* How far clocks of servers and guards may be apart, unless the guard is told otherwise, and at most. */
+/* How far clocks of servers and guards may be apart, unless the guard is told otherwise, and at
+ * most. */
 #define TRAP_CLOCK_SKEW_S 60
 #define TRAP_CLOCK_SKEW_MAX_S 3600
 
@@ -74,14 +75,20 @@ struct trap_announce_body { /* followed by the client address, 4 or 16 bytes */
 } __attribute__((packed));
 
 TRAP_ASSERT(sizeof(struct trap_ticket) == 12, "ticket is 12 bytes on the wire");
-TRAP_ASSERT(sizeof(struct trap_hello_body) + TRAP_HEADER_BYTES == 4, "OFFER and ACCEPT are 4 bytes");
-TRAP_ASSERT(sizeof(struct trap_redirect_body) + TRAP_HEADER_BYTES + 4 == 24, "REDIRECT v4 is 24 bytes");
-TRAP_ASSERT(sizeof(struct trap_redirect_body) + TRAP_HEADER_BYTES + 16 == 36, "REDIRECT v6 is 36 bytes");
+TRAP_ASSERT(sizeof(struct trap_hello_body) + TRAP_HEADER_BYTES == 4,
+            "OFFER and ACCEPT are 4 bytes");
+TRAP_ASSERT(sizeof(struct trap_redirect_body) + TRAP_HEADER_BYTES + 4 == 24,
+            "REDIRECT v4 is 24 bytes");
+TRAP_ASSERT(sizeof(struct trap_redirect_body) + TRAP_HEADER_BYTES + 16 == 36,
+            "REDIRECT v6 is 36 bytes");
 TRAP_ASSERT(sizeof(struct trap_ticket_body) + TRAP_HEADER_BYTES == 16, "TICKET is 16 bytes");
-TRAP_ASSERT(sizeof(struct trap_announce_body) + TRAP_HEADER_BYTES + 4 == 24, "ANNOUNCE v4 is 24 bytes");
-TRAP_ASSERT(sizeof(struct trap_announce_body) + TRAP_HEADER_BYTES + 16 == 36, "ANNOUNCE v6 is 36 bytes");
+TRAP_ASSERT(sizeof(struct trap_announce_body) + TRAP_HEADER_BYTES + 4 == 24,
+            "ANNOUNCE v4 is 24 bytes");
+TRAP_ASSERT(sizeof(struct trap_announce_body) + TRAP_HEADER_BYTES + 16 == 36,
+            "ANNOUNCE v6 is 36 bytes");
 
-/* Bytes of an option's body for its type and the family's address length (4 or 16); 0 for an unknown type. */
+/* Bytes of an option's body for its type and the family's address length (4 or 16); 0 for an
+ * unknown type. */
 TRAP_INLINE __u32 trap_body_bytes(__u32 type, __u32 address_bytes) {
   switch (type) {
   case TRAP_OFFER:
@@ -113,5 +120,3 @@ TRAP_INLINE __u32 trap_put_header(__u8* out, __u32 type, __u32 body_bytes, int e
   out[2] = (__u8)(TRAP_VERSION << 4 | type);
   return TRAP_HEADER_BYTES;
 }
-
-#endif

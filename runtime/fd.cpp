@@ -28,7 +28,9 @@ Result<std::string> read_all(int fd, const std::string& path, std::size_t limit_
       return text;
     text.append(buffer, static_cast<std::size_t>(got));
     if (text.size() > limit_bytes)
-      return Error{fmt::format("{}: longer than {} bytes: is this the right file?", path, limit_bytes), ExitCode::usage};
+      return Error{
+          fmt::format("{}: longer than {} bytes: is this the right file?", path, limit_bytes),
+          ExitCode::usage};
   }
 }
 

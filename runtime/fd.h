@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // An owned file descriptor, and a file read whole.
-#ifndef TRAP_RUNTIME_FD_H
-#define TRAP_RUNTIME_FD_H
+#pragma once
 
 #include <cstddef>
 #include <string>
@@ -35,12 +34,11 @@ private:
   int fd_ = -1;
 };
 
-// All bytes of an open regular file, at most `limit_bytes` of them; more is an error, as is a directory.
+// All bytes of an open regular file, at most `limit_bytes` of them; more is an error, as is a
+// directory.
 Result<std::string> read_all(int fd, const std::string& path, std::size_t limit_bytes);
 
 // Opens and reads a file of at most `limit_bytes`.
 Result<std::string> read_file(const std::string& path, std::size_t limit_bytes);
 
 } // namespace trap
-
-#endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What can be expected to fail returns Result<T>: a value, or one line for a person and the exit code that goes with it.
-#ifndef TRAP_RUNTIME_RESULT_H
-#define TRAP_RUNTIME_RESULT_H
+// What can be expected to fail returns Result<T>: a value, or one line for a person and the exit
+// code that goes with it.
+#pragma once
 
 #include <string>
 #include <utility>
@@ -55,5 +55,3 @@ private:
 std::string error_text(int error_number);
 
 } // namespace trap
-
-#endif

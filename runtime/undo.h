@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Steps that take back what a failed start has done so far: run in reverse order unless the start succeeds.
-#ifndef TRAP_RUNTIME_UNDO_H
-#define TRAP_RUNTIME_UNDO_H
+// Steps that take back what a failed start has done so far: run in reverse order unless the start
+// succeeds.
+#pragma once
 
 #include <functional>
 #include <utility>
@@ -27,5 +27,3 @@ private:
 };
 
 } // namespace trap
-
-#endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What trap-server's XDP program tells its tc program of a completed handshake, as metadata in front of the packet. Metadata never comes
- * from the wire, and the mark tells it from that of other XDP programs. */
-#ifndef TRAP_SERVER_HANDOVER_H
-#define TRAP_SERVER_HANDOVER_H
+/* What trap-server's XDP program tells its tc program of a completed handshake, as metadata in
+ * front of the packet. Metadata never comes from the wire, and the mark tells it from that of other
+ * XDP programs. */
+#pragma once
 
 #include <linux/types.h>
 
@@ -26,5 +26,3 @@ struct trap_handover {
 };
 
 TRAP_ASSERT(sizeof(struct trap_handover) == 20, "XDP metadata is at most 32 bytes, in words");
-
-#endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What trap-server's BPF program and its daemon share: keys and values of every map.
  * Slots: 0 is "no service"; the daemon gives each public address of a service a slot from 1. */
-#ifndef TRAP_SERVER_MAPS_H
-#define TRAP_SERVER_MAPS_H
+#pragma once
 
 #include "dataplane/token_bucket.h"
 #include "protocol/address.h"
@@ -18,9 +17,11 @@
 #define TRAP_SERVER_MAX_CLIENTS 65536    /* clients and networks whose budgets are kept */
 #define TRAP_SELECTION_SLOTS 4096        /* docs/protocol.md 7 */
 
-/* Map `places` (array): a hash table by address and port in which the daemon places the services, so that a packet finds its service, or
- * that it has none, without a helper call. A key lies at its home place or at one of the next TRAP_PLACE_PROBES - 1, found by going on
- * until a place that was never taken. Port 0 is the address itself: it says that some service lives there, for packets without ports. */
+/* Map `places` (array): a hash table by address and port in which the daemon places the services,
+ * so that a packet finds its service, or that it has none, without a helper call. A key lies at its
+ * home place or at one of the next TRAP_PLACE_PROBES - 1, found by going on until a place that was
+ * never taken. Port 0 is the address itself: it says that some service lives there, for packets
+ * without ports. */
 #define TRAP_PLACES 16384
 #define TRAP_PLACE_PROBES 8
 
@@ -40,29 +41,36 @@ struct trap_place {
 
 /* Home place of a key. Fibonacci hashing: who chooses public addresses is not an attacker. */
 TRAP_INLINE __u32 trap_place_of(const union trap_address* address, __be16 port) {
-  __u64 mixed = (address->raw64[0] ^ address->raw64[1] * 0xff51afd7ed558ccdULL ^ port) * 0x9e3779b97f4a7c15ULL;
+  __u64 mixed = (address->raw64[0] ^ address->raw64[1] * 0xff51afd7ed558ccdULL ^ port) *
+                0x9e3779b97f4a7c15ULL;
 
   return (__u32)(mixed >> 50) & (TRAP_PLACES - 1);
 }
 
 /* Map `services` (array by slot). */
-#define TRAP_SERVICE_OFFERS 1u       /* send OFFER in the SYN-ACK: a backend is there to be named */
-#define TRAP_SERVICE_SERVES 2u       /* who does not ACCEPT goes up to the listener of this host */
-#define TRAP_SERVICE_SOCKETS 4u      /* sockets of the service may live on this host: their segments pass. Implied by SERVES */
-#define TRAP_SERVICE_RESTS 8u        /* peace (activate = "attack"): the stack answers */
-#define TRAP_SERVICE_POLICED 16u     /* has client prefixes in `policies` */
-#define TRAP_SERVICE_SILENT 32u      /* no backend is up, and the service is to be silent then */
-#define TRAP_SERVICE_CAPPED 64u      /* has a cap on SYN-ACKs of its own */
-#define TRAP_SERVICE_TIMESTAMPS 128u /* the stack has timestamps; without ASSIGNS: and reads what they say (tcp_timestamps = 2) */
+#define TRAP_SERVICE_OFFERS 1u /* send OFFER in the SYN-ACK: a backend is there to be named */
+#define TRAP_SERVICE_SERVES 2u /* who does not ACCEPT goes up to the listener of this host */
+#define TRAP_SERVICE_SOCKETS                                                                       \
+  4u /* sockets of the service may live on this host: their segments pass. Implied by SERVES */
+#define TRAP_SERVICE_RESTS 8u    /* peace (activate = "attack"): the stack answers */
+#define TRAP_SERVICE_POLICED 16u /* has client prefixes in `policies` */
+#define TRAP_SERVICE_SILENT 32u  /* no backend is up, and the service is to be silent then */
+#define TRAP_SERVICE_CAPPED 64u  /* has a cap on SYN-ACKs of its own */
+#define TRAP_SERVICE_TIMESTAMPS                                                                    \
+  128u /* the stack has timestamps; without ASSIGNS: and reads what they say (tcp_timestamps = 2)  \
+        */
 #define TRAP_SERVICE_SACK 256u
-#define TRAP_SERVICE_SCALES 512u         /* the stack scales windows */
-#define TRAP_SERVICE_ASSIGNS 1024u       /* the tc program is there, which makes sockets for TRAP's own cookies (Linux 6.9) */
-#define TRAP_SERVICE_STACK_COOKIES 2048u /* with ASSIGNS: the stack may have sent cookies of its own, at peace */
+#define TRAP_SERVICE_SCALES 512u /* the stack scales windows */
+#define TRAP_SERVICE_ASSIGNS                                                                       \
+  1024u /* the tc program is there, which makes sockets for TRAP's own cookies (Linux 6.9) */
+#define TRAP_SERVICE_STACK_COOKIES                                                                 \
+  2048u /* with ASSIGNS: the stack may have sent cookies of its own, at peace */
 
 struct trap_service {
   __u32 flags;
   __u32 pool; /* index into `selections`: where clients go that no policy sends elsewhere */
-  /* What the listener of a service that SERVES tells clients; it must be what its stack will believe to have told them. */
+  /* What the listener of a service that SERVES tells clients; it must be what its stack will
+   * believe to have told them. */
   __be16 mss;
   __be16 window; /* not 0: a client would wait with its request until it may probe */
   __u8 window_scale;
@@ -94,7 +102,8 @@ struct trap_server_guard {
   struct trap_keyring ticket_keys;
 };
 
-/* Map `policies` (array of maps by service slot): an LPM trie for each POLICED service. IPv4 prefixes are 96 bits longer. */
+/* Map `policies` (array of maps by service slot): an LPM trie for each POLICED service. IPv4
+ * prefixes are 96 bits longer. */
 struct trap_policy_key {
   __u32 bits;        /* 0 to 128 */
   __be32 address[4]; /* as in union trap_address, which would be aligned to 8 */
@@ -111,7 +120,8 @@ struct trap_policy {
   __u32 pool;   /* index into `selections` */
 };
 
-/* Map `clients` (LRU hash): budgets of those who completed a handshake; written only after a cookie was right. One entry for the client
+/* Map `clients` (LRU hash): budgets of those who completed a handshake; written only after a cookie
+ * was right. One entry for the client
  * (/32, /64) and one for its network (/24, /48). */
 struct trap_client_key {
   union trap_address prefix; /* masked */
@@ -124,8 +134,9 @@ struct trap_client_budget {
   __u64 handshakes; /* completed, within the budget or not */
 };
 
-/* Map `caps` (array): what all CPUs together may send. They take from it in chunks, which map `allowances` (per-CPU array, same index)
- * holds, so that a packet seldom touches memory that other CPUs write. */
+/* Map `caps` (array): what all CPUs together may send. They take from it in chunks, which map
+ * `allowances` (per-CPU array, same index) holds, so that a packet seldom touches memory that other
+ * CPUs write. */
 #define TRAP_CAP_SYN_ACKS 0
 #define TRAP_CAP_RESETS 1
 #define TRAP_CAP_SERVICE 2 /* + slot: SYN-ACKs of a service */
@@ -136,27 +147,29 @@ struct trap_cap {
   __u64 reserved[7]; /* a cache line each */
 };
 
-/* Map `known` (array, mmapable): a filter of connections that the stack may have, a bit each, in two generations. The daemon clears the
- * older one and goes on with it, once the younger has all of them. Programs and daemon set bits atomically. 256 KiB: more would not stay in
- * a core's cache. */
+/* Map `known` (array, mmapable): a filter of connections that the stack may have, a bit each, in
+ * two generations. The daemon clears the older one and goes on with it, once the younger has all of
+ * them. Programs and daemon set bits atomically. 256 KiB: more would not stay in a core's cache. */
 #define TRAP_KNOWN_WORDS 16384
 
-struct trap_known {
+struct trap_connection_filter {
   __u64 bits[2]; /* by generation: beside each other, so that a packet touches one cache line */
 };
 
 /* Spreads connections of a service; who collides costs a lookup. */
-TRAP_INLINE __u64 trap_connection_hash(const union trap_address* client, __be16 client_port, __be16 server_port) {
+TRAP_INLINE __u64 trap_connection_hash(const union trap_address* client, __be16 client_port,
+                                       __be16 server_port) {
   __u64 ports = (__u64)client_port << 16 | server_port;
 
-  return (client->raw64[0] ^ client->raw64[1] * 0xff51afd7ed558ccdULL ^ ports) * 0x9e3779b97f4a7c15ULL;
+  return (client->raw64[0] ^ client->raw64[1] * 0xff51afd7ed558ccdULL ^ ports) *
+         0x9e3779b97f4a7c15ULL;
 }
 
-TRAP_INLINE __u32 trap_known_word(__u64 hash) {
+TRAP_INLINE __u32 trap_connection_filter_word(__u64 hash) {
   return (__u32)(hash >> 50);
 }
 
-TRAP_INLINE __u64 trap_known_bit(__u64 hash) {
+TRAP_INLINE __u64 trap_connection_filter_bit(__u64 hash) {
   return 1ULL << (hash >> 32 & 63);
 }
 
@@ -169,8 +182,9 @@ struct trap_server_settings {
   struct trap_rate resets;             /* the same for REDIRECTs */
   struct trap_rate client_handshakes;  /* budget of each /32 and /64 */
   struct trap_rate network_handshakes; /* budget of each /24 and /48 */
-  __u64 known_until_ns;                /* of `known`, by the programs' clock: later, a bit that is not set says nothing */
-  __u32 known_generation;              /* of `known`: 0 or 1, in which bits are set */
+  __u64 connection_filter_until_ns; /* of `known`, by the programs' clock: later, a bit that is not
+                                       set says nothing */
+  __u32 connection_filter_generation; /* of `known`: 0 or 1, in which bits are set */
   __u32 reserved;
 };
 
@@ -192,9 +206,8 @@ TRAP_ASSERT(sizeof(struct trap_policy) == 8, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_client_key) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_client_budget) == 16, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_cap) == 64, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_known) == 16, "shared through a map");
-TRAP_ASSERT(TRAP_KNOWN_WORDS == 1 << 14, "trap_known_word takes 14 bits");
-TRAP_ASSERT(sizeof(struct trap_server_settings) == 56 + 32 + 320 + 4 * 24 + 16, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_connection_filter) == 16, "shared through a map");
+TRAP_ASSERT(TRAP_KNOWN_WORDS == 1 << 14, "trap_connection_filter_word takes 14 bits");
+TRAP_ASSERT(sizeof(struct trap_server_settings) == 56 + 32 + 320 + 4 * 24 + 16,
+            "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirected) == 24, "shared through a ring buffer");
-
-#endif

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The SYN cookie of services that serve, where the kernel takes TRAP's word for a handshake (bpf_sk_assign_tcp_reqsk, Linux 6.9): 28 bits
- * of SipHash, which cover the MSS, three bits that say which MSS, and one bit of window parity. A matter of TRAP servers among themselves:
- * clients echo it. */
-#ifndef TRAP_SERVER_SERVED_COOKIE_H
-#define TRAP_SERVER_SERVED_COOKIE_H
+/* The SYN cookie of services that serve, where the kernel takes TRAP's word for a handshake
+ * (bpf_sk_assign_tcp_reqsk, Linux 6.9): 28 bits of SipHash, which cover the MSS, three bits that
+ * say which MSS, and one bit of window parity. A matter of TRAP servers among themselves: clients
+ * echo it. */
+#pragma once
 
 #include "protocol/cookie.h"
 
 #define TRAP_WINDOW_IN_EPOCH ((1u << TRAP_WINDOWS_PER_EPOCH_SHIFT) - 1)
 
-/* The MSS of a client is rounded down to one of these: what is common, the least that each family allows, and jumbo frames. */
+/* The MSS of a client is rounded down to one of these: what is common, the least that each family
+ * allows, and jumbo frames. */
 TRAP_INLINE __u32 trap_served_mss(__u32 index) {
   switch (index & 7) {
   case 0:
@@ -40,16 +41,21 @@ TRAP_INLINE __u32 trap_served_mss_index(__u32 mss) {
   return mss >= 1300 ? 2 : mss >= 1220 ? 1 : 0;
 }
 
-/* 31 bits that stand for the service. Who has a cookie of one service has proved his address, whichever service it was: that two of them
- * may have the same bits is no matter, and saves IPv6 two blocks of SipHash and IPv4 one. */
+/* 31 bits that stand for the service. Who has a cookie of one service has proved his address,
+ * whichever service it was: that two of them may have the same bits is no matter, and saves IPv6
+ * two blocks of SipHash and IPv4 one. */
 TRAP_INLINE __u32 trap_served_bits(const union trap_address* server, __be16 port) {
-  return (__u32)(((server->raw64[0] ^ server->raw64[1] * 0xff51afd7ed558ccdULL ^ port) * 0x9e3779b97f4a7c15ULL) >> 33);
+  return (__u32)(((server->raw64[0] ^ server->raw64[1] * 0xff51afd7ed558ccdULL ^ port) *
+                  0x9e3779b97f4a7c15ULL) >>
+                 33);
 }
 
-/* The cookie (host byte order) for a window, with the cookie key of epoch window >> 6. The message's length is its domain: it is none of
- * protocol/. */
-TRAP_INLINE __u32 trap_served_cookie(const struct trap_key* key, const struct trap_connection* c, __u32 window, __u32 mss_index) {
-  __u64 tail = (__u64)c->client_port | (__u64)mss_index << 16 | (__u64)(window & TRAP_WINDOW_IN_EPOCH) << 19 |
+/* The cookie (host byte order) for a window, with the cookie key of epoch window >> 6. The
+ * message's length is its domain: it is none of protocol/. */
+TRAP_INLINE __u32 trap_served_cookie(const struct trap_key* key, const struct trap_connection* c,
+                                     __u32 window, __u32 mss_index) {
+  __u64 tail = (__u64)c->client_port | (__u64)mss_index << 16 |
+               (__u64)(window & TRAP_WINDOW_IN_EPOCH) << 19 |
                (__u64)trap_served_bits(&c->server, c->server_port) << 25;
   __u64 hash;
 
@@ -69,5 +75,3 @@ TRAP_INLINE __u32 trap_served_cookie(const struct trap_key* key, const struct tr
 TRAP_INLINE __u32 trap_served_cookie_mss_index(__u32 cookie) {
   return cookie >> 1 & 7;
 }
-
-#endif

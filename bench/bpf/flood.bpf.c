@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The two ends of the closed loop. `generate` runs upon BPF_PROG_TEST_RUN's live frames, whose pages come back as the contender left them:
- * every byte is written anew, with another source, source port, sequence number and timestamp each time,
- * or with those of clients who have what they need (`proofs`). `sink` counts what is answered.
- * Everything happens on one CPU, so plain variables do. */
+/* The two ends of the closed loop. `generate` runs upon BPF_PROG_TEST_RUN's live frames, whose
+ * pages come back as the responder left them: every byte is written anew, with another source,
+ * source port, sequence number and timestamp each time, or with those of clients who have what they
+ * need (`proofs`). `sink` counts what is answered. Everything happens on one CPU, so plain
+ * variables do. */
 #include "bench/bpf/flood.h"
 
 #include <linux/bpf.h>
@@ -39,7 +40,8 @@ static __always_inline int restore(void* data, void* end) {
   for (__u32 i = 0; i < 3; i++, at += 2) { /* what is left of the last word */
     if (at + 2 > (__u8*)end)
       break;
-    *(__u16*)at = ((__u16*)order.words)[(__u32)(at - (__u8*)data) / 2 & (TRAP_FLOOD_FRAME_MAX / 2 - 1)];
+    *(__u16*)at =
+        ((__u16*)order.words)[(__u32)(at - (__u8*)data) / 2 & (TRAP_FLOOD_FRAME_MAX / 2 - 1)];
   }
   return 1;
 }
@@ -51,7 +53,8 @@ struct varied {
   const struct trap_flood_proof* proof; /* or 0 */
 };
 
-static __always_inline __u64 put_ticket(struct trap_tcp* tcp, void* end, const struct trap_flood_proof* proof) {
+static __always_inline __u64 put_ticket(struct trap_tcp* tcp, void* end,
+                                        const struct trap_flood_proof* proof) {
   __u8* at = (void*)tcp + 44;
 
   if (at + sizeof(proof->ticket) > (__u8*)end)
@@ -92,14 +95,16 @@ static __always_inline int vary_tcp(struct trap_tcp* tcp, void* end, const struc
 static __always_inline int vary(void* data, void* end) {
   __u64 bits = scatter(++order.number);
   void* l3 = data + sizeof(struct ethhdr);
-  struct varied varied = {.proof = order.proves ? &proofs[order.number & (TRAP_FLOOD_PROOFS - 1)] : 0};
+  struct varied varied = {.proof =
+                              order.proves ? &proofs[order.number & (TRAP_FLOOD_PROOFS - 1)] : 0};
 
   if (order.family == TRAP_IPV4) {
     struct iphdr* ip = l3;
 
     if ((void*)(ip + 1) > end)
       return 0;
-    ip->saddr = varied.proof ? (__be32)(varied.proof->source[1] >> 32) : (__be32)((bits & 0xffffff00) | (((bits & 0xff) * 126 >> 8) + 1));
+    ip->saddr = varied.proof ? (__be32)(varied.proof->source[1] >> 32)
+                             : (__be32)((bits & 0xffffff00) | (((bits & 0xff) * 126 >> 8) + 1));
     ip->check = checksum_with(ip->check, ip->saddr);
     varied.source = ip->saddr;
     varied.address_sum = ip->saddr;
@@ -125,7 +130,8 @@ int generate(struct xdp_md* ctx) {
   void* data;
   void* end;
 
-  /* The kernel takes the length that a page's last answer had for the length of the next frame, unless the program changes it. */
+  /* The kernel takes the length that a page's last answer had for the length of the next frame,
+   * unless the program changes it. */
   if (bpf_xdp_adjust_tail(ctx, -TRAP_FLOOD_TRIM))
     return XDP_ABORTED;
   data = (void*)(long)ctx->data;
@@ -195,7 +201,8 @@ static __noinline int look_closely(struct xdp_md* ctx) {
       seen.wrong_tcp_checksums++;
   }
   __be32 asked = trap_flood_seq(to.be32[3], tcp->destination_port);
-  if (answer_of(tcp) == TRAP_FLOOD_SYN_ACK && tcp->ack != __builtin_bswap32(__builtin_bswap32(asked) + 1))
+  if (answer_of(tcp) == TRAP_FLOOD_SYN_ACK &&
+      tcp->ack != __builtin_bswap32(__builtin_bswap32(asked) + 1))
     seen.wrong_numbers++;
   return 0;
 }
@@ -205,7 +212,9 @@ int sink(struct xdp_md* ctx) {
   void* data = (void*)(long)ctx->data;
   void* end = (void*)(long)ctx->data_end;
   struct ethhdr* eth = data;
-  struct trap_tcp* tcp = data + sizeof(*eth) + (order.family == TRAP_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
+  struct trap_tcp* tcp =
+      data + sizeof(*eth) +
+      (order.family == TRAP_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
   struct iphdr* ip4 = (void*)(eth + 1);
   struct ipv6hdr* ip6 = (void*)(eth + 1);
   __u8 protocol;

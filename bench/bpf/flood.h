@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What user space and the closed loop's programs share: the frame to vary and send, and what came back. */
-#ifndef TRAP_BENCH_BPF_FLOOD_H
-#define TRAP_BENCH_BPF_FLOOD_H
+/* What user space and the closed loop's programs share: the frame to vary and send, and what came
+ * back. */
+#pragma once
 
 #include <linux/types.h>
 
@@ -12,7 +12,8 @@
 #define TRAP_FLOOD_TRIM 2       /* bytes that `generate` takes off the frame it is given */
 #define TRAP_FLOOD_PROOFS 16384 /* clients, a power of two */
 
-/* What a client has who is not invented: a cookie that acknowledges his ISN, or a ticket for his address. */
+/* What a client has who is not invented: a cookie that acknowledges his ISN, or a ticket for his
+ * address. */
 struct trap_flood_proof {
   __u64 source[2]; /* as in union trap_address */
   __be32 seq;
@@ -23,14 +24,16 @@ struct trap_flood_proof {
 };
 
 struct trap_flood_order {
-  __u64 words[TRAP_FLOOD_FRAME_MAX / 8]; /* the frame, of an even length, with right checksums over zeros in what varies */
-  __u64 number;                          /* of frames so far; each gives another */
+  __u64 words[TRAP_FLOOD_FRAME_MAX /
+              8]; /* the frame, of an even length, with right checksums over zeros in what varies */
+  __u64 number;   /* of frames so far; each gives another */
   __u32 bytes;
   __u32 family;        /* 4 or 6 */
   __u32 cpu;           /* the measured one */
   __u32 has_timestamp; /* a timestamp as Linux has it in a SYN: 28 bytes into the TCP header */
   __u32 proves;        /* sources and what they need come from the table of proofs */
-  __u32 has_ticket;    /* 44 bytes into the TCP header, behind what Linux has; source ports are invented nevertheless */
+  __u32 has_ticket;    /* 44 bytes into the TCP header, behind what Linux has; source ports are
+                          invented nevertheless */
 };
 
 enum trap_flood_answer {
@@ -52,13 +55,14 @@ struct trap_flood_seen {
   __u64 wrong_numbers;            /* SYN-ACKs that do not acknowledge the SYN they answer */
 };
 
-/* The sequence number of the frame from this source, so that an answer can be held against it without state. */
+/* The sequence number of the frame from this source, so that an answer can be held against it
+ * without state. */
 TRAP_INLINE __be32 trap_flood_seq(__be32 source, __be16 port) {
   return (__be32)((((__u64)source << 16 | port) * 0x9e3779b97f4a7c15ULL) >> 32);
 }
 
 TRAP_ASSERT(sizeof(struct trap_flood_proof) == 40, "shared through a variable");
-TRAP_ASSERT(sizeof(struct trap_flood_order) == TRAP_FLOOD_FRAME_MAX + 32, "shared through a variable");
-TRAP_ASSERT(sizeof(struct trap_flood_seen) == 8 * (TRAP_FLOOD_ANSWERS + 6), "shared through a variable");
-
-#endif
+TRAP_ASSERT(sizeof(struct trap_flood_order) == TRAP_FLOOD_FRAME_MAX + 32,
+            "shared through a variable");
+TRAP_ASSERT(sizeof(struct trap_flood_seen) == 8 * (TRAP_FLOOD_ANSWERS + 6),
+            "shared through a variable");

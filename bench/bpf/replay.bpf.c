@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Restores a frame and tail-calls the program under test: BPF_PROG_TEST_RUN with a repeat count goes on with the bytes that the
- * last run left, so that a program which answers would see its own answer. The tested program stays as it is. */
+/* Restores a frame and tail-calls the program under test: BPF_PROG_TEST_RUN with a repeat count
+ * goes on with the bytes that the last run left, so that a program which answers would see its own
+ * answer. The tested program stays as it is. */
 #include "bench/bpf/replay.h"
 
 #include <linux/bpf.h>
@@ -53,7 +54,8 @@ static __always_inline __be16 checksum_with(__be16 before, __u64 added) {
   return trap_sum_fold((__u64)(__u16)~before + added);
 }
 
-static __always_inline int vary_sources(void* data, void* end, const struct trap_replay_order* replay) {
+static __always_inline int vary_sources(void* data, void* end,
+                                        const struct trap_replay_order* replay) {
   struct trap_tcp* tcp = data + (replay->l4_offset & 0xff);
   void* l3 = data + (replay->l3_offset & 0xff);
   __u64 bits = scatter(replay->number);
@@ -78,7 +80,8 @@ static __always_inline int vary_sources(void* data, void* end, const struct trap
   tcp->source_port = (__be16)more;
   tcp->seq = (__be32)bits;
   tcp->ack = (__be32)(more >> 32);
-  tcp->checksum = checksum_with(tcp->checksum, address_sum + tcp->source_port + (__u64)tcp->seq + tcp->ack);
+  tcp->checksum =
+      checksum_with(tcp->checksum, address_sum + tcp->source_port + (__u64)tcp->seq + tcp->ack);
   return 1;
 }
 
@@ -90,7 +93,8 @@ static __always_inline __be32 plus(__be32 word, __u32 more) {
   return __builtin_bswap32(__builtin_bswap32(word) + more);
 }
 
-static __always_inline void prove(struct trap_tcp* tcp, const struct trap_replay_order* replay, const union trap_address* client,
+static __always_inline void prove(struct trap_tcp* tcp, const struct trap_replay_order* replay,
+                                  const union trap_address* client,
                                   const union trap_address* server) {
   struct trap_connection connection = {.client = *client,
                                        .server = *server,
@@ -99,10 +103,12 @@ static __always_inline void prove(struct trap_tcp* tcp, const struct trap_replay
                                        .client_isn = plus(tcp->seq, ~0u),
                                        .family = replay->family};
 
-  tcp->ack = __builtin_bswap32(trap_cookie(&replay->cookie_key, &connection, replay->cookie_window) + 1);
+  tcp->ack =
+      __builtin_bswap32(trap_cookie(&replay->cookie_key, &connection, replay->cookie_window) + 1);
 }
 
-static __always_inline int vary_members(void* data, void* end, const struct trap_replay_order* replay) {
+static __always_inline int vary_members(void* data, void* end,
+                                        const struct trap_replay_order* replay) {
   struct trap_tcp* tcp = data + (replay->l4_offset & 0xff);
   void* l3 = data + (replay->l3_offset & 0xff);
   __u64 bits = scatter(replay->number);
@@ -130,14 +136,16 @@ static __always_inline int vary_members(void* data, void* end, const struct trap
     __builtin_memcpy(&from, words + 2, sizeof(from));
     __builtin_memcpy(&to, words + 6, sizeof(to));
   }
-  tcp->destination_port = __builtin_bswap16((__u16)(__builtin_bswap16(tcp->destination_port) + draw((__u32)more, replay->ports)));
+  tcp->destination_port = __builtin_bswap16(
+      (__u16)(__builtin_bswap16(tcp->destination_port) + draw((__u32)more, replay->ports)));
   tcp->seq = (__be32)(more >> 32);
   if (replay->proves)
     prove(tcp, replay, &from, &to);
   return 1;
 }
 
-static __always_inline int vary_numbers(void* data, void* end, const struct trap_replay_order* replay) {
+static __always_inline int vary_numbers(void* data, void* end,
+                                        const struct trap_replay_order* replay) {
   struct trap_tcp* tcp = data + (replay->l4_offset & 0xff);
   __u64 bits = scatter(replay->number);
 
@@ -189,7 +197,8 @@ int replay_xdp(struct xdp_md* ctx) {
   if (!replay)
     return XDP_ABORTED;
   if (bytes > replay->bytes && bpf_xdp_adjust_head(ctx, (int)(bytes - replay->bytes)))
-    return XDP_ABORTED; /* programs that need room take it in front, and give back what they do not need behind */
+    return XDP_ABORTED; /* programs that need room take it in front, and give back what they do not
+                           need behind */
   if (bytes < replay->bytes && bpf_xdp_adjust_tail(ctx, (int)(replay->bytes - bytes)))
     return XDP_ABORTED;
   if (!restore((void*)(long)ctx->data, (void*)(long)ctx->data_end, replay))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What user space tells the replay programs: the frame to restore before each run, and what to vary in it. */
-#ifndef TRAP_BENCH_BPF_REPLAY_H
-#define TRAP_BENCH_BPF_REPLAY_H
+/* What user space tells the replay programs: the frame to restore before each run, and what to vary
+ * in it. */
+#pragma once
 
 #include <linux/types.h>
 
@@ -12,16 +12,18 @@
 
 enum trap_replay_vary {
   TRAP_REPLAY_SAME = 0,
-  TRAP_REPLAY_SOURCES = 1, /* another source address, source port, seq and ack each time, with right checksums */
+  TRAP_REPLAY_SOURCES =
+      1, /* another source address, source port, seq and ack each time, with right checksums */
   TRAP_REPLAY_PORTS = 2,   /* another source port each time; checksums left as they are */
-  TRAP_REPLAY_MEMBERS =
-      3, /* one of so many clients to one of so many services each time, drawn anew, and another seq; TCP checksums left */
+  TRAP_REPLAY_MEMBERS = 3, /* one of so many clients to one of so many services each time, drawn
+                              anew, and another seq; TCP checksums left */
   TRAP_REPLAY_NUMBERS = 4, /* another seq and ack each time, with right checksums */
 };
 
 struct trap_replay_order {
-  __u64 words[TRAP_REPLAY_FRAME_MAX / 8]; /* the frame; TRAP_REPLAY_SOURCES and _NUMBERS need zeros in what they vary */
-  __u64 number;                           /* of runs so far; each gives another packet */
+  __u64 words[TRAP_REPLAY_FRAME_MAX /
+              8]; /* the frame; TRAP_REPLAY_SOURCES and _NUMBERS need zeros in what they vary */
+  __u64 number;   /* of runs so far; each gives another packet */
   __u32 bytes;
   __u32 vary; /* enum trap_replay_vary */
   __u32 l3_offset;
@@ -29,7 +31,8 @@ struct trap_replay_order {
   __u32 family; /* 4 or 6 */
   /* TRAP_REPLAY_MEMBERS: the frame has the first of each; 0 and 1 leave it. */
   __u32 sources;
-  __u32 source_shift; /* from one source to the next: in the IPv4 address, or the second word of the IPv6 address */
+  __u32 source_shift; /* from one source to the next: in the IPv4 address, or the second word of the
+                         IPv6 address */
   __u32 destinations; /* one after the other, in the last word of the address */
   __u32 ports;        /* of destinations */
   __u32 proves;       /* ack is a right cookie's, by these: */
@@ -39,5 +42,3 @@ struct trap_replay_order {
 };
 
 TRAP_ASSERT(sizeof(struct trap_replay_order) == TRAP_REPLAY_FRAME_MAX + 88, "shared through a map");
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* trap-client's maps; keys and values are defined in client/maps.h, which the daemon shares. */
-#ifndef TRAP_CLIENT_BPF_MAPS_H
-#define TRAP_CLIENT_BPF_MAPS_H
+#pragma once
 
 #include <linux/bpf.h>
 
@@ -68,7 +67,8 @@ struct {
 struct {
   __uint(type, BPF_MAP_TYPE_LPM_TRIE);
   __uint(map_flags, BPF_F_NO_PREALLOC);
-  __uint(max_entries, 2 * TRAP_CLIENT_MAX_TRUSTED); /* a reload has the old and the new for a moment */
+  __uint(max_entries,
+         2 * TRAP_CLIENT_MAX_TRUSTED); /* a reload has the old and the new for a moment */
   __type(key, struct trap_trust_key);
   __type(value, __u32); /* the trust's number */
 } trust_services SEC(".maps");
@@ -88,5 +88,3 @@ struct {
   __type(key, __u32);
   __type(value, struct trap_client_settings);
 } settings SEC(".maps");
-
-#endif

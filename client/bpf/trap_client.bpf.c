@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* trap-client at tc: takes connections of this host, and of hosts behind it, to where a TRAP server redirects them, unseen by applications.
- * The walk: hook (client/bpf/hook.h), outward (client/bpf/egress.h) or inward (client/bpf/ingress.h), count. docs/packet-walk.md follows
- * it. */
+/* trap-client at tc: takes connections of this host, and of hosts behind it, to where a TRAP server
+ * redirects them, unseen by applications. The walk: hook (client/bpf/hook.bpf.h), outward
+ * (client/bpf/egress.bpf.h) or inward (client/bpf/ingress.bpf.h), count. docs/packet-walk.md
+ * follows it. */
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
 
-#include "client/bpf/encounter.h"
+#include "client/bpf/packet_context.bpf.h"
 
 #define TRAP_COUNTER_SERVICES 1
-#include "client/bpf/egress.h"
-#include "client/bpf/hook.h"
-#include "client/bpf/ingress.h"
-#include "dataplane/bpf/count.h"
+#include "client/bpf/egress.bpf.h"
+#include "client/bpf/hook.bpf.h"
+#include "client/bpf/ingress.bpf.h"
+#include "dataplane/bpf/count.bpf.h"
 
-static __always_inline int conclude(const struct __sk_buff* skb, const struct encounter* e, enum trap_verdict verdict) {
+static __always_inline int conclude(const struct __sk_buff* skb, const struct packet_context* e,
+                                    enum trap_verdict verdict) {
   if (explaining)
     return explain(0, verdict);
   count(0, verdict, skb->len, 0);
@@ -22,8 +24,9 @@ static __always_inline int conclude(const struct __sk_buff* skb, const struct en
 }
 
 /* From a client to a service. */
-static __always_inline int walk_outward(struct __sk_buff* skb, enum trap_link link, enum trap_side side) {
-  struct encounter* e = begin_encounter(link, side);
+static __always_inline int walk_outward(struct __sk_buff* skb, enum trap_link link,
+                                        enum trap_side side) {
+  struct packet_context* e = begin_packet(link, side);
 
   if (!e)
     return TC_ACT_UNSPEC;
@@ -35,10 +38,12 @@ static __always_inline int walk_outward(struct __sk_buff* skb, enum trap_link li
 }
 
 /* From a service to a client. */
-static __always_inline int walk_inward(struct __sk_buff* skb, enum trap_link link, enum trap_side side) {
-  struct encounter* e = begin_encounter(link, side);
+static __always_inline int walk_inward(struct __sk_buff* skb, enum trap_link link,
+                                       enum trap_side side) {
+  struct packet_context* e = begin_packet(link, side);
 
-  return e ? conclude(skb, e, is_of_vlan(skb, e) ? TRAP_PASS_OTHER : judge_incoming(skb, e)) : TC_ACT_UNSPEC;
+  return e ? conclude(skb, e, is_of_vlan(skb, e) ? TRAP_PASS_OTHER : judge_incoming(skb, e))
+           : TC_ACT_UNSPEC;
 }
 
 SEC("tc")

@@ -9,7 +9,7 @@
 #include <bpf/libbpf.h>
 #include <fmt/core.h>
 
-#include "runtime/pinned_object.h"
+#include "runtime/kernel/pinned_object.h"
 
 namespace trap::client {
 
@@ -19,9 +19,16 @@ Attachments::Attachments(const std::string& pin_dir) {
     for (const Side side : {Side::host, Side::lan}) {
       for (const Framing framing : {Framing::ethernet, Framing::ip}) {
         const std::string which =
-            fmt::format("{}{}{}", direction_name(direction), side == Side::lan ? "_lan" : "", framing == Framing::ip ? "_ip" : "");
-        programs_[at++] = {direction, side, framing, fmt::format("trap_client_{}", which), fmt::format("{}/program-{}", pin_dir, which),
-                           -1,        0,    {}};
+            fmt::format("{}{}{}", direction_name(direction), side == Side::lan ? "_lan" : "",
+                        framing == Framing::ip ? "_ip" : "");
+        programs_[at++] = {direction,
+                           side,
+                           framing,
+                           fmt::format("trap_client_{}", which),
+                           fmt::format("{}/program-{}", pin_dir, which),
+                           -1,
+                           0,
+                           {}};
       }
     }
   }
@@ -44,9 +51,11 @@ void Attachments::take_programs(const bpf_object* object) {
   }
 }
 
-const Attachments::Program& Attachments::program_for(const PlannedInterface& interface, Direction direction) const {
+const Attachments::Program& Attachments::program_for(const PlannedInterface& interface,
+                                                     Direction direction) const {
   return *std::ranges::find_if(programs_, [&](const Program& program) {
-    return program.direction == direction && program.side == interface.side && program.framing == interface.framing;
+    return program.direction == direction && program.side == interface.side &&
+           program.framing == interface.framing;
   });
 }
 
@@ -56,7 +65,9 @@ Result<bool> Attachments::attach(const PlannedInterface& interface, Undo& undo) 
     const Program& program = program_for(interface, direction);
     if (filter_program_id(interface.index, hook_of(program), known_) == program.id)
       continue;
-    if (auto attached = attach_filter(interface.name, interface.index, hook_of(program), program.fd, known_, undo); !attached)
+    if (auto attached = attach_filter(interface.name, interface.index, hook_of(program), program.fd,
+                                      known_, undo);
+        !attached)
       return attached.error();
     any = true;
   }
@@ -84,7 +95,9 @@ unsigned Attachments::detach_elsewhere(const std::vector<PlannedInterface>& keep
       continue;
     bool any = false;
     for (const Direction direction : {Direction::ingress, Direction::egress})
-      any |= detach_filter(at->if_index, {direction, fmt::format("trap_client_{}", direction_name(direction))}, known_);
+      any |= detach_filter(at->if_index,
+                           {direction, fmt::format("trap_client_{}", direction_name(direction))},
+                           known_);
     detached += any;
   }
   if_freenameindex(interfaces);

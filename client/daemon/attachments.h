@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-client's programs as filters on interfaces: an ingress and an egress one for each side and framing. They outlive the daemon; the
-// next run knows them by its pins.
-#ifndef TRAP_CLIENT_DAEMON_ATTACHMENTS_H
-#define TRAP_CLIENT_DAEMON_ATTACHMENTS_H
+// trap-client's programs as filters on interfaces: an ingress and an egress one for each side and
+// framing. They outlive the daemon; the next run knows them by its pins.
+#pragma once
 
 #include <array>
 #include <string>
@@ -10,8 +9,8 @@
 
 #include "client/daemon/interface_plan.h"
 #include "runtime/fd.h"
+#include "runtime/kernel/tc_filter.h"
 #include "runtime/result.h"
-#include "runtime/tc_filter.h"
 #include "runtime/undo.h"
 
 struct bpf_object;
@@ -58,5 +57,3 @@ private:
 };
 
 } // namespace trap::client
-
-#endif

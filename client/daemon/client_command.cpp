@@ -5,7 +5,7 @@
 
 #include "client/daemon/client_part.h"
 #include "client/daemon/held_redirects.h"
-#include "runtime/log.h"
+#include "runtime/process/log.h"
 
 namespace trap::client {
 
@@ -19,14 +19,17 @@ Result<std::string> ClientPart::command(const std::vector<std::string>& words) {
       return Error{fmt::format("service {}", named.error().message), ExitCode::usage};
     service = *named;
   }
-  auto flushed = forget_redirects(redirects_fd_, [&](const Endpoint& of, const Endpoint&) { return !service || of == *service; });
+  auto flushed = forget_redirects(redirects_fd_, [&](const Endpoint& of, const Endpoint&) {
+    return !service || of == *service;
+  });
   if (!flushed)
     return flushed.error();
   auto fallbacks = forget_fallbacks(fallbacks_fd_, service);
   if (!fallbacks)
     return fallbacks.error();
   if (service && *flushed + *fallbacks == 0)
-    return Error{fmt::format("no redirect of {} is held: see trapctl redirects", words[2]), ExitCode::usage};
+    return Error{fmt::format("no redirect of {} is held: see trapctl redirects", words[2]),
+                 ExitCode::usage};
   redirects_flushed_ += *flushed;
   log::info("{} redirect(s){} forgotten, by order", *flushed, service ? " of " + words[2] : "");
   return nlohmann::ordered_json{{"flushed", *flushed}}.dump();

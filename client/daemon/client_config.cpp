@@ -11,11 +11,13 @@ namespace trap::client {
 namespace {
 
 std::uint32_t read_table_size(ConfigTable& table, const char* key, std::uint32_t otherwise) {
-  return static_cast<std::uint32_t>(table.integer_or(key, otherwise, TRAP_CLIENT_TABLE_LEAST, TRAP_CLIENT_TABLE_MOST));
+  return static_cast<std::uint32_t>(
+      table.integer_or(key, otherwise, TRAP_CLIENT_TABLE_LEAST, TRAP_CLIENT_TABLE_MOST));
 }
 
 // Names in two lists of which only one can be meant.
-void refuse_both(ConfigTable& table, const std::vector<std::string>& names, const std::vector<std::string>& others, const char* lists) {
+void refuse_both(ConfigTable& table, const std::vector<std::string>& names,
+                 const std::vector<std::string>& others, const char* lists) {
   for (const std::string& name : names) {
     if (std::ranges::find(others, name) != others.end())
       table.fail(0, fmt::format("\"{}\" is both in {}: name it in one", name, lists));

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-client's configuration file as a plain struct. No BPF here: the tests read configurations too.
-#ifndef TRAP_CLIENT_DAEMON_CLIENT_CONFIG_H
-#define TRAP_CLIENT_DAEMON_CLIENT_CONFIG_H
+// trap-client's configuration file as a plain struct. No BPF here: the tests read configurations
+// too.
+#pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "client/maps.h"
-#include "runtime/part_config.h"
-#include "runtime/prefix.h"
+#include "runtime/config/part_config.h"
+#include "runtime/config/prefix.h"
 
 namespace trap::client {
 
@@ -41,5 +41,3 @@ struct ClientConfig {
 Result<ClientConfig> read_client_config(const std::string& path);
 
 } // namespace trap::client
-
-#endif

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-client's answer to POST /explain: a twin of the programs says which verdict, and the maps say why.
+// trap-client's answer to POST /explain: a twin of the programs says which verdict, and the maps
+// say why.
 #include <algorithm>
 #include <utility>
 
 #include <fmt/core.h>
 
 #include "client/daemon/client_part.h"
-#include "runtime/clock_writer.h"
-#include "runtime/endpoint.h"
-#include "runtime/explain_json.h"
+#include "runtime/config/endpoint.h"
+#include "runtime/control/explain_json.h"
+#include "runtime/keys/clock_writer.h"
 #include "trap_client.skel.h"
 
 namespace trap::client {
@@ -29,12 +30,16 @@ std::string end_text(const trap_address& address, __be16 port) {
   return format_endpoint({address, TRAP_FROM_BE16(port)});
 }
 
-std::string redirect_text(const trap_tuple& tuple, const trap_redirect& redirect, std::uint64_t now_ns) {
-  const std::string what = fmt::format("redirect of {} for {} to {}", end_text(tuple.remote, tuple.remote_port),
-                                       format_address(tuple.local), end_text(redirect.backend, redirect.port));
+std::string redirect_text(const trap_tuple& tuple, const trap_redirect& redirect,
+                          std::uint64_t now_ns) {
+  const std::string what =
+      fmt::format("redirect of {} for {} to {}", end_text(tuple.remote, tuple.remote_port),
+                  format_address(tuple.local), end_text(redirect.backend, redirect.port));
   if (redirect.until_ns <= now_ns)
-    return fmt::format("{}, over for {}", what, duration_text((now_ns - redirect.until_ns) / kNsPerS));
-  return fmt::format("{}, learnt {} ago, for {} more", what, duration_text((now_ns - redirect.learnt_ns) / kNsPerS),
+    return fmt::format("{}, over for {}", what,
+                       duration_text((now_ns - redirect.until_ns) / kNsPerS));
+  return fmt::format("{}, learnt {} ago, for {} more", what,
+                     duration_text((now_ns - redirect.learnt_ns) / kNsPerS),
                      duration_text((redirect.until_ns - now_ns) / kNsPerS));
 }
 
@@ -61,7 +66,8 @@ std::string fallback_text(const trap_fallback& fallback, std::uint64_t now_ns) {
     what += "; redirects led nowhere, and the TRAP server serves";
   if (fallback.flags & TRAP_FALLBACK_UNREACHABLE)
     what += fmt::format("; {} did not answer", end_text(fallback.backend, fallback.port));
-  return fmt::format("remembered of this service for {} more: {}", duration_text((fallback.until_ns - now_ns) / kNsPerS),
+  return fmt::format("remembered of this service for {} more: {}",
+                     duration_text((fallback.until_ns - now_ns) / kNsPerS),
                      what.substr(std::min<std::size_t>(2, what.size())));
 }
 
@@ -74,55 +80,64 @@ Result<void> ClientPart::load_twin() {
   if (!twin_)
     return Error{"cannot open the BPF program in this executable: was it built completely?"};
   twin_->rodata->explaining = 1;
-  auto loaded = trap::load_twin(twin_->obj, skeleton_->obj, [this] { return trap_client__load(twin_); });
+  auto loaded =
+      trap::load_twin(twin_->obj, skeleton_->obj, [this] { return trap_client__load(twin_); });
   if (!loaded)
     trap_client__destroy(std::exchange(twin_, nullptr));
   return loaded;
 }
 
 // What the maps hold about the packet's connection.
-std::vector<std::string> ClientPart::reasons_of(const ExplainRequest& request, const trap_packet& packet) const {
+std::vector<std::string> ClientPart::reasons_of(const ExplainRequest& request,
+                                                const trap_packet& packet) const {
   std::vector<std::string> because;
   const std::uint64_t now_ns = read_clocks().monotonic_ns;
   const trap_tuple tuple = tuple_of(request, packet);
   const auto& maps = skeleton_->maps;
   if (auto outward = map_read<trap_outward>(bpf_map__fd(maps.to_backend), tuple))
-    because.push_back(
-        fmt::format("connection is redirected to {}; SYNs sent there: {}", end_text(outward->backend, outward->port), outward->syns));
+    because.push_back(fmt::format("connection is redirected to {}; SYNs sent there: {}",
+                                  end_text(outward->backend, outward->port), outward->syns));
   if (auto inward = map_read<trap_inward>(bpf_map__fd(maps.to_public), tuple))
-    because.push_back(fmt::format("connection was redirected here from {}", end_text(inward->service, inward->port)));
+    because.push_back(fmt::format("connection was redirected here from {}",
+                                  end_text(inward->service, inward->port)));
   if (auto syn = map_read<trap_pending>(bpf_map__fd(maps.pending), tuple))
-    because.push_back(fmt::format("a SYN of this connection is remembered (seq={}): {}", TRAP_FROM_BE32(syn->isn), state_text(syn->state)));
+    because.push_back(fmt::format("a SYN of this connection is remembered (seq={}): {}",
+                                  TRAP_FROM_BE32(syn->isn), state_text(syn->state)));
   trap_redirect_key key = {};
   key.local = tuple.local;
   key.service = tuple.remote;
   key.port = tuple.remote_port;
   if (auto redirect = map_read<trap_redirect>(redirects_fd_, key))
     because.push_back(redirect_text(tuple, *redirect, now_ns));
-  if (auto fallback = map_read<trap_fallback>(bpf_map__fd(maps.fallbacks), key); fallback && fallback->until_ns > now_ns)
+  if (auto fallback = map_read<trap_fallback>(bpf_map__fd(maps.fallbacks), key);
+      fallback && fallback->until_ns > now_ns)
     because.push_back(fallback_text(*fallback, now_ns));
   if (!request.outgoing && trust_of(trust_fds_, {tuple.remote, TRAP_FROM_BE16(tuple.remote_port)}))
     because.emplace_back("a [[trust]] of the configuration says where this service may redirect");
   if (because.empty())
-    because.push_back(fmt::format("nothing is known of a connection {} {} {}", end_text(tuple.local, tuple.local_port),
-                                  request.outgoing ? "to" : "from", end_text(tuple.remote, tuple.remote_port)));
+    because.push_back(fmt::format(
+        "nothing is known of a connection {} {} {}", end_text(tuple.local, tuple.local_port),
+        request.outgoing ? "to" : "from", end_text(tuple.remote, tuple.remote_port)));
   return because;
 }
 
 Result<std::string> ClientPart::explain(const ExplainRequest& request) {
   if (auto loaded = load_twin(); !loaded)
     return loaded.error();
-  const bpf_program* program = request.outgoing ? twin_->progs.trap_client_egress : twin_->progs.trap_client_ingress;
+  const bpf_program* program =
+      request.outgoing ? twin_->progs.trap_client_egress : twin_->progs.trap_client_ingress;
   auto explained = explain_frame(bpf_program__fd(program), request.frame);
   if (!explained)
     return explained.error();
   Reasons reasons;
   trap_packet packet = {};
-  if (trap_read_frame(&packet, request.frame.data(), request.frame.data() + request.frame.size()) == TRAP_LAYER_TCP)
+  if (trap_read_frame(&packet, request.frame.data(), request.frame.data() + request.frame.size()) ==
+      TRAP_LAYER_TCP)
     reasons.because = reasons_of(request, packet);
   else
     reasons.because.emplace_back("it is no whole TCP segment over IP");
-  if (trap_verdict_action(explained->verdict) == TRAP_ACTION_PASS && explained->frame != request.frame)
+  if (trap_verdict_action(explained->verdict) == TRAP_ACTION_PASS &&
+      explained->frame != request.frame)
     reasons.becomes = format_packet(explained->frame);
   return explanation_json(config().part, request, *explained, reasons);
 }

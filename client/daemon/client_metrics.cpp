@@ -4,8 +4,8 @@
 
 #include "client/daemon/client_part.h"
 #include "client/daemon/held_redirects.h"
-#include "runtime/clock_writer.h"
-#include "runtime/metrics_common.h"
+#include "runtime/control/metrics_common.h"
+#include "runtime/keys/clock_writer.h"
 
 namespace trap::client {
 namespace {
@@ -28,16 +28,22 @@ void measure_redirects(Metrics& metrics, const std::vector<HeldRedirect>& held) 
     from_reset += redirect.from_reset;
   }
   const std::string part = "client";
-  metrics.gauge("trap_redirects_held", "Redirects that still hold", {{"part", part}}, static_cast<double>(held.size()));
-  metrics.gauge("trap_redirects_from_reset", "Of them: those learnt from a reset that reached the application", {{"part", part}},
+  metrics.gauge("trap_redirects_held", "Redirects that still hold", {{"part", part}},
+                static_cast<double>(held.size()));
+  metrics.gauge("trap_redirects_from_reset",
+                "Of them: those learnt from a reset that reached the application", {{"part", part}},
                 static_cast<double>(from_reset));
   for (const auto& [route, sum] : sums) {
-    const Labels labels = {{"part", part}, {"service", format_endpoint(route.first)}, {"backend", format_endpoint(route.second)}};
-    metrics.gauge("trap_redirects_to_backend", "Redirects that still hold, by service and backend", labels,
-                  static_cast<double>(sum.redirects));
-    metrics.gauge("trap_redirected_connections", "Connections in the client's table; ended ones stay until their room is needed", labels,
-                  static_cast<double>(sum.connections));
-    metrics.gauge("trap_redirected_connections_unticketed", "Of them: those whose SYNs with the ticket stayed unanswered", labels,
+    const Labels labels = {{"part", part},
+                           {"service", format_endpoint(route.first)},
+                           {"backend", format_endpoint(route.second)}};
+    metrics.gauge("trap_redirects_to_backend", "Redirects that still hold, by service and backend",
+                  labels, static_cast<double>(sum.redirects));
+    metrics.gauge("trap_redirected_connections",
+                  "Connections in the client's table; ended ones stay until their room is needed",
+                  labels, static_cast<double>(sum.connections));
+    metrics.gauge("trap_redirected_connections_unticketed",
+                  "Of them: those whose SYNs with the ticket stayed unanswered", labels,
                   static_cast<double>(sum.unticketed));
   }
 }
@@ -51,14 +57,18 @@ void ClientPart::measure(Metrics& metrics) {
     measure_interface(metrics, part, interface.name, attachments_.state_of(interface).attached);
   for (const std::string& name : plan_.missing)
     measure_interface(metrics, part, name, false);
-  measure_redirects(metrics, read_redirects(redirects_fd_, to_backend_fd_, read_clocks().monotonic_ns));
-  constexpr char kRenewalsHelp[] = "Renewals of redirects in use: SYNs sent, redirects that came, redirects that ended without";
+  measure_redirects(metrics,
+                    read_redirects(redirects_fd_, to_backend_fd_, read_clocks().monotonic_ns));
+  constexpr char kRenewalsHelp[] =
+      "Renewals of redirects in use: SYNs sent, redirects that came, redirects that ended without";
   const RenewalCounts& renewals = renewer_.counts();
   for (const auto& [result, count] :
-       {std::pair{"sent", renewals.sent}, std::pair{"renewed", renewals.renewed}, std::pair{"failed", renewals.failed}})
-    metrics.counter("trap_renewals_total", kRenewalsHelp, {{"part", part}, {"result", result}}, static_cast<double>(count));
-  metrics.counter("trap_redirects_flushed_total", "Redirects that were forgotten by order", {{"part", part}},
-                  static_cast<double>(redirects_flushed_));
+       {std::pair{"sent", renewals.sent}, std::pair{"renewed", renewals.renewed},
+        std::pair{"failed", renewals.failed}})
+    metrics.counter("trap_renewals_total", kRenewalsHelp, {{"part", part}, {"result", result}},
+                    static_cast<double>(count));
+  metrics.counter("trap_redirects_flushed_total", "Redirects that were forgotten by order",
+                  {{"part", part}}, static_cast<double>(redirects_flushed_));
 }
 
 } // namespace trap::client

@@ -7,10 +7,10 @@
 #include <fmt/core.h>
 
 #include "client/daemon/held_redirects.h"
-#include "runtime/clock_writer.h"
-#include "runtime/log.h"
-#include "runtime/part_life.h"
-#include "runtime/pinned_object.h"
+#include "runtime/kernel/pinned_object.h"
+#include "runtime/keys/clock_writer.h"
+#include "runtime/process/log.h"
+#include "runtime/process/part_life.h"
 #include "trap_client.skel.h"
 
 namespace trap::client {
@@ -26,7 +26,8 @@ bool matched_only(const ClientConfig& config, const std::string& name) {
 
 } // namespace
 
-ClientPart::ClientPart(ClientConfig config) : config_(std::move(config)), attachments_(config_.part.pin_dir) {}
+ClientPart::ClientPart(ClientConfig config)
+    : config_(std::move(config)), attachments_(config_.part.pin_dir) {}
 
 ClientPart::~ClientPart() {
   trap_client__destroy(twin_);
@@ -46,7 +47,8 @@ Result<void> ClientPart::load(Undo& undo) {
   if (!lock)
     return lock.error();
   pin_dir_ = std::move(*lock);
-  auto settings = MappedValue<trap_client_settings>::make(bpf_map__fd(skeleton_->maps.settings), "settings");
+  auto settings =
+      MappedValue<trap_client_settings>::make(bpf_map__fd(skeleton_->maps.settings), "settings");
   if (!settings)
     return settings.error();
   settings_ = std::move(*settings);
@@ -55,7 +57,8 @@ Result<void> ClientPart::load(Undo& undo) {
   pending_fd_ = bpf_map__fd(skeleton_->maps.pending);
   to_backend_fd_ = bpf_map__fd(skeleton_->maps.to_backend);
   counters_fd_ = bpf_map__fd(skeleton_->maps.counters);
-  trust_fds_ = {.services = bpf_map__fd(skeleton_->maps.trust_services), .targets = bpf_map__fd(skeleton_->maps.trust_targets)};
+  trust_fds_ = {.services = bpf_map__fd(skeleton_->maps.trust_services),
+                .targets = bpf_map__fd(skeleton_->maps.trust_targets)};
   attachments_.open_earlier();
   attachments_.take_programs(skeleton_->obj);
   return {};
@@ -68,7 +71,8 @@ void ClientPart::size_tables() {
   bpf_map__set_max_entries(maps.to_public, config_.max_flows);
 }
 
-// An interface that is not there yet is a problem, not an error; one that is there and refuses is an error if it was named.
+// An interface that is not there yet is a problem, not an error; one that is there and refuses is
+// an error if it was named.
 Result<void> ClientPart::attach_at_start(Undo& undo) {
   auto watch = LinkWatch::make();
   if (!watch)
@@ -118,8 +122,8 @@ Result<void> ClientPart::detach() {
 Result<void> ClientPart::publish_policy() {
   if (auto written = write_trusts(trust_fds_, config_.trusts); !written)
     return written.error();
-  settings_->flags =
-      (config_.allow_private_targets ? TRAP_CLIENT_ALLOW_PRIVATE : 0) | (config_.only_trusted ? TRAP_CLIENT_ONLY_TRUSTED : 0);
+  settings_->flags = (config_.allow_private_targets ? TRAP_CLIENT_ALLOW_PRIVATE : 0) |
+                     (config_.only_trusted ? TRAP_CLIENT_ONLY_TRUSTED : 0);
   return {};
 }
 
@@ -131,7 +135,8 @@ Result<std::size_t> ClientPart::drop_forbidden_redirects() {
 }
 
 void ClientPart::attach_late(const PlannedInterface& interface) {
-  const bool is_new = std::ranges::find(plan_.interfaces, interface.index, &PlannedInterface::index) == plan_.interfaces.end();
+  const bool is_new = std::ranges::find(plan_.interfaces, interface.index,
+                                        &PlannedInterface::index) == plan_.interfaces.end();
   Undo undo;
   auto attached = attachments_.attach(interface, undo);
   if (!attached) {
@@ -155,7 +160,8 @@ void ClientPart::follow_interfaces() {
   for (const PlannedInterface& interface : plan.interfaces)
     attach_late(interface);
   for (const PlannedInterface& before : plan_.interfaces) {
-    if (std::ranges::find(plan.interfaces, before.index, &PlannedInterface::index) == plan.interfaces.end())
+    if (std::ranges::find(plan.interfaces, before.index, &PlannedInterface::index) ==
+        plan.interfaces.end())
       log::info("interface {}: no longer attached", before.name);
   }
   if (plan.interfaces != plan_.interfaces)
@@ -182,9 +188,13 @@ Result<std::string> ClientPart::reload() {
   running.interfaces = wanted->part.interfaces; // those a reload can change
   if (auto same = refuse_changes_of_restart_keys(running, wanted->part); !same)
     return same.error();
-  if (auto same = refuse_change_of_size(wanted->part, "max_redirects", config_.max_redirects, wanted->max_redirects); !same)
+  if (auto same = refuse_change_of_size(wanted->part, "max_redirects", config_.max_redirects,
+                                        wanted->max_redirects);
+      !same)
     return same.error();
-  if (auto same = refuse_change_of_size(wanted->part, "max_flows", config_.max_flows, wanted->max_flows); !same)
+  if (auto same =
+          refuse_change_of_size(wanted->part, "max_flows", config_.max_flows, wanted->max_flows);
+      !same)
     return same.error();
   if (wanted->renew && !config_.renew) {
     if (auto opened = renewer_.open(); !opened)
@@ -202,9 +212,11 @@ Result<std::string> ClientPart::reload() {
   auto dropped = drop_forbidden_redirects();
   if (!dropped)
     return dropped.error();
-  return fmt::format("{} interface(s), private targets are {}, {} trust(s){}", plan_.interfaces.size(),
-                     config_.allow_private_targets ? "allowed" : "refused", config_.trusts.size(),
-                     *dropped ? fmt::format("; {} redirect(s) forgotten that are no longer allowed", *dropped) : "");
+  return fmt::format(
+      "{} interface(s), private targets are {}, {} trust(s){}", plan_.interfaces.size(),
+      config_.allow_private_targets ? "allowed" : "refused", config_.trusts.size(),
+      *dropped ? fmt::format("; {} redirect(s) forgotten that are no longer allowed", *dropped)
+               : "");
 }
 
 Result<std::unique_ptr<Part>> read_part(const std::string& config_path) {

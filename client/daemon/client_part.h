@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-client's daemon: loads the two BPF programs, attaches them to the interfaces and tells what they learnt.
-#ifndef TRAP_CLIENT_DAEMON_CLIENT_PART_H
-#define TRAP_CLIENT_DAEMON_CLIENT_PART_H
+// trap-client's daemon: loads the two BPF programs, attaches them to the interfaces and tells what
+// they learnt.
+#pragma once
 
 #include <memory>
 #include <set>
@@ -13,10 +13,10 @@
 #include "client/daemon/trust_maps.h"
 #include "client/maps.h"
 #include "dataplane/packet.h"
-#include "runtime/bpf_map.h"
 #include "runtime/fd.h"
-#include "runtime/links.h"
-#include "runtime/part.h"
+#include "runtime/kernel/bpf_map.h"
+#include "runtime/net/links.h"
+#include "runtime/process/part.h"
 
 struct trap_client;
 
@@ -44,7 +44,8 @@ private:
   Result<void> load(Undo& undo);
   void size_tables();
   Result<void> load_twin();
-  std::vector<std::string> reasons_of(const ExplainRequest& request, const trap_packet& packet) const;
+  std::vector<std::string> reasons_of(const ExplainRequest& request,
+                                      const trap_packet& packet) const;
   Result<void> attach_at_start(Undo& undo);
   void follow_interfaces();
   void attach_late(const PlannedInterface& interface);
@@ -74,5 +75,3 @@ private:
 Result<std::unique_ptr<Part>> read_part(const std::string& config_path);
 
 } // namespace trap::client
-
-#endif

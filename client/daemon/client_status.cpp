@@ -4,9 +4,9 @@
 
 #include "client/daemon/client_part.h"
 #include "client/daemon/held_redirects.h"
-#include "runtime/clock_writer.h"
-#include "runtime/endpoint.h"
-#include "runtime/status_json.h"
+#include "runtime/config/endpoint.h"
+#include "runtime/control/status_json.h"
+#include "runtime/keys/clock_writer.h"
 
 namespace trap::client {
 
@@ -68,9 +68,13 @@ void ClientPart::describe(ordered_json& status, std::vector<std::string>& proble
   status["only_trusted"] = config_.only_trusted;
   status["trusts"] = config_.trusts.size();
   const RenewalCounts& renewals = renewer_.counts();
-  status["renewals"] = {{"on", config_.renew}, {"sent", renewals.sent}, {"renewed", renewals.renewed}, {"failed", renewals.failed}};
+  status["renewals"] = {{"on", config_.renew},
+                        {"sent", renewals.sent},
+                        {"renewed", renewals.renewed},
+                        {"failed", renewals.failed}};
   status["counters"] = counters_json(CounterReader(counters_fd_).read(0));
-  status["redirects"] = redirects_json(read_redirects(redirects_fd_, to_backend_fd_, read_clocks().monotonic_ns));
+  status["redirects"] =
+      redirects_json(read_redirects(redirects_fd_, to_backend_fd_, read_clocks().monotonic_ns));
   status["fallbacks"] = fallbacks_json(read_fallbacks(fallbacks_fd_, read_clocks().monotonic_ns));
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What trap-client has learnt, read from its maps: redirects with the connections that follow them.
-#ifndef TRAP_CLIENT_DAEMON_HELD_REDIRECTS_H
-#define TRAP_CLIENT_DAEMON_HELD_REDIRECTS_H
+#pragma once
 
 #include <cstdint>
 #include <functional>
@@ -10,7 +9,7 @@
 #include <vector>
 
 #include "client/maps.h"
-#include "runtime/endpoint.h"
+#include "runtime/config/endpoint.h"
 #include "runtime/result.h"
 
 namespace trap::client {
@@ -21,16 +20,18 @@ struct HeldRedirect {
   Endpoint backend;
   std::uint64_t age_s = 0;
   std::uint64_t expires_in_s = 0;
-  bool from_reset = false;       // the application saw the reset that taught it
-  bool experimental = false;     // option kind 253
-  std::uint64_t connections = 0; // in the table of translated ones, where ended ones stay until their room is needed
-  std::uint64_t unticketed = 0;  // of them: those whose SYNs with the ticket stayed unanswered
+  bool from_reset = false;   // the application saw the reset that taught it
+  bool experimental = false; // option kind 253
+  std::uint64_t connections =
+      0; // in the table of translated ones, where ended ones stay until their room is needed
+  std::uint64_t unticketed = 0; // of them: those whose SYNs with the ticket stayed unanswered
 };
 
 // Redirects that hold at `now_ns` of the monotonic clock, by service.
 std::vector<HeldRedirect> read_redirects(int redirects_fd, int to_backend_fd, std::uint64_t now_ns);
 
-// Forgets redirects of which this is so; returns how many there were. Connections that follow them live on.
+// Forgets redirects of which this is so; returns how many there were. Connections that follow them
+// live on.
 using RedirectTest = std::function<bool(const Endpoint& service, const Endpoint& backend)>;
 Result<std::size_t> forget_redirects(int redirects_fd, const RedirectTest& is_so);
 
@@ -49,5 +50,3 @@ std::vector<HeldFallback> read_fallbacks(int fallbacks_fd, std::uint64_t now_ns)
 Result<std::size_t> forget_fallbacks(int fallbacks_fd, const std::optional<Endpoint>& service);
 
 } // namespace trap::client
-
-#endif

@@ -41,11 +41,14 @@ bool is_named(const std::vector<std::string>& names, const std::string& name) {
 }
 
 bool is_matched(const std::vector<std::string>& patterns, const std::string& name) {
-  return std::ranges::any_of(patterns, [&](const std::string& pattern) { return is_pattern(pattern) && matches(name, pattern); });
+  return std::ranges::any_of(patterns, [&](const std::string& pattern) {
+    return is_pattern(pattern) && matches(name, pattern);
+  });
 }
 
 bool is_excepted(const ClientConfig& config, const Link& link) {
-  return std::ranges::any_of(config.except, [&](const std::string& pattern) { return matches(link.name, pattern); });
+  return std::ranges::any_of(
+      config.except, [&](const std::string& pattern) { return matches(link.name, pattern); });
 }
 
 // What a port receives, its bridge or bond delivers; a VRF delivers nothing.
@@ -55,7 +58,8 @@ bool delivers(const Link& link) {
 
 bool is_lan(const ClientConfig& config, const Link& link) {
   return is_named(config.lan, link.name) ||
-         (link.is_up && !link.is_loopback && !is_excepted(config, link) && is_matched(config.lan, link.name));
+         (link.is_up && !link.is_loopback && !is_excepted(config, link) &&
+          is_matched(config.lan, link.name));
 }
 
 bool is_port_of_lan(const ClientConfig& config, const Link& link, const std::vector<Link>& links) {
@@ -63,7 +67,8 @@ bool is_port_of_lan(const ClientConfig& config, const Link& link, const std::vec
   return link.slave_of == "bridge" && bridge != links.end() && is_lan(config, *bridge);
 }
 
-std::optional<Side> side_of(const ClientConfig& config, const Link& link, const std::vector<Link>& links) {
+std::optional<Side> side_of(const ClientConfig& config, const Link& link,
+                            const std::vector<Link>& links) {
   if (is_named(config.part.interfaces, link.name))
     return Side::host;
   if (is_lan(config, link))
@@ -82,10 +87,13 @@ void note_missing(InterfacePlan& plan, const std::string& name, std::string prob
   plan.problems.push_back(std::move(problem));
 }
 
-void note_absent(InterfacePlan& plan, const std::vector<std::string>& names, const std::vector<Link>& links) {
+void note_absent(InterfacePlan& plan, const std::vector<std::string>& names,
+                 const std::vector<Link>& links) {
   for (const std::string& name : names) {
     if (!is_pattern(name) && std::ranges::find(links, name, &Link::name) == links.end())
-      note_missing(plan, name, fmt::format("interface {} is not there: it gets its filters when it appears", name));
+      note_missing(
+          plan, name,
+          fmt::format("interface {} is not there: it gets its filters when it appears", name));
   }
 }
 
@@ -102,9 +110,12 @@ InterfacePlan plan_interfaces(const ClientConfig& config, const std::vector<Link
     const auto framing = framing_of(link);
     if (side && framing)
       plan.interfaces.push_back({link.name, link.index, *side, *framing});
-    else if (side && (is_named(config.lan, link.name) || is_named(config.part.interfaces, link.name)))
-      note_missing(plan, link.name,
-                   fmt::format("interface {} has a link layer (ARPHRD {}) that trap-client cannot read", link.name, link.type));
+    else if (side &&
+             (is_named(config.lan, link.name) || is_named(config.part.interfaces, link.name)))
+      note_missing(
+          plan, link.name,
+          fmt::format("interface {} has a link layer (ARPHRD {}) that trap-client cannot read",
+                      link.name, link.type));
   }
   note_absent(plan, config.part.interfaces, links);
   note_absent(plan, config.lan, links);

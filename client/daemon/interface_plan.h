@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which of the host's interfaces get filters, and which of them, by the configuration's names and patterns. Pure: the tests call it.
-#ifndef TRAP_CLIENT_DAEMON_INTERFACE_PLAN_H
-#define TRAP_CLIENT_DAEMON_INTERFACE_PLAN_H
+// Which of the host's interfaces get filters, and which of them, by the configuration's names and
+// patterns. Pure: the tests call it.
+#pragma once
 
 #include <string>
 #include <vector>
 
 #include "client/daemon/client_config.h"
-#include "runtime/links.h"
+#include "runtime/net/links.h"
 
 namespace trap::client {
 
@@ -25,13 +25,15 @@ struct PlannedInterface {
 
 struct InterfacePlan {
   std::vector<PlannedInterface> interfaces;
-  std::vector<std::string> missing;  // that are named and not there, or cannot be read; nothing that only a pattern matches
+  std::vector<std::string> missing; // that are named and not there, or cannot be read; nothing that
+                                    // only a pattern matches
   std::vector<std::string> problems; // one for each of these
 };
 
-// A name counts whatever the interface is like; a pattern matches those that are up and deliver packets themselves: not loopback, and,
-// of "interfaces", no port of a bridge or bond. "lan" goes before "interfaces", and a bridge in it stands for its ports: filters and
-// connection tracking may see bridged packets before the bridge delivers them.
+// A name counts whatever the interface is like; a pattern matches those that are up and deliver
+// packets themselves: not loopback, and, of "interfaces", no port of a bridge or bond. "lan" goes
+// before "interfaces", and a bridge in it stands for its ports: filters and connection tracking may
+// see bridged packets before the bridge delivers them.
 InterfacePlan plan_interfaces(const ClientConfig& config, const std::vector<Link>& links);
 
 bool is_pattern(const std::string& name);
@@ -40,5 +42,3 @@ const char* side_name(Side side);          // "host", "lan"
 const char* framing_name(Framing framing); // "ethernet", "ip"
 
 } // namespace trap::client
-
-#endif

@@ -32,23 +32,26 @@ void RenewalPlan::conclude(const std::map<Key, const trap_redirect*>& held, std:
 
 bool RenewalPlan::is_due(const Entry& entry, std::uint64_t now_ns) const {
   const trap_redirect& redirect = entry.second;
-  if (redirect.used_ns == 0 || redirect.flags & TRAP_REDIRECT_FROM_RESET || redirect.until_ns <= now_ns ||
-      redirect.learnt_ns >= redirect.until_ns)
+  if (redirect.used_ns == 0 || redirect.flags & TRAP_REDIRECT_FROM_RESET ||
+      redirect.until_ns <= now_ns || redirect.learnt_ns >= redirect.until_ns)
     return false;
   const std::uint64_t time_ns = time_to_renew_ns(redirect);
   if (now_ns + time_ns < redirect.until_ns)
     return false;
   const auto asked = asked_.find(key_of(entry.first));
-  return asked == asked_.end() || (asked->second.attempts < kAttempts && now_ns - asked->second.last_ns >= time_ns / kAttempts);
+  return asked == asked_.end() || (asked->second.attempts < kAttempts &&
+                                   now_ns - asked->second.last_ns >= time_ns / kAttempts);
 }
 
-std::vector<RenewalPlan::Entry> RenewalPlan::choose(const std::vector<Entry>& held, std::uint64_t now_ns) {
+std::vector<RenewalPlan::Entry> RenewalPlan::choose(const std::vector<Entry>& held,
+                                                    std::uint64_t now_ns) {
   std::map<Key, const trap_redirect*> by_key;
   for (const Entry& entry : held)
     by_key.emplace(key_of(entry.first), &entry.second);
   conclude(by_key, now_ns);
   std::vector<Entry> due;
-  std::ranges::copy_if(held, std::back_inserter(due), [&](const Entry& entry) { return is_due(entry, now_ns); });
+  std::ranges::copy_if(held, std::back_inserter(due),
+                       [&](const Entry& entry) { return is_due(entry, now_ns); });
   std::ranges::sort(due, {}, [](const Entry& entry) { return entry.second.until_ns; });
   due.resize(std::min(due.size(), kMostAtOnce));
   for (const auto& [key, redirect] : due) {

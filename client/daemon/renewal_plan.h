@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which redirects are to be renewed before they end, so that no connection waits for a handshake. No maps, sockets or clock here.
-#ifndef TRAP_CLIENT_DAEMON_RENEWAL_PLAN_H
-#define TRAP_CLIENT_DAEMON_RENEWAL_PLAN_H
+// Which redirects are to be renewed before they end, so that no connection waits for a handshake.
+// No maps, sockets or clock here.
+#pragma once
 
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "client/maps.h"
-#include "runtime/endpoint.h"
+#include "runtime/config/endpoint.h"
 
 namespace trap::client {
 
@@ -27,8 +27,9 @@ public:
 
   using Entry = std::pair<trap_redirect_key, trap_redirect>;
 
-  // Those of `held`, all redirects there are, that are to be asked for now: in use (a connection went straight by it), taken up from an
-  // OFFER, and in the last quarter of their time; the ones that end first, kMostAtOnce at most, each kAttempts times in that quarter.
+  // Those of `held`, all redirects there are, that are to be asked for now: in use (a connection
+  // went straight by it), taken up from an OFFER, and in the last quarter of their time; the ones
+  // that end first, kMostAtOnce at most, each kAttempts times in that quarter.
   std::vector<Entry> choose(const std::vector<Entry>& held, std::uint64_t now_ns);
 
   // Forgets what is under way; nothing of it counts as failed.
@@ -51,5 +52,3 @@ private:
 };
 
 } // namespace trap::client
-
-#endif

@@ -12,10 +12,10 @@
 #include <sodium.h>
 
 #include "dataplane/packet.h"
-#include "runtime/bpf_map.h"
-#include "runtime/knock_segment.h"
-#include "runtime/log.h"
-#include "runtime/socket_address.h"
+#include "runtime/kernel/bpf_map.h"
+#include "runtime/net/socket_address.h"
+#include "runtime/packet/knock_segment.h"
+#include "runtime/process/log.h"
 
 namespace trap::client {
 namespace {
@@ -62,8 +62,9 @@ Fd raw_socket(int domain) {
   Fd fd(socket(domain, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW));
   const int on = 1;
   const int priority = TRAP_CLIENT_OWN_PRIORITY;
-  const int failed = domain == AF_INET ? setsockopt(fd.get(), IPPROTO_IP, IP_HDRINCL, &on, sizeof(on))
-                                       : setsockopt(fd.get(), IPPROTO_IPV6, IPV6_HDRINCL, &on, sizeof(on));
+  const int failed = domain == AF_INET
+                         ? setsockopt(fd.get(), IPPROTO_IP, IP_HDRINCL, &on, sizeof(on))
+                         : setsockopt(fd.get(), IPPROTO_IPV6, IPV6_HDRINCL, &on, sizeof(on));
   if (failed || setsockopt(fd.get(), SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority)) != 0)
     return Fd();
   return fd;
@@ -75,8 +76,9 @@ Result<void> Renewer::open() {
   raw_v4_ = raw_socket(AF_INET);
   raw_v6_ = raw_socket(AF_INET6);
   if (!raw_v4_ && !raw_v6_)
-    return Error{
-        fmt::format("cannot open a raw socket to renew redirects: {}: grant CAP_NET_RAW, or write renew = false", error_text(errno))};
+    return Error{fmt::format("cannot open a raw socket to renew redirects: {}: grant CAP_NET_RAW, "
+                             "or write renew = false",
+                             error_text(errno))};
   return {};
 }
 
@@ -103,7 +105,7 @@ void Renewer::ask(const trap_redirect_key& key, int pending_fd, std::uint64_t no
   talk.tuple.remote = key.service;
   talk.tuple.remote_port = key.port;
   talk.since_ns = now_ns;
-  if (auto port = QuietPort::make(key.local)) {
+  if (auto port = ReservedPort::make(key.local)) {
     talk.tuple.local_port = TRAP_BE16(port->local().port);
     talk.tuple.side = TRAP_SIDE_HOST;
     talk.port = std::move(*port);
@@ -123,7 +125,8 @@ void Renewer::ask(const trap_redirect_key& key, int pending_fd, std::uint64_t no
   if (bpf_map_update_elem(pending_fd, &talk.tuple, &pending, BPF_NOEXIST) != 0)
     return;
   if (!send(talk, isn))
-    log::debug("no SYN to renew the redirect of {}: {}", format_address(key.service), error_text(errno));
+    log::debug("no SYN to renew the redirect of {}: {}", format_address(key.service),
+               error_text(errno));
   talks_.push_back(std::move(talk));
 }
 
@@ -136,7 +139,9 @@ void Renewer::tick(int redirects_fd, int pending_fd, std::uint64_t now_ns) {
   });
   std::vector<RenewalPlan::Entry> held;
   map_visit<trap_redirect_key, trap_redirect>(
-      redirects_fd, [&](const trap_redirect_key& key, const trap_redirect& redirect) { held.emplace_back(key, redirect); });
+      redirects_fd, [&](const trap_redirect_key& key, const trap_redirect& redirect) {
+        held.emplace_back(key, redirect);
+      });
   for (const auto& [key, redirect] : plan_.choose(held, now_ns))
     ask(key, pending_fd, now_ns);
 }

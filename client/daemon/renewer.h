@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks TRAP servers for redirects anew: a SYN of the daemon's own from the address that the redirect is for, remembered in the map
-// `pending` as a renewal. What follows is the programs' work as in any handshake, up to the redirect; no connection is made of it
-// (docs/adr/0025-renewal.md).
-#ifndef TRAP_CLIENT_DAEMON_RENEWER_H
-#define TRAP_CLIENT_DAEMON_RENEWER_H
+// Asks TRAP servers for redirects anew: a SYN of the daemon's own from the address that the
+// redirect is for, remembered in the map `pending` as a renewal. What follows is the programs' work
+// as in any handshake, up to the redirect; no connection is made of it (docs/adr/0025-renewal.md).
+#pragma once
 
 #include <optional>
 #include <string>
@@ -11,7 +10,7 @@
 
 #include "client/daemon/renewal_plan.h"
 #include "runtime/fd.h"
-#include "runtime/quiet_port.h"
+#include "runtime/net/reserved_port.h"
 #include "runtime/result.h"
 
 namespace trap::client {
@@ -32,7 +31,7 @@ private:
   struct Talk {
     trap_tuple tuple = {};
     std::uint64_t since_ns = 0;
-    std::optional<QuietPort> port;
+    std::optional<ReservedPort> port;
   };
 
   void ask(const trap_redirect_key& key, int pending_fd, std::uint64_t now_ns);
@@ -45,5 +44,3 @@ private:
 };
 
 } // namespace trap::client
-
-#endif

@@ -43,7 +43,8 @@ bool is_v4(const Prefix& prefix) {
 
 // Is the whole prefix one that no client may ever follow to?
 bool is_forbidden(const Prefix& prefix) {
-  return trap_address_is_forbidden(&prefix.address, is_v4(prefix) ? TRAP_IPV4 : TRAP_IPV6) && prefix.bits >= (is_v4(prefix) ? 96 + 8 : 10);
+  return trap_address_is_forbidden(&prefix.address, is_v4(prefix) ? TRAP_IPV4 : TRAP_IPV6) &&
+         prefix.bits >= (is_v4(prefix) ? 96 + 8 : 10);
 }
 
 void read_services(ConfigTable& table, Trust& trust) {
@@ -76,9 +77,10 @@ void read_targets(ConfigTable& table, Trust& trust) {
 void require_targets_of_family(ConfigTable& table, const Trust& trust) {
   for (const TrustedService& service : trust.services) {
     const bool v4 = is_v4(service.prefix);
-    if (std::ranges::none_of(trust.targets, [&](const Prefix& target) { return is_v4(target) == v4; }))
-      table.fail(table.line(),
-                 fmt::format("{} can redirect nowhere: name a target that is IPv{}", format_trusted_service(service), v4 ? 4 : 6));
+    if (std::ranges::none_of(trust.targets,
+                             [&](const Prefix& target) { return is_v4(target) == v4; }))
+      table.fail(table.line(), fmt::format("{} can redirect nowhere: name a target that is IPv{}",
+                                           format_trusted_service(service), v4 ? 4 : 6));
   }
 }
 
@@ -92,11 +94,13 @@ Trust read_trust(ConfigTable& table) {
   return trust;
 }
 
-void refuse_overlap(ConfigTable& table, const std::vector<Trust>& trusts, const Trust& trust, unsigned line) {
+void refuse_overlap(ConfigTable& table, const std::vector<Trust>& trusts, const Trust& trust,
+                    unsigned line) {
   for (const Trust& other : trusts) {
     for (const TrustedService& service : trust.services) {
       if (std::ranges::find(other.services, service) != other.services.end())
-        table.fail(line, fmt::format("another [[trust]] names {}, too: put their targets together", format_trusted_service(service)));
+        table.fail(line, fmt::format("another [[trust]] names {}, too: put their targets together",
+                                     format_trusted_service(service)));
     }
   }
 }
@@ -122,7 +126,8 @@ std::string format_trusted_service(const TrustedService& service) {
   std::string prefix = format_prefix(service.prefix);
   if (service.port == 0)
     return prefix;
-  return is_v4(service.prefix) ? fmt::format("{}:{}", prefix, service.port) : fmt::format("[{}]:{}", prefix, service.port);
+  return is_v4(service.prefix) ? fmt::format("{}:{}", prefix, service.port)
+                               : fmt::format("[{}]:{}", prefix, service.port);
 }
 
 std::vector<Trust> read_trusts(ConfigTable& table, bool required) {
@@ -134,7 +139,8 @@ std::vector<Trust> read_trusts(ConfigTable& table, bool required) {
     services += trust.services.size();
     targets += trust.targets.size();
     if (services > TRAP_CLIENT_MAX_TRUSTED || targets > TRAP_CLIENT_MAX_TRUSTED)
-      table.fail(entry.line(), fmt::format("more services or targets than there is room for ({})", TRAP_CLIENT_MAX_TRUSTED));
+      table.fail(entry.line(), fmt::format("more services or targets than there is room for ({})",
+                                           TRAP_CLIENT_MAX_TRUSTED));
     trusts.push_back(std::move(trust));
   }
   if (required && trusts.empty())

@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <set>
 
-#include "runtime/bpf_map.h"
+#include "runtime/kernel/bpf_map.h"
 
 namespace trap::client {
 namespace {
@@ -64,7 +64,8 @@ Result<void> write_trusts(const TrustFds& fds, const std::vector<Trust>& trusts)
     const __u32 number = take_number(used);
     wanted_numbers.insert(number);
     for (const Prefix& target : trust.targets) {
-      if (auto written = map_write(fds.targets, "trust_targets", key_of(number, target), __u32{1}); !written)
+      if (auto written = map_write(fds.targets, "trust_targets", key_of(number, target), __u32{1});
+          !written)
         return written;
     }
     for (const TrustedService& service : trust.services)
@@ -75,11 +76,13 @@ Result<void> write_trusts(const TrustFds& fds, const std::vector<Trust>& trusts)
       return written;
   }
   const auto is_named = [&](const trap_trust_key& key) {
-    return std::ranges::any_of(services, [&](const auto& service) { return equal(service.first, key); });
+    return std::ranges::any_of(services,
+                               [&](const auto& service) { return equal(service.first, key); });
   };
   if (auto removed = remove_others(fds.services, "trust_services", is_named); !removed)
     return removed;
-  return remove_others(fds.targets, "trust_targets", [&](const trap_trust_key& key) { return wanted_numbers.contains(key.of); });
+  return remove_others(fds.targets, "trust_targets",
+                       [&](const trap_trust_key& key) { return wanted_numbers.contains(key.of); });
 }
 
 __u32 trust_of(const TrustFds& fds, const Endpoint& service) {
@@ -90,7 +93,8 @@ __u32 trust_of(const TrustFds& fds, const Endpoint& service) {
   return 0;
 }
 
-bool may_redirect(const TrustFds& fds, __u32 settings_flags, const Endpoint& service, const Endpoint& target) {
+bool may_redirect(const TrustFds& fds, __u32 settings_flags, const Endpoint& service,
+                  const Endpoint& target) {
   const trap_family family = family_of(service.address);
   if (target.port == 0 || target == service || trap_address_is_forbidden(&target.address, family))
     return false;
@@ -98,7 +102,8 @@ bool may_redirect(const TrustFds& fds, __u32 settings_flags, const Endpoint& ser
     return map_read<__u32>(fds.targets, key_of(number, target.address)).has_value();
   if (settings_flags & TRAP_CLIENT_ONLY_TRUSTED)
     return false;
-  return settings_flags & TRAP_CLIENT_ALLOW_PRIVATE || !trap_address_is_private(&target.address, family) ||
+  return settings_flags & TRAP_CLIENT_ALLOW_PRIVATE ||
+         !trap_address_is_private(&target.address, family) ||
          trap_address_is_private(&service.address, family);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* trap-guard's maps; keys and values are defined in guard/maps.h, which the daemon shares. */
-#ifndef TRAP_GUARD_BPF_MAPS_H
-#define TRAP_GUARD_BPF_MAPS_H
+#pragma once
 
 #include <linux/bpf.h>
 
@@ -10,7 +9,8 @@
 #include "dataplane/verdict.h"
 #include "guard/maps.h"
 
-/* Sizes of the tables, powers of two, as their maps have them: known when the program is loaded, by the configuration. */
+/* Sizes of the tables, powers of two, as their maps have them: known when the program is loaded, by
+ * the configuration. */
 const volatile __u32 flow_buckets = TRAP_FLOW_BUCKETS;
 const volatile __u32 announced_buckets = TRAP_ANNOUNCED_BUCKETS;
 
@@ -93,5 +93,3 @@ struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 65536);
 } suspects SEC(".maps");
-
-#endif

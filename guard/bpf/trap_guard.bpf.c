@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* trap-guard at XDP on the service's host: lets in whom a TRAP server has verified, and nobody else.
- * The walk: read the frame, is the port protected, judge (guard/bpf/admit.h for SYNs and announcements, budget.h for flows, icmp.h), count.
- * docs/packet-walk.md follows it. */
+/* trap-guard at XDP on the service's host: lets in whom a TRAP server has verified, and nobody
+ * else. The walk: read the frame, is the port protected, judge (guard/bpf/admit.bpf.h for SYNs and
+ * announcements, budget.h for flows, icmp.h), count. docs/packet-walk.md follows it. */
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
@@ -11,16 +11,17 @@
 #include "guard/maps.h"
 
 #define TRAP_COUNTER_SERVICES TRAP_GUARD_MAX_SERVICES
-#include "dataplane/bpf/count.h"
-#include "guard/bpf/admit.h"
-#include "guard/bpf/icmp.h"
-#include "guard/bpf/monitor.h"
+#include "dataplane/bpf/count.bpf.h"
+#include "guard/bpf/admit.bpf.h"
+#include "guard/bpf/icmp.bpf.h"
+#include "guard/bpf/monitor.bpf.h"
 
 static __always_inline int is_trap_server(union trap_address source) {
   return bpf_map_lookup_elem(&trap_servers, &source) != NULL;
 }
 
-static __always_inline enum trap_verdict judge_rst(struct xdp_md* ctx, const struct encounter* e, const void* tcp, const void* end) {
+static __always_inline enum trap_verdict
+judge_rst(struct xdp_md* ctx, const struct packet_context* e, const void* tcp, const void* end) {
   enum trap_verdict verdict = TRAP_PASS_OTHER; /* stands for: no announcement */
 
   if (!(e->packet.flags & TRAP_TCP_ACK) && is_trap_server(e->packet.source))
@@ -28,7 +29,9 @@ static __always_inline enum trap_verdict judge_rst(struct xdp_md* ctx, const str
   return verdict == TRAP_PASS_OTHER ? judge_flow(ctx, e) : verdict;
 }
 
-static __always_inline enum trap_verdict judge_segment(struct xdp_md* ctx, const struct encounter* e, const void* data, const void* end) {
+static __always_inline enum trap_verdict judge_segment(struct xdp_md* ctx,
+                                                       const struct packet_context* e,
+                                                       const void* data, const void* end) {
   const void* tcp = trap_l4(&e->packet, data);
 
   if (is_shut(e))
@@ -50,7 +53,8 @@ static __always_inline enum trap_verdict judge_segment(struct xdp_md* ctx, const
 }
 
 /* TCP, well-formed or not. */
-static __always_inline enum trap_verdict judge_tcp(struct xdp_md* ctx, struct encounter* e, enum trap_layer layer, const void* data,
+static __always_inline enum trap_verdict judge_tcp(struct xdp_md* ctx, struct packet_context* e,
+                                                   enum trap_layer layer, const void* data,
                                                    const void* end) {
   __u32 number = TRAP_FROM_BE16(e->packet.destination_port);
   const struct trap_guard_port* port = bpf_map_lookup_elem(&ports, &number);
@@ -58,7 +62,8 @@ static __always_inline enum trap_verdict judge_tcp(struct xdp_md* ctx, struct en
   if (!port)
     return TRAP_DROP_INTERNAL;
   e->port = *port;
-  if (layer == TRAP_LAYER_DEFECTIVE) /* without ports nobody can say that it is not for a protected one */
+  if (layer ==
+      TRAP_LAYER_DEFECTIVE) /* without ports nobody can say that it is not for a protected one */
     return e->port.slot || !e->packet.has_ports ? e->packet.defect : TRAP_PASS_OTHER;
   if (!e->port.slot)
     return TRAP_PASS_OTHER;
@@ -69,7 +74,7 @@ SEC("xdp.frags")
 int trap_guard(struct xdp_md* ctx) {
   const void* data = (const void*)(long)ctx->data;
   const void* end = (const void*)(long)ctx->data_end;
-  struct encounter e;
+  struct packet_context e;
   enum trap_layer layer;
   enum trap_verdict verdict;
   __u32 bytes, slot;

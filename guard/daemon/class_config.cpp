@@ -7,8 +7,8 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
-#include "runtime/part_config.h"
-#include "runtime/token_rate.h"
+#include "runtime/config/part_config.h"
+#include "runtime/config/token_rate.h"
 
 namespace trap::guard {
 namespace {
@@ -16,10 +16,14 @@ namespace {
 constexpr char kDefault[] = "default";
 
 std::uint64_t read_bytes_per_s(ConfigTable& table, std::uint64_t otherwise) {
-  const std::int64_t rate = table.integer_or("bytes_per_s", static_cast<std::int64_t>(otherwise), 0, kMostBytesPerS);
+  const std::int64_t rate =
+      table.integer_or("bytes_per_s", static_cast<std::int64_t>(otherwise), 0, kMostBytesPerS);
   if (rate != 0 && rate < kLeastBytesPerS)
-    table.fail(table.line(),
-               fmt::format("\"bytes_per_s\" is {}: write at least {}, the largest packet, or 0 for no limit", rate, kLeastBytesPerS));
+    table.fail(
+        table.line(),
+        fmt::format(
+            "\"bytes_per_s\" is {}: write at least {}, the largest packet, or 0 for no limit", rate,
+            kLeastBytesPerS));
   return static_cast<std::uint64_t>(rate);
 }
 
@@ -30,26 +34,30 @@ ClassConfig read_class(ConfigTable& table, const std::vector<ClassConfig>& other
     if (other.name == config.name)
       table.fail(table.line(), "another class has this name already");
   }
-  const auto tags = table.integers_or_none("tags", 0, TRAP_GUARD_TAGS - 1).value_or(std::vector<ConfigInteger>());
+  const auto tags =
+      table.integers_or_none("tags", 0, TRAP_GUARD_TAGS - 1).value_or(std::vector<ConfigInteger>());
   for (const ConfigInteger& tag : tags) {
     const auto value = static_cast<std::uint8_t>(tag.value);
     if (std::find(config.tags.begin(), config.tags.end(), value) != config.tags.end())
       table.fail(tag.line, fmt::format("tag {} is there twice", tag.value));
     for (const ClassConfig& other : others) {
       if (std::find(other.tags.begin(), other.tags.end(), value) != other.tags.end())
-        table.fail(tag.line, fmt::format("tag {} belongs to class \"{}\" already", tag.value, other.name));
+        table.fail(tag.line,
+                   fmt::format("tag {} belongs to class \"{}\" already", tag.value, other.name));
     }
     config.tags.push_back(value);
   }
   if (config.name != kDefault && tags.empty())
     table.fail(table.line(), "no client has this class: give it \"tags\"");
   const auto rate = [&](const char* key, std::uint64_t otherwise) {
-    return static_cast<std::uint64_t>(table.integer_or(key, static_cast<std::int64_t>(otherwise), 0, kRateMax));
+    return static_cast<std::uint64_t>(
+        table.integer_or(key, static_cast<std::int64_t>(otherwise), 0, kRateMax));
   };
   config.syns_per_s = rate("syns_per_s", config.syns_per_s);
   config.packets_per_s = rate("packets_per_s", config.packets_per_s);
   config.bytes_per_s = read_bytes_per_s(table, config.bytes_per_s);
-  config.flows = static_cast<std::uint32_t>(table.integer_or("flows", config.flows, 0, std::numeric_limits<std::uint32_t>::max()));
+  config.flows = static_cast<std::uint32_t>(
+      table.integer_or("flows", config.flows, 0, std::numeric_limits<std::uint32_t>::max()));
   table.reject_unknown_keys();
   return config;
 }
@@ -60,7 +68,8 @@ std::vector<ClassConfig> read_classes(ConfigTable& table) {
   std::vector<ClassConfig> classes;
   for (ConfigTable& one : table.tables_or_none("class"))
     classes.push_back(read_class(one, classes));
-  auto found = std::find_if(classes.begin(), classes.end(), [](const ClassConfig& one) { return one.name == kDefault; });
+  auto found = std::find_if(classes.begin(), classes.end(),
+                            [](const ClassConfig& one) { return one.name == kDefault; });
   if (found == classes.end())
     classes.insert(classes.begin(), ClassConfig());
   else
@@ -68,7 +77,8 @@ std::vector<ClassConfig> read_classes(ConfigTable& table) {
   return classes;
 }
 
-std::array<trap_guard_class, TRAP_GUARD_TAGS> classes_by_tag(const std::vector<ClassConfig>& classes) {
+std::array<trap_guard_class, TRAP_GUARD_TAGS>
+classes_by_tag(const std::vector<ClassConfig>& classes) {
   std::array<trap_guard_class, TRAP_GUARD_TAGS> by_tag = {};
   bool is_first = true;
   for (const ClassConfig& config : classes) {
@@ -87,7 +97,8 @@ std::array<trap_guard_class, TRAP_GUARD_TAGS> classes_by_tag(const std::vector<C
 }
 
 std::string format_class(const ClassConfig& config) {
-  return fmt::format("{}({}/s,{}p/s,{}B/s,{}{}{})", config.name, config.syns_per_s, config.packets_per_s, config.bytes_per_s, config.flows,
+  return fmt::format("{}({}/s,{}p/s,{}B/s,{}{}{})", config.name, config.syns_per_s,
+                     config.packets_per_s, config.bytes_per_s, config.flows,
                      config.tags.empty() ? "" : ",tags ", fmt::join(config.tags, "+"));
 }
 

@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "guard/daemon/guard_part.h"
-#include "runtime/clock_writer.h"
-#include "runtime/log.h"
+#include "runtime/keys/clock_writer.h"
+#include "runtime/process/log.h"
 
 namespace trap::guard {
 
@@ -39,13 +39,15 @@ Result<std::string> GuardPart::command(const std::vector<std::string>& words) {
                           {"verdict", verdict_name(static_cast<int>(suspect.verdict))},
                           {"seen", suspect.times},
                           {"last_seen", suspect.seen_unix_s}});
-    return ordered_json{{"mode", mode_name(conduct_of(*settings_, now_ns).mode)}, {"suspects", suspects}}.dump();
+    return ordered_json{{"mode", mode_name(enforcement_of(*settings_, now_ns).mode)},
+                        {"suspects", suspects}}
+        .dump();
   } else {
     return Part::command(words);
   }
   ran_out_ = false;
-  conduct_ = conduct_of(*settings_, now_ns);
-  return conduct_json().dump();
+  enforcement_ = enforcement_of(*settings_, now_ns);
+  return enforcement_json().dump();
 }
 
 // Whoever might cut himself off must say that he means it, or leave a way back.
@@ -65,13 +67,13 @@ Result<std::string> GuardPart::command_enforce(const std::vector<std::string>& w
       enforce_for(*settings_, *request->seconds, now_ns);
     else
       set_mode(*settings_, Mode::enforce);
-    conduct_ = conduct_of(*settings_, now_ns);
+    enforcement_ = enforcement_of(*settings_, now_ns);
     if (request->seconds)
       log::info("mode: enforce, by command, for {} seconds unless confirmed", *request->seconds);
     else
       log::info("mode: enforce, by command");
   }
-  ordered_json answer = conduct_json();
+  ordered_json answer = enforcement_json();
   answer["refused"] = refused;
   answer["warnings"] = warnings;
   return answer.dump();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-guard's configuration file as a plain struct. No BPF here: the tests read configurations too.
-#ifndef TRAP_GUARD_DAEMON_GUARD_CONFIG_H
-#define TRAP_GUARD_DAEMON_GUARD_CONFIG_H
+// trap-guard's configuration file as a plain struct. No BPF here: the tests read configurations
+// too.
+#pragma once
 
 #include <cstdint>
 #include <string>
@@ -10,9 +10,9 @@
 #include "guard/daemon/class_config.h"
 #include "guard/maps.h"
 #include "protocol/wire.h"
-#include "runtime/endpoint.h"
-#include "runtime/part_config.h"
-#include "runtime/prefix.h"
+#include "runtime/config/endpoint.h"
+#include "runtime/config/part_config.h"
+#include "runtime/config/prefix.h"
 
 namespace trap::guard {
 
@@ -54,5 +54,3 @@ std::vector<std::string> doubts_about(const GuardConfig& config);
 Result<GuardConfig> read_guard_config(const std::string& path);
 
 } // namespace trap::guard
-
-#endif

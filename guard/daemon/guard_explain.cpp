@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-guard's answer to POST /explain: a twin of the program says which verdict, and maps and configuration say why.
+// trap-guard's answer to POST /explain: a twin of the program says which verdict, and maps and
+// configuration say why.
 #include <cstring>
 #include <utility>
 
@@ -9,8 +10,8 @@
 #include "guard/daemon/guard_part.h"
 #include "guard/tables.h"
 #include "protocol/ticket.h"
-#include "runtime/clock_writer.h"
-#include "runtime/explain_json.h"
+#include "runtime/control/explain_json.h"
+#include "runtime/keys/clock_writer.h"
 #include "trap_guard.skel.h"
 
 namespace trap::guard {
@@ -20,31 +21,39 @@ constexpr std::uint64_t kNsPerS = 1000000000;
 
 // A moment in ticket time, which counts 4 s modulo 2^16, against now.
 std::string expiry_text(std::uint16_t expiry, std::uint32_t now_s) {
-  const auto ahead = static_cast<std::int16_t>(static_cast<std::uint16_t>(expiry - trap_ticket_time(now_s)));
-  const auto seconds = static_cast<std::uint64_t>(ahead < 0 ? -ahead : ahead) << TRAP_TICKET_TIME_SHIFT;
-  return ahead > 0 ? fmt::format("good for {} more", duration_text(seconds)) : fmt::format("over for {}", duration_text(seconds));
+  const auto ahead =
+      static_cast<std::int16_t>(static_cast<std::uint16_t>(expiry - trap_ticket_time(now_s)));
+  const auto seconds = static_cast<std::uint64_t>(ahead < 0 ? -ahead : ahead)
+                       << TRAP_TICKET_TIME_SHIFT;
+  return ahead > 0 ? fmt::format("good for {} more", duration_text(seconds))
+                   : fmt::format("over for {}", duration_text(seconds));
 }
 
 std::string ticket_text(const trap_ticket& ticket, const trap_clock_anchor& now) {
   const std::uint64_t present = trap_epoch(now.unix_ns);
   const std::uint64_t epoch = trap_epoch_from_byte(present, ticket.epoch);
-  const std::string where = epoch ? fmt::format("of epoch {}", epoch) : fmt::format("of no epoch around the present one, {}", present);
-  return fmt::format("it has a ticket {}, tag {}, {}", where, ticket.tag,
-                     expiry_text(TRAP_FROM_BE16(ticket.expiry), static_cast<std::uint32_t>(now.unix_s)));
+  const std::string where = epoch ? fmt::format("of epoch {}", epoch)
+                                  : fmt::format("of no epoch around the present one, {}", present);
+  return fmt::format(
+      "it has a ticket {}, tag {}, {}", where, ticket.tag,
+      expiry_text(TRAP_FROM_BE16(ticket.expiry), static_cast<std::uint32_t>(now.unix_s)));
 }
 
 std::string announce_text(const trap_announce_body& body, const trap_clock_anchor& now) {
   const std::int64_t age_s = static_cast<std::int64_t>(now.unix_s) - TRAP_FROM_BE32(body.issued_s);
-  return fmt::format("it announces a client of scope /{}, tag {}, for {}; issued {} {}", body.scope, body.tag,
-                     duration_text(TRAP_FROM_BE16(body.lifetime_s)), duration_text(static_cast<std::uint64_t>(age_s < 0 ? -age_s : age_s)),
+  return fmt::format("it announces a client of scope /{}, tag {}, for {}; issued {} {}", body.scope,
+                     body.tag, duration_text(TRAP_FROM_BE16(body.lifetime_s)),
+                     duration_text(static_cast<std::uint64_t>(age_s < 0 ? -age_s : age_s)),
                      age_s < 0 ? "ahead of this host's clock" : "ago");
 }
 
 // What its TRAP option says; empty if it has none.
-std::string option_text(const trap_packet& packet, const Frame& frame, const trap_clock_anchor& now) {
+std::string option_text(const trap_packet& packet, const Frame& frame,
+                        const trap_clock_anchor& now) {
   trap_option_area area;
   const trap_option option =
-      trap_find_option(&area, trap_l4(&packet, frame.data()), frame.data() + frame.size(), packet.header_bytes, packet.family);
+      trap_find_option(&area, trap_l4(&packet, frame.data()), frame.data() + frame.size(),
+                       packet.header_bytes, packet.family);
   const std::uint8_t* body = area.bytes + option.body_offset;
   if (option.type == TRAP_TICKET) {
     trap_ticket_body ticket;
@@ -58,8 +67,8 @@ std::string option_text(const trap_packet& packet, const Frame& frame, const tra
   return announce_text(announce, now);
 }
 
-std::string flow_text(int flows_fd, std::uint32_t flow_buckets, const trap_packet& packet, const trap_guard_settings& settings,
-                      const trap_clock_anchor& now) {
+std::string flow_text(int flows_fd, std::uint32_t flow_buckets, const trap_packet& packet,
+                      const trap_guard_settings& settings, const trap_clock_anchor& now) {
   trap_flow_key key = {};
   key.client = packet.source;
   key.service = packet.destination;
@@ -67,20 +76,27 @@ std::string flow_text(int flows_fd, std::uint32_t flow_buckets, const trap_packe
   key.service_port = packet.destination_port;
   const std::uint64_t hash = trap_flow_hash(&key, settings.table_keys);
   for (int second : {0, 1}) {
-    const auto bucket = map_read<trap_flow_bucket>(flows_fd, trap_flow_bucket_index(hash, second, flow_buckets));
+    const auto bucket =
+        map_read<trap_flow_bucket>(flows_fd, trap_flow_bucket_index(hash, second, flow_buckets));
     for (const trap_flow_entry& entry : bucket.value_or(trap_flow_bucket{}).entries) {
-      if (trap_flow_key_equal(&entry.key, &key) && trap_flow_is_live(&entry.value, now.monotonic_ns))
-        return fmt::format("its flow is known, and was seen {} ago{}", duration_text((now.monotonic_ns - entry.value.seen_ns) / kNsPerS),
-                           entry.value.flags & TRAP_FLOW_BUDGETED ? fmt::format("; it pays from the budgets of tag {}", entry.value.tag)
-                                                                  : "");
+      if (trap_flow_key_equal(&entry.key, &key) &&
+          trap_flow_is_live(&entry.value, now.monotonic_ns))
+        return fmt::format(
+            "its flow is known, and was seen {} ago{}",
+            duration_text((now.monotonic_ns - entry.value.seen_ns) / kNsPerS),
+            entry.value.flags & TRAP_FLOW_BUDGETED
+                ? fmt::format("; it pays from the budgets of tag {}", entry.value.tag)
+                : "");
     }
   }
   return "";
 }
 
-std::string announced_text(int announced_fd, std::uint32_t announced_buckets, const MapFds& fds, const trap_packet& packet,
-                           const trap_guard_settings& settings, const trap_clock_anchor& now) {
-  const auto port = map_read<trap_guard_port>(fds.ports, std::uint32_t{TRAP_FROM_BE16(packet.destination_port)});
+std::string announced_text(int announced_fd, std::uint32_t announced_buckets, const MapFds& fds,
+                           const trap_packet& packet, const trap_guard_settings& settings,
+                           const trap_clock_anchor& now) {
+  const auto port =
+      map_read<trap_guard_port>(fds.ports, std::uint32_t{TRAP_FROM_BE16(packet.destination_port)});
   if (!port)
     return "";
   trap_announced_key key = {};
@@ -88,13 +104,16 @@ std::string announced_text(int announced_fd, std::uint32_t announced_buckets, co
   key.client = trap_address_mask(packet.source, packet.family, key.scope);
   key.port = packet.destination_port;
   const std::uint64_t hash = trap_announced_hash(&key, settings.table_keys);
-  const auto bucket = map_read<trap_announced_bucket>(announced_fd, trap_announced_bucket_index(hash, announced_buckets));
+  const auto bucket = map_read<trap_announced_bucket>(
+      announced_fd, trap_announced_bucket_index(hash, announced_buckets));
   for (const trap_announced_entry& entry : bucket.value_or(trap_announced_bucket{}).entries) {
     if (!trap_announced_key_equal(&entry.key, &key) || entry.value.until_s == 0)
       continue;
     if (entry.value.until_s > now.unix_s)
-      return fmt::format("its client is announced for {} more, tag {}", duration_text(entry.value.until_s - now.unix_s), entry.value.tag);
-    return fmt::format("its client was announced until {} ago", duration_text(now.unix_s - entry.value.until_s));
+      return fmt::format("its client is announced for {} more, tag {}",
+                         duration_text(entry.value.until_s - now.unix_s), entry.value.tag);
+    return fmt::format("its client was announced until {} ago",
+                       duration_text(now.unix_s - entry.value.until_s));
   }
   return "";
 }
@@ -110,27 +129,33 @@ Result<void> GuardPart::load_twin() {
   twin_->rodata->explaining = 1;
   twin_->rodata->flow_buckets = flow_buckets(config_);
   twin_->rodata->announced_buckets = announced_buckets(config_);
-  auto loaded = trap::load_twin(twin_->obj, skeleton_->obj, [this] { return trap_guard__load(twin_); });
+  auto loaded =
+      trap::load_twin(twin_->obj, skeleton_->obj, [this] { return trap_guard__load(twin_); });
   if (!loaded)
     trap_guard__destroy(std::exchange(twin_, nullptr));
   return loaded;
 }
 
 // What maps and configuration hold about the packet's client and connection.
-std::vector<std::string> GuardPart::reasons_of(const ExplainRequest& request, const trap_packet& packet) {
+std::vector<std::string> GuardPart::reasons_of(const ExplainRequest& request,
+                                               const trap_packet& packet) {
   std::vector<std::string> because;
   const trap_clock_anchor now = read_clocks();
   if (std::string option = option_text(packet, request.frame, now); !option.empty())
     because.push_back(option);
-  if (std::string flow = flow_text(bpf_map__fd(skeleton_->maps.flows), flow_buckets(config_), packet, *settings_, now); !flow.empty())
+  if (std::string flow = flow_text(bpf_map__fd(skeleton_->maps.flows), flow_buckets(config_),
+                                   packet, *settings_, now);
+      !flow.empty())
     because.push_back(flow);
   if (std::string announced =
-          announced_text(bpf_map__fd(skeleton_->maps.announced), announced_buckets(config_), fds_, packet, *settings_, now);
+          announced_text(bpf_map__fd(skeleton_->maps.announced), announced_buckets(config_), fds_,
+                         packet, *settings_, now);
       !announced.empty())
     because.push_back(announced);
   for (const Prefix& prefix : config_.trusted) {
     if (covers(prefix, packet.source))
-      because.push_back(fmt::format("its source is of the trusted prefix {}", format_prefix(prefix)));
+      because.push_back(
+          fmt::format("its source is of the trusted prefix {}", format_prefix(prefix)));
   }
   for (const trap_address& server : config_.trap_servers) {
     if (trap_address_equal(&server, &packet.source))
@@ -147,7 +172,8 @@ Result<std::string> GuardPart::explain(const ExplainRequest& request) {
     return explained.error();
   Reasons reasons;
   trap_packet packet = {};
-  const trap_layer layer = trap_read_frame(&packet, request.frame.data(), request.frame.data() + request.frame.size());
+  const trap_layer layer =
+      trap_read_frame(&packet, request.frame.data(), request.frame.data() + request.frame.size());
   const std::uint16_t port = TRAP_FROM_BE16(packet.destination_port);
   for (const ServiceConfig& service : config_.services) {
     if (service.port == port && explained->slot != 0)
@@ -160,10 +186,13 @@ Result<std::string> GuardPart::explain(const ExplainRequest& request) {
   else if (reasons.service.empty() && packet.has_ports)
     reasons.because.push_back(fmt::format("port {} is not protected", port));
   if (explained->socket)
-    reasons.because.push_back(fmt::format("the stack of this host has {} for it", socket_text(*explained->socket)));
+    reasons.because.push_back(
+        fmt::format("the stack of this host has {} for it", socket_text(*explained->socket)));
   if (explained->verdict == TRAP_DROP_UNINVITED && reasons.because.empty())
-    reasons.because.push_back("it has no ticket, nobody announced its client, and its source is not trusted");
-  if (trap_verdict_action(explained->verdict) == TRAP_ACTION_DROP && settings_->enforced_until_ns <= read_clocks().monotonic_ns)
+    reasons.because.push_back(
+        "it has no ticket, nobody announced its client, and its source is not trusted");
+  if (trap_verdict_action(explained->verdict) == TRAP_ACTION_DROP &&
+      settings_->enforced_until_ns <= read_clocks().monotonic_ns)
     reasons.because.push_back("mode is monitor: it is counted, and passes all the same");
   return explanation_json(config().part, request, *explained, reasons);
 }

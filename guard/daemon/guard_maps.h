@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Brings trap-guard's maps from what an earlier run left to what the configuration says, failing closed on the way.
-#ifndef TRAP_GUARD_DAEMON_GUARD_MAPS_H
-#define TRAP_GUARD_DAEMON_GUARD_MAPS_H
+// Brings trap-guard's maps from what an earlier run left to what the configuration says, failing
+// closed on the way.
+#pragma once
 
 #include <map>
 
@@ -37,9 +37,11 @@ PortSlots read_port_slots(const MapFds& fds);
 // A slot for each configured port: the one it had, or a free one.
 Result<PortSlots> plan_slots(const GuardConfig& config, const PortSlots& earlier);
 
-Result<void> write_maps(const MapFds& fds, const GuardConfig& config, const PortSlots& slots, const PortSlots& earlier);
+Result<void> write_maps(const MapFds& fds, const GuardConfig& config, const PortSlots& slots,
+                        const PortSlots& earlier);
 
-// What is no map's but the settings': flags, skew and the rate of announcements. The trusted prefixes are in their map before.
+// What is no map's but the settings': flags, skew and the rate of announcements. The trusted
+// prefixes are in their map before.
 void write_settings(trap_guard_settings& settings, const GuardConfig& config);
 
 // Keys for the places in tables, unless an earlier run left some, by which its entries lie.
@@ -49,5 +51,3 @@ void make_table_keys(trap_guard_settings& settings);
 trap_guard_peer read_peer(const MapFds& fds, const trap_address& address);
 
 } // namespace trap::guard
-
-#endif

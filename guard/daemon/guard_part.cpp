@@ -5,9 +5,9 @@
 
 #include <bpf/libbpf.h>
 
-#include "runtime/clock_writer.h"
-#include "runtime/log.h"
-#include "runtime/part_life.h"
+#include "runtime/keys/clock_writer.h"
+#include "runtime/process/log.h"
+#include "runtime/process/part_life.h"
 #include "trap_guard.skel.h"
 
 namespace trap::guard {
@@ -70,17 +70,20 @@ Result<void> GuardPart::map_tables() {
   if (!settings)
     return settings.error();
   settings_ = std::move(*settings);
-  auto flows = MappedArray<trap_flow_bucket>::make(bpf_map__fd(maps.flows), bpf_map__max_entries(maps.flows), "flows");
+  auto flows = MappedArray<trap_flow_bucket>::make(bpf_map__fd(maps.flows),
+                                                   bpf_map__max_entries(maps.flows), "flows");
   if (!flows)
     return flows.error();
   flows_ = std::move(*flows);
-  auto announced = MappedArray<trap_announced_bucket>::make(bpf_map__fd(maps.announced), bpf_map__max_entries(maps.announced), "announced");
+  auto announced = MappedArray<trap_announced_bucket>::make(
+      bpf_map__fd(maps.announced), bpf_map__max_entries(maps.announced), "announced");
   if (!announced)
     return announced.error();
   announced_ = std::move(*announced);
   const auto take = [](void* suspects, void* record, size_t size) {
     if (size >= sizeof(trap_suspect))
-      static_cast<Suspects*>(suspects)->add(*static_cast<const trap_suspect*>(record), read_clocks().unix_s);
+      static_cast<Suspects*>(suspects)->add(*static_cast<const trap_suspect*>(record),
+                                            read_clocks().unix_s);
     return 0;
   };
   suspects_buffer_ = ring_buffer__new(bpf_map__fd(maps.suspects), take, &suspects_, nullptr);
@@ -89,21 +92,27 @@ Result<void> GuardPart::map_tables() {
   return {};
 }
 
-// A trial of enforcing goes on when the daemon is restarted under it; otherwise the configuration decides.
+// A trial of enforcing goes on when the daemon is restarted under it; otherwise the configuration
+// decides.
 void GuardPart::begin_mode() {
-  conduct_ = conduct_of(*settings_, read_clocks().monotonic_ns);
-  if (conduct_.confirm_within_s) {
-    log::info("mode: enforce, for {} more seconds unless confirmed: trapctl guard confirm", *conduct_.confirm_within_s);
+  enforcement_ = enforcement_of(*settings_, read_clocks().monotonic_ns);
+  if (enforcement_.confirm_within_s) {
+    log::info("mode: enforce, for {} more seconds unless confirmed: trapctl guard confirm",
+              *enforcement_.confirm_within_s);
     return;
   }
   set_mode(*settings_, config_.mode);
-  conduct_ = {config_.mode, std::nullopt};
+  enforcement_ = {config_.mode, std::nullopt};
   log::info("mode: {}", config_.mode == Mode::enforce ? "enforce" : "monitor: nothing is dropped");
 }
 
 void GuardPart::publish_settings() {
-  forget_foreign_keys(settings_->ticket_keys, [this](std::uint64_t epoch) { return derive_ticket_key(key_.secret, epoch); });
-  forget_foreign_keys(settings_->announce_keys, [this](std::uint64_t epoch) { return derive_announce_key(key_.secret, epoch); });
+  forget_foreign_keys(settings_->ticket_keys, [this](std::uint64_t epoch) {
+    return derive_ticket_key(key_.secret, epoch);
+  });
+  forget_foreign_keys(settings_->announce_keys, [this](std::uint64_t epoch) {
+    return derive_announce_key(key_.secret, epoch);
+  });
   renew(read_clocks());
 }
 
@@ -111,19 +120,23 @@ void GuardPart::publish_settings() {
 void GuardPart::renew(const trap_clock_anchor& now) {
   publish_clock(settings_->clock, now);
   rotate_keys(trap_epoch(now.unix_ns));
-  const std::uint64_t end_ns =
-      std::min(keys_end_unix_ns(settings_->ticket_keys, now.unix_ns), keys_end_unix_ns(settings_->announce_keys, now.unix_ns));
-  const std::uint64_t until_ns = end_ns > now.unix_ns ? now.monotonic_ns + (end_ns - now.unix_ns) : 0;
+  const std::uint64_t end_ns = std::min(keys_end_unix_ns(settings_->ticket_keys, now.unix_ns),
+                                        keys_end_unix_ns(settings_->announce_keys, now.unix_ns));
+  const std::uint64_t until_ns =
+      end_ns > now.unix_ns ? now.monotonic_ns + (end_ns - now.unix_ns) : 0;
   __atomic_store_n(&settings_->keys_until_ns, until_ns, __ATOMIC_RELEASE);
 }
 
 void GuardPart::rotate_keys(std::uint64_t epoch) {
-  rotate_keyring(settings_->ticket_keys, epoch, [this](std::uint64_t wanted) { return derive_ticket_key(key_.secret, wanted); });
-  rotate_keyring(settings_->announce_keys, epoch, [this](std::uint64_t wanted) { return derive_announce_key(key_.secret, wanted); });
+  rotate_keyring(settings_->ticket_keys, epoch,
+                 [this](std::uint64_t wanted) { return derive_ticket_key(key_.secret, wanted); });
+  rotate_keyring(settings_->announce_keys, epoch,
+                 [this](std::uint64_t wanted) { return derive_announce_key(key_.secret, wanted); });
 }
 
 // The maps, and then the flags without which packets do not look into one of them.
-Result<void> GuardPart::apply(const GuardConfig& config, const PortSlots& slots, const PortSlots& earlier) {
+Result<void> GuardPart::apply(const GuardConfig& config, const PortSlots& slots,
+                              const PortSlots& earlier) {
   if (auto written = write_maps(fds_, config, slots, earlier); !written)
     return written.error();
   write_settings(*settings_, config);
@@ -138,7 +151,8 @@ Result<void> GuardPart::start(Undo& undo) {
   if (!slots)
     return slots.error();
   slots_ = std::move(*slots);
-  auto attachments = XdpAttachments::make(config_.part, bpf_program__fd(skeleton_->progs.trap_guard), undo);
+  auto attachments =
+      XdpAttachments::make(config_.part, bpf_program__fd(skeleton_->progs.trap_guard), undo);
   if (!attachments)
     return attachments.error();
   attachments_ = std::move(*attachments);

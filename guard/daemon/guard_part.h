@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-guard's daemon: loads and fills the BPF program, renews clock and keys, corrects counts, watches what the operator should know.
-#ifndef TRAP_GUARD_DAEMON_GUARD_PART_H
-#define TRAP_GUARD_DAEMON_GUARD_PART_H
+// trap-guard's daemon: loads and fills the BPF program, renews clock and keys, corrects counts,
+// watches what the operator should know.
+#pragma once
 
 #include <memory>
 #include <set>
 
 #include "dataplane/packet.h"
-#include "guard/daemon/conduct.h"
+#include "guard/daemon/enforcement.h"
 #include "guard/daemon/guard_maps.h"
 #include "guard/daemon/suspects.h"
 #include "guard/daemon/tables.h"
 #include "protocol/clock.h"
-#include "runtime/bpf_map.h"
-#include "runtime/counters.h"
-#include "runtime/key_file.h"
-#include "runtime/part.h"
-#include "runtime/ssh_connection.h"
-#include "runtime/xdp.h"
+#include "runtime/kernel/bpf_map.h"
+#include "runtime/kernel/counters.h"
+#include "runtime/kernel/xdp.h"
+#include "runtime/keys/key_file.h"
+#include "runtime/net/ssh_connection.h"
+#include "runtime/process/part.h"
 
 struct ring_buffer;
 struct trap_guard;
@@ -61,13 +61,14 @@ private:
   void watch_keys(std::uint64_t unix_ns);
   void watch_clocks();
   void correct_counts(std::uint64_t monotonic_ns);
-  std::vector<std::string> lockouts(const GuardConfig& config, const std::optional<SshConnection>& ssh);
+  std::vector<std::string> lockouts(const GuardConfig& config,
+                                    const std::optional<SshConnection>& ssh);
   void log_warnings();
 
   // guard_commands.cpp, guard_metrics.cpp, guard_status.cpp
   Result<std::string> command_enforce(const std::vector<std::string>& words);
   void measure_trap_servers(Metrics& metrics);
-  nlohmann::ordered_json conduct_json();
+  nlohmann::ordered_json enforcement_json();
   nlohmann::ordered_json services_json(VerdictCounts& counted, VerdictCounts& monitored);
   nlohmann::ordered_json trap_servers_json();
   std::string name_of_slot(std::uint32_t slot) const;
@@ -86,7 +87,7 @@ private:
 
   ring_buffer* suspects_buffer_ = nullptr;
   Suspects suspects_;
-  Conduct conduct_;           // as it was at the last look
+  Enforcement enforcement_;   // as it was at the last look
   bool ran_out_ = false;      // the last trial of enforcing, since nobody confirmed it
   bool keys_scarce_ = false;  // and said so
   std::set<std::string> off_; // TRAP servers whose clock was said to be far off
@@ -97,5 +98,3 @@ private:
 Result<std::unique_ptr<Part>> read_part(const std::string& config_path);
 
 } // namespace trap::guard
-
-#endif

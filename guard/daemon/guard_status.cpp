@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // trap-guard's answer to GET /status. Apart from guard_part.cpp because JSON is slow to compile.
 #include "guard/daemon/guard_part.h"
-#include "runtime/clock_writer.h"
-#include "runtime/status_json.h"
+#include "runtime/control/status_json.h"
+#include "runtime/keys/clock_writer.h"
 
 namespace trap::guard {
 
 using nlohmann::ordered_json;
 
-ordered_json GuardPart::conduct_json() {
-  const Conduct conduct = conduct_of(*settings_, read_clocks().monotonic_ns);
-  ordered_json json = {{"mode", mode_name(conduct.mode)}, {"configured_mode", mode_name(config_.mode)}};
-  if (conduct.confirm_within_s)
-    json["confirm_within_s"] = *conduct.confirm_within_s;
+ordered_json GuardPart::enforcement_json() {
+  const Enforcement enforcement = enforcement_of(*settings_, read_clocks().monotonic_ns);
+  ordered_json json = {{"mode", mode_name(enforcement.mode)},
+                       {"configured_mode", mode_name(config_.mode)}};
+  if (enforcement.confirm_within_s)
+    json["confirm_within_s"] = *enforcement.confirm_within_s;
   return json;
 }
 
@@ -43,8 +44,10 @@ ordered_json GuardPart::trap_servers_json() {
   auto trap_servers = ordered_json::array();
   for (const trap_address& address : config_.trap_servers) {
     const trap_guard_peer peer = read_peer(fds_, address);
-    ordered_json entry = {
-        {"address", format_address(address)}, {"announcements", peer.announcements}, {"heard", nullptr}, {"clock", nullptr}};
+    ordered_json entry = {{"address", format_address(address)},
+                          {"announcements", peer.announcements},
+                          {"heard", nullptr},
+                          {"clock", nullptr}};
     if (peer.heard_s != 0) {
       entry["heard"] = peer.heard_s;
       entry["clock"] = peer.skew_s;
@@ -57,11 +60,12 @@ ordered_json GuardPart::trap_servers_json() {
 void GuardPart::describe(ordered_json& status, std::vector<std::string>& problems) {
   const trap_clock_anchor now = read_clocks();
   status["guard"] = key_.name;
-  status.update(conduct_json());
+  status.update(enforcement_json());
   if (status["mode"] == "monitor" && config_.mode == Mode::enforce)
-    problems.emplace_back(ran_out_
-                              ? "monitors, because nobody confirmed in time: nothing is dropped: trapctl guard enforce, and then confirm"
-                              : "monitors by command: nothing is dropped: trapctl guard enforce ends it");
+    problems.emplace_back(
+        ran_out_ ? "monitors, because nobody confirmed in time: nothing is dropped: trapctl guard "
+                   "enforce, and then confirm"
+                 : "monitors by command: nothing is dropped: trapctl guard enforce ends it");
   status["interfaces"] = interfaces_json(attachments_.states(), problems);
   VerdictCounts counted, monitored;
   status["services"] = services_json(counted, monitored);
@@ -75,7 +79,8 @@ void GuardPart::describe(ordered_json& status, std::vector<std::string>& problem
   status["suspects"] = suspects_.size();
   status["keys"] = keys_json(settings_->ticket_keys, problems);
   status["clients"] = clients_;
-  status["announced"] = count_announced(announced_.values(), static_cast<std::uint32_t>(now.unix_s));
+  status["announced"] =
+      count_announced(announced_.values(), static_cast<std::uint32_t>(now.unix_s));
   status["flows"] = count_flows(flows_.values(), now.monotonic_ns);
 }
 

@@ -22,7 +22,8 @@ std::optional<Endpoint> parse_socket_end(const std::string& text) {
   Endpoint end;
   __be32 words[4] = {};
   for (std::size_t i = 0; i * kWordDigits < colon; i++)
-    words[i] = static_cast<__be32>(std::strtoul(text.substr(i * kWordDigits, kWordDigits).c_str(), nullptr, 16));
+    words[i] = static_cast<__be32>(
+        std::strtoul(text.substr(i * kWordDigits, kWordDigits).c_str(), nullptr, 16));
   if (colon == kWordDigits)
     end.address = trap_address_v4(words[0]);
   else
@@ -32,14 +33,17 @@ std::optional<Endpoint> parse_socket_end(const std::string& text) {
 }
 
 bool is_trusted(const GuardConfig& config, const trap_address& client) {
-  return std::any_of(config.trusted.begin(), config.trusted.end(), [&](const Prefix& prefix) { return covers(prefix, client); });
+  return std::any_of(config.trusted.begin(), config.trusted.end(),
+                     [&](const Prefix& prefix) { return covers(prefix, client); });
 }
 
 std::string ssh_warning(const ServiceConfig& service, const SshConnection& ssh) {
   const std::string client = format_address(ssh.client);
   return fmt::format(
-      R"(your SSH connection from {} is to port {}, which service "{}" protects: {}: add "{}" to "trusted", or remove the service)", client,
-      ssh.server_port, service.name, service.sockets_here ? "it stays, but you could not open another" : "it would be cut off", client);
+      R"(your SSH connection from {} is to port {}, which service "{}" protects: {}: add "{}" to "trusted", or remove the service)",
+      client, ssh.server_port, service.name,
+      service.sockets_here ? "it stays, but you could not open another" : "it would be cut off",
+      client);
 }
 
 } // namespace
@@ -75,7 +79,8 @@ std::vector<trap_flow_key> established_here() {
   return all;
 }
 
-std::vector<std::string> lockout_warnings(const GuardConfig& config, const std::optional<SshConnection>& ssh,
+std::vector<std::string> lockout_warnings(const GuardConfig& config,
+                                          const std::optional<SshConnection>& ssh,
                                           const std::vector<trap_flow_key>& open) {
   std::vector<std::string> warnings;
   for (const ServiceConfig& service : config.services) {
@@ -83,14 +88,18 @@ std::vector<std::string> lockout_warnings(const GuardConfig& config, const std::
       warnings.push_back(ssh_warning(service, *ssh));
     if (service.sockets_here)
       continue;
-    const auto is_ours = [&](const trap_flow_key& key) { return TRAP_FROM_BE16(key.service_port) == service.port; };
+    const auto is_ours = [&](const trap_flow_key& key) {
+      return TRAP_FROM_BE16(key.service_port) == service.port;
+    };
     const auto count = std::count_if(open.begin(), open.end(), is_ours);
     if (count == 0)
       continue;
-    const std::string client = format_address(std::find_if(open.begin(), open.end(), is_ours)->client);
+    const std::string client =
+        format_address(std::find_if(open.begin(), open.end(), is_ours)->client);
     warnings.push_back(fmt::format(
         R"({} connection{} to port {} (from {}{}) would be cut off: this host has the sockets, but service "{}" says sockets = "elsewhere": write sockets = "host")",
-        count, count == 1 ? "" : "s", service.port, client, count == 1 ? "" : " and others", service.name));
+        count, count == 1 ? "" : "s", service.port, client, count == 1 ? "" : " and others",
+        service.name));
   }
   return warnings;
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guard/daemon/guard_part.h"
-#include "runtime/daemon.h"
+#include "runtime/process/daemon.h"
 
 int main(int argc, char** argv) {
   return trap::run_daemon(
-      {"guard", "TRAP guard: lets only invited clients reach the protected ports of this host.", trap::guard::read_part}, argc, argv);
+      {"guard", "TRAP guard: lets only invited clients reach the protected ports of this host.",
+       trap::guard::read_part},
+      argc, argv);
 }

@@ -7,8 +7,10 @@ namespace trap::guard {
 
 void Suspects::add(const trap_suspect& named, std::uint64_t unix_s) {
   if (!by_source_.contains(named.source) && by_source_.size() >= limit_) {
-    auto oldest = std::min_element(by_source_.begin(), by_source_.end(),
-                                   [](const auto& a, const auto& b) { return a.second.seen_unix_s < b.second.seen_unix_s; });
+    auto oldest =
+        std::min_element(by_source_.begin(), by_source_.end(), [](const auto& a, const auto& b) {
+          return a.second.seen_unix_s < b.second.seen_unix_s;
+        });
     by_source_.erase(oldest);
   }
   Suspect& suspect = by_source_[named.source];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whom enforcing would hit: sources that the program names while it only monitors, the most frequent and the latest of them.
-#ifndef TRAP_GUARD_DAEMON_SUSPECTS_H
-#define TRAP_GUARD_DAEMON_SUSPECTS_H
+// Whom enforcing would hit: sources that the program names while it only monitors, the most
+// frequent and the latest of them.
+#pragma once
 
 #include <cstdint>
 #include <cstring>
@@ -34,7 +34,9 @@ public:
 
 private:
   struct Order {
-    bool operator()(const trap_address& a, const trap_address& b) const { return std::memcmp(&a, &b, sizeof(a)) < 0; }
+    bool operator()(const trap_address& a, const trap_address& b) const {
+      return std::memcmp(&a, &b, sizeof(a)) < 0;
+    }
   };
 
   std::size_t limit_;
@@ -42,5 +44,3 @@ private:
 };
 
 } // namespace trap::guard
-
-#endif

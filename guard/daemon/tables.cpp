@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "runtime/bpf_map.h"
+#include "runtime/kernel/bpf_map.h"
 
 namespace trap::guard {
 namespace {
@@ -24,7 +24,8 @@ std::map<__be16, ProtectedPort> protected_ports(const GuardConfig& config, const
 trap_guard_client_key client_of(const trap_address& address, const ProtectedPort& port) {
   const trap_family family = family_of(address);
   trap_guard_client_key key = {};
-  key.prefix = trap_address_mask(address, family, family == TRAP_IPV4 ? port.scope_v4 : port.scope_v6);
+  key.prefix =
+      trap_address_mask(address, family, family == TRAP_IPV4 ? port.scope_v4 : port.scope_v6);
   key.slot = port.slot;
   return key;
 }
@@ -49,10 +50,12 @@ std::uint64_t count_announced(AnnouncedBuckets announced, std::uint32_t unix_s) 
   return count;
 }
 
-bool has_flow(FlowBuckets flows, const trap_flow_key& key, const __u64 table_keys[2], std::uint64_t monotonic_ns) {
+bool has_flow(FlowBuckets flows, const trap_flow_key& key, const __u64 table_keys[2],
+              std::uint64_t monotonic_ns) {
   const __u64 hash = trap_flow_hash(&key, table_keys);
   for (int second = 0; second < 2; second++) {
-    const trap_flow_bucket& bucket = flows[trap_flow_bucket_index(hash, second, static_cast<__u32>(flows.size()))];
+    const trap_flow_bucket& bucket =
+        flows[trap_flow_bucket_index(hash, second, static_cast<__u32>(flows.size()))];
     for (const trap_flow_entry& entry : bucket.entries) {
       if (trap_flow_is_live(&entry.value, monotonic_ns) && trap_flow_key_equal(&entry.key, &key))
         return true;
@@ -61,7 +64,8 @@ bool has_flow(FlowBuckets flows, const trap_flow_key& key, const __u64 table_key
   return false;
 }
 
-OpenFlows count_open_flows(FlowBuckets flows, const GuardConfig& config, const PortSlots& slots, std::uint64_t monotonic_ns) {
+OpenFlows count_open_flows(FlowBuckets flows, const GuardConfig& config, const PortSlots& slots,
+                           std::uint64_t monotonic_ns) {
   const auto ports = protected_ports(config, slots);
   OpenFlows open;
   for (const trap_flow_bucket& bucket : flows) {
@@ -83,12 +87,14 @@ std::uint64_t correct_flow_counts(int admitted_fd, const OpenFlows& open) {
     auto at = open.find(key);
     return at == open.end() ? 0 : at->second;
   };
-  map_visit<trap_guard_client_key, trap_guard_client>(admitted_fd, [&](const trap_guard_client_key& key, const trap_guard_client& client) {
-    clients++;
-    if (client.flows != right_count(key))
-      wrong.push_back(key);
-  });
-  // The budgets beside the count are the program's: read again just before, so that next to nothing of what they pay is lost.
+  map_visit<trap_guard_client_key, trap_guard_client>(
+      admitted_fd, [&](const trap_guard_client_key& key, const trap_guard_client& client) {
+        clients++;
+        if (client.flows != right_count(key))
+          wrong.push_back(key);
+      });
+  // The budgets beside the count are the program's: read again just before, so that next to nothing
+  // of what they pay is lost.
   for (const trap_guard_client_key& key : wrong) {
     if (auto client = map_read<trap_guard_client>(admitted_fd, key)) {
       client->flows = right_count(key);

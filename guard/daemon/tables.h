@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tables of flows and announced clients as the daemon sees them: in its own memory, while packets change them.
-#ifndef TRAP_GUARD_DAEMON_TABLES_H
-#define TRAP_GUARD_DAEMON_TABLES_H
+// The tables of flows and announced clients as the daemon sees them: in its own memory, while
+// packets change them.
+#pragma once
 
 #include <cstdint>
 #include <cstring>
@@ -10,7 +10,7 @@
 
 #include "guard/daemon/guard_maps.h"
 #include "guard/tables.h"
-#include "runtime/endpoint.h"
+#include "runtime/config/endpoint.h"
 
 namespace trap::guard {
 
@@ -21,20 +21,23 @@ using AnnouncedBuckets = std::span<const trap_announced_bucket>;
 std::uint64_t count_flows(FlowBuckets flows, std::uint64_t monotonic_ns);
 std::uint64_t count_announced(AnnouncedBuckets announced, std::uint32_t unix_s);
 
-bool has_flow(FlowBuckets flows, const trap_flow_key& key, const __u64 table_keys[2], std::uint64_t monotonic_ns);
+bool has_flow(FlowBuckets flows, const trap_flow_key& key, const __u64 table_keys[2],
+              std::uint64_t monotonic_ns);
 
 // Key of map `admitted` by its bytes.
 struct ClientOrder {
-  bool operator()(const trap_guard_client_key& a, const trap_guard_client_key& b) const { return std::memcmp(&a, &b, sizeof(a)) < 0; }
+  bool operator()(const trap_guard_client_key& a, const trap_guard_client_key& b) const {
+    return std::memcmp(&a, &b, sizeof(a)) < 0;
+  }
 };
 using OpenFlows = std::map<trap_guard_client_key, std::uint32_t, ClientOrder>;
 
 // Flows that count among their client's open ones. A port that is not protected has none.
-OpenFlows count_open_flows(FlowBuckets flows, const GuardConfig& config, const PortSlots& slots, std::uint64_t monotonic_ns);
+OpenFlows count_open_flows(FlowBuckets flows, const GuardConfig& config, const PortSlots& slots,
+                           std::uint64_t monotonic_ns);
 
-// Corrects what the program counted: it does not see every flow end. Returns how many clients there are.
+// Corrects what the program counted: it does not see every flow end. Returns how many clients there
+// are.
 std::uint64_t correct_flow_counts(int admitted_fd, const OpenFlows& open);
 
 } // namespace trap::guard
-
-#endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A middlebox that means well or works badly: strips and drops options and resets, rewrites sequence numbers, loses, doubles and swaps
- * packets. At tc egress of the router's interfaces; looks at TCP between the client and everybody else, over Ethernet and plain IP. */
+/* A middlebox that means well or works badly: strips and drops options and resets, rewrites
+ * sequence numbers, loses, doubles and swaps packets. At tc egress of the router's interfaces;
+ * looks at TCP between the client and everybody else, over Ethernet and plain IP. */
 #include "lab/bpf/middlebox.h"
 
 #include <linux/bpf.h>
@@ -44,8 +45,9 @@ struct sight {
 struct options {
   __u8 bytes[OPTIONS_MAX + 8];
   __u32 used;
-  volatile __u32 cursor; /* in memory, so that each step of the walk looks the same to the verifier */
-  volatile __u32 found;  /* the offset of a TRAP option, or OPTIONS_MAX */
+  volatile __u32
+      cursor; /* in memory, so that each step of the walk looks the same to the verifier */
+  volatile __u32 found; /* the offset of a TRAP option, or OPTIONS_MAX */
 };
 
 struct held {
@@ -99,34 +101,42 @@ static __always_inline int same(const __be32* a, const __be32* b) {
 }
 
 /* 0 if it is none of the client's TCP segments. */
-static __always_inline int look(struct __sk_buff* skb, const struct lab_mischief* mischief, struct sight* sight) {
+static __always_inline int look(struct __sk_buff* skb, const struct lab_mischief* mischief,
+                                struct sight* sight) {
   __be32 ends[2 * LAB_ADDRESS_WORDS] = {};
   int from_client, to_client;
   __u8 protocol;
 
   if (skb->protocol == bpf_htons(ETH_P_IP)) {
-    if (bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct iphdr, protocol), &protocol, 1) || protocol != IPPROTO_TCP ||
+    if (bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct iphdr, protocol), &protocol, 1) ||
+        protocol != IPPROTO_TCP ||
         bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct iphdr, saddr), &ends[0], 4) ||
-        bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct iphdr, daddr), &ends[LAB_ADDRESS_WORDS], 4))
+        bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct iphdr, daddr), &ends[LAB_ADDRESS_WORDS],
+                           4))
       return 0;
     sight->l4 = ETH_HLEN + sizeof(struct iphdr);
     from_client = ends[0] == mischief->client_v4;
     to_client = ends[LAB_ADDRESS_WORDS] == mischief->client_v4;
-    sight->is_public = ends[0] == mischief->public_v4 || ends[LAB_ADDRESS_WORDS] == mischief->public_v4;
+    sight->is_public =
+        ends[0] == mischief->public_v4 || ends[LAB_ADDRESS_WORDS] == mischief->public_v4;
   } else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
-    if (bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, nexthdr), &protocol, 1) || protocol != IPPROTO_TCP ||
+    if (bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, nexthdr), &protocol, 1) ||
+        protocol != IPPROTO_TCP ||
         bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, saddr), ends, sizeof(ends)))
       return 0;
     sight->l4 = ETH_HLEN + sizeof(struct ipv6hdr);
     from_client = same(ends, mischief->client_v6);
     to_client = same(ends + LAB_ADDRESS_WORDS, mischief->client_v6);
-    sight->is_public = same(ends, mischief->public_v6) || same(ends + LAB_ADDRESS_WORDS, mischief->public_v6);
+    sight->is_public =
+        same(ends, mischief->public_v6) || same(ends + LAB_ADDRESS_WORDS, mischief->public_v6);
   } else {
     return 0;
   }
   sight->direction = from_client ? FROM_CLIENT : TO_CLIENT;
-  __builtin_memcpy(sight->remote, from_client ? ends + LAB_ADDRESS_WORDS : ends, sizeof(sight->remote));
-  return from_client != to_client && !bpf_skb_load_bytes(skb, sight->l4, &sight->tcp, sizeof(sight->tcp));
+  __builtin_memcpy(sight->remote, from_client ? ends + LAB_ADDRESS_WORDS : ends,
+                   sizeof(sight->remote));
+  return from_client != to_client &&
+         !bpf_skb_load_bytes(skb, sight->l4, &sight->tcp, sizeof(sight->tcp));
 }
 
 __attribute__((noinline)) __u32 find_trap_option(struct options* options) {
@@ -153,7 +163,8 @@ __attribute__((noinline)) __u32 find_trap_option(struct options* options) {
 }
 
 /* The segment's options, and where TRAP's is among them: OPTIONS_MAX if nowhere. */
-static __always_inline __u32 read_options(struct __sk_buff* skb, const struct sight* sight, struct options* options) {
+static __always_inline __u32 read_options(struct __sk_buff* skb, const struct sight* sight,
+                                          struct options* options) {
   __u32 bytes = (sight->tcp.data_offset >> 4) * 4 - sizeof(struct segment);
 
   options->used = bytes;
@@ -175,7 +186,8 @@ static __always_inline void strip(struct __sk_buff* skb, const struct sight* sig
   for (__u32 at = 0; at < OPTIONS_MAX; at++)
     if (at >= found && at < end)
       after.bytes[at] = 1;
-  difference = bpf_csum_diff((__be32*)before.bytes, OPTIONS_MAX, (__be32*)after.bytes, OPTIONS_MAX, 0);
+  difference =
+      bpf_csum_diff((__be32*)before.bytes, OPTIONS_MAX, (__be32*)after.bytes, OPTIONS_MAX, 0);
   bpf_l4_csum_replace(skb, sight->l4 + offsetof(struct segment, checksum), 0, difference, 0);
   for (__u32 at = 0; at < OPTIONS_MAX && at < before.used; at += 4)
     bpf_skb_store_bytes(skb, sight->l4 + sizeof(struct segment) + at, after.bytes + at, 4, 0);
@@ -190,7 +202,9 @@ static __always_inline int is_to_be_stripped(const struct lab_mischief* mischief
   return 0;
 }
 
-static __always_inline int is_to_be_dropped(struct __sk_buff* skb, const struct lab_mischief* mischief, const struct sight* sight) {
+static __always_inline int is_to_be_dropped(struct __sk_buff* skb,
+                                            const struct lab_mischief* mischief,
+                                            const struct sight* sight) {
   __u8 flags = sight->tcp.flags;
 
   if (mischief->flags & LAB_CUTS_OFF && !sight->is_public)
@@ -205,23 +219,27 @@ static __always_inline int is_to_be_dropped(struct __sk_buff* skb, const struct 
   return 0;
 }
 
-static __always_inline void replace_number(struct __sk_buff* skb, const struct sight* sight, __u32 offset, __be32 from, __u32 add) {
+static __always_inline void replace_number(struct __sk_buff* skb, const struct sight* sight,
+                                           __u32 offset, __be32 from, __u32 add) {
   __be32 to = bpf_htonl(bpf_ntohl(from) + add);
 
   bpf_l4_csum_replace(skb, sight->l4 + offsetof(struct segment, checksum), from, to, 4);
   bpf_skb_store_bytes(skb, sight->l4 + offset, &to, 4, 0);
 }
 
-/* Each side's numbers are shifted on the way there, and what the other acknowledges is shifted back. */
+/* Each side's numbers are shifted on the way there, and what the other acknowledges is shifted
+ * back. */
 static __always_inline void rewrite_numbers(struct __sk_buff* skb, const struct sight* sight) {
   int out = sight->direction == FROM_CLIENT;
   __u32 port = out ? sight->tcp.source_port : sight->tcp.destination_port;
   __u32 shift_of_client = (port ^ sight->remote[0] ^ sight->remote[1]) * 0x9e3779b1;
   __u32 shift_of_remote = shift_of_client * 0x85ebca6b + 1;
 
-  replace_number(skb, sight, offsetof(struct segment, seq), sight->tcp.seq, out ? shift_of_client : shift_of_remote);
+  replace_number(skb, sight, offsetof(struct segment, seq), sight->tcp.seq,
+                 out ? shift_of_client : shift_of_remote);
   if (sight->tcp.flags & ACK)
-    replace_number(skb, sight, offsetof(struct segment, ack), sight->tcp.ack, out ? -shift_of_remote : -shift_of_client);
+    replace_number(skb, sight, offsetof(struct segment, ack), sight->tcp.ack,
+                   out ? -shift_of_remote : -shift_of_client);
   note(LAB_REWRITTEN);
 }
 
@@ -243,7 +261,8 @@ static __always_inline int release(struct __sk_buff* skb, struct held* held) {
   held->bytes = 0;
   bpf_clone_redirect(skb, skb->ifindex, 0);
   asm volatile("" : "+r"(bytes));
-  if (bytes < ETH_HLEN || bytes > FRAME_MAX || bpf_skb_change_tail(skb, bytes, 0) || bpf_skb_store_bytes(skb, 0, held->frame, bytes, 0))
+  if (bytes < ETH_HLEN || bytes > FRAME_MAX || bpf_skb_change_tail(skb, bytes, 0) ||
+      bpf_skb_store_bytes(skb, 0, held->frame, bytes, 0))
     return TC_ACT_SHOT;
   note(LAB_REORDERED);
   return TC_ACT_OK;
@@ -259,11 +278,12 @@ static __always_inline int reorder(struct __sk_buff* skb, __u32 direction, __u64
   return number % 3 == 0 && keep(skb, held) ? TC_ACT_SHOT : TC_ACT_OK;
 }
 
-static __always_inline int carry(struct __sk_buff* skb, const struct lab_mischief* mischief, const struct sight* sight) {
+static __always_inline int carry(struct __sk_buff* skb, const struct lab_mischief* mischief,
+                                 const struct sight* sight) {
   __u64 number = next_number(sight->direction);
 
-  if (number * 37 % 100 <
-      mischief->loss_percent) { /* 37 and 100 have no common divisor: every number below 100 once in a hundred packets */
+  if (number * 37 % 100 < mischief->loss_percent) { /* 37 and 100 have no common divisor: every
+                                                       number below 100 once in a hundred packets */
     note(LAB_LOST);
     return TC_ACT_SHOT;
   }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What a middlebox between the client and the services does to their packets, and what it counts: shared by lab/bpf/middlebox.bpf.c and
- * lab/middlebox.cpp. */
-#ifndef TRAP_LAB_BPF_MIDDLEBOX_H
-#define TRAP_LAB_BPF_MIDDLEBOX_H
+/* What a middlebox between the client and the services does to their packets, and what it counts:
+ * shared by lab/bpf/middlebox.bpf.c and lab/network/middlebox.cpp. */
+#pragma once
 
 #include <linux/types.h>
 
@@ -41,5 +40,3 @@ enum lab_counter {
   LAB_REWRITTEN,
   LAB_COUNTERS,
 };
-
-#endif

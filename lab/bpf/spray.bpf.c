@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A router that knows nothing of connections, at its worst: the SYN of a connection goes to one TRAP server and everything after it to the
- * next. At tc egress of the interface through which the public address is reached. */
+/* A router that knows nothing of connections, at its worst: the SYN of a connection goes to one
+ * TRAP server and everything after it to the next. At tc egress of the interface through which the
+ * public address is reached. */
 #include "lab/bpf/spray.h"
 
 #include <linux/bpf.h>

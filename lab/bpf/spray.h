@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What the lab tells its spraying router: to whom the packets for the public address go. */
-#ifndef TRAP_LAB_BPF_SPRAY_H
-#define TRAP_LAB_BPF_SPRAY_H
+#pragma once
 
 #include <linux/types.h>
 
@@ -21,6 +20,5 @@ struct lab_spray_order {
   struct lab_spray_member members[LAB_SPRAY_MEMBERS];
 };
 
-TRAP_ASSERT(sizeof(struct lab_spray_order) == 16 + 16 * LAB_SPRAY_MEMBERS, "shared through a variable");
-
-#endif
+TRAP_ASSERT(sizeof(struct lab_spray_order) == 16 + 16 * LAB_SPRAY_MEMBERS,
+            "shared through a variable");

@@ -21,8 +21,9 @@ bool Scene::check(bool holds, std::string_view what, std::string_view why_not) {
   checks_++;
   if (!holds)
     failures_++;
-  terminal_->line(fmt::format("{} {} - {}{}{}", holds ? terminal_->good("ok") : terminal_->bad("not ok"), checks_, what, holds ? "" : ": ",
-                              holds ? "" : why_not));
+  terminal_->line(fmt::format("{} {} - {}{}{}",
+                              holds ? terminal_->good("ok") : terminal_->bad("not ok"), checks_,
+                              what, holds ? "" : ": ", holds ? "" : why_not));
   return holds;
 }
 
@@ -35,7 +36,11 @@ Visit Scene::visit(const Host& from, const std::string& url, std::chrono::millis
   auto response = fetch(from, {url, deadline});
   const auto after = trap().read();
   if (!before || !response || !after) {
-    check(false, "carry out " + url, (!before ? before.error() : !response ? response.error() : after.error()).message);
+    check(false, "carry out " + url,
+          (!before     ? before.error()
+           : !response ? response.error()
+                       : after.error())
+              .message);
     return {};
   }
   return {std::move(*response), difference(*before, *after)};
@@ -56,25 +61,32 @@ bool Scene::wait_until_under_way(Transfer& transfer) {
   return false;
 }
 
-void Scene::expect_whole(const Visit& visit, Family family, std::uint64_t bytes, std::string_view what) {
-  check(visit.response.complete() && visit.response.bytes == bytes, fmt::format("{}: arrives whole", what), visit.response.text());
+void Scene::expect_whole(const Visit& visit, Family family, std::uint64_t bytes,
+                         std::string_view what) {
+  check(visit.response.complete() && visit.response.bytes == bytes,
+        fmt::format("{}: arrives whole", what), visit.response.text());
   const std::string_view address = place_of("trap").address(family);
-  check(visit.response.remote_address == address, fmt::format("{}: the application knows only the public address", what),
+  check(visit.response.remote_address == address,
+        fmt::format("{}: the application knows only the public address", what),
         fmt::format("it sees {}", visit.response.remote_address));
 }
 
 void Scene::expect_handed_over(const Visit& visit, std::string_view what) {
-  check(count_of(visit.moved.server, "reply-syn-ack") > 0 && count_of(visit.moved.server, "reply-redirect") > 0,
+  check(count_of(visit.moved.server, "reply-syn-ack") > 0 &&
+            count_of(visit.moved.server, "reply-redirect") > 0,
         fmt::format("{}: the server answered and redirected", what), text_of(visit.moved.server));
-  check(count_of(visit.moved.client, "reply-accept") > 0 && count_of(visit.moved.client, "reply-reissued-syn") > 0,
+  check(count_of(visit.moved.client, "reply-accept") > 0 &&
+            count_of(visit.moved.client, "reply-reissued-syn") > 0,
         fmt::format("{}: the client module took it over", what), text_of(visit.moved.client));
-  check(count_of(visit.moved.guard, "pass-ticket") > 0, fmt::format("{}: the guard took the ticket", what), text_of(visit.moved.guard));
+  check(count_of(visit.moved.guard, "pass-ticket") > 0,
+        fmt::format("{}: the guard took the ticket", what), text_of(visit.moved.guard));
 }
 
 void Scene::expect_straight(const Visit& visit, std::string_view what) {
-  check(count_of(visit.moved.client, "pass-syn-ticketed") > 0, fmt::format("{}: the SYN left with its ticket", what),
-        text_of(visit.moved.client));
-  check(count_of(visit.moved.server, "reply-syn-ack") == 0 && count_of(visit.moved.server, "reply-redirect") == 0,
+  check(count_of(visit.moved.client, "pass-syn-ticketed") > 0,
+        fmt::format("{}: the SYN left with its ticket", what), text_of(visit.moved.client));
+  check(count_of(visit.moved.server, "reply-syn-ack") == 0 &&
+            count_of(visit.moved.server, "reply-redirect") == 0,
         fmt::format("{}: nothing crossed the server", what), text_of(visit.moved.server));
 }
 

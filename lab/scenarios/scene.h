@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a scenario works with: a lab with TRAP deployed, and checks that print one TAP-like line each.
-// Carrying something out never throws or returns early: what cannot be done is a failed check.
-#ifndef TRAP_LAB_SCENARIOS_SCENE_H
-#define TRAP_LAB_SCENARIOS_SCENE_H
+// What a scenario works with: a lab with TRAP deployed, and checks that print one TAP-like line
+// each. Carrying something out never throws or returns early: what cannot be done is a failed
+// check.
+#pragma once
 
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "lab/curl.h"
-#include "lab/deployment.h"
-#include "lab/terminal.h"
-#include "lab/topology.h"
+#include "lab/deployment/deployment.h"
+#include "lab/hosts/terminal.h"
+#include "lab/network/topology.h"
+#include "lab/programs/curl.h"
 
 namespace trap::lab {
 
@@ -24,10 +24,13 @@ struct Visit {
 
 class Scene {
 public:
-  Scene(Deployment& deployment, const Terminal& terminal) : deployment_(&deployment), terminal_(&terminal) {}
+  Scene(Deployment& deployment, const Terminal& terminal)
+      : deployment_(&deployment), terminal_(&terminal) {}
 
   [[nodiscard]] Deployment& trap() { return *deployment_; }
-  [[nodiscard]] const Host& host(std::string_view name) const { return deployment_->topology().host(name); }
+  [[nodiscard]] const Host& host(std::string_view name) const {
+    return deployment_->topology().host(name);
+  }
   [[nodiscard]] int failures() const { return failures_; }
   [[nodiscard]] int checks() const { return checks_; }
 
@@ -38,13 +41,17 @@ public:
   bool done(const Result<void>& result, std::string_view what);
 
   // Fetches from a host and reads the counters before and after.
-  Visit visit(const Host& from, const std::string& url, std::chrono::milliseconds deadline = std::chrono::seconds{20});
-  Visit visit(std::string_view from, const std::string& url, std::chrono::milliseconds deadline = std::chrono::seconds{20}) {
+  Visit visit(const Host& from, const std::string& url,
+              std::chrono::milliseconds deadline = std::chrono::seconds{20});
+  Visit visit(std::string_view from, const std::string& url,
+              std::chrono::milliseconds deadline = std::chrono::seconds{20}) {
     return visit(host(from), url, deadline);
   }
 
   // As the client, a path of the service at its public address.
-  Visit visit_service(Family family, std::string_view path) { return visit("client", Deployment::public_url(family, path)); }
+  Visit visit_service(Family family, std::string_view path) {
+    return visit("client", Deployment::public_url(family, path));
+  }
 
   // Takes the client module away and starts it anew, so that the next connection is a first one.
   void forget_redirects();
@@ -52,7 +59,8 @@ public:
   // Waits until some of a transfer's body has arrived; false if it ends before, or nothing comes.
   static bool wait_until_under_way(Transfer& transfer);
 
-  // Checks of a visit that must have been handed over by the server, or must have gone straight to the service.
+  // Checks of a visit that must have been handed over by the server, or must have gone straight to
+  // the service.
   void expect_whole(const Visit& visit, Family family, std::uint64_t bytes, std::string_view what);
   void expect_handed_over(const Visit& visit, std::string_view what);
   void expect_straight(const Visit& visit, std::string_view what);
@@ -76,5 +84,3 @@ const std::vector<Scenario>& scenarios();
 std::string text_of(const Counters& counters);
 
 } // namespace trap::lab
-
-#endif

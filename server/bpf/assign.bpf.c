@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* trap-server at tc ingress, behind its XDP program: makes the request socket of a completed handshake (server/bpf/handover.h), with which
- * the stack opens the connection. Everything else passes untouched. For Linux 6.9 and later; the daemon does without on older kernels. */
+/* trap-server at tc ingress, behind its XDP program: makes the request socket of a completed
+ * handshake (server/bpf/handover.bpf.h), with which the stack opens the connection. Everything else
+ * passes untouched. For Linux 6.9 and later; the daemon does without on older kernels. */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 
 #include <bpf/bpf_helpers.h>
 
-#include "dataplane/bpf/socket.h"
+#include "dataplane/bpf/socket.bpf.h"
 #include "dataplane/packet.h"
 #include "server/handover.h"
 
@@ -25,12 +26,14 @@ struct bpf_tcp_req_attrs {
   __u8 reserved[3];
 };
 
-/* Only a name here, but one that is defined: libbpf 1.1 holds a declared struct to be incompatible with the kernel's. */
+/* Only a name here, but one that is defined: libbpf 1.1 holds a declared struct to be incompatible
+ * with the kernel's. */
 struct sock {
   __u8 opaque;
 };
 
-extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff* skb, struct sock* listener, struct bpf_tcp_req_attrs* attrs, int attrs__sz) __ksym;
+extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff* skb, struct sock* listener,
+                                   struct bpf_tcp_req_attrs* attrs, int attrs__sz) __ksym;
 
 static __always_inline struct bpf_tcp_req_attrs attrs_of(const struct trap_handover* handover) {
   struct bpf_tcp_req_attrs attrs = {
@@ -48,7 +51,8 @@ static __always_inline struct bpf_tcp_req_attrs attrs_of(const struct trap_hando
 }
 
 /* Gives the packet to the service's listener with a request socket. 0 on success. */
-static __always_inline int assign(struct __sk_buff* skb, const struct trap_packet* packet, struct bpf_tcp_req_attrs* attrs) {
+static __always_inline int assign(struct __sk_buff* skb, const struct trap_packet* packet,
+                                  struct bpf_tcp_req_attrs* attrs) {
   struct bpf_sock_tuple tuple;
   __u32 bytes = make_packet_tuple(&tuple, packet);
   struct bpf_sock* found = bpf_skc_lookup_tcp(skb, &tuple, bytes, BPF_F_CURRENT_NETNS, 0);
@@ -78,7 +82,8 @@ int trap_server_assign(struct __sk_buff* skb) {
   attrs = attrs_of(handover);
   if (trap_read_frame(&packet, data, (const void*)(long)skb->data_end) != TRAP_LAYER_TCP)
     return TC_ACT_UNSPEC;
-  assign(skb, &packet, &attrs); /* if it fails, the listener has just gone: the stack answers as it likes */
+  assign(skb, &packet,
+         &attrs); /* if it fails, the listener has just gone: the stack answers as it likes */
   return TC_ACT_UNSPEC;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* trap-server's maps; keys and values are defined in server/maps.h, which the daemon shares. */
-#ifndef TRAP_SERVER_BPF_MAPS_H
-#define TRAP_SERVER_BPF_MAPS_H
+#pragma once
 
 #include <linux/bpf.h>
 
@@ -17,7 +16,7 @@ struct {
   __uint(max_entries, TRAP_PLACES);
   __type(key, __u32);
   __type(value, struct trap_place);
-} places SEC(".maps");
+} service_table SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -52,7 +51,8 @@ struct policy_trie {
   __uint(type, BPF_MAP_TYPE_LPM_TRIE);
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __uint(max_entries, 1);
-  __uint(key_size, sizeof(struct trap_policy_key)); /* sizes: clang 14 does not describe types that only an inner map names */
+  __uint(key_size, sizeof(struct trap_policy_key)); /* sizes: clang 14 does not describe types that
+                                                       only an inner map names */
   __uint(value_size, sizeof(struct trap_policy));
 };
 
@@ -96,5 +96,3 @@ struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 256 * 1024); /* 8,192 records */
 } redirected SEC(".maps");
-
-#endif

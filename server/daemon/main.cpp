@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/daemon.h"
+#include "runtime/process/daemon.h"
 #include "server/daemon/server_part.h"
 
 int main(int argc, char** argv) {
-  return trap::run_daemon(
-      {"server", "TRAP server: answers for protected services and redirects clients that complete a handshake.", trap::server::read_part},
-      argc, argv);
+  return trap::run_daemon({"server",
+                           "TRAP server: answers for protected services and redirects clients that "
+                           "complete a handshake.",
+                           trap::server::read_part},
+                          argc, argv);
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon/server_part.h"
 
-#include "runtime/clock_writer.h"
-#include "runtime/log.h"
-#include "runtime/part_life.h"
-#include "runtime/token_rate.h"
+#include "runtime/config/token_rate.h"
+#include "runtime/keys/clock_writer.h"
+#include "runtime/process/log.h"
+#include "runtime/process/part_life.h"
 #include "trap_server.skel.h"
 
 namespace trap::server {
@@ -44,7 +44,8 @@ Result<void> ServerPart::load(Undo& undo) {
                                  skeleton_ = trap_server__open();
                                  if (!skeleton_)
                                    return nullptr;
-                                 skeleton_->rodata->send_experimental = now_->config.experimental_kind;
+                                 skeleton_->rodata->send_experimental =
+                                     now_->config.experimental_kind;
                                  return skeleton_->obj;
                                },
                                .load = [this] { return trap_server__load(skeleton_); }};
@@ -63,12 +64,13 @@ Result<void> ServerPart::open_maps() {
   if (!settings)
     return settings.error();
   settings_ = std::move(*settings);
-  auto known = MappedValue<KnownWords>::make(bpf_map__fd(maps.known), "known");
+  auto known =
+      MappedValue<KnownWords>::make(bpf_map__fd(maps.connection_filter), "connection_filter");
   if (!known)
     return known.error();
   known_words_ = std::move(*known);
   known_.emplace(*known_words_, *settings_);
-  maps_.emplace(MapFds{.places = bpf_map__fd(maps.places),
+  maps_.emplace(MapFds{.places = bpf_map__fd(maps.service_table),
                        .services = bpf_map__fd(maps.services),
                        .selections = bpf_map__fd(maps.selections),
                        .backends = bpf_map__fd(maps.backends),
@@ -83,8 +85,11 @@ Result<void> ServerPart::open_maps() {
 
 // Writes only what differs, so that programs that run meanwhile find every key in its place.
 void ServerPart::publish_settings(const Deployment& deployment) {
-  auto cookie_key = [&](std::uint64_t epoch) { return derive_cookie_key(deployment.master, epoch); };
-  if (!deployment.master_is_random) // one of its own making does not make the cookies foreign that an earlier one gave out
+  auto cookie_key = [&](std::uint64_t epoch) {
+    return derive_cookie_key(deployment.master, epoch);
+  };
+  if (!deployment.master_is_random) // one of its own making does not make the cookies foreign that
+                                    // an earlier one gave out
     forget_foreign_keys(settings_->cookie_keys, cookie_key);
   rotate_keyring(settings_->cookie_keys, epoch_, cookie_key);
   settings_->selector_key = derive_selector_key(deployment.master);
@@ -94,15 +99,16 @@ void ServerPart::publish_settings(const Deployment& deployment) {
 
 // From here on the maps change, and nothing is likely to fail.
 Result<void> ServerPart::fill_maps(const EarlierMaps& earlier) {
-  const MapContents contents = situation_.contents(now_->plan);
+  const MapContents contents = runtime_state_.contents(now_->plan);
   auto change = maps_->prepare(now_->plan, contents);
   if (!change)
     return change.error();
   publish_settings(*now_);
-  if (auto applied = maps_->apply(now_->plan, contents, *change, earlier, now_->master, epoch_); !applied)
+  if (auto applied = maps_->apply(now_->plan, contents, *change, earlier, now_->master, epoch_);
+      !applied)
     return applied.error();
-  situation_.note_written(now_->plan, contents);
-  known_->watch(situation_.ports_with_sockets());
+  runtime_state_.note_written(now_->plan, contents);
+  known_->watch(runtime_state_.ports_with_sockets());
   return {};
 }
 
@@ -117,21 +123,24 @@ Result<void> ServerPart::start(Undo& undo) {
   if (!plan)
     return plan.error();
   now_->plan = std::move(*plan);
-  situation_.go_on_from(earlier.services);
-  if (auto followed = situation_.follow(now_->config, now_->plan); !followed)
+  runtime_state_.go_on_from(earlier.services);
+  if (auto followed = runtime_state_.follow(now_->config, now_->plan); !followed)
     return followed.error();
-  auto announcer = Announcer::make(now_->config, now_->plan, now_->master, bpf_map__fd(skeleton_->maps.redirected));
+  auto announcer = Announcer::make(now_->config, now_->plan, now_->master,
+                                   bpf_map__fd(skeleton_->maps.redirected));
   if (!announcer)
     return announcer.error();
   announcer_ = std::move(*announcer);
   announcer_->rotate_keys(epoch_);
-  auto attachments = XdpAttachments::make(config(), bpf_program__fd(skeleton_->progs.trap_server), undo);
+  auto attachments =
+      XdpAttachments::make(config(), bpf_program__fd(skeleton_->progs.trap_server), undo);
   if (!attachments)
     return attachments.error();
   attachments_ = std::move(*attachments);
-  if (auto assigning = assigner_.start(config(), now_->config.cookies == Cookies::automatic, undo); !assigning)
+  if (auto assigning = assigner_.start(config(), now_->config.cookies == Cookies::automatic, undo);
+      !assigning)
     return assigning.error();
-  situation_.look_at_host(now_->config, assigner_.works());
+  runtime_state_.look_at_host(now_->config, assigner_.works());
   if (auto filled = fill_maps(earlier); !filled)
     return filled.error();
   if (auto swapped = attachments_.swap_programs(); !swapped)
@@ -147,29 +156,31 @@ Result<void> ServerPart::detach() {
 }
 
 void ServerPart::renew_keys(std::uint64_t epoch) {
-  rotate_keyring(settings_->cookie_keys, epoch, [this](std::uint64_t wanted) { return derive_cookie_key(now_->master, wanted); });
+  rotate_keyring(settings_->cookie_keys, epoch,
+                 [this](std::uint64_t wanted) { return derive_cookie_key(now_->master, wanted); });
   announcer_->rotate_keys(epoch);
   if (auto rotated = maps_->rotate_guard_keys(now_->plan, now_->master, epoch); !rotated) {
-    log::error("cannot renew the ticket keys, trying again in a second: {}", rotated.error().message);
+    log::error("cannot renew the ticket keys, trying again in a second: {}",
+               rotated.error().message);
     return;
   }
   epoch_ = epoch;
 }
 
 void ServerPart::refresh_maps() {
-  const MapContents contents = situation_.contents(now_->plan);
-  if (situation_.lets_sockets_appear(now_->plan, contents))
+  const MapContents contents = runtime_state_.contents(now_->plan);
+  if (runtime_state_.lets_sockets_appear(now_->plan, contents))
     known_->distrust(read_clocks().monotonic_ns);
   auto refreshed = maps_->refresh(contents);
   maps_problem_ = refreshed ? "" : refreshed.error().message;
   if (!refreshed)
     return;
-  situation_.note_written(now_->plan, contents);
-  known_->watch(situation_.ports_with_sockets());
+  runtime_state_.note_written(now_->plan, contents);
+  known_->watch(runtime_state_.ports_with_sockets());
 }
 
 std::vector<std::string> ServerPart::find_problems() const {
-  std::vector<std::string> problems = situation_.problems(now_->plan);
+  std::vector<std::string> problems = runtime_state_.problems(now_->plan);
   for (const std::string& problem : {maps_problem_, known_->problem()}) {
     if (!problem.empty())
       problems.push_back(problem);
@@ -184,14 +195,14 @@ void ServerPart::tick_second() {
     renew_keys(trap_epoch(now.unix_ns));
   attachments_.mend();
   assigner_.mend();
-  situation_.look_at_host(now_->config, assigner_.works());
+  runtime_state_.look_at_host(now_->config, assigner_.works());
   refresh_maps();
   problem_log_.note(find_problems());
 }
 
 void ServerPart::tick() {
   const std::uint64_t now_ns = read_clocks().monotonic_ns;
-  const bool changed = situation_.advance(now_->plan, maps_->fds().counters, now_ns);
+  const bool changed = runtime_state_.advance(now_->plan, maps_->fds().counters, now_ns);
   known_->advance(now_ns);
   // Ticks come a little early or late: a second is five of them, not four or six.
   if (now_ns >= second_ns_ + kNsPerS - tick_ms() * kNsPerS / 2000) {

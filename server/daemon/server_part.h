@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-server's daemon: loads and fills the BPF program, keeps it to what is configured and to what happens, announces clients to guards.
-#ifndef TRAP_SERVER_DAEMON_SERVER_PART_H
-#define TRAP_SERVER_DAEMON_SERVER_PART_H
+// trap-server's daemon: loads and fills the BPF program, keeps it to what is configured and to what
+// happens, announces clients to guards.
+#pragma once
 
 #include <memory>
 #include <optional>
 
 #include "dataplane/packet.h"
-#include "runtime/bpf_map.h"
-#include "runtime/explainer.h"
-#include "runtime/part.h"
-#include "runtime/xdp.h"
-#include "server/daemon/announcer.h"
-#include "server/daemon/assigner.h"
-#include "server/daemon/deployment.h"
-#include "server/daemon/known_connections.h"
-#include "server/daemon/problem_log.h"
-#include "server/daemon/server_maps.h"
-#include "server/daemon/situation.h"
+#include "runtime/kernel/bpf_map.h"
+#include "runtime/kernel/explainer.h"
+#include "runtime/kernel/xdp.h"
+#include "runtime/process/part.h"
+#include "server/daemon/announce/announcer.h"
+#include "server/daemon/maps/server_maps.h"
+#include "server/daemon/plan/deployment.h"
+#include "server/daemon/serving/assigner.h"
+#include "server/daemon/serving/connection_filter.h"
+#include "server/daemon/watch/problem_log.h"
+#include "server/daemon/watch/runtime_state.h"
 
 struct trap_server;
 
@@ -55,7 +55,8 @@ private:
 
   Result<void> load_twin();
   std::string limit_of(trap_verdict verdict, const ServiceConfig& service) const;
-  std::vector<std::string> reasons_of(const Explained& explained, const PlannedService& planned, const trap_packet& packet) const;
+  std::vector<std::string> reasons_of(const Explained& explained, const PlannedService& planned,
+                                      const trap_packet& packet) const;
 
   Result<std::unique_ptr<Deployment>> read_next() const;
   Result<void> apply(const Deployment& next);
@@ -68,7 +69,7 @@ private:
   MappedValue<KnownWords> known_words_;
   std::optional<KnownConnections> known_;
   std::optional<ServerMaps> maps_;
-  Situation situation_;
+  RuntimeState runtime_state_;
   std::unique_ptr<Announcer> announcer_;
   XdpAttachments attachments_;
   Assigner assigner_;
@@ -81,5 +82,3 @@ private:
 Result<std::unique_ptr<Part>> read_part(const std::string& config_path);
 
 } // namespace trap::server
-
-#endif

@@ -3,8 +3,8 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "runtime/clock_writer.h"
-#include "runtime/log.h"
+#include "runtime/keys/clock_writer.h"
+#include "runtime/process/log.h"
 #include "server/daemon/server_part.h"
 #include "trap_server.skel.h"
 
@@ -33,21 +33,24 @@ Result<std::unique_ptr<Deployment>> ServerPart::read_next() const {
 // What is likely to fail comes first: tries, places, sockets. After that the maps change.
 Result<void> ServerPart::apply(const Deployment& next) {
   const EarlierMaps earlier = maps_after(now_->plan);
-  const MapContents contents = situation_.contents(next.plan);
+  const MapContents contents = runtime_state_.contents(next.plan);
   auto change = maps_->prepare(next.plan, contents);
   if (!change)
     return change.error();
-  if (auto followed = situation_.follow(next.config, next.plan); !followed)
+  if (auto followed = runtime_state_.follow(next.config, next.plan); !followed)
     return followed.error();
   known_->distrust(read_clocks().monotonic_ns);
   publish_settings(next);
-  if (auto applied = maps_->apply(next.plan, contents, *change, earlier, next.master, epoch_); !applied) {
-    static_cast<void>(situation_.follow(now_->config, now_->plan)); // as before: its sockets are open already
+  if (auto applied = maps_->apply(next.plan, contents, *change, earlier, next.master, epoch_);
+      !applied) {
+    static_cast<void>(
+        runtime_state_.follow(now_->config, now_->plan)); // as before: its sockets are open already
     known_->give_up();
-    return Error{applied.error().message + ": some of the change is in the maps: restart trap-server"};
+    return Error{applied.error().message +
+                 ": some of the change is in the maps: restart trap-server"};
   }
-  situation_.note_written(next.plan, contents);
-  known_->watch(situation_.ports_with_sockets());
+  runtime_state_.note_written(next.plan, contents);
+  known_->watch(runtime_state_.ports_with_sockets());
   announcer_->follow(next.config, next.plan, next.master, epoch_);
   return {};
 }
@@ -71,11 +74,13 @@ Result<BackendState> state_for(const std::string& verb) {
     return BackendState::draining;
   if (verb == "activate")
     return BackendState::active;
-  return Error{fmt::format("unknown order \"{}\" for a backend: use drain or activate", verb), ExitCode::usage};
+  return Error{fmt::format("unknown order \"{}\" for a backend: use drain or activate", verb),
+               ExitCode::usage};
 }
 
 // not_running: the control socket answers "not found".
-Result<void> find_backend(const ServerConfig& config, const std::string& service_name, const Endpoint& backend) {
+Result<void> find_backend(const ServerConfig& config, const std::string& service_name,
+                          const Endpoint& backend) {
   for (const ServiceConfig& service : config.services) {
     if (service.name != service_name)
       continue;
@@ -83,10 +88,12 @@ Result<void> find_backend(const ServerConfig& config, const std::string& service
       if (there.endpoint == backend)
         return {};
     }
-    return Error{fmt::format("service \"{}\" has no backend {}: see trapctl backend list", service_name, format_endpoint(backend)),
+    return Error{fmt::format("service \"{}\" has no backend {}: see trapctl backend list",
+                             service_name, format_endpoint(backend)),
                  ExitCode::not_running};
   }
-  return Error{fmt::format("no service \"{}\": see trapctl backend list", service_name), ExitCode::not_running};
+  return Error{fmt::format("no service \"{}\": see trapctl backend list", service_name),
+               ExitCode::not_running};
 }
 
 } // namespace
@@ -103,12 +110,15 @@ Result<std::string> ServerPart::command(const std::vector<std::string>& words) {
     return state.error();
   if (auto found = find_backend(now_->config, service, *backend); !found)
     return found.error();
-  situation_.fleet().order(service, *backend, *state);
+  runtime_state_.fleet().order(service, *backend, *state);
   refresh_maps();
   if (!maps_problem_.empty())
     return Error{maps_problem_};
-  log::info("service \"{}\": backend {} is {}, by order", service, words[2], backend_state_name(*state));
-  return nlohmann::ordered_json{{"service", service}, {"backend", words[2]}, {"state", backend_state_name(*state)}}.dump();
+  log::info("service \"{}\": backend {} is {}, by order", service, words[2],
+            backend_state_name(*state));
+  return nlohmann::ordered_json{
+      {"service", service}, {"backend", words[2]}, {"state", backend_state_name(*state)}}
+      .dump();
 }
 
 } // namespace trap::server

@@ -13,7 +13,9 @@ import sys
 
 KERNEL_LICENCE = "GPL-2.0-only OR BSD-2-Clause"
 USER_LICENCE = "Apache-2.0"
-LONGEST_FILE = 400
+LONGEST_LINE = 100
+FULLEST_FOLDER = 25
+FOLDERS_OF_DATA = ("docs/adr", "docs/evaluation", "tests/vectors", "tests/bpf/fixtures")
 
 
 def sources(root, *endings):
@@ -100,13 +102,85 @@ def check_verdicts(args):
     return [f"docs/packet-walk.md: does not say when {n} happens" for n in names if not re.search(rf"(?<![\w-]){n}(?![\w-])", text)]
 
 
-def check_lengths(args):
+def check_columns(args):
+    """Code fits a screen beside its neighbour. A string that must stay whole may be longer: clang-format does not break one."""
     wrong = []
-    for path in sources(args.root, ".c", ".h", ".cpp", ".py"):
-        lines = len(path.read_text().splitlines())
-        if lines > LONGEST_FILE:
-            wrong.append(f"{name_of(path, args.root)}: {lines} lines; split it by job, about 300 are enough")
+    for path in sources(args.root, ".c", ".h", ".cpp"):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if len(line) > LONGEST_LINE and '"' not in line:
+                wrong.append(f"{name_of(path, args.root)}:{number}: {len(line)} columns; at most {LONGEST_LINE}")
     return wrong
+
+
+def check_folders(args):
+    """A folder is a room: what does not fit into one look belongs into rooms of its own."""
+    count = {}
+    for path in sources(args.root, ""):
+        folder = str(path.parent.relative_to(args.root))
+        if not folder.startswith(FOLDERS_OF_DATA):
+            count[folder] = count.get(folder, 0) + 1
+    return [f"{folder}: {files} files; at most {FULLEST_FOLDER}: give each job a folder of its own"
+            for folder, files in sorted(count.items()) if files > FULLEST_FOLDER]
+
+
+def may_include(root):
+    """The last column of ARCHITECTURE.md's table of folders: folder -> folders that its files may include, None for all."""
+    allowed = {}
+    for line in (root / "ARCHITECTURE.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("| `") else []
+        if len(cells) != 3:
+            continue
+        named = {name.rstrip("/") for name in re.findall(r"`([\w/]+)`", cells[2])}
+        for folder in re.findall(r"`([\w/]+)/`", cells[0]):
+            allowed[folder] = None if cells[2] == "everything" else named | {folder}
+    return allowed
+
+
+def room_of(name):
+    return name.rpartition("/")[0]
+
+
+def circle_in(arrows):
+    """One circle among rooms, as a list that ends where it begins; [] if there is none."""
+    done, path = set(), []
+
+    def walk(room):
+        if room in path:
+            return [*path[path.index(room):], room]
+        if room in done:
+            return []
+        path.append(room)
+        for other in sorted(arrows.get(room, ())):
+            found = walk(other)
+            if found:
+                return found
+        path.pop()
+        done.add(room)
+        return []
+
+    return next((found for found in map(walk, sorted(arrows)) if found), [])
+
+
+def check_includes(args):
+    """Who may include whom is what ARCHITECTURE.md says, and no two rooms need each other."""
+    allowed = may_include(args.root)
+    if len(allowed) < 8:
+        return ["ARCHITECTURE.md: the table of folders is not where this check looks for it"]
+    wrong, arrows = [], {}
+    for path in sources(args.root, ".c", ".h", ".cpp"):
+        name = name_of(path, args.root)
+        owner = max((f for f in allowed if name.startswith(f + "/")), key=len, default=None)
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            found = re.match(r'#include "([\w./]+/[\w.]+)"', line)
+            if not found:
+                continue
+            target = found.group(1)
+            if owner and allowed[owner] is not None and not target.startswith(tuple(f + "/" for f in allowed[owner])):
+                wrong.append(f"{name}:{number}: {owner}/ may not include {target}; see the table in ARCHITECTURE.md")
+            if room_of(name) != room_of(target):
+                arrows.setdefault(room_of(name), set()).add(room_of(target))
+    circle = circle_in(arrows)
+    return [*wrong, *([f"rooms that need each other: {' -> '.join(circle)}; move what both need"] if circle else [])]
 
 
 def pkg_config_flags():
@@ -190,7 +264,7 @@ def check_threats(args):
 
 
 CHECKS = {"format": check_format, "spdx": check_spdx, "words": check_words, "structs": check_structs, "verdicts": check_verdicts,
-          "lengths": check_lengths, "headers": check_headers, "man": check_man,
+          "columns": check_columns, "includes": check_includes, "folders": check_folders, "headers": check_headers, "man": check_man,
           "threats": check_threats}
 
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as a TCP option area (the first byte chooses the family): the walk agrees with one written anew from docs/protocol.md 3.
+// Any bytes as a TCP option area (the first byte chooses the family): the walk agrees with one
+// written anew from docs/protocol.md 3.
 #include "dataplane/options.h"
 
 #include <cstdint>
@@ -16,7 +17,8 @@ struct Walked {
 };
 
 bool is_ours(const std::uint8_t* option, std::size_t length) {
-  return option[0] == 0x56 || (option[0] == 253 && length >= 4 && option[2] == 0x54 && option[3] == 0x52);
+  return option[0] == 0x56 ||
+         (option[0] == 253 && length >= 4 && option[2] == 0x54 && option[3] == 0x52);
 }
 
 // Length of the whole option of a type with a header of header_bytes; 0 if there is no such type.
@@ -28,7 +30,8 @@ std::size_t right_length(int type, std::size_t header_bytes, bool ipv4) {
   return header_bytes + fixed[type] + (has_address ? (ipv4 ? 4U : 16U) : 0U);
 }
 
-void take(Walked& walked, const std::uint8_t* option, std::size_t at, std::size_t length, bool ipv4) {
+void take(Walked& walked, const std::uint8_t* option, std::size_t at, std::size_t length,
+          bool ipv4) {
   const std::size_t header_bytes = option[0] == 0x56 ? 3 : 5;
   walked.trap_options++;
   if (length < header_bytes || option[header_bytes - 1] >> 4 != 1) {
@@ -75,7 +78,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   trap_option_area area;
   const trap_option option =
-      trap_find_option(&area, segment, segment + 20 + used, static_cast<__u32>(20 + used), ipv4 ? TRAP_IPV4 : TRAP_IPV6);
+      trap_find_option(&area, segment, segment + 20 + used, static_cast<__u32>(20 + used),
+                       ipv4 ? TRAP_IPV4 : TRAP_IPV6);
   const Walked expected = walk(segment + 20, used, ipv4);
   const bool refused = expected.trap_options > 1 || expected.malformed;
   require((option.defect != TRAP_PASS_OTHER) == refused);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as a frame: the packet view reads nothing beyond them, and what it calls TCP is within its bounds.
+// Any bytes as a frame: the packet view reads nothing beyond them, and what it calls TCP is within
+// its bounds.
 #include "dataplane/packet.h"
 
 #include <algorithm>
@@ -25,7 +26,8 @@ void check_tcp(const trap_packet& packet, const std::uint8_t* data, std::size_t 
   require(packet.has_ports);
   trap_option_area area;
   const trap_option option =
-      trap_find_option(&area, data + packet.l4_offset, data + size, packet.header_bytes, static_cast<__u32>(packet.family));
+      trap_find_option(&area, data + packet.l4_offset, data + size, packet.header_bytes,
+                       static_cast<__u32>(packet.family));
   require(option.defect == TRAP_PASS_OTHER || option.type == TRAP_OPTION_NONE);
   require(trap_segment_kind(packet.flags) <= TRAP_SEGMENT_ABSURD);
 }
@@ -33,7 +35,8 @@ void check_tcp(const trap_packet& packet, const std::uint8_t* data, std::size_t 
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t size) {
-  // As drivers do (NET_IP_ALIGN), so that headers behind the 14 bytes of Ethernet are aligned; ends exactly where the frame does.
+  // As drivers do (NET_IP_ALIGN), so that headers behind the 14 bytes of Ethernet are aligned; ends
+  // exactly where the frame does.
   const auto memory = std::make_unique<std::uint8_t[]>(size + 2);
   std::uint8_t* const data = memory.get() + 2;
   std::copy_n(input, size, data);
@@ -43,7 +46,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t siz
     check_tcp(packet, data, size);
     break;
   case TRAP_LAYER_DEFECTIVE:
-    require(packet.family == TRAP_IPV4 || packet.family == TRAP_IPV6 || packet.defect == TRAP_DROP_VLAN_TAGS);
+    require(packet.family == TRAP_IPV4 || packet.family == TRAP_IPV6 ||
+            packet.defect == TRAP_DROP_VLAN_TAGS);
     require(trap_verdict_action(packet.defect) == TRAP_ACTION_DROP);
     break;
   default:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a fuzz target over files and folders of files, without libFuzzer: the corpus as an ordinary test.
+// Runs a fuzz target over files and folders of files, without libFuzzer: the corpus as an ordinary
+// test.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -15,7 +16,8 @@ namespace {
 void replay(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   const std::vector<char> bytes{std::istreambuf_iterator<char>(file), {}};
-  // Memory that ends exactly where the input does, so that a sanitizer sees the first byte too many.
+  // Memory that ends exactly where the input does, so that a sanitizer sees the first byte too
+  // many.
   const auto copy = std::make_unique<std::uint8_t[]>(bytes.size());
   std::copy(bytes.begin(), bytes.end(), copy.get());
   LLVMFuzzerTestOneInput(copy.get(), bytes.size());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes a corpus from what the tests have already: trap_fuzz_seeds packet|options|syn_options FOLDER.
-// Frames come from the BPF fixtures that have no variables in their packets, whole and cut; option areas from the walked vectors.
+// Writes a corpus from what the tests have already: trap_fuzz_seeds packet|options|syn_options
+// FOLDER. Frames come from the BPF fixtures that have no variables in their packets, whole and cut;
+// option areas from the walked vectors.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -10,15 +11,19 @@
 namespace trap::test {
 namespace {
 
-constexpr std::size_t longest_seed = 4096; // what fuzzers try first; behind its headers a frame is not looked at
+constexpr std::size_t longest_seed =
+    4096; // what fuzzers try first; behind its headers a frame is not looked at
 
 class Corpus {
 public:
-  explicit Corpus(std::filesystem::path folder) : folder_(std::move(folder)) { std::filesystem::create_directories(folder_); }
+  explicit Corpus(std::filesystem::path folder) : folder_(std::move(folder)) {
+    std::filesystem::create_directories(folder_);
+  }
 
   void add(const Bytes& bytes) {
     std::ofstream file(folder_ / ("seed-" + std::to_string(count_++)), std::ios::binary);
-    file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    file.write(reinterpret_cast<const char*>(bytes.data()),
+               static_cast<std::streamsize>(bytes.size()));
   }
   int count() const { return count_; }
 
@@ -70,8 +75,9 @@ void write_options(Corpus& corpus) {
 
 // Linux, FreeBSD, Windows and OpenBSD; each whole, and with each byte damaged.
 void write_syn_options(Corpus& corpus) {
-  for (const char* const layout : {"020405b40402080a000010e10000000001030307", "020405b4010303060402080a000010e100000000",
-                                   "020405b40103030801010402", "020405b401010402010303060101080a000010e100000000"}) {
+  for (const char* const layout :
+       {"020405b40402080a000010e10000000001030307", "020405b4010303060402080a000010e100000000",
+        "020405b40103030801010402", "020405b401010402010303060101080a000010e100000000"}) {
     const Bytes whole = read_hex(layout);
     corpus.add(whole);
     for (std::size_t at = 0; at < whole.size(); at++) {

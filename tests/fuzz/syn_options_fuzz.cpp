@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as the options of a SYN: what is read of them agrees with a reading written anew from RFC 9293 3.1.
+// Any bytes as the options of a SYN: what is read of them agrees with a reading written anew from
+// RFC 9293 3.1.
 #include "dataplane/syn_options.h"
 
 #include <cstdint>

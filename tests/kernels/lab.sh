@@ -38,7 +38,7 @@ exec chroot /root /bin/sh $work/play
 END
 chmod 755 "$work/root/init"
 cat >"$work/play" <<END
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TRAP_LAB_PATIENCE=10 NO_COLOR=1
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TRAP_LAB_TIMEOUT_SCALE=10 NO_COLOR=1
 printf '#!/bin/sh\nexec modprobe -d $image "\$@"\n' >/run/load-module
 chmod 755 /run/load-module
 echo /run/load-module >/proc/sys/kernel/modprobe

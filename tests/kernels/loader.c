@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The first and only process of a kernel under test: loads each program of TRAP as the daemons do, runs it once, attaches it, and ends
-// the machine. Prints a line for each program: "ok NAME ..." or "not ok NAME: why". load.sh packs and boots it.
+// The first and only process of a kernel under test: loads each program of TRAP as the daemons do,
+// runs it once, attaches it, and ends the machine. Prints a line for each program: "ok NAME ..." or
+// "not ok NAME: why". load.sh packs and boots it.
 #define _GNU_SOURCE
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -84,7 +85,8 @@ static bool fails_in_verifier(int cause) {
   errno = 0;
   fails("no reason in the verifier's log");
   for (line = strtok_r(verifier_log, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-    if (strncmp(line, "processed ", 10) != 0 && strncmp(line, "verification time", 17) != 0 && strncmp(line, "stack depth", 11) != 0)
+    if (strncmp(line, "processed ", 10) != 0 && strncmp(line, "verification time", 17) != 0 &&
+        strncmp(line, "stack depth", 11) != 0)
       fails("%s", line);
     else if (strstr(line, "insns") && strstr(reason, "no reason"))
       fails("%s", line);
@@ -130,12 +132,14 @@ static bool passes_arp(const struct trial* trial, int program) {
   if (bpf_prog_test_run_opts(program, &run) != 0)
     return fails("cannot run it on a frame");
   errno = 0;
-  return (int)run.retval == wanted || fails("an ARP frame gives action %d, not %d", (int)run.retval, wanted);
+  return (int)run.retval == wanted ||
+         fails("an ARP frame gives action %d, not %d", (int)run.retval, wanted);
 }
 
 static bool attaches_to_tc(const struct trial* trial, int program, int interface) {
   LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = interface, .attach_point = trial->tc);
-  LIBBPF_OPTS(bpf_tc_opts, filter, .handle = 1, .priority = 1, .prog_fd = program, .flags = BPF_TC_F_REPLACE);
+  LIBBPF_OPTS(bpf_tc_opts, filter, .handle = 1, .priority = 1, .prog_fd = program,
+              .flags = BPF_TC_F_REPLACE);
 
   if (bpf_tc_hook_create(&hook) != 0 && errno != EEXIST)
     return fails("cannot create the clsact queueing discipline");
@@ -199,11 +203,13 @@ static bool make_veth_pair(void) {
   pid_t child = fork();
 
   if (child == 0) {
-    execl("/bin/ip", "ip", "link", "add", "veth0", "type", "veth", "peer", "name", "veth1", (char*)NULL);
+    execl("/bin/ip", "ip", "link", "add", "veth0", "type", "veth", "peer", "name", "veth1",
+          (char*)NULL);
     _exit(127);
   }
   errno = 0;
-  return (child > 0 && waitpid(child, &status, 0) == child && status == 0) || fails("cannot make a veth pair with ip");
+  return (child > 0 && waitpid(child, &status, 0) == child && status == 0) ||
+         fails("cannot make a veth pair with ip");
 }
 
 static bool mounts(const char* type, const char* where) {
@@ -213,9 +219,9 @@ static bool mounts(const char* type, const char* where) {
 
 static bool prepare(void) {
   verifier_log = malloc(LOG_BYTES);
-  return (verifier_log || fails("no memory for the verifier's log")) && mounts("proc", "/proc") && mounts("sysfs", "/sys") &&
-         mounts("bpf", "/sys/fs/bpf") && insert_module("/veth.ko") && insert_module("/sch_ingress.ko") && insert_module("/cls_bpf.ko") &&
-         make_veth_pair();
+  return (verifier_log || fails("no memory for the verifier's log")) && mounts("proc", "/proc") &&
+         mounts("sysfs", "/sys") && mounts("bpf", "/sys/fs/bpf") && insert_module("/veth.ko") &&
+         insert_module("/sch_ingress.ko") && insert_module("/cls_bpf.ko") && make_veth_pair();
 }
 
 static int stay_quiet(enum libbpf_print_level level, const char* format, va_list arguments) {

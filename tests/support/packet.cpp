@@ -73,20 +73,24 @@ Bytes ipv4_header(const Description& ip, std::size_t payload_bytes) {
   w.number(ip.number("tos", 0), 1);
   w.number(ip.number("total_length", header_bytes + payload_bytes), 2);
   w.number(ip.number("id", 0), 2);
-  w.number(ip.number("df", 1) << 14 | ip.number("more_fragments", 0) << 13 | ip.number("fragment_offset", 0) / 8, 2);
+  w.number(ip.number("df", 1) << 14 | ip.number("more_fragments", 0) << 13 |
+               ip.number("fragment_offset", 0) / 8,
+           2);
   w.number(ip.number("hops", 64), 1);
   w.number(ip.number("protocol", 6), 1);
   w.number(0, 2);
   w.append(wire_bytes(ip.address("src", "client")));
   w.append(wire_bytes(ip.address("dst", "public")));
   w.append(options);
-  const std::uint64_t checksum = ip.number("checksum", internet_checksum(w.out)) ^ ip.number("checksum_damage", 0);
+  const std::uint64_t checksum =
+      ip.number("checksum", internet_checksum(w.out)) ^ ip.number("checksum_damage", 0);
   w.out[10] = static_cast<std::uint8_t>(checksum >> 8);
   w.out[11] = static_cast<std::uint8_t>(checksum);
   return w.out;
 }
 
-// Extension headers as a list of {"type": 0, "length": 8}; type 44 is a fragment, 51 counts its length in 4-byte units.
+// Extension headers as a list of {"type": 0, "length": 8}; type 44 is a fragment, 51 counts its
+// length in 4-byte units.
 Bytes extension_headers(const Description& ip, std::uint64_t last) {
   const Json list = ip.json.value("extensions", Json::array());
   Writer w;
@@ -95,7 +99,9 @@ Bytes extension_headers(const Description& ip, std::uint64_t last) {
     const std::uint64_t type = header.number("type", 0);
     const std::uint64_t length = header.number("length", type == 51 ? 16 : 8);
     const std::size_t start = w.out.size();
-    w.number(i + 1 < list.size() ? Description{list[i + 1], ip.family, ip.world}.number("type", 0) : last, 1);
+    w.number(i + 1 < list.size() ? Description{list[i + 1], ip.family, ip.world}.number("type", 0)
+                                 : last,
+             1);
     if (type == 44) {
       w.number(0, 1);
       w.number(header.number("offset", 0) | header.number("more", 0), 2);
@@ -115,9 +121,13 @@ Bytes extension_headers(const Description& ip, std::uint64_t last) {
 Bytes ipv6_header(const Description& ip, std::size_t payload_bytes) {
   const std::uint64_t protocol = ip.number("protocol", 6);
   const Bytes extensions = extension_headers(ip, protocol);
-  const std::uint64_t first = extensions.empty() ? protocol : Description{ip.json["extensions"][0], ip.family, ip.world}.number("type", 0);
+  const std::uint64_t first =
+      extensions.empty()
+          ? protocol
+          : Description{ip.json["extensions"][0], ip.family, ip.world}.number("type", 0);
   Writer w;
-  w.number(ip.number("version", 6) << 28 | ip.number("tos", 0) << 20 | ip.number("flow_label", 0), 4);
+  w.number(ip.number("version", 6) << 28 | ip.number("tos", 0) << 20 | ip.number("flow_label", 0),
+           4);
   w.number(ip.number("payload_length", extensions.size() + payload_bytes), 2);
   w.number(first, 1);
   w.number(ip.number("hops", 64), 1);
@@ -187,8 +197,9 @@ std::string difference(const Bytes& expected, const Bytes& got) {
   if (expected == got)
     return "";
   const auto [e, g] = std::ranges::mismatch(expected, got);
-  return "differ at byte " + std::to_string(e - expected.begin()) + "\n expected (" + std::to_string(expected.size()) + ") " +
-         to_hex(expected) + "\n got      (" + std::to_string(got.size()) + ") " + to_hex(got);
+  return "differ at byte " + std::to_string(e - expected.begin()) + "\n expected (" +
+         std::to_string(expected.size()) + ") " + to_hex(expected) + "\n got      (" +
+         std::to_string(got.size()) + ") " + to_hex(got);
 }
 
 } // namespace trap::test

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames from readable descriptions, byte by byte and without the product's code, so that what they prove is independent of it.
-// tests/bpf/README.md lists what a description may say.
+// Frames from readable descriptions, byte by byte and without the product's code, so that what they
+// prove is independent of it. tests/bpf/README.md lists what a description may say.
 #pragma once
 
-#include "tests/support/world.h"
+#include "tests/support/test_constants.h"
 
 namespace trap::test {
 
-// The frame a description means, with right lengths and checksums wherever it does not say otherwise. `family` is 4 or 6.
+// The frame a description means, with right lengths and checksums wherever it does not say
+// otherwise. `family` is 4 or 6.
 Bytes build_packet(const Json& description, int family, const World& world);
 
 // Bytes of the TCP options that a list of option descriptions means, not padded.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside the packet builder: a writer of big-endian numbers, and a part of a description with its defaults.
+// Inside the packet builder: a writer of big-endian numbers, and a part of a description with its
+// defaults.
 #pragma once
 
 #include "tests/support/packet.h"

@@ -41,7 +41,9 @@ Bytes redirect_body(const Description& redirect) {
   w.number(redirect.number("option_flags", 0), 1);
   w.number(redirect.number("port", 80), 2);
   w.number(redirect.number("lifetime_s", 600), 2);
-  w.append(redirect.json.contains("ticket") ? redirect.bytes("ticket") : redirect.world.bytes("$ticket.valid", redirect.family));
+  w.append(redirect.json.contains("ticket")
+               ? redirect.bytes("ticket")
+               : redirect.world.bytes("$ticket.valid", redirect.family));
   w.append(wire_bytes(redirect.address("address", "backend")));
   return w.out;
 }
@@ -60,7 +62,8 @@ Bytes described_trap_option(const Description& option) {
   if (option.json.contains("accept"))
     return trap_option(2, with_flags(option, {}), experimental);
   if (option.json.contains("redirect"))
-    return trap_option(3, redirect_body({option.json["redirect"], option.family, option.world}), experimental);
+    return trap_option(3, redirect_body({option.json["redirect"], option.family, option.world}),
+                       experimental);
   if (option.json.contains("ticket"))
     return trap_option(4, with_flags(option, option.bytes("ticket")), experimental);
   if (option.json.contains("announce"))
@@ -81,7 +84,8 @@ Bytes described_option(const Description& option) {
   } else if (option.json.contains("mss")) {
     w.number(0x0204, 2);
     w.number(option.number("mss", 0), 2);
-  } else if (option.json.contains("linux")) { // what a Linux SYN carries: MSS, SACK, timestamps, window scale: 20 bytes
+  } else if (option.json.contains("linux")) { // what a Linux SYN carries: MSS, SACK, timestamps,
+                                              // window scale: 20 bytes
     w.append(read_hex("020405b40402080a000010e10000000001030307"));
   } else {
     w.append(described_trap_option(option));
@@ -103,7 +107,9 @@ Bytes build_tcp(const Description& tcp, const Bytes& payload) {
   w.number(tcp.number("dport", 80), 2);
   w.number(tcp.number("seq", 0), 4);
   w.number(tcp.number("ack", 0), 4);
-  w.number(tcp.number("data_offset", (20 + options.size()) / 4) << 4 | tcp.number("reserved_bits", 0), 1);
+  w.number(tcp.number("data_offset", (20 + options.size()) / 4) << 4 |
+               tcp.number("reserved_bits", 0),
+           1);
   w.number(read_flags(tcp), 1);
   w.number(tcp.number("window", 64240), 2);
   w.number(0, 2);
@@ -154,7 +160,8 @@ Bytes build_l4(const Json& packet, const Description& ip) {
   if (packet.contains("tcp")) {
     const Description tcp = {packet["tcp"], ip.family, ip.world};
     Bytes l4 = build_tcp(tcp, payload);
-    put_checksum(l4, 16, tcp.number("checksum", l4_checksum(l4, ip, 6)) ^ tcp.number("checksum_damage", 0));
+    put_checksum(l4, 16,
+                 tcp.number("checksum", l4_checksum(l4, ip, 6)) ^ tcp.number("checksum_damage", 0));
     return l4;
   }
   if (packet.contains("udp")) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading tests/vectors/*.json and the values in them. Throws std::runtime_error on anything unexpected: a test without its
-// vectors has nothing to say.
+// Reading tests/vectors/*.json and the values in them. Throws std::runtime_error on anything
+// unexpected: a test without its vectors has nothing to say.
 #pragma once
 
 #include <cstdint>

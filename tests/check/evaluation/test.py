@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""bench/evaluate.py over a small report: every section is there, and what a report lacks is named."""
+"""bench/report/evaluate.py over a small report: every section is there, and what a report lacks is named."""
 import json
 import pathlib
 import subprocess
@@ -9,7 +9,7 @@ import tempfile
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
-EVALUATE = HERE.parents[2] / "bench" / "evaluate.py"
+EVALUATE = HERE.parents[2] / "bench" / "report" / "evaluate.py"
 SECTIONS = ["Machine and method", "Targets", "Downloads", "Under attack", "A rising attack", "Time of a connection", "Capacity of a core",
             "Cost of each path", "Growth", "Fleet", "Clients, memory, reloads", "Where TRAP is worse", "What is not here"]
 NAMES = {"downloads of the paper's Table 1": "download-", "a flood that rises": "attack-rise", "growth: clients": "growth-clients", "fleet": "fleet",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The arithmetic of the benchmarks, and what a report says of them.
-#include "bench/report.h"
+#include "bench/report/report.h"
 
 #include <gmock/gmock.h>
 
@@ -37,7 +37,9 @@ TEST(Percentile, is_the_smallest_value_that_so_many_do_not_exceed) {
 }
 
 TEST(Target, is_met_at_its_limit_and_on_the_right_side_of_it) {
-  const auto met = [](double value, Bound bound) { return Target{"", value, bound, 10, "x"}.met(); };
+  const auto met = [](double value, Bound bound) {
+    return Target{"", value, bound, 10, "x"}.met();
+  };
   EXPECT_TRUE(met(10, Bound::at_least));
   EXPECT_TRUE(met(10.1, Bound::at_least));
   EXPECT_FALSE(met(9.999, Bound::at_least));
@@ -49,7 +51,8 @@ TEST(Target, is_met_at_its_limit_and_on_the_right_side_of_it) {
 TEST(Report, writes_figures_misses_and_refusals) {
   Report report(true);
   EXPECT_TRUE(report.empty());
-  report.add(Line{"path", "trap", 6, "time_per_packet", "ns", 123.456, 100, 1234567, 5, "send-back", 4.00049});
+  report.add(Line{"path", "trap", 6, "time_per_packet", "ns", 123.456, 100, 1234567, 5, "send-back",
+                  4.00049});
   report.add(Target{"path: over XDP_TX", 4.0005, Bound::at_most, 4, "x"});
   EXPECT_FALSE(report.empty());
   EXPECT_FALSE(report.refused());

@@ -17,15 +17,16 @@ Link ethernet(const std::string& name, unsigned index) {
 }
 
 std::vector<Link> host() {
-  std::vector<Link> links = {{.name = "lo", .index = 1, .type = ARPHRD_LOOPBACK, .is_up = true, .is_loopback = true},
-                             ethernet("eth0", 2),
-                             ethernet("eth1", 3),
-                             ethernet("br0", 4),
-                             ethernet("veth7", 5),
-                             {.name = "tun0", .index = 6, .type = ARPHRD_NONE, .is_up = true},
-                             {.name = "ppp0", .index = 7, .type = ARPHRD_PPP, .is_up = true},
-                             {.name = "ib0", .index = 8, .type = ARPHRD_INFINIBAND, .is_up = true},
-                             ethernet("vrfport", 9)};
+  std::vector<Link> links = {
+      {.name = "lo", .index = 1, .type = ARPHRD_LOOPBACK, .is_up = true, .is_loopback = true},
+      ethernet("eth0", 2),
+      ethernet("eth1", 3),
+      ethernet("br0", 4),
+      ethernet("veth7", 5),
+      {.name = "tun0", .index = 6, .type = ARPHRD_NONE, .is_up = true},
+      {.name = "ppp0", .index = 7, .type = ARPHRD_PPP, .is_up = true},
+      {.name = "ib0", .index = 8, .type = ARPHRD_INFINIBAND, .is_up = true},
+      ethernet("vrfport", 9)};
   links[2].is_up = false;
   links[3].kind = "bridge";
   links[4].master = 4;
@@ -34,7 +35,8 @@ std::vector<Link> host() {
   return links;
 }
 
-ClientConfig config_of(std::vector<std::string> interfaces, std::vector<std::string> lan = {}, std::vector<std::string> except = {}) {
+ClientConfig config_of(std::vector<std::string> interfaces, std::vector<std::string> lan = {},
+                       std::vector<std::string> except = {}) {
   ClientConfig config;
   config.part.interfaces = std::move(interfaces);
   config.lan = std::move(lan);
@@ -62,8 +64,10 @@ TEST(InterfacePlan, a_star_is_every_interface_that_is_up_and_delivers_packets) {
 }
 
 TEST(InterfacePlan, patterns_leave_out_what_is_excepted) {
-  EXPECT_THAT(names_of(plan_interfaces(config_of({"*"}, {}, {"tun*", "br0"}), host())), ElementsAre("eth0", "ppp0", "vrfport"));
-  EXPECT_THAT(names_of(plan_interfaces(config_of({"eth?", "tun0"}, {}, {"tun*"}), host())), ElementsAre("eth0", "tun0"));
+  EXPECT_THAT(names_of(plan_interfaces(config_of({"*"}, {}, {"tun*", "br0"}), host())),
+              ElementsAre("eth0", "ppp0", "vrfport"));
+  EXPECT_THAT(names_of(plan_interfaces(config_of({"eth?", "tun0"}, {}, {"tun*"}), host())),
+              ElementsAre("eth0", "tun0"));
 }
 
 TEST(InterfacePlan, framing_follows_the_link_layer) {
@@ -91,15 +95,19 @@ TEST(InterfacePlan, lan_goes_before_interfaces_and_a_bridge_stands_for_its_ports
 }
 
 TEST(InterfacePlan, ports_of_a_bridge_may_be_named_by_themselves) {
-  EXPECT_THAT(names_of_lan(plan_interfaces(config_of({"br0"}, {"veth*"}), host())), ElementsAre("veth7"));
-  EXPECT_THAT(names_of_lan(plan_interfaces(config_of({"*"}, {"br*"}, {"veth*"}), host())), IsEmpty());
+  EXPECT_THAT(names_of_lan(plan_interfaces(config_of({"br0"}, {"veth*"}), host())),
+              ElementsAre("veth7"));
+  EXPECT_THAT(names_of_lan(plan_interfaces(config_of({"*"}, {"br*"}, {"veth*"}), host())),
+              IsEmpty());
 }
 
 TEST(InterfacePlan, a_name_that_is_not_there_or_cannot_be_read_is_a_problem) {
   const auto config = config_of({"eth0", "wg0", "ib0", "nothing*"}, {"lan9"});
   const auto plan = plan_interfaces(config, host());
   EXPECT_THAT(names_of(plan), ElementsAre("eth0"));
-  EXPECT_THAT(plan.problems, ElementsAre(HasSubstr("ib0 has a link layer"), HasSubstr("wg0 is not there"), HasSubstr("lan9 is not there")));
+  EXPECT_THAT(plan.problems,
+              ElementsAre(HasSubstr("ib0 has a link layer"), HasSubstr("wg0 is not there"),
+                          HasSubstr("lan9 is not there")));
   EXPECT_THAT(plan.missing, ElementsAre("ib0", "wg0", "lan9"));
 }
 

@@ -12,7 +12,8 @@ constexpr std::uint64_t kLearnt = 1000 * kS;
 constexpr std::uint64_t kLifetime = 600 * kS;
 constexpr std::uint64_t kQuarter = kLearnt + kLifetime / 4 * 3; // where the last one begins
 
-RenewalPlan::Entry redirect(const std::string& local, std::uint64_t learnt_ns = kLearnt, bool used = true) {
+RenewalPlan::Entry redirect(const std::string& local, std::uint64_t learnt_ns = kLearnt,
+                            bool used = true) {
   RenewalPlan::Entry entry = {};
   entry.first.local = *parse_address(local);
   entry.first.service = *parse_address("203.0.113.10");
@@ -33,7 +34,8 @@ TEST(RenewalPlan, asks_in_the_last_quarter_of_the_time) {
 
 TEST(RenewalPlan, leaves_alone_what_is_not_in_use_over_or_learnt_from_a_reset) {
   RenewalPlan plan;
-  std::vector held = {redirect("192.0.2.2", kLearnt, false), redirect("192.0.2.3", kLearnt - kLifetime), redirect("192.0.2.4")};
+  std::vector held = {redirect("192.0.2.2", kLearnt, false),
+                      redirect("192.0.2.3", kLearnt - kLifetime), redirect("192.0.2.4")};
   held[2].second.flags = TRAP_REDIRECT_FROM_RESET;
   EXPECT_TRUE(plan.choose(held, kQuarter + kS).empty());
 }
@@ -74,7 +76,8 @@ TEST(RenewalPlan, asks_for_a_bounded_number_at_once_the_most_urgent_first) {
   RenewalPlan plan;
   std::vector<RenewalPlan::Entry> held;
   for (int host = 0; host < 200; host++)
-    held.push_back(redirect("192.0.2." + std::to_string(host), kLearnt + static_cast<std::uint64_t>(199 - host) * kS / 10));
+    held.push_back(redirect("192.0.2." + std::to_string(host),
+                            kLearnt + static_cast<std::uint64_t>(199 - host) * kS / 10));
   const std::uint64_t now = kQuarter + 30 * kS;
   const auto first = plan.choose(held, now);
   ASSERT_EQ(first.size(), RenewalPlan::kMostAtOnce);

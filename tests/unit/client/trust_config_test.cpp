@@ -32,19 +32,22 @@ void expect_refused(const std::string& text, const std::string& line, const std:
 }
 
 TEST(TrustedService, prefix_and_port_in_all_their_forms) {
-  for (const char* text : {"203.0.113.0/24", "203.0.113.10/32", "203.0.113.10/32:443", "203.0.113.0/24:80", "2001:db8::/32",
-                           "[2001:db8::/32]:443", "2001:db8::1/128", "[2001:db8::1/128]:65535"}) {
+  for (const char* text :
+       {"203.0.113.0/24", "203.0.113.10/32", "203.0.113.10/32:443", "203.0.113.0/24:80",
+        "2001:db8::/32", "[2001:db8::/32]:443", "2001:db8::1/128", "[2001:db8::1/128]:65535"}) {
     auto service = parse_trusted_service(text);
     ASSERT_TRUE(service) << text << ": " << service.error().message;
     EXPECT_EQ(format_trusted_service(*service), text);
   }
   EXPECT_EQ(parse_trusted_service("203.0.113.10:443")->port, 443);
-  EXPECT_EQ(format_trusted_service(*parse_trusted_service("[2001:db8::1]:443")), "[2001:db8::1/128]:443");
+  EXPECT_EQ(format_trusted_service(*parse_trusted_service("[2001:db8::1]:443")),
+            "[2001:db8::1/128]:443");
 }
 
 TEST(TrustedService, anything_else_is_refused) {
-  for (const char* text : {"", ":", "203.0.113.10:", "203.0.113.10:0", "203.0.113.10:65536", "203.0.113.10:http", "203.0.113.1/24",
-                           "[2001:db8::1]", "[2001:db8::1]:", "[2001:db8::1]443", "example.org:80", "203.0.113.0/33", "::/0"})
+  for (const char* text : {"", ":", "203.0.113.10:", "203.0.113.10:0", "203.0.113.10:65536",
+                           "203.0.113.10:http", "203.0.113.1/24", "[2001:db8::1]", "[2001:db8::1]:",
+                           "[2001:db8::1]443", "example.org:80", "203.0.113.0/33", "::/0"})
     EXPECT_FALSE(parse_trusted_service(text)) << text;
 }
 
@@ -58,10 +61,11 @@ TEST(ClientConfig, defaults) {
 }
 
 TEST(ClientConfig, trusts_are_read) {
-  auto config =
-      read("only_trusted = true\nlan = [\"br0\", \"veth*\"]\nexcept = [\"docker*\"]\nrenew = false\n"
-           "[[trust]]\nservices = [\"203.0.113.10:443\", \"2001:db8:113::/48\"]\ntargets = [\"198.51.100.0/24\", \"2001:db8:51::/48\"]\n"
-           "[[trust]]\nservices = [\"203.0.113.10\"]\ntargets = [\"10.0.0.0/8\"]\n");
+  auto config = read(
+      "only_trusted = true\nlan = [\"br0\", \"veth*\"]\nexcept = [\"docker*\"]\nrenew = false\n"
+      "[[trust]]\nservices = [\"203.0.113.10:443\", \"2001:db8:113::/48\"]\ntargets = "
+      "[\"198.51.100.0/24\", \"2001:db8:51::/48\"]\n"
+      "[[trust]]\nservices = [\"203.0.113.10\"]\ntargets = [\"10.0.0.0/8\"]\n");
   ASSERT_TRUE(config) << config.error().message;
   ASSERT_EQ(config->trusts.size(), 2u);
   EXPECT_EQ(config->trusts[0].services.size(), 2u);
@@ -73,21 +77,31 @@ TEST(ClientConfig, trusts_are_read) {
 
 TEST(ClientConfig, mistakes_are_named_with_their_line) {
   const std::string services = "[[trust]]\nservices = [\"203.0.113.10:443\"]\n";
-  expect_refused("[[trust]]\ntargets = [\"198.51.100.0/24\"]\n", ":2: ", "key \"services\" is missing");
+  expect_refused("[[trust]]\ntargets = [\"198.51.100.0/24\"]\n",
+                 ":2: ", "key \"services\" is missing");
   expect_refused(services, ":2: ", "key \"targets\" is missing");
-  expect_refused("[[trust]]\nservices = [\"web\"]\ntargets = [\"198.51.100.0/24\"]\n", ":3: ", "services: ");
+  expect_refused("[[trust]]\nservices = [\"web\"]\ntargets = [\"198.51.100.0/24\"]\n",
+                 ":3: ", "services: ");
   expect_refused(services + "targets = [\"198.51.100.1/24\"]\n", ":4: ", "write 198.51.100.0/24");
-  expect_refused(services + "targets = [\"127.0.0.0/8\"]\n", ":4: ", "no client follows a redirect to 127.0.0.0/8");
-  expect_refused(services + "targets = [\"fe80::/10\"]\n", ":4: ", "no client follows a redirect to fe80::/10");
-  expect_refused(services + "targets = [\"2001:db8::/32\"]\n", ":2: ", "name a target that is IPv4");
-  expect_refused(services + "targets = [\"198.51.100.0/24\", \"198.51.100.0/24\"]\n", ":4: ", "is there twice");
-  expect_refused(services + "targets = [\"198.51.100.0/24\"]\n" + services + "targets = [\"10.0.0.0/8\"]\n",
+  expect_refused(services + "targets = [\"127.0.0.0/8\"]\n",
+                 ":4: ", "no client follows a redirect to 127.0.0.0/8");
+  expect_refused(services + "targets = [\"fe80::/10\"]\n",
+                 ":4: ", "no client follows a redirect to fe80::/10");
+  expect_refused(services + "targets = [\"2001:db8::/32\"]\n",
+                 ":2: ", "name a target that is IPv4");
+  expect_refused(services + "targets = [\"198.51.100.0/24\", \"198.51.100.0/24\"]\n",
+                 ":4: ", "is there twice");
+  expect_refused(services + "targets = [\"198.51.100.0/24\"]\n" + services +
+                     "targets = [\"10.0.0.0/8\"]\n",
                  ":5: ", "another [[trust]] names");
-  expect_refused(services + "targets = [\"198.51.100.0/24\"]\nports = [1]\n", ":5: ", "unknown key \"ports\"");
+  expect_refused(services + "targets = [\"198.51.100.0/24\"]\nports = [1]\n",
+                 ":5: ", "unknown key \"ports\"");
   expect_refused("only_trusted = true\n", ": ", "without a [[trust]]");
   expect_refused("lan = [\"eth0\"]\n", ": ", "\"eth0\" is both in \"interfaces\" and \"lan\"");
-  expect_refused("except = [\"eth0\"]\n", ": ", "\"eth0\" is both in \"interfaces\" and \"except\"");
-  expect_refused("lan = [\"br0\"]\nexcept = [\"br0\"]\n", ": ", "\"br0\" is both in \"lan\" and \"except\"");
+  expect_refused("except = [\"eth0\"]\n", ": ",
+                 "\"eth0\" is both in \"interfaces\" and \"except\"");
+  expect_refused("lan = [\"br0\"]\nexcept = [\"br0\"]\n", ": ",
+                 "\"br0\" is both in \"lan\" and \"except\"");
   expect_refused("lan = [\"a/b\"]\n", ":2: ", "cannot be an interface's name");
 }
 

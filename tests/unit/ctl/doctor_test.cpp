@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "ctl/doctor_checks.h"
-#include "ctl/doctor_listening.h"
+#include "ctl/doctor/doctor_checks.h"
+#include "ctl/doctor/doctor_listening.h"
 
 namespace trap::test {
 namespace {
@@ -46,8 +46,13 @@ PartFacts good_part(const std::string& part) {
     facts.key_file = {"/etc/trap/a.key", true, 0600, 3};
   facts.ports = {{"web", "port 80", true}};
   facts.peers = {{"203.0.113.10", true}};
-  facts.daemon = {
-      .runs = true, .version = TRAP_VERSION_STRING, .error = "", .problems = {}, .epoch = 0, .epochs_held = {}, .announcements = 1};
+  facts.daemon = {.runs = true,
+                  .version = TRAP_VERSION_STRING,
+                  .error = "",
+                  .problems = {},
+                  .epoch = 0,
+                  .epochs_held = {},
+                  .announcements = 1};
   if (part != "client") {
     facts.daemon.epoch = 100;
     facts.daemon.epochs_held = {99, 100, 101, 102, 103};
@@ -57,18 +62,23 @@ PartFacts good_part(const std::string& part) {
 
 Finding look(const char* name, const HostFacts& host) {
   const auto checks = host_checks();
-  auto check = std::find_if(checks.begin(), checks.end(), [&](const HostCheck& one) { return one.name == std::string(name); });
-  return check == checks.end() ? Finding{Grade::fail, "there is no such check", ""} : check->look(host);
+  auto check = std::find_if(checks.begin(), checks.end(),
+                            [&](const HostCheck& one) { return one.name == std::string(name); });
+  return check == checks.end() ? Finding{Grade::fail, "there is no such check", ""}
+                               : check->look(host);
 }
 
 // The findings of a check that are not ok.
 Findings faults(const char* name, const PartFacts& part) {
   const auto checks = part_checks();
-  auto check = std::find_if(checks.begin(), checks.end(), [&](const PartCheck& one) { return one.name == std::string(name); });
+  auto check = std::find_if(checks.begin(), checks.end(),
+                            [&](const PartCheck& one) { return one.name == std::string(name); });
   if (check == checks.end())
     return {{Grade::fail, "there is no such check", ""}};
   Findings all = check->look(part);
-  all.erase(std::remove_if(all.begin(), all.end(), [](const Finding& finding) { return finding.grade == Grade::ok; }), all.end());
+  all.erase(std::remove_if(all.begin(), all.end(),
+                           [](const Finding& finding) { return finding.grade == Grade::ok; }),
+            all.end());
   return all;
 }
 
@@ -140,7 +150,8 @@ TEST(Doctor, reads_configuration_and_keys) {
 TEST(Doctor, asks_the_daemon) {
   PartFacts part = good_part("server");
   part.daemon.problems = {"interface eth0 is gone", "nobody listens at 203.0.113.10:80"};
-  EXPECT_THAT(faults("daemon", part), ElementsAre(Finds(Grade::fail, "eth0 is gone"), Finds(Grade::fail, "nobody listens")));
+  EXPECT_THAT(faults("daemon", part), ElementsAre(Finds(Grade::fail, "eth0 is gone"),
+                                                  Finds(Grade::fail, "nobody listens")));
   part = good_part("server");
   part.daemon.version = "0.0.9";
   EXPECT_THAT(faults("daemon", part), ElementsAre(Finds(Grade::warn, "0.0.9")));
@@ -205,20 +216,24 @@ TEST(Doctor, looks_for_peers_and_listeners) {
   PartFacts part = good_part("guard");
   part.peers.push_back({"192.0.2.1", false});
   part.daemon.announcements = 0;
-  EXPECT_THAT(faults("peers", part), ElementsAre(Finds(Grade::fail, "TRAP server 192.0.2.1"), Finds(Grade::warn, "announced anybody")));
+  EXPECT_THAT(faults("peers", part), ElementsAre(Finds(Grade::fail, "TRAP server 192.0.2.1"),
+                                                 Finds(Grade::warn, "announced anybody")));
   part.ports.push_back({"ssh", "port 22", false});
-  EXPECT_THAT(faults("ports", part), ElementsAre(Finds(Grade::warn, "port 22 for service \"ssh\"")));
+  EXPECT_THAT(faults("ports", part),
+              ElementsAre(Finds(Grade::warn, "port 22 for service \"ssh\"")));
 }
 
-// Three listeners as a kernel printed them: 127.0.0.1:8080, [::]:443, 203.0.113.10:80; and a connection at 203.0.113.10:81.
+// Three listeners as a kernel printed them: 127.0.0.1:8080, [::]:443, 203.0.113.10:80; and a
+// connection at 203.0.113.10:81.
 TEST(Doctor, reads_the_kernels_tables_of_sockets) {
   Listeners listeners;
   listeners.add("  sl  local_address rem_address   st tx_queue\n"
                 "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000\n"
                 "   1: 0A7100CB:0050 00000000:0000 0A 00000000:00000000\n"
                 "   2: 0A7100CB:0051 076433C6:1092 01 00000000:00000000\n");
-  listeners.add("  sl  local_address                         remote_address                        st\n"
-                "   0: 00000000000000000000000000000000:01BB 00000000000000000000000000000000:0000 0A\n");
+  listeners.add(
+      "  sl  local_address                         remote_address                        st\n"
+      "   0: 00000000000000000000000000000000:01BB 00000000000000000000000000000000:0000 0A\n");
   auto at = [&](const char* text) { return listeners.at(*parse_endpoint(text)); };
   EXPECT_TRUE(at("127.0.0.1:8080"));
   EXPECT_FALSE(at("203.0.113.10:8080"));

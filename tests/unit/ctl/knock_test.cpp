@@ -2,7 +2,7 @@
 // trapctl knock: its segments, and what it makes of each answer and each silence.
 #include <gmock/gmock.h>
 
-#include "ctl/knock_talk.h"
+#include "ctl/knock/knock_talk.h"
 #include "dataplane/checksum.h"
 #include "dataplane/segment.h"
 
@@ -24,16 +24,28 @@ struct Ends {
 };
 
 const Ends v4 = {at("192.0.2.2:40000"), at("203.0.113.10:80"), at("198.51.100.20:8080")};
-const Ends v6 = {at("[2001:db8:2::2]:40000"), at("[2001:db8:113::10]:80"), at("[2001:db8:51::20]:8080")};
+const Ends v6 = {at("[2001:db8:2::2]:40000"), at("[2001:db8:113::10]:80"),
+                 at("[2001:db8:51::20]:8080")};
 
-KnockSegment syn_ack(const Ends& ends, const Endpoint& from, trap_option_type option = TRAP_OPTION_NONE) {
-  return {.from = from, .to = ends.local, .flags = TRAP_TCP_SYN | TRAP_TCP_ACK, .seq = iss, .ack = isn + 1, .option = option};
+KnockSegment syn_ack(const Ends& ends, const Endpoint& from,
+                     trap_option_type option = TRAP_OPTION_NONE) {
+  return {.from = from,
+          .to = ends.local,
+          .flags = TRAP_TCP_SYN | TRAP_TCP_ACK,
+          .seq = iss,
+          .ack = isn + 1,
+          .option = option};
 }
 
 KnockSegment redirect(const Ends& ends, const Endpoint& backend) {
-  KnockSegment rst = {.from = ends.service, .to = ends.local, .flags = TRAP_TCP_RST | TRAP_TCP_ACK, .seq = iss + 1, .ack = isn + 1};
+  KnockSegment rst = {.from = ends.service,
+                      .to = ends.local,
+                      .flags = TRAP_TCP_RST | TRAP_TCP_ACK,
+                      .seq = iss + 1,
+                      .ack = isn + 1};
   rst.option = TRAP_REDIRECT;
-  rst.redirection = Redirection{backend, 600, {.epoch = 3, .tag = 0, .expiry = 9, .mac = {1, 2, 3, 4, 5, 6, 7, 8}}};
+  rst.redirection = Redirection{
+      backend, 600, {.epoch = 3, .tag = 0, .expiry = 9, .mac = {1, 2, 3, 4, 5, 6, 7, 8}}};
   return rst;
 }
 
@@ -53,10 +65,16 @@ TEST(Knock, segments_are_read_as_they_were_written_and_their_checksums_are_right
     for (const bool experimental : {false, true}) {
       for (const trap_option_type option : {TRAP_OPTION_NONE, TRAP_TICKET, TRAP_ACCEPT}) {
         const std::uint8_t flags = option == TRAP_ACCEPT ? TRAP_TCP_ACK : TRAP_TCP_SYN;
-        const KnockSegment segment = {
-            .from = ends.local, .to = ends.service, .flags = flags, .seq = isn, .ack = iss, .option = option, .experimental = experimental};
+        const KnockSegment segment = {.from = ends.local,
+                                      .to = ends.service,
+                                      .flags = flags,
+                                      .seq = isn,
+                                      .ack = iss,
+                                      .option = option,
+                                      .experimental = experimental};
         const auto bytes = write_segment(segment, &ticket);
-        const auto read = read_segment(ends.local.address, ends.service.address, bytes.data(), bytes.size());
+        const auto read =
+            read_segment(ends.local.address, ends.service.address, bytes.data(), bytes.size());
         ASSERT_TRUE(read);
         EXPECT_EQ(read->from, segment.from);
         EXPECT_EQ(read->to, segment.to);
@@ -65,11 +83,13 @@ TEST(Knock, segments_are_read_as_they_were_written_and_their_checksums_are_right
         EXPECT_EQ(read->ack, iss);
         EXPECT_EQ(read->option, option);
         EXPECT_EQ(read->experimental, experimental && option != TRAP_OPTION_NONE);
-        __u64 sum = trap_sum_pseudo(&ends.local.address, &ends.service.address, family_of(ends.local.address), bytes.size());
+        __u64 sum = trap_sum_pseudo(&ends.local.address, &ends.service.address,
+                                    family_of(ends.local.address), bytes.size());
         for (std::size_t i = 0; i < bytes.size(); i += 2)
           sum += static_cast<unsigned>(bytes[i]) | static_cast<unsigned>(bytes[i + 1]) << 8;
         EXPECT_EQ(trap_sum_fold(sum), 0);
-        EXPECT_FALSE(read_segment(ends.local.address, ends.service.address, bytes.data(), bytes.size() - 1));
+        EXPECT_FALSE(
+            read_segment(ends.local.address, ends.service.address, bytes.data(), bytes.size() - 1));
       }
     }
   }
@@ -119,7 +139,11 @@ TEST(Knock, ends_when_the_service_is_silent_or_refuses) {
   EXPECT_THAT(talk.verdict(), HasSubstr("neither"));
   EXPECT_FALSE(talk.farewell());
   KnockTalk refused = redirected(v4);
-  refused.received({.from = v4.backend, .to = v4.local, .flags = TRAP_TCP_RST | TRAP_TCP_ACK, .seq = 0, .ack = isn + 1});
+  refused.received({.from = v4.backend,
+                    .to = v4.local,
+                    .flags = TRAP_TCP_RST | TRAP_TCP_ACK,
+                    .seq = 0,
+                    .ack = isn + 1});
   EXPECT_THAT(refused.verdict(), HasSubstr("refuses"));
 }
 
@@ -183,9 +207,15 @@ TEST(Knock, tells_when_a_client_module_did_the_work) {
   KnockTalk talk(v4.local, v4.service, isn);
   talk.saw(talk.begin().segment, true, 1);
   talk.saw(syn_ack(v4, v4.service, TRAP_OFFER), false, 2);
-  talk.saw({.from = v4.local, .to = v4.service, .flags = TRAP_TCP_ACK, .option = TRAP_ACCEPT}, true, 3);
+  talk.saw({.from = v4.local, .to = v4.service, .flags = TRAP_TCP_ACK, .option = TRAP_ACCEPT}, true,
+           3);
   talk.saw(redirect(v4, v4.backend), false, 4);
-  talk.saw({.from = v4.local, .to = v4.backend, .flags = TRAP_TCP_SYN, .seq = isn, .option = TRAP_TICKET}, true, 5);
+  talk.saw({.from = v4.local,
+            .to = v4.backend,
+            .flags = TRAP_TCP_SYN,
+            .seq = isn,
+            .option = TRAP_TICKET},
+           true, 5);
   talk.saw(syn_ack(v4, v4.backend), false, 6);
   EXPECT_FALSE(talk.received(syn_ack(v4, v4.service)));
   EXPECT_EQ(talk.outcome(), KnockOutcome::redirected);

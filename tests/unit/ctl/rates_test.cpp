@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rates between two samples: what is summed into which column, counters that begin again, services that come.
-#include "ctl/rates.h"
+// Rates between two samples: what is summed into which column, counters that begin again, services
+// that come.
+#include "ctl/top/rates.h"
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -16,15 +17,17 @@ using nlohmann::ordered_json;
 using testing::ElementsAre;
 using testing::Pair;
 
-ordered_json server(const ordered_json& web, const ordered_json& rest = ordered_json::object(), bool active = true) {
+ordered_json server(const ordered_json& web, const ordered_json& rest = ordered_json::object(),
+                    bool active = true) {
   ordered_json sum = web;
   for (const auto& [verdict, packets] : rest.items())
     sum[verdict] = sum.value(verdict, 0) + packets.get<int>();
-  const ordered_json service = {{"name", "web"},
-                                {"address", "203.0.113.10:80"},
-                                {"active", active},
-                                {"counters", web},
-                                {"bytes", {{"in", 1000 + web.value("reply-syn-ack", 0) * 60}, {"out", 2000}}}};
+  const ordered_json service = {
+      {"name", "web"},
+      {"address", "203.0.113.10:80"},
+      {"active", active},
+      {"counters", web},
+      {"bytes", {{"in", 1000 + web.value("reply-syn-ack", 0) * 60}, {"out", 2000}}}};
   return {{"part", "server"}, {"services", {service}}, {"counters", sum}};
 }
 
@@ -66,7 +69,8 @@ TEST(Rates, of_a_server) {
 
 TEST(Rates, what_is_no_services_is_the_sum_without_them) {
   const Sample before = read_sample({server({{"drop-fragment", 5}}, {{"drop-fragment", 1}})}, 0);
-  const Sample after = read_sample({server({{"drop-fragment", 9}}, {{"drop-fragment", 3}, {"pass-other", 40}}, false)}, 1);
+  const Sample after = read_sample(
+      {server({{"drop-fragment", 9}}, {{"drop-fragment", 3}, {"pass-other", 40}}, false)}, 1);
   const auto rates = rates_between(before, after);
   ASSERT_EQ(rates.size(), 2u);
   EXPECT_EQ(rates[0].last.state, "resting");
@@ -94,9 +98,13 @@ TEST(Rates, of_guard_and_client) {
   auto parts = [](int packets) {
     const ordered_json guard = {
         {"part", "guard"},
-        {"services", {{{"name", "web"}, {"port", 80}, {"counters", {{"pass-ticket", packets}, {"drop-uninvited", 2 * packets}}}}}},
+        {"services",
+         {{{"name", "web"},
+           {"port", 80},
+           {"counters", {{"pass-ticket", packets}, {"drop-uninvited", 2 * packets}}}}}},
         {"counters", {{"pass-ticket", packets}, {"drop-uninvited", 2 * packets}}}};
-    const ordered_json client = {{"part", "client"}, {"counters", {{"reply-reissued-syn", packets}}}};
+    const ordered_json client = {{"part", "client"},
+                                 {"counters", {{"reply-reissued-syn", packets}}}};
     return std::vector<ordered_json>{guard, client};
   };
   const auto rates = rates_between(read_sample(parts(1), 0), read_sample(parts(4), 1));

@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
-#include "ctl/key_epochs.h"
+#include "ctl/key/key_epochs.h"
 #include "ctl/table.h"
-#include "ctl/top_table.h"
+#include "ctl/top/top_table.h"
 #include "protocol/clock.h"
 
 namespace trap::ctl {
@@ -15,16 +15,18 @@ using testing::HasSubstr;
 using testing::Not;
 
 TEST(Table, columns_are_as_wide_as_their_widest_cell) {
-  EXPECT_EQ(format_rows({{"A", "N", "LAST"}, {"long", "7", "x"}, {"b", "1234", "yy"}}, "  ", 1, 2), "  A        N  LAST\n"
-                                                                                                    "  long     7  x\n"
-                                                                                                    "  b     1234  yy\n");
+  EXPECT_EQ(format_rows({{"A", "N", "LAST"}, {"long", "7", "x"}, {"b", "1234", "yy"}}, "  ", 1, 2),
+            "  A        N  LAST\n"
+            "  long     7  x\n"
+            "  b     1234  yy\n");
   EXPECT_EQ(format_rows({}, "  "), "");
 }
 
 TEST(Table, rates_keep_three_digits_and_never_need_more_than_five_characters) {
   const std::pair<double, const char*> cases[] = {
-      {0, "0"},        {0.04, "0.0"},   {3.14, "3.1"},    {9.96, "10"},      {999.4, "999"},      {999.6, "1.00k"}, {1254, "1.25k"},
-      {9999, "10.0k"}, {99960, "100k"}, {999499, "999k"}, {999999, "1.00M"}, {14880952, "14.9M"}, {1e9, "1.00G"},   {5e11, "500G"}};
+      {0, "0"},          {0.04, "0.0"},       {3.14, "3.1"},   {9.96, "10"},    {999.4, "999"},
+      {999.6, "1.00k"},  {1254, "1.25k"},     {9999, "10.0k"}, {99960, "100k"}, {999499, "999k"},
+      {999999, "1.00M"}, {14880952, "14.9M"}, {1e9, "1.00G"},  {5e11, "500G"}};
   for (const auto& [rate, text] : cases) {
     EXPECT_EQ(format_rate(rate), text);
     EXPECT_LE(format_rate(rate).size(), 5u);
@@ -46,7 +48,8 @@ TEST(Table, of_rates_has_a_line_for_each_service_and_for_drops_that_are_none_s) 
   std::string text = format_rates({web, rest, some_rates("client", "")});
   EXPECT_THAT(text, HasSubstr("drop-a 400, drop-b 30, drop-c 2.0, ..."));
   EXPECT_THAT(text, Not(HasSubstr("trap-guard")));
-  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 3 + 1 + 3); // title, head, web; an empty line; title, head, client
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'),
+            3 + 1 + 3); // title, head, web; an empty line; title, head, client
   rest.drops = {{"drop-fragment", 7}};
   EXPECT_THAT(format_rates({web, rest}), HasSubstr("drop-fragment 7.0"));
 }
@@ -72,10 +75,13 @@ TEST(KeyEpochs, around_the_present_one_with_their_times) {
   EXPECT_EQ(epochs[3].role, "ahead");
   EXPECT_LE(epochs[1].since_unix_s, 1700000000);
   EXPECT_GT(epochs[1].until_unix_s, 1700000000);
-  for (const KeyEpoch& epoch : epochs) { // the first second of an epoch lies in it, the one before does not
+  for (const KeyEpoch& epoch :
+       epochs) { // the first second of an epoch lies in it, the one before does not
     EXPECT_EQ(trap_epoch(static_cast<std::uint64_t>(epoch.since_unix_s) * 1000000000), epoch.epoch);
-    EXPECT_EQ(trap_epoch(static_cast<std::uint64_t>(epoch.since_unix_s - 1) * 1000000000), epoch.epoch - 1);
-    EXPECT_EQ(trap_epoch(static_cast<std::uint64_t>(epoch.until_unix_s) * 1000000000), epoch.epoch + 1);
+    EXPECT_EQ(trap_epoch(static_cast<std::uint64_t>(epoch.since_unix_s - 1) * 1000000000),
+              epoch.epoch - 1);
+    EXPECT_EQ(trap_epoch(static_cast<std::uint64_t>(epoch.until_unix_s) * 1000000000),
+              epoch.epoch + 1);
   }
 }
 

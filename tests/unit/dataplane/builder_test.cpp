@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The packet builder of the tests, checked against libtins: what it builds is what an independent library serializes.
+// The packet builder of the tests, checked against libtins: what it builds is what an independent
+// library serializes.
 #include <gtest/gtest.h>
 #include <tins/tins.h>
 
@@ -16,8 +17,10 @@ void set_segment(Tins::TCP& tcp) {
   tcp.mss(1460);
 }
 
-const Json description = {{"tcp", {{"seq", 0x11223344}, {"ack", 0x55667788}, {"flags", "PA"}, {"options", {{{"mss", 1460}}}}}},
-                          {"payload", "68656c6c6f"}};
+const Json description = {
+    {"tcp",
+     {{"seq", 0x11223344}, {"ack", 0x55667788}, {"flags", "PA"}, {"options", {{{"mss", 1460}}}}}},
+    {"payload", "68656c6c6f"}};
 
 TEST(Builder, ipv4_is_what_libtins_serializes) {
   Tins::IP ip("203.0.113.10", "192.0.2.2");
@@ -26,7 +29,8 @@ TEST(Builder, ipv4_is_what_libtins_serializes) {
   ip.flags(Tins::IP::DONT_FRAGMENT);
   Tins::TCP tcp(80, 40000);
   set_segment(tcp);
-  Tins::EthernetII frame = Tins::EthernetII("02:00:00:00:00:02", "02:00:00:00:00:01") / ip / tcp / Tins::RawPDU("hello");
+  Tins::EthernetII frame =
+      Tins::EthernetII("02:00:00:00:00:02", "02:00:00:00:00:01") / ip / tcp / Tins::RawPDU("hello");
   EXPECT_EQ(difference(build_packet(description, 4, World()), frame.serialize()), "");
 }
 
@@ -35,7 +39,8 @@ TEST(Builder, ipv6_is_what_libtins_serializes) {
   ip.hop_limit(64);
   Tins::TCP tcp(80, 40000);
   set_segment(tcp);
-  Tins::EthernetII frame = Tins::EthernetII("02:00:00:00:00:02", "02:00:00:00:00:01") / ip / tcp / Tins::RawPDU("hello");
+  Tins::EthernetII frame =
+      Tins::EthernetII("02:00:00:00:00:02", "02:00:00:00:00:01") / ip / tcp / Tins::RawPDU("hello");
   EXPECT_EQ(difference(build_packet(description, 6, World()), frame.serialize()), "");
 }
 

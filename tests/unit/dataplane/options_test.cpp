@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The option walk against the walked vectors: with the header at the very end of the packet, and with payload behind it.
+// The option walk against the walked vectors: with the header at the very end of the packet, and
+// with payload behind it.
 #include "dataplane/options.h"
 
 #include <gtest/gtest.h>
@@ -11,13 +12,16 @@
 namespace trap::test {
 namespace {
 
-// The walk over a TCP header with this option area, in memory that ends exactly where the packet does.
-trap_option walk(const Bytes& area, std::size_t payload_bytes, trap_family family, trap_option_area* copied = nullptr) {
+// The walk over a TCP header with this option area, in memory that ends exactly where the packet
+// does.
+trap_option walk(const Bytes& area, std::size_t payload_bytes, trap_family family,
+                 trap_option_area* copied = nullptr) {
   trap_option_area scratch;
   const std::size_t header_bytes = 20 + area.size();
   const auto segment = std::make_unique<std::uint8_t[]>(header_bytes + payload_bytes);
   std::copy(area.begin(), area.end(), segment.get() + 20);
-  return trap_find_option(copied != nullptr ? copied : &scratch, segment.get(), segment.get() + header_bytes + payload_bytes,
+  return trap_find_option(copied != nullptr ? copied : &scratch, segment.get(),
+                          segment.get() + header_bytes + payload_bytes,
                           static_cast<__u32>(header_bytes), family);
 }
 
@@ -44,7 +48,9 @@ void expect_walked(const Json& v, const trap_option& option) {
   if (result == "duplicate")
     EXPECT_EQ(option.defect, TRAP_DROP_DUPLICATE_OPTION) << v;
   if (result == "refused") {
-    EXPECT_TRUE(option.defect == TRAP_DROP_DUPLICATE_OPTION || option.defect == TRAP_DROP_MALFORMED_OPTION) << v;
+    EXPECT_TRUE(option.defect == TRAP_DROP_DUPLICATE_OPTION ||
+                option.defect == TRAP_DROP_MALFORMED_OPTION)
+        << v;
   }
 }
 
@@ -79,8 +85,10 @@ TEST(OptionWalk, reads_nothing_beyond_the_end_whatever_the_bytes) {
     Bytes area(std::size_t{4} * (state % 11));
     for (auto& byte : area) {
       state = state * 1664525 + 1013904223;
-      static constexpr std::uint8_t likely[] = {0, 1, 2, 3, 4, 6, 16, 18, 24, 26, 36, 38, 0x56, 253, 0x54, 0x52, 0x11, 0x13, 0x14, 0x15};
-      byte = (state >> 8) % 4 == 0 ? static_cast<std::uint8_t>(state >> 16) : likely[(state >> 16) % sizeof likely];
+      static constexpr std::uint8_t likely[] = {
+          0, 1, 2, 3, 4, 6, 16, 18, 24, 26, 36, 38, 0x56, 253, 0x54, 0x52, 0x11, 0x13, 0x14, 0x15};
+      byte = (state >> 8) % 4 == 0 ? static_cast<std::uint8_t>(state >> 16)
+                                   : likely[(state >> 16) % sizeof likely];
     }
     state = state * 1664525 + 1013904223;
     const trap_option option = walk(area, 0, state % 2 == 0 ? TRAP_IPV4 : TRAP_IPV6);

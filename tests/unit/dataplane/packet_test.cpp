@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The packet view over built frames: both families, VLAN and QinQ, IPv4 options, extension headers, fragments, and every truncation.
+// The packet view over built frames: both families, VLAN and QinQ, IPv4 options, extension headers,
+// fragments, and every truncation.
 #include "dataplane/packet.h"
 
 #include <gtest/gtest.h>
@@ -13,7 +14,8 @@ namespace {
 
 class PacketView : public testing::Test {
 protected:
-  // Reads a frame in memory that ends exactly where the frame does, and whose headers behind Ethernet are aligned (NET_IP_ALIGN).
+  // Reads a frame in memory that ends exactly where the frame does, and whose headers behind
+  // Ethernet are aligned (NET_IP_ALIGN).
   trap_layer read(const Bytes& frame) {
     packet_ = {};
     const auto memory = std::make_unique<std::uint8_t[]>(frame.size() + 2);
@@ -21,7 +23,9 @@ protected:
     std::copy(frame.begin(), frame.end(), copy);
     return trap_read_frame(&packet_, copy, copy + frame.size());
   }
-  trap_layer read(const Json& description, int family) { return read(build_packet(description, family, world_)); }
+  trap_layer read(const Json& description, int family) {
+    return read(build_packet(description, family, world_));
+  }
   void expect_ordinary(int family) {
     const Address client = world_.address("client", family);
     const Address service = world_.address("public", family);
@@ -68,7 +72,9 @@ TEST_F(PacketView, does_not_see_what_is_behind_a_third_tag) {
 
 TEST_F(PacketView, follows_ipv4_options_of_every_length) {
   for (std::size_t words = 0; words <= 10; words++) {
-    ASSERT_EQ(read({{"ip", {{"options", to_hex(Bytes(4 * words, 1))}}}, {"tcp", tcp_}}, 4), TRAP_LAYER_TCP) << words;
+    ASSERT_EQ(read({{"ip", {{"options", to_hex(Bytes(4 * words, 1))}}}, {"tcp", tcp_}}, 4),
+              TRAP_LAYER_TCP)
+        << words;
     expect_ordinary(4);
     EXPECT_EQ(packet_.l4_offset, 34 + 4 * words);
   }
@@ -101,11 +107,15 @@ TEST_F(PacketView, does_not_count_ethernet_padding_as_payload) {
 TEST_F(PacketView, never_takes_a_fragment_for_a_segment) {
   for (const std::uint64_t offset : {0, 8, 0xfff8}) {
     const bool first = offset == 0;
-    ASSERT_EQ(read({{"ip", {{"df", 0}, {"more_fragments", 1}, {"fragment_offset", offset}}}, {"tcp", tcp_}}, 4), TRAP_LAYER_DEFECTIVE);
+    ASSERT_EQ(read({{"ip", {{"df", 0}, {"more_fragments", 1}, {"fragment_offset", offset}}},
+                    {"tcp", tcp_}},
+                   4),
+              TRAP_LAYER_DEFECTIVE);
     EXPECT_EQ(packet_.defect, TRAP_DROP_FRAGMENT);
     EXPECT_EQ(packet_.has_ports, first);
     const Json fragment = {{"type", 44}, {"offset", offset}, {"more", 1}};
-    ASSERT_EQ(read({{"ip", {{"extensions", Json::array({fragment})}}}, {"tcp", tcp_}}, 6), TRAP_LAYER_DEFECTIVE);
+    ASSERT_EQ(read({{"ip", {{"extensions", Json::array({fragment})}}}, {"tcp", tcp_}}, 6),
+              TRAP_LAYER_DEFECTIVE);
     EXPECT_EQ(packet_.defect, TRAP_DROP_FRAGMENT);
     EXPECT_EQ(packet_.has_ports, first);
   }
@@ -125,7 +135,8 @@ TEST_F(PacketView, refuses_every_impossible_data_offset) {
 }
 
 TEST_F(PacketView, refuses_impossible_ip_headers) {
-  for (const Json& ip : {Json{{"version", 5}}, Json{{"ihl", 4}}, Json{{"ihl", 0}}, Json{{"total_length", 19}}, Json{{"total_length", 0}}}) {
+  for (const Json& ip : {Json{{"version", 5}}, Json{{"ihl", 4}}, Json{{"ihl", 0}},
+                         Json{{"total_length", 19}}, Json{{"total_length", 0}}}) {
     ASSERT_EQ(read({{"ip", ip}, {"tcp", tcp_}}, 4), TRAP_LAYER_DEFECTIVE) << ip;
     EXPECT_EQ(packet_.defect, TRAP_DROP_BAD_IP_HEADER) << ip;
   }
@@ -138,9 +149,11 @@ TEST_F(PacketView, never_takes_a_truncated_frame_for_a_segment) {
     for (const int tags : {0, 1, 2}) {
       const Json description = {{"vlan", tags}, {"tcp", {{"options", {{{"linux", 1}}}}}}};
       const Bytes frame = build_packet(description, family, world_);
-      const std::size_t addresses_end = 14 + 4 * static_cast<std::size_t>(tags) + (family == 4 ? 20 : 40);
+      const std::size_t addresses_end =
+          14 + 4 * static_cast<std::size_t>(tags) + (family == 4 ? 20 : 40);
       for (std::size_t size = 0; size < frame.size(); size++) {
-        const trap_layer layer = read(Bytes(frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(size)));
+        const trap_layer layer =
+            read(Bytes(frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(size)));
         ASSERT_EQ(layer, size < addresses_end ? TRAP_LAYER_OTHER : TRAP_LAYER_DEFECTIVE) << size;
         if (layer == TRAP_LAYER_DEFECTIVE) {
           EXPECT_EQ(packet_.defect, TRAP_DROP_TRUNCATED) << size;
@@ -154,8 +167,10 @@ TEST_F(PacketView, never_takes_a_truncated_frame_for_a_segment) {
 
 TEST_F(PacketView, leaves_other_protocols_alone) {
   for (const int family : {4, 6}) {
-    EXPECT_EQ(read({{"udp", Json::object()}, {"ip", {{"protocol", 17}}}}, family), TRAP_LAYER_OTHER);
-    EXPECT_EQ(read({{"ip", {{"protocol", family == 4 ? 1 : 58}}}, {"payload", 64}}, family), TRAP_LAYER_OTHER);
+    EXPECT_EQ(read({{"udp", Json::object()}, {"ip", {{"protocol", 17}}}}, family),
+              TRAP_LAYER_OTHER);
+    EXPECT_EQ(read({{"ip", {{"protocol", family == 4 ? 1 : 58}}}, {"payload", 64}}, family),
+              TRAP_LAYER_OTHER);
     EXPECT_EQ(read({{"eth", {{"type", 0x0806}}}, {"payload", 64}}, family), TRAP_LAYER_OTHER);
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every combination of TCP flags has one kind, and the checksum agrees with RFC 1071 computed byte by byte.
+// Every combination of TCP flags has one kind, and the checksum agrees with RFC 1071 computed byte
+// by byte.
 #include "dataplane/segment.h"
 
 #include <gtest/gtest.h>
@@ -53,7 +54,8 @@ TEST(Checksum, folds_the_greatest_sums) {
   EXPECT_EQ(trap_sum_fold(0), 0xffff);
   EXPECT_EQ(trap_sum_fold(0xffff), 0);
   EXPECT_EQ(trap_sum_fold(0xffffffff), 0);
-  for (const std::uint64_t sum : {0xffffffffffffffffULL, 0xffff0000ffff0000ULL, 0x1ffffffffULL, 0xfffffffeffffffffULL}) {
+  for (const std::uint64_t sum :
+       {0xffffffffffffffffULL, 0xffff0000ffff0000ULL, 0x1ffffffffULL, 0xfffffffeffffffffULL}) {
     std::uint64_t expected = sum;
     while (expected > 0xffff)
       expected = (expected & 0xffff) + (expected >> 16);
@@ -69,9 +71,12 @@ TEST(Checksum, of_the_pseudo_header_counts_both_addresses_the_protocol_and_the_l
       Bytes pseudo = wire_bytes(a);
       const Bytes other = wire_bytes(b);
       pseudo.insert(pseudo.end(), other.begin(), other.end());
-      const Bytes rest = {0, 0, static_cast<std::uint8_t>(bytes >> 8), static_cast<std::uint8_t>(bytes), 0, 0, 0, 6};
+      const Bytes rest = {
+          0, 0, static_cast<std::uint8_t>(bytes >> 8), static_cast<std::uint8_t>(bytes), 0, 0,
+          0, 6};
       pseudo.insert(pseudo.end(), rest.begin(), rest.end());
-      EXPECT_EQ(TRAP_FROM_BE16(trap_sum_fold(trap_sum_pseudo(&a.value, &b.value, a.family, bytes))), internet_checksum(pseudo));
+      EXPECT_EQ(TRAP_FROM_BE16(trap_sum_fold(trap_sum_pseudo(&a.value, &b.value, a.family, bytes))),
+                internet_checksum(pseudo));
     }
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a SYN's options say: the layouts of real stacks, damaged ones, and the short cut for Linux against the walk.
+// What a SYN's options say: the layouts of real stacks, damaged ones, and the short cut for Linux
+// against the walk.
 #include "dataplane/syn_options.h"
 
 #include <gtest/gtest.h>
@@ -19,7 +20,8 @@ trap_syn_options read(Bytes area) {
   const auto segment = std::make_unique<std::uint8_t[]>(header_bytes);
   std::copy(area.begin(), area.end(), segment.get() + 20);
   trap_syn_options syn;
-  trap_read_syn_options(&syn, segment.get(), segment.get() + header_bytes, static_cast<__u32>(header_bytes));
+  trap_read_syn_options(&syn, segment.get(), segment.get() + header_bytes,
+                        static_cast<__u32>(header_bytes));
   return syn;
 }
 
@@ -53,12 +55,17 @@ std::string described(const char* hex) {
 }
 
 TEST(SynOptions, of_real_stacks_are_understood) {
-  // Linux; FreeBSD and macOS; Windows, which has no timestamps; OpenBSD; lwIP with nothing but an MSS.
-  EXPECT_EQ(described("020405b4 0402080a 000010e1 00000000 01030307"), "mss=1460 ws=7 sack ts=000010e1 ");
-  EXPECT_EQ(described("020405b4 01030306 0402080a 000010e1 00000000"), "mss=1460 ws=6 sack ts=000010e1 ");
-  EXPECT_EQ(described("020405b4 01030306 0101080a 000010e1 00000000 04020000"), "mss=1460 ws=6 sack ts=000010e1 ");
+  // Linux; FreeBSD and macOS; Windows, which has no timestamps; OpenBSD; lwIP with nothing but an
+  // MSS.
+  EXPECT_EQ(described("020405b4 0402080a 000010e1 00000000 01030307"),
+            "mss=1460 ws=7 sack ts=000010e1 ");
+  EXPECT_EQ(described("020405b4 01030306 0402080a 000010e1 00000000"),
+            "mss=1460 ws=6 sack ts=000010e1 ");
+  EXPECT_EQ(described("020405b4 01030306 0101080a 000010e1 00000000 04020000"),
+            "mss=1460 ws=6 sack ts=000010e1 ");
   EXPECT_EQ(described("020405b4 01030308 01010402"), "mss=1460 ws=8 sack ");
-  EXPECT_EQ(described("020405b4 01010402 01030306 0101080a 000010e1 00000000"), "mss=1460 ws=6 sack ts=000010e1 ");
+  EXPECT_EQ(described("020405b4 01010402 01030306 0101080a 000010e1 00000000"),
+            "mss=1460 ws=6 sack ts=000010e1 ");
   EXPECT_EQ(described("02040218"), "mss=536 ");
   EXPECT_EQ(described(""), "");
 }
@@ -81,7 +88,8 @@ TEST(SynOptions, of_another_length_than_their_kind_has_are_skipped) {
 }
 
 TEST(SynOptions, of_other_kinds_are_skipped) {
-  EXPECT_EQ(described("22020405 b4"), "") << "Fast Open's cookie request, and then kind 4 of length 5";
+  EXPECT_EQ(described("22020405 b4"), "")
+      << "Fast Open's cookie request, and then kind 4 of length 5";
   EXPECT_EQ(described("22020204 05b40402"), "mss=1460 sack ");
   EXPECT_EQ(described("56041100 020405b4"), "mss=1460 ");
   EXPECT_EQ(described("fd065452 1100020405b40000"), "mss=1460 ");
@@ -123,7 +131,8 @@ TEST(SynOptions, any_bytes_are_read_within_bounds) {
   for (int i = 0; i < 200'000; i++) {
     Bytes area(4 * (random() % 11));
     for (auto& byte : area)
-      byte = random() % 4 == 0 ? static_cast<std::uint8_t>(random()) : likely[random() % sizeof likely];
+      byte = random() % 4 == 0 ? static_cast<std::uint8_t>(random())
+                               : likely[random() % sizeof likely];
     ASSERT_EQ(describe(read(area)), describe(walk(area))) << to_hex(area);
   }
 }

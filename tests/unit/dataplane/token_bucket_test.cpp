@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Token buckets: what they let through in any stretch of time, however it is taken and by however many.
+// Token buckets: what they let through in any stretch of time, however it is taken and by however
+// many.
 #include "dataplane/token_bucket.h"
 
 #include <gtest/gtest.h>
@@ -16,10 +17,14 @@ constexpr std::uint64_t second_ns = 1'000'000'000;
 constexpr std::uint64_t some_time_ns = 12345 * second_ns;
 
 trap_rate rate_of(std::uint64_t per_s, std::uint64_t burst, std::uint32_t chunk = 1) {
-  return {.token_ns = second_ns / per_s, .burst_ns = second_ns / per_s * burst, .chunk = chunk, .reserved = 0};
+  return {.token_ns = second_ns / per_s,
+          .burst_ns = second_ns / per_s * burst,
+          .chunk = chunk,
+          .reserved = 0};
 }
 
-int take_until_empty(trap_bucket& bucket, const trap_rate& rate, std::uint64_t now_ns, std::uint32_t tokens = 1) {
+int take_until_empty(trap_bucket& bucket, const trap_rate& rate, std::uint64_t now_ns,
+                     std::uint32_t tokens = 1) {
   int taken = 0;
   while (taken < 1'000'000 && trap_bucket_take(&bucket, &rate, now_ns, tokens))
     taken++;
@@ -29,7 +34,8 @@ int take_until_empty(trap_bucket& bucket, const trap_rate& rate, std::uint64_t n
 TEST(TokenBucket, of_zeros_is_full_and_holds_the_burst) {
   for (const std::uint64_t burst : {1, 2, 10, 1000}) {
     trap_bucket bucket = {};
-    EXPECT_EQ(take_until_empty(bucket, rate_of(1000, burst), some_time_ns), static_cast<int>(burst));
+    EXPECT_EQ(take_until_empty(bucket, rate_of(1000, burst), some_time_ns),
+              static_cast<int>(burst));
   }
 }
 
@@ -64,7 +70,8 @@ TEST(TokenBucket, without_a_rate_has_no_limit_and_is_not_written) {
 TEST(TokenBucket, is_just_full_after_any_gap) {
   const trap_rate rate = rate_of(1000, 10);
   constexpr std::uint64_t year_ns = 365 * 86400 * second_ns;
-  for (const std::uint64_t gap_ns : {std::uint64_t{10 * rate.token_ns}, second_ns, year_ns, std::uint64_t{1} << 62}) {
+  for (const std::uint64_t gap_ns :
+       {std::uint64_t{10 * rate.token_ns}, second_ns, year_ns, std::uint64_t{1} << 62}) {
     trap_bucket bucket = {};
     take_until_empty(bucket, rate, some_time_ns);
     EXPECT_EQ(take_until_empty(bucket, rate, some_time_ns + gap_ns), 10) << gap_ns;
@@ -81,7 +88,8 @@ TEST(TokenBucket, gives_a_chunk_whole_or_not_at_all) {
   EXPECT_EQ(trap_bucket_take(&bucket, &rate, some_time_ns + 64 * rate.token_ns, rate.chunk), 1);
 }
 
-// In whatever rhythm it is asked: burst plus rate times elapsed time, and all of that if it is asked often enough.
+// In whatever rhythm it is asked: burst plus rate times elapsed time, and all of that if it is
+// asked often enough.
 TEST(TokenBucket, lets_the_rate_through_and_no_more) {
   std::mt19937_64 random(11);
   for (const std::uint64_t per_s : {1ULL, 7ULL, 1000ULL, 50'000'000ULL}) {
@@ -92,7 +100,8 @@ TEST(TokenBucket, lets_the_rate_through_and_no_more) {
     for (int i = 0; i < 100'000; i++) {
       if (random() % 4 != 0)
         elapsed_ns += random() % (2 * rate.token_ns);
-      taken += static_cast<std::uint64_t>(take_until_empty(bucket, rate, some_time_ns + elapsed_ns));
+      taken +=
+          static_cast<std::uint64_t>(take_until_empty(bucket, rate, some_time_ns + elapsed_ns));
       ASSERT_LE(taken, 10 + elapsed_ns / rate.token_ns);
     }
     EXPECT_GE(taken + 1, 10 + elapsed_ns / rate.token_ns) << per_s;
@@ -108,7 +117,8 @@ TEST(TokenBucket, bears_a_clock_that_steps_back) {
   EXPECT_EQ(take_until_empty(bucket, rate, some_time_ns + 2 * rate.token_ns), 2);
 }
 
-// Threads as CPUs, all at one moment: a thread that loses the word each time goes without paying, which others' wins bound.
+// Threads as CPUs, all at one moment: a thread that loses the word each time goes without paying,
+// which others' wins bound.
 TEST(TokenBucket, shared_by_threads_gives_no_more_than_it_has_and_one_for_each_lost_race) {
   constexpr int threads = 4;
   constexpr std::uint64_t burst = 20'000;
@@ -117,12 +127,14 @@ TEST(TokenBucket, shared_by_threads_gives_no_more_than_it_has_and_one_for_each_l
   std::atomic<std::uint64_t> taken = 0;
   std::vector<std::thread> workers;
   for (int i = 0; i < threads; i++)
-    workers.emplace_back([&] { taken += static_cast<std::uint64_t>(take_until_empty(bucket, rate, some_time_ns)); });
+    workers.emplace_back(
+        [&] { taken += static_cast<std::uint64_t>(take_until_empty(bucket, rate, some_time_ns)); });
   for (std::thread& worker : workers)
     worker.join();
   const std::uint64_t paid = (bucket.full_at_ns - some_time_ns) / rate.token_ns;
   EXPECT_EQ(paid, burst) << "the bucket is empty, and not overdrawn";
-  // Whoever goes without paying has lost TRAP_BUCKET_TRIES times, and each of those times another one paid.
+  // Whoever goes without paying has lost TRAP_BUCKET_TRIES times, and each of those times another
+  // one paid.
   EXPECT_GE(taken, burst);
   EXPECT_LE(taken, burst + burst * (threads - 1) / TRAP_BUCKET_TRIES);
 }

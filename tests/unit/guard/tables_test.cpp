@@ -28,7 +28,8 @@ struct Flows {
 
   void put(const trap_flow_key& key, std::uint8_t flags, std::uint64_t seen_ns = kNow) {
     for (int second = 0; second < 2; second++) {
-      for (trap_flow_entry& entry : buckets[trap_flow_bucket_index(trap_flow_hash(&key, kTableKeys), second, 64)].entries) {
+      for (trap_flow_entry& entry :
+           buckets[trap_flow_bucket_index(trap_flow_hash(&key, kTableKeys), second, 64)].entries) {
         if (entry.value.seen_ns != TRAP_FLOW_EMPTY)
           continue;
         entry.key = key;
@@ -116,7 +117,10 @@ TEST(Tables, announcements_that_hold) {
 // Addresses come in rows, and keys are random: no key may lay a row upon few buckets.
 TEST(Tables, rows_of_announced_clients_are_spread) {
   constexpr std::uint32_t buckets = 8192, clients = 20000;
-  const __u64 keys[][2] = {{3, 4}, {0x0123456789abcdef, 0xfedcba9876543210}, {1ULL << 40, 1ULL << 41}, {~0ULL, ~0ULL << 32}};
+  const __u64 keys[][2] = {{3, 4},
+                           {0x0123456789abcdef, 0xfedcba9876543210},
+                           {1ULL << 40, 1ULL << 41},
+                           {~0ULL, ~0ULL << 32}};
   for (const auto& table_keys : keys) {
     std::vector<int> used(buckets);
     std::uint32_t kept = 0;
@@ -126,7 +130,8 @@ TEST(Tables, rows_of_announced_clients_are_spread) {
       key.client.be32[3] = TRAP_BE32(TRAP_FROM_BE32(key.client.be32[3]) + i);
       key.port = TRAP_BE16(80);
       key.scope = 32;
-      kept += used[trap_announced_bucket_index(trap_announced_hash(&key, table_keys), buckets)]++ < TRAP_ANNOUNCED_WAYS;
+      kept += used[trap_announced_bucket_index(trap_announced_hash(&key, table_keys), buckets)]++ <
+              TRAP_ANNOUNCED_WAYS;
     }
     EXPECT_GT(kept, clients * 99 / 100) << "table keys " << table_keys[0] << ", " << table_keys[1];
   }

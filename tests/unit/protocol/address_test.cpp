@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Addresses: both families in one form, masks at every length, and which targets a redirect may name.
+// Addresses: both families in one form, masks at every length, and which targets a redirect may
+// name.
 #include "protocol/address.h"
 
 #include <gtest/gtest.h>
@@ -14,7 +15,8 @@ TEST(Address, masks_at_every_length) {
   ASSERT_EQ(vectors["masked"].size(), 33u + 129u);
   for (const Json& v : vectors["masked"]) {
     const Address address = read_address(v["address"]);
-    const Address masked = {trap_address_mask(address.value, address.family, v["scope"]), address.family};
+    const Address masked = {trap_address_mask(address.value, address.family, v["scope"]),
+                            address.family};
     EXPECT_EQ(to_hex(wire_bytes(masked)), v["masked"]) << v;
   }
 }

@@ -50,7 +50,9 @@ TEST(Announce, option_is_what_the_document_says) {
       const __u32 header_bytes = trap_put_header(option, TRAP_ANNOUNCE, body_bytes, experimental);
       std::memcpy(option + header_bytes, &body, sizeof body);
       std::memcpy(option + header_bytes + sizeof body, address.data(), address.size());
-      EXPECT_EQ(to_hex(option, header_bytes + body_bytes), v[experimental ? "option_experimental" : "option"]) << v;
+      EXPECT_EQ(to_hex(option, header_bytes + body_bytes),
+                v[experimental ? "option_experimental" : "option"])
+          << v;
     }
   }
 }
@@ -58,7 +60,9 @@ TEST(Announce, option_is_what_the_document_says) {
 TEST(Announce, counts_only_in_its_time) {
   const Json vectors = read_json("announcements.json");
   for (const Json& v : vectors["live"])
-    EXPECT_EQ(trap_announce_is_live(v["issued_s"], v["lifetime_s"], v["unix_s"], v["skew_s"]) != 0, v["live"]) << v;
+    EXPECT_EQ(trap_announce_is_live(v["issued_s"], v["lifetime_s"], v["unix_s"], v["skew_s"]) != 0,
+              v["live"])
+        << v;
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Time: epochs, windows and ticket times against the vectors, and the anchors that relate two clocks.
+// Time: epochs, windows and ticket times against the vectors, and the anchors that relate two
+// clocks.
 #include "protocol/clock.h"
 
 #include <gtest/gtest.h>
@@ -28,7 +29,8 @@ TEST(Clock, a_window_belongs_to_the_epoch_of_its_high_bits) {
   std::mt19937_64 random(2);
   for (int i = 0; i < 10000; i++) {
     const std::uint64_t ns = random() >> 2;
-    EXPECT_EQ(trap_cookie_window(ns) >> TRAP_WINDOWS_PER_EPOCH_SHIFT, static_cast<std::uint32_t>(trap_epoch(ns)) & 0x3ffffff);
+    EXPECT_EQ(trap_cookie_window(ns) >> TRAP_WINDOWS_PER_EPOCH_SHIFT,
+              static_cast<std::uint32_t>(trap_epoch(ns)) & 0x3ffffff);
   }
 }
 
@@ -70,8 +72,11 @@ TEST(Clock, seconds_never_lag_nanoseconds_by_more_than_one_within_a_day) {
   for (int i = 0; i < 10000; i++) {
     const std::uint64_t unix_ns = 1'800'000'000 * second_ns + random() % second_ns;
     trap_clock clock = {};
-    clock.anchors[0] = {.monotonic_ns = random() % (1000 * second_ns), .unix_ns = unix_ns, .unix_s = unix_ns / second_ns};
-    const trap_time time = trap_time_at(&clock, clock.anchors[0].monotonic_ns + random() % (86400 * second_ns));
+    clock.anchors[0] = {.monotonic_ns = random() % (1000 * second_ns),
+                        .unix_ns = unix_ns,
+                        .unix_s = unix_ns / second_ns};
+    const trap_time time =
+        trap_time_at(&clock, clock.anchors[0].monotonic_ns + random() % (86400 * second_ns));
     const std::uint64_t exact_s = time.unix_ns / second_ns;
     ASSERT_LE(time.unix_s, exact_s + 1);
     ASSERT_GE(time.unix_s + 1ULL, exact_s);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The key schedule of docs/protocol.md 5 is what libsodium computes, so that the document and the daemons cannot drift apart.
+// The key schedule of docs/protocol.md 5 is what libsodium computes, so that the document and the
+// daemons cannot drift apart.
 #include <gtest/gtest.h>
 #include <sodium.h>
 
@@ -47,10 +48,12 @@ TEST_F(Keys, guard_secret_is_the_keyed_hash_of_its_name) {
   for (const Json& schedule : schedules_) {
     const Bytes master = read_hex(schedule["master"].get<std::string>());
     for (const Json& guard : schedule["guards"]) {
-      const std::string message = std::string("TRAP guard 1") + '\0' + guard["name"].get<std::string>();
+      const std::string message =
+          std::string("TRAP guard 1") + '\0' + guard["name"].get<std::string>();
       Bytes secret(32);
-      crypto_generichash_blake2b(secret.data(), secret.size(), reinterpret_cast<const unsigned char*>(message.data()), message.size(),
-                                 master.data(), master.size());
+      crypto_generichash_blake2b(secret.data(), secret.size(),
+                                 reinterpret_cast<const unsigned char*>(message.data()),
+                                 message.size(), master.data(), master.size());
       EXPECT_EQ(to_hex(secret), guard["secret"]) << guard["name"];
     }
   }

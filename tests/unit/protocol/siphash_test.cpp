@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SipHash-2-4 against the 64 reference vectors, and against libsodium's for messages of the shapes TRAP hashes.
+// SipHash-2-4 against the 64 reference vectors, and against libsodium's for messages of the shapes
+// TRAP hashes.
 #include "protocol/siphash.h"
 
 #include <gtest/gtest.h>
@@ -50,8 +51,8 @@ TEST(SipHash, agrees_with_libsodium_on_random_keys_and_messages) {
     for (auto& byte : message)
       byte = static_cast<std::uint8_t>(random());
     std::uint64_t expected = 0;
-    crypto_shorthash_siphash24(reinterpret_cast<unsigned char*>(&expected), message.data(), message.size(),
-                               reinterpret_cast<const unsigned char*>(key));
+    crypto_shorthash_siphash24(reinterpret_cast<unsigned char*>(&expected), message.data(),
+                               message.size(), reinterpret_cast<const unsigned char*>(key));
     ASSERT_EQ(hash_of(trap_key_make(key[0], key[1]), message), expected) << to_hex(message);
   }
 }

@@ -26,7 +26,8 @@ TEST(Ticket, is_what_the_document_says) {
   for (const Json& v : vectors["made"]) {
     const trap_key key = read_key(v["key"]);
     const trap_grant grant = read_grant(v);
-    const trap_ticket ticket = trap_ticket_make(&key, v["epoch"], v["unix_s"], v["lifetime_s"], v["tag"], &grant);
+    const trap_ticket ticket =
+        trap_ticket_make(&key, v["epoch"], v["unix_s"], v["lifetime_s"], v["tag"], &grant);
     EXPECT_EQ(to_hex(&ticket, sizeof ticket), v["ticket"]) << v;
     EXPECT_TRUE(trap_ticket_is_live(&ticket, v["unix_s"], 0)) << v;
   }
@@ -66,7 +67,8 @@ TEST(Ticket, no_bit_of_it_can_change_unnoticed) {
       flipped[bit / 8] = static_cast<std::uint8_t>(flipped[bit / 8] ^ 1 << bit % 8);
       trap_ticket ticket;
       std::memcpy(&ticket, flipped.data(), sizeof ticket);
-      EXPECT_NE(trap_ticket_mac(&key, &ticket, &grant), trap_get_mac(ticket.mac)) << "bit " << bit << " of " << v;
+      EXPECT_NE(trap_ticket_mac(&key, &ticket, &grant), trap_get_mac(ticket.mac))
+          << "bit " << bit << " of " << v;
     }
   }
 }
@@ -76,7 +78,8 @@ TEST(Ticket, is_for_one_scope_of_clients_and_one_port) {
   const Json& v = vectors["made"][0];
   const trap_key key = read_key(v["key"]);
   const trap_grant grant = read_grant(v);
-  const trap_ticket ticket = trap_ticket_make(&key, v["epoch"], v["unix_s"], v["lifetime_s"], v["tag"], &grant);
+  const trap_ticket ticket =
+      trap_ticket_make(&key, v["epoch"], v["unix_s"], v["lifetime_s"], v["tag"], &grant);
   const __u64 mac = trap_get_mac(ticket.mac);
 
   trap_grant other = grant;
@@ -92,7 +95,10 @@ TEST(Ticket, is_for_one_scope_of_clients_and_one_port) {
 
 TEST(Ticket, holds_for_every_address_of_its_scope) {
   const trap_key key = trap_key_make(1, 2);
-  trap_grant grant = {.client = read_address("2001:db8:1:2::1").value, .port = TRAP_BE16(80), .family = TRAP_IPV6, .scope = 64};
+  trap_grant grant = {.client = read_address("2001:db8:1:2::1").value,
+                      .port = TRAP_BE16(80),
+                      .family = TRAP_IPV6,
+                      .scope = 64};
   const trap_ticket ticket = trap_ticket_make(&key, 5, 1000, 60, 0, &grant);
   grant.client = read_address("2001:db8:1:2:ffff:ffff:ffff:ffff").value;
   EXPECT_EQ(trap_ticket_mac(&key, &ticket, &grant), trap_get_mac(ticket.mac));

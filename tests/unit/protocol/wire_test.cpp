@@ -16,7 +16,8 @@ TEST(Wire, headers_and_lengths_are_those_of_the_encoded_options) {
     const __u32 address_bytes = v["name"].get<std::string>().ends_with("-v6") ? 16 : 4;
     const __u32 body_bytes = trap_body_bytes(v["type"], address_bytes);
     std::uint8_t header[8] = {};
-    const __u32 header_bytes = trap_put_header(header, v["type"], body_bytes, v["experimental"].get<bool>());
+    const __u32 header_bytes =
+        trap_put_header(header, v["type"], body_bytes, v["experimental"].get<bool>());
     EXPECT_EQ(header_bytes + body_bytes, expected.size()) << v;
     EXPECT_EQ(to_hex(header, header_bytes), to_hex(expected.data(), header_bytes)) << v;
   }
@@ -30,7 +31,9 @@ TEST(Wire, unknown_types_have_no_body) {
 
 TEST(Wire, every_option_fits_into_a_tcp_header) {
   for (__u32 type = TRAP_OFFER; type <= TRAP_ANNOUNCE; type++)
-    EXPECT_LE(trap_body_bytes(type, 16) + TRAP_HEADER_BYTES_EXPERIMENTAL, static_cast<__u32>(TRAP_TCP_OPTIONS_MAX)) << type;
+    EXPECT_LE(trap_body_bytes(type, 16) + TRAP_HEADER_BYTES_EXPERIMENTAL,
+              static_cast<__u32>(TRAP_TCP_OPTIONS_MAX))
+        << type;
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The three configuration files: what is read from good ones, and the one line that each bad one gets, with its place.
+// The three configuration files: what is read from good ones, and the one line that each bad one
+// gets, with its place.
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <unistd.h>
@@ -9,7 +10,7 @@
 
 #include "client/daemon/client_config.h"
 #include "guard/daemon/guard_config.h"
-#include "server/daemon/server_config.h"
+#include "server/daemon/config/server_config.h"
 
 namespace trap::test {
 namespace {
@@ -67,7 +68,8 @@ protected:
   // One line, beginning with the file and, if it is not 0, the line.
   void expect_refused(const Error& error, int line, const std::string& about) {
     EXPECT_EQ(error.exit_code, ExitCode::usage) << error.message;
-    EXPECT_THAT(error.message, StartsWith(path_ + (line > 0 ? ":" + std::to_string(line) + ": " : ":")));
+    EXPECT_THAT(error.message,
+                StartsWith(path_ + (line > 0 ? ":" + std::to_string(line) + ": " : ":")));
     EXPECT_THAT(error.message, HasSubstr(about));
     EXPECT_EQ(error.message.find('\n'), std::string::npos) << error.message;
   }
@@ -142,13 +144,15 @@ TEST_F(Config, of_a_server_gone_wrong) {
 }
 
 TEST_F(Config, two_services_on_one_address) {
-  const std::string second = "[[service]]\nname = \"NAME\"\naddresses = [\"203.0.113.10:80\"]\n[[service.backend]]\naddress = "
+  const std::string second = "[[service]]\nname = \"NAME\"\naddresses = "
+                             "[\"203.0.113.10:80\"]\n[[service.backend]]\naddress = "
                              "\"198.51.100.21:80\"\nguard = \"a\"\n";
   auto config = server::read_server_config(write(server_text + replaced(second, "NAME", "api")));
   ASSERT_FALSE(config);
   expect_refused(config.error(), 16, "203.0.113.10:80");
   EXPECT_THAT(config.error().message, HasSubstr("web"));
-  config = server::read_server_config(write(server_text + replaced(replaced(second, "NAME", "web"), "10:80", "11:80")));
+  config = server::read_server_config(
+      write(server_text + replaced(replaced(second, "NAME", "web"), "10:80", "11:80")));
   ASSERT_FALSE(config);
 }
 
@@ -163,7 +167,8 @@ TEST_F(Config, of_a_guard) {
 }
 
 TEST_F(Config, of_a_guard_with_trusted_peers) {
-  const std::string trusted = "trusted = [\"198.51.100.1\", \"10.0.0.0/8\", \"2001:db8::/64\", \"2001:db8:1::1\"]\n[[service]]";
+  const std::string trusted = "trusted = [\"198.51.100.1\", \"10.0.0.0/8\", \"2001:db8::/64\", "
+                              "\"2001:db8:1::1\"]\n[[service]]";
   const auto config = guard::read_guard_config(write(replaced(guard_text, "[[service]]", trusted)));
   ASSERT_TRUE(config) << config.error().message;
   std::string all;
@@ -188,7 +193,8 @@ syns_per_s = 0
 bytes_per_s = 65536
 [[service]])";
   const std::string carrier = "port = 22\nscope_v4 = 24\nscope_v6 = 48\nsockets = \"elsewhere\"";
-  const auto config = guard::read_guard_config(write(replaced(replaced(guard_text, "port = 80", carrier), "[[service]]", all)));
+  const auto config = guard::read_guard_config(
+      write(replaced(replaced(guard_text, "port = 80", carrier), "[[service]]", all)));
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->mode, guard::Mode::monitor);
   EXPECT_TRUE(config->stale_drops);
@@ -220,7 +226,8 @@ TEST_F(Config, of_a_guard_gone_wrong) {
   const Case cases[] = {
       {"\"203.0.113.1\"", "\"203.0.113.1:80\"", 3, "203.0.113.1:80"},
       {"\"203.0.113.1\"", "\"2001:db8:113::1\"", 3, "2001:db8:113::1"},
-      {"trap_servers = [\"203.0.113.1\", \"2001:db8:113::1\"]", "trap_servers = []", 3, "trap_servers"},
+      {"trap_servers = [\"203.0.113.1\", \"2001:db8:113::1\"]", "trap_servers = []", 3,
+       "trap_servers"},
       {"[[service]]", "trusted = [\"10.0.0.1:80\"]\n[[service]]", 4, "10.0.0.1:80"},
       {"[[service]]", "trusted = [\"10.0.0.1/33\"]\n[[service]]", 4, "0 to 32"},
       {"[[service]]", "trusted = [\"10.0.0.1/\"]\n[[service]]", 4, "0 to 32"},
@@ -239,9 +246,12 @@ TEST_F(Config, of_a_guard_gone_wrong) {
       {"[[service]]", "[[class]]\nname = \"a\"\n[[service]]", 4, "tags"},
       {"[[service]]", "[[class]]\nname = \"a\"\ntags = [256]\n[[service]]", 6, "0 to 255"},
       {"[[service]]", "[[class]]\nname = \"a\"\ntags = [1, 1]\n[[service]]", 6, "twice"},
-      {"[[service]]", "[[class]]\nname = \"a\"\ntags = [1]\n[[class]]\nname = \"b\"\ntags = [1]\n[[service]]", 9, "class \"a\""},
+      {"[[service]]",
+       "[[class]]\nname = \"a\"\ntags = [1]\n[[class]]\nname = \"b\"\ntags = [1]\n[[service]]", 9,
+       "class \"a\""},
       {"[[service]]", "[[class]]\nname = \"a b\"\ntags = [1]\n[[service]]", 5, "class name"},
-      {"[[service]]", "[[class]]\nname = \"a\"\ntags = [1]\nbytes_per_s = 1000\n[[service]]", 4, "65536"},
+      {"[[service]]", "[[class]]\nname = \"a\"\ntags = [1]\nbytes_per_s = 1000\n[[service]]", 4,
+       "65536"},
       {"[[service]]", "[[class]]\nname = \"a\"\ntags = [1]\nflow = 1\n[[service]]", 7, "flow"},
       {"port = 80", "port = 22", 4, "management port"},
       {"port = 80", "port = 80\nscope_v4 = 7", 7, "8 to 32"},
@@ -266,16 +276,20 @@ TEST_F(Config, of_a_client) {
   const auto config = client::read_client_config(write(client_text));
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_TRUE(config->allow_private_targets);
-  EXPECT_FALSE(client::read_client_config(write("interfaces = [\"eth0\"]\nxdp_mode = \"native\"\n")));
-  EXPECT_FALSE(client::read_client_config(write("interfaces = [\"eth0\"]\nallow_private_targets = 1\n")));
+  EXPECT_FALSE(
+      client::read_client_config(write("interfaces = [\"eth0\"]\nxdp_mode = \"native\"\n")));
+  EXPECT_FALSE(
+      client::read_client_config(write("interfaces = [\"eth0\"]\nallow_private_targets = 1\n")));
 }
 
 TEST_F(Config, of_a_clients_table_sizes) {
-  const auto config = client::read_client_config(write(client_text + "max_redirects = 100000\nmax_flows = 1048576\n"));
+  const auto config = client::read_client_config(
+      write(client_text + "max_redirects = 100000\nmax_flows = 1048576\n"));
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->max_redirects, 100'000u);
   EXPECT_EQ(config->max_flows, 1'048'576u);
-  for (const char* wrong : {"max_redirects = 1023\n", "max_redirects = 1048577\n", "max_flows = \"many\"\n"}) {
+  for (const char* wrong :
+       {"max_redirects = 1023\n", "max_redirects = 1048577\n", "max_flows = \"many\"\n"}) {
     const auto refused = client::read_client_config(write(client_text + wrong));
     ASSERT_FALSE(refused) << wrong;
     expect_refused(refused.error(), 3, "max_");
@@ -283,8 +297,11 @@ TEST_F(Config, of_a_clients_table_sizes) {
 }
 
 TEST_F(Config, of_a_guards_table_sizes_within_bounds) {
-  for (const char* wrong : {"max_clients = 1023", "max_clients = 4194305", "max_flows = 16777217", "max_flows = -1"})
-    EXPECT_FALSE(guard::read_guard_config(write(replaced(guard_text, "[[service]]", std::string{wrong} + "\n[[service]]")))) << wrong;
+  for (const char* wrong :
+       {"max_clients = 1023", "max_clients = 4194305", "max_flows = 16777217", "max_flows = -1"})
+    EXPECT_FALSE(guard::read_guard_config(
+        write(replaced(guard_text, "[[service]]", std::string{wrong} + "\n[[service]]"))))
+        << wrong;
 }
 
 TEST_F(Config, that_is_not_there_or_is_no_toml) {

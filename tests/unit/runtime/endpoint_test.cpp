@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Addresses and endpoints as people write them.
-#include "runtime/endpoint.h"
+#include "runtime/config/endpoint.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,8 @@ namespace trap::test {
 namespace {
 
 TEST(Endpoint, what_is_read_is_written) {
-  for (const std::string text : {"203.0.113.10:80", "0.0.0.0:1", "255.255.255.255:65535", "[2001:db8:113::10]:80", "[::1]:443"}) {
+  for (const std::string text : {"203.0.113.10:80", "0.0.0.0:1", "255.255.255.255:65535",
+                                 "[2001:db8:113::10]:80", "[::1]:443"}) {
     const auto endpoint = parse_endpoint(text);
     ASSERT_TRUE(endpoint) << text << ": " << endpoint.error().message;
     EXPECT_EQ(format_endpoint(*endpoint), text);
@@ -48,7 +49,8 @@ TEST(Endpoint, nonsense_is_refused_in_one_line) {
 TEST(Endpoint, addresses_without_ports) {
   EXPECT_TRUE(parse_address("203.0.113.10"));
   EXPECT_TRUE(parse_address("2001:db8::1"));
-  for (const std::string text : {"", "203.0.113.10:80", "[2001:db8::1]", "::ffff:203.0.113.10", "203.0.113.10/24", "localhost"})
+  for (const std::string text : {"", "203.0.113.10:80", "[2001:db8::1]", "::ffff:203.0.113.10",
+                                 "203.0.113.10/24", "localhost"})
     EXPECT_FALSE(parse_address(text)) << text;
 }
 

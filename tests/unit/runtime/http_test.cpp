@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Control socket and metrics listener, asked over real sockets: what each path answers, and what neither of them does.
+// Control socket and metrics listener, asked over real sockets: what each path answers, and what
+// neither of them does.
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <httplib.h>
@@ -9,10 +10,10 @@
 
 #include <filesystem>
 
-#include "runtime/control_server.h"
-#include "runtime/explain_json.h"
+#include "runtime/control/control_server.h"
+#include "runtime/control/explain_json.h"
+#include "runtime/control/metrics_server.h"
 #include "runtime/fd.h"
-#include "runtime/metrics_server.h"
 
 namespace trap::test {
 namespace {
@@ -28,7 +29,8 @@ protected:
     char name[] = "/tmp/trap-http-test-XXXXXX";
     ASSERT_NE(mkdtemp(name), nullptr);
     directory_ = name;
-    ControlHandlers handlers = {[] { return std::string("{}"); }, [] { return std::string("trap_a 1\n"); },
+    ControlHandlers handlers = {[] { return std::string("{}"); },
+                                [] { return std::string("trap_a 1\n"); },
                                 [this] { return reload_result_; },
                                 [this](const std::vector<std::string>& words) {
                                   words_ = words;
@@ -95,7 +97,8 @@ TEST_F(ControlSocket, reloads) {
 }
 
 TEST_F(ControlSocket, says_what_went_wrong_with_the_fitting_http_status) {
-  const std::pair<ExitCode, int> cases[] = {{ExitCode::usage, 400}, {ExitCode::not_running, 404}, {ExitCode::failed, 500}};
+  const std::pair<ExitCode, int> cases[] = {
+      {ExitCode::usage, 400}, {ExitCode::not_running, 404}, {ExitCode::failed, 500}};
   for (const auto& [code, http_status] : cases) {
     reload_result_ = Error{"line \"3\" is wrong", code};
     auto answer = client().Post("/reload");
@@ -164,7 +167,9 @@ TEST_P(MetricsListener, answers_metrics_and_takes_no_commands) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, MetricsListener, testing::Values("127.0.0.1", "[::1]"),
-                         [](const auto& family) { return std::string(family.param[0] == '[' ? "IPv6" : "IPv4"); });
+                         [](const auto& family) {
+                           return std::string(family.param[0] == '[' ? "IPv6" : "IPv4");
+                         });
 
 } // namespace
 } // namespace trap::test

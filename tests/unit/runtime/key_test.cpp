@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "runtime/clock_writer.h"
-#include "runtime/key_file.h"
+#include "runtime/keys/clock_writer.h"
+#include "runtime/keys/key_file.h"
 #include "tests/support/vectors.h"
 
 namespace trap::test {
@@ -51,7 +51,8 @@ TEST(KeyDerivation, guard_names_are_1_to_63_of_few_characters) {
   const std::string longest(63, 'g');
   for (const std::string& good : std::vector<std::string>{"web-1", "a", "0.example", longest})
     EXPECT_TRUE(is_guard_name(good)) << good;
-  for (const std::string& bad : std::vector<std::string>{"", "Web", "web_1", "web 1", "w\xc3\xa9", longest + "g", "a/b", "a\n"})
+  for (const std::string& bad : std::vector<std::string>{"", "Web", "web_1", "web 1", "w\xc3\xa9",
+                                                         longest + "g", "a/b", "a\n"})
     EXPECT_FALSE(is_guard_name(bad)) << bad;
 }
 
@@ -72,7 +73,8 @@ protected:
   }
 
   // One line, which names the file, and the exit code of a configuration error.
-  static void expect_refused(const Error& error, const std::string& path, const std::string& because) {
+  static void expect_refused(const Error& error, const std::string& path,
+                             const std::string& because) {
     EXPECT_EQ(error.exit_code, ExitCode::usage);
     EXPECT_THAT(error.message, HasSubstr(path));
     EXPECT_THAT(error.message, HasSubstr(because));
@@ -88,7 +90,8 @@ TEST_F(KeyFile, what_is_written_is_read) {
   auto read = read_master_key(write(format_master_key(*master)));
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(read->bytes, master->bytes);
-  auto guard = read_guard_key(write(format_guard_key({"web-1", derive_guard_secret(*master, "web-1")})));
+  auto guard =
+      read_guard_key(write(format_guard_key({"web-1", derive_guard_secret(*master, "web-1")})));
   ASSERT_TRUE(guard) << guard.error().message;
   EXPECT_EQ(guard->name, "web-1");
   EXPECT_EQ(guard->secret.bytes, derive_guard_secret(*master, "web-1").bytes);
@@ -107,14 +110,16 @@ TEST_F(KeyFile, one_that_others_can_use_is_refused) {
   auto master = generate_master_key();
   ASSERT_TRUE(master);
   for (const mode_t mode : {0640, 0604, 0620, 0602, 0610, 0601, 0644, 0666})
-    expect_refused(read_master_key(write(format_master_key(*master), mode)).error(), folder_ + "/key", "chmod 600");
+    expect_refused(read_master_key(write(format_master_key(*master), mode)).error(),
+                   folder_ + "/key", "chmod 600");
   EXPECT_TRUE(read_master_key(write(format_master_key(*master), 0400)));
 }
 
 TEST_F(KeyFile, damaged_ones_are_refused) {
-  for (const std::string text : {"", "\n", "trap-master-1", "trap-master-1 AAAA", "trap-master-1 !!!!", "trap-master-2 AAAA", "hello world",
-                                 "trap-master-1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=extra",
-                                 "trap-master-1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8= more"}) {
+  for (const std::string text :
+       {"", "\n", "trap-master-1", "trap-master-1 AAAA", "trap-master-1 !!!!", "trap-master-2 AAAA",
+        "hello world", "trap-master-1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=extra",
+        "trap-master-1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8= more"}) {
     const auto key = read_master_key(write(text));
     ASSERT_FALSE(key) << text;
     expect_refused(key.error(), folder_ + "/key", "");
@@ -144,7 +149,9 @@ TEST(ClockWriter, the_ring_holds_the_previous_the_present_and_six_epochs_more) {
 TEST(ClockWriter, publishing_goes_on_without_a_jump) {
   trap_clock clock = {};
   for (std::uint64_t i = 1; i < 10; i++) {
-    publish_clock(clock, {.monotonic_ns = i * 1'000'000'000, .unix_ns = (100 + i) * 1'000'000'000, .unix_s = 100 + i});
+    publish_clock(clock, {.monotonic_ns = i * 1'000'000'000,
+                          .unix_ns = (100 + i) * 1'000'000'000,
+                          .unix_s = 100 + i});
     EXPECT_EQ(trap_time_at(&clock, i * 1'000'000'000).unix_s, 100 + i);
   }
 }
@@ -153,7 +160,9 @@ TEST(ClockWriter, seconds_are_those_of_the_clock_wherever_in_a_second_it_was_rea
   constexpr std::uint64_t second_ns = 1'000'000'000;
   for (const std::uint64_t into_ns : {0ULL, 1ULL, 400'000'000ULL, 999'999'999ULL}) {
     trap_clock clock = {};
-    publish_clock(clock, {.monotonic_ns = 7 * second_ns + 5, .unix_ns = 100 * second_ns + into_ns, .unix_s = 100});
+    publish_clock(
+        clock,
+        {.monotonic_ns = 7 * second_ns + 5, .unix_ns = 100 * second_ns + into_ns, .unix_s = 100});
     for (const std::uint64_t later_ns : {0ULL, 300'000'000ULL, 650'000'000ULL, 900'000'000ULL}) {
       const trap_time time = trap_time_at(&clock, 7 * second_ns + 5 + later_ns);
       EXPECT_EQ(time.unix_ns, 100 * second_ns + into_ns + later_ns);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // GET /metrics: the text of families, the series of a part's verdicts.
-#include "runtime/metrics.h"
+#include "runtime/control/metrics.h"
 
 #include <gmock/gmock.h>
 
-#include "runtime/clock_writer.h"
-#include "runtime/metrics_common.h"
+#include "runtime/control/metrics_common.h"
+#include "runtime/keys/clock_writer.h"
 
 namespace trap::test {
 namespace {
@@ -18,9 +18,11 @@ TEST(Metrics, families_in_the_order_they_were_made_each_with_help_and_type_once)
   metrics.counter("trap_b_total", "Bs", {{"part", "server"}, {"service", "web"}}, 3);
   metrics.gauge("trap_a", "As", {}, -1);
   metrics.counter("trap_b_total", "Bs", {{"part", "guard"}}, 12345678901);
-  EXPECT_EQ(metrics.text(), "# HELP trap_b_total Bs\n# TYPE trap_b_total counter\n"
-                            "trap_b_total{part=\"server\",service=\"web\"} 3\ntrap_b_total{part=\"guard\"} 12345678901\n"
-                            "# HELP trap_a As\n# TYPE trap_a gauge\ntrap_a -1\n");
+  EXPECT_EQ(
+      metrics.text(),
+      "# HELP trap_b_total Bs\n# TYPE trap_b_total counter\n"
+      "trap_b_total{part=\"server\",service=\"web\"} 3\ntrap_b_total{part=\"guard\"} 12345678901\n"
+      "# HELP trap_a As\n# TYPE trap_a gauge\ntrap_a -1\n");
 }
 
 TEST(Metrics, labels_are_escaped) {
@@ -37,9 +39,12 @@ TEST(Metrics, packets_and_bytes_of_a_service) {
   measure_packets(metrics, {"server", "web", "203.0.113.10:80"}, counts);
   const std::string text = metrics.text();
   const std::string whose = R"({part="server",service="web",address="203.0.113.10:80",)";
-  EXPECT_THAT(text, HasSubstr("trap_packets_total" + whose + "verdict=\"reply-syn-ack\",action=\"reply\"} 7\n"));
-  EXPECT_THAT(text, HasSubstr("trap_packets_total" + whose + "verdict=\"drop-rst\",action=\"drop\"} 2\n"));
-  EXPECT_THAT(text, HasSubstr("trap_packets_total" + whose + "verdict=\"pass-cookie\",action=\"pass\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("trap_packets_total" + whose +
+                              "verdict=\"reply-syn-ack\",action=\"reply\"} 7\n"));
+  EXPECT_THAT(
+      text, HasSubstr("trap_packets_total" + whose + "verdict=\"drop-rst\",action=\"drop\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("trap_packets_total" + whose +
+                              "verdict=\"pass-cookie\",action=\"pass\"} 0\n"));
   EXPECT_THAT(text, Not(HasSubstr("pass-ticket"))); // a guard's
   EXPECT_THAT(text, HasSubstr("trap_bytes_total" + whose + "direction=\"in\"} 820\n"));
   EXPECT_THAT(text, HasSubstr("trap_bytes_total" + whose + "direction=\"out\"} 770\n"));
@@ -56,7 +61,9 @@ TEST(Metrics, a_verdict_that_a_part_cannot_give_is_told_if_it_was_counted) {
 
 TEST(Metrics, every_verdict_is_some_parts) {
   for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++)
-    EXPECT_TRUE(can_give("server", verdict) || can_give("guard", verdict) || can_give("client", verdict)) << verdict_name(verdict);
+    EXPECT_TRUE(can_give("server", verdict) || can_give("guard", verdict) ||
+                can_give("client", verdict))
+        << verdict_name(verdict);
 }
 
 TEST(Metrics, epochs_ahead_count_from_the_present_one_without_a_gap) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packets as lines: what a line makes is what the test's own packet builder makes, and comes out as the same line.
+// Packets as lines: what a line makes is what the test's own packet builder makes, and comes out as
+// the same line.
 #include <gmock/gmock.h>
 
-#include "runtime/packet_text.h"
+#include "runtime/packet/packet_text.h"
 #include "tests/support/packet.h"
 
 namespace trap::test {
@@ -15,23 +16,34 @@ Bytes built(Json packet, int family) {
   return build_packet(packet, family, World());
 }
 
-void expect_same_behind_the_ethernet_addresses(const std::string& line, const Json& packet, int family) {
+void expect_same_behind_the_ethernet_addresses(const std::string& line, const Json& packet,
+                                               int family) {
   auto frame = parse_packet(line);
   ASSERT_TRUE(frame) << line << ": " << frame.error().message;
   Bytes wanted = built(packet, family);
   ASSERT_EQ(frame->size(), wanted.size()) << line;
-  EXPECT_EQ(difference(Bytes(wanted.begin() + 12, wanted.end()), Bytes(frame->begin() + 12, frame->end())), "") << line;
+  EXPECT_EQ(difference(Bytes(wanted.begin() + 12, wanted.end()),
+                       Bytes(frame->begin() + 12, frame->end())),
+            "")
+      << line;
 }
 
 TEST(PacketText, makes_the_frame_that_the_line_means) {
   const Json ip4 = {{"src", "198.51.100.7"}, {"dst", "203.0.113.10"}};
   const Json ip6 = {{"src", "2001:db8::7"}, {"dst", "2001:db8::10"}};
-  const Json syn = {
-      {"sport", 4242}, {"dport", 443}, {"flags", "S"}, {"seq", 7}, {"ack", 0}, {"window", 1024}, {"options", {{{"mss", 1460}}}}};
-  expect_same_behind_the_ethernet_addresses("tcp 198.51.100.7:4242 > 203.0.113.10:443 SYN seq=7 window=1024 mss=1460",
-                                            {{"ip", ip4}, {"tcp", syn}}, 4);
-  expect_same_behind_the_ethernet_addresses("tcp [2001:db8::7]:4242 > [2001:db8::10]:443 SYN seq=0x7 window=1024 mss=1460",
-                                            {{"ip", ip6}, {"tcp", syn}}, 6);
+  const Json syn = {{"sport", 4242},
+                    {"dport", 443},
+                    {"flags", "S"},
+                    {"seq", 7},
+                    {"ack", 0},
+                    {"window", 1024},
+                    {"options", {{{"mss", 1460}}}}};
+  expect_same_behind_the_ethernet_addresses(
+      "tcp 198.51.100.7:4242 > 203.0.113.10:443 SYN seq=7 window=1024 mss=1460",
+      {{"ip", ip4}, {"tcp", syn}}, 4);
+  expect_same_behind_the_ethernet_addresses(
+      "tcp [2001:db8::7]:4242 > [2001:db8::10]:443 SYN seq=0x7 window=1024 mss=1460",
+      {{"ip", ip6}, {"tcp", syn}}, 6);
   const Json ack = {{"sport", 4242},
                     {"dport", 443},
                     {"flags", "AP"},
@@ -39,18 +51,22 @@ TEST(PacketText, makes_the_frame_that_the_line_means) {
                     {"ack", 4294967295U},
                     {"window", 64240},
                     {"options", {{{"accept", 0}, {"experimental", true}}}}};
-  expect_same_behind_the_ethernet_addresses(
-      "tcp 198.51.100.7:4242 > 203.0.113.10:443 ACK PSH seq=1 ack=4294967295 accept experimental payload=5",
-      {{"ip", ip4}, {"tcp", ack}, {"payload", "0000000000"}}, 4);
+  expect_same_behind_the_ethernet_addresses("tcp 198.51.100.7:4242 > 203.0.113.10:443 ACK PSH "
+                                            "seq=1 ack=4294967295 accept experimental payload=5",
+                                            {{"ip", ip4}, {"tcp", ack}, {"payload", "0000000000"}},
+                                            4);
 }
 
 TEST(PacketText, comes_out_as_it_went_in) {
   for (const std::string line : {
-           "tcp 198.51.100.7:4242 > 203.0.113.10:443 SYN seq=1 mss=1460 sack-perm timestamp=5:0 nop wscale=7",
+           "tcp 198.51.100.7:4242 > 203.0.113.10:443 SYN seq=1 mss=1460 sack-perm timestamp=5:0 "
+           "nop wscale=7",
            "tcp [2001:db8::7]:4242 > [2001:db8::10]:443 SYN ticket=0102030405060708090a0b0c",
            "tcp 198.51.100.7:4242 > 203.0.113.10:443 SYN ACK seq=1 ack=2 window=0 offer",
-           "tcp 198.51.100.7:4242 > 203.0.113.10:443 ACK accept experimental payload=100 vlan=7 vlan=4095",
-           "tcp 198.51.100.7:4242 > 203.0.113.10:443 RST announce=000102030405060708090a0b0c0d0e0f1011121314",
+           "tcp 198.51.100.7:4242 > 203.0.113.10:443 ACK accept experimental payload=100 vlan=7 "
+           "vlan=4095",
+           "tcp 198.51.100.7:4242 > 203.0.113.10:443 RST "
+           "announce=000102030405060708090a0b0c0d0e0f1011121314",
            "tcp 198.51.100.7:4242 > 203.0.113.10:443 SYN RST FIN PSH URG ECE CWR bad-checksum",
            "tcp 198.51.100.7:4242 > 203.0.113.10:443 fragment vlan=3",
            "tcp 198.51.100.7:4242 > 203.0.113.10:443",
@@ -96,7 +112,8 @@ TEST(PacketText, has_a_line_for_whatever_comes) {
   auto frame = parse_packet("tcp 198.51.100.7:4242 > 203.0.113.10:443 SYN mss=1460 timestamp=1:0");
   ASSERT_TRUE(frame);
   for (std::size_t bytes = 0; bytes < frame->size(); bytes++)
-    EXPECT_FALSE(format_packet(Frame(frame->begin(), frame->begin() + static_cast<long>(bytes))).empty());
+    EXPECT_FALSE(
+        format_packet(Frame(frame->begin(), frame->begin() + static_cast<long>(bytes))).empty());
   (*frame)[14 + 20 + 20 + 1] = 200; // an option beyond the options
   EXPECT_THAT(format_packet(*frame), HasSubstr("malformed-options"));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keys that all parts have: metrics_listen, and which keys a reload refuses to change.
-#include "runtime/part_config.h"
+#include "runtime/config/part_config.h"
 
 #include <gmock/gmock.h>
 
@@ -33,7 +33,8 @@ TEST(PartConfig, metrics_are_off_unless_somewhere_is_named) {
 }
 
 TEST(PartConfig, a_metrics_listen_that_is_no_address_and_port_is_refused_with_its_line) {
-  for (const char* wrong : {"\"\"", "\"127.0.0.1\"", "\":9464\"", "\"localhost:9464\"", "\"127.0.0.1:0\"", "\"::1:9464\"", "9464"}) {
+  for (const char* wrong : {"\"\"", "\"127.0.0.1\"", "\":9464\"", "\"localhost:9464\"",
+                            "\"127.0.0.1:0\"", "\"::1:9464\"", "9464"}) {
     auto config = read(std::string("metrics_listen = ") + wrong + "\n");
     ASSERT_FALSE(config) << wrong;
     EXPECT_THAT(config.error().message, StartsWith("server.toml:2: "));
@@ -60,7 +61,8 @@ TEST(PartConfig, a_reload_refuses_what_only_a_restart_can_change) {
   }
   PartConfig other = *running;
   other.interfaces = {"eth1"};
-  EXPECT_THAT(refuse_changes_of_restart_keys(*running, other).error().message, HasSubstr("\"interfaces\""));
+  EXPECT_THAT(refuse_changes_of_restart_keys(*running, other).error().message,
+              HasSubstr("\"interfaces\""));
 }
 
 TEST(PartConfig, a_reload_refuses_another_size_of_a_table) {
@@ -69,7 +71,8 @@ TEST(PartConfig, a_reload_refuses_another_size_of_a_table) {
   EXPECT_TRUE(refuse_change_of_size(*config, "max_flows", 4096, 4096));
   const auto refused = refuse_change_of_size(*config, "max_flows", 4096, 8192);
   ASSERT_FALSE(refused);
-  EXPECT_THAT(refused.error().message, StartsWith("server.toml: \"max_flows\" was changed from 4096 to 8192"));
+  EXPECT_THAT(refused.error().message,
+              StartsWith("server.toml: \"max_flows\" was changed from 4096 to 8192"));
   EXPECT_THAT(refused.error().message, HasSubstr("--detach"));
   EXPECT_EQ(refused.error().exit_code, ExitCode::usage);
 }

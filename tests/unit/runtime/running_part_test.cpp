@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A part while it runs: what status and metrics say before the start, of problems, and after reloads that fail and succeed.
-#include "runtime/running_part.h"
+// A part while it runs: what status and metrics say before the start, of problems, and after
+// reloads that fail and succeed.
+#include "runtime/process/running_part.h"
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -85,8 +86,10 @@ TEST_F(Running, a_failed_reload_is_a_problem_until_a_good_one) {
   ASSERT_TRUE(applied);
   EXPECT_EQ(*applied, "1 service");
   EXPECT_EQ(status()["state"], "ok");
-  EXPECT_THAT(running_.metrics(), HasSubstr("trap_reloads_total{part=\"server\",result=\"failed\"} 1\n"));
-  EXPECT_THAT(running_.metrics(), HasSubstr("trap_reloads_total{part=\"server\",result=\"applied\"} 1\n"));
+  EXPECT_THAT(running_.metrics(),
+              HasSubstr("trap_reloads_total{part=\"server\",result=\"failed\"} 1\n"));
+  EXPECT_THAT(running_.metrics(),
+              HasSubstr("trap_reloads_total{part=\"server\",result=\"applied\"} 1\n"));
   EXPECT_THAT(running_.metrics(), HasSubstr("trap_last_reload_applied{part=\"server\"} 1\n"));
 }
 

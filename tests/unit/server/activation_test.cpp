@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// When TRAP takes over from the stack and when it gives back: simulated services, whose clients take a round trip to complete.
+// When TRAP takes over from the stack and when it gives back: simulated services, whose clients
+// take a round trip to complete.
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <deque>
 
-#include "server/daemon/activation.h"
+#include "server/daemon/watch/activation.h"
 
 namespace trap::test {
 namespace {
@@ -19,17 +20,20 @@ constexpr std::uint64_t tick_ns = 200'000'000;
 // Counters of a service whose daemon looks at them every 200 ms.
 class Service {
 public:
-  explicit Service(double round_trip_s = 0.05, ActivationSettings settings = {}) : activation(settings), round_trip_s_(round_trip_s) {}
+  explicit Service(double round_trip_s = 0.05, ActivationSettings settings = {})
+      : activation(settings), round_trip_s_(round_trip_s) {}
 
   // Lets traffic flow; true if TRAP was ever active meanwhile.
-  bool flow(double seconds, double honest_per_s, double flood_per_s = 0, double completed_share = 1) {
+  bool flow(double seconds, double honest_per_s, double flood_per_s = 0,
+            double completed_share = 1) {
     bool ever = activation.active();
     for (int ticks = static_cast<int>(std::lround(seconds * 5)); ticks > 0; ticks--) {
       // in steps of 10 ms, so that a round trip need be no multiple of a tick
       for (int step = 0; step < 20; step++)
         step_10_ms(honest_per_s, flood_per_s, completed_share);
       now_ns += tick_ns;
-      activation.observe(now_ns, {static_cast<std::uint64_t>(syns_), static_cast<std::uint64_t>(completions_)});
+      activation.observe(
+          now_ns, {static_cast<std::uint64_t>(syns_), static_cast<std::uint64_t>(completions_)});
       ever = ever || activation.active();
     }
     return ever;
@@ -100,7 +104,8 @@ TEST(Activation, sees_a_flood_within_a_second) {
     EXPECT_LE(idle.until(true, 5, 0, flood_per_s), 1.01) << flood_per_s;
     Service busy;
     EXPECT_FALSE(busy.flow(5, 1000));
-    EXPECT_LE(busy.until(true, 5, 1000, flood_per_s + 5000), flood_per_s > 20000 ? 1.01 : 2.01) << flood_per_s;
+    EXPECT_LE(busy.until(true, 5, 1000, flood_per_s + 5000), flood_per_s > 20000 ? 1.01 : 2.01)
+        << flood_per_s;
     EXPECT_NE(busy.activation.reason().find("SYNs/s"), std::string::npos);
   }
 }
@@ -192,13 +197,21 @@ TEST(ActivationSample, counts_who_arrives_and_who_completes) {
     counts[static_cast<std::size_t>(verdict)].packets = std::uint64_t{1} << verdict % 60;
   counts[TRAP_PASS_TRUSTED] = {};
   const ActivationSample sample = server::activation_sample(counts);
-  const auto has = [](std::uint64_t sum, trap_verdict verdict) { return (sum >> verdict % 60 & 1) != 0; };
-  for (const trap_verdict verdict : {TRAP_REPLY_SYN_ACK, TRAP_PASS_SYN_AT_PEACE, TRAP_DROP_SYN_ACK_CAP, TRAP_DROP_SERVICE_CAP})
-    EXPECT_TRUE(has(sample.syns, verdict) && !has(sample.completions, verdict)) << verdict_name(verdict);
-  for (const trap_verdict verdict : {TRAP_PASS_HANDSHAKE, TRAP_PASS_COOKIE, TRAP_REPLY_REDIRECT, TRAP_DROP_CLIENT_BUDGET})
-    EXPECT_TRUE(has(sample.completions, verdict) && !has(sample.syns, verdict)) << verdict_name(verdict);
-  for (const trap_verdict verdict : {TRAP_PASS_SOCKET, TRAP_DROP_BAD_COOKIE, TRAP_PASS_AT_PEACE, TRAP_DROP_RST})
-    EXPECT_FALSE(has(sample.completions, verdict) || has(sample.syns, verdict)) << verdict_name(verdict);
+  const auto has = [](std::uint64_t sum, trap_verdict verdict) {
+    return (sum >> verdict % 60 & 1) != 0;
+  };
+  for (const trap_verdict verdict :
+       {TRAP_REPLY_SYN_ACK, TRAP_PASS_SYN_AT_PEACE, TRAP_DROP_SYN_ACK_CAP, TRAP_DROP_SERVICE_CAP})
+    EXPECT_TRUE(has(sample.syns, verdict) && !has(sample.completions, verdict))
+        << verdict_name(verdict);
+  for (const trap_verdict verdict :
+       {TRAP_PASS_HANDSHAKE, TRAP_PASS_COOKIE, TRAP_REPLY_REDIRECT, TRAP_DROP_CLIENT_BUDGET})
+    EXPECT_TRUE(has(sample.completions, verdict) && !has(sample.syns, verdict))
+        << verdict_name(verdict);
+  for (const trap_verdict verdict :
+       {TRAP_PASS_SOCKET, TRAP_DROP_BAD_COOKIE, TRAP_PASS_AT_PEACE, TRAP_DROP_RST})
+    EXPECT_FALSE(has(sample.completions, verdict) || has(sample.syns, verdict))
+        << verdict_name(verdict);
 }
 
 } // namespace

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What trap-server sends to guards: the packet against one built from its description, and which redirects are worth one.
+// What trap-server sends to guards: the packet against one built from its description, and which
+// redirects are worth one.
 #include <gtest/gtest.h>
 
-#include "server/daemon/announce_filter.h"
-#include "server/daemon/announcement.h"
+#include "server/daemon/announce/announce_filter.h"
+#include "server/daemon/announce/announcement.h"
 #include "tests/support/packet.h"
 
 namespace trap::test {
@@ -30,15 +31,17 @@ TEST(Announcement, is_the_packet_that_guards_accept) {
           .issued_s = moment["unix_s"],
       };
       const Bytes got = server::build_announcement(announcement, key, experimental);
-      const Json description = {{"ip", {{"src", "trap-server"}, {"dst", "backend"}}},
-                                {"tcp",
-                                 {{"sport", 80},
-                                  {"padding", "nop-before"},
-                                  {"flags", "R"},
-                                  {"window", 0},
-                                  {"options", {{{"announce", "$announce.valid"}, {"experimental", experimental}}}}}}};
+      const Json description = {
+          {"ip", {{"src", "trap-server"}, {"dst", "backend"}}},
+          {"tcp",
+           {{"sport", 80},
+            {"padding", "nop-before"},
+            {"flags", "R"},
+            {"window", 0},
+            {"options", {{{"announce", "$announce.valid"}, {"experimental", experimental}}}}}}};
       const Bytes frame = build_packet(description, family, world);
-      EXPECT_EQ(difference(Bytes(frame.begin() + 14, frame.end()), got), "") << family << experimental;
+      EXPECT_EQ(difference(Bytes(frame.begin() + 14, frame.end()), got), "")
+          << family << experimental;
     }
   }
 }
@@ -69,7 +72,8 @@ TEST(AnnounceFilter, sends_no_more_than_its_rate) {
 
 TEST(AnnounceFilter, a_rate_of_0_sends_nothing) {
   AnnounceFilter filter(trap_key_make(1, 2), 0);
-  EXPECT_EQ(filter.choose(read_address("192.0.2.2").value, 0, 600, second_ns), AnnounceChoice::rate_limited);
+  EXPECT_EQ(filter.choose(read_address("192.0.2.2").value, 0, 600, second_ns),
+            AnnounceChoice::rate_limited);
 }
 
 } // namespace

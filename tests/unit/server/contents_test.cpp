@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a configuration to what the maps hold: the keys of serve, pools, policies and budgets, who is named, and what stays in its place.
+// From a configuration to what the maps hold: the keys of serve, pools, policies and budgets, who
+// is named, and what stays in its place.
 #include <gmock/gmock.h>
 
 #include <filesystem>
 #include <fstream>
 
-#include "runtime/token_rate.h"
-#include "server/daemon/deployment.h"
-#include "server/daemon/map_contents.h"
+#include "runtime/config/token_rate.h"
+#include "server/daemon/plan/deployment.h"
+#include "server/daemon/plan/map_contents.h"
 
 namespace trap::test {
 namespace {
@@ -46,7 +47,8 @@ const std::string with_pools = one_host + R"(unaware = "serve"
 class Contents : public testing::Test {
 protected:
   void SetUp() override {
-    directory_ = std::filesystem::temp_directory_path() / ("trap-contents-test-" + std::to_string(getpid()));
+    directory_ =
+        std::filesystem::temp_directory_path() / ("trap-contents-test-" + std::to_string(getpid()));
     std::filesystem::create_directory(directory_);
   }
   void TearDown() override { std::filesystem::remove_all(directory_); }
@@ -60,7 +62,8 @@ protected:
     SCOPED_TRACE(about);
     const auto config = read(text);
     ASSERT_FALSE(config);
-    EXPECT_THAT(config.error().message, StartsWith((directory_ / "server.toml").string() + ":" + std::to_string(line) + ": "));
+    EXPECT_THAT(config.error().message, StartsWith((directory_ / "server.toml").string() + ":" +
+                                                   std::to_string(line) + ": "));
     EXPECT_THAT(config.error().message, HasSubstr(about));
     EXPECT_EQ(config.error().exit_code, ExitCode::usage);
   }
@@ -74,7 +77,9 @@ protected:
     deployment_.plan = *made;
   }
 
-  const PlannedService& planned(std::size_t which = 0) { return deployment_.plan.services.at(which); }
+  const PlannedService& planned(std::size_t which = 0) {
+    return deployment_.plan.services.at(which);
+  }
 
   std::filesystem::path directory_;
   Deployment deployment_;
@@ -85,43 +90,54 @@ TEST_F(Contents, of_one_host_is_served_and_needs_no_key) {
   plan(one_host);
   EXPECT_FALSE(needs_master_key(deployment_.config));
   const trap_service v4 = service_value(planned(0), {}, {{2, 2, 1, 1}, 1500}, false);
-  EXPECT_EQ(v4.flags, TRAP_SERVICE_SERVES | TRAP_SERVICE_SOCKETS | TRAP_SERVICE_TIMESTAMPS | TRAP_SERVICE_SACK | TRAP_SERVICE_SCALES);
+  EXPECT_EQ(v4.flags, TRAP_SERVICE_SERVES | TRAP_SERVICE_SOCKETS | TRAP_SERVICE_TIMESTAMPS |
+                          TRAP_SERVICE_SACK | TRAP_SERVICE_SCALES);
   EXPECT_EQ(TRAP_FROM_BE16(v4.mss), 1460);
   EXPECT_NE(v4.window, 0);
   const trap_service v6 = service_value(planned(1), {}, {{2, 1, 1, 1}, 1400}, false);
-  EXPECT_EQ(v6.flags, TRAP_SERVICE_SERVES | TRAP_SERVICE_SOCKETS); // timestamps mean nothing to a stack with tcp_timestamps = 1
+  EXPECT_EQ(v6.flags,
+            TRAP_SERVICE_SERVES |
+                TRAP_SERVICE_SOCKETS); // timestamps mean nothing to a stack with tcp_timestamps = 1
   EXPECT_EQ(TRAP_FROM_BE16(v6.mss), 1340);
 }
 
 TEST_F(Contents, of_a_host_that_makes_sockets_need_less_of_its_stack) {
   plan(one_host);
   constexpr __u32 assigning = TRAP_SERVICE_SERVES | TRAP_SERVICE_SOCKETS | TRAP_SERVICE_ASSIGNS;
-  constexpr __u32 with_options = assigning | TRAP_SERVICE_TIMESTAMPS | TRAP_SERVICE_SACK | TRAP_SERVICE_SCALES;
+  constexpr __u32 with_options =
+      assigning | TRAP_SERVICE_TIMESTAMPS | TRAP_SERVICE_SACK | TRAP_SERVICE_SCALES;
   EXPECT_EQ(service_value(planned(), {}, {{1, 1, 1, 1}, 1500, true}, false).flags, with_options);
   EXPECT_EQ(service_value(planned(), {}, {{1, 0, 1, 1}, 1500, true}, false).flags, assigning);
 }
 
 TEST_F(Contents, tell_clients_what_the_listener_says) {
   plan(one_host);
-  ServiceSituation situation;
-  situation.listener = ListenerAnswer{.answers = true, .mss = 65495, .window = 65483, .window_scale = 9, .sack = true, .timestamps = true};
-  trap_service value = service_value(planned(), situation, {{2, 2, 1, 1}, 1500}, false);
+  ServiceState runtime_state;
+  runtime_state.listener = ListenerAnswer{.answers = true,
+                                          .mss = 65495,
+                                          .window = 65483,
+                                          .window_scale = 9,
+                                          .sack = true,
+                                          .timestamps = true};
+  trap_service value = service_value(planned(), runtime_state, {{2, 2, 1, 1}, 1500}, false);
   EXPECT_EQ(TRAP_FROM_BE16(value.window), 64240);
   EXPECT_EQ(value.window_scale, 9);
-  situation.listener = ListenerAnswer{}; // it went: what was said last still holds
-  situation.earlier = value;
-  value = service_value(planned(), situation, {{2, 2, 1, 1}, 1500}, false);
+  runtime_state.listener = ListenerAnswer{}; // it went: what was said last still holds
+  runtime_state.earlier = value;
+  value = service_value(planned(), runtime_state, {{2, 2, 1, 1}, 1500}, false);
   EXPECT_EQ(value.window_scale, 9);
 }
 
 TEST_F(Contents, keep_the_sockets_of_who_was_served) {
-  plan(one_host + "[[service]]\nname = \"reset\"\naddresses = [\"203.0.113.11:80\"]\n[[service.backend]]\naddress = "
+  plan(one_host + "[[service]]\nname = \"reset\"\naddresses = "
+                  "[\"203.0.113.11:80\"]\n[[service.backend]]\naddress = "
                   "\"198.51.100.20:80\"\nguard = \"a\"\n");
   const PlannedService& reset = planned(2);
   EXPECT_EQ(service_value(reset, {}, {}, true).flags, TRAP_SERVICE_OFFERS);
-  ServiceSituation served_before;
+  ServiceState served_before;
   served_before.had_sockets = true;
-  EXPECT_EQ(service_value(reset, served_before, {}, true).flags, TRAP_SERVICE_OFFERS | TRAP_SERVICE_SOCKETS);
+  EXPECT_EQ(service_value(reset, served_before, {}, true).flags,
+            TRAP_SERVICE_OFFERS | TRAP_SERVICE_SOCKETS);
   EXPECT_EQ(service_value(reset, {}, {}, false).flags, TRAP_SERVICE_SILENT);
 }
 
@@ -150,7 +166,8 @@ TEST_F(Contents, lead_prefixes_to_pools_as_long_as_they_are_there) {
   EXPECT_EQ(policies->rules[1].pool, planned().pool("partners")->index);
   fleet_.order("web", planned().service->backends[2].endpoint, BackendState::draining);
   const auto drained = service_policies(planned(), fleet_);
-  EXPECT_EQ(drained->rules[1].action, static_cast<__u32>(TRAP_POLICY_SERVE)); // when_down is "serve"
+  EXPECT_EQ(drained->rules[1].action,
+            static_cast<__u32>(TRAP_POLICY_SERVE)); // when_down is "serve"
   EXPECT_FALSE(drained->same_as(*policies));
   plan(one_host + "[[service.policy]]\naction = \"deny\"\nprefixes = [\"192.0.2.0/24\"]\n");
   EXPECT_TRUE(service_policies(planned(0), fleet_));
@@ -177,13 +194,16 @@ TEST_F(Contents, of_policy_files_beside_the_configuration) {
   plan(one_host + "[[service.policy]]\naction = \"deny\"\nfile = \"bad.txt\"\n");
   EXPECT_EQ(planned().service->policies->entries.size(), 2u);
   const auto config =
-      read(one_host + "[[service.policy]]\naction = \"deny\"\nfile = \"bad.txt\"\n[[service.policy]]\naction = \"serve\"\nprefixes = "
+      read(one_host + "[[service.policy]]\naction = \"deny\"\nfile = "
+                      "\"bad.txt\"\n[[service.policy]]\naction = \"serve\"\nprefixes = "
                       "[\"192.0.2.0/24\"]\n");
   ASSERT_FALSE(config);
   EXPECT_THAT(config.error().message, HasSubstr("server.toml:10"));
   EXPECT_THAT(config.error().message, HasSubstr("bad.txt:2"));
   std::ofstream(directory_ / "bad.txt") << "192.0.2.0/24\nnonsense\n";
-  EXPECT_THAT(read(one_host + "[[service.policy]]\naction = \"deny\"\nfile = \"bad.txt\"\n").error().message,
+  EXPECT_THAT(read(one_host + "[[service.policy]]\naction = \"deny\"\nfile = \"bad.txt\"\n")
+                  .error()
+                  .message,
               StartsWith((directory_ / "bad.txt").string() + ":2: "));
 }
 
@@ -193,18 +213,32 @@ TEST_F(Contents, are_refused_with_the_line_that_is_wrong) {
   expect_refused(one_host + "activate = \"never\"\n", 5, "activate");
   expect_refused(one_host + "health_rise = 0\n", 5, "health_rise");
   expect_refused(one_host + "syn_acks_per_s = -1\n", 5, "syn_acks_per_s");
-  expect_refused(one_host + "[[service.policy]]\naction = \"allow\"\nprefixes = [\"192.0.2.0/24\"]\n", 6, "action");
+  expect_refused(one_host +
+                     "[[service.policy]]\naction = \"allow\"\nprefixes = [\"192.0.2.0/24\"]\n",
+                 6, "action");
   expect_refused(one_host + "[[service.policy]]\naction = \"deny\"\n", 5, "prefixes");
-  expect_refused(one_host + "[[service.policy]]\naction = \"deny\"\npool = \"x\"\nprefixes = [\"192.0.2.0/24\"]\n", 7, "pool");
-  expect_refused(one_host + "[[service.policy]]\naction = \"pool\"\npool = \"x\"\nprefixes = [\"192.0.2.0/24\"]\n", 5, "IPv4 backend");
-  expect_refused(one_host + "[[service.policy]]\naction = \"deny\"\nprefixes = [\"192.0.2.1/24\"]\n", 7, "192.0.2.0/24");
+  expect_refused(
+      one_host +
+          "[[service.policy]]\naction = \"deny\"\npool = \"x\"\nprefixes = [\"192.0.2.0/24\"]\n",
+      7, "pool");
+  expect_refused(
+      one_host +
+          "[[service.policy]]\naction = \"pool\"\npool = \"x\"\nprefixes = [\"192.0.2.0/24\"]\n",
+      5, "IPv4 backend");
+  expect_refused(one_host +
+                     "[[service.policy]]\naction = \"deny\"\nprefixes = [\"192.0.2.1/24\"]\n",
+                 7, "192.0.2.0/24");
   expect_refused(one_host + "[budget]\nresets = 1\n", 6, "resets_per_s");
-  const std::string backend = "[[service.backend]]\naddress = \"198.51.100.20:80\"\nguard = \"a\"\n";
-  const std::string v4 = "interfaces = [\"eth0\"]\n[[service]]\nname = \"web\"\naddresses = [\"203.0.113.10:80\"]\n";
+  const std::string backend =
+      "[[service.backend]]\naddress = \"198.51.100.20:80\"\nguard = \"a\"\n";
+  const std::string v4 =
+      "interfaces = [\"eth0\"]\n[[service]]\nname = \"web\"\naddresses = [\"203.0.113.10:80\"]\n";
   expect_refused(v4 + "activate = \"attack\"\n" + backend, 5, "unaware = \"serve\"");
   expect_refused(v4 + "when_down = \"serve\"\n" + backend, 5, "unaware = \"serve\"");
   expect_refused(v4 + backend + "state = \"up\"\n", 8, "state");
-  expect_refused(v4 + backend + "[[service.policy]]\naction = \"serve\"\nprefixes = [\"192.0.2.0/24\"]\n", 8, "unaware = \"serve\"");
+  expect_refused(v4 + backend +
+                     "[[service.policy]]\naction = \"serve\"\nprefixes = [\"192.0.2.0/24\"]\n",
+                 8, "unaware = \"serve\"");
   expect_refused(one_host + backend + "unaware = \"reset\"\n", 8, "unaware");
 }
 
@@ -218,18 +252,21 @@ TEST(TokenRate, is_what_it_says) {
   EXPECT_EQ(packet_rate(1000000).chunk, 64u);
   EXPECT_EQ(byte_rate(1024000).token_ns, 1000000u);
   EXPECT_EQ(byte_rate(1024000).burst_ns, 1000000000u);
-  constexpr std::uint32_t longest_frame_kib = (14 + 8 + 40 + 65535 + 1023) / 1024; // jumbo, or made of many by receive offload
+  constexpr std::uint32_t longest_frame_kib =
+      (14 + 8 + 40 + 65535 + 1023) / 1024; // jumbo, or made of many by receive offload
   for (const std::uint64_t bytes_per_s : {65536u, 65537u, 66000u, 100000u, 1000000u, 4000000000u}) {
     const trap_rate rate = byte_rate(bytes_per_s);
     trap_bucket bucket = {};
-    EXPECT_TRUE(trap_bucket_take(&bucket, &rate, 1, longest_frame_kib)) << "a frame that would never pass, at " << bytes_per_s;
+    EXPECT_TRUE(trap_bucket_take(&bucket, &rate, 1, longest_frame_kib))
+        << "a frame that would never pass, at " << bytes_per_s;
     EXPECT_GE(rate.burst_ns, rate.token_ns * rate.chunk) << bytes_per_s;
   }
   for (const std::uint64_t per_s : {1u, 7u, 1000u, 50000000u, 100000000u}) {
     const trap_rate rate = cap_rate(per_s);
     EXPECT_NEAR(static_cast<double>(rate.token_ns) * static_cast<double>(per_s), 1e9, 5e7) << per_s;
     EXPECT_GE(rate.chunk, 1u);
-    EXPECT_GE(rate.burst_ns, rate.token_ns * rate.chunk) << per_s; // else no chunk would ever be given
+    EXPECT_GE(rate.burst_ns, rate.token_ns * rate.chunk)
+        << per_s; // else no chunk would ever be given
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Health of backends: the rule, and checks of real listeners on the loopback of a namespace. Time is the test's own.
+// Health of backends: the rule, and checks of real listeners on the loopback of a namespace. Time
+// is the test's own.
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -8,7 +9,7 @@
 
 #include <sys/socket.h>
 
-#include "server/daemon/health.h"
+#include "server/daemon/backends/health.h"
 #include "tests/unit/server/own_network.h"
 
 namespace trap::test {
@@ -33,7 +34,8 @@ TEST(HealthTrack, follows_rise_and_fall) {
   EXPECT_EQ(after("+"), Health::unknown);
   EXPECT_EQ(after("++"), Health::up);
   EXPECT_EQ(after("+-+-+-"), Health::unknown);
-  EXPECT_EQ(after("----------"), Health::unknown); // a guard that does not trust us must not take the service down
+  EXPECT_EQ(after("----------"),
+            Health::unknown); // a guard that does not trust us must not take the service down
   EXPECT_EQ(after("----++"), Health::up);
   EXPECT_EQ(after("++--"), Health::up);
   EXPECT_EQ(after("++--+--"), Health::up);
@@ -54,12 +56,14 @@ TEST(HealthTrack, says_when_it_changes) {
 }
 
 std::ptrdiff_t open_descriptors() {
-  return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator());
+  return std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
+                       std::filesystem::directory_iterator());
 }
 
 class Checks : public OwnNetwork {
 protected:
-  // Advances at one moment of the test's clock until `done`: the kernel may need a little of its own.
+  // Advances at one moment of the test's clock until `done`: the kernel may need a little of its
+  // own.
   bool advance_until(const std::function<bool()>& done) {
     for (int i = 0; i < 2000; i++) {
       changed = checker.advance(now_ns) || changed;
@@ -82,7 +86,9 @@ TEST_F(Checks, find_backends_up_in_both_families_and_then_down) {
     checker.watch({{backend, {}}});
     changed = false;
     int connections = 0;
-    const auto arrived = [&](int wanted) { return [&, wanted] { return (connections += accepted(listener)) == wanted; }; };
+    const auto arrived = [&](int wanted) {
+      return [&, wanted] { return (connections += accepted(listener)) == wanted; };
+    };
     EXPECT_TRUE(advance_until(arrived(1)));
     checker.advance(now_ns);
     EXPECT_EQ(checker.health(backend), Health::unknown);
@@ -165,12 +171,16 @@ TEST_F(Checks, are_spread_over_the_interval) {
 TEST_F(Checks, under_way_are_bounded) {
   Endpoint everywhere = {*parse_address("0.0.0.0"), 0};
   const Fd listener = listen_at(everywhere, 0);
-  const Fd only = connection_to({*parse_address("127.0.0.1"), everywhere.port}); // the queue is full: SYNs are dropped
+  const Fd only = connection_to(
+      {*parse_address("127.0.0.1"), everywhere.port}); // the queue is full: SYNs are dropped
   std::map<Endpoint, HealthSettings> wanted;
   for (std::uint32_t i = 1; i <= 600; i++)
-    wanted[{trap_address_v4(TRAP_BE32(0x7f010000 + i)), everywhere.port}] = {.interval_ms = 100, .timeout_ms = 1000};
+    wanted[{trap_address_v4(TRAP_BE32(0x7f010000 + i)), everywhere.port}] = {.interval_ms = 100,
+                                                                             .timeout_ms = 1000};
   const auto tried = [&] {
-    return std::count_if(wanted.begin(), wanted.end(), [&](const auto& entry) { return !checker.last_error(entry.first).empty(); });
+    return std::count_if(wanted.begin(), wanted.end(), [&](const auto& entry) {
+      return !checker.last_error(entry.first).empty();
+    });
   };
   const std::ptrdiff_t before = open_descriptors();
   checker.watch(wanted);

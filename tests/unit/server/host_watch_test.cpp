@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the daemon says of the host's settings, read from a namespace of its own, and of the clients that talk most.
+// What the daemon says of the host's settings, read from a namespace of its own, and of the clients
+// that talk most.
 #include <cstdint>
 #include <random>
 #include <set>
@@ -7,8 +8,8 @@
 #include <bpf/bpf.h>
 
 #include "runtime/fd.h"
-#include "server/daemon/host_settings.h"
-#include "server/daemon/top_talkers.h"
+#include "server/daemon/watch/host_settings.h"
+#include "server/daemon/watch/top_talkers.h"
 #include "server/maps.h"
 #include "tests/unit/server/own_network.h"
 
@@ -56,7 +57,8 @@ Talker talker(const char* address, std::uint64_t handshakes) {
 }
 
 TEST(TopTalkers, are_those_with_most_handshakes_in_an_order_that_stays) {
-  std::vector<Talker> talkers = {talker("198.51.100.7", 5), talker("198.51.100.1", 7), talker("198.51.100.3", 7), talker("198.51.100.2", 7),
+  std::vector<Talker> talkers = {talker("198.51.100.7", 5), talker("198.51.100.1", 7),
+                                 talker("198.51.100.3", 7), talker("198.51.100.2", 7),
                                  talker("198.51.100.9", 1)};
   std::mt19937 random(1);
   for (int i = 0; i < 20; i++) {
@@ -72,8 +74,8 @@ TEST(TopTalkers, are_those_with_most_handshakes_in_an_order_that_stays) {
 
 TEST(TopTalkers, are_read_from_the_map_without_networks) {
   LIBBPF_OPTS(bpf_map_create_opts, options);
-  const Fd map(bpf_map_create(BPF_MAP_TYPE_LRU_HASH, "clients", sizeof(trap_client_key), sizeof(trap_client_budget),
-                              TRAP_SERVER_MAX_CLIENTS, &options));
+  const Fd map(bpf_map_create(BPF_MAP_TYPE_LRU_HASH, "clients", sizeof(trap_client_key),
+                              sizeof(trap_client_budget), TRAP_SERVER_MAX_CLIENTS, &options));
   if (!map && errno == EPERM)
     GTEST_SKIP() << "this process may not make BPF maps";
   ASSERT_TRUE(map) << errno;
@@ -92,7 +94,8 @@ TEST(TopTalkers, are_read_from_the_map_without_networks) {
   std::vector<std::string> lines;
   for (const Talker& one : server::top_talkers(map.get(), 3))
     lines.push_back(server::format_talker(one) + " " + std::to_string(one.handshakes));
-  EXPECT_EQ(lines, (std::vector<std::string>{"198.51.139.15/32 9999", "198.51.139.14/32 9998", "2001:db8:1:2::/64 9998"}));
+  EXPECT_EQ(lines, (std::vector<std::string>{"198.51.139.15/32 9999", "198.51.139.14/32 9998",
+                                             "2001:db8:1:2::/64 9998"}));
 }
 
 } // namespace

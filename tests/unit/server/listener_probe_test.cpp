@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Probes of real listeners on the loopback of a namespace: what they say, and that nobody behind them notices. Time is the test's own.
+// Probes of real listeners on the loopback of a namespace: what they say, and that nobody behind
+// them notices. Time is the test's own.
 #include <chrono>
 #include <fstream>
 #include <functional>
@@ -7,7 +8,7 @@
 
 #include <fmt/core.h>
 
-#include "server/daemon/listener_probe.h"
+#include "server/daemon/serving/listener_probe.h"
 #include "tests/unit/server/own_network.h"
 
 namespace trap::test {

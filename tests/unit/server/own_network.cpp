@@ -36,7 +36,8 @@ struct SocketAddress {
   sockaddr_in v4 = {};
   bool is_v4;
 
-  explicit SocketAddress(const Endpoint& endpoint) : is_v4(family_of(endpoint.address) == TRAP_IPV4) {
+  explicit SocketAddress(const Endpoint& endpoint)
+      : is_v4(family_of(endpoint.address) == TRAP_IPV4) {
     v4.sin_family = AF_INET;
     v4.sin_port = htons(endpoint.port);
     v4.sin_addr.s_addr = endpoint.address.be32[3];
@@ -44,7 +45,9 @@ struct SocketAddress {
     v6.sin6_port = htons(endpoint.port);
     std::memcpy(&v6.sin6_addr, endpoint.address.bytes, 16);
   }
-  sockaddr* get() { return is_v4 ? reinterpret_cast<sockaddr*>(&v4) : reinterpret_cast<sockaddr*>(&v6); }
+  sockaddr* get() {
+    return is_v4 ? reinterpret_cast<sockaddr*>(&v4) : reinterpret_cast<sockaddr*>(&v6);
+  }
   socklen_t bytes() const { return is_v4 ? sizeof(v4) : sizeof(v6); }
   std::uint16_t port() const { return ntohs(is_v4 ? v4.sin_port : v6.sin6_port); }
 };
@@ -53,7 +56,8 @@ struct SocketAddress {
 
 void OwnNetwork::SetUp() {
   if (unshare(CLONE_NEWNET) != 0)
-    GTEST_SKIP() << "this process may not make a network namespace (are you root?): " << std::strerror(errno);
+    GTEST_SKIP() << "this process may not make a network namespace (are you root?): "
+                 << std::strerror(errno);
   ASSERT_TRUE(bring_loopback_up()) << std::strerror(errno);
 }
 

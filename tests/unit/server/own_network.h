@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A network namespace for tests that need real sockets: nothing in it but loopback, gone with the process.
-#ifndef TRAP_TESTS_UNIT_SERVER_OWN_NETWORK_H
-#define TRAP_TESTS_UNIT_SERVER_OWN_NETWORK_H
+// A network namespace for tests that need real sockets: nothing in it but loopback, gone with the
+// process.
+#pragma once
 
 #include <string>
 
 #include <gtest/gtest.h>
 
-#include "runtime/endpoint.h"
+#include "runtime/config/endpoint.h"
 #include "runtime/fd.h"
 
 namespace trap::test {
@@ -22,7 +22,8 @@ protected:
   // A counter of /proc/net/netstat, group TcpExt.
   static long tcp_ext(const std::string& name);
 
-  // A listening TCP socket, not blocking. Port 0 in `at`: any; the endpoint it has is returned in `at`.
+  // A listening TCP socket, not blocking. Port 0 in `at`: any; the endpoint it has is returned in
+  // `at`.
   static Fd listen_at(Endpoint& at, int backlog = 16);
 
   // A connection to a listener, made while nothing else wants it.
@@ -36,5 +37,3 @@ protected:
 };
 
 } // namespace trap::test
-
-#endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where services lie in the table of places: as many as there may be find room within the probes, whatever addresses a site has.
+// Where services lie in the table of places: as many as there may be find room within the probes,
+// whatever addresses a site has.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -32,7 +33,8 @@ int longest_way(const std::function<Key(std::uint32_t)>& key_of) {
   int longest = 0;
   for (std::uint32_t i = 0; i < TRAP_SERVER_MAX_SERVICES - 1; i++) {
     const Key key = key_of(i);
-    for (const int port : {key.port, 0}) { // each with an address of its own, which needs a place too
+    for (const int port :
+         {key.port, 0}) { // each with an address of its own, which needs a place too
       std::uint32_t at = trap_place_of(&key.address, TRAP_BE16(port));
       int way = 1;
       for (; taken[at]; way++)

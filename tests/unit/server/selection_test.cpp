@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The weighted rendezvous table against the vectors, and what it promises: shares by weight, few movers, no regard for order.
-#include "server/daemon/selection.h"
+// The weighted rendezvous table against the vectors, and what it promises: shares by weight, few
+// movers, no regard for order.
+#include "server/daemon/plan/selection.h"
 
 #include <gtest/gtest.h>
 
@@ -68,11 +69,15 @@ TEST(SelectionTable, moves_only_the_clients_of_a_backend_that_goes) {
   }
 }
 
-// Of ten equal backends one leaves, or is the one that joined: only slots of its own move, which are about a tenth.
+// Of ten equal backends one leaves, or is the one that joined: only slots of its own move, which
+// are about a tenth.
 TEST(SelectionTable, moves_a_tenth_when_one_of_ten_leaves_or_joins) {
   std::vector<Candidate> candidates;
   for (std::uint16_t i = 0; i < 10; i++)
-    candidates.push_back({.endpoint = {read_address("198.51.100." + std::to_string(20 + i)).value, 80}, .weight = 1, .index = i});
+    candidates.push_back(
+        {.endpoint = {read_address("198.51.100." + std::to_string(20 + i)).value, 80},
+         .weight = 1,
+         .index = i});
   const trap_selection ten = filled(trap_key_make(1, 2), candidates);
   const std::uint16_t changed = candidates[4].index;
   candidates.erase(candidates.begin() + 4);
@@ -84,8 +89,10 @@ TEST(SelectionTable, moves_a_tenth_when_one_of_ten_leaves_or_joins) {
     moved++;
     EXPECT_EQ(ten.backends[slot], changed) << slot;
   }
-  RecordProperty("clients_moved_percent", std::to_string(100.0 * static_cast<double>(moved) / TRAP_SELECTION_SLOTS));
-  std::cout << "clients moved: " << 100.0 * static_cast<double>(moved) / TRAP_SELECTION_SLOTS << " %\n";
+  RecordProperty("clients_moved_percent",
+                 std::to_string(100.0 * static_cast<double>(moved) / TRAP_SELECTION_SLOTS));
+  std::cout << "clients moved: " << 100.0 * static_cast<double>(moved) / TRAP_SELECTION_SLOTS
+            << " %\n";
   EXPECT_NEAR(static_cast<double>(moved) / TRAP_SELECTION_SLOTS, 0.1, 0.02);
 }
 
@@ -93,7 +100,9 @@ TEST(SelectionTable, shares_by_weight) {
   std::vector<Candidate> candidates;
   for (std::uint16_t i = 0; i < 4; i++)
     candidates.push_back(
-        {.endpoint = {read_address("198.51.100.20").value, static_cast<std::uint16_t>(80 + i)}, .weight = 1U + i, .index = i});
+        {.endpoint = {read_address("198.51.100.20").value, static_cast<std::uint16_t>(80 + i)},
+         .weight = 1U + i,
+         .index = i});
   const trap_selection selection = filled(trap_key_make(1, 2), candidates);
   for (std::uint16_t i = 0; i < 4; i++) {
     const auto slots = std::ranges::count(selection.backends, i);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cookie of services that serve: it holds what it says, and depends on everything that it should.
+// The cookie of services that serve: it holds what it says, and depends on everything that it
+// should.
 #include "server/served_cookie.h"
 
 #include <gtest/gtest.h>
@@ -40,7 +41,8 @@ TEST(ServedCookie, depends_on_every_part) {
   for (const trap_family family : {TRAP_IPV4, TRAP_IPV6}) {
     const trap_connection first = connection(family);
     const std::uint32_t cookie = trap_served_cookie(&key, &first, 1000, 6);
-    const auto differs = [&](const trap_connection& other, std::uint32_t window, std::uint32_t index, const trap_key& with) {
+    const auto differs = [&](const trap_connection& other, std::uint32_t window,
+                             std::uint32_t index, const trap_key& with) {
       return trap_served_cookie(&with, &other, window, index) >> 4 != cookie >> 4;
     };
     trap_connection other = first;
@@ -61,7 +63,8 @@ TEST(ServedCookie, depends_on_every_part) {
     EXPECT_TRUE(differs(first, 1002, 6, key));
     EXPECT_TRUE(differs(first, 1000, 5, key)); // so that nobody raises his MSS
     EXPECT_TRUE(differs(first, 1000, 6, trap_key_make(0x0706050403020101, 0x0f0e0d0c0b0a0908)));
-    EXPECT_NE(trap_cookie(&key, &first, 1000) >> 4, cookie >> 4) << "the other cookie has another domain";
+    EXPECT_NE(trap_cookie(&key, &first, 1000) >> 4, cookie >> 4)
+        << "the other cookie has another domain";
   }
 }
 

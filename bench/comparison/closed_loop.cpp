@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/comparison/closed_loop.h"
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <net/if.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "bench/harness/value_or_throw.h"
+#include "tests/bpf/harness/object.h"
+#include "trap_flood.skel.h"
+
+namespace trap::bench {
+namespace {
+
+using test::Json;
+
+// Under the 256 frames that a veth's ring holds, so that a whole batch waits there without loss.
+constexpr std::uint32_t batch_frames = 64;
+constexpr int attempts = 5;
+constexpr useconds_t settle_us = 5000; // for what ksoftirqd still has in hand
+
+double clock_ns(clockid_t clock) {
+  timespec now{};
+  clock_gettime(clock, &now);
+  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
+}
+
+// The kernel thread that takes over when a core has too many packets to handle them at once; 0 if
+// it is not to be seen.
+pid_t softirq_thread(int cpu) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+    std::string name;
+    if (std::getline(std::ifstream{entry.path() / "comm"}, name) &&
+        name == "ksoftirqd/" + std::to_string(cpu))
+      return std::atoi(entry.path().filename().c_str());
+  }
+  return 0;
+}
+
+double cpu_ns_of(pid_t pid) {
+  clockid_t clock{};
+  return pid > 0 && clock_getcpuclockid(pid, &clock) == 0 ? clock_ns(clock) : 0;
+}
+
+bool keep_to(int cpu) {
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  CPU_SET(static_cast<std::size_t>(cpu), &cpus);
+  return sched_setaffinity(0, sizeof cpus, &cpus) == 0;
+}
+
+struct Spent {
+  double thread_ns = 0;
+  double loop_ns = 0; // what the kernel says of its loop, without set-up and without the times when
+                      // others had the core
+  int error = 0;
+};
+
+Spent generate(int program_fd, const test::Bytes& frame, unsigned interface,
+               std::uint64_t packets) {
+  xdp_md context = {};
+  context.data_end = static_cast<__u32>(frame.size());
+  context.ingress_ifindex = interface;
+  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame.data(),
+              .data_size_in = static_cast<__u32>(frame.size()), .ctx_in = &context,
+              .ctx_size_in = sizeof context, .repeat = static_cast<int>(packets),
+              .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = batch_frames);
+  const double before_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+  const int error = bpf_prog_test_run_opts(program_fd, &options);
+  return {clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns,
+          static_cast<double>(options.duration) * static_cast<double>(packets), error};
+}
+
+bool is_syn(FloodKind kind) {
+  return kind == FloodKind::syn || kind == FloodKind::syn_uninvited ||
+         kind == FloodKind::syn_ticketed;
+}
+
+// What a Linux SYN carries, its timestamp zero: mss 1460, SACK permitted, timestamps, window
+// scale 7.
+Json options_of(FloodKind kind) {
+  Json options = Json::array();
+  if (is_syn(kind))
+    options = {{{"hex", "020405b40402080a0000000000000000"}}, {{"hex", "01030307"}}};
+  if (kind == FloodKind::syn_ticketed)
+    options.push_back({{"ticket", "000000000000000000000000"}});
+  if (kind == FloodKind::ack_valid)
+    options = {{{"accept", 0}}, {{"nop", 20}}};
+  return options;
+}
+
+// Zeros where the generator puts its own values. Where a ticket lets the SYN pass, no more than the
+// guard is to be measured: the stack drops the frame at once, because it is addressed to another
+// host's card.
+Json description_of(const Flood& flood) {
+  const Json ip = {{"src", flood.family == 4 ? "0.0.0.0" : "::"}, {"dst", "public"}};
+  const Json tcp = {{"sport", 0},
+                    {"dport", 80},
+                    {"seq", 0},
+                    {"ack", 0},
+                    {"window", 64240},
+                    {"flags", is_syn(flood.kind) ? "S" : "A"},
+                    {"options", options_of(flood.kind)}};
+  Json packet = {{"ip", ip}, {"tcp", tcp}};
+  if (flood.kind == FloodKind::syn_ticketed)
+    packet["eth"] = {{"dst", "02:00:00:00:00:99"}};
+  return packet;
+}
+
+} // namespace
+
+int measured_cpu() {
+  return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)) - 1;
+}
+
+void leave_measured_cpu() {
+  if (!keep_to(0))
+    throw std::runtime_error(fmt::format("cannot keep to CPU 0: {}", error_text(errno)));
+}
+
+OnMeasuredCpu::OnMeasuredCpu() {
+  if (!keep_to(measured_cpu()))
+    throw std::runtime_error(
+        fmt::format("cannot keep to CPU {}: {}", measured_cpu(), error_text(errno)));
+}
+
+OnMeasuredCpu::~OnMeasuredCpu() {
+  keep_to(0);
+}
+
+ClosedLoop::ClosedLoop()
+    : host_(value_or_throw(lab::Host::create("generator"))),
+      programs_(trap_flood__open_and_load()) {
+  if (programs_ == nullptr)
+    throw std::runtime_error("cannot load the generator: " + test::last_libbpf_warning());
+}
+
+ClosedLoop::~ClosedLoop() {
+  trap_flood__destroy(programs_);
+}
+
+Stand ClosedLoop::build_stand(const std::string& name) {
+  const int number = ++stands_;
+  const std::string near = fmt::format("to-{}", number);
+  Stand stand{value_or_throw(lab::Host::create(name)), near};
+  value_or_throw(host_.ip(fmt::format("link add {} address 02:00:00:00:00:01 type veth peer name "
+                                      "eth0 address 02:00:00:00:00:02 netns {}\n",
+                                      near, stand.host.namespace_name())));
+  value_or_throw(
+      host_.set(fmt::format("ipv6/conf/{}/disable_ipv6", near), "1")); // it would send by itself
+  value_or_throw(host_.ip(fmt::format("link set {} up\n", near)));
+  std::string lines = "link set eth0 up\n";
+  for (const auto& [family, gateway] : {std::pair{4, "192.0.2.1"}, {6, "2001:db8:192::1"}}) {
+    const std::string address = world_.values().at(fmt::format("address.v{}.public", family));
+    lines += fmt::format("address add {}/{} dev eth0\n"
+                         "neighbour add {} lladdr 02:00:00:00:00:01 nud permanent dev eth0\n"
+                         "route add default via {} dev eth0 onlink\n",
+                         address, family == 4 ? 32 : 128, gateway, gateway);
+  }
+  value_or_throw(stand.host.ip(lines));
+  attach_sink(stand);
+  {
+    const lab::InHost inside{host_};
+    stand.index = if_nametoindex(near.c_str());
+  }
+  return stand;
+}
+
+void ClosedLoop::attach_sink(const Stand& stand) {
+  const lab::InHost inside{host_};
+  const int index = static_cast<int>(if_nametoindex(stand.interface.c_str()));
+  if (!inside.entered() ||
+      bpf_xdp_attach(index, bpf_program__fd(programs_->progs.sink), 0, nullptr) != 0)
+    throw std::runtime_error("cannot attach the sink to " + stand.interface + ": " +
+                             error_text(errno));
+}
+
+void ClosedLoop::set_proofs(const std::vector<trap_flood_proof>& proofs) {
+  if (proofs.size() != TRAP_FLOOD_PROOFS)
+    throw std::runtime_error("the table of proofs has another size");
+  std::ranges::copy(proofs, programs_->bss->proofs);
+}
+
+void ClosedLoop::prepare_order(const Flood& flood) {
+  frame_ = test::build_packet(description_of(flood), flood.family, world_);
+  trap_flood_order& order = programs_->bss->order;
+  if (frame_.size() > sizeof order.words || frame_.size() % 2 != 0)
+    throw std::runtime_error("the flood's frame does not fit the generator");
+  std::memset(order.words, 0, sizeof order.words);
+  std::memcpy(order.words, frame_.data(), frame_.size());
+  order.bytes = static_cast<__u32>(frame_.size());
+  order.family = static_cast<__u32>(flood.family);
+  order.cpu = static_cast<__u32>(measured_cpu());
+  order.has_timestamp = is_syn(flood.kind) ? 1 : 0;
+  order.proves =
+      flood.kind == FloodKind::ack_valid || flood.kind == FloodKind::syn_ticketed ? 1 : 0;
+  order.has_ticket = flood.kind == FloodKind::syn_ticketed ? 1 : 0;
+  programs_->bss->seen = {};
+  frame_.resize(frame_.size() + TRAP_FLOOD_TRIM);
+}
+
+LoopRun ClosedLoop::try_run(const Stand& stand, const Flood& flood, std::uint64_t packets) {
+  prepare_order(flood);
+  Spent spent;
+  bool ready = false;
+  static const pid_t helper = softirq_thread(measured_cpu());
+  const double helper_before_ns = cpu_ns_of(helper);
+  const double wall_before_ns = clock_ns(CLOCK_MONOTONIC);
+  std::thread([&] {
+    const lab::InHost inside{host_};
+    ready = keep_to(measured_cpu()) && inside.entered();
+    if (ready)
+      spent = generate(bpf_program__fd(programs_->progs.generate), frame_, stand.index, packets);
+  }).join();
+  const double wall_ns = clock_ns(CLOCK_MONOTONIC) - wall_before_ns;
+  if (!ready || spent.error != 0)
+    throw std::runtime_error("cannot send live frames through " + stand.interface + ": " +
+                             error_text(spent.error));
+  usleep(settle_us);
+  // Kernels that book interrupt time apart do not show the loop's softirqs in the thread's time;
+  // the loop's own clock has them.
+  const double core_ns =
+      std::max(spent.thread_ns, spent.loop_ns) + cpu_ns_of(helper) - helper_before_ns;
+  return {packets, packets, programs_->bss->seen, core_ns, wall_ns};
+}
+
+// A packet that a host sends by itself, such as a multicast report, can make another CPU poll a
+// veth, and it goes on polling while frames come. Then the time of one core is not the whole cost.
+LoopRun ClosedLoop::run(const Stand& stand, const Flood& flood, std::uint64_t packets) {
+  for (int attempt = 0; attempt < attempts; attempt++) {
+    LoopRun done = try_run(stand, flood, packets);
+    done.sent_in_all = packets * static_cast<std::uint64_t>(attempt + 1);
+    if (done.seen.elsewhere <= packets / 1000)
+      return done;
+  }
+  throw std::runtime_error(fmt::format("another CPU than {} takes part in every run through {}",
+                                       measured_cpu(), stand.interface));
+}
+
+} // namespace trap::bench

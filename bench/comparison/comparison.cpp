@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/comparison/comparison.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "bench/comparison/checks.h"
+#include "bench/harness/credentials.h"
+#include "bench/harness/value_or_throw.h"
+#include "lab/hosts/interrupt.h"
+
+namespace trap::bench {
+namespace {
+
+constexpr std::uint64_t warm_up_packets = 20'000;
+constexpr std::uint64_t packets_least = 20'000, packets_most = 10'000'000;
+// What the generator alone takes must leave the responder the greater part of the time, or the loop
+// would measure the generator.
+constexpr double clearly_faster = 1.2;
+
+// How many times the packets per second of another a part of TRAP has to handle.
+constexpr struct {
+  FloodKind kind;
+  const char* trap;
+  const char* other;
+  double limit;
+} limits[] = {{FloodKind::syn, "trap-reset", "xdp-tx", 0.7},
+              {FloodKind::syn, "trap-reset", "nft-synproxy", 10},
+              {FloodKind::syn, "trap-reset", "kernel-cookies", 10},
+              {FloodKind::syn, "trap-serve", "xdp-tx", 0.7},
+              {FloodKind::syn, "trap-serve", "nft-synproxy", 10},
+              {FloodKind::syn, "trap-serve", "kernel-cookies", 10},
+              {FloodKind::syn_uninvited, "trap-guard", "xdp-drop", 0.6},
+              {FloodKind::ack_valid, "trap-reset", "xdp-tx", 0.25},
+              {FloodKind::syn_ticketed, "trap-guard", "xdp-pass", 0.4}};
+
+std::string experiment_of(const Flood& flood) {
+  switch (flood.kind) {
+  case FloodKind::syn:
+    return "closed-loop-syn";
+  case FloodKind::ack_invalid:
+    return "closed-loop-ack-invalid";
+  case FloodKind::ack_valid:
+    return "closed-loop-ack-valid";
+  case FloodKind::syn_uninvited:
+    return "closed-loop-syn-uninvited";
+  case FloodKind::syn_ticketed:
+    return "closed-loop-syn-ticketed";
+  }
+  return "";
+}
+
+// Beside which a responder's rate is put.
+std::string floor_of(FloodKind kind) {
+  if (kind == FloodKind::syn || kind == FloodKind::ack_valid)
+    return "xdp-tx";
+  return kind == FloodKind::syn_ticketed ? "xdp-pass" : "xdp-drop";
+}
+
+bool takes_part(const Responder& responder, const Flood& flood) {
+  return responder.duties.contains(flood.kind) &&
+         (flood.family == 4 || responder.why_not_ipv6.empty());
+}
+
+// Packets that count in a run: answers where there are to be some.
+double rate_of(const LoopRun& run, const Responder& responder, FloodKind kind) {
+  const bool silent = responder.duties.at(kind).answer == TRAP_FLOOD_OTHER;
+  return static_cast<double>(silent ? run.sent : answers_of(run, responder, kind)) / run.core_ns *
+         1e9;
+}
+
+Line line_of(const Flood& flood, const Responder& responder, const std::vector<LoopRun>& runs) {
+  std::vector<double> rates, offered, shares;
+  for (const LoopRun& run : runs) {
+    rates.push_back(rate_of(run, responder, flood.kind));
+    offered.push_back(static_cast<double>(run.sent) / run.core_ns * 1e9);
+    shares.push_back(std::min(1.0, run.core_ns / run.wall_ns));
+  }
+  const Spread rate = spread_of(rates);
+  Line line{experiment_of(flood), responder.name, flood.family, "packets_per_second",         "1/s",
+            rate.median,          rate.min,       rate.max,     static_cast<int>(runs.size())};
+  line.more = {{"offered_per_second", std::round(spread_of(offered).median)},
+               {"ns_per_packet", std::round(1e10 / rate.median) / 10},
+               {"core_share", std::round(spread_of(shares).median * 100) / 100}};
+  return line;
+}
+
+void print(const Line& line, const Line* drop) {
+  std::printf("%-34s ipv%d  %-18s %8.3f M/s  %7.1f ns", line.experiment.c_str(), line.family,
+              line.responder.c_str(), line.value / 1e6, 1e9 / line.value);
+  if (drop != nullptr)
+    std::printf("  %7.1f above xdp-drop", 1e9 / line.value - 1e9 / drop->value);
+  if (line.ratio_to_floor)
+    std::printf("  %6.3fx %s", *line.ratio_to_floor, line.floor.c_str());
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+} // namespace
+
+Comparison::Comparison(ClosedLoop& loop, Report& report) : loop_(loop), report_(report) {
+  for (Responder& responder : responders()) {
+    std::printf("setting up %s\n", responder.name.c_str());
+    Entry& made =
+        entries_.emplace_back(Entry{responder, loop.build_stand(responder.name), {}, {}, 0});
+    try {
+      made.equipment = responder.equip(made.stand);
+    } catch (const std::runtime_error& error) {
+      if (responder.role == Role::peer)
+        report.skip(responder.name, error.what());
+      else
+        report.refuse(responder.name, error.what());
+      entries_.pop_back();
+    }
+  }
+}
+
+// The clients of this flood get what the responder's own keys make for them.
+void Comparison::prove(const Flood& flood) {
+  const bool cookies = flood.kind == FloodKind::ack_valid;
+  if (!cookies && flood.kind != FloodKind::syn_ticketed)
+    return;
+  const std::string name = cookies ? "trap-reset" : "trap-guard";
+  const auto one =
+      std::ranges::find(entries_, name, [](const Entry& entry) { return entry.responder.name; });
+  if (one == entries_.end())
+    throw std::runtime_error("nobody has keys: " + name + " does not take part");
+  loop_.set_proofs(cookies ? cookies_of(one->stand.host, flood.family)
+                           : tickets_of(one->stand.host, flood.family));
+}
+
+void Comparison::run_rounds(const Flood& flood, const Measure& measure) {
+  std::vector<std::uint64_t> packets;
+  for (Entry& one : entries_) {
+    one.runs.clear();
+    one.sent = 0;
+    packets.push_back(0);
+    if (!takes_part(one.responder, flood))
+      continue;
+    const LoopRun first = loop_.run(one.stand, flood, warm_up_packets);
+    one.sent += first.sent_in_all;
+    const double each_ns = first.core_ns / static_cast<double>(first.sent);
+    packets.back() = std::clamp(static_cast<std::uint64_t>(measure.run_ms * 1e6 / each_ns),
+                                packets_least, packets_most);
+  }
+  for (int round = 0; round < measure.rounds; round++) {
+    auto count = packets.begin();
+    for (Entry& one : entries_) {
+      if (lab::interrupted())
+        throw std::runtime_error("interrupted");
+      const std::uint64_t wanted = *count++;
+      if (wanted == 0)
+        continue;
+      one.runs.push_back(loop_.run(one.stand, flood, wanted));
+      one.sent += one.runs.back().sent_in_all;
+    }
+  }
+}
+
+void Comparison::judge(const Flood& flood) {
+  const std::string experiment = experiment_of(flood);
+  for (const Entry& one : entries_) {
+    if (!one.responder.duties.contains(flood.kind))
+      continue;
+    if (one.runs.empty()) {
+      report_.skip(fmt::format("{} ipv{} {}", experiment, flood.family, one.responder.name),
+                   one.responder.why_not_ipv6);
+      continue;
+    }
+    std::string fault;
+    for (const LoopRun& run : one.runs)
+      if (fault.empty())
+        fault = fault_of(run, one.responder, flood.kind);
+    if (!fault.empty()) {
+      report_.refuse(fmt::format("{} ipv{} {}", experiment, flood.family, one.responder.name),
+                     fault);
+      continue;
+    }
+    Line line = line_of(flood, one.responder, one.runs);
+    const std::string floor = floor_of(flood.kind);
+    const Line* below = report_.find(experiment, floor, flood.family);
+    if (below != nullptr) {
+      line.floor = floor;
+      line.ratio_to_floor = line.value / below->value;
+    }
+    print(line, report_.find(experiment, "xdp-drop", flood.family));
+    report_.add(std::move(line));
+  }
+}
+
+// The program's own account of what it did has to agree with what the sink saw.
+void Comparison::check_trap_counters(const Entry& one, const Flood& flood,
+                                     const lab::Counters& before) {
+  const std::string& verdict = one.responder.duties.at(flood.kind).verdict;
+  const std::uint64_t counted = lab::count_of(
+      lab::difference(before, value_or_throw(one.equipment.daemon->counters())), verdict);
+  if (counted < one.sent - one.sent / 1000 || counted > one.sent)
+    throw std::runtime_error(
+        fmt::format("{} packets were sent, {} counted as {}", one.sent, counted, verdict));
+}
+
+void Comparison::compare(const Flood& flood) {
+  const std::string experiment = experiment_of(flood);
+  const auto rate = [&](const std::string& name) {
+    const Line* line = report_.find(experiment, name, flood.family);
+    return line == nullptr ? 0 : line->value;
+  };
+  const bool answers = floor_of(flood.kind) == "xdp-tx";
+  if (answers && rate("xdp-drop") < clearly_faster * rate("xdp-tx"))
+    report_.refuse(fmt::format("{} ipv{}", experiment, flood.family),
+                   "the generator is hardly faster than XDP_TX: the loop measures it");
+  for (const auto& [kind, trap, other, limit] : limits)
+    if (kind == flood.kind && rate(trap) > 0 && rate(other) > 0)
+      report_.add(
+          Target{fmt::format("{}, IPv{}: {} over {}", experiment, flood.family, trap, other),
+                 rate(trap) / rate(other), Bound::at_least, limit, "x"});
+}
+
+void Comparison::hold(const Flood& flood, const Measure& measure) {
+  std::map<const Entry*, lab::Counters> before;
+  for (const Entry& one : entries_)
+    if (one.equipment.daemon && takes_part(one.responder, flood))
+      before[&one] = value_or_throw(one.equipment.daemon->counters());
+  prove(flood);
+  run_rounds(flood, measure);
+  judge(flood);
+  for (const auto& [one, counters] : before)
+    check_trap_counters(*one, flood, counters);
+  compare(flood);
+}
+
+} // namespace trap::bench

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/comparison/responders.h"
+
+#include <cerrno>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <fmt/format.h>
+
+#include "bench/harness/value_or_throw.h"
+#include "tests/bpf/harness/object.h"
+#include "trap_floors.skel.h"
+
+namespace trap::bench {
+namespace {
+
+constexpr std::chrono::milliseconds command_deadline{10000};
+constexpr std::string_view web =
+    "[[service]]\nname = \"web\"\naddresses = [\"203.0.113.10:80\", \"[2001:db8:113::10]:80\"]\n";
+
+// For a peer, too: a veth takes the generator's frames only if its end receives through NAPI, and
+// an XDP program is what switches that on.
+std::shared_ptr<void> attach_floor(const Stand& stand, const std::string& program) {
+  trap_floors* floors = trap_floors__open_and_load();
+  if (floors == nullptr)
+    throw std::runtime_error("cannot load the floors: " + test::last_libbpf_warning());
+  std::shared_ptr<void> held(
+      floors, [](void* loaded) { trap_floors__destroy(static_cast<trap_floors*>(loaded)); });
+  const int fd = bpf_program__fd(bpf_object__find_program_by_name(floors->obj, program.c_str()));
+  const lab::InHost inside{stand.host};
+  if (!inside.entered() ||
+      bpf_xdp_attach(static_cast<int>(if_nametoindex("eth0")), fd, 0, nullptr) != 0)
+    throw std::runtime_error("cannot attach " + program + ": " + error_text(errno));
+  return held;
+}
+
+Equipment floor(const Stand& stand, const std::string& program) {
+  return {attach_floor(stand, program), nullptr};
+}
+
+// A host whose stack receives, with a listener, and SYN cookies as they are by default unless said
+// otherwise.
+std::shared_ptr<void> equip_stack(const Stand& stand) {
+  using Both = std::pair<std::shared_ptr<void>, std::shared_ptr<void>>;
+  return std::make_shared<Both>(attach_floor(stand, "empty_xdp"), listen_in(stand.host));
+}
+
+Equipment kernel_cookies(const Stand& stand) {
+  value_or_throw(stand.host.set("ipv4/tcp_syncookies", "2"));
+  return {equip_stack(stand), nullptr};
+}
+
+void run_in(const Stand& stand, std::vector<std::string> arguments, const std::string& input = {}) {
+  lab::Command command = stand.host.command(std::move(arguments));
+  command.input = input;
+  value_or_throw(lab::run_checked(command, command_deadline));
+}
+
+Equipment nft_synproxy(const Stand& stand) {
+  run_in(stand, {"nft", "-f", "-"}, std::string{nft_synproxy_rules()});
+  value_or_throw(stand.host.set("netfilter/nf_conntrack_tcp_loose", "0"));
+  return {equip_stack(stand), nullptr};
+}
+
+Equipment iptables_synproxy(const Stand& stand) {
+  for (const std::string program : {"iptables-legacy", "ip6tables-legacy"}) {
+    run_in(stand, {program, "-t", "raw", "-A", "PREROUTING", "-p", "tcp", "--dport", "80", "--syn",
+                   "-j", "CT", "--notrack"});
+    run_in(stand, {program, "-A", "INPUT", "-p", "tcp", "--dport", "80", "-m", "conntrack",
+                   "--ctstate", "INVALID,UNTRACKED", "-j", "SYNPROXY", "--sack-perm", "--timestamp",
+                   "--wscale", "7", "--mss", "1460"});
+    run_in(stand,
+           {program, "-A", "INPUT", "-m", "conntrack", "--ctstate", "INVALID", "-j", "DROP"});
+  }
+  value_or_throw(stand.host.set("netfilter/nf_conntrack_tcp_loose", "0"));
+  return {equip_stack(stand), nullptr};
+}
+
+void run_trapctl(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), (lab::program_directory() / "trapctl").string());
+  value_or_throw(lab::run_checked(lab::Command{std::move(arguments)}, command_deadline));
+}
+
+std::string make_master_key(const lab::Host& host) {
+  std::string file = (host.directory() / "master.key").string();
+  run_trapctl({"key", "generate", file});
+  return file;
+}
+
+std::shared_ptr<lab::Daemon> start(lab::Part part, const lab::Host& host,
+                                   const std::string& configuration) {
+  auto daemon = std::make_shared<lab::Daemon>(
+      value_or_throw(lab::Daemon::prepare(part, host, configuration)));
+  const OnMeasuredCpu pinned;
+  value_or_throw(daemon->start());
+  return daemon;
+}
+
+Equipment trap_reset(const Stand& stand) {
+  // The sink would take announcements for answers.
+  const auto daemon = start_trap_server(stand.host, "announce_rate = 0\n" + reset_service());
+  return {daemon, daemon};
+}
+
+Equipment trap_serve(const Stand& stand) {
+  value_or_throw(stand.host.set("ipv4/tcp_syncookies", "2"));
+  value_or_throw(stand.host.set("ipv4/tcp_timestamps", "2"));
+  const auto listener = listen_in(stand.host);
+  const auto daemon = start_trap_server(stand.host, served_service());
+  using Both = std::pair<std::shared_ptr<void>, std::shared_ptr<void>>;
+  return {std::make_shared<Both>(listener, daemon), daemon};
+}
+
+Equipment trap_guard(const Stand& stand) {
+  const auto daemon = start_trap_guard(stand.host);
+  return {daemon, daemon};
+}
+
+} // namespace
+
+std::string_view nft_synproxy_rules() {
+  return R"(
+    table inet bench {
+      chain raw {
+        type filter hook prerouting priority raw; policy accept;
+        tcp dport 80 tcp flags & (fin | syn | rst | ack) == syn notrack
+      }
+      chain input {
+        type filter hook input priority filter; policy accept;
+        tcp dport 80 ct state invalid,untracked synproxy mss 1460 wscale 7 timestamp sack-perm
+        ct state invalid drop
+      }
+    })";
+}
+
+// nft_synproxy_do_eval calls nf_ip_checksum for IPv6 too, and drops what no device has marked as
+// checked.
+std::string_view nft_synproxy_why_not_ipv6() {
+  return "the kernel's nft_synproxy checks IPv6 segments by IPv4's pseudo-header unless a device "
+         "has checked them, which a veth does not";
+}
+
+std::shared_ptr<void> listen_in(const lab::Host& host) {
+  const lab::InHost inside{host};
+  Fd socket{::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  const int off = 0;
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_port = htons(80);
+  if (!inside.entered() ||
+      setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0 ||
+      bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      listen(socket.get(), 1024) != 0)
+    throw std::runtime_error("no listener in " + host.name() + ": " + error_text(errno));
+  return std::make_shared<Fd>(std::move(socket));
+}
+
+std::shared_ptr<lab::Daemon> start_trap_server(const lab::Host& host, const std::string& services) {
+  const std::string key = make_master_key(host);
+  return start(lab::Part::server, host,
+               fmt::format("xdp_mode = \"native\"\nmaster_key_file = \"{}\"\n{}", key, services));
+}
+
+std::shared_ptr<lab::Daemon> start_trap_guard(const lab::Host& host) {
+  const std::string key = (host.directory() / "guard.key").string();
+  run_trapctl({"key", "derive", "web-1", "--master", make_master_key(host), "--output", key});
+  return start(lab::Part::guard, host,
+               fmt::format("xdp_mode = \"native\"\nsecret_file = \"{}\"\ntrap_servers = "
+                           "[\"203.0.113.10\", \"2001:db8:113::10\"]\n"
+                           "[[service]]\nname = \"web\"\nport = 80\n",
+                           key));
+}
+
+std::string reset_service() {
+  std::string text = std::string{web} + "unaware = \"reset\"\n";
+  for (const std::string_view backend : {"198.51.100.20:80", "[2001:db8:51::20]:80"})
+    text += fmt::format("[[service.backend]]\naddress = \"{}\"\nguard = \"web-1\"\n", backend);
+  return text;
+}
+
+std::string served_service() {
+  return std::string{web} + "unaware = \"serve\"\n";
+}
+
+std::vector<Responder> responders() {
+  using enum FloodKind;
+  const Duty silence{TRAP_FLOOD_OTHER}, syn_ack{TRAP_FLOOD_SYN_ACK}, rst{TRAP_FLOOD_RST},
+      own_syn{TRAP_FLOOD_SYN}, own_ack{TRAP_FLOOD_ACK};
+  const auto counted = [](const Duty& duty, const char* verdict) {
+    return Duty{duty.answer, verdict};
+  };
+  const std::map<FloodKind, Duty> syns_and_acks = {
+      {syn, counted(syn_ack, "reply-syn-ack")}, {ack_invalid, counted(silence, "drop-bad-cookie")}};
+  std::map<FloodKind, Duty> redirects = syns_and_acks;
+  redirects[ack_valid] = counted(rst, "reply-redirect");
+  const auto at = [](const char* program) {
+    return [program](const Stand& stand) { return floor(stand, program); };
+  };
+  return {
+      {"xdp-drop",
+       Role::floor,
+       {{syn, silence},
+        {ack_invalid, silence},
+        {syn_uninvited, silence},
+        {ack_valid, silence},
+        {syn_ticketed, silence}},
+       at("drop_xdp")},
+      {"xdp-tx",
+       Role::floor,
+       {{syn, own_syn}, {ack_invalid, own_ack}, {ack_valid, own_ack}},
+       at("send_back_xdp")},
+      {"xdp-pass", Role::floor, {{syn_ticketed, silence}}, at("empty_xdp")},
+      {"trap-reset", Role::trap, redirects, trap_reset},
+      {"trap-serve", Role::trap, syns_and_acks, trap_serve},
+      {"trap-guard",
+       Role::trap,
+       {{syn_uninvited, counted(silence, "drop-uninvited")},
+        {syn_ticketed, counted(silence, "pass-ticket")}},
+       trap_guard},
+      {"kernel-cookies", Role::peer, {{syn, syn_ack}, {ack_invalid, rst}}, kernel_cookies},
+      {"nft-synproxy",
+       Role::peer,
+       {{syn, syn_ack}, {ack_invalid, silence}},
+       nft_synproxy,
+       // nft_synproxy_do_eval calls nf_ip_checksum for IPv6 too, and drops what no device has
+       // marked as checked.
+       "the kernel's nft_synproxy checks IPv6 segments by IPv4's pseudo-header unless a device has "
+       "checked them, which a veth does not"},
+      {"iptables-synproxy",
+       Role::peer,
+       {{syn, syn_ack}, {ack_invalid, silence}},
+       iptables_synproxy},
+  };
+}
+
+} // namespace trap::bench

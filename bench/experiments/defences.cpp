@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/experiments/defences.h"
+
+#include <fmt/format.h>
+
+#include "bench/comparison/responders.h"
+#include "bench/harness/value_or_throw.h"
+
+namespace trap::bench {
+namespace {
+
+using lab::Counters;
+
+constexpr std::chrono::milliseconds nft_deadline{10000};
+
+// The service on "plain", without anything that an earlier defence set.
+std::shared_ptr<void> start_plain(const Testbed& testbed, std::string_view cookies) {
+  const lab::Host& plain = testbed.host("plain");
+  value_or_throw(plain.set("ipv4/tcp_syncookies", cookies));
+  value_or_throw(plain.set("ipv4/tcp_timestamps", "1"));
+  return testbed.start_plain();
+}
+
+// SYNPROXY completes the handshake with the listener in the client's name. Recent kernels refuse
+// its ACK by the timestamp it echoes (TcpExtTSEcrRejected). A client's request makes up for that at
+// once, but where the server speaks first nothing happens for a second, until the listener repeats
+// its SYN-ACK. A SYN cookie is not looked at so closely.
+std::string_view cookies_behind_synproxy(Serves serves) {
+  return serves == Serves::greeting ? "2" : "0";
+}
+
+class NftRules {
+public:
+  explicit NftRules(const Testbed& testbed) : host_(testbed.host("plain")) {
+    service_ = start_plain(testbed, cookies_behind_synproxy(testbed.serves()));
+    load(nft_synproxy_rules());
+    value_or_throw(
+        host_.set("netfilter/nf_conntrack_tcp_loose", "0")); // which is there once conntrack is
+  }
+  ~NftRules() {
+    lab::Command flush = host_.command({"nft", "flush", "ruleset"});
+    flush.for_cleanup = true;
+    static_cast<void>(lab::run(flush, nft_deadline));
+  }
+  NftRules(const NftRules&) = delete;
+  NftRules& operator=(const NftRules&) = delete;
+
+private:
+  void load(std::string_view rules) const {
+    lab::Command command = host_.command({"nft", "-f", "-"});
+    command.input = rules;
+    value_or_throw(lab::run_checked(command, nft_deadline));
+  }
+  const lab::Host& host_;
+  std::shared_ptr<void> service_;
+};
+
+// One line if `counter` moved less than it must.
+std::string at_least(const Counters& moved, std::string_view counter, std::uint64_t wanted) {
+  const std::uint64_t counted = lab::count_of(moved, counter);
+  return counted >= wanted ? "" : fmt::format("{} is {}, not {} or more", counter, counted, wanted);
+}
+
+std::string first_of(std::initializer_list<std::string> faults) {
+  for (const std::string& fault : faults)
+    if (!fault.empty())
+      return fault;
+  return "";
+}
+
+// A flood is of thousands of SYNs; what is fewer than this is no flood that was answered.
+constexpr std::uint64_t of_a_flood = 1000;
+
+// The flood went another way than to the listener's SYN cookies.
+std::string few_cookies(const Counters& moved, std::uint64_t most) {
+  const std::uint64_t cookies = lab::count_of(moved, "stack.TcpExt.SyncookiesSent");
+  return cookies <= most ? "" : fmt::format("the stack sent {} SYN cookies", cookies);
+}
+
+std::uint64_t answers_least(const Work& work) {
+  return work.connections + (work.flooded ? of_a_flood : 0);
+}
+
+// Where connections overlap, one now and then profits from what another has just learnt.
+std::string fault_of_first(const Counters& moved, const Work& work) {
+  const std::uint64_t firsts = work.connections - work.connections / 100;
+  return first_of(
+      {at_least(moved, "server.reply-syn-ack", firsts + (work.flooded ? of_a_flood : 0)),
+       at_least(moved, "server.reply-redirect", firsts),
+       at_least(moved, "client.reply-reissued-syn", firsts),
+       at_least(moved, "guard.pass-ticket", work.connections)});
+}
+
+std::string fault_of_later(const Counters& moved, const Work& work) {
+  return first_of({at_least(moved, "client.pass-syn-ticketed", work.connections),
+                   at_least(moved, "guard.pass-ticket", work.connections)});
+}
+
+std::string fault_of_served(const Counters& moved, const Work& work) {
+  return first_of({at_least(moved, "served.reply-syn-ack", answers_least(work)),
+                   at_least(moved, "served.pass-cookie", work.connections),
+                   few_cookies(moved, work.connections + of_a_flood)});
+}
+
+std::string fault_of_cookies(const Counters& moved, const Work& work) {
+  return first_of({at_least(moved, "stack.TcpExt.SyncookiesSent", answers_least(work)),
+                   at_least(moved, "stack.TcpExt.SyncookiesRecv", work.connections)});
+}
+
+std::string fault_of_synproxy(const Counters& moved, const Work& work) {
+  return first_of({at_least(moved, "synproxy.syn_received", answers_least(work)),
+                   at_least(moved, "synproxy.cookie_valid", work.connections),
+                   few_cookies(moved, work.connections + of_a_flood)});
+}
+
+// What guards the service behind TRAP stands all the time.
+std::shared_ptr<void> nothing_more(Testbed&) {
+  return nullptr;
+}
+
+} // namespace
+
+std::string Defence::url(lab::Family family, std::string_view path) const {
+  return fmt::format("http://{}{}", lab::endpoint(address(family), lab::service_port), path);
+}
+
+void Defence::prepare(const Testbed& testbed) const {
+  if (forgets)
+    testbed.redirects().forget();
+}
+
+Defence undefended(const std::string& name) {
+  return {name, "stranger", "plain", [](Testbed& testbed) { return start_plain(testbed, "0"); },
+          [](const Counters& moved, const Work&) { return few_cookies(moved, 0); }};
+}
+
+Defence trap_at_first(const std::string& name) {
+  return {name, "client", "trap", nothing_more, fault_of_first, true};
+}
+
+Defence trap_later(const std::string& name) {
+  return {name, "client", "trap", nothing_more, fault_of_later};
+}
+
+// Kernels before 6.9 take no cookies but their own, and those need both settings.
+Defence trap_served(const std::string& name) {
+  return {name,
+          "stranger",
+          "plain",
+          [](Testbed& testbed) {
+            value_or_throw(testbed.host("plain").set("ipv4/tcp_syncookies", "2"));
+            value_or_throw(testbed.host("plain").set("ipv4/tcp_timestamps", "2"));
+            return testbed.start_trap_on_plain();
+          },
+          fault_of_served,
+          false,
+          {},
+          "on the service's own host; XDP takes segmentation offload away from both ends of its "
+          "veth, which a real interface keeps"};
+}
+
+Defence kernel_cookies(const std::string& name) {
+  return {name, "stranger", "plain", [](Testbed& testbed) { return start_plain(testbed, "2"); },
+          fault_of_cookies};
+}
+
+Defence nft_synproxy(const std::string& name) {
+  return {name,
+          "stranger",
+          "plain",
+          [](Testbed& testbed) { return std::make_shared<NftRules>(testbed); },
+          fault_of_synproxy,
+          false,
+          std::string{nft_synproxy_why_not_ipv6()},
+          "on the service's host; where the server speaks first, the listener behind it answers "
+          "with SYN cookies, because it would refuse "
+          "SYNPROXY's ACK by its timestamp"};
+}
+
+std::vector<Defence> defences_under_attack() {
+  return {trap_at_first("trap"), trap_served("trap-serve"), undefended("no-defence"),
+          kernel_cookies("kernel-cookies"), nft_synproxy("nft-synproxy")};
+}
+
+} // namespace trap::bench

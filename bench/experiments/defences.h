@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// The defences of the paper's experiments, each with what it must have counted to be believed.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/experiments/testbed.h"
+
+namespace trap::bench {
+
+// What was done while a defence stood.
+struct Work {
+  std::uint64_t connections = 0; // that were answered
+  bool flooded = false;
+};
+
+struct Defence {
+  std::string name;
+  std::string_view client, host; // who connects, and to which host of the lab
+  std::function<std::shared_ptr<void>(Testbed&)> put_up;
+  // "" if the counters moved as they must have if this defence did the work, else one line.
+  std::function<std::string(const lab::Counters& moved, const Work& work)> fault;
+  bool forgets = false; // every connection is the client's first
+  std::string why_not_ipv6 = {};
+  std::string note = {}; // what a reader of its figures has to know
+
+  [[nodiscard]] std::string url(lab::Family family, std::string_view path) const;
+  [[nodiscard]] std::string_view address(lab::Family family) const {
+    return lab::place_of(host).address(family);
+  }
+  // Before each connection.
+  void prepare(const Testbed& testbed) const;
+};
+
+Defence undefended(const std::string& name);     // SYN cookies off
+Defence trap_at_first(const std::string& name);  // aware client, through the TRAP server each time
+Defence trap_later(const std::string& name);     // aware client, straight to the service
+Defence trap_served(const std::string& name);    // any client, TRAP on the service's host
+Defence kernel_cookies(const std::string& name); // for every SYN
+Defence nft_synproxy(const std::string& name);   // on the service's host
+
+std::vector<Defence> defences_under_attack();
+
+} // namespace trap::bench

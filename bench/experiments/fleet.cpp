@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/experiments/fleet.h"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "bench/harness/value_or_throw.h"
+#include "lab/deployment/fleet.h"
+
+namespace trap::bench {
+namespace {
+
+using lab::Fleet;
+using lab::FleetLoad;
+using lab::Spreading;
+
+void add(const char* responder, lab::Family family, const FleetLoad& load, Report& report) {
+  const auto all = load.seconds.size() + static_cast<std::size_t>(load.failures);
+  std::printf("fleet, %s, %s: %s\n", responder, std::string{name_of(family)}.c_str(),
+              load.text().c_str());
+  std::fflush(stdout);
+  const auto failed = static_cast<double>(load.failures);
+  Line failures{"fleet", responder, static_cast<int>(family), "failed_connections", "", failed,
+                failed,  failed};
+  failures.more = {{"connections", all}, {"servers", Fleet::size}};
+  report.add(std::move(failures));
+  report.add(
+      Target{fmt::format("fleet, {}, {}: connections that failed", responder, name_of(family)),
+             failed, Bound::at_most, 0, ""});
+  if (load.seconds.empty())
+    return;
+  Spread spread = spread_of(load.seconds);
+  report.add(Line{"fleet", responder, static_cast<int>(family), "connection_time", "ms",
+                  spread.median * 1e3, spread.min * 1e3, spread.max * 1e3,
+                  static_cast<int>(load.seconds.size())});
+}
+
+} // namespace
+
+void measure_fleet(int connections, Report& report) {
+  const lab::Topology topology = value_or_throw(lab::Topology::build());
+  lab::Deployment deployment = value_or_throw(lab::Deployment::start(topology));
+  const auto fleet = value_or_throw(Fleet::start(deployment));
+  const std::atomic<bool> never = false;
+  if (Fleet::kernel_has_ecmp()) {
+    value_or_throw(fleet->spread(Spreading::ecmp));
+    for (const lab::Family family : lab::families)
+      add("ecmp", family, lab::ask_each_time(deployment, family, connections, never), report);
+  } else {
+    report.skip("fleet ecmp", "this kernel has no equal-cost routes (CONFIG_IP_ROUTE_MULTIPATH)");
+  }
+  value_or_throw(fleet->spread(Spreading::spray));
+  for (const lab::Family family : lab::families)
+    add("spray", family, lab::ask_each_time(deployment, family, connections, never), report);
+  const std::array<FleetLoad, 2> loads = lab::lose_last_under_load(deployment, *fleet);
+  for (std::size_t i = 0; i < loads.size(); i++)
+    add("spray-server-lost", lab::families[i], loads[i], report);
+}
+
+} // namespace trap::bench

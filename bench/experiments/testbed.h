@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The lab of the paper's experiments: TRAP before a service, and the same service on a host of its
+// own ("plain"), defended in other ways or not at all.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "bench/harness/redirects.h"
+#include "lab/deployment/deployment.h"
+
+namespace trap::bench {
+
+// The service: a stock nginx, or the paper's server, which responds as soon as a connection is
+// there.
+enum class Serves { documents, greeting };
+
+class Testbed {
+public:
+  // Everything that serves or defends runs on `cpu`. The lab's session must have begun.
+  Testbed(Serves serves, int cpu);
+
+  lab::Deployment& trap() { return *trap_; }
+  [[nodiscard]] const lab::Topology& topology() const { return topology_; }
+  [[nodiscard]] const lab::Host& host(std::string_view name) const { return topology_.host(name); }
+  [[nodiscard]] const Redirects& redirects() const { return *redirects_; }
+  [[nodiscard]] Serves serves() const { return serves_; }
+  [[nodiscard]] int cpu() const { return cpu_; }
+
+  // The service on "plain", started afresh: no connection of earlier floods waits for it any more.
+  // It serves while it is held.
+  [[nodiscard]] std::shared_ptr<void> start_plain() const;
+  // trap-server on "plain", which serves all clients of the service there. It is detached when it
+  // is let go.
+  [[nodiscard]] std::shared_ptr<void> start_trap_on_plain();
+
+  // What everybody counted: "server.", "guard.", "client." (TRAP before the service), "served."
+  // (TRAP on "plain"), "stack." and "synproxy." of "plain".
+  [[nodiscard]] lab::Counters counters() const;
+
+private:
+  class Served;
+  const Serves serves_;
+  const int cpu_;
+  lab::Topology topology_;
+  std::optional<lab::Deployment> trap_;
+  std::shared_ptr<void> greeter_; // of the service behind TRAP
+  std::optional<Redirects> redirects_;
+  lab::Daemon* on_plain_ = nullptr; // while it runs
+};
+
+} // namespace trap::bench

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Defences in turns, for both families. One that is at fault is refused and has no figures; the
+// others go on.
+#pragma once
+
+#include <functional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bench/experiments/defences.h"
+#include "bench/report/report.h"
+
+namespace trap::bench {
+
+class Trial {
+public:
+  Trial(std::string experiment, std::vector<Defence> defences, Testbed& testbed, Report& report)
+      : experiment_(std::move(experiment)), defences_(std::move(defences)), testbed_(testbed),
+        report_(report) {}
+
+  // Every defence is put up `rounds` times for each family. `measure` throws if what it did may not
+  // be used; so does this when interrupted.
+  void hold(int rounds, const std::function<Work(const Defence&, lab::Family)>& measure);
+
+  // Those that have figures. Whom this machine cannot have is named in the report, once.
+  void for_each(const std::function<void(const Defence&, lab::Family)>& conclude);
+
+private:
+  void stand(const Defence& defence, lab::Family family,
+             const std::function<Work(const Defence&, lab::Family)>& measure);
+  [[nodiscard]] bool takes_part(const Defence& defence, lab::Family family) const {
+    return family == lab::Family::ipv4 || defence.why_not_ipv6.empty();
+  }
+  [[nodiscard]] std::string name_of(const Defence& defence, lab::Family family) const;
+
+  const std::string experiment_;
+  const std::vector<Defence> defences_;
+  Testbed& testbed_;
+  Report& report_;
+  std::set<std::pair<std::string, lab::Family>> refused_;
+};
+
+} // namespace trap::bench

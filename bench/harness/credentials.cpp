@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/harness/credentials.h"
+
+#include <cstring>
+#include <ctime>
+#include <random>
+#include <stdexcept>
+
+#include <bpf/bpf.h>
+
+#include "guard/maps.h"
+#include "protocol/cookie.h"
+#include "protocol/ticket.h"
+#include "runtime/fd.h"
+#include "server/maps.h"
+#include "tests/support/test_constants.h"
+
+namespace trap::bench {
+namespace {
+
+constexpr int service_port = 80;
+constexpr std::uint32_t lifetime_s = 600;
+constexpr std::uint64_t seed = 1;
+
+template <typename Settings> Settings read_settings(const lab::Host& host, const char* part) {
+  Settings settings{};
+  const std::uint32_t zero = 0;
+  const Fd map{bpf_obj_get((host.bpf_directory() / part / "settings").c_str())};
+  if (!map || bpf_map_lookup_elem(map.get(), &zero, &settings) != 0)
+    throw std::runtime_error("cannot read the keys of trap-" + std::string{part} + " on " +
+                             host.name());
+  return settings;
+}
+
+const trap_key& key_of(const trap_keyring& ring, std::uint64_t epoch) {
+  const auto& slot = ring.slots[epoch % TRAP_KEYRING_SLOTS];
+  if (slot.epoch != epoch)
+    throw std::runtime_error("there is no key of this epoch");
+  return slot.key;
+}
+
+trap_time now() {
+  timespec time{};
+  clock_gettime(CLOCK_REALTIME, &time);
+  trap_time moment{};
+  moment.unix_ns = static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
+                   static_cast<std::uint64_t>(time.tv_nsec);
+  moment.unix_s = static_cast<std::uint32_t>(time.tv_sec);
+  return moment;
+}
+
+// Sources as the generator invents them: 1.0.0.0 to 126.255.255.255, 2001::/16.
+trap_address client_of(std::mt19937_64& random, int family) {
+  trap_address client{};
+  if (family == 6) {
+    client.raw64[0] = (random() & ~0xffffULL) | 0x0120;
+    client.raw64[1] = random();
+    return client;
+  }
+  client.be32[2] = TRAP_BE32(0xffff);
+  client.be32[3] = static_cast<__be32>((random() & 0xffffff00) | (random() % 126 + 1));
+  return client;
+}
+
+} // namespace
+
+std::vector<trap_flood_proof> cookies_of(const lab::Host& host, int family) {
+  const auto settings = read_settings<trap_server_settings>(host, "server");
+  const trap_time moment = now();
+  const std::uint32_t window = trap_cookie_window(moment.unix_ns);
+  const trap_key& key = key_of(settings.cookie_keys, trap_epoch(moment.unix_ns));
+  const trap_address server = test::World().address("public", family).value;
+  std::mt19937_64 random{seed};
+  std::vector<trap_flood_proof> proofs(TRAP_FLOOD_PROOFS);
+  for (trap_flood_proof& proof : proofs) {
+    const auto isn = static_cast<std::uint32_t>(random());
+    proof.port = static_cast<__be16>(random()) | 4;
+    const trap_connection connection = {
+        client_of(random, family), server,         proof.port,
+        TRAP_BE16(service_port),   TRAP_BE32(isn), static_cast<__u32>(family)};
+    std::memcpy(proof.source, &connection.client, sizeof proof.source);
+    proof.seq = TRAP_BE32(isn + 1);
+    const std::uint32_t cookie = trap_cookie(&key, &connection, window);
+    proof.ack = TRAP_BE32(cookie + 1);
+  }
+  return proofs;
+}
+
+std::vector<trap_flood_proof> tickets_of(const lab::Host& host, int family) {
+  const auto settings = read_settings<trap_guard_settings>(host, "guard");
+  const trap_time moment = now();
+  const std::uint64_t epoch = trap_epoch(moment.unix_ns);
+  const trap_key& key = key_of(settings.ticket_keys, epoch);
+  std::mt19937_64 random{seed};
+  std::vector<trap_flood_proof> proofs(TRAP_FLOOD_PROOFS);
+  for (trap_flood_proof& proof : proofs) {
+    const trap_grant grant = {client_of(random, family), TRAP_BE16(service_port),
+                              static_cast<__u8>(family),
+                              static_cast<__u8>(family == 4 ? TRAP_SCOPE_V4 : TRAP_SCOPE_V6)};
+    std::memcpy(proof.source, &grant.client, sizeof proof.source);
+    const trap_ticket ticket = trap_ticket_make(&key, epoch, moment.unix_s, lifetime_s, 0, &grant);
+    static_assert(sizeof ticket == sizeof proof.ticket);
+    std::memcpy(proof.ticket, &ticket, sizeof ticket);
+  }
+  return proofs;
+}
+
+} // namespace trap::bench

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/harness/greeter.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <list>
+#include <stdexcept>
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <fmt/format.h>
+
+#include "lab/hosts/interrupt.h"
+#include "lab/hosts/listening.h"
+#include "lab/network/topology.h"
+#include "runtime/result.h"
+
+namespace trap::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int nginx_backlog = 511;
+constexpr timeval patience{5, 0};
+
+struct Target {
+  sockaddr_storage address{};
+  socklen_t length = 0;
+
+  Target(std::string_view text, int port) { address = lab::socket_address(text, port, length); }
+  [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&address); }
+};
+
+// It ends with a reset, which leaves no TIME_WAIT behind.
+Fd client_socket(const Target& target, int type) {
+  Fd fd{socket(target.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | type, 0)};
+  const linger at_once{1, 0};
+  if (!fd || setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) != 0)
+    throw std::runtime_error("cannot make a socket: " + error_text(errno));
+  return fd;
+}
+
+struct Waiting {
+  Fd fd;
+  Clock::time_point since;
+  std::size_t number;
+};
+
+double ms_since(Clock::time_point moment) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - moment).count();
+}
+
+// One run of time_greetings().
+class PacedClient {
+public:
+  PacedClient(const Target& target, const Pace& pace)
+      : target_(target), pace_(pace), attempts_(static_cast<std::size_t>(pace.connections)),
+        start_(Clock::now()) {}
+
+  std::vector<Attempt> run(const std::function<void()>& prepare) {
+    while (begun_ < attempts_.size() || !waiting_.empty()) {
+      if (lab::interrupted())
+        throw std::runtime_error("interrupted");
+      for (; begun_ < attempts_.size() && Clock::now() >= due(); begun_++) {
+        prepare();
+        begin();
+      }
+      give_up_old_ones();
+      wait();
+    }
+    return std::move(attempts_);
+  }
+
+private:
+  [[nodiscard]] Clock::time_point due() const { return start_ + pace_.interval * begun_; }
+
+  // The socket is ready when the first byte is there, or when the connection failed.
+  void begin() {
+    Waiting one{client_socket(target_, SOCK_NONBLOCK), Clock::now(), begun_};
+    attempts_[begun_].took_ms = static_cast<double>(pace_.deadline.count());
+    if (connect(one.fd.get(), target_.get(), target_.length) == 0 || errno == EINPROGRESS)
+      waiting_.push_back(std::move(one));
+  }
+
+  void give_up_old_ones() {
+    waiting_.remove_if(
+        [&](const Waiting& one) { return Clock::now() >= one.since + pace_.deadline; });
+  }
+
+  void wait() {
+    std::vector<pollfd> ends;
+    for (const Waiting& one : waiting_)
+      ends.push_back({one.fd.get(), POLLIN, 0});
+    Clock::time_point next = begun_ < attempts_.size() ? due() : Clock::time_point::max();
+    if (!waiting_.empty())
+      next = std::min(next, waiting_.front().since + pace_.deadline);
+    if (next == Clock::time_point::max())
+      return;
+    const auto left = std::max(Clock::duration::zero(), next - Clock::now());
+    const timespec limit{std::chrono::duration_cast<std::chrono::seconds>(left).count(),
+                         (left % std::chrono::seconds{1}).count()};
+    if (ppoll(ends.data(), ends.size(), &limit, nullptr) > 0)
+      take(ends);
+  }
+
+  void take(const std::vector<pollfd>& ends) {
+    auto end = ends.begin();
+    waiting_.remove_if([&](const Waiting& one) {
+      if ((end++)->revents == 0)
+        return false;
+      char byte = 0;
+      if (recv(one.fd.get(), &byte, 1, 0) == 1)
+        attempts_[one.number] = {true, ms_since(one.since)};
+      return true;
+    });
+  }
+
+  const Target& target_;
+  const Pace& pace_;
+  std::vector<Attempt> attempts_;
+  std::size_t begun_ = 0;
+  const Clock::time_point start_;
+  std::list<Waiting> waiting_;
+};
+
+} // namespace
+
+Greeter::Greeter(const lab::Host& host, int port) {
+  const lab::InHost inside{host};
+  listener_ = Fd{socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  const int off = 0, on = 1;
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_port = htons(static_cast<std::uint16_t>(port));
+  if (!inside.entered() ||
+      setsockopt(listener_.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0 ||
+      setsockopt(listener_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      listen(listener_.get(), nginx_backlog) != 0)
+    throw std::runtime_error(
+        fmt::format("no listener on {}, port {}: {}", host.name(), port, error_text(errno)));
+  thread_ = std::thread{[this] { serve(); }};
+}
+
+// shutdown() of a listener ends the accept() that waits on it.
+Greeter::~Greeter() {
+  shutdown(listener_.get(), SHUT_RDWR);
+  thread_.join();
+}
+
+void Greeter::serve() const {
+  for (;;) {
+    const Fd connection{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+    if (!connection && (errno == EINVAL || errno == EBADF))
+      return;
+    send(connection.get(), "!", 1, MSG_NOSIGNAL);
+  }
+}
+
+double time_greeting(std::string_view address, int port) {
+  const Target target{address, port};
+  const Fd fd = client_socket(target, 0);
+  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  char byte = 0;
+  const auto start = Clock::now();
+  if (connect(fd.get(), target.get(), target.length) != 0 || recv(fd.get(), &byte, 1, 0) != 1)
+    throw std::runtime_error(
+        fmt::format("no response from {}: {}", lab::endpoint(address, port), error_text(errno)));
+  return ms_since(start) * 1000;
+}
+
+std::vector<Attempt> time_greetings(const lab::Host& client, std::string_view address, int port,
+                                    const Pace& pace, const std::function<void()>& prepare) {
+  const lab::InHost inside{client};
+  if (!inside.entered())
+    throw std::runtime_error("cannot enter " + client.name());
+  const Target target{address, port};
+  return PacedClient{target, pace}.run(prepare);
+}
+
+} // namespace trap::bench

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The server of the paper's third experiment: it sends its response as soon as a connection is
+// there. And clients that time it.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "lab/hosts/host.h"
+#include "runtime/fd.h"
+
+namespace trap::bench {
+
+// Listens on all addresses of a host, with the backlog of a stock nginx, and sends a byte to
+// whoever connects. It runs on the CPUs of whoever makes it.
+class Greeter {
+public:
+  Greeter(const lab::Host& host, int port);
+  ~Greeter();
+  Greeter(const Greeter&) = delete;
+  Greeter& operator=(const Greeter&) = delete;
+
+private:
+  void serve() const;
+  Fd listener_;
+  std::thread thread_;
+};
+
+// Microseconds from the request for a connection to the first byte of the response. The calling
+// thread must be in the client's host. Throws if there is no response.
+double time_greeting(std::string_view address, int port);
+
+struct Pace {
+  int connections;
+  std::chrono::microseconds interval;
+  std::chrono::milliseconds deadline; // of each
+};
+
+// One connection.
+struct Attempt {
+  bool answered = false;
+  double took_ms = 0; // the deadline if nothing was answered
+};
+
+// Starts connections at even intervals, whatever becomes of the ones before; `prepare` is called
+// before each.
+std::vector<Attempt> time_greetings(const lab::Host& client, std::string_view address, int port,
+                                    const Pace& pace, const std::function<void()>& prepare);
+
+} // namespace trap::bench

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/harness/pinned.h"
+
+#include <cerrno>
+#include <stdexcept>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "runtime/result.h"
+
+namespace trap::bench {
+
+int last_cpu() {
+  return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)) - 1;
+}
+
+Pinned::Pinned(int cpu) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(static_cast<std::size_t>(cpu), &one);
+  if (sched_getaffinity(0, sizeof before_, &before_) != 0 ||
+      sched_setaffinity(0, sizeof one, &one) != 0)
+    throw std::runtime_error(fmt::format("cannot keep to CPU {}: {}", cpu, error_text(errno)));
+}
+
+Pinned::~Pinned() {
+  sched_setaffinity(0, sizeof before_, &before_);
+}
+
+} // namespace trap::bench

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the client module of a lab's host has learnt, to be forgotten so that the next connection is
+// a first one.
+#pragma once
+
+#include "lab/hosts/host.h"
+#include "runtime/fd.h"
+
+namespace trap::bench {
+
+class Redirects {
+public:
+  // trap-client must be at work on `client`.
+  explicit Redirects(const lab::Host& client);
+  void forget() const;
+
+private:
+  Fd map_;
+};
+
+} // namespace trap::bench

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// The lab returns results, the tests' harness throws; the benchmark stands on both and throws.
+#pragma once
+
+#include <stdexcept>
+#include <utility>
+
+#include "runtime/result.h"
+
+namespace trap::bench {
+
+template <class T> T value_or_throw(trap::Result<T> result) {
+  if (!result)
+    throw std::runtime_error(result.error().message);
+  return std::move(*result);
+}
+
+inline void value_or_throw(const trap::Result<void>& result) {
+  if (!result)
+    throw std::runtime_error(result.error().message);
+}
+
+} // namespace trap::bench

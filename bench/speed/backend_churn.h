@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// How many clients change their backend when one of ten leaves or joins.
+#pragma once
+
+#include "bench/report/report.h"
+
+namespace trap::bench {
+
+void measure_backend_churn(Report& report);
+
+} // namespace trap::bench

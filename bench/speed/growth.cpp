@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/speed/growth.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "bench/harness/replayer.h"
+#include "bench/speed/growth_subjects.h"
+#include "bench/speed/memory.h"
+#include "lab/hosts/interrupt.h"
+#include "runtime/kernel/counters.h"
+#include "tests/support/packet.h"
+
+namespace trap::bench {
+namespace {
+
+constexpr std::uint32_t quickly_filled = 1'000;
+// Redirects fill a ring buffer, which is read between calls.
+constexpr int redirects_of_a_call = 4000, redirects_of_a_round = 20'000;
+constexpr std::uint32_t slots_most = 1024;
+// The guard's tables are sets of few entries: now and then one has no room for a member, even if
+// most others are half empty.
+constexpr double share_on_path = 0.999;
+
+// How many times the time of the smallest the largest may take. Logarithmic: what a search by
+// halves would, if a step of it cost as much as the whole path with one member.
+double limit_of(Growth growth, std::uint32_t smallest, std::uint32_t largest) {
+  return growth == Growth::flat ? 4 : 1 + std::log2(static_cast<double>(largest) / smallest);
+}
+
+class Trial {
+public:
+  Trial(const Subject& subject, const Population& population)
+      : subject_(subject), replayer_(subject.xdp), tested_(subject.load(population)) {
+    trap_replay_order order = subject.order(population);
+    order.vary = TRAP_REPLAY_MEMBERS;
+    order.family = static_cast<__u32>(population.family);
+    order.l3_offset = 14;
+    order.l4_offset = population.family == 4 ? 34 : 54;
+    replayer_.set(
+        test::build_packet(subject.packet(population.family), population.family, population.world),
+        order);
+  }
+
+  Spread measure(const GrowthEffort& effort) {
+    const bool redirects = subject_.verdict == TRAP_REPLY_REDIRECT;
+    const int packets = redirects ? std::min(effort.packets, redirects_of_a_round) : effort.packets;
+    call_ = redirects ? redirects_of_a_call : packets;
+    const int empty = replayer_.floors().program_fd(replayer_.empty());
+    const int tested = tested_->program_fd(subject_.program);
+    std::vector<double> ns;
+    time(tested, packets); // warm up
+    for (int round = 0; round < effort.rounds; round++) {
+      const double without = time(empty, packets);
+      ns.push_back(std::max(0.1, time(tested, packets) - without));
+    }
+    check_path(static_cast<std::uint64_t>(packets) * static_cast<std::uint64_t>(effort.rounds + 1));
+    return spread_of(ns);
+  }
+
+  [[nodiscard]] double kib() const {
+    double sum = 0;
+    for (const std::string& map : tested_->map_names())
+      sum += map_kib(tested_->map_fd(map));
+    return sum;
+  }
+
+private:
+  double time(int program, int packets) {
+    double spent_ns = 0;
+    for (int done = 0; done < packets; done += call_) {
+      spent_ns += replayer_.run(program, std::min(call_, packets - done));
+      if (subject_.verdict == TRAP_REPLY_REDIRECT)
+        tested_->entries("redirected");
+    }
+    return spent_ns / packets;
+  }
+
+  void check_path(std::uint64_t sent) const {
+    const std::vector<trap_count> counts = tested_->counts(slots_most);
+    std::vector<std::uint64_t> packets(TRAP_VERDICT_SLOTS);
+    for (std::size_t at = 0; at < counts.size(); at++)
+      packets[at % TRAP_VERDICT_SLOTS] += counts[at].packets;
+    const std::uint64_t counted = packets[subject_.verdict];
+    packets[subject_.verdict] = 0;
+    const auto other = std::ranges::max_element(packets) - packets.begin();
+    if (static_cast<double>(counted) < static_cast<double>(sent) * share_on_path || counted > sent)
+      throw std::runtime_error(
+          fmt::format("{} of {} packets took the path that is measured, most others were {}",
+                      counted, sent, verdict_name(static_cast<int>(other))));
+  }
+
+  const Subject& subject_;
+  Replayer replayer_;
+  std::unique_ptr<test::Object> tested_;
+  int call_ = 0;
+};
+
+void add(const Subject& subject, const Population& population, const char* metric, const char* unit,
+         const Spread& spread, int runs, Report& report) {
+  Line line{subject.name,  "trap",     population.family, metric, unit,
+            spread.median, spread.min, spread.max,        runs};
+  line.more = {{"size", population.size}};
+  report.add(std::move(line));
+}
+
+void measure_one(const Subject& subject, int family, const GrowthEffort& effort, Report& report) {
+  const test::World world;
+  std::vector<std::uint32_t> sizes = subject.sizes;
+  if (!effort.all)
+    sizes = {sizes.front(), std::min(sizes.back(), quickly_filled)};
+  double smallest_ns = 0, largest_ns = 0;
+  for (const std::uint32_t size : sizes) {
+    if (lab::interrupted())
+      throw std::runtime_error("interrupted");
+    const Population population{size, family, world};
+    Trial trial(subject, population);
+    const Spread spread = trial.measure(effort);
+    const double kib = trial.kib();
+    std::printf("%-20s ipv%d  %8u  %7.1f ns  (%6.1f to %6.1f)  %9.0f KiB\n", subject.name.c_str(),
+                family, size, spread.median, spread.min, spread.max, kib);
+    std::fflush(stdout);
+    add(subject, population, "time_per_packet", "ns", spread, effort.rounds, report);
+    add(subject, population, "memory", "KiB", {kib, kib, kib}, 1, report);
+    if (size == sizes.front())
+      smallest_ns = spread.median;
+    largest_ns = spread.median;
+  }
+  report.add(Target{
+      fmt::format("{}, IPv{}: {} over {}", subject.name, family, sizes.back(), sizes.front()),
+      largest_ns / smallest_ns, Bound::at_most,
+      limit_of(subject.growth, sizes.front(), sizes.back()), "x"});
+}
+
+} // namespace
+
+void measure_growth(const GrowthEffort& effort, const std::string& only, Report& report) {
+  for (const Subject& subject : subjects()) {
+    if (subject.name.find(only) == std::string::npos)
+      continue;
+    for (const int family : {4, 6}) {
+      if (!effort.all && family == 6)
+        continue;
+      try {
+        measure_one(subject, family, effort, report);
+      } catch (const std::runtime_error& error) {
+        report.refuse(fmt::format("{} ipv{}", subject.name, family), error.what());
+      }
+    }
+  }
+}
+
+} // namespace trap::bench

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// What grows: the programs with so many members in their maps, and the packet whose path looks for
+// one of them.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bench/bpf/replay.h"
+#include "dataplane/verdict.h"
+#include "tests/bpf/harness/object.h"
+#include "tests/support/test_constants.h"
+
+namespace trap::bench {
+
+struct Population {
+  std::uint32_t size;
+  int family;
+  const test::World& world;
+};
+
+enum class Growth {
+  flat,        // arrays and small tables: what more members cost is a few misses of the cache
+  logarithmic, // tries; and tables so large that their translation is no longer cached either
+};
+
+struct Subject {
+  std::string name; // "growth-services"
+  std::string program;
+  bool xdp;
+  trap_verdict verdict;
+  Growth growth;
+  std::vector<std::uint32_t> sizes;
+  std::function<test::Json(int family)> packet; // of the first member
+  // A loaded program with that population, and which members the packets are of.
+  std::function<std::unique_ptr<test::Object>(const Population&)> load;
+  std::function<trap_replay_order(const Population&)> order;
+};
+
+std::vector<Subject> subjects();
+
+} // namespace trap::bench

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/speed/memory.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <bpf/bpf.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "bench/comparison/responders.h"
+#include "bench/harness/value_or_throw.h"
+
+namespace trap::bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t warm_up = 100'000, flood_packets = 10'000'000;
+// The daemon answers the bench's own questions between the readings; what its allocator takes for
+// that is not the flood's.
+constexpr double allowance_kib = 256;
+
+struct Memory {
+  double resident_kib = 0;
+  double maps_kib = 0;
+};
+
+pid_t daemon_in(const lab::Host& host) {
+  struct stat wanted {};
+  fstat(host.descriptor(), &wanted);
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
+    const pid_t pid = std::atoi(entry.path().filename().c_str());
+    struct stat found {};
+    std::string name;
+    if (pid > 0 && stat((entry.path() / "ns/net").c_str(), &found) == 0 &&
+        found.st_ino == wanted.st_ino && std::getline(std::ifstream{entry.path() / "comm"}, name) &&
+        name == "trap-server")
+      return pid;
+  }
+  throw std::runtime_error("no trap-server runs on " + host.name());
+}
+
+// The number behind `name` in a file of the kernel's "name: number" lines.
+double field(const fs::path& file, const std::string& name) {
+  std::ifstream lines{file};
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with(name + ":"))
+      return std::stod(line.substr(name.size() + 1));
+  throw std::runtime_error("no " + name + " in " + file.string());
+}
+
+double maps_kib(const fs::path& pins) {
+  double kib = 0;
+  for (const auto& entry : fs::directory_iterator(pins)) {
+    const Fd object{bpf_obj_get(entry.path().c_str())};
+    bpf_map_info map{};
+    __u32 size = sizeof map;
+    if (object && entry.path().filename().string().find("link-") == std::string::npos &&
+        bpf_obj_get_info_by_fd(object.get(), &map, &size) == 0)
+      kib += map_kib(object.get());
+  }
+  return kib;
+}
+
+Memory memory_of(const lab::Host& host) {
+  return {field(fmt::format("/proc/{}/status", daemon_in(host)), "VmRSS"),
+          maps_kib(host.bpf_directory() / "server")};
+}
+
+} // namespace
+
+double map_kib(int fd) {
+  return field(fmt::format("/proc/self/fdinfo/{}", fd), "memlock") / 1024;
+}
+
+void measure_memory(ClosedLoop& loop, Report& report) {
+  const Stand stand = loop.build_stand("memory");
+  const auto daemon = start_trap_server(stand.host, reset_service());
+  loop.run(stand, {FloodKind::syn, 4}, warm_up);
+  const Memory before = memory_of(stand.host);
+  for (const int family : {4, 6}) {
+    const lab::Counters counters = value_or_throw(daemon->counters());
+    const LoopRun run = loop.run(stand, {FloodKind::syn, family}, flood_packets / 2);
+    if (run.seen.answers[TRAP_FLOOD_SYN_ACK] < flood_packets / 2 - flood_packets / 2000) {
+      std::string counted;
+      for (const auto& [verdict, packets] :
+           lab::difference(counters, value_or_throw(daemon->counters())))
+        counted += fmt::format(", {} {}", verdict, packets);
+      report.refuse("memory", fmt::format("{} answers to {} packets{}",
+                                          run.seen.answers[TRAP_FLOOD_SYN_ACK], run.sent, counted));
+      return;
+    }
+  }
+  const Memory after = memory_of(stand.host);
+  std::printf(
+      "memory after %llu million SYNs: resident %.0f KiB (was %.0f), maps %.0f KiB (were %.0f)\n",
+      static_cast<unsigned long long>(flood_packets / 1'000'000), after.resident_kib,
+      before.resident_kib, after.maps_kib, before.maps_kib);
+  const auto line = [&](const char* metric, double then, double now) {
+    Line made{"memory-syn-flood",  "trap-reset",       0, metric, "KiB", now,
+              std::min(then, now), std::max(then, now)};
+    made.more = {{"before", then}, {"packets", flood_packets}};
+    report.add(std::move(made));
+  };
+  line("resident", before.resident_kib, after.resident_kib);
+  line("maps", before.maps_kib, after.maps_kib);
+  report.add(Target{"memory: resident size grown by 10 million SYNs",
+                    after.resident_kib - before.resident_kib, Bound::at_most, allowance_kib,
+                    "KiB"});
+  report.add(Target{"memory: maps grown by 10 million SYNs", after.maps_kib - before.maps_kib,
+                    Bound::at_most, 0, "KiB"});
+}
+
+} // namespace trap::bench

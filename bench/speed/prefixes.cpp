@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/speed/prefixes.h"
+
+#include <chrono>
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "bench/comparison/responders.h"
+#include "bench/harness/value_or_throw.h"
+#include "lab/hosts/files.h"
+
+namespace trap::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int prefixes = 100'000;
+constexpr int rounds = 5;
+constexpr double limit_s = 1;
+
+// Different ones in each round, so that there is something to load.
+std::string prefix_list(int count, int round) {
+  std::string text = "# made by trap-bench\n";
+  for (int i = 0; i < count; i++)
+    text += fmt::format("{}.{}.{}.0/24\n", 20 + 2 * round + (i >> 16), i >> 8 & 255, i & 255);
+  return text;
+}
+
+// What trap-server says that it holds, for its first address; -1 if it does not say.
+int denied_prefixes(const lab::Daemon& daemon) {
+  const lab::Finished status = value_or_throw(daemon.control({"status", "server", "--json"}));
+  const test::Json report = test::Json::parse(status.output, nullptr, false);
+  const test::Json::json_pointer place{"/services/0/policies/deny"};
+  return report.is_object() && report.contains(place) ? report[place].get<int>() : -1;
+}
+
+} // namespace
+
+void measure_prefixes(ClosedLoop& loop, Report& report) {
+  const Stand stand = loop.build_stand("prefixes");
+  const auto file = stand.host.directory() / "denied.txt";
+  value_or_throw(lab::write_text(file, prefix_list(1, 0)));
+  const auto daemon = start_trap_server(
+      stand.host,
+      reset_service() +
+          fmt::format("[[service.policy]]\naction = \"deny\"\nfile = \"{}\"\n", file.string()));
+  std::vector<double> seconds;
+  for (int round = 0; round < rounds; round++) {
+    value_or_throw(lab::write_text(file, prefix_list(prefixes, round)));
+    const auto begin = Clock::now();
+    value_or_throw(daemon->reload());
+    seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+  }
+  if (const int held = denied_prefixes(*daemon); held != prefixes) {
+    report.refuse("prefixes",
+                  fmt::format("trap-server says that it holds {} of {} prefixes", held, prefixes));
+    return;
+  }
+  const Spread spread = spread_of(seconds);
+  std::printf("reload with %d prefixes: %.3f s (%.3f to %.3f)\n", prefixes, spread.median,
+              spread.min, spread.max);
+  report.add(Line{"prefixes-100000", "trap-server", 0, "reload_time", "s", spread.median,
+                  spread.min, spread.max, rounds});
+  report.add(Target{"100,000 prefixes loaded, by trapctl reload", spread.median, Bound::at_most,
+                    limit_s, "s"});
+}
+
+} // namespace trap::bench

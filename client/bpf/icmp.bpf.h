@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* ICMP errors about redirected connections: the stack gets them about the connection that it knows,
+ * and the service about the one that it knows, so that path MTU discovery works both ways and a
+ * dead end is found at once. */
+#pragma once
+
+#include "client/bpf/retry.bpf.h"
+#include "dataplane/icmp.h"
+
+/* An error, and in `quoted` the packet that it quotes as if that had come from its addressee
+ * (trap_read_quoted), with offsets in the frame.
+ */
+struct icmp_error {
+  struct trap_packet quoted;
+  __u32 offset; /* of the ICMP header */
+  __u8 type;
+  __u8 code;
+};
+
+/* Outer and quoted headers in full, with options and one extension header. */
+static __always_inline void pull_icmp(struct __sk_buff* skb) {
+  __u32 wanted = 2 * ETH_HLEN + 60 + TRAP_ICMP_HEADER_BYTES + 60 + TRAP_TCP_HEADER_BYTES;
+  __u64 linear = (__u64)skb->data_end - (__u64)skb->data;
+
+  if (linear < wanted && linear < skb->len)
+    bpf_skb_pull_data(skb, skb->len < wanted ? skb->len : wanted);
+}
+
+/* The ICMP message in the frame, NULL if there is none. */
+static __always_inline const __u8* find_message(const struct __sk_buff* skb,
+                                                const struct packet_context* e, __u32* family) {
+  const void* end = (const void*)(long)skb->data_end;
+  const __u8* l3 = trap_l3(&e->packet, (const void*)(long)skb->data);
+  const __u8* icmp;
+
+  if ((const void*)(l3 + 1) > end || (l3[0] >> 4 != 4 && l3[0] >> 4 != 6))
+    return NULL;
+  *family = l3[0] >> 4 == 4 ? TRAP_IPV4 : TRAP_IPV6;
+  icmp = trap_find_icmp(l3, end, *family);
+  return icmp && (const void*)(icmp + TRAP_ICMP_HEADER_BYTES) <= end ? icmp : NULL;
+}
+
+/* 0 if the frame is no ICMP error about a TCP segment. */
+static __always_inline int read_icmp_error(struct __sk_buff* skb, const struct packet_context* e,
+                                           struct icmp_error* error) {
+  const __u8* icmp;
+  __u64 offset;
+  __u32 family;
+
+  if (!find_message(skb, e, &family))
+    return 0;
+  pull_icmp(skb);
+  icmp = find_message(skb, e, &family);
+  if (!icmp || (family == TRAP_IPV4 ? trap_icmpv4_kind(icmp[0]) : trap_icmpv6_kind(icmp[0])) !=
+                   TRAP_ICMP_ERROR)
+    return 0;
+  if (!trap_read_quoted(&error->quoted, icmp + TRAP_ICMP_HEADER_BYTES,
+                        (const void*)(long)skb->data_end, family))
+    return 0;
+  offset = (__u64)icmp - (__u64)skb->data;
+  TRAP_HOLD(offset);
+  error->offset = offset;
+  error->type = icmp[0];
+  error->code = icmp[1];
+  error->quoted.l3_offset = (__u16)(offset + TRAP_ICMP_HEADER_BYTES);
+  error->quoted.l4_offset += error->quoted.l3_offset;
+  return 1;
+}
+
+/* What a router says when a packet is too large for its link: the connection goes on with smaller
+ * ones. */
+static __always_inline int says_too_big(const struct icmp_error* error) {
+  return error->quoted.family == TRAP_IPV4 ? error->type == 3 && error->code == 4
+                                           : error->type == 2;
+}
+
+static __always_inline __u32 checksum_offset(const struct icmp_error* error) {
+  return error->offset + 2;
+}
+
+/* All sums below are mended with bpf_l3_csum_replace, which is arithmetic and nothing else: what a
+ * card found the whole packet to sum up to stays true, because the message's own checksum makes up
+ * for every change behind it. */
+static __always_inline int
+replace_quoted_address(struct __sk_buff* skb, const struct icmp_error* error, enum trap_end which,
+                       const union trap_address* from, const union trap_address* to) {
+  __u32 l3_offset = error->quoted.l3_offset;
+  __s64 difference;
+
+  if (error->quoted.family == TRAP_IPV4) /* the quoted header's checksum makes up for it */
+    return bpf_l3_csum_replace(skb, l3_offset + 10, from->be32[3], to->be32[3], 4) ||
+           bpf_skb_store_bytes(skb, l3_offset + (which == TRAP_SOURCE ? 12 : 16), &to->be32[3], 4,
+                               0);
+  difference = bpf_csum_diff((__be32*)from, 16, (__be32*)to, 16, 0);
+  return difference < 0 || bpf_l3_csum_replace(skb, checksum_offset(error), 0, difference, 0) ||
+         bpf_skb_store_bytes(skb, l3_offset + (which == TRAP_SOURCE ? 8 : 24), to, 16, 0);
+}
+
+static __always_inline int replace_quoted_port(struct __sk_buff* skb,
+                                               const struct icmp_error* error, enum trap_end which,
+                                               __be16 from, __be16 to) {
+  return bpf_l3_csum_replace(skb, checksum_offset(error), from, to, 2) ||
+         bpf_skb_store_bytes(skb, error->quoted.l4_offset + (which == TRAP_SOURCE ? 0 : 2), &to, 2,
+                             0);
+}
+
+/* The quoted segment's own checksum, if it is quoted: routers may send no more than its first eight
+ * bytes. */
+static __always_inline int mend_quoted_checksum(struct __sk_buff* skb,
+                                                const struct icmp_error* error,
+                                                const union trap_address* from, __be16 from_port,
+                                                const union trap_address* to, __be16 to_port) {
+  __u32 at = error->quoted.l4_offset + TRAP_TCP_CHECKSUM_OFFSET;
+  __s64 difference = bpf_csum_diff((__be32*)from, 16, (__be32*)to, 16, 0);
+  __be16 before, after;
+
+  if (bpf_skb_load_bytes(skb, at, &before, 2))
+    return 0;
+  return difference < 0 || bpf_l3_csum_replace(skb, at, 0, difference, 0) ||
+         bpf_l3_csum_replace(skb, at, from_port, to_port, 2) ||
+         bpf_skb_load_bytes(skb, at, &after, 2) ||
+         bpf_l3_csum_replace(skb, checksum_offset(error), before, after, 2);
+}
+
+/* The end of the connection that is not this host's, in the quoted packet. */
+static __always_inline int replace_quoted_end(struct __sk_buff* skb, const struct icmp_error* error,
+                                              enum trap_end which, const union trap_address* from,
+                                              __be16 from_port, const union trap_address* to,
+                                              __be16 to_port) {
+  return replace_quoted_address(skb, error, which, from, to) ||
+         replace_quoted_port(skb, error, which, from_port, to_port) ||
+         mend_quoted_checksum(skb, error, from, from_port, to, to_port);
+}
+
+/* The same end in the packet itself, where it is its sender or addressee, and not a router. */
+static __always_inline int replace_outer_end(struct __sk_buff* skb, const struct packet_context* e,
+                                             const struct icmp_error* error, enum trap_end which,
+                                             const union trap_address* from,
+                                             const union trap_address* to) {
+  __u32 l3_offset = e->packet.l3_offset;
+  union trap_address outer = {};
+  __s64 difference;
+
+  if (error->quoted.family == TRAP_IPV4) {
+    __u32 at = l3_offset + (which == TRAP_SOURCE ? 12 : 16);
+
+    if (bpf_skb_load_bytes(skb, at, &outer.be32[3], 4) || outer.be32[3] != from->be32[3])
+      return 0;
+    return bpf_l3_csum_replace(skb, l3_offset + 10, from->be32[3], to->be32[3], 4) ||
+           bpf_skb_store_bytes(skb, at, &to->be32[3], 4, 0);
+  }
+  l3_offset += which == TRAP_SOURCE ? 8 : 24;
+  if (bpf_skb_load_bytes(skb, l3_offset, &outer, 16) || !trap_address_equal(&outer, from))
+    return 0;
+  difference = bpf_csum_diff((__be32*)from, 16, (__be32*)to, 16, 0);
+  return difference < 0 ||
+         bpf_l4_csum_replace(skb, checksum_offset(error), 0, difference, BPF_F_PSEUDO_HDR) ||
+         bpf_skb_store_bytes(skb, l3_offset, to, 16, BPF_F_RECOMPUTE_CSUM);
+}
+
+/* About a SYN of a connect that has not begun: a stack would give the connect up. Its number says
+ * that it is no invention. */
+static __always_inline int ends_connect(struct __sk_buff* skb, const struct icmp_error* error,
+                                        const struct trap_pending* syn) {
+  __be32 seq;
+
+  return syn && syn->state == TRAP_REDIRECTED && !says_too_big(error) &&
+         !bpf_skb_load_bytes(skb, error->quoted.l4_offset + 4, &seq, 4) && seq == syn->isn;
+}
+
+static __always_inline enum trap_verdict
+translate_incoming_icmp(struct __sk_buff* skb, struct packet_context* e, struct icmp_error* error) {
+  struct trap_tuple tuple = incoming_tuple(&error->quoted, e->side);
+  struct trap_inward inward;
+  struct trap_pending* syn;
+
+  if (!find_inward(skb, &tuple, error->quoted.family, &inward))
+    return TRAP_PASS_OTHER;
+  tuple.remote = inward.service;
+  tuple.remote_port = inward.port;
+  syn = bpf_map_lookup_elem(&pending, &tuple);
+  if (ends_connect(skb, error, syn)) {
+    enum trap_verdict verdict;
+
+    e->packet.family = error->quoted.family;
+    verdict = ask_again(skb, e, &tuple, syn, TRAP_PASS_OTHER);
+    if (verdict != TRAP_PASS_OTHER)
+      return verdict;
+  }
+  if (replace_quoted_end(skb, error, TRAP_DESTINATION, &error->quoted.source,
+                         error->quoted.source_port, &inward.service, inward.port) ||
+      replace_outer_end(skb, e, error, TRAP_SOURCE, &error->quoted.source, &inward.service))
+    return TRAP_DROP_INTERNAL;
+  return TRAP_PASS_ICMP_TRANSLATED;
+}
+
+static TRAP_SUBPROGRAM enum trap_verdict judge_incoming_icmp(struct __sk_buff* skb,
+                                                             struct packet_context* e) {
+  struct icmp_error error = {};
+
+  return read_icmp_error(skb, e, &error) ? translate_incoming_icmp(skb, e, &error)
+                                         : TRAP_PASS_OTHER;
+}
+
+/* An error that this host, or one behind it, sends about a segment of the service. */
+static TRAP_SUBPROGRAM enum trap_verdict judge_outgoing_icmp(struct __sk_buff* skb,
+                                                             struct packet_context* e) {
+  struct icmp_error error = {};
+  struct trap_outward outward;
+  struct trap_tuple tuple;
+
+  if (!read_icmp_error(skb, e, &error))
+    return TRAP_PASS_OTHER;
+  tuple = outgoing_tuple(&error.quoted, e->side);
+  if (!find_outward(skb, &error.quoted, &tuple,
+                    &outward) && /* the message is no segment of the connection's socket */
+      !read_from_socket(skb, error.quoted.family, &tuple.remote, tuple.remote_port, &tuple.local,
+                        tuple.local_port, &outward))
+    return TRAP_PASS_OTHER;
+  if (replace_quoted_end(skb, &error, TRAP_SOURCE, &tuple.remote, tuple.remote_port,
+                         &outward.backend, outward.port) ||
+      replace_outer_end(skb, e, &error, TRAP_DESTINATION, &tuple.remote, &outward.backend))
+    return TRAP_DROP_INTERNAL;
+  if (outward.flags & TRAP_FLOW_VIA_NEIGHBOUR)
+    e->action = (int)bpf_redirect_neigh(skb->ifindex, NULL, 0, 0);
+  return TRAP_PASS_ICMP_TRANSLATED;
+}

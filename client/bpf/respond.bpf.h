@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Turns a packet that came in into one that goes out: the ACK with ACCEPT, and the application's
+ * SYN sent again. Headers are written afresh with full checksums; the neighbour table finds the
+ * next hop. */
+#pragma once
+
+#include "client/bpf/hook.bpf.h"
+#include "client/bpf/scratch.bpf.h"
+#include "client/bpf/ticket_option.bpf.h"
+#include "dataplane/checksum.h"
+
+/* A packet of a connection of this host, to whom it dialled: zeroed but for the remembered SYN's
+ * looks. NULL cannot happen. */
+static __always_inline struct outgoing* begin_outgoing(const struct trap_tuple* tuple, __u8 family,
+                                                       const struct trap_pending* syn) {
+  struct scratch* place = find_scratch();
+  struct outgoing* out;
+
+  if (!place)
+    return NULL;
+  out = &place->outgoing;
+  __builtin_memset(out, 0, sizeof(*out));
+  out->source = tuple->local;
+  out->destination = tuple->remote;
+  out->traffic_class = syn->traffic_class;
+  out->hop_limit = syn->hop_limit;
+  out->family = family;
+  out->tcp.header.source_port = tuple->local_port;
+  out->tcp.header.destination_port = tuple->remote_port;
+  out->tcp.header.window = syn->window;
+  return out;
+}
+
+static __always_inline int store_ipv4(struct __sk_buff* skb, __u32 offset,
+                                      const struct outgoing* out, __u32 tcp_bytes) {
+  struct iphdr ip = {
+      .tos = out->traffic_class,
+      .tot_len = TRAP_BE16(sizeof(ip) + tcp_bytes),
+      .frag_off = TRAP_BE16(0x4000),
+      .ttl = out->hop_limit,
+      .protocol = IPPROTO_TCP,
+      .saddr = out->source.be32[3],
+      .daddr = out->destination.be32[3],
+  };
+  const __u32* words = (const __u32*)&ip;
+
+  *(__u8*)&ip = 0x45;
+  ip.check = trap_sum_fold((__u64)words[0] + words[1] + words[2] + words[3] + words[4]);
+  return bpf_skb_store_bytes(skb, offset, &ip, sizeof(ip), 0);
+}
+
+static __always_inline int store_ipv6(struct __sk_buff* skb, __u32 offset,
+                                      const struct outgoing* out, __u32 tcp_bytes) {
+  struct ipv6hdr ip = {
+      .payload_len = TRAP_BE16(tcp_bytes), .nexthdr = IPPROTO_TCP, .hop_limit = out->hop_limit};
+
+  *(__be32*)&ip = TRAP_BE32(0x60000000 | (__u32)out->traffic_class << 20);
+  __builtin_memcpy(&ip.saddr, &out->source, 16);
+  __builtin_memcpy(&ip.daddr, &out->destination, 16);
+  return bpf_skb_store_bytes(skb, offset, &ip, sizeof(ip), 0);
+}
+
+static __always_inline void finish_tcp(struct outgoing* out, __u32 tcp_bytes) {
+  const __u32* words = (const __u32*)&out->tcp;
+  __u64 sum = trap_sum_pseudo(&out->source, &out->destination, out->family, tcp_bytes);
+
+  out->tcp.header.data_offset = (__u8)(tcp_bytes / 4 << 4);
+  out->tcp.header.checksum = 0;
+#pragma unroll
+  for (int i = 0; i < 15; i++)
+    sum += words[i];
+  out->tcp.header.checksum = trap_sum_fold(sum);
+}
+
+/* Makes skb, a packet that came in with its IP header at request->l3_offset, the packet `out` and
+ * sends it where it is routed. Sets e->action. Returns `success`, or DROP_INTERNAL. */
+static TRAP_SUBPROGRAM enum trap_verdict send_outgoing(struct __sk_buff* skb,
+                                                       struct packet_context* e,
+                                                       struct outgoing* out,
+                                                       enum trap_verdict success) {
+  __u32 ip_bytes = out->family == TRAP_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+  __u64 tcp_bytes = TRAP_TCP_HEADER_BYTES + out->option_bytes;
+  __u32 l3_offset = e->packet.l3_offset;
+
+  TRAP_HOLD(tcp_bytes);
+  if (tcp_bytes > sizeof(out->tcp))
+    return TRAP_DROP_INTERNAL;
+  finish_tcp(out, tcp_bytes);
+  if (bpf_skb_change_tail(skb, l3_offset + ip_bytes + tcp_bytes, 0))
+    return TRAP_DROP_INTERNAL;
+  if (out->family == TRAP_IPV4 ? store_ipv4(skb, l3_offset, out, tcp_bytes)
+                               : store_ipv6(skb, l3_offset, out, tcp_bytes))
+    return TRAP_DROP_INTERNAL;
+  if (bpf_skb_store_bytes(skb, l3_offset + ip_bytes, &out->tcp, tcp_bytes, 0))
+    return TRAP_DROP_INTERNAL;
+  return send_answer(skb, e) ? TRAP_DROP_INTERNAL : success;
+}
+
+static __always_inline __be32 next_seq(__be32 seq) {
+  return TRAP_BE32(TRAP_FROM_BE32(seq) + 1);
+}
+
+/* Answers a SYN-ACK [OFFER] in the application's stead; padded so that the RST that follows is no
+ * longer than this. */
+static __always_inline enum trap_verdict
+reply_with_accept(struct __sk_buff* skb, struct packet_context* e, const struct trap_tuple* tuple,
+                  const struct trap_pending* syn, const struct trap_option* offer) {
+  struct outgoing* out = begin_outgoing(tuple, e->packet.family, syn);
+
+  if (!out)
+    return TRAP_DROP_INTERNAL;
+  out->tcp.header.seq = next_seq(syn->isn);
+  out->tcp.header.ack = next_seq(e->packet.seq);
+  out->tcp.header.flags = TRAP_TCP_ACK;
+  out->option_bytes = e->packet.family == TRAP_IPV4 ? 24 : 36;
+  if (offer->experimental) {
+    out->option_bytes += 4;
+    trap_put_header((__u8*)out->tcp.options, TRAP_ACCEPT, sizeof(struct trap_hello_body), 1);
+  } else {
+    trap_put_header((__u8*)out->tcp.options, TRAP_ACCEPT, sizeof(struct trap_hello_body), 0);
+  }
+  return send_outgoing(skb, e, out, TRAP_REPLY_ACCEPT);
+}
+
+/* The application's SYN once more, to the backend; with its ticket before its own options, unless
+ * there is no room or the flow is to go without. */
+static __always_inline enum trap_verdict
+reissue_syn(struct __sk_buff* skb, struct packet_context* e, const struct trap_tuple* tuple,
+            const struct trap_pending* syn, const struct trap_redirect* redirect, __u8 flow_flags) {
+  struct outgoing* out = begin_outgoing(tuple, e->packet.family, syn);
+  __u32 block_bytes = ticket_block_bytes(redirect->flags);
+  union ticket_block block;
+
+  if (!out)
+    return TRAP_DROP_INTERNAL;
+  out->destination = redirect->backend;
+  out->tcp.header.destination_port = redirect->port;
+  out->tcp.header.seq = syn->isn;
+  out->tcp.header.flags = syn->flags;
+  out->option_bytes = syn->option_bytes;
+  if (flow_flags & TRAP_FLOW_UNTICKETED) {
+    __builtin_memcpy(out->tcp.options, syn->options, TRAP_TCP_OPTIONS_MAX);
+    return send_outgoing(skb, e, out, TRAP_REPLY_REISSUED_SYN);
+  }
+  make_ticket_block(&block, redirect);
+  out->option_bytes += block_bytes;
+  if (block_bytes == TRAP_TICKET_BLOCK_BYTES) {
+    __builtin_memcpy(out->tcp.options, &block, TRAP_TICKET_BLOCK_BYTES);
+    __builtin_memcpy(out->tcp.options + 4, syn->options,
+                     TRAP_TCP_OPTIONS_MAX - TRAP_TICKET_BLOCK_BYTES);
+  } else {
+    __builtin_memcpy(out->tcp.options, &block, TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL);
+    __builtin_memcpy(out->tcp.options + 5, syn->options,
+                     TRAP_TCP_OPTIONS_MAX - TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL);
+  }
+  return send_outgoing(skb, e, out, TRAP_REPLY_REISSUED_SYN);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What a packet's walk keeps beside the 512 bytes of a BPF stack. Nothing in it outlives a packet:
+ * no hook of ours interrupts another. */
+#pragma once
+
+#include "client/bpf/packet_context.bpf.h"
+
+/* A packet under construction. */
+struct outgoing {
+  union trap_address source;
+  union trap_address destination;
+  __u8 traffic_class;
+  __u8 hop_limit;
+  __u8 family;
+  __u8 option_bytes; /* whole words, 0 to 40 */
+  struct {
+    struct trap_tcp header; /* data offset and checksum are filled in when it is sent */
+    __u32 options[TRAP_TCP_OPTIONS_MAX / 4]; /* zero behind option_bytes */
+  } tcp;
+};
+
+TRAP_ASSERT(sizeof(((struct outgoing*)0)->tcp) == 60, "a whole TCP header");
+
+struct scratch {
+  struct packet_context packet_context;
+  struct trap_option_area area;  /* of the packet at hand */
+  struct trap_redirect redirect; /* that it brings */
+  struct outgoing outgoing;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct scratch);
+} scratch SEC(".maps");
+
+/* NULL cannot happen. */
+static __always_inline struct scratch* find_scratch(void) {
+  __u32 zero = 0;
+
+  return bpf_map_lookup_elem(&scratch, &zero);
+}
+
+/* At the beginning of each walk. */
+static __always_inline struct packet_context* begin_packet(enum trap_link link,
+                                                           enum trap_side side) {
+  struct scratch* place = find_scratch();
+
+  if (!place)
+    return NULL;
+  __builtin_memset(&place->packet_context, 0, sizeof(place->packet_context));
+  place->packet_context.link = link;
+  place->packet_context.side = side;
+  place->packet_context.action = TC_ACT_UNSPEC;
+  return &place->packet_context;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The TICKET option: as a block of 16 bytes (20 with kind 253), and its place at the end of a SYN
+ * that the stack made. */
+#pragma once
+
+#include "client/bpf/translate.bpf.h"
+
+#define TRAP_TICKET_BLOCK_BYTES 16
+#define TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL 20
+
+union ticket_block {
+  __u8 bytes[TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL];
+  __u32 words[TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL / 4];
+};
+
+static __always_inline __u32 ticket_block_bytes(__u16 redirect_flags) {
+  return redirect_flags & TRAP_REDIRECT_EXPERIMENTAL ? TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL
+                                                     : TRAP_TICKET_BLOCK_BYTES;
+}
+
+/* The option, behind two NOPs with kind 253 so that the block is whole words. */
+static __always_inline void make_ticket_block(union ticket_block* block,
+                                              const struct trap_redirect* redirect) {
+  struct trap_ticket_body body = {.ticket = redirect->ticket};
+
+  __builtin_memset(block, TRAP_TCPOPT_NOP, sizeof(*block));
+  if (redirect->flags & TRAP_REDIRECT_EXPERIMENTAL) {
+    trap_put_header(block->bytes + 2, TRAP_TICKET, sizeof(body), 1);
+    __builtin_memcpy(block->bytes + 2 + TRAP_HEADER_BYTES_EXPERIMENTAL, &body, sizeof(body));
+  } else {
+    trap_put_header(block->bytes, TRAP_TICKET, sizeof(body), 0);
+    __builtin_memcpy(block->bytes + TRAP_HEADER_BYTES, &body, sizeof(body));
+  }
+}
+
+/* Lengthens the IP packet's own account of its length by `more`. 0 on success. */
+static __always_inline int grow_ip_length(struct __sk_buff* skb, const struct trap_packet* packet,
+                                          __u32 more) {
+  __u32 bytes = packet->l3_end - packet->l3_offset;
+  __be16 from, to;
+
+  if (packet->family == TRAP_IPV6) {
+    to = TRAP_BE16(bytes - sizeof(struct ipv6hdr) + more);
+    return bpf_skb_store_bytes(skb, packet->l3_offset + 4, &to, 2, BPF_F_RECOMPUTE_CSUM);
+  }
+  from = TRAP_BE16(bytes);
+  to = TRAP_BE16(bytes + more);
+  return bpf_l3_csum_replace(skb, packet->l3_offset + 10, from, to, 2) ||
+         bpf_skb_store_bytes(skb, packet->l3_offset + 2, &to, 2, 0);
+}
+
+/* Is there room behind the options, and nothing there yet? A SYN with data (TCP Fast Open) has its
+ * data there. */
+static __always_inline int has_room_for_ticket(const struct __sk_buff* skb,
+                                               const struct trap_packet* packet,
+                                               __u32 block_bytes) {
+  return packet->header_bytes + block_bytes <= TRAP_TCP_HEADER_BYTES + TRAP_TCP_OPTIONS_MAX &&
+         trap_payload_bytes(packet) == 0 && packet->l3_end == skb->len;
+}
+
+/* Appends the redirect's TICKET to the SYN in skb; has_room_for_ticket was asked. 0 on success. */
+static __always_inline int append_ticket(struct __sk_buff* skb, const struct trap_packet* packet,
+                                         const struct trap_redirect* redirect) {
+  __u32 block_bytes = ticket_block_bytes(redirect->flags);
+  __u32 checksum_offset = packet->l4_offset + TRAP_TCP_CHECKSUM_OFFSET;
+  __u32 tcp_bytes = packet->l3_end - packet->l4_offset;
+  __be16 from = TRAP_BE16(packet->header_bytes / 4 << 12 | packet->flags);
+  __be16 to = TRAP_BE16((packet->header_bytes + block_bytes) / 4 << 12 | packet->flags);
+  union ticket_block block;
+  __s64 sum;
+
+  make_ticket_block(&block, redirect);
+  if (block_bytes == TRAP_TICKET_BLOCK_BYTES)
+    sum = bpf_csum_diff(NULL, 0, block.words, TRAP_TICKET_BLOCK_BYTES, 0);
+  else
+    sum = bpf_csum_diff(NULL, 0, block.words, TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL, 0);
+  if (sum < 0 || bpf_skb_change_tail(skb, skb->len + block_bytes, 0))
+    return -1;
+  if (bpf_skb_store_bytes(skb, packet->l4_offset + packet->header_bytes, block.bytes, block_bytes,
+                          0))
+    return -1;
+  return bpf_l4_csum_replace(skb, checksum_offset, 0, sum, 0) ||
+         bpf_l4_csum_replace(skb, checksum_offset, from, to, 2) ||
+         bpf_l4_csum_replace(skb, checksum_offset, TRAP_BE16(tcp_bytes),
+                             TRAP_BE16(tcp_bytes + block_bytes), BPF_F_PSEUDO_HDR | 2) ||
+         bpf_skb_store_bytes(skb, packet->l4_offset + 12, &to, 2, 0) ||
+         grow_ip_length(skb, packet, block_bytes);
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// What trapctl doctor looks at, as tables of small functions from facts to findings.
+#pragma once
+
+#include <span>
+
+#include "ctl/doctor/doctor_facts.h"
+
+namespace trap::ctl {
+
+enum class Grade { ok, warn, fail };
+
+const char* grade_name(Grade grade);
+
+struct Finding {
+  Grade grade = Grade::ok;
+  std::string what;
+  std::string mend; // what to do; empty if all is well
+};
+
+using Findings = std::vector<Finding>;
+
+struct HostCheck {
+  const char* name;
+  const char* looks_at;
+  Finding (*look)(const HostFacts& host);
+};
+
+struct PartCheck {
+  const char* name;
+  const char* looks_at;
+  Findings (*look)(const PartFacts& part); // none: it does not concern this part
+};
+
+std::span<const HostCheck> host_checks();
+std::span<const PartCheck> part_checks();
+
+} // namespace trap::ctl

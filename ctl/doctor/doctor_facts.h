@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// What trapctl doctor judges by: gathered once (doctor_gather.h), or invented by tests.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace trap::ctl {
+
+struct HostFacts {
+  std::string kernel_release;
+  bool has_btf = false;
+  bool has_bpffs = false;
+  std::string privilege_problem;          // empty: none
+  std::optional<bool> loads_xdp;          // nothing: it could not be asked
+  std::optional<bool> loads_tc;           // the same
+  std::optional<bool> assigns_sockets;    // has bpf_sk_assign_tcp_reqsk
+  std::optional<bool> clock_synchronised; // nothing: the kernel does not tell
+  std::uint64_t clock_error_us = 0;       // as the kernel estimates it
+};
+
+struct InterfaceFacts {
+  std::string name;
+  bool exists = false;
+  bool is_up = false;
+  unsigned mtu = 0;
+  std::string xdp_mode = "none"; // "native", "generic", "offloaded", "several"
+  std::string xdp_program;       // its name
+  bool merges_packets = false;   // LRO or GRO in hardware is on
+  int rp_filter = 0;             // the greater of the interface's and of all's
+};
+
+struct KeyFileFacts {
+  std::string path; // empty: the part has none
+  bool exists = false;
+  unsigned mode = 0;
+  std::uint64_t age_days = 0;
+};
+
+// A port at which something must listen.
+struct PortFacts {
+  std::string service;
+  std::string where; // "port 80", "203.0.113.10:80"
+  bool listens = false;
+};
+
+struct PeerFacts { // a TRAP server of a guard, a backend of a server
+  std::string address;
+  bool has_route = false;
+};
+
+struct DaemonFacts {
+  bool runs = false;
+  std::string version;
+  std::string error; // why it could not be asked
+  std::vector<std::string> problems;
+  std::uint64_t epoch = 0; // the present one; 0: it has no keys
+  std::vector<std::uint64_t> epochs_held;
+  std::uint64_t announcements = 0; // that a guard accepted
+};
+
+struct PartFacts {
+  std::string part;
+  std::string config_path;
+  std::string config_problem; // what is wrong with it or with its keys; empty: nothing
+  std::string xdp_mode;       // as configured; empty for a client
+  std::vector<InterfaceFacts> interfaces;
+  KeyFileFacts key_file;
+  std::vector<PortFacts> ports;
+  std::vector<PeerFacts> peers;
+  DaemonFacts daemon;
+};
+
+} // namespace trap::ctl

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+// trapctl doctor: one part, from its configuration to its daemon.
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "ctl/doctor/doctor_checks.h"
+
+namespace trap::ctl {
+namespace {
+
+constexpr unsigned kMtuOfOnePage = 3498; // a page less headroom, shared info and link layer: larger
+                                         // frames need a driver with fragments
+constexpr std::uint64_t kKeyOldDays = 400;
+constexpr std::size_t kEpochsFew = 2; // ahead: two and a half hours
+constexpr int kStrict = 1;
+
+Finding ok(std::string what) {
+  return {Grade::ok, std::move(what), ""};
+}
+
+bool is_xdp(const PartFacts& part) {
+  return part.part != "client";
+}
+
+Findings config(const PartFacts& part) {
+  if (part.config_problem.empty())
+    return {ok(part.config_path)};
+  return {{Grade::fail, part.config_problem,
+           fmt::format("correct it, then run trap-{} --check-config", part.part)}};
+}
+
+Findings key_file(const PartFacts& part) {
+  const KeyFileFacts& key = part.key_file;
+  if (key.path.empty())
+    return {};
+  const std::string make =
+      part.part == "server"
+          ? "make it with trapctl key generate, or copy it from another TRAP server"
+          : "make it with trapctl key derive on a TRAP server";
+  if (!key.exists)
+    return {{Grade::fail, fmt::format("{} is not there", key.path), make}};
+  if (key.mode & 077)
+    return {{Grade::fail, fmt::format("{} has mode {:04o}: others can use it", key.path, key.mode),
+             fmt::format("chmod 600 {}", key.path)}};
+  if (key.age_days > kKeyOldDays)
+    return {{Grade::warn, fmt::format("{} is {} days old", key.path, key.age_days),
+             "make new keys for all TRAP servers and guards, at one time"}};
+  return {ok(fmt::format("{}, {} days old", key.path, key.age_days))};
+}
+
+Findings daemon(const PartFacts& part) {
+  const DaemonFacts& daemon = part.daemon;
+  if (!daemon.error.empty())
+    return {{Grade::fail, daemon.error, "run trapctl doctor as root, on the host of the daemon"}};
+  if (!daemon.runs)
+    return {
+        {Grade::fail,
+         fmt::format(
+             "trap-{} does not run: programs that it left attached go on for seven hours at most",
+             part.part),
+         fmt::format("systemctl start trap-{}", part.part)}};
+  Findings findings;
+  for (const std::string& problem : daemon.problems)
+    findings.push_back({Grade::fail, problem, fmt::format("see trapctl status {}", part.part)});
+  if (daemon.version != TRAP_VERSION_STRING)
+    findings.push_back(
+        {Grade::warn,
+         fmt::format("trap-{} is of version {}, trapctl of {}", part.part, daemon.version,
+                     TRAP_VERSION_STRING),
+         fmt::format("systemctl restart trap-{}, which loses no packet", part.part)});
+  return findings.empty() ? Findings{ok(fmt::format("trap-{} {} runs", part.part, daemon.version))}
+                          : findings;
+}
+
+Findings keys(const PartFacts& part) {
+  const DaemonFacts& daemon = part.daemon;
+  if (!daemon.runs || daemon.epoch == 0)
+    return {};
+  const auto& held = daemon.epochs_held;
+  const auto ahead = static_cast<std::size_t>(std::count_if(
+      held.begin(), held.end(), [&](std::uint64_t epoch) { return epoch > daemon.epoch; }));
+  const std::string mend = fmt::format("look into the log of trap-{}, and restart it", part.part);
+  if (std::find(held.begin(), held.end(), daemon.epoch) == held.end())
+    return {
+        {Grade::fail, fmt::format("there is no key of the present epoch, {}", daemon.epoch), mend}};
+  if (ahead < kEpochsFew)
+    return {{Grade::warn, fmt::format("keys are left for {} epochs of 73 minutes", ahead), mend}};
+  return {ok(fmt::format("keys of the present epoch, and of {} to come", ahead))};
+}
+
+Findings interfaces(const PartFacts& part) {
+  Findings findings;
+  for (const InterfaceFacts& interface : part.interfaces) {
+    if (!interface.exists)
+      findings.push_back(
+          {part.part == "client" ? Grade::warn : Grade::fail,
+           fmt::format("{} is not there", interface.name),
+           fmt::format("correct \"interfaces\" in {}, or create it", part.config_path)});
+    else if (!interface.is_up)
+      findings.push_back({Grade::warn, fmt::format("{} is down", interface.name),
+                          fmt::format("ip link set {} up", interface.name)});
+    else
+      findings.push_back(ok(fmt::format("{} is up", interface.name)));
+  }
+  return findings;
+}
+
+Finding xdp_of(const PartFacts& part, const InterfaceFacts& interface) {
+  const std::string ours = "trap_" + part.part;
+  if (interface.xdp_mode == "none" && !part.daemon.runs)
+    return {Grade::warn, fmt::format("{} has no XDP program", interface.name),
+            fmt::format("start trap-{}", part.part)};
+  if (interface.xdp_mode == "none")
+    return {Grade::fail,
+            fmt::format("{} has no XDP program: packets pass unjudged", interface.name),
+            fmt::format("systemctl restart trap-{}", part.part)};
+  if (interface.xdp_program != ours)
+    return {Grade::fail,
+            fmt::format("{} has another XDP program, \"{}\", in {} mode", interface.name,
+                        interface.xdp_program, interface.xdp_mode),
+            fmt::format("ip link set dev {} xdp off, then systemctl restart trap-{}",
+                        interface.name, part.part)};
+  if (interface.xdp_mode != part.xdp_mode)
+    return {Grade::warn,
+            fmt::format("{} runs the program in {} mode, configured is {}", interface.name,
+                        interface.xdp_mode, part.xdp_mode),
+            fmt::format("systemctl restart trap-{}", part.part)};
+  if (interface.xdp_mode == "generic")
+    return {Grade::warn,
+            fmt::format("{} runs the program in generic mode, behind the allocation of each packet",
+                        interface.name),
+            "write xdp_mode = \"native\" if the driver can"};
+  return ok(fmt::format("{} runs {} in {} mode", interface.name, ours, interface.xdp_mode));
+}
+
+Findings for_each_interface(const PartFacts& part,
+                            Finding (*look)(const PartFacts&, const InterfaceFacts&)) {
+  Findings findings;
+  for (const InterfaceFacts& interface : part.interfaces) {
+    if (interface.exists)
+      findings.push_back(look(part, interface));
+  }
+  return findings;
+}
+
+Findings xdp(const PartFacts& part) {
+  return is_xdp(part) ? for_each_interface(part, xdp_of) : Findings{};
+}
+
+Finding mtu_of(const PartFacts& part, const InterfaceFacts& interface) {
+  if (part.xdp_mode != "native" || interface.xdp_mode == "native" || interface.mtu <= kMtuOfOnePage)
+    return ok(fmt::format("{} has MTU {}", interface.name, interface.mtu));
+  return {Grade::warn,
+          fmt::format("{} has MTU {}: its driver may refuse native XDP with more than {}",
+                      interface.name, interface.mtu, kMtuOfOnePage),
+          fmt::format("ip link set {} mtu 1500, unless the program is attached without that",
+                      interface.name)};
+}
+
+Findings mtu(const PartFacts& part) {
+  return is_xdp(part) ? for_each_interface(part, mtu_of) : Findings{};
+}
+
+Finding offloads_of(const PartFacts&, const InterfaceFacts& interface) {
+  if (!interface.merges_packets)
+    return ok(fmt::format("{} hands packets over as they came", interface.name));
+  return {Grade::warn,
+          fmt::format("{} merges packets in hardware (LRO or GRO-HW) before XDP sees them",
+                      interface.name),
+          fmt::format("ethtool -K {} lro off rx-gro-hw off", interface.name)};
+}
+
+Findings offloads(const PartFacts& part) {
+  return is_xdp(part) ? for_each_interface(part, offloads_of) : Findings{};
+}
+
+Finding rp_filter_of(const PartFacts& part, const InterfaceFacts& interface) {
+  if (interface.rp_filter != kStrict)
+    return ok(fmt::format("{}: rp_filter is {}", interface.name, interface.rp_filter));
+  const std::string lost =
+      part.part == "client"
+          ? "answers of backends that the route to the service does not lead through"
+          : "clients that it has another way back to";
+  return {Grade::warn,
+          fmt::format("{}: rp_filter is 1 (strict): the stack drops packets of {}", interface.name,
+                      lost),
+          fmt::format("sysctl -w net.ipv4.conf.{}.rp_filter=2, unless there is one way only",
+                      interface.name)};
+}
+
+Findings rp_filter(const PartFacts& part) {
+  return for_each_interface(part, rp_filter_of);
+}
+
+Findings peers(const PartFacts& part) {
+  Findings findings;
+  const char* what = part.part == "guard" ? "TRAP server" : "backend";
+  for (const PeerFacts& peer : part.peers) {
+    if (!peer.has_route)
+      findings.push_back({Grade::fail, fmt::format("no route to {} {}", what, peer.address),
+                          "see ip route get " + peer.address});
+  }
+  if (findings.empty() && !part.peers.empty())
+    findings.push_back(
+        ok(fmt::format("there is a route to each {} ({})", what, part.peers.size())));
+  if (part.part == "guard" && part.daemon.runs && part.daemon.announcements == 0)
+    findings.push_back({Grade::warn, "no TRAP server has announced anybody yet",
+                        "right where nobody came yet; else see that \"trap_servers\" names the "
+                        "addresses they send from, and that the keys fit"});
+  return findings;
+}
+
+Findings ports(const PartFacts& part) {
+  Findings findings;
+  for (const PortFacts& port : part.ports) {
+    if (port.listens)
+      findings.push_back(ok(fmt::format("service \"{}\" listens at {}", port.service, port.where)));
+    else
+      findings.push_back(
+          {Grade::warn,
+           fmt::format("nothing listens at {} for service \"{}\"", port.where, port.service),
+           "start the service, or correct its port"});
+  }
+  return findings;
+}
+
+} // namespace
+
+std::span<const PartCheck> part_checks() {
+  static constexpr PartCheck all[] = {
+      {"config", "the configuration file, and the keys it names", config},
+      {"key-file", "mode and age of the key file", key_file},
+      {"daemon", "whether the daemon answers, and its problems", daemon},
+      {"keys", "the epochs of the keys in the ring", keys},
+      {"interfaces", "the interfaces of the configuration", interfaces},
+      {"xdp", "the XDP program on each of them", xdp},
+      {"mtu", "their MTU", mtu},
+      {"offloads", "LRO and GRO in hardware", offloads},
+      {"rp_filter", "net.ipv4.conf.*.rp_filter", rp_filter},
+      {"peers", "routes to TRAP servers or backends, and what was heard of them", peers},
+      {"ports", "sockets that listen for the services", ports},
+  };
+  return all;
+}
+
+} // namespace trap::ctl

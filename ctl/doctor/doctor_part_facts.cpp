@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <fmt/core.h>
+#include <netinet/in.h>
+
+#include "ctl/doctor/doctor_gather.h"
+#include "ctl/doctor/doctor_listening.h"
+#include "ctl/parts.h"
+#include "runtime/config/config_node.h"
+#include "runtime/config/endpoint.h"
+#include "runtime/fd.h"
+
+namespace trap::ctl {
+
+using nlohmann::ordered_json;
+
+namespace {
+
+constexpr std::uint64_t kDayS = 86400;
+
+const ConfigNode* find(const ConfigNode& node, const std::string& key) {
+  const auto* table = std::get_if<ConfigNode::Table>(&node.value);
+  if (!table)
+    return nullptr;
+  auto at = std::find_if(table->begin(), table->end(),
+                         [&](const ConfigEntry& entry) { return entry.key == key; });
+  return at == table->end() ? nullptr : &at->node;
+}
+
+std::string text_of(const ConfigNode& node, const std::string& key, const std::string& otherwise) {
+  const ConfigNode* found = find(node, key);
+  const auto* text = found ? std::get_if<std::string>(&found->value) : nullptr;
+  return text ? *text : otherwise;
+}
+
+std::vector<ConfigNode> list_of(const ConfigNode& node, const std::string& key) {
+  const ConfigNode* found = find(node, key);
+  const auto* list = found ? std::get_if<ConfigNode::Array>(&found->value) : nullptr;
+  return list ? *list : ConfigNode::Array{};
+}
+
+std::vector<std::string> texts_of(const ConfigNode& node, const std::string& key) {
+  std::vector<std::string> texts;
+  for (const ConfigNode& one : list_of(node, key)) {
+    if (const auto* text = std::get_if<std::string>(&one.value))
+      texts.push_back(*text);
+  }
+  return texts;
+}
+
+// Whether the kernel would know where to send a datagram: none is sent.
+bool has_route(const trap_address& address) {
+  sockaddr_in v4 = {};
+  sockaddr_in6 v6 = {};
+  v4.sin_family = AF_INET;
+  v4.sin_port = v6.sin6_port = htons(9);
+  v4.sin_addr.s_addr = address.be32[3];
+  v6.sin6_family = AF_INET6;
+  std::memcpy(&v6.sin6_addr, address.bytes, sizeof(address.bytes));
+  const bool is_v4 = family_of(address) == TRAP_IPV4;
+  const Fd fd(socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return fd && connect(fd.get(),
+                       is_v4 ? reinterpret_cast<const sockaddr*>(&v4)
+                             : reinterpret_cast<const sockaddr*>(&v6),
+                       is_v4 ? sizeof(v4) : sizeof(v6)) == 0;
+}
+
+void add_peer(PartFacts& facts, const trap_address& address) {
+  const std::string text = format_address(address);
+  if (std::none_of(facts.peers.begin(), facts.peers.end(),
+                   [&](const PeerFacts& peer) { return peer.address == text; }))
+    facts.peers.push_back({text, has_route(address)});
+}
+
+void read_guard(PartFacts& facts, const ConfigNode& root, const Listeners& listeners) {
+  for (const std::string& text : texts_of(root, "trap_servers")) {
+    if (auto address = parse_address(text))
+      add_peer(facts, *address);
+  }
+  for (const ConfigNode& service : list_of(root, "service")) {
+    const ConfigNode* port = find(service, "port");
+    const auto* number = port ? std::get_if<std::int64_t>(&port->value) : nullptr;
+    if (!number || text_of(service, "sockets", "host") != "host")
+      continue; // a container's, or those of a host behind this one, are not seen here
+    facts.ports.push_back({text_of(service, "name", ""), fmt::format("port {}", *number),
+                           listeners.at_port(static_cast<std::uint16_t>(*number))});
+  }
+}
+
+void read_server(PartFacts& facts, const ConfigNode& root, const Listeners& listeners) {
+  for (const ConfigNode& service : list_of(root, "service")) {
+    for (const ConfigNode& backend : list_of(service, "backend")) {
+      if (auto endpoint = parse_endpoint(text_of(backend, "address", "")))
+        add_peer(facts, endpoint->address);
+    }
+    if (text_of(service, "unaware", "reset") != "serve")
+      continue;
+    for (const std::string& text : texts_of(service, "addresses")) {
+      if (auto endpoint = parse_endpoint(text))
+        facts.ports.push_back({text_of(service, "name", ""), text, listeners.at(*endpoint)});
+    }
+  }
+}
+
+KeyFileFacts read_key_file(const std::string& path) {
+  KeyFileFacts key;
+  key.path = path;
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0)
+    return key;
+  key.exists = true;
+  key.mode = info.st_mode & 07777;
+  const std::int64_t age_s = std::time(nullptr) - info.st_mtime;
+  key.age_days = age_s < 0 ? 0 : static_cast<std::uint64_t>(age_s) / kDayS;
+  return key;
+}
+
+// What is wrong with the file as far as can be told without its program.
+std::string read_config(PartFacts& facts, std::string& socket) {
+  auto root = read_config_file(facts.config_path);
+  if (!root)
+    return root.error().message;
+  socket = text_of(*root, "control_socket", socket);
+  if (facts.part != "client")
+    facts.xdp_mode = text_of(*root, "xdp_mode", "native");
+  for (const char* key : {"interfaces", "lan"}) {
+    for (const std::string& name : texts_of(*root, key)) {
+      if (name.find_first_of("*?[") ==
+          std::string::npos) // trap-client's patterns match what there is
+        facts.interfaces.push_back(gather_interface(name));
+    }
+  }
+  const Listeners listeners = read_listeners();
+  if (facts.part == "guard") {
+    facts.key_file = read_key_file(text_of(*root, "secret_file", "/etc/trap/guard.key"));
+    read_guard(facts, *root, listeners);
+  } else if (facts.part == "server") {
+    read_server(facts, *root, listeners);
+    KeyFileFacts key = read_key_file(text_of(*root, "master_key_file", "/etc/trap/master.key"));
+    if (key.exists || !facts.peers.empty()) // without backends nothing is signed
+      facts.key_file = std::move(key);
+  }
+  return check_config(facts.part, facts.config_path);
+}
+
+void read_daemon(DaemonFacts& daemon, const std::string& part, const std::string& socket) {
+  auto status = running_status({part, socket, ""});
+  if (!status) {
+    daemon.error = status.error().message;
+    return;
+  }
+  if (status->is_null())
+    return;
+  daemon.runs = true;
+  daemon.version = status->value("version", "");
+  daemon.problems = status->value("problems", std::vector<std::string>{});
+  if (auto keys = status->find("keys"); keys != status->end()) {
+    daemon.epoch = keys->value("epoch", std::uint64_t{0});
+    daemon.epochs_held = keys->value("epochs_held", std::vector<std::uint64_t>{});
+  }
+  daemon.announcements = status->value("counters", ordered_json::object())
+                             .value("announce-accepted", std::uint64_t{0});
+}
+
+} // namespace
+
+PartFacts gather_part(const std::string& part, const std::string& config_path) {
+  PartFacts facts;
+  facts.part = part;
+  facts.config_path = config_path;
+  std::string socket = "/run/trap/" + part + ".sock";
+  facts.config_problem = read_config(facts, socket);
+  read_daemon(facts.daemon, part, socket);
+  return facts;
+}
+
+} // namespace trap::ctl

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sockets of a knock. A quiet port is its source; a raw socket sends, and is given what reaches
+// the stack; a packet socket sees what crosses the wire.
+#pragma once
+
+#include <chrono>
+
+#include "ctl/knock/knock_talk.h"
+#include "runtime/fd.h"
+#include "runtime/net/reserved_port.h"
+
+namespace trap::ctl {
+
+class KnockSockets {
+public:
+  // Sockets towards the service, from the address that the route has.
+  static Result<KnockSockets> make(const Endpoint& service);
+
+  const Endpoint& local() const { return local_; }
+  Result<void> send(const KnockTalk::Sending& sending);
+
+  struct Arrival {
+    KnockSegment segment;
+    bool on_wire = false; // seen by the packet socket, else given to the stack
+    bool outgoing = false;
+    std::int64_t at_ns = 0; // Unix time, of what is on the wire
+  };
+
+  // What came within the time: what was on the wire first. Empty when the time is over.
+  Result<std::vector<Arrival>> wait(std::chrono::nanoseconds timeout);
+
+private:
+  Result<void> open(const Endpoint& service);
+  void drain_wire(std::vector<Arrival>& arrivals);
+  Result<void> drain_stack(std::vector<Arrival>& arrivals);
+
+  trap_family family_ = TRAP_IPV4;
+  Endpoint local_;
+  ReservedPort port_;
+  Fd raw_, wire_;
+};
+
+} // namespace trap::ctl

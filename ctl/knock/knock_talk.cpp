@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ctl/knock/knock_talk.h"
+
+#include <fmt/core.h>
+
+#include "ctl/knock/knock_words.h"
+#include "dataplane/segment.h"
+
+namespace trap::ctl {
+namespace {
+
+constexpr int kSynsToService = 3;
+constexpr int kSynsThroughModule =
+    5; // it tries with the ticket, without, and by the TRAP server again
+constexpr int kSynsTicketed = 2;
+constexpr int kSynsToBackend = 3;
+
+} // namespace
+
+KnockTalk::KnockTalk(const Endpoint& local, const Endpoint& service, std::uint32_t isn)
+    : local_(local), service_(service), isn_(isn) {}
+
+KnockSegment KnockTalk::segment_to(const Endpoint& to, std::uint8_t flags, std::uint32_t seq,
+                                   std::uint32_t ack) const {
+  return {.from = local_, .to = to, .flags = flags, .seq = seq, .ack = ack};
+}
+
+KnockTalk::Sending KnockTalk::begin() {
+  return syn_to_service();
+}
+
+KnockTalk::Sending KnockTalk::syn_to_service() {
+  syns_++;
+  return {segment_to(service_, TRAP_TCP_SYN, isn_, 0), {}};
+}
+
+KnockTalk::Sending KnockTalk::syn_to_backend() {
+  syns_++;
+  Sending sending = {segment_to(backend_, TRAP_TCP_SYN, isn_, 0), {}};
+  if (syns_ <= kSynsTicketed) {
+    sending.segment.option = TRAP_TICKET;
+    sending.segment.experimental = experimental_;
+    sending.ticket = redirection_->ticket;
+  }
+  return sending;
+}
+
+void KnockTalk::saw(const KnockSegment& segment, bool outgoing, std::int64_t at_ns) {
+  const bool ours = segment.to == service_ ||
+                    (backend_.port != 0 && segment.to == backend_ && stage_ == Stage::knocking);
+  if (outgoing && ((segment.option == TRAP_ACCEPT && !sent_accept_) ||
+                   (segment.flags == TRAP_TCP_SYN && !ours))) {
+    module_acted_ = true;
+    if (segment.flags == TRAP_TCP_SYN)
+      backend_ = segment.to;
+  }
+  if (!outgoing && module_acted_ && segment.redirection)
+    redirection_ = segment.redirection;
+  if (outgoing && module_acted_ && segment.flags == TRAP_TCP_SYN && segment.to == backend_)
+    unticketed_ = segment.option != TRAP_TICKET;
+  steps_.push_back(
+      {at_ns, outgoing, segment,
+       meaning_of(segment, outgoing, segment.from == service_ || segment.to == service_)});
+}
+
+std::optional<KnockTalk::Sending> KnockTalk::received(const KnockSegment& segment) {
+  const Endpoint& expected = stage_ == Stage::knocking ? backend_ : service_;
+  if (over() || segment.from != expected || segment.to != local_)
+    return std::nullopt;
+  switch (trap_segment_kind(segment.flags)) {
+  case TRAP_SEGMENT_SYN_ACK:
+    return segment.ack == isn_ + 1 ? answered(segment) : std::nullopt;
+  case TRAP_SEGMENT_RST:
+    return was_reset(segment);
+  default:
+    return std::nullopt;
+  }
+}
+
+std::optional<KnockTalk::Sending> KnockTalk::answered(const KnockSegment& syn_ack) {
+  if (stage_ == Stage::knocking) {
+    unticketed_ = syns_ > kSynsTicketed;
+    return succeed(syn_ack, KnockOutcome::redirected,
+                   fmt::format("the service answers at {}{}", format_endpoint(backend_),
+                               unticketed_ ? ", without the ticket only" : ""));
+  }
+  if (module_acted_ && backend_.port != 0)
+    return succeed(syn_ack, KnockOutcome::redirected,
+                   fmt::format("trap-client led the connection to the service at {}",
+                               format_endpoint(backend_)));
+  stage_ = Stage::acked;
+  peer_isn_ = syn_ack.seq;
+  last_syn_ack_ = syn_ack;
+  offered_ = syn_ack.option == TRAP_OFFER;
+  Sending ack = {segment_to(service_, TRAP_TCP_ACK, isn_ + 1, peer_isn_ + 1), {}};
+  if (offered_) {
+    sent_accept_ = true;
+    ack.segment.option = TRAP_ACCEPT;
+    ack.segment.experimental = syn_ack.experimental;
+  }
+  return ack;
+}
+
+std::optional<KnockTalk::Sending> KnockTalk::was_reset(const KnockSegment& reset) {
+  if (stage_ == Stage::knocking)
+    return fail(
+        fmt::format("the service's host refuses the connection to {}", format_endpoint(backend_)),
+        reasons_of_refusal());
+  if (stage_ == Stage::greeting)
+    return reset.ack == isn_ + 1
+               ? fail("the address refuses the connection: no TRAP server answers there",
+                      reasons_of_reset())
+               : std::nullopt;
+  if (reset.redirection && reset.seq == peer_isn_ + 1 && reset.ack == isn_ + 1)
+    return follow(*reset.redirection, reset.experimental);
+  if (reset.redirection)
+    return fail("a redirect came whose numbers do not fit the handshake", reasons_of_numbers());
+  return fail("a reset came without a redirect", reasons_of_bare_reset(offered_));
+}
+
+std::optional<KnockTalk::Sending> KnockTalk::follow(const Redirection& redirection,
+                                                    bool experimental) {
+  redirection_ = redirection;
+  const trap_family family = family_of(service_.address);
+  if (redirection.backend.port == 0 || redirection.backend == service_ ||
+      trap_address_is_forbidden(&redirection.backend.address, family))
+    return fail(fmt::format("the redirect leads to {}, where no client may follow it",
+                            format_endpoint(redirection.backend)),
+                reasons_of_target());
+  backend_ = redirection.backend;
+  experimental_ = experimental;
+  if (trap_address_is_private(&backend_.address, family) &&
+      !trap_address_is_private(&service_.address, family))
+    reasons_.push_back(note_on_private_target());
+  stage_ = Stage::knocking;
+  syns_ = 0;
+  return syn_to_backend();
+}
+
+std::optional<KnockTalk::Sending> KnockTalk::silence() {
+  if (over())
+    return std::nullopt;
+  if (stage_ == Stage::greeting) {
+    if (syns_ < (module_acted_ ? kSynsThroughModule : kSynsToService))
+      return syn_to_service();
+    return module_acted_
+               ? fail("trap-client could not reach the service", reasons_of_module_silence())
+               : fail("no answer to the SYN", reasons_of_syn_silence());
+  }
+  if (stage_ == Stage::acked) {
+    if (offered_)
+      return fail("the TRAP server offered, and does not answer the ACK", reasons_of_ack_silence());
+    return succeed(*last_syn_ack_, KnockOutcome::direct,
+                   "an answer without TRAP's option, and no reset: nothing was redirected");
+  }
+  if (syns_ < kSynsToBackend)
+    return syn_to_backend();
+  return fail(fmt::format("the service at {} answers neither with the ticket nor without",
+                          format_endpoint(backend_)),
+              reasons_of_backend_silence());
+}
+
+std::optional<KnockTalk::Sending> KnockTalk::succeed(const KnockSegment& syn_ack,
+                                                     KnockOutcome outcome, std::string verdict) {
+  last_syn_ack_ = syn_ack;
+  outcome_ = outcome;
+  verdict_ = std::move(verdict);
+  if (outcome == KnockOutcome::direct)
+    reasons_ = reasons_of_direct_answer();
+  else if (unticketed_)
+    reasons_.push_back(note_on_missing_ticket());
+  return std::nullopt;
+}
+
+std::optional<KnockTalk::Sending> KnockTalk::fail(std::string verdict,
+                                                  std::vector<std::string> reasons) {
+  outcome_ = KnockOutcome::failed;
+  verdict_ = std::move(verdict);
+  reasons_.insert(reasons_.end(), reasons.begin(), reasons.end());
+  return std::nullopt;
+}
+
+// Half a connection is left where a SYN-ACK came from. A module translates what goes to the
+// service's address.
+std::optional<KnockTalk::Sending> KnockTalk::farewell() const {
+  if (!last_syn_ack_ || outcome_ == KnockOutcome::failed)
+    return std::nullopt;
+  return Sending{segment_to(last_syn_ack_->from, TRAP_TCP_RST, isn_ + 1, 0), {}};
+}
+
+} // namespace trap::ctl

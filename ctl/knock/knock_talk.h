@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// The course of a knock: what has crossed the wire, what to send next, what it all means. No
+// sockets and no clock here.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/packet/knock_segment.h"
+
+namespace trap::ctl {
+
+// One segment on the wire, and what it says.
+struct KnockStep {
+  std::int64_t at_ns = 0;
+  bool outgoing = false;
+  KnockSegment segment;
+  std::string meaning;
+};
+
+enum class KnockOutcome { under_way, redirected, direct, failed };
+
+class KnockTalk {
+public:
+  KnockTalk(const Endpoint& local, const Endpoint& service, std::uint32_t isn);
+
+  // What to send now, after begin(), received() or silence(); empty if nothing.
+  struct Sending {
+    KnockSegment segment;
+    std::optional<trap_ticket> ticket;
+  };
+  Sending begin();
+
+  // A segment was seen on the wire, before any module had a hand on it if it came in, after it if
+  // it went out.
+  void saw(const KnockSegment& segment, bool outgoing, std::int64_t at_ns);
+
+  // The stack was given a segment: what no module took up. Call saw() for everything that came
+  // before.
+  std::optional<Sending> received(const KnockSegment& segment);
+
+  // Nothing came within a timeout.
+  std::optional<Sending> silence();
+
+  // The last word to whoever holds half a connection now.
+  std::optional<Sending> farewell() const;
+
+  KnockOutcome outcome() const { return outcome_; }
+  bool over() const { return outcome_ != KnockOutcome::under_way; }
+  bool by_module() const { return module_acted_; } // a trap-client on this host did the work
+  bool unticketed() const {
+    return unticketed_;
+  } // the service answered to a SYN without the ticket only
+  // After a SYN-ACK without OFFER: an ordinary server stays silent, so that silence soon means
+  // success.
+  bool waits_briefly() const { return stage_ == Stage::acked && !offered_ && !over(); }
+  const std::optional<Redirection>& redirection() const { return redirection_; }
+  const Endpoint& backend() const { return backend_; } // port 0: none
+  const std::vector<KnockStep>& steps() const { return steps_; }
+  // One line that says how it ended, and what it may be due to.
+  const std::string& verdict() const { return verdict_; }
+  const std::vector<std::string>& reasons() const { return reasons_; }
+
+private:
+  enum class Stage { greeting, acked, knocking };
+
+  KnockSegment segment_to(const Endpoint& to, std::uint8_t flags, std::uint32_t seq,
+                          std::uint32_t ack) const;
+  Sending syn_to_service();
+  Sending syn_to_backend();
+  std::optional<Sending> answered(const KnockSegment& syn_ack);
+  std::optional<Sending> was_reset(const KnockSegment& reset);
+  std::optional<Sending> follow(const Redirection& redirection, bool experimental);
+  std::optional<Sending> succeed(const KnockSegment& syn_ack, KnockOutcome outcome,
+                                 std::string verdict);
+  std::optional<Sending> fail(std::string verdict, std::vector<std::string> reasons);
+
+  Endpoint local_, service_, backend_;
+  std::uint32_t isn_;
+  std::uint32_t peer_isn_ = 0;
+  Stage stage_ = Stage::greeting;
+  int syns_ = 0; // of this stage
+  bool offered_ = false;
+  bool sent_accept_ = false;
+  bool module_acted_ = false;
+  bool experimental_ = false;
+  bool unticketed_ = false;
+  std::optional<Redirection> redirection_;
+  std::optional<KnockSegment> last_syn_ack_;
+  KnockOutcome outcome_ = KnockOutcome::under_way;
+  std::string verdict_;
+  std::vector<std::string> reasons_;
+  std::vector<KnockStep> steps_;
+};
+
+} // namespace trap::ctl

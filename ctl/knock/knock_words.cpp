@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ctl/knock/knock_words.h"
+
+#include <fmt/core.h>
+
+#include "dataplane/segment.h"
+
+namespace trap::ctl {
+namespace {
+
+const char* name_of_kind(std::uint8_t flags) {
+  switch (trap_segment_kind(flags)) {
+  case TRAP_SEGMENT_SYN:
+    return "SYN";
+  case TRAP_SEGMENT_SYN_ACK:
+    return "SYN-ACK";
+  case TRAP_SEGMENT_ACK:
+    return "ACK";
+  case TRAP_SEGMENT_RST:
+    return "RST";
+  default:
+    return "segment";
+  }
+}
+
+const char* name_of_option(trap_option_type type) {
+  switch (type) {
+  case TRAP_OFFER:
+    return " [OFFER]";
+  case TRAP_ACCEPT:
+    return " [ACCEPT]";
+  case TRAP_REDIRECT:
+    return " [REDIRECT]";
+  case TRAP_TICKET:
+    return " [TICKET]";
+  case TRAP_ANNOUNCE:
+    return " [ANNOUNCE]";
+  default:
+    return "";
+  }
+}
+
+std::string meaning_of_answer(const KnockSegment& segment, bool of_public_address) {
+  switch (trap_segment_kind(segment.flags)) {
+  case TRAP_SEGMENT_SYN_ACK:
+    if (segment.option == TRAP_OFFER)
+      return "a TRAP server answers and offers to redirect";
+    return of_public_address ? "an answer without an offer: an ordinary server, or a TRAP server "
+                               "whose option was taken away or is off"
+                             : "the service's host lets the connection in";
+  case TRAP_SEGMENT_RST:
+    if (segment.redirection)
+      return fmt::format("the TRAP server redirects to {} for {} s",
+                         format_endpoint(segment.redirection->backend),
+                         segment.redirection->lifetime_s);
+    return of_public_address ? "refused" : "refused by the service's host";
+  default:
+    return "data of a connection";
+  }
+}
+
+} // namespace
+
+std::string name_of(const KnockSegment& segment) {
+  return fmt::format("{}{}{}", name_of_kind(segment.flags), name_of_option(segment.option),
+                     segment.bad_option ? " [malformed option]" : "");
+}
+
+std::string meaning_of(const KnockSegment& segment, bool outgoing, bool of_public_address) {
+  if (!outgoing)
+    return meaning_of_answer(segment, of_public_address);
+  switch (trap_segment_kind(segment.flags)) {
+  case TRAP_SEGMENT_SYN:
+    if (segment.option == TRAP_TICKET)
+      return "to the service's host, with the ticket";
+    return of_public_address ? "to the public address"
+                             : "to the service's host, without the ticket";
+  case TRAP_SEGMENT_ACK:
+    return segment.option == TRAP_ACCEPT ? "the handshake is complete; the offer is accepted"
+                                         : "the handshake is complete";
+  case TRAP_SEGMENT_RST:
+    return "the knock is over";
+  default:
+    return "";
+  }
+}
+
+std::vector<std::string> reasons_of_syn_silence() {
+  return {"the address or the port is wrong, or the host is down",
+          "a firewall on the way drops the SYN or its answer",
+          "the TRAP server's policy denies this client, or its budget of handshakes or SYN-ACKs is "
+          "spent: see trapctl top server there",
+          "trap-server answers on another interface than the one the SYN arrives at: see trapctl "
+          "status server there"};
+}
+
+std::vector<std::string> reasons_of_reset() {
+  return {"trap-server does not run there, or the service is not in its configuration",
+          "with activate = \"attack\" it rests, and nobody listens behind it",
+          "a firewall on the way refuses"};
+}
+
+std::vector<std::string> reasons_of_ack_silence() {
+  return {"something on the way drops the RST that carries the redirect, or the ACK because of its "
+          "option",
+          "something on the way rewrites sequence numbers, so that the cookie does not come back: "
+          "drop-bad-cookie counts at the server",
+          "SYN and ACK reach TRAP servers with different master keys or clocks: drop-bad-cookie "
+          "counts there",
+          "no backend is up, or a budget is spent: see trapctl top server there"};
+}
+
+std::vector<std::string> reasons_of_bare_reset(bool offered) {
+  if (offered)
+    return {"something on the way takes TRAP's option off the reset",
+            "no backend of the service is up at the TRAP server"};
+  return {"something on the way takes TRAP's option off SYN-ACK and reset",
+          "an ordinary server closed the connection at once"};
+}
+
+std::vector<std::string> reasons_of_numbers() {
+  return {"something on the way rewrites sequence numbers",
+          "somebody forges redirects: a client module ignores it, as this knock does"};
+}
+
+std::vector<std::string> reasons_of_target() {
+  return {"the backend's address in the TRAP server's configuration is a loopback, link-local or "
+          "multicast one, or the service itself"};
+}
+
+std::vector<std::string> reasons_of_backend_silence() {
+  return {
+      "trap-guard there holds the key of another guard or master: drop-ticket-mac counts at the "
+      "guard",
+      "its clock differs by minutes: drop-ticket-expired or drop-ticket-epoch counts at the guard",
+      "it sees this client at another address than the TRAP server does, as behind address "
+      "translation with several addresses",
+      "the host is down, nothing listens, or a firewall on the way drops SYNs",
+      "announcements do not reach it either: see trap_servers in its configuration"};
+}
+
+std::vector<std::string> reasons_of_refusal() {
+  return {"the service does not listen at this port of its host", "a firewall there refuses"};
+}
+
+std::vector<std::string> reasons_of_module_silence() {
+  std::vector<std::string> reasons = {"trapctl redirects shows what it holds; trapctl redirects "
+                                      "flush lets it ask the TRAP server again"};
+  for (std::string& reason : reasons_of_backend_silence())
+    reasons.push_back(std::move(reason));
+  return reasons;
+}
+
+std::vector<std::string> reasons_of_direct_answer() {
+  return {"this is an ordinary server, or one that TRAP protects on its own host",
+          "the TRAP server serves clients without the module (unaware = \"serve\") with offer = "
+          "false, or rests (activate = \"attack\")",
+          "something on the way takes TRAP's options away"};
+}
+
+std::string note_on_private_target() {
+  return "the service's host has a private address and the public one is not: trap-client follows "
+         "only with allow_private_targets";
+}
+
+std::string note_on_missing_ticket() {
+  return "something on the way drops SYNs with TRAP's option, or the guard refuses the ticket: "
+         "connections wait for two SYNs first";
+}
+
+} // namespace trap::ctl

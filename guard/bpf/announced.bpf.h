@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Clients that TRAP servers announced: the question whether one is, and the entry of one whose MAC
+ * was right. */
+#pragma once
+
+#include "guard/bpf/packet_context.bpf.h"
+#include "guard/tables.h"
+
+static __always_inline struct trap_announced_bucket* announced_bucket(__u64 hash) {
+  __u32 index = trap_announced_bucket_index(hash, announced_buckets);
+
+  return bpf_map_lookup_elem(&announced, &index);
+}
+
+/* The entry of a key, over or not; NULL if there is none. */
+static __always_inline struct trap_announced_entry*
+find_announced(struct trap_announced_bucket* bucket, const struct trap_announced_key* key,
+               __u64 hash) {
+  __u8 print = trap_announced_print(hash);
+
+  if (!trap_announced_may_hold(bucket->print_word, print))
+    return NULL;
+#pragma unroll
+  for (int i = 0; i < TRAP_ANNOUNCED_WAYS; i++) {
+    struct trap_announced_entry* entry = &bucket->entries[i];
+
+    if (bucket->prints[i] == print && trap_announced_key_equal(&entry->key, key))
+      return entry;
+  }
+  return NULL;
+}
+
+/* Is the client announced for this port? Its tag, or -1. A flood of SYNs ends here. */
+static __always_inline int announced_tag(const struct packet_context* e) {
+  struct trap_announced_key key = {
+      .client = trap_address_mask(e->packet.source, e->packet.family, scope_of(e)),
+      .port = e->packet.destination_port,
+      .scope = scope_of(e)};
+  __u64 hash = trap_announced_hash(&key, e->settings->table_keys);
+  struct trap_announced_bucket* bucket = announced_bucket(hash);
+  const struct trap_announced_entry* entry;
+
+  if (!bucket)
+    return -1;
+  entry = find_announced(bucket, &key, hash);
+  if (!entry || entry->value.until_s + e->settings->clock_skew_s <= unix_time(e).unix_s)
+    return -1;
+  return entry->value.tag;
+}
+
+/* The entry that ends first; an empty one has ended always. */
+static __always_inline __u32 first_to_end(const struct trap_announced_bucket* bucket) {
+  __u32 first = 0, until_s = ~0u;
+
+#pragma unroll
+  for (__u32 i = 0; i < TRAP_ANNOUNCED_WAYS; i++) {
+    if (bucket->entries[i].value.until_s < until_s) {
+      until_s = bucket->entries[i].value.until_s;
+      first = i;
+    }
+  }
+  return first & (TRAP_ANNOUNCED_WAYS - 1);
+}
+
+/* Counts a new client against the network around it, before there is an entry for him. */
+static __always_inline int network_allows(const struct packet_context* e,
+                                          union trap_address client) {
+  union trap_address network =
+      trap_address_mask(client, e->packet.family, e->packet.family == TRAP_IPV4 ? 24 : 48);
+  struct trap_bucket* bucket;
+
+  if (e->settings->announced.token_ns == 0)
+    return 1;
+  bucket = bpf_map_lookup_elem(&networks, &network);
+  if (!bucket && !explaining) {
+    struct trap_bucket fresh = {};
+
+    bpf_map_update_elem(&networks, &network, &fresh, BPF_NOEXIST); /* another CPU may be first */
+    bucket = bpf_map_lookup_elem(&networks, &network);
+  }
+  return !bucket || take_tokens(bucket, &e->settings->announced, e->monotonic_ns, 1);
+}
+
+/* Stores a verified announcement; never shortens one, so that a replay changes nothing. A full
+ * bucket loses the entry that would have ended first. Two CPUs that write one entry at once leave a
+ * client or the other, never a mixture that is valid: when it ends comes last. */
+static __always_inline enum trap_verdict admit_announced(const struct packet_context* e,
+                                                         const struct trap_announced_key* key,
+                                                         const struct trap_announced* value) {
+  __u64 hash = trap_announced_hash(key, e->settings->table_keys);
+  struct trap_announced_bucket* bucket = announced_bucket(hash);
+  struct trap_announced_entry* entry;
+  __u32 at;
+
+  if (!bucket)
+    return TRAP_DROP_INTERNAL;
+  entry = find_announced(bucket, key, hash);
+  if (entry && entry->value.until_s + e->settings->clock_skew_s > unix_time(e).unix_s) {
+    if (!explaining && entry->value.until_s < value->until_s)
+      entry->value = *value;
+    return TRAP_ANNOUNCE_ACCEPTED;
+  }
+  if (!network_allows(e, key->client))
+    return TRAP_DROP_ANNOUNCE_CAP;
+  if (explaining)
+    return TRAP_ANNOUNCE_ACCEPTED;
+  at = first_to_end(bucket);
+  entry = &bucket->entries[at];
+  __sync_lock_test_and_set(&entry->value.until_s, 0);
+  entry->key = *key;
+  entry->value.tag = value->tag;
+  bucket->prints[at] = trap_announced_print(hash);
+  __sync_lock_test_and_set(&entry->value.until_s, value->until_s);
+  return TRAP_ANNOUNCE_ACCEPTED;
+}

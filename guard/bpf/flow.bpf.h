@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Segments that are not SYNs pass for flows that were admitted and for sockets that exist, and for
+ * nothing else. */
+#pragma once
+
+#include "dataplane/bpf/socket.bpf.h"
+#include "guard/bpf/packet_context.bpf.h"
+#include "guard/tables.h"
+
+#define TRAP_FLOW_REFRESH_NS 1000000000ULL
+
+static __always_inline struct trap_flow_key flow_key_of(const struct trap_packet* packet) {
+  struct trap_flow_key key = {
+      .client = packet->source,
+      .service = packet->destination,
+      .client_port = packet->source_port,
+      .service_port = packet->destination_port,
+  };
+  return key;
+}
+
+static __always_inline struct trap_flow_bucket* flow_bucket(__u64 hash, int second) {
+  __u32 index = trap_flow_bucket_index(hash, second, flow_buckets);
+
+  return bpf_map_lookup_elem(&flows, &index);
+}
+
+/* The entry of a live flow in a bucket, or NULL. */
+static __always_inline struct trap_guard_flow*
+find_in_bucket(struct trap_flow_bucket* bucket, const struct trap_flow_key* key, __u64 now_ns) {
+  if (!bucket)
+    return NULL;
+#pragma unroll
+  for (int i = 0; i < TRAP_FLOW_WAYS; i++) {
+    struct trap_flow_entry* entry = &bucket->entries[i];
+
+    if (trap_flow_key_equal(&entry->key, key) && trap_flow_is_live(&entry->value, now_ns))
+      return &entry->value;
+  }
+  return NULL;
+}
+
+static __always_inline struct trap_guard_flow* find_flow(const struct trap_flow_key* key,
+                                                         __u64 hash, __u64 now_ns) {
+  struct trap_guard_flow* flow = find_in_bucket(flow_bucket(hash, 0), key, now_ns);
+
+  return flow ? flow : find_in_bucket(flow_bucket(hash, 1), key, now_ns);
+}
+
+/* Of a bucket's entries, which was silent for longest, and until when it was heard. Empty ones were
+ * never heard of. */
+static __always_inline __u32 oldest_in_bucket(const struct trap_flow_bucket* bucket,
+                                              __u64* seen_ns) {
+  __u32 oldest = 0;
+
+  *seen_ns = ~0ULL;
+#pragma unroll
+  for (__u32 i = 0; i < TRAP_FLOW_WAYS; i++) {
+    __u64 seen = bucket->entries[i].value.seen_ns;
+
+    if (seen < *seen_ns && seen != TRAP_FLOW_CLAIMED) {
+      *seen_ns = seen;
+      oldest = i;
+    }
+  }
+  return oldest;
+}
+
+/* An entry for a new flow, claimed from other CPUs: in the first bucket that has an empty or idle
+ * one, else in the place of the flow of both that was silent for longest. NULL if another CPU was
+ * faster: then the socket, or the SYN's repetition, speaks for the flow. */
+static __always_inline struct trap_flow_entry* claim_flow(__u64 hash, __u64 now_ns) {
+  struct trap_flow_bucket* first = flow_bucket(hash, 0);
+  struct trap_flow_bucket* second = flow_bucket(hash, 1);
+  __u64 first_seen_ns, second_seen_ns, seen_ns;
+  __u32 in_first, in_second;
+  struct trap_flow_entry* entry;
+
+  if (!first || !second)
+    return NULL;
+  in_first = oldest_in_bucket(first, &first_seen_ns);
+  in_second = oldest_in_bucket(second, &second_seen_ns);
+  if (first_seen_ns + TRAP_FLOW_IDLE_NS <= now_ns || first_seen_ns <= second_seen_ns) {
+    entry = &first->entries[in_first & (TRAP_FLOW_WAYS - 1)];
+    seen_ns = first_seen_ns;
+  } else {
+    entry = &second->entries[in_second & (TRAP_FLOW_WAYS - 1)];
+    seen_ns = second_seen_ns;
+  }
+  return __sync_val_compare_and_swap(&entry->value.seen_ns, seen_ns, TRAP_FLOW_CLAIMED) == seen_ns
+             ? entry
+             : NULL;
+}
+
+/* Makes an entry for the flow of a key that has none. The last write makes it valid. */
+static __always_inline struct trap_guard_flow*
+make_flow(const struct trap_flow_key* key, __u64 hash, __u64 now_ns, __u8 tag, __u8 flags) {
+  struct trap_flow_entry* entry = claim_flow(hash, now_ns);
+
+  if (!entry)
+    return NULL;
+  entry->key = *key;
+  entry->value.packets_left = 0;
+  entry->value.bytes_left = 0;
+  entry->value.tag = tag;
+  entry->value.flags = flags;
+  __sync_lock_test_and_set(&entry->value.seen_ns, now_ns);
+  return &entry->value;
+}
+
+/* Does the host have a socket of exactly this connection (also a half-open or closing one), as
+ * opposed to a listener? */
+static __always_inline int has_socket(void* ctx, const struct trap_packet* packet) {
+  enum trap_socket socket = find_socket(ctx, packet);
+
+  return socket != TRAP_SOCKET_NONE && socket != TRAP_SOCKET_LISTENS;
+}

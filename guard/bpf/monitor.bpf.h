@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Mode "monitor": what would be dropped passes, is counted by itself, and now and then its source
+ * is named. */
+#pragma once
+
+#include "guard/bpf/packet_context.bpf.h"
+
+#define TRAP_SUSPECT_INTERVAL_NS                                                                   \
+  10000000ULL /* between two records: a flood is no reason to write a hundred thousand */
+
+static volatile __u64 suspect_named_ns;
+
+/* `now` may be NULL: then they are looked up. */
+static __always_inline int is_enforced(const struct trap_guard_settings* now) {
+  __u32 zero = 0;
+
+  if (!now)
+    now = bpf_map_lookup_elem(&settings, &zero);
+  return !now || now->enforced_until_ns == TRAP_GUARD_ALWAYS ||
+         coarse_ns() < now->enforced_until_ns;
+}
+
+static __always_inline void count_monitored(__u32 slot, enum trap_verdict verdict, __u32 bytes) {
+  __u32 index = slot * TRAP_VERDICT_SLOTS + verdict;
+  struct trap_count* counted = bpf_map_lookup_elem(&monitored, &index);
+
+  if (!counted)
+    return;
+  counted->packets++;
+  counted->bytes_in += bytes;
+}
+
+static __always_inline void name_suspect(const struct trap_packet* packet, __u32 slot,
+                                         enum trap_verdict verdict) {
+  struct trap_suspect suspect = {.source = packet->source, .slot = slot, .verdict = verdict};
+  __u64 now_ns = coarse_ns();
+
+  if (!packet->family || now_ns - suspect_named_ns < TRAP_SUSPECT_INTERVAL_NS)
+    return;
+  suspect_named_ns = now_ns;
+  bpf_ringbuf_output(&suspects, &suspect, sizeof(suspect), 0);
+}

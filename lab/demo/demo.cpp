@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lab/demo/demo.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "lab/deployment/visit.h"
+
+namespace trap::lab {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds download_deadline{15000}, unprotected_deadline{4000},
+    stranger_deadline{2000};
+// A flood is watched for at least this long, so that its rate means something.
+constexpr milliseconds flood_least{1000};
+constexpr std::string_view document = "/5mb.bin";
+
+std::string outcome_of(const Step& step) {
+  std::string text = step.response.text();
+  if (step.flood)
+    text += fmt::format(", {:.0f} packets/s of flood", step.flood->per_second());
+  return step.note.empty() ? text : text + " -- " + step.note;
+}
+
+} // namespace
+
+Demo::Demo(Deployment& deployment, const Terminal& terminal)
+    : deployment_(&deployment), terminal_(&terminal) {}
+
+bool Demo::every_step_behaved() const {
+  return !steps_.empty() && std::ranges::all_of(steps_, &Step::ok);
+}
+
+void Demo::conclude(Step step) {
+  terminal_->end(step.ok, fmt::format("{}, {}", step.title, name_of(step.family)),
+                 outcome_of(step));
+  steps_.push_back(std::move(step));
+}
+
+Result<void> Demo::play() {
+  terminal_->heading("1. A download of 5 MB through the public address, no flood");
+  if (auto done = calm_downloads(); !done)
+    return done;
+  terminal_->heading("2. The same while SYNs from random sources flood the public address, then "
+                     "the service's own");
+  if (auto done = downloads_under("trap", "flood-public", "flood at public address"); !done)
+    return done;
+  if (auto done = downloads_under("service", "flood-service", "flood at service's address"); !done)
+    return done;
+  terminal_->heading("3. The same flood against a stock nginx without TRAP");
+  if (auto done = unprotected_downloads(); !done)
+    return done;
+  terminal_->heading("4. A host that was not admitted goes straight to the service");
+  for (const Family family : families)
+    if (auto done = stranger(family); !done)
+      return done;
+  return {};
+}
+
+Result<void> Demo::calm_downloads() {
+  for (const Family family : families) {
+    if (auto fresh = deployment_->client().start_afresh(); !fresh)
+      return fresh;
+    for (const VisitKind which : {VisitKind::first, VisitKind::later})
+      if (auto visited = visit(which, family, "download", "no flood", nullptr); !visited)
+        return visited;
+  }
+  return {};
+}
+
+Result<void> Demo::downloads_under(std::string_view victim, std::string_view name,
+                                   std::string_view title) {
+  for (const Family family : families) {
+    if (auto fresh = deployment_->client().start_afresh(); !fresh)
+      return fresh;
+    auto flood = Flood::start(deployment_->topology(),
+                              {family, FloodKind::syn, std::string{victim}, service_port});
+    if (!flood)
+      return flood.error();
+    for (const VisitKind which : {VisitKind::first, VisitKind::later})
+      if (auto visited = visit(which, family, name, title, &*flood); !visited)
+        return visited;
+  }
+  return {};
+}
+
+Result<void> Demo::visit(VisitKind which, Family family, std::string_view name,
+                         std::string_view title, const Flood* flood) {
+  const bool first = which == VisitKind::first;
+  Step step;
+  step.name = fmt::format("{}-{}", name, first ? "first" : "second");
+  step.title = fmt::format("{}, {} connection", title, first ? "1st" : "2nd");
+  step.family = family;
+  terminal_->begin(step.title);
+
+  const auto before = deployment_->read();
+  if (!before)
+    return before.error();
+  auto response = fetch(deployment_->topology().host("client"),
+                        {Deployment::public_url(family, document), download_deadline});
+  if (!response)
+    return response.error();
+  step.response = std::move(*response);
+  if (flood != nullptr && !sleep_for(flood_least))
+    return Error{"interrupted"};
+  const auto after = deployment_->read();
+  if (!after)
+    return after.error();
+  step.counters = difference(*before, *after);
+  if (flood != nullptr) {
+    const auto seen = flood->seen();
+    if (!seen)
+      return seen.error();
+    step.flood = *seen;
+  }
+  step.note = complaint({which, family, download_bytes, name == "flood-public"}, step.counters,
+                        step.response);
+  step.ok = step.note.empty();
+  conclude(std::move(step));
+  return {};
+}
+
+Result<void> Demo::unprotected_downloads() {
+  const Host& plain = deployment_->topology().host("plain");
+  for (const Family family : families) {
+    if (auto done = unprotected_download(family, "unprotected", "stock nginx, no flood", false);
+        !done)
+      return done;
+    for (const bool cookies : {false, true}) {
+      if (auto set = plain.set("ipv4/tcp_syncookies", cookies ? "1" : "0"); !set)
+        return set;
+      // A client of which the kernel remembers a round-trip time has part of the backlog to itself;
+      // a newcomer has not.
+      auto forgotten = run(plain.command({"ip", "tcp_metrics", "flush"}), milliseconds{5000});
+      if (!forgotten)
+        return forgotten.error();
+      if (auto done = unprotected_download(
+              family, cookies ? "unprotected-cookies-on" : "unprotected-cookies-off",
+              fmt::format("flood at stock nginx, SYN cookies {}", cookies ? "on" : "off"), true);
+          !done)
+        return done;
+    }
+  }
+  return {};
+}
+
+Result<void> Demo::unprotected_download(Family family, std::string_view name,
+                                        std::string_view title, bool flooded) {
+  Step step;
+  step.name = name;
+  step.title = title;
+  step.family = family;
+  terminal_->begin(title);
+  std::optional<Flood> flood;
+  if (flooded) {
+    auto started =
+        Flood::start(deployment_->topology(), {family, FloodKind::syn, "plain", service_port});
+    if (!started)
+      return started.error();
+    flood = std::move(*started);
+  }
+  const std::string url = fmt::format(
+      "http://{}{}", endpoint(place_of("plain").address(family), service_port), document);
+  auto response = fetch(deployment_->topology().host("client"), {url, unprotected_deadline});
+  if (!response)
+    return response.error();
+  step.response = std::move(*response);
+  if (flood) {
+    if (!sleep_for(flood_least))
+      return Error{"interrupted"};
+    const auto seen = flood->seen();
+    if (!seen)
+      return seen.error();
+    step.flood = *seen;
+  }
+  step.who = step.response.complete() ? "nginx" : "nobody";
+  // With a flood this is a measurement, not a promise of ours: whatever came out is the result.
+  step.ok = flooded || whole(step.response, download_bytes);
+  conclude(std::move(step));
+  return {};
+}
+
+Result<void> Demo::stranger(Family family) {
+  Step step;
+  step.name = "stranger";
+  step.title = "not admitted, straight to the service";
+  step.family = family;
+  terminal_->begin(step.title);
+  const auto before = deployment_->read();
+  if (!before)
+    return before.error();
+  const std::string url = fmt::format(
+      "http://{}{}", endpoint(place_of("service").address(family), service_port), document);
+  auto response = fetch(deployment_->topology().host("stranger"), {url, stranger_deadline});
+  if (!response)
+    return response.error();
+  const auto after = deployment_->read();
+  if (!after)
+    return after.error();
+  step.response = std::move(*response);
+  step.counters = difference(*before, *after);
+  step.ok = step.response.exit_code == curl_timed_out && step.response.connect_s == 0 &&
+            count_of(step.counters.guard, "drop-uninvited") > 0;
+  step.note = step.ok ? "the guard dropped it" : "the guard did not keep it out";
+  conclude(std::move(step));
+  return {};
+}
+
+} // namespace trap::lab

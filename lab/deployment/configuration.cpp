@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lab/deployment/configuration.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "lab/network/topology.h"
+
+namespace trap::lab {
+namespace {
+
+std::string backend_text(std::string_view host, int port, int weight, int lifetime_s,
+                         const std::string& pool = {}) {
+  std::string text;
+  const std::string pool_line = pool.empty() ? "" : fmt::format("  pool = \"{}\"\n", pool);
+  for (const Family family : families)
+    text += fmt::format("  [[service.backend]]\n"
+                        "  address = \"{}\"\n"
+                        "  guard = \"{}\"\n"
+                        "  weight = {}\n"
+                        "  ticket_lifetime_s = {}\n{}",
+                        endpoint(place_of(host).address(family), port), guard_of(host), weight,
+                        lifetime_s, pool_line);
+  return text;
+}
+
+std::string service_text(const DeploymentPlan& plan, const DeployedService& service) {
+  const Place& trap = place_of("trap");
+  std::string text = fmt::format("[[service]]\n"
+                                 "name = \"{}\"\n"
+                                 "addresses = [\"{}\", \"{}\"]\n",
+                                 service.name, endpoint(trap.ipv4, service.port),
+                                 endpoint(trap.ipv6, service.port));
+  if (plan.backends)
+    text += fmt::format("unaware = \"{}\"\noffer = {}\n", plan.serves() ? "serve" : "reset",
+                        plan.offer);
+  if (service.port == speed_port) // iperf3 takes whoever connects for its one client
+    text += "health = \"off\"\n";
+  text += plan.service_keys;
+  if (plan.backends)
+    text += backend_text("service", service.port, plan.two_backends ? plan.first_weight : 1,
+                         plan.ticket_lifetime_s);
+  if (plan.two_backends && service.port == service_port)
+    text += backend_text("service-2", service.port, 1, plan.ticket_lifetime_s, plan.second_pool);
+  return service.port == service_port ? text + plan.policies : text;
+}
+
+} // namespace
+
+std::vector<DeployedService> services_of(const DeploymentPlan& plan) {
+  std::vector<DeployedService> services = {{"web", service_port}};
+  if (plan.more_services)
+    services.push_back({"shell", shell_port});
+  if (plan.more_services && plan.backends)
+    services.push_back({"speed", speed_port});
+  if (plan.applications)
+    services.insert(services.end(), {{"shell", shell_port},
+                                     {"speed", speed_port},
+                                     {"cache", cache_port},
+                                     {"database", database_port}});
+  return services;
+}
+
+std::vector<int> ports_of(const DeploymentPlan& plan) {
+  std::vector<int> ports;
+  for (const DeployedService& service : services_of(plan))
+    ports.push_back(service.port);
+  return ports;
+}
+
+std::string_view guard_of(std::string_view host) {
+  return host == "service" ? "web-1" : "web-2";
+}
+
+std::string master_key_file() {
+  return (std::filesystem::path{lab_directory} / "trap/master.key").string();
+}
+
+std::string guard_key_file(std::string_view host) {
+  return (std::filesystem::path{lab_directory} / host / "guard.key").string();
+}
+
+// Who serves itself needs neither keys nor options: the configuration is the services.
+std::string server_text(const DeploymentPlan& plan) {
+  std::string text = "xdp_mode = \"native\"\n";
+  if (plan.backends)
+    text += fmt::format("master_key_file = \"{}\"\noption_kind = \"{}\"\n", master_key_file(),
+                        plan.option_kind);
+  if (plan.kernel_cookies)
+    text += "cookies = \"kernel\"\n";
+  text += plan.server_keys;
+  for (const DeployedService& service : services_of(plan))
+    text += service_text(plan, service);
+  return text;
+}
+
+std::string guard_text(const DeploymentPlan& plan, std::string_view host) {
+  const Place& trap = place_of("trap");
+  std::string text = fmt::format("xdp_mode = \"native\"\n"
+                                 "secret_file = \"{}\"\n"
+                                 "trap_servers = [\"{}\", \"{}\"]\n",
+                                 guard_key_file(host), trap.ipv4, trap.ipv6);
+  if (plan.guards_trust)
+    text += fmt::format("trusted = [\"{}\", \"{}\"]\n", inner_ipv4, inner_ipv6);
+  const auto services = services_of(plan);
+  if (std::any_of(services.begin(), services.end(),
+                  [](const DeployedService& service) { return service.port == 22; }))
+    text += "management_ports = []\n"; // nobody manages these hosts
+  text += plan.guard_keys;
+  for (const DeployedService& service : services)
+    text += fmt::format("[[service]]\nname = \"{}\"\nport = {}\n", service.name, service.port);
+  return text;
+}
+
+} // namespace trap::lab

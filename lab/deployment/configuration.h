@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration files of a lab's daemons, as an administrator would write them.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lab/programs/relay.h"
+
+namespace trap::lab {
+
+inline constexpr int service_port = 80; // public, and protected at the service's host
+inline constexpr int open_port = 8080;  // at the service's host, not protected
+inline constexpr int shell_port = 22;   // sshd, where clients are served
+inline constexpr int speed_port = 5201; // iperf3
+inline constexpr int cache_port = 6379; // Redis
+inline constexpr int database_port = 5432;
+
+struct DeploymentPlan {
+  bool offer = true;
+  std::string option_kind = "reserved";
+  bool two_backends = false; // service-2 as well
+  int first_weight = 3;      // of service, if there are two; service-2 has 1
+  std::string second_pool{}; // of service-2, if it is not in the default pool
+  int ticket_lifetime_s = 600;
+
+  // Who has no client module is served by the TRAP host: through a relay, or, with no backends, by
+  // itself.
+  RelayKind relay = RelayKind::none;
+  bool backends = true;
+  bool more_services = false;  // sshd and iperf3 beside nginx; without backends sshd alone
+  bool applications = false;   // sshd, iperf3, Redis and PostgreSQL have services of their own; the
+                               // scenario starts them
+  bool kernel_cookies = false; // although this kernel may take TRAP's own
+  bool guards_trust = false;   // the TRAP host's inner address: relays, health checks
+
+  std::string server_keys{};  // more of server.toml, before its services
+  std::string service_keys{}; // more of each service
+  std::string guard_keys{};   // more of guard.toml, before its services
+  std::string policies{};     // [[service.policy]] of the service "web"
+
+  [[nodiscard]] bool serves() const { return !backends || relay != RelayKind::none; }
+};
+
+// A service that the lab deploys: "web" at port 80, and others where clients are served.
+struct DeployedService {
+  std::string_view name;
+  int port;
+};
+
+std::vector<DeployedService> services_of(const DeploymentPlan& plan);
+std::vector<int> ports_of(const DeploymentPlan& plan);
+
+// Which guard a service host runs: "web-1".
+std::string_view guard_of(std::string_view host);
+std::string master_key_file();
+std::string guard_key_file(std::string_view host);
+
+std::string server_text(const DeploymentPlan& plan);
+std::string guard_text(const DeploymentPlan& plan, std::string_view host);
+
+} // namespace trap::lab

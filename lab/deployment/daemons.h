@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// trap-server, trap-guard and trap-client on their lab hosts: started from real configuration
+// files, stopped, killed, detached, and asked for their status through trapctl.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lab/hosts/host.h"
+#include "lab/hosts/process.h"
+#include "runtime/result.h"
+
+namespace trap::lab {
+
+// Verdict name to packets.
+using Counters = std::map<std::string, std::uint64_t, std::less<>>;
+
+// A counter's value, 0 if the part never named it.
+std::uint64_t count_of(const Counters& counters, std::string_view verdict);
+
+// What was added between two readings; verdicts that did not move are left out.
+Counters difference(const Counters& before, const Counters& after);
+
+struct Redirect {
+  std::string service, local, backend;
+};
+
+struct BackendStatus {
+  std::string address, state, health;
+};
+
+// A service at one of its public addresses.
+struct ServiceStatus {
+  std::string name, address, listener;
+  bool active = false;
+  Counters counters;
+  std::vector<BackendStatus> backends;
+};
+
+struct Status {
+  std::string xdp_mode; // of the first interface
+  Counters counters;
+  std::vector<std::string> problems;
+  std::vector<ServiceStatus> services;    // server
+  std::vector<Redirect> redirects;        // client
+  std::uint64_t announcements_sent = 0;   // server
+  bool knows_connections = false;         // server: its list of the stack's connections is trusted
+  std::uint64_t flows = 0, announced = 0; // guard
+};
+
+// Directory of the programs under test: that of trap-lab itself.
+std::filesystem::path program_directory();
+
+enum class Part { server, guard, client };
+
+std::string_view name_of(Part part);
+
+class Daemon {
+public:
+  // Writes the configuration file; nothing runs yet. pin_dir and control_socket are added to
+  // `configuration`.
+  static Result<Daemon> prepare(Part part, const Host& host, const std::string& configuration);
+
+  // Replaces the configuration file; who runs does not notice before reload(). `interfaces` as in
+  // TOML.
+  Result<void> configure(const std::string& configuration,
+                         const std::string& interfaces = R"("eth0")");
+
+  // `trapctl reload`.
+  Result<void> reload();
+
+  // `trapctl` with these words, the part's control socket, and whatever it exits with.
+  [[nodiscard]] Result<Finished> control(std::vector<std::string> words) const;
+
+  // Starts it and waits until it says that it is ready, and its control socket answers.
+  Result<void> start();
+
+  // SIGTERM: ends the daemon, leaves its programs at work. An error if it does not end well.
+  Result<void> stop();
+
+  // SIGKILL.
+  void kill();
+
+  // Stops it if it runs, then `--detach`: takes programs and pins away.
+  Result<void> detach();
+
+  // Detaches and starts afresh: nothing learnt is left.
+  Result<void> start_afresh();
+
+  [[nodiscard]] Result<Status> status() const;
+  [[nodiscard]] Result<Counters> counters() const;
+  [[nodiscard]] Part part() const { return part_; }
+  [[nodiscard]] std::filesystem::path log() const;
+
+private:
+  Daemon(Part part, const Host& host) : part_(part), host_(&host) {}
+  [[nodiscard]] std::filesystem::path file(std::string_view suffix) const;
+  [[nodiscard]] Command program(std::vector<std::string> more) const;
+  [[nodiscard]] std::string last_log_line() const;
+  [[nodiscard]] bool says_ready(std::uintmax_t log_before) const;
+  Part part_;
+  const Host* host_;
+  std::optional<Process> process_;
+};
+
+} // namespace trap::lab

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lab/hosts/files.h"
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <system_error>
+
+#include "lab/traffic/flood_packet.h"
+
+namespace trap::lab {
+
+namespace fs = std::filesystem;
+
+Result<void> write_text(const fs::path& path, std::string_view text) {
+  std::error_code failed;
+  if (path.has_parent_path())
+    fs::create_directories(path.parent_path(), failed);
+  std::ofstream file{path, std::ios::binary | std::ios::trunc};
+  file << text;
+  file.close();
+  if (!file)
+    return Error{"cannot write " + path.string()};
+  return {};
+}
+
+Result<void> write_random_file(const fs::path& path, std::uint64_t bytes, std::uint64_t seed) {
+  std::ofstream file{path, std::ios::binary | std::ios::trunc};
+  Scatter random{seed * 0x9e3779b97f4a7c15ULL};
+  std::array<std::uint64_t, 8192> block{};
+  for (std::uint64_t left = bytes; left > 0 && file;) {
+    std::ranges::generate(block, [&] { return random.next(); });
+    const std::uint64_t now = std::min<std::uint64_t>(left, sizeof block);
+    file.write(reinterpret_cast<const char*>(block.data()), static_cast<std::streamsize>(now));
+    left -= now;
+  }
+  file.close();
+  if (!file)
+    return Error{"cannot write " + path.string()};
+  return {};
+}
+
+bool same_content(const fs::path& a, const fs::path& b) {
+  std::error_code failed;
+  if (fs::file_size(a, failed) != fs::file_size(b, failed) || failed)
+    return false;
+  std::ifstream left{a, std::ios::binary}, right{b, std::ios::binary};
+  std::array<char, 65536> left_block{}, right_block{};
+  while (left && right) {
+    left.read(left_block.data(), left_block.size());
+    right.read(right_block.data(), right_block.size());
+    if (left.gcount() != right.gcount() ||
+        !std::equal(left_block.begin(), left_block.begin() + left.gcount(), right_block.begin()))
+      return false;
+  }
+  return left.eof() && right.eof();
+}
+
+std::vector<std::string> last_lines(const fs::path& path, std::size_t count) {
+  std::ifstream file{path};
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);)
+    lines.push_back(line);
+  lines.erase(lines.begin(),
+              lines.end() - static_cast<std::ptrdiff_t>(std::min(count, lines.size())));
+  return lines;
+}
+
+} // namespace trap::lab

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// A lab from lock to clean machine: what every subcommand that needs one begins with.
+#pragma once
+
+#include "lab/hosts/lock.h"
+#include "lab/network/topology.h"
+#include "runtime/fd.h"
+#include "runtime/result.h"
+
+namespace trap::lab {
+
+// Checks for root, takes the lock, watches for interrupts, and removes what a killed lab left
+// behind.
+class Session {
+public:
+  static Result<Session> begin();
+
+private:
+  explicit Session(Fd lock) : lock_(std::move(lock)) {}
+  Fd lock_;
+};
+
+// Waits for SIGINT, SIGTERM or SIGHUP.
+void wait_for_interrupt();
+
+// "trap-lab: message" on stderr; returns the error's exit code, or 130 after an interrupt.
+int complain(const Error& error);
+
+} // namespace trap::lab

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// A tunnel between two lab hosts: a tun interface at each end, whose packets have no link layer,
+// and a thread that carries them across.
+#pragma once
+
+#include <string>
+#include <thread>
+
+#include "lab/hosts/host.h"
+#include "runtime/fd.h"
+#include "runtime/result.h"
+
+namespace trap::lab {
+
+struct TunnelEnd {
+  const Host* host;
+  std::string interface;
+};
+
+class Tunnel {
+public:
+  // Makes both interfaces, without addresses and down. They go with the tunnel.
+  static Result<Tunnel> dig(const TunnelEnd& one, const TunnelEnd& other);
+
+private:
+  Tunnel(Fd one, Fd other);
+  Fd one_, other_;
+  std::jthread carrier_; // ends before the descriptors close
+};
+
+} // namespace trap::lab

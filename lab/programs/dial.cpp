@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lab/programs/dial.h"
+
+#include <cerrno>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <fmt/format.h>
+
+#include "lab/hosts/listening.h"
+#include "lab/network/topology.h"
+#include "runtime/fd.h"
+
+namespace trap::lab {
+namespace {
+
+constexpr int patience_ms = 15000;
+
+Error failed(const char* call) {
+  return Error{fmt::format("{}: {}", call, error_text(errno))};
+}
+
+Result<void> prepare(int fd, const sockaddr_storage& target, const Manner& manner) {
+  const int on = 1;
+  if (manner.source_port != 0) {
+    sockaddr_storage here{};
+    here.ss_family = target.ss_family; // any address
+    const std::uint16_t port = htons(manner.source_port);
+    if (here.ss_family == AF_INET)
+      reinterpret_cast<sockaddr_in&>(here).sin_port = port;
+    else
+      reinterpret_cast<sockaddr_in6&>(here).sin6_port = port;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        bind(fd, reinterpret_cast<const sockaddr*>(&here),
+             here.ss_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6)) != 0)
+      return failed("bind");
+  }
+  const linger at_once{1, 0};
+  if (manner.reset_at_end && setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) != 0)
+    return failed("SO_LINGER");
+  const timeval patience{patience_ms / 1000, 0};
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0 ||
+      setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) != 0)
+    return failed("SO_RCVTIMEO");
+  return {};
+}
+
+Result<void> wait_for(int fd, short event) {
+  pollfd ready{fd, event, 0};
+  const int got = poll(&ready, 1, patience_ms);
+  if (got == 0)
+    errno = ETIMEDOUT;
+  if (got <= 0)
+    return failed("poll");
+  return {};
+}
+
+// Connects, and says how much of the request went along.
+Result<std::size_t> reach(int fd, const sockaddr_storage& target, socklen_t length,
+                          const std::string& request, const Manner& manner) {
+  const auto* address = reinterpret_cast<const sockaddr*>(&target);
+  if (manner.fast_open) {
+    const ssize_t sent =
+        sendto(fd, request.data(), request.size(), MSG_FASTOPEN | MSG_NOSIGNAL, address, length);
+    if (sent < 0)
+      return failed("sendto with MSG_FASTOPEN");
+    return static_cast<std::size_t>(sent);
+  }
+  if (connect(fd, address, length) == 0)
+    return std::size_t{0};
+  if (!manner.non_blocking || errno != EINPROGRESS)
+    return failed("connect");
+  if (auto connected = wait_for(fd, POLLOUT); !connected)
+    return connected.error();
+  socklen_t size = sizeof errno;
+  int pending = 0;
+  getsockopt(fd, SOL_SOCKET, SO_ERROR, &pending, &size);
+  errno = pending;
+  if (pending != 0)
+    return failed("connect, by SO_ERROR");
+  return std::size_t{0};
+}
+
+std::string peer_of(int fd) {
+  sockaddr_storage peer{};
+  socklen_t length = sizeof peer;
+  char text[INET6_ADDRSTRLEN] = "";
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &length) != 0)
+    return error_text(errno);
+  if (peer.ss_family == AF_INET) {
+    const auto& ipv4 = reinterpret_cast<const sockaddr_in&>(peer);
+    inet_ntop(AF_INET, &ipv4.sin_addr, text, sizeof text);
+    return endpoint(text, ntohs(ipv4.sin_port));
+  }
+  const auto& ipv6 = reinterpret_cast<const sockaddr_in6&>(peer);
+  inet_ntop(AF_INET6, &ipv6.sin6_addr, text, sizeof text);
+  return endpoint(text, ntohs(ipv6.sin6_port));
+}
+
+Result<std::string> read_all(int fd, bool non_blocking) {
+  std::string text;
+  char buffer[4096];
+  for (;;) {
+    const ssize_t got = recv(fd, buffer, sizeof buffer, 0);
+    if (got == 0)
+      return text;
+    if (got > 0)
+      text.append(buffer, static_cast<std::size_t>(got));
+    else if (!non_blocking || errno != EAGAIN)
+      return failed("recv");
+    else if (auto ready = wait_for(fd, POLLIN); !ready)
+      return ready.error();
+  }
+}
+
+} // namespace
+
+Result<Reply> dial(const Host& host, std::string_view address, int port, std::string_view path,
+                   const Manner& manner) {
+  const InHost inside{host};
+  socklen_t length = 0;
+  const sockaddr_storage target = socket_address(address, port, length);
+  const Fd fd{socket(target.ss_family,
+                     SOCK_STREAM | SOCK_CLOEXEC | (manner.non_blocking ? SOCK_NONBLOCK : 0),
+                     manner.multipath ? IPPROTO_MPTCP : IPPROTO_TCP)};
+  if (!inside.entered() || !fd)
+    return failed("socket");
+  if (auto prepared = prepare(fd.get(), target, manner); !prepared)
+    return prepared.error();
+  const std::string request = fmt::format("GET {} HTTP/1.0\r\n\r\n", path);
+  const auto sent = reach(fd.get(), target, length, request, manner);
+  if (!sent)
+    return sent.error();
+  Reply reply{peer_of(fd.get()), {}};
+  if (*sent < request.size() &&
+      send(fd.get(), request.data() + *sent, request.size() - *sent, MSG_NOSIGNAL) < 0)
+    return failed("send");
+  auto text = read_all(fd.get(), manner.non_blocking);
+  if (!text)
+    return text.error();
+  reply.text = std::move(*text);
+  return reply;
+}
+
+} // namespace trap::lab

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Connections as programs make them that want something of the sockets: each asks a web server for
+// a document.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "lab/hosts/host.h"
+#include "runtime/result.h"
+
+namespace trap::lab {
+
+struct Manner {
+  bool non_blocking = false; // connect() returns at once; the rest by poll()
+  bool fast_open = false;    // the request goes with the SYN where that is possible
+  bool multipath = false;    // an MPTCP socket
+  bool reset_at_end = false; // close() sends a RST
+  std::uint16_t source_port =
+      0; // bound, with SO_REUSEADDR, before connecting; 0: the system's choice
+};
+
+struct Reply {
+  std::string peer; // getpeername(): address and port
+  std::string text; // header and body
+};
+
+// One connect, one request (HTTP/1.0), everything up to the end. An error says which call failed.
+Result<Reply> dial(const Host& host, std::string_view address, int port, std::string_view path,
+                   const Manner& manner);
+
+} // namespace trap::lab

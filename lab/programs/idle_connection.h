@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// A connection to the service at its public address that says nothing until it is told to; then it
+// asks for a page.
+#pragma once
+
+#include <filesystem>
+
+#include "lab/hosts/process.h"
+#include "lab/network/topology.h"
+
+namespace trap::lab {
+
+class IdleConnection {
+public:
+  // Returns when it is established.
+  static Result<IdleConnection> start(const Host& host, Family family);
+
+  // Asks, and waits for the end; the answer is what it prints.
+  Result<Finished> speak();
+
+private:
+  IdleConnection(std::filesystem::path told, Process process)
+      : told_(std::move(told)), process_(std::move(process)) {}
+  std::filesystem::path told_;
+  Process process_;
+};
+
+} // namespace trap::lab

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lab/scenarios/clients/client_links.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "lab/scenarios/clients/client_watch.h"
+
+namespace trap::lab {
+
+bool plug(Scene& scene, std::string_view near, std::string_view far) {
+  return scene.done(
+      scene.host("client").ip(fmt::format("link add {} type veth peer name {} netns {}\n", near,
+                                          far, scene.host("router").namespace_name())),
+      fmt::format("{} is plugged in", near));
+}
+
+void unplug(Scene& scene, std::string_view near) {
+  scene.done(scene.host("client").ip(fmt::format("link delete {}\n", near)),
+             fmt::format("{} is unplugged", near));
+}
+
+void take(Scene& scene, const Way& way) {
+  scene.done(
+      scene.host("router").ip(fmt::format(
+          "address replace {}/24 dev {}\naddress replace {}/64 dev {} nodad\nlink set {} up\n",
+          way.ipv4_gateway, way.far, way.ipv6_gateway, way.far, way.far)),
+      fmt::format("the router has its end of {}", way.near));
+  scene.done(
+      scene.host("client").ip(fmt::format(
+          "link set {0} up\naddress replace {1}/24 dev {0}\naddress replace {2}/64 dev {0} nodad\n"
+          "route replace default via {3} dev {0} onlink\nroute replace ::/0 via {4} dev {0}\n",
+          way.near, way.ipv4, way.ipv6, way.ipv4_gateway, way.ipv6_gateway)),
+      fmt::format("the client's traffic takes {}", way.near));
+}
+
+void take_first_way(Scene& scene) {
+  const Place& client = place_of("client");
+  scene.done(scene.host("client").ip(
+                 fmt::format("route replace default via {}\nroute replace ::/0 via {} dev eth0\n",
+                             client.ipv4_gateway, client.ipv6_gateway)),
+             "the client's traffic takes eth0 again");
+}
+
+bool is_attached(Scene& scene, std::string_view interface) {
+  return std::ranges::count(attached_interfaces(scene), interface) != 0;
+}
+
+void expect_service(Scene& scene, Family family, const std::string& what) {
+  const Visit first = scene.visit_service(family, "/5mb.bin");
+  scene.expect_whole(first, family, download_bytes, what + ", first connection");
+  scene.expect_handed_over(first, what + ", first connection");
+  const Visit second = scene.visit_service(family, "/5mb.bin");
+  scene.expect_whole(second, family, download_bytes, what + ", second connection");
+  scene.expect_straight(second, what + ", second connection");
+}
+
+} // namespace trap::lab

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ways of the client's host to the router other than eth0.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "lab/scenarios/scene.h"
+
+namespace trap::lab {
+
+// The client's host has other addresses there.
+struct Way {
+  std::string_view near, far; // interfaces: of the client's host, of the router
+  std::string_view ipv4, ipv4_gateway, ipv6, ipv6_gateway;
+};
+
+// Ethernet between the two, without addresses.
+bool plug(Scene& scene, std::string_view near, std::string_view far);
+void unplug(Scene& scene, std::string_view near);
+
+// Addresses for a way whose interfaces are there, and all traffic of the client's host to it; and
+// back to eth0.
+void take(Scene& scene, const Way& way);
+void take_first_way(Scene& scene);
+
+// Has trap-client its filters there?
+bool is_attached(Scene& scene, std::string_view interface);
+
+// From another address the client is another one to TRAP: its first connection is led there unseen,
+// the second goes straight.
+void expect_service(Scene& scene, Family family, const std::string& what);
+
+} // namespace trap::lab

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// trap-client as scenarios change its configuration and look at what it makes of it.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "lab/scenarios/scene.h"
+
+namespace trap::lab {
+
+// Writes client.toml with these keys, and interfaces as in TOML, and reloads it.
+bool reconfigure_client(Scene& scene, const std::string& keys,
+                        const std::string& interfaces = R"("eth0")");
+
+// Interfaces that have the client's filters, by its status.
+std::vector<std::string> attached_interfaces(Scene& scene);
+
+// Exit code of `trapctl status client`.
+int client_status_code(Scene& scene);
+
+// Looks again and again for ten seconds, or as long as is said.
+bool becomes(const std::function<bool()>& holds,
+             std::chrono::milliseconds within = std::chrono::seconds{10});
+
+} // namespace trap::lab

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hosts without a client module behind the client's host: with address translation, plainly
+// forwarded, and on a bridge.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "lab/hosts/files.h"
+#include "lab/network/lan.h"
+#include "lab/programs/dial.h"
+#include "lab/scenarios/clients/client_watch.h"
+#include "lab/scenarios/scenarios.h"
+
+namespace trap::lab::scenario {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds nft_deadline{5000};
+
+const LanAddresses public_lan{"198.18.77.", "2001:db8:177::"};
+const LanAddresses container_lan{"172.17.0.", "fd17::"};
+const LanAddresses clients_lan{
+    "192.0.2.1", "2001:db8:2::1"}; // 192.0.2.12 and .13: neighbours of the client's host
+
+// Whether filters and connection tracking see what crosses a bridge, as container engines want it.
+// Kernels without br_netfilter never do.
+void filter_bridged(Scene& scene, bool wanted) {
+  for (const std::string_view entry :
+       {"bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables"})
+    [[maybe_unused]] const auto set = scene.host("client").set(entry, wanted ? "1" : "0");
+}
+
+void expect_none(Scene& scene, const std::string& counter, std::string_view what) {
+  const auto listed =
+      run_checked(scene.host("client").command({"nft", "list", "counter", "inet", "lab", counter}),
+                  nft_deadline);
+  scene.check(listed && listed->find("packets 0 ") != std::string::npos, what,
+              listed ? *listed : listed.error().message);
+}
+
+void expect_first(Scene& scene, const Lan& lan, int number, Family family,
+                  const std::string& what) {
+  const std::string who =
+      fmt::format("{}, {}, lan-{}, first connection", what, name_of(family), number);
+  const Visit visit = scene.visit(lan.host(number), Deployment::public_url(family, "/5mb.bin"));
+  scene.expect_whole(visit, family, download_bytes, who);
+  scene.expect_handed_over(visit, who);
+  scene.check(same_content(visit.response.body, scene.trap().service().documents() / "5mb.bin"),
+              who + ": the right bytes", "the body differs from the document");
+}
+
+void expect_second(Scene& scene, const Lan& lan, int number, Family family,
+                   const std::string& what) {
+  const std::string who =
+      fmt::format("{}, {}, lan-{}, second connection", what, name_of(family), number);
+  const Visit visit = scene.visit(lan.host(number), Deployment::public_url(family, "/5mb.bin"));
+  scene.expect_whole(visit, family, download_bytes, who);
+  scene.expect_straight(visit, who);
+}
+
+// Each host behind asks for itself: a redirect belongs to the address inside.
+void expect_own_redirects(Scene& scene, const Lan& lan, Family family, const std::string& what) {
+  const auto status = scene.trap().client().status();
+  const auto has = [&](const std::string& local) {
+    return status && std::ranges::count(status->redirects, local, &Redirect::local) == 1;
+  };
+  scene.check(has(lan.address(family, 1)) && has(lan.address(family, 2)),
+              fmt::format("{}, {}: each host has a redirect of its own", what, name_of(family)),
+              status ? fmt::format("{} redirects", status->redirects.size())
+                     : status.error().message);
+}
+
+void expect_lan_served(Scene& scene, const Lan& lan, const std::string& what) {
+  for (const Family family : families) {
+    for (int number = 1; number <= 2; number++)
+      expect_first(scene, lan, number, family, what);
+    for (int number = 1; number <= 2; number++)
+      expect_second(scene, lan, number, family, what);
+    expect_own_redirects(scene, lan, family, what);
+  }
+}
+
+// The client's host itself, beside those behind it.
+void expect_own_connections(Scene& scene, const std::string& what) {
+  for (const Family family : families) {
+    const std::string who = fmt::format("{}, {}, the router itself", what, name_of(family));
+    const Visit visit = scene.visit_service(family, "/5mb.bin");
+    scene.expect_whole(visit, family, download_bytes, who);
+    scene.expect_handed_over(visit, who);
+  }
+}
+
+// Connection tracking knows the router's own connections by the public address, and so gives a host
+// behind a port that one of them had.
+void expect_port_given_again(Scene& scene, const Lan& lan, const std::string& what) {
+  const Manner manner{.source_port = 45000};
+  for (const Family family : families) {
+    const std::string_view address = place_of("trap").address(family);
+    for (const Host* host : {&scene.host("client"), &lan.host(1)}) {
+      const auto reply = dial(*host, address, service_port, "/small.txt", manner);
+      scene.check(reply && reply->peer == endpoint(address, service_port),
+                  fmt::format("{}, {}: {} from port {}", what, name_of(family), host->name(),
+                              manner.source_port),
+                  reply ? reply->peer : reply.error().message);
+    }
+  }
+}
+
+// Without `lan` nobody helps them: what follows shows that it is this that does.
+void expect_nobody_helps(Scene& scene, const Lan& lan, const std::string& what) {
+  for (const Family family : families) {
+    const Visit visit =
+        scene.visit(lan.host(1), Deployment::public_url(family, "/small.txt"), milliseconds{5000});
+    scene.check(visit.response.exit_code == curl_refused || visit.response.exit_code == curl_reset,
+                fmt::format("{}, {}: without \"lan\" the TRAP server resets hosts behind", what,
+                            name_of(family)),
+                visit.response.text());
+  }
+}
+
+std::optional<Lan> build(Scene& scene, const LanAddresses& addresses, LanUplink uplink) {
+  auto lan = Lan::build(scene.trap().topology(), addresses, uplink);
+  if (!scene.check(static_cast<bool>(lan), "two hosts are behind the client's host",
+                   lan ? "" : lan.error().message))
+    return std::nullopt;
+  return std::move(*lan);
+}
+
+} // namespace
+
+void translation(Scene& scene) {
+  const auto lan = build(scene, private_lan, LanUplink::routed);
+  if (!lan || !scene.done(filter(scene.host("client")), "the client's host filters") ||
+      !scene.done(masquerade(scene.host("client")), "and translates"))
+    return;
+  filter_bridged(scene, true);
+  expect_nobody_helps(scene, *lan, "translated");
+  reconfigure_client(scene, "lan = [\"br0\"]\n");
+  expect_lan_served(scene, *lan, "translated");
+  expect_own_connections(scene, "translated");
+  expect_port_given_again(scene, *lan, "translated");
+  expect_none(scene, "invalid", "connection tracking found nothing invalid");
+  expect_none(scene, "stray", "and forwarding dropped nothing");
+}
+
+void forwarding(Scene& scene) {
+  const auto lan = build(scene, public_lan, LanUplink::routed);
+  const Place& client = place_of("client");
+  if (!lan || !scene.done(filter(scene.host("client")), "the client's host filters") ||
+      !scene.done(scene.host("router").ip(
+                      fmt::format("route add {}0/24 via {}\nroute add {}/64 via {}\n",
+                                  public_lan.ipv4, client.ipv4, public_lan.ipv6, client.ipv6)),
+                  "the router knows the LAN"))
+    return;
+  filter_bridged(scene, false);
+  reconfigure_client(scene, "lan = [\"br0\"]\n");
+  expect_lan_served(scene, *lan, "forwarded");
+  expect_own_connections(scene, "forwarded");
+  expect_none(scene, "invalid", "connection tracking found nothing invalid");
+  expect_none(scene, "stray", "and forwarding dropped nothing");
+}
+
+void containers(Scene& scene) {
+  const auto lan = build(scene, container_lan, LanUplink::routed);
+  if (!lan || !scene.done(enforce_container_rules(scene.host("client"), container_lan),
+                          "the client's host has a container engine's rules"))
+    return;
+  filter_bridged(scene, true);
+  expect_nobody_helps(scene, *lan, "containers");
+  reconfigure_client(scene, "lan = [\"br0\"]\n");
+  expect_lan_served(scene, *lan, "containers");
+  expect_own_connections(scene, "containers");
+  expect_port_given_again(scene, *lan, "containers");
+}
+
+void bridge(Scene& scene) {
+  const auto lan = build(scene, clients_lan, LanUplink::bridged);
+  if (!lan)
+    return;
+  reconfigure_client(scene, "lan = [\"port-*\"]\n", R"("br0")");
+  expect_lan_served(scene, *lan, "bridged");
+  expect_own_connections(scene, "bridged");
+}
+
+} // namespace trap::lab::scenario

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Filters of somebody else on the client's interface, before ours and behind it.
+#include <algorithm>
+#include <fstream>
+
+#include <fmt/format.h>
+
+#include "lab/scenarios/scenarios.h"
+
+namespace trap::lab::scenario {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds tc_deadline{5000};
+constexpr int before = 1, behind = 30; // priorities; ours takes the first that is free from 1 to 16
+
+// Classic BPF: drops IPv4 packets to the service's port 9 (TC_ACT_SHOT), and leaves what else there
+// is to others (TC_ACT_UNSPEC).
+constexpr std::string_view drops_discard = "9,40 0 0 12,21 0 6 2048,48 0 0 23,21 0 4 6,40 0 0 "
+                                           "36,21 0 2 9,6 0 0 2,6 0 0 4294967295,6 0 0 4294967295";
+constexpr std::string_view leaves_all = "1,6 0 0 4294967295";
+constexpr std::string_view accepts_all = "1,6 0 0 0";
+
+Result<std::string> tc(Scene& scene, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "tc");
+  return run_checked(scene.host("client").command(std::move(arguments)), tc_deadline);
+}
+
+bool add_filter(Scene& scene, std::string_view direction, int priority, std::string_view bytecode,
+                const std::string& what) {
+  const auto added = tc(scene, {"filter", "add", "dev", "eth0", std::string{direction}, "prio",
+                                std::to_string(priority), "protocol", "all", "bpf", "da",
+                                "bytecode", std::string{bytecode}});
+  return scene.check(static_cast<bool>(added),
+                     fmt::format("{}, {}, priority {}", what, direction, priority),
+                     added ? "" : added.error().message);
+}
+
+bool has_filter(Scene& scene, std::string_view direction, int priority) {
+  const auto shown = tc(scene, {"filter", "show", "dev", "eth0", std::string{direction}});
+  return shown && shown->find(fmt::format("pref {} bpf", priority)) != std::string::npos;
+}
+
+bool client_says(Scene& scene, std::string_view words) {
+  std::ifstream log{scene.trap().client().log()};
+  const std::string text{std::istreambuf_iterator<char>{log}, {}};
+  return text.find(words) != std::string::npos;
+}
+
+// Port 9 of the TRAP host is closed: its stack refuses at once, unless the other's filter drops the
+// SYN.
+bool reaches_closed_port(Scene& scene) {
+  const auto response =
+      fetch(scene.host("client"),
+            {fmt::format("http://{}:9/", place_of("trap").ipv4), milliseconds{2000}});
+  return response && response->exit_code == curl_refused;
+}
+
+} // namespace
+
+void other_filters(Scene& scene) {
+  scene.check(reaches_closed_port(scene), "without other filters port 9 refuses", "it does not");
+  scene.done(scene.trap().client().detach(), "the client module is taken away");
+  for (const std::string_view direction : {"ingress", "egress"})
+    if (!add_filter(scene, direction, before, leaves_all, "a filter of somebody else") ||
+        !add_filter(scene, direction, behind, direction == "egress" ? drops_discard : leaves_all,
+                    "another one"))
+      return;
+  scene.forget_redirects();
+  scene.check(client_says(scene, "priority before ours"),
+              "trap-client says that it is not the first", "its log says nothing of it");
+  for (const Family family : families) {
+    const std::string name{name_of(family)};
+    const Visit first = scene.visit_service(family, "/5mb.bin"),
+                second = scene.visit_service(family, "/5mb.bin");
+    scene.expect_whole(first, family, download_bytes, name + ", first connection");
+    scene.expect_handed_over(first, name + ", first connection");
+    scene.expect_whole(second, family, download_bytes, name + ", second connection");
+    scene.expect_straight(second, name + ", second connection");
+  }
+  scene.check(!reaches_closed_port(scene), "the filter behind ours still drops what it drops",
+              "port 9 refuses");
+  scene.done(scene.trap().client().detach(), "the client module is taken away");
+  for (const std::string_view direction : {"ingress", "egress"})
+    scene.check(has_filter(scene, direction, before) && has_filter(scene, direction, behind),
+                fmt::format("the other filters are still there, {}", direction), "they are not");
+
+  // It fails open: who accepts everything before us has the packets to himself.
+  scene.check(static_cast<bool>(tc(scene, {"filter", "del", "dev", "eth0", "egress", "prio", "1"})),
+              "the first filter goes", "it does not");
+  add_filter(scene, "egress", before, accepts_all, "one that accepts everything takes its place");
+  scene.forget_redirects();
+  const Visit alone = scene.visit_service(Family::ipv4, "/small.txt");
+  scene.check(!alone.response.complete() && count_of(alone.moved.server, "reply-redirect") == 1 &&
+                  count_of(alone.moved.client, "reply-reissued-syn") == 0,
+              "the connection goes the ordinary way, to a TRAP server that resets",
+              alone.response.text());
+}
+
+} // namespace trap::lab::scenario

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <chrono>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "lab/scenarios/guarding/guard_watch.h"
+#include "lab/scenarios/scenarios.h"
+#include "lab/traffic/forger.h"
+
+namespace trap::lab::scenario {
+namespace {
+
+// Classes of the catalogue by tag, with what they save up and what comes back a second. Ten seconds
+// of SYNs are saved, one of packets, and of bytes at least as many as the longest frame has.
+constexpr std::uint8_t few_syns = 7, few_packets = 8, few_bytes = 9, few_flows = 10;
+constexpr double syns_saved = 10, syns_per_s = 1;
+constexpr double packets_saved = 10, packets_per_s = 10;
+constexpr double kib_saved = 64, kib_saved_at_most = 65, kib_per_s = 64;
+constexpr std::size_t flows_at_once = 5;
+
+// Each bot is a client of its own, in a network of its own, and no host answers what the service
+// sends there.
+std::string bot(Family family, int number) {
+  return family == Family::ipv4 ? fmt::format("198.18.{}.2", number)
+                                : fmt::format("2001:db8:b07:{}::2", number);
+}
+
+Segment invited_syn(const Forger& forger, Family family, std::uint8_t tag) {
+  Segment syn = syn_from("stranger", family);
+  syn.source = bot(family, tag);
+  syn.options = forger.ticket({.client = syn.source, .tag = tag});
+  return syn;
+}
+
+// What a flood may pass through a budget, whatever the machine's speed: what was saved, and what
+// came back while it lasted.
+struct Allowance {
+  double saved, saved_at_most, per_s;
+};
+
+void expect_within(Scene& scene, const std::vector<Segment>& segments, const std::string& passing,
+                   const std::string& refused, const Allowance& allowance,
+                   const std::string& what) {
+  const auto began = std::chrono::steady_clock::now();
+  GuardWatch watch = GuardWatch::begin(scene);
+  send_to_service(scene, segments, what);
+  const Counters moved = watch.wait_for(segments.size());
+  const double lasted_s =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  const std::uint64_t passed = count_of(moved, passing), dropped = count_of(moved, refused);
+  const auto least = static_cast<std::uint64_t>(allowance.saved);
+  const auto most =
+      static_cast<std::uint64_t>(std::ceil(allowance.saved_at_most + allowance.per_s * lasted_s)) +
+      1;
+  scene.check(passed >= least && passed <= most,
+              fmt::format("{}: {} to {} pass in {:.2f} s", what, least, most, lasted_s),
+              text_of(moved));
+  const std::uint64_t opening = passing == "pass-flow" ? 1 : 0;
+  scene.check(passed + dropped + opening == segments.size(),
+              fmt::format("{}: all others are {}", what, refused), text_of(moved));
+}
+
+void syns(Scene& scene, const Forger& forger, Family family) {
+  std::vector<Segment> segments(500, invited_syn(forger, family, few_syns));
+  for (std::size_t i = 0; i < segments.size(); i++)
+    segments[i].source_port = static_cast<std::uint16_t>(10'000 + i);
+  expect_within(scene, segments, "pass-ticket", "drop-client-syns",
+                {syns_saved, syns_saved, syns_per_s},
+                fmt::format("{}, {} SYNs with a right ticket", name_of(family), segments.size()));
+}
+
+// A flow of the bot's: its SYN, and then no end of data.
+std::vector<Segment> flow_of(const Segment& syn, std::size_t packets, std::size_t payload_bytes) {
+  Segment data = syn;
+  data.options.clear();
+  data.flags = tcp_ack | tcp_psh;
+  data.payload = Bytes(payload_bytes, 'x');
+  std::vector<Segment> segments(packets, data);
+  segments.insert(segments.begin(), syn);
+  return segments;
+}
+
+void packets(Scene& scene, const Forger& forger, Family family) {
+  const auto segments = flow_of(invited_syn(forger, family, few_packets), 1000, 100);
+  expect_within(
+      scene, segments, "pass-flow", "drop-client-packets",
+      {packets_saved, packets_saved, packets_per_s},
+      fmt::format("{}, {} packets of one admitted flow", name_of(family), segments.size() - 1));
+}
+
+void bytes(Scene& scene, const Forger& forger, Family family) {
+  const auto segments = flow_of(invited_syn(forger, family, few_bytes), 2000, 1000);
+  const double frames_a_kib =
+      1024.0 / static_cast<double>(frame_to(place_of("service"), segments.back()).size());
+  expect_within(
+      scene, segments, "pass-flow", "drop-client-bytes",
+      {kib_saved * frames_a_kib, kib_saved_at_most * frames_a_kib, kib_per_s * frames_a_kib},
+      fmt::format("{}, {} full packets of one admitted flow", name_of(family),
+                  segments.size() - 1));
+}
+
+// No clock decides this: so many at once, and one more when one has ended.
+void flows(Scene& scene, const Forger& forger, Family family) {
+  const std::string what =
+      fmt::format("{}, a bot that may have {} connections", name_of(family), flows_at_once);
+  const auto at_port = [&](std::size_t port) {
+    Segment syn = invited_syn(forger, family, few_flows);
+    syn.source_port = static_cast<std::uint16_t>(port);
+    return syn;
+  };
+  const auto expect = [&](const std::vector<Segment>& segments, const Counters& verdicts,
+                          std::string_view which) {
+    GuardWatch watch = GuardWatch::begin(scene);
+    send_to_service(scene, segments, what);
+    const Counters moved = watch.wait_for(segments.size());
+    scene.check(moved == verdicts, fmt::format("{}, {}: {}", what, which, text_of(verdicts)),
+                text_of(moved));
+  };
+  std::vector<Segment> twelve;
+  for (std::size_t i = 0; i < 12; i++)
+    twelve.push_back(at_port(20'000 + i));
+  expect(twelve,
+         {{"pass-ticket", flows_at_once}, {"drop-client-flows", twelve.size() - flows_at_once}},
+         "opens twelve");
+  expect({twelve[0], twelve[1]}, {{"pass-ticket", 2}}, "repeats two SYNs");
+  Segment reset = twelve[0];
+  reset.options.clear();
+  reset.flags = tcp_rst;
+  reset.seq = twelve[0].seq + 1;
+  expect({reset}, {{"pass-flow", 1}}, "ends one");
+  expect({at_port(30'000), at_port(30'001)}, {{"pass-ticket", 1}, {"drop-client-flows", 1}},
+         "opens two more");
+}
+
+void others_are_not_affected(Scene& scene, Family family) {
+  const std::string what = fmt::format("{}, another client", name_of(family));
+  const Visit visit = scene.visit_service(family, "/5mb.bin");
+  scene.expect_whole(visit, family, download_bytes, what);
+  std::uint64_t held = 0;
+  for (const auto& [verdict, packets] : visit.moved.guard)
+    held += verdict.starts_with("drop-client-") ? packets : 0;
+  scene.check(held == 0, what + ": is held to nothing", text_of(visit.moved.guard));
+}
+
+} // namespace
+
+void invited_flood(Scene& scene) {
+  const auto forger = Forger::with_key_of("service");
+  if (!scene.check(static_cast<bool>(forger), "bots have tickets of their own",
+                   forger ? "" : forger.error().message))
+    return;
+  for (const Family family : families) {
+    syns(scene, *forger, family);
+    packets(scene, *forger, family);
+    bytes(scene, *forger, family);
+    flows(scene, *forger, family);
+    others_are_not_affected(scene, family);
+  }
+}
+
+} // namespace trap::lab::scenario

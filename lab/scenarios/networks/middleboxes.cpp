@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Networks that damage, lose and reorder what TRAP sends: every connection gets through by some
+// way, with few SYNs, and the way that got through is the first that the next connection tries.
+#include <fmt/format.h>
+
+#include "lab/network/middlebox.h"
+#include "lab/scenarios/scenarios.h"
+
+namespace trap::lab::scenario {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds patience{20000}, patience_with_losses{130000}; // the latter that of a stack
+constexpr int later_connections = 3, connections_with_losses = 10;
+constexpr std::uint64_t syns_with_losses =
+    12; // with losses: a stack sends seven to eleven, and the client one with each redirect
+
+struct Passage {
+  Visit visit;
+  std::uint64_t syns = 0; // that the middlebox saw
+
+  [[nodiscard]] std::string text() const {
+    return fmt::format("{}, {} SYNs; client: {}; guard: {}", visit.response.text(), syns,
+                       text_of(visit.moved.client), text_of(visit.moved.guard));
+  }
+};
+
+Passage pass(Scene& scene, const Middlebox& box, Family family, milliseconds deadline = patience) {
+  const std::uint64_t before = box.count(LAB_SYNS);
+  Passage passage{scene.visit("client", Deployment::public_url(family, "/small.txt"), deadline)};
+  passage.syns = box.count(LAB_SYNS) - before;
+  return passage;
+}
+
+void expect_through(Scene& scene, const Passage& passage, std::uint64_t most_syns,
+                    std::string_view what) {
+  scene.check(passage.visit.response.complete() && passage.syns >= 1 && passage.syns <= most_syns,
+              fmt::format("{}: gets through with at most {} SYN{}", what, most_syns,
+                          most_syns == 1 ? "" : "s"),
+              passage.text());
+}
+
+void expect_counted(Scene& scene, const Passage& passage, std::string_view verdict,
+                    std::string_view what) {
+  scene.check(count_of(passage.visit.moved.client, verdict) > 0,
+              fmt::format("{}: {}", what, verdict), passage.text());
+}
+
+std::optional<Middlebox> install(Scene& scene, const Habit& habit) {
+  auto box = Middlebox::install(scene.trap().topology(), habit.flags);
+  if (!scene.check(static_cast<bool>(box), fmt::format("a middlebox {}", habit.does),
+                   box ? "" : box.error().message))
+    return {};
+  return std::optional<Middlebox>{std::move(*box)};
+}
+
+void expect_habit(Scene& scene, const Middlebox& box, const Habit& habit, Family family) {
+  const std::string what = fmt::format("{}, first connection", name_of(family));
+  const Passage first = pass(scene, box, family);
+  expect_through(scene, first, habit.first_syns, what);
+  expect_counted(scene, first, habit.first_verdict, what);
+  for (int number = 1; number <= later_connections; number++) {
+    const std::string later = fmt::format("{}, later connection {}", name_of(family), number);
+    const Passage passage = pass(scene, box, family);
+    expect_through(scene, passage, 1, later);
+    expect_counted(scene, passage, habit.later_verdict, later);
+  }
+}
+
+} // namespace
+
+void middlebox(Scene& scene, const Habit& habit) {
+  auto box = install(scene, habit);
+  if (!box)
+    return;
+  for (const Family family : families)
+    expect_habit(scene, *box, habit, family);
+  scene.check(box->count(habit.counter) > 0, fmt::format("it {}", habit.does), "it did not");
+}
+
+// Robbed of its OFFER, a service that resets can be met in the paper's way only.
+void offerless(Scene& scene) {
+  auto box = install(scene, {"strips TRAP's option from SYN-ACKs", LAB_STRIPS_SYN_ACK});
+  if (!box)
+    return;
+  for (const Family family : families) {
+    const Passage first = pass(scene, *box, family);
+    scene.check(!first.visit.response.complete() && first.syns == 1 &&
+                    count_of(first.visit.moved.client, "pass-redirect-learnt") == 1,
+                fmt::format("{}, first connection: is reset, and the redirect learnt from that",
+                            name_of(family)),
+                first.text());
+    for (int number = 1; number <= later_connections; number++)
+      expect_through(scene, pass(scene, *box, family), 1,
+                     fmt::format("{}, later connection {}", name_of(family), number));
+  }
+  scene.check(box->count(LAB_STRIPPED) > 0, "it strips options", "it did not");
+}
+
+// One connection after the other: the first asks the TRAP server, the others go straight; in the
+// middle redirects are forgotten.
+void expect_all_through(Scene& scene, Middlebox& box) {
+  for (const Family family : families)
+    for (int number = 1; number <= connections_with_losses; number++) {
+      if (number == connections_with_losses / 2)
+        scene.forget_redirects();
+      expect_through(scene, pass(scene, box, family, patience_with_losses), syns_with_losses,
+                     fmt::format("{}, connection {}", name_of(family), number));
+    }
+}
+
+void losses(Scene& scene, std::uint32_t percent) {
+  auto box = Middlebox::install(scene.trap().topology(), 0, percent);
+  if (!scene.check(static_cast<bool>(box),
+                   fmt::format("a network loses {}% of all packets", percent),
+                   box ? "" : box.error().message))
+    return;
+  expect_all_through(scene, *box);
+  scene.check(box->count(LAB_LOST) > 0, "it loses packets", "it did not");
+}
+
+// A packet may wait for the next one of its direction, and that for the sender's patience.
+void reordering(Scene& scene) {
+  auto box = install(scene, {"swaps packets", LAB_REORDERS});
+  if (!box)
+    return;
+  expect_all_through(scene, *box);
+  scene.check(box->count(LAB_REORDERED) > 0, "it swaps packets", "it did not");
+}
+
+// What a service is remembered for is not for ever: when the middlebox goes, the second SYN finds
+// out, and the next connection is as usual.
+void middlebox_goes(Scene& scene) {
+  auto box = install(scene, {"drops SYNs with TRAP's option", LAB_DROPS_SYN_OPTIONS});
+  if (!box)
+    return;
+  for (const Family family : families) {
+    box->behave(LAB_DROPS_SYN_OPTIONS);
+    expect_through(scene, pass(scene, *box, family), 4,
+                   fmt::format("{}, first connection", name_of(family)));
+    box->behave(0, 0);
+    const Passage later = pass(scene, *box, family);
+    expect_through(scene, later, 1, fmt::format("{}, after it went", name_of(family)));
+    expect_counted(scene, later, "pass-syn-unticketed",
+                   fmt::format("{}, after it went", name_of(family)));
+  }
+}
+
+} // namespace trap::lab::scenario

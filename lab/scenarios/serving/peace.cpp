@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "lab/hosts/files.h"
+#include "lab/programs/fetch_loop.h"
+#include "lab/scenarios/scenarios.h"
+#include "lab/traffic/flood.h"
+#include "lab/traffic/reset_watch.h"
+
+namespace trap::lab::scenario {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr milliseconds activation_deadline{2000}, rest_deadline{8000}, watched{500};
+
+// Waits until the service is active, or at rest, at its address of this family.
+bool wait_for_activity(Scene& scene, Family family, bool active, milliseconds deadline) {
+  const std::string address = endpoint(place_of("trap").address(family), service_port);
+  for (const auto until = Clock::now() + deadline;
+       Clock::now() < until && sleep_for(milliseconds{50});) {
+    const auto status = scene.trap().server().status();
+    if (!status)
+      continue;
+    const auto service = std::ranges::find(status->services, address, &ServiceStatus::address);
+    if (service != status->services.end() && service->active == active)
+      return true;
+  }
+  return false;
+}
+
+void expect_peace(Scene& scene, Family family) {
+  const std::string what = fmt::format("{}, no attack", name_of(family));
+  const Visit visit = scene.visit("stranger", Deployment::public_url(family, "/small.txt"));
+  scene.check(visit.response.complete(), what + ": the stack answers", visit.response.text());
+  scene.check(count_of(visit.moved.server, "reply-syn-ack") == 0 &&
+                  count_of(visit.moved.server, "pass-syn-at-peace") > 0,
+              what + ": TRAP does not", text_of(visit.moved.server));
+}
+
+void attack(Scene& scene, Family family) {
+  const std::string what{name_of(family)};
+  const auto before = scene.trap().server().counters();
+  {
+    const auto flood =
+        Flood::start(scene.trap().topology(), {family, FloodKind::syn, "trap", service_port});
+    scene.check(flood && wait_for_activity(scene, family, true, activation_deadline),
+                what + ": TRAP answers within 2 s of a flood",
+                flood ? "it is at rest still" : flood.error().message);
+    sleep_for(watched);
+  }
+  const auto after = scene.trap().server().counters();
+  const Counters moved = before && after ? difference(*before, *after) : Counters{};
+  scene.check(count_of(moved, "reply-syn-ack") > 1000, what + ": with SYN cookies", text_of(moved));
+  scene.check(wait_for_activity(scene, family, false, rest_deadline),
+              what + ": it rests again some time after", "it is active still");
+}
+
+bool goes_on(Transfer& transfer) {
+  const std::uint64_t before = transfer.bytes_so_far();
+  for (int tenths = 0; tenths < 30 && transfer.running() && sleep_for(milliseconds{100}); tenths++)
+    if (transfer.bytes_so_far() > before)
+      return true;
+  return false;
+}
+
+} // namespace
+
+// Downloads and long connections of both families go on while TRAP wakes and rests.
+void peace(Scene& scene) {
+  for (const Family family : families)
+    expect_peace(scene, family);
+  auto resets = ResetWatch::start(scene.host("stranger"));
+  std::vector<Transfer> transfers;
+  std::vector<Request> requests;
+  for (const Family family : families) {
+    requests.push_back({Deployment::public_url(family, "/small.txt")});
+    auto transfer =
+        Transfer::start(scene.host("stranger"), {Deployment::public_url(family, "/crawl/5mb.bin"),
+                                                 std::chrono::seconds{40}});
+    if (scene.check(transfer && Scene::wait_until_under_way(*transfer),
+                    fmt::format("{}: a long download is under way", name_of(family)),
+                    "it did not get there"))
+      transfers.push_back(std::move(*transfer));
+  }
+  auto loop = FetchLoop::start(scene.host("stranger"), requests);
+  if (!scene.check(loop && resets, "a loop of downloads begins", "it does not"))
+    return;
+  for (const Family family : families)
+    attack(scene, family);
+  for (Transfer& transfer : transfers)
+    scene.check(goes_on(transfer), "a long download goes on after all of it",
+                "it ended, or nothing comes any more");
+  const LoopResult result = loop->finish();
+  scene.check(result.fetches > 20 && result.failures == 0,
+              "no download of the loop failed: " + result.text(), "");
+  const std::uint64_t count = resets->count();
+  scene.check(count == 0, "not one reset arrived", fmt::format("{} arrived", count));
+}
+
+} // namespace trap::lab::scenario

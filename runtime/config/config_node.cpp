@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/config/config_node.h"
+
+#include <algorithm>
+
+#include <unistd.h>
+
+#include <fmt/core.h>
+#include <toml++/toml.h>
+
+#include "runtime/fd.h"
+
+namespace trap {
+namespace {
+
+constexpr std::size_t kConfigLimitBytes = 1 << 20;
+
+ConfigNode convert(const toml::node& node);
+
+ConfigNode::Array convert_array(const toml::array& array) {
+  ConfigNode::Array out;
+  for (const toml::node& item : array)
+    out.push_back(convert(item));
+  return out;
+}
+
+ConfigNode::Table convert_table(const toml::table& table) {
+  ConfigNode::Table out;
+  for (auto&& [key, item] : table) {
+    ConfigNode node = convert(item);
+    if (key.source().begin.line)
+      node.line = key.source().begin.line;
+    out.push_back({std::string(key.str()), std::move(node)});
+  }
+  std::stable_sort(out.begin(), out.end(), [](const ConfigEntry& a, const ConfigEntry& b) {
+    return a.node.line < b.node.line;
+  });
+  return out;
+}
+
+std::string other_type(const toml::node& node) {
+  switch (node.type()) {
+  case toml::node_type::floating_point:
+    return "a floating-point number";
+  case toml::node_type::date:
+  case toml::node_type::time:
+  case toml::node_type::date_time:
+    return "a date or time";
+  default:
+    return "something else";
+  }
+}
+
+ConfigNode convert(const toml::node& node) {
+  ConfigNode out;
+  out.line = node.source().begin.line;
+  if (const auto* table = node.as_table())
+    out.value = convert_table(*table);
+  else if (const auto* array = node.as_array())
+    out.value = convert_array(*array);
+  else if (const auto* text = node.as_string())
+    out.value = text->get();
+  else if (const auto* integer = node.as_integer())
+    out.value = integer->get();
+  else if (const auto* boolean = node.as_boolean())
+    out.value = boolean->get();
+  else
+    out.value = ConfigNode::Other{other_type(node)};
+  return out;
+}
+
+} // namespace
+
+std::string ConfigNode::type_name() const {
+  switch (value.index()) {
+  case 1:
+    return "a boolean";
+  case 2:
+    return "an integer";
+  case 3:
+    return "a string";
+  case 4:
+    return "an array";
+  case 5:
+    return "a table";
+  default:
+    return std::get<Other>(value).type;
+  }
+}
+
+Result<ConfigNode> parse_config(const std::string& text, const std::string& path) {
+  // The shared library throws: the only place where an exception is expected.
+  try {
+    toml::table table = toml::parse(text, path);
+    return convert(table);
+  } catch (const toml::parse_error& error) {
+    std::string reason(error.description());
+    std::replace(reason.begin(), reason.end(), '\n', ' ');
+    return Error{fmt::format("{}:{}: not TOML: {}", path, error.source().begin.line, reason),
+                 ExitCode::usage};
+  }
+}
+
+Result<ConfigNode> read_config_file(const std::string& path) {
+  auto text = read_file(path, kConfigLimitBytes);
+  if (!text && access(path.c_str(), F_OK) != 0)
+    return Error{text.error().message + ": write it, or name another file with --config",
+                 ExitCode::usage};
+  if (!text)
+    return text.error();
+  return parse_config(*text, path);
+}
+
+} // namespace trap

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// A TOML document as a plain tree in which every value knows its line. The TOML library stays
+// inside config_node.cpp.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "runtime/result.h"
+
+namespace trap {
+
+struct ConfigEntry;
+
+struct ConfigNode {
+  using Array = std::vector<ConfigNode>;
+  using Table = std::vector<ConfigEntry>; // in the order of the file
+  struct Other {                          // a TOML type that no key of ours has
+    std::string type;
+  };
+
+  unsigned line = 0;
+  std::variant<Other, bool, std::int64_t, std::string, Array, Table> value;
+
+  // "an integer", "a string", ...: for messages.
+  std::string type_name() const;
+};
+
+struct ConfigEntry {
+  std::string key;
+  ConfigNode node;
+};
+
+// Reads and parses a file; the root is a Table. Errors start with "file:line: " or "file: ".
+Result<ConfigNode> read_config_file(const std::string& path);
+
+// The same for text at hand; `path` only names it in errors.
+Result<ConfigNode> parse_config(const std::string& text, const std::string& path);
+
+} // namespace trap

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The control socket: HTTP on a Unix stream socket of mode 0600. GET /status, GET /metrics, POST
+// /reload, POST /explain (a frame), POST /WORD/WORD... Served by a thread of its own, one request
+// after the other.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/result.h"
+
+namespace trap {
+
+struct ExplainRequest;
+
+// What requests ask for; called from the server's thread. An error becomes {"error": its line}:
+// with ExitCode::usage as HTTP status 400, with not_running (there is no such thing) as 404, else
+// as 500.
+struct ControlHandlers {
+  std::function<std::string()> status;         // JSON
+  std::function<std::string()> metrics;        // Prometheus' text format
+  std::function<Result<std::string>()> reload; // one line, answered as {"reloaded": line}
+  std::function<Result<std::string>(const std::vector<std::string>& words)> command; // JSON
+  std::function<Result<std::string>(const ExplainRequest& request)> explain;         // JSON
+};
+
+class ControlServer {
+public:
+  static Result<ControlServer> make(const std::string& path, ControlHandlers handlers);
+
+  ControlServer(ControlServer&&) noexcept;
+  ControlServer& operator=(ControlServer&&) noexcept;
+  ~ControlServer(); // stops, and removes the socket
+
+private:
+  struct Running;
+  explicit ControlServer(std::unique_ptr<Running> running);
+  std::unique_ptr<Running> running_;
+};
+
+} // namespace trap

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/control/metrics_common.h"
+
+#include "runtime/keys/clock_writer.h"
+
+namespace trap {
+namespace {
+
+constexpr char kPacketsHelp[] = "Packets by the verdict that their walk ended in "
+                                "(docs/packet-walk.md) and what was done with them";
+constexpr char kBytesHelp[] = "Bytes of the frames that came in, and of the answers that went out";
+
+const char* action_name(int verdict) {
+  switch (trap_verdict_action(static_cast<trap_verdict>(verdict))) {
+  case TRAP_ACTION_PASS:
+    return "pass";
+  case TRAP_ACTION_DROP:
+    return "drop";
+  case TRAP_ACTION_REPLY:
+    return "reply";
+  case TRAP_ACTION_CONSUME:
+    return "consume";
+  }
+  return "unknown";
+}
+
+bool between(int verdict, trap_verdict first, trap_verdict last) {
+  return verdict >= first && verdict <= last;
+}
+
+bool needs_no_service(int verdict) {
+  return between(verdict, TRAP_PASS_OTHER, TRAP_DROP_INTERNAL) || verdict == TRAP_DROP_VLAN_TAGS;
+}
+
+Labels labels_of(const MeasuredService& where) {
+  return {{"part", where.part}, {"service", where.service}, {"address", where.address}};
+}
+
+} // namespace
+
+bool can_give(const std::string& part, int verdict) {
+  if (needs_no_service(verdict))
+    return true;
+  if (part == "server")
+    return between(verdict, TRAP_REPLY_SYN_ACK, TRAP_DROP_NO_BACKEND) ||
+           between(verdict, TRAP_PASS_COOKIE, TRAP_DROP_RESET_CAP) || verdict == TRAP_PASS_SOCKET;
+  if (part == "guard")
+    return between(verdict, TRAP_PASS_TICKET, TRAP_DROP_NO_FLOW) ||
+           between(verdict, TRAP_PASS_TRUSTED, TRAP_DROP_ICMP);
+  return between(verdict, TRAP_PASS_SYN_REMEMBERED, TRAP_DROP_LATE_ANSWER) ||
+         between(verdict, TRAP_PASS_ICMP_TRANSLATED, TRAP_REDIRECT_RENEWED);
+}
+
+void measure_packets(Metrics& metrics, const MeasuredService& where, const VerdictCounts& counts) {
+  trap_count sum = {};
+  for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++) {
+    const trap_count& count = counts[static_cast<std::size_t>(verdict)];
+    add_count(sum, count);
+    // A client has no services: everything it counts is without one.
+    bool usual = where.service.empty() && where.part != "client" ? needs_no_service(verdict)
+                                                                 : can_give(where.part, verdict);
+    if (count.packets == 0 && !usual)
+      continue;
+    Labels labels = labels_of(where);
+    labels.emplace_back("verdict", verdict_name(verdict));
+    labels.emplace_back("action", action_name(verdict));
+    metrics.counter("trap_packets_total", kPacketsHelp, labels, static_cast<double>(count.packets));
+  }
+  Labels in = labels_of(where);
+  in.emplace_back("direction", "in");
+  metrics.counter("trap_bytes_total", kBytesHelp, in, static_cast<double>(sum.bytes_in));
+  Labels out = labels_of(where);
+  out.emplace_back("direction", "out");
+  metrics.counter("trap_bytes_total", kBytesHelp, out, static_cast<double>(sum.bytes_out));
+}
+
+void measure_monitored(Metrics& metrics, const MeasuredService& where,
+                       const VerdictCounts& counts) {
+  for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++) {
+    if (trap_verdict_action(static_cast<trap_verdict>(verdict)) != TRAP_ACTION_DROP)
+      continue;
+    const trap_count& count = counts[static_cast<std::size_t>(verdict)];
+    const bool usual =
+        where.service.empty() ? needs_no_service(verdict) : can_give(where.part, verdict);
+    if (count.packets == 0 && !usual)
+      continue;
+    Labels labels = labels_of(where);
+    labels.emplace_back("verdict", verdict_name(verdict));
+    metrics.counter("trap_monitored_packets_total",
+                    "Packets that passed because the guard only monitors, by the verdict that "
+                    "would have dropped them",
+                    labels, static_cast<double>(count.packets));
+  }
+}
+
+void measure_interface(Metrics& metrics, const std::string& part, const std::string& interface,
+                       bool attached) {
+  metrics.gauge("trap_interface_attached", "1 if the interface runs this daemon's program",
+                {{"part", part}, {"interface", interface}}, attached ? 1 : 0);
+}
+
+void measure_interfaces(Metrics& metrics, const std::string& part,
+                        const std::vector<XdpState>& states) {
+  for (const XdpState& state : states)
+    measure_interface(metrics, part, state.interface, state.index != 0 && state.ours);
+}
+
+void measure_keys(Metrics& metrics, const std::string& part, const trap_keyring& ring) {
+  const std::uint64_t unix_ns = read_clocks().unix_ns;
+  measure_keys(metrics, part, ring, trap_epoch(unix_ns));
+  metrics.gauge("trap_key_seconds_left", "How long the keys last if the daemon renews them no more",
+                {{"part", part}}, key_seconds_left(ring, unix_ns));
+}
+
+void measure_keys(Metrics& metrics, const std::string& part, const trap_keyring& ring,
+                  std::uint64_t present_epoch) {
+  int ahead = -1;
+  trap_key key;
+  while (ahead < TRAP_KEYRING_SLOTS &&
+         trap_keyring_find(&ring, present_epoch + static_cast<std::uint64_t>(ahead + 1), &key))
+    ahead++;
+  metrics.gauge("trap_epoch", "Present epoch of the keys: Unix time in ns >> 42", {{"part", part}},
+                static_cast<double>(present_epoch));
+  metrics.gauge("trap_epochs_ahead",
+                "Epochs after the present one whose keys are held; -1: not even the present one's",
+                {{"part", part}}, ahead);
+}
+
+} // namespace trap

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/control/status_json.h"
+
+#include <fmt/core.h>
+
+#include "runtime/keys/clock_writer.h"
+
+namespace trap {
+
+nlohmann::ordered_json counters_json(const VerdictCounts& counts) {
+  auto json = nlohmann::ordered_json::object();
+  for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++) {
+    if (counts[verdict].packets != 0)
+      json[verdict_name(verdict)] = counts[verdict].packets;
+  }
+  return json;
+}
+
+nlohmann::ordered_json bytes_json(const VerdictCounts& counts) {
+  trap_count sum = {};
+  for (const trap_count& count : counts)
+    add_count(sum, count);
+  return {{"in", sum.bytes_in}, {"out", sum.bytes_out}};
+}
+
+nlohmann::ordered_json interfaces_json(const std::vector<XdpState>& states,
+                                       std::vector<std::string>& problems) {
+  auto json = nlohmann::ordered_json::array();
+  for (const XdpState& state : states) {
+    json.push_back({{"name", state.interface},
+                    {"index", state.index},
+                    {"xdp_mode", state.mode},
+                    {"program_id", state.program_id}});
+    if (state.index == 0)
+      problems.push_back(fmt::format("interface {} is gone", state.interface));
+    else if (!state.ours)
+      problems.push_back(
+          fmt::format("interface {} does not run this daemon's program", state.interface));
+  }
+  return json;
+}
+
+nlohmann::ordered_json keys_json(const trap_keyring& ring, std::vector<std::string>& problems) {
+  const std::uint64_t unix_ns = read_clocks().unix_ns;
+  const std::uint64_t now_epoch = trap_epoch(unix_ns);
+  const double left_s = key_seconds_left(ring, unix_ns);
+  trap_key key;
+  if (!trap_keyring_find(&ring, now_epoch, &key))
+    problems.push_back(fmt::format("no key for the present epoch {}", now_epoch));
+  else if (left_s < kKeysScarceS)
+    problems.push_back(fmt::format("keys for {:.0f} more minutes only: restart the daemon, and see "
+                                   "what keeps it from renewing them",
+                                   left_s / 60));
+  return {{"epoch", now_epoch},
+          {"epochs_held", epochs_held(ring)},
+          {"seconds_left", static_cast<std::uint64_t>(left_s)}};
+}
+
+void add_counts(VerdictCounts& sum, const VerdictCounts& counts) {
+  for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++)
+    add_count(sum[verdict], counts[verdict]);
+}
+
+} // namespace trap

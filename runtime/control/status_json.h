@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pieces of GET /status that more than one part has.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "protocol/keyring.h"
+#include "runtime/kernel/counters.h"
+#include "runtime/kernel/xdp.h"
+
+namespace trap {
+
+// Counters that are not zero, by verdict name.
+nlohmann::ordered_json counters_json(const VerdictCounts& counts);
+
+// {"in": n, "out": n}: bytes of the frames that came in and of the answers that went out.
+nlohmann::ordered_json bytes_json(const VerdictCounts& counts);
+
+// Interfaces with their mode; adds a problem for each that does not run our program.
+nlohmann::ordered_json interfaces_json(const std::vector<XdpState>& states,
+                                       std::vector<std::string>& problems);
+
+// Present epoch and the epochs a ring holds; a ring without the present one is a problem.
+nlohmann::ordered_json keys_json(const trap_keyring& ring, std::vector<std::string>& problems);
+
+void add_counts(VerdictCounts& sum, const VerdictCounts& counts);
+
+} // namespace trap

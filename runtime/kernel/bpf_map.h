@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// Typed access to BPF maps by file descriptor. The caller's types must be the map's key and value.
+#pragma once
+
+#include <cerrno>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <bpf/bpf.h>
+#include <linux/types.h>
+#include <sys/mman.h>
+
+#include "runtime/result.h"
+
+namespace trap {
+
+Error map_error(const char* map, const char* what, int error_number);
+
+template <class K, class V>
+Result<void> map_write(int fd, const char* map, const K& key, const V& value) {
+  if (int failed = bpf_map_update_elem(fd, &key, &value, BPF_ANY))
+    return map_error(map, "write to", failed);
+  return {};
+}
+
+template <class V, class K> std::optional<V> map_read(int fd, const K& key) {
+  V value{};
+  if (bpf_map_lookup_elem(fd, &key, &value) != 0)
+    return std::nullopt;
+  return value;
+}
+
+template <class K> std::vector<K> map_keys(int fd) {
+  std::vector<K> keys;
+  K key{};
+  K next{};
+  const void* from = nullptr;
+  while (bpf_map_get_next_key(fd, from, &next) == 0) {
+    keys.push_back(next);
+    key = next;
+    from = &key;
+  }
+  return keys;
+}
+
+// Visits the entries of a hash map in batches, without a system call for each; entries that come or
+// go meanwhile may be missed.
+template <class K, class V>
+void map_visit(int fd, const std::function<void(const K&, const V&)>& visit) {
+  constexpr __u32 kBatch = 4096; // more than any hash bucket holds
+  std::vector<K> keys(kBatch);
+  std::vector<V> values(kBatch);
+  __u32 position[2] = {};
+  bool first = true;
+  for (;;) {
+    __u32 count = kBatch;
+    int failed = bpf_map_lookup_batch(fd, first ? nullptr : &position[0], &position[1], keys.data(),
+                                      values.data(), &count, nullptr);
+    if (failed && failed != -ENOENT)
+      return;
+    for (__u32 i = 0; i < count; i++)
+      visit(keys[i], values[i]);
+    if (failed)
+      return;
+    position[0] = position[1];
+    first = false;
+  }
+}
+
+// The single value of an mmapable array map, in our memory.
+template <class T> class MappedValue {
+public:
+  MappedValue() = default;
+  MappedValue(MappedValue&& other) noexcept : value_(std::exchange(other.value_, nullptr)) {}
+  MappedValue& operator=(MappedValue&& other) noexcept {
+    std::swap(value_, other.value_);
+    return *this;
+  }
+  MappedValue(const MappedValue&) = delete;
+  MappedValue& operator=(const MappedValue&) = delete;
+  ~MappedValue() {
+    if (value_)
+      munmap(value_, sizeof(T));
+  }
+
+  static Result<MappedValue> make(int fd, const char* map) {
+    void* memory = mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED)
+      return map_error(map, "map into memory", errno);
+    MappedValue mapped;
+    mapped.value_ = static_cast<T*>(memory);
+    return mapped;
+  }
+
+  T& operator*() { return *value_; }
+  T* operator->() { return value_; }
+
+private:
+  T* value_ = nullptr;
+};
+
+// All values of an mmapable array map, for reading. T is as large as the map's value, and a
+// multiple of 8 bytes.
+template <class T> class MappedArray {
+public:
+  static_assert(sizeof(T) % 8 == 0, "an array map rounds its values up to 8 bytes");
+
+  MappedArray() = default;
+  MappedArray(MappedArray&& other) noexcept : values_(std::exchange(other.values_, {})) {}
+  MappedArray& operator=(MappedArray&& other) noexcept {
+    std::swap(values_, other.values_);
+    return *this;
+  }
+  MappedArray(const MappedArray&) = delete;
+  MappedArray& operator=(const MappedArray&) = delete;
+  ~MappedArray() {
+    if (!values_.empty())
+      munmap(const_cast<T*>(values_.data()), values_.size_bytes());
+  }
+
+  static Result<MappedArray> make(int fd, std::size_t count, const char* map) {
+    void* memory = mmap(nullptr, count * sizeof(T), PROT_READ, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED)
+      return map_error(map, "map into memory", errno);
+    MappedArray mapped;
+    mapped.values_ = {static_cast<const T*>(memory), count};
+    return mapped;
+  }
+
+  std::span<const T> values() const { return values_; }
+
+private:
+  std::span<const T> values_;
+};
+
+} // namespace trap

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/kernel/counters.h"
+
+#include <algorithm>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+namespace trap {
+
+const char* verdict_name(int verdict) {
+  static const char* const kNames[] = {
+#define TRAP_VERDICT_NAME(id, action, name, text) name,
+      TRAP_VERDICTS(TRAP_VERDICT_NAME)
+#undef TRAP_VERDICT_NAME
+  };
+  return verdict >= 0 && verdict < TRAP_VERDICT_COUNT ? kNames[verdict] : "unknown";
+}
+
+const char* verdict_text(int verdict) {
+  static const char* const kTexts[] = {
+#define TRAP_VERDICT_TEXT(id, action, name, text) text,
+      TRAP_VERDICTS(TRAP_VERDICT_TEXT)
+#undef TRAP_VERDICT_TEXT
+  };
+  return verdict >= 0 && verdict < TRAP_VERDICT_COUNT ? kTexts[verdict] : "";
+}
+
+void add_count(trap_count& sum, const trap_count& count) {
+  sum.packets += count.packets;
+  sum.bytes_in += count.bytes_in;
+  sum.bytes_out += count.bytes_out;
+}
+
+CounterReader::CounterReader(int map_fd)
+    : map_fd_(map_fd), per_cpu_(static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus()))) {
+}
+
+VerdictCounts CounterReader::read(std::uint32_t slot) {
+  VerdictCounts counts = {};
+  for (std::uint32_t verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++) {
+    std::uint32_t index = slot * TRAP_VERDICT_SLOTS + verdict;
+    if (bpf_map_lookup_elem(map_fd_, &index, per_cpu_.data()) != 0)
+      continue;
+    for (const trap_count& of_cpu : per_cpu_)
+      add_count(counts[verdict], of_cpu);
+  }
+  return counts;
+}
+
+void CounterReader::clear(std::uint32_t slot) {
+  std::fill(per_cpu_.begin(), per_cpu_.end(), trap_count{});
+  for (std::uint32_t verdict = 0; verdict < TRAP_VERDICT_SLOTS; verdict++) {
+    std::uint32_t index = slot * TRAP_VERDICT_SLOTS + verdict;
+    bpf_map_update_elem(map_fd_, &index, per_cpu_.data(), BPF_ANY);
+  }
+}
+
+} // namespace trap

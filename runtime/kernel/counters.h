@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads the packet counters of a program: per service slot and verdict, summed over all CPUs.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "dataplane/verdict.h"
+#include "runtime/result.h"
+
+namespace trap {
+
+using VerdictCounts = std::array<trap_count, TRAP_VERDICT_COUNT>;
+
+// The name operators see, "reply-syn-ack".
+const char* verdict_name(int verdict);
+
+// What it means, in words.
+const char* verdict_text(int verdict);
+
+void add_count(trap_count& sum, const trap_count& count);
+
+class CounterReader {
+public:
+  // `map_fd` is a per-CPU array of trap_count, index slot * TRAP_VERDICT_SLOTS + verdict.
+  explicit CounterReader(int map_fd);
+
+  VerdictCounts read(std::uint32_t slot);
+  void clear(std::uint32_t slot);
+
+private:
+  int map_fd_;
+  std::vector<trap_count> per_cpu_;
+};
+
+} // namespace trap

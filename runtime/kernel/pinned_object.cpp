@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/kernel/pinned_object.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <fcntl.h>
+#include <filesystem>
+#include <linux/magic.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/core.h>
+
+#include "runtime/kernel/bpf_map.h"
+#include "runtime/process/log.h"
+
+namespace trap {
+namespace {
+
+constexpr char kDefaultBpffs[] = "/sys/fs/bpf";
+
+bool is_bpffs(const std::string& path) {
+  struct statfs info;
+  return statfs(path.c_str(), &info) == 0 &&
+         static_cast<unsigned long>(info.f_type) == BPF_FS_MAGIC;
+}
+
+int log_libbpf(enum libbpf_print_level, const char* format, va_list arguments) {
+  if (!log::is_debug())
+    return 0;
+  char* text = nullptr;
+  int length = vasprintf(&text, format, arguments);
+  if (length < 0)
+    return 0;
+  std::string line(text, static_cast<std::size_t>(length));
+  free(text);
+  while (!line.empty() && line.back() == '\n')
+    line.pop_back();
+  log::debug("{}", line);
+  return length;
+}
+
+// Everything in pin_dir is ours and goes with --detach, so it must not be the root that others
+// share.
+bool is_mount_root(const std::string& path) {
+  struct stat here, above;
+  return stat(path.c_str(), &here) == 0 && stat((path + "/..").c_str(), &above) == 0 &&
+         here.st_dev != above.st_dev;
+}
+
+Result<void> mount_bpffs_if_missing(const std::string& pin_dir) {
+  if (!pin_dir.starts_with(std::string(kDefaultBpffs) + "/") || is_bpffs(kDefaultBpffs))
+    return {};
+  if (mount("bpf", kDefaultBpffs, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0)
+    return Error{fmt::format("cannot mount a bpffs at {}: {}: run mount -t bpf bpf {} as root",
+                             kDefaultBpffs, error_text(errno), kDefaultBpffs)};
+  return {};
+}
+
+Result<void> make_directories(const std::string& path, Undo& undo) {
+  std::string done;
+  for (const auto& step : std::filesystem::path(path).lexically_normal()) {
+    if (step.empty())
+      continue;
+    if (!done.empty() && done != "/")
+      done += '/';
+    done += step.string();
+    if (done == "/")
+      continue;
+    if (mkdir(done.c_str(), 0700) == 0)
+      undo.add([done] { rmdir(done.c_str()); });
+    else if (errno != EEXIST)
+      return Error{fmt::format("cannot make directory {}: {}", done, error_text(errno))};
+  }
+  return {};
+}
+
+std::string describe(__u32 type, __u32 key_size, __u32 value_size, __u32 max_entries, __u32 flags) {
+  const char* name = libbpf_bpf_map_type_str(static_cast<bpf_map_type>(type));
+  return fmt::format("{} of {} entries, {}-byte keys, {}-byte values, flags {:#x}",
+                     name ? name : "map", max_entries, key_size, value_size, flags);
+}
+
+// libbpf and the kernel round a ring buffer's size and add flags of their own only at creation;
+// both sides here are as created.
+Result<void> reuse_if_compatible(bpf_map* map, const std::string& path,
+                                 const std::string& program) {
+  Fd fd(bpf_obj_get(path.c_str()));
+  if (!fd && errno == ENOENT)
+    return {};
+  if (!fd)
+    return Error{fmt::format("cannot open pinned map {}: {}", path, error_text(errno))};
+  bpf_map_info info = {};
+  __u32 length = sizeof(info);
+  if (bpf_obj_get_info_by_fd(fd.get(), &info, &length) != 0)
+    return Error{fmt::format("cannot examine pinned map {}: {}", path, error_text(errno))};
+  std::string found =
+      describe(info.type, info.key_size, info.value_size, info.max_entries, info.map_flags);
+  std::string wanted =
+      describe(bpf_map__type(map), bpf_map__key_size(map), bpf_map__value_size(map),
+               bpf_map__max_entries(map), bpf_map__map_flags(map));
+  if (found != wanted)
+    return Error{fmt::format("pinned map {} is of another version or size ({}; needed: {}): run {} "
+                             "--detach, then start again",
+                             path, found, wanted, program)};
+  if (int failed = bpf_map__reuse_fd(map, fd.get()))
+    return Error{fmt::format("cannot take over pinned map {}: {}", path, error_text(failed))};
+  return {};
+}
+
+} // namespace
+
+Error map_error(const char* map, const char* what, int error_number) {
+  return Error{fmt::format("cannot {} BPF map \"{}\": {}", what, map, error_text(error_number))};
+}
+
+void redirect_libbpf_messages() {
+  libbpf_set_print(log_libbpf);
+}
+
+Result<Fd> lock_pin_dir(const std::string& pin_dir, const std::string& program) {
+  Fd directory(open(pin_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory && errno == ENOENT)
+    return directory;
+  if (!directory)
+    return Error{fmt::format("cannot open pin_dir {}: {}", pin_dir, error_text(errno))};
+  if (flock(directory.get(), LOCK_EX | LOCK_NB) != 0)
+    return Error{fmt::format("another {} runs with pin_dir {}: stop it first", program, pin_dir)};
+  return directory;
+}
+
+Result<Fd> open_pin_dir(const std::string& pin_dir, const std::string& program, Undo& undo) {
+  if (auto mounted = mount_bpffs_if_missing(pin_dir); !mounted)
+    return mounted.error();
+  if (auto made = make_directories(pin_dir, undo); !made)
+    return made.error();
+  if (!is_bpffs(pin_dir))
+    return Error{fmt::format("pin_dir {} is not on a bpffs: mount one there (mount -t bpf bpf "
+                             "DIRECTORY), or use /sys/fs/bpf",
+                             pin_dir)};
+  if (is_mount_root(pin_dir))
+    return Error{
+        fmt::format(
+            "pin_dir {} is the bpffs itself: name a directory below it, for this part alone",
+            pin_dir),
+        ExitCode::usage};
+  return lock_pin_dir(pin_dir, program);
+}
+
+Result<void> load_pinned(bpf_object* object, const std::function<int()>& load,
+                         const std::string& pin_dir, const std::string& program, Undo& undo) {
+  std::vector<bpf_map*> fresh;
+  bpf_map* map;
+  bpf_object__for_each_map(map, object) {
+    if (bpf_map__is_internal(map))
+      continue;
+    std::string path = pin_dir + "/" + bpf_map__name(map);
+    if (auto reused = reuse_if_compatible(map, path, program); !reused)
+      return reused.error();
+    if (access(path.c_str(), F_OK) != 0)
+      fresh.push_back(map);
+  }
+  if (int failed = load())
+    return Error{fmt::format(
+        "the kernel does not load {}'s BPF program: {}: see the reason with --log-level debug",
+        program, error_text(failed))};
+  for (bpf_map* created : fresh) {
+    std::string path = pin_dir + "/" + bpf_map__name(created);
+    if (int failed = bpf_obj_pin(bpf_map__fd(created), path.c_str()))
+      return Error{fmt::format("cannot pin map at {}: {}", path, error_text(failed))};
+    undo.add([path] { unlink(path.c_str()); });
+  }
+  return {};
+}
+
+Result<void> pin(int fd, const std::string& path) {
+  std::string temporary = path + "_new"; // renamed over the old one, so that there is always a pin;
+                                         // bpffs forbids dots in names
+  unlink(temporary.c_str());
+  if (int failed = bpf_obj_pin(fd, temporary.c_str()))
+    return Error{fmt::format("cannot pin at {}: {}", path, error_text(failed))};
+  if (rename(temporary.c_str(), path.c_str()) == 0)
+    return {};
+  Error error{fmt::format("cannot pin at {}: {}", path, error_text(errno))};
+  unlink(temporary.c_str());
+  return error;
+}
+
+std::vector<std::string> list_pins(const std::string& pin_dir) {
+  std::vector<std::string> names;
+  std::error_code failed;
+  for (std::filesystem::directory_iterator at(pin_dir, failed), end; !failed && at != end;
+       at.increment(failed))
+    names.push_back(at->path().filename().string());
+  return names;
+}
+
+Result<void> remove_pins(const std::string& pin_dir) {
+  for (const std::string& name : list_pins(pin_dir)) {
+    std::string path = fmt::format("{}/{}", pin_dir, name);
+    if (unlink(path.c_str()) != 0)
+      return Error{fmt::format("cannot remove pin {}: {}", path, error_text(errno))};
+  }
+  if (rmdir(pin_dir.c_str()) != 0 && errno != ENOENT)
+    return Error{fmt::format("cannot remove directory {}: {}", pin_dir, error_text(errno))};
+  return {};
+}
+
+} // namespace trap

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// A BPF object whose maps live below a directory of a bpffs: taken over from an earlier run where
+// they are there and fit, made and pinned where not. Also the lock that keeps two daemons from one
+// directory.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "runtime/fd.h"
+#include "runtime/result.h"
+#include "runtime/undo.h"
+
+struct bpf_object;
+
+namespace trap {
+
+// Sends libbpf's own messages to the log, all of them at debug level.
+void redirect_libbpf_messages();
+
+// Keeps other daemons from `pin_dir` for as long as the descriptor lives; no descriptor if there is
+// no such directory.
+Result<Fd> lock_pin_dir(const std::string& pin_dir, const std::string& program);
+
+// Makes `pin_dir`, mounting a bpffs at /sys/fs/bpf if it is to be there and is not, and locks it
+// for this process. Directories made here are removed again by `undo`.
+Result<Fd> open_pin_dir(const std::string& pin_dir, const std::string& program, Undo& undo);
+
+// Loads an opened object with the pinned maps of `pin_dir` (`load` is its skeleton's load function)
+// and pins the maps that are new.
+Result<void> load_pinned(bpf_object* object, const std::function<int()>& load,
+                         const std::string& pin_dir, const std::string& program, Undo& undo);
+
+// Pins `fd` at `path`, in place of what an earlier run pinned there.
+Result<void> pin(int fd, const std::string& path);
+
+// Names of the pins in a directory; empty if it does not exist.
+std::vector<std::string> list_pins(const std::string& pin_dir);
+
+// Removes every pin and the directory.
+Result<void> remove_pins(const std::string& pin_dir);
+
+} // namespace trap

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/kernel/xdp.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <net/if.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/core.h>
+#include <linux/if_link.h>
+
+#include "runtime/kernel/pinned_object.h"
+#include "runtime/process/log.h"
+
+namespace trap {
+namespace {
+
+constexpr char kLinkPrefix[] = "link-";
+
+// What a link is attached to: interface index (0 when its device is gone) and program; nothing if
+// it cannot be read.
+std::optional<bpf_link_info> link_info(int fd) {
+  bpf_link_info info = {};
+  __u32 length = sizeof(info);
+  if (bpf_obj_get_info_by_fd(fd, &info, &length) != 0)
+    return std::nullopt;
+  return info;
+}
+
+bool link_is_on(const Fd& link, unsigned index) {
+  auto info = link_info(link.get());
+  return info && info->type == BPF_LINK_TYPE_XDP && info->xdp.ifindex != 0 &&
+         info->xdp.ifindex == index;
+}
+
+struct Attached {
+  std::string mode = "none";
+  __u32 program_id = 0;
+};
+
+Attached query(unsigned index) {
+  LIBBPF_OPTS(bpf_xdp_query_opts, options);
+  if (index == 0 || bpf_xdp_query(static_cast<int>(index), 0, &options) != 0)
+    return {};
+  switch (options.attach_mode) {
+  case XDP_ATTACHED_DRV:
+    return {"native", options.drv_prog_id};
+  case XDP_ATTACHED_SKB:
+    return {"generic", options.skb_prog_id};
+  case XDP_ATTACHED_HW:
+    return {"offloaded", options.hw_prog_id};
+  default:
+    return {options.attach_mode == XDP_ATTACHED_NONE ? "none" : "several", options.prog_id};
+  }
+}
+
+std::string program_name(__u32 id) {
+  Fd program(bpf_prog_get_fd_by_id(id));
+  bpf_prog_info info = {};
+  __u32 length = sizeof(info);
+  if (!program || bpf_obj_get_info_by_fd(program.get(), &info, &length) != 0)
+    return fmt::format("id {}", id);
+  return fmt::format("id {}, \"{}\"", id, info.name);
+}
+
+Error attach_error(const std::string& interface, unsigned index, XdpMode mode, int error_number) {
+  std::string what =
+      fmt::format("interface {}: cannot attach XDP in {} mode: ", interface, xdp_mode_name(mode));
+  Attached other = query(index);
+  if (error_number == -EBUSY || error_number == -EEXIST || other.program_id != 0)
+    return Error{what + fmt::format("another XDP program ({}) is attached in {} mode: remove it "
+                                    "(ip link set dev {} xdp off), then start again",
+                                    program_name(other.program_id), other.mode, interface)};
+  if (error_number == -EOPNOTSUPP && mode == XdpMode::native)
+    return Error{what + "its driver has no native XDP: write xdp_mode = \"generic\" if slow "
+                        "packets are acceptable"};
+  if (error_number == -ENODEV)
+    return Error{what + "the interface is gone"};
+  if (mode == XdpMode::native)
+    return Error{what + fmt::format("{}: the driver may refuse its MTU, queues or offloads (see "
+                                    "dmesg); or write xdp_mode = \"generic\"",
+                                    error_text(error_number))};
+  return Error{what + error_text(error_number)};
+}
+
+Result<Fd> create_link(const std::string& interface, unsigned index, XdpMode mode, int program_fd) {
+  LIBBPF_OPTS(bpf_link_create_opts, options);
+  options.flags = mode == XdpMode::native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
+  int fd = bpf_link_create(program_fd, static_cast<int>(index), BPF_XDP, &options);
+  if (fd < 0)
+    return attach_error(interface, index, mode, fd == -1 ? -errno : fd);
+  return Fd(fd);
+}
+
+} // namespace
+
+std::string link_pin_name(const std::string& interface) {
+  std::string name = kLinkPrefix + interface;
+  std::replace(name.begin(), name.end(), '.', ':');
+  return name;
+}
+
+__u32 program_id_of(int program_fd) {
+  bpf_prog_info info = {};
+  __u32 length = sizeof(info);
+  return bpf_obj_get_info_by_fd(program_fd, &info, &length) == 0 ? info.id : 0;
+}
+
+Result<unsigned> interface_index(const std::string& interface, const PartConfig& config) {
+  unsigned index = if_nametoindex(interface.c_str());
+  if (index == 0)
+    return Error{fmt::format(
+        R"({}: no interface "{}" here: correct "interfaces", or create it first (ip link shows what there is))",
+        config.path, interface)};
+  return index;
+}
+
+Result<Fd> XdpAttachments::create_pinned(const Attachment& attachment, unsigned index,
+                                         XdpMode mode) const {
+  unlink(attachment.pin_path.c_str());
+  auto link = create_link(attachment.interface, index, mode, program_fd_);
+  if (!link)
+    return link.error();
+  if (auto pinned = pin(link->get(), attachment.pin_path); !pinned)
+    return pinned.error();
+  return std::move(*link);
+}
+
+Result<XdpAttachments::Attachment> XdpAttachments::attach(const std::string& interface) const {
+  Attachment made;
+  made.interface = interface;
+  made.pin_path = pin_dir_ + "/" + link_pin_name(interface);
+  const unsigned index = if_nametoindex(interface.c_str());
+  Fd earlier(bpf_obj_get(made.pin_path.c_str()));
+  const bool runs = earlier && link_is_on(earlier, index);
+  const bool changes_mode = runs && query(index).mode != xdp_mode_name(mode_);
+  if (runs && !changes_mode) {
+    made.link = std::move(earlier);
+    made.from_earlier_run = true;
+    return made;
+  }
+  if (changes_mode)
+    bpf_link_detach(earlier.get()); // the modes exclude each other
+  earlier.reset();
+  auto link = create_pinned(made, index, mode_);
+  if (!link && changes_mode) {
+    // What was protected must not be left bare: the new program with the old maps, in the old mode,
+    // until somebody decides.
+    static_cast<void>(
+        create_pinned(made, index, mode_ == XdpMode::native ? XdpMode::generic : XdpMode::native));
+  }
+  if (!link)
+    return link.error();
+  made.link = std::move(*link);
+  return made;
+}
+
+Result<XdpAttachments> XdpAttachments::make(const PartConfig& config, int program_fd, Undo& undo) {
+  XdpAttachments all;
+  all.pin_dir_ = config.pin_dir;
+  all.mode_ = config.xdp_mode;
+  all.program_fd_ = program_fd;
+  all.program_id_ = program_id_of(program_fd);
+  for (const std::string& interface : config.interfaces) {
+    auto made = all.attach(interface);
+    if (!made)
+      return made.error();
+    if (!made->from_earlier_run)
+      undo.add([path = made->pin_path] {
+        unlink(path.c_str());
+      }); // the link's last holder goes with this process
+    all.attachments_.push_back(std::move(*made));
+  }
+  return all;
+}
+
+Result<void> XdpAttachments::swap_programs() {
+  for (Attachment& attachment : attachments_) {
+    if (!attachment.from_earlier_run)
+      continue;
+    if (int failed = bpf_link_update(attachment.link.get(), program_fd_, nullptr))
+      return Error{fmt::format(
+          "interface {}: cannot put the new XDP program in place of the running one: {}",
+          attachment.interface, error_text(failed))};
+    attachment.from_earlier_run = false;
+  }
+  for (const std::string& name : list_pins(pin_dir_)) {
+    bool wanted = !name.starts_with(kLinkPrefix) ||
+                  std::any_of(attachments_.begin(), attachments_.end(), [&](const Attachment& a) {
+                    return link_pin_name(a.interface) == name;
+                  });
+    if (!wanted)
+      unlink((pin_dir_ + "/" + name).c_str());
+  }
+  return {};
+}
+
+void XdpAttachments::mend() {
+  for (Attachment& attachment : attachments_) {
+    unsigned index = if_nametoindex(attachment.interface.c_str());
+    if (index == 0 || link_is_on(attachment.link, index))
+      continue;
+    auto info = link_info(attachment.link.get());
+    if (info && info->xdp.ifindex != 0)
+      continue; // alive elsewhere: the interface was renamed
+    auto made = attach(attachment.interface);
+    if (!made)
+      continue;
+    attachment = std::move(*made);
+    log::warn("interface {} has come back: attached again", attachment.interface);
+  }
+}
+
+std::vector<XdpState> XdpAttachments::states() const {
+  std::vector<XdpState> states;
+  for (const Attachment& attachment : attachments_) {
+    XdpState state;
+    state.interface = attachment.interface;
+    state.index = if_nametoindex(attachment.interface.c_str());
+    Attached attached = query(state.index);
+    state.mode = attached.mode;
+    state.program_id = attached.program_id;
+    state.ours = attached.program_id != 0 && attached.program_id == program_id_;
+    states.push_back(std::move(state));
+  }
+  return states;
+}
+
+std::vector<std::string> attached_interfaces(const std::string& pin_dir) {
+  std::vector<std::string> interfaces;
+  for (const std::string& name : list_pins(pin_dir)) {
+    if (!name.starts_with(kLinkPrefix))
+      continue;
+    const Fd link(bpf_obj_get(fmt::format("{}/{}", pin_dir, name).c_str()));
+    const auto info = link_info(link.get());
+    if (!info || info->xdp.ifindex == 0)
+      continue;
+    std::string interface = name.substr(std::string_view(kLinkPrefix).size());
+    std::replace(interface.begin(), interface.end(), ':', '.');
+    interfaces.push_back(std::move(interface));
+  }
+  return interfaces;
+}
+
+Result<unsigned> detach_pinned_links(const std::string& pin_dir) {
+  unsigned detached = 0;
+  for (const std::string& name : list_pins(pin_dir)) {
+    if (!name.starts_with(kLinkPrefix))
+      continue;
+    std::string path = fmt::format("{}/{}", pin_dir, name);
+    Fd link(bpf_obj_get(path.c_str()));
+    if (!link)
+      return Error{fmt::format("cannot open pinned link {}: {}", path, error_text(errno))};
+    int failed = bpf_link_detach(link.get());
+    if (failed && failed != -ENOLINK && failed != -ENODEV)
+      return Error{fmt::format("cannot detach {}: {}", path, error_text(failed))};
+    unlink(path.c_str());
+    detached++;
+  }
+  return detached;
+}
+
+} // namespace trap

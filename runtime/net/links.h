@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host's network interfaces, listed through rtnetlink, and a descriptor that tells when one of
+// them changes.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/fd.h"
+#include "runtime/result.h"
+
+namespace trap {
+
+struct Link {
+  std::string name;
+  unsigned index = 0;
+  unsigned short type = 0; // ARPHRD_*
+  bool is_up = false;
+  bool is_loopback = false;
+  std::string kind{};     // "bridge", "veth", ...; empty: none that it tells
+  unsigned master = 0;    // index of the bridge, bond or VRF that takes its packets; 0: none
+  std::string slave_of{}; // kind of the master
+};
+
+Result<std::vector<Link>> list_links();
+
+class LinkWatch {
+public:
+  LinkWatch() = default;
+  static Result<LinkWatch> make();
+
+  // Readable when an interface came, went or changed since the last drain(). Look at list_links()
+  // after that.
+  int fd() const { return socket_.get(); }
+  void drain();
+
+private:
+  Fd socket_;
+};
+
+} // namespace trap

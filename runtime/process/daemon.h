@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// The main program that trap-server, trap-guard and trap-client share.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "runtime/process/part.h"
+
+namespace trap {
+
+struct Daemon {
+  std::string part; // "server": the program is trap-server, its configuration /etc/trap/server.toml
+  std::string description;
+  Result<std::unique_ptr<Part>> (*read)(const std::string& config_path);
+};
+
+// Returns the exit code.
+int run_daemon(const Daemon& daemon, int argc, char** argv);
+
+} // namespace trap

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/process/daemon_options.h"
+
+#include <cstdio>
+#include <map>
+
+#include <CLI/CLI.hpp>
+
+namespace trap {
+
+std::variant<DaemonOptions, ExitCode> parse_daemon_options(const std::string& part,
+                                                           const std::string& description, int argc,
+                                                           char** argv) {
+  const std::string program = "trap-" + part;
+  const std::map<std::string, log::Level> levels = {{"debug", log::Level::debug},
+                                                    {"info", log::Level::info},
+                                                    {"warn", log::Level::warn},
+                                                    {"error", log::Level::error}};
+  DaemonOptions options;
+  options.config_path = "/etc/trap/" + part + ".toml";
+
+  CLI::App app(description, program);
+  app.set_version_flag("--version", program + " " TRAP_VERSION_STRING);
+  app.add_option("--config", options.config_path, "configuration file")->capture_default_str();
+  app.add_flag("--check-config", options.check_config,
+               "check the configuration and the key files it names, then exit");
+  app.add_flag("--detach", options.detach,
+               "remove what an earlier run left attached and pinned, then exit");
+  std::string level = "info";
+  app.add_option("--log-level", level, "how much to log")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+      ->capture_default_str();
+  app.footer("Runs in the foreground. SIGTERM and SIGINT stop the daemon; its BPF programs stay "
+             "attached and go on working.\n"
+             "Exit codes: 0 ok, 1 failed, 2 command line or configuration wrong.");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) { // --help, --version
+    app.exit(asked);
+    return ExitCode::ok;
+  } catch (const CLI::ParseError& error) {
+    log::final_error(program, std::string(error.what()) + ": see " + program + " --help");
+    return ExitCode::usage;
+  }
+  if (options.check_config && options.detach) {
+    log::final_error(program, "--check-config and --detach do not go together");
+    return ExitCode::usage;
+  }
+  options.log_level = levels.at(level);
+  return options;
+}
+
+} // namespace trap

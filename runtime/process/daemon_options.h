@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Command line of the three daemons.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "runtime/process/log.h"
+#include "runtime/result.h"
+
+namespace trap {
+
+struct DaemonOptions {
+  std::string config_path;
+  bool check_config = false;
+  bool detach = false;
+  log::Level log_level = log::Level::info;
+};
+
+// The options, or the exit code of a command line that was wrong or only asked for --help or
+// --version.
+std::variant<DaemonOptions, ExitCode> parse_daemon_options(const std::string& part,
+                                                           const std::string& description, int argc,
+                                                           char** argv);
+
+} // namespace trap

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/process/running_part.h"
+
+#include <ctime>
+#include <mutex>
+#include <unistd.h>
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+#include <systemd/sd-daemon.h>
+
+#include "runtime/process/log.h"
+
+namespace trap {
+namespace {
+
+constexpr std::uint64_t kUsPerS = 1000000;
+
+// systemd orders this against its own clock, so that a READY=1 of before the reload does not end
+// it.
+void tell_systemd_reloading() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  std::uint64_t now_us = static_cast<std::uint64_t>(now.tv_sec) * kUsPerS +
+                         static_cast<std::uint64_t>(now.tv_nsec) / 1000;
+  sd_notify(0, fmt::format("RELOADING=1\nMONOTONIC_USEC={}", now_us).c_str());
+}
+
+double unix_s() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+} // namespace
+
+RunningPart::RunningPart(Part& part)
+    : part_(part), since_(std::chrono::steady_clock::now()), start_unix_s_(unix_s()) {}
+
+Result<void> RunningPart::start() {
+  std::lock_guard turn(turns_);
+  Undo undo;
+  if (auto started = part_.start(undo); !started)
+    return started.error();
+  undo.keep_everything();
+  ready_ = true;
+  return {};
+}
+
+int RunningPart::event_fd() {
+  std::lock_guard turn(turns_);
+  return part_.event_fd();
+}
+
+void RunningPart::turn(bool events, bool tick) {
+  std::lock_guard turn(turns_);
+  if (events)
+    part_.handle_events();
+  if (tick)
+    part_.tick();
+}
+
+std::string RunningPart::status() {
+  std::lock_guard turn(turns_);
+  nlohmann::ordered_json status;
+  status["part"] = part_.config().part;
+  status["version"] = TRAP_VERSION_STRING;
+  status["pid"] = getpid();
+  auto up = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                                  since_);
+  status["uptime_s"] = static_cast<double>(up.count()) / 1000;
+  status["state"] = "starting";
+  if (ready_) {
+    std::vector<std::string> problems;
+    part_.describe(status, problems);
+    if (!reload_problem_.empty())
+      problems.push_back(reload_problem_);
+    status["state"] = problems.empty() ? "ok" : "degraded";
+    status["problems"] = problems;
+  }
+  return status.dump(2) + "\n";
+}
+
+std::vector<std::string> RunningPart::problems() {
+  std::vector<std::string> problems;
+  nlohmann::ordered_json unused;
+  part_.describe(unused, problems);
+  if (!reload_problem_.empty())
+    problems.push_back(reload_problem_);
+  return problems;
+}
+
+void RunningPart::measure_daemon(Metrics& metrics) {
+  const std::string& part = part_.config().part;
+  metrics.gauge("trap_build_info", "1, labelled with the version",
+                {{"part", part}, {"version", TRAP_VERSION_STRING}}, 1);
+  metrics.gauge("trap_start_time_seconds", "Unix time at which the daemon was started",
+                {{"part", part}}, start_unix_s_);
+  metrics.gauge("trap_ready", "1 once everything is attached", {{"part", part}}, ready_ ? 1 : 0);
+  constexpr char kReloadsHelp[] = "Reloads of the configuration";
+  metrics.counter("trap_reloads_total", kReloadsHelp, {{"part", part}, {"result", "applied"}},
+                  static_cast<double>(reloads_applied_));
+  metrics.counter("trap_reloads_total", kReloadsHelp, {{"part", part}, {"result", "failed"}},
+                  static_cast<double>(reloads_failed_));
+  metrics.gauge("trap_last_reload_applied",
+                "1 unless the last reload failed, and an earlier configuration is at work",
+                {{"part", part}}, reload_problem_.empty() ? 1 : 0);
+}
+
+std::string RunningPart::metrics() {
+  std::lock_guard turn(turns_);
+  Metrics metrics;
+  measure_daemon(metrics);
+  if (ready_) {
+    metrics.gauge("trap_problems",
+                  "What keeps the part from working as configured: the list is in trapctl status",
+                  {{"part", part_.config().part}}, static_cast<double>(problems().size()));
+    part_.measure(metrics);
+  }
+  return metrics.text();
+}
+
+Result<std::string> RunningPart::reload() {
+  std::lock_guard turn(turns_);
+  if (!ready_)
+    return Error{"still starting: reload when it is ready"};
+  tell_systemd_reloading();
+  auto applied = part_.reload();
+  if (applied) {
+    reloads_applied_++;
+    reload_problem_.clear();
+    log::info("reloaded: {}", *applied);
+  } else {
+    reloads_failed_++;
+    reload_problem_ =
+        fmt::format("the last reload failed, the earlier configuration is at work: {}",
+                    applied.error().message);
+    log::error("not reloaded, the earlier configuration stays at work: {}",
+               applied.error().message);
+  }
+  sd_notify(0, "READY=1");
+  return applied;
+}
+
+Result<std::string> RunningPart::command(const std::vector<std::string>& words) {
+  std::lock_guard turn(turns_);
+  if (!ready_)
+    return Error{"still starting: try again when it is ready"};
+  return part_.command(words);
+}
+
+Result<std::string> RunningPart::explain(const ExplainRequest& request) {
+  std::lock_guard turn(turns_);
+  if (!ready_)
+    return Error{"still starting: try again when it is ready"};
+  return part_.explain(request);
+}
+
+} // namespace trap

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The [[service.policy]] tables of a service: what becomes of clients by the longest prefix that
+// their address has.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/config/config_table.h"
+#include "server/daemon/config/client_prefix.h"
+
+namespace trap::server {
+
+enum class PolicyAction { pool, serve, deny };
+
+struct PolicyRule { // one [[service.policy]]
+  PolicyAction action = PolicyAction::deny;
+  std::string pool; // of action "pool"
+  unsigned line = 0;
+
+  bool does_as(const PolicyRule& other) const {
+    return action == other.action && pool == other.pool;
+  }
+};
+
+struct PolicyEntry {
+  ClientPrefix prefix;
+  std::uint32_t rule = 0; // index into `rules`
+
+  bool operator==(const PolicyEntry&) const = default;
+};
+
+struct PolicyConfig {
+  std::vector<PolicyRule> rules;
+  std::vector<PolicyEntry> entries; // in the order of the addresses; no prefix is there twice
+};
+
+// Reads every policy of a service. The same prefix with two actions is an error that names both
+// places.
+PolicyConfig read_policies(ConfigTable& service);
+
+} // namespace trap::server

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/daemon/config/prefix_file.h"
+
+#include <fmt/core.h>
+
+#include "runtime/fd.h"
+
+namespace trap::server {
+namespace {
+
+constexpr std::size_t kPrefixFileLimitBytes = 64 << 20; // a million prefixes, with a comment each
+
+std::string_view trimmed(std::string_view text) {
+  constexpr const char* kBlank = " \t\r";
+  const std::size_t first = text.find_first_not_of(kBlank);
+  if (first == std::string_view::npos)
+    return {};
+  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+}
+
+} // namespace
+
+Result<std::vector<PrefixLine>> parse_prefixes(std::string_view text, const std::string& path) {
+  std::vector<PrefixLine> prefixes;
+  for (unsigned line = 1; !text.empty(); line++) {
+    const std::size_t end = text.find('\n');
+    std::string_view rest = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    rest = trimmed(rest.substr(0, rest.find('#')));
+    if (rest.empty())
+      continue;
+    auto prefix = parse_prefix(rest);
+    if (!prefix)
+      return Error{fmt::format("{}:{}: {}", path, line, prefix.error().message), ExitCode::usage};
+    prefixes.push_back({*prefix, line});
+  }
+  return prefixes;
+}
+
+Result<std::vector<PrefixLine>> read_prefix_file(const std::string& path) {
+  auto text = read_file(path, kPrefixFileLimitBytes);
+  if (!text)
+    return text.error();
+  return parse_prefixes(*text, path);
+}
+
+} // namespace trap::server

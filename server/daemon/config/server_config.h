@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// trap-server's configuration file as a plain struct. No BPF here: the tests read configurations
+// too.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/config/part_config.h"
+#include "server/daemon/config/service_config.h"
+
+namespace trap::server {
+
+struct BudgetConfig { // 0: no limit
+  std::uint64_t client_handshakes_per_s = 1000;
+  std::uint64_t network_handshakes_per_s = 10000;
+  std::uint64_t syn_acks_per_s = 50000000;
+  std::uint64_t resets_per_s = 10000000;
+};
+
+// Which SYN cookies served clients get: TRAP's own where the kernel makes sockets of them, or the
+// kernel's everywhere.
+enum class Cookies { automatic, kernel };
+
+struct ServerConfig {
+  PartConfig part;
+  std::string master_key_file;
+  bool experimental_kind = false;
+  Cookies cookies = Cookies::automatic;
+  std::uint32_t announce_rate = 0; // a second
+  BudgetConfig budget;
+  std::vector<ServiceConfig> services;
+};
+
+// Without backends nothing is signed, and any master secret does.
+bool needs_master_key(const ServerConfig& config);
+
+Result<ServerConfig> read_server_config(const std::string& path);
+
+} // namespace trap::server

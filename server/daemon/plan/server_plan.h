@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where in the maps each thing of a configuration lives: worked out before anything is written.
+// What an earlier run or configuration put there keeps its index. Which backends are usable at the
+// moment is not planned: fleet.h.
+#pragma once
+
+#include <compare>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/daemon/config/server_config.h"
+#include "server/maps.h"
+
+namespace trap::server {
+
+// What makes two lines of the configuration one entry of the map `backends`.
+struct BackendKey {
+  Endpoint endpoint;
+  std::uint32_t guard = 0;
+  std::uint16_t lifetime_s = 0;
+
+  auto operator<=>(const BackendKey&) const = default;
+};
+
+using PoolKey = std::pair<std::uint32_t, std::string>; // slot of the service's address, name
+
+// What the maps hold now.
+struct EarlierMaps {
+  std::map<Endpoint, std::uint32_t> slots;
+  std::map<PoolKey, std::uint32_t> pools;
+  std::map<BackendKey, std::uint32_t> backends;
+  std::map<std::string, std::uint32_t> guards;
+  std::map<Endpoint, trap_service> services;
+};
+
+struct PoolMember {
+  const BackendConfig* backend = nullptr; // in the configuration the plan was made from
+  std::uint16_t index = 0;
+};
+
+struct PlannedPool {
+  std::string name;
+  std::uint32_t index = 0;
+  std::vector<PoolMember> members; // those of the address's family
+};
+
+struct PlannedService {
+  const ServiceConfig* service = nullptr; // in the configuration the plan was made from
+  Endpoint address;
+  std::uint32_t slot = 0;
+  std::vector<PlannedPool> pools; // the default pool first
+
+  const PlannedPool* pool(const std::string& name) const;
+};
+
+struct PlannedBackend {
+  Endpoint endpoint;
+  std::string guard;
+  trap_backend value = {};
+};
+
+struct ServerPlan {
+  std::map<std::string, std::uint32_t> guards;
+  std::map<std::uint32_t, PlannedBackend> backends; // by index
+  std::vector<PlannedService> services;             // one for each public address
+
+  std::map<Endpoint, std::uint32_t> slots() const;
+};
+
+std::set<std::string> guard_names(const ServerConfig& config);
+
+// `config` must outlive the plan.
+Result<ServerPlan> make_plan(const ServerConfig& config, const EarlierMaps& earlier);
+
+// The maps as a plan of this daemon left them.
+EarlierMaps maps_after(const ServerPlan& plan);
+
+BackendKey backend_key(const trap_backend& value);
+
+} // namespace trap::server

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// trap-server's families of GET /metrics.
+#include "runtime/control/metrics_common.h"
+#include "server/daemon/server_part.h"
+
+namespace trap::server {
+namespace {
+
+void measure_backends(Metrics& metrics, const Fleet& fleet, const PlannedService& planned) {
+  const std::string address = format_endpoint(planned.address);
+  for (const PlannedPool& pool : planned.pools) {
+    for (const PoolMember& member : pool.members)
+      metrics.gauge("trap_backend_share",
+                    "Part of the pool's clients that this backend is named to, 0 to 1",
+                    {{"part", "server"},
+                     {"service", planned.service->name},
+                     {"address", address},
+                     {"pool", pool.name},
+                     {"backend", format_endpoint(member.backend->endpoint)}},
+                    fleet.share(*planned.service, pool, member));
+  }
+}
+
+// One series for each backend of a service, in however many pools it is.
+void measure_states(Metrics& metrics, const Fleet& fleet, const ServiceConfig& service) {
+  std::set<Endpoint> done;
+  for (const BackendConfig& backend : service.backends) {
+    if (!done.insert(backend.endpoint).second)
+      continue;
+    const Labels labels = {{"part", "server"},
+                           {"service", service.name},
+                           {"backend", format_endpoint(backend.endpoint)}};
+    const std::string health = fleet.health(service, backend);
+    metrics.gauge(
+        "trap_backend_up",
+        "0 if the backend does not answer health checks; one whose health is unknown counts as up",
+        labels, health == "down" ? 0 : 1);
+    for (const BackendState state :
+         {BackendState::active, BackendState::draining, BackendState::down}) {
+      Labels with_state = labels;
+      with_state.emplace_back("state", backend_state_name(state));
+      metrics.gauge("trap_backend_state", "1 for the state the backend is in", with_state,
+                    fleet.state(service, backend) == state ? 1 : 0);
+    }
+  }
+}
+
+void measure_service(Metrics& metrics, const RuntimeState& runtime_state,
+                     const PlannedService& planned) {
+  const Labels labels = {{"part", "server"},
+                         {"service", planned.service->name},
+                         {"address", format_endpoint(planned.address)}};
+  metrics.gauge(
+      "trap_service_active",
+      "1 if TRAP answers, 0 if it leaves the service to the stack because there is no attack",
+      labels, runtime_state.is_active(planned) ? 1 : 0);
+  if (planned.service->serves())
+    metrics.gauge("trap_listener_up",
+                  "0 if nobody takes the connections of clients that are served", labels,
+                  runtime_state.listener_problem(planned).empty() ? 1 : 0);
+}
+
+void measure_announcements(Metrics& metrics, const AnnounceCounts& counts) {
+  const std::pair<const char*, std::uint64_t> results[] = {{"sent", counts.sent},
+                                                           {"deduplicated", counts.deduplicated},
+                                                           {"rate_limited", counts.rate_limited},
+                                                           {"failed", counts.failed}};
+  for (const auto& [result, count] : results)
+    metrics.counter("trap_announcements_total", "Announcements of clients to guards",
+                    {{"part", "server"}, {"result", result}}, static_cast<double>(count));
+}
+
+} // namespace
+
+void ServerPart::measure(Metrics& metrics) {
+  CounterReader counters(maps_->fds().counters);
+  measure_packets(metrics, {"server", "", ""}, counters.read(0));
+  for (const PlannedService& planned : now_->plan.services) {
+    measure_packets(metrics, {"server", planned.service->name, format_endpoint(planned.address)},
+                    counters.read(planned.slot));
+    measure_service(metrics, runtime_state_, planned);
+    measure_backends(metrics, runtime_state_.fleet(), planned);
+  }
+  for (const ServiceConfig& service : now_->config.services)
+    measure_states(metrics, runtime_state_.fleet(), service);
+  measure_announcements(metrics, announcer_->counts());
+  measure_interfaces(metrics, "server", attachments_.states());
+  measure_keys(metrics, "server", settings_->cookie_keys);
+}
+
+} // namespace trap::server

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// trap-server's answer to GET /status. Apart from server_part.cpp because JSON is slow to compile.
+#include <cmath>
+
+#include "runtime/control/status_json.h"
+#include "runtime/keys/clock_writer.h"
+#include "server/daemon/server_part.h"
+#include "server/daemon/watch/top_talkers.h"
+
+namespace trap::server {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr std::size_t kTalkers = 10;
+
+ordered_json backends_json(const Fleet& fleet, const PlannedService& planned) {
+  auto backends = ordered_json::array();
+  for (const PlannedPool& pool : planned.pools) {
+    for (const PoolMember& member : pool.members) {
+      const BackendConfig& backend = *member.backend;
+      ordered_json json = {
+          {"address", format_endpoint(backend.endpoint)},
+          {"guard", backend.guard},
+          {"weight", backend.weight},
+          {"pool", backend.pool},
+          {"state", backend_state_name(fleet.state(*planned.service, backend))},
+          {"health", fleet.health(*planned.service, backend)},
+          {"share_percent", std::round(1000 * fleet.share(*planned.service, pool, member)) / 10}};
+      if (std::string error = fleet.health_error(backend); !error.empty())
+        json["health_error"] = error;
+      backends.push_back(std::move(json));
+    }
+  }
+  return backends;
+}
+
+ordered_json policies_json(const PlannedService& planned) {
+  std::size_t counts[3] = {};
+  const PolicyConfig& policies = *planned.service->policies;
+  for (const PolicyEntry& entry : policies.entries) {
+    if (entry.prefix.family() == family_of(planned.address.address))
+      counts[static_cast<std::size_t>(policies.rules[entry.rule].action)]++;
+  }
+  return {{"deny", counts[static_cast<std::size_t>(PolicyAction::deny)]},
+          {"serve", counts[static_cast<std::size_t>(PolicyAction::serve)]},
+          {"pool", counts[static_cast<std::size_t>(PolicyAction::pool)]}};
+}
+
+ordered_json listener_json(const RuntimeState& runtime_state, const PlannedService& planned) {
+  if (!planned.service->serves())
+    return nullptr;
+  const std::string problem = runtime_state.listener_problem(planned);
+  return problem.empty() ? "ok" : problem;
+}
+
+ordered_json service_json(const RuntimeState& runtime_state, const PlannedService& planned,
+                          const VerdictCounts& counts) {
+  ordered_json json = {
+      {"name", planned.service->name},
+      {"address", format_endpoint(planned.address)},
+      {"unaware", planned.service->serves() ? "serve" : "reset"},
+      {"activate", planned.service->activate == Activate::attack ? "attack" : "always"},
+      {"active", runtime_state.is_active(planned)},
+      {"listener", listener_json(runtime_state, planned)},
+      {"offer", planned.service->offer},
+      {"backends", backends_json(runtime_state.fleet(), planned)},
+      {"policies", policies_json(planned)},
+      {"bytes", bytes_json(counts)},
+      {"counters", counters_json(counts)}};
+  if (const Activation* activation = runtime_state.activation(planned))
+    json["attack"] = {{"syns_per_s", std::round(activation->syns_per_s())},
+                      {"incomplete_percent", std::round(activation->incomplete_percent())},
+                      {"reason", activation->reason()}};
+  return json;
+}
+
+ordered_json talkers_json(int clients_fd) {
+  auto json = ordered_json::array();
+  for (const Talker& talker : top_talkers(clients_fd, kTalkers))
+    json.push_back({{"client", format_talker(talker)}, {"handshakes", talker.handshakes}});
+  return json;
+}
+
+ordered_json budget_json(const BudgetConfig& budget) {
+  return {{"client_handshakes_per_s", budget.client_handshakes_per_s},
+          {"network_handshakes_per_s", budget.network_handshakes_per_s},
+          {"syn_acks_per_s", budget.syn_acks_per_s},
+          {"resets_per_s", budget.resets_per_s}};
+}
+
+} // namespace
+
+void ServerPart::describe(ordered_json& status, std::vector<std::string>& problems) {
+  status["interfaces"] = interfaces_json(attachments_.states(), problems);
+  CounterReader counters(maps_->fds().counters);
+  VerdictCounts sum = counters.read(0);
+  auto services = ordered_json::array();
+  for (const PlannedService& planned : now_->plan.services) {
+    VerdictCounts counts = counters.read(planned.slot);
+    add_counts(sum, counts);
+    services.push_back(service_json(runtime_state_, planned, counts));
+  }
+  status["cookies"] = runtime_state_.assigns() ? "own" : "kernel"; // of services that serve
+  status["services"] = services;
+  status["counters"] = counters_json(sum);
+  status["bytes"] = bytes_json(sum);
+  status["budget"] = budget_json(now_->config.budget);
+  status["top_talkers"] = talkers_json(maps_->fds().clients);
+  status["keys"] = keys_json(settings_->cookie_keys, problems);
+  const AnnounceCounts& announced = announcer_->counts();
+  status["announcements"] = {{"sent", announced.sent},
+                             {"deduplicated", announced.deduplicated},
+                             {"rate_limited", announced.rate_limited},
+                             {"failed", announced.failed}};
+  status["known_connections"] = {{"count", known_->count()},
+                                 {"trusted", known_->trusted(read_clocks().monotonic_ns)}};
+  for (std::string& problem : find_problems())
+    problems.push_back(std::move(problem));
+}
+
+} // namespace trap::server

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/daemon/serving/assigner.h"
+
+#include <algorithm>
+#include <net/if.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "runtime/kernel/pinned_object.h"
+#include "runtime/kernel/tc_filter.h"
+#include "runtime/kernel/xdp.h"
+#include "runtime/process/log.h"
+#include "trap_server_assign.skel.h"
+
+namespace trap::server {
+namespace {
+
+const TcHook kHook = {Direction::ingress, "trap_server_assign"};
+
+std::string pin_path_in(const PartConfig& config) {
+  return config.pin_dir + "/program-assign";
+}
+
+// Filters of the program that is pinned, on any interface.
+void detach_everywhere(const Fd& pinned) {
+  const KnownProgram known[] = {known_program(pinned.get())};
+  struct if_nameindex* interfaces = if_nameindex();
+  for (auto* at = interfaces; at && at->if_index != 0; at++)
+    detach_filter(at->if_index, kHook, known);
+  if_freenameindex(interfaces);
+}
+
+} // namespace
+
+Assigner::~Assigner() {
+  trap_server_assign__destroy(skeleton_);
+}
+
+Result<void> Assigner::start(const PartConfig& config, bool wanted, Undo& undo) {
+  interfaces_ = config.interfaces;
+  pin_path_ = pin_path_in(config);
+  earlier_ = Fd(bpf_obj_get(pin_path_.c_str()));
+  if (!wanted)
+    return {};
+  skeleton_ = trap_server_assign__open_and_load();
+  if (!skeleton_) {
+    log::info("this kernel does not make sockets for other cookies than its own (Linux 6.9 does): "
+              "served clients get the kernel's");
+    return {};
+  }
+  program_fd_ = bpf_program__fd(skeleton_->progs.trap_server_assign);
+  if (auto attached = attach(undo); !attached)
+    return attached.error();
+  if (auto pinned = pin(program_fd_, pin_path_); !pinned)
+    return pinned.error();
+  undo.add([this] {
+    unlink(pin_path_.c_str());
+    if (earlier_)
+      bpf_obj_pin(earlier_.get(), pin_path_.c_str());
+  });
+  return {};
+}
+
+Result<void> Assigner::attach(Undo& undo) {
+  const KnownProgram known[] = {known_program(earlier_.get())};
+  for (const std::string& interface : interfaces_) {
+    const unsigned index = if_nametoindex(interface.c_str());
+    if (index == 0)
+      continue;
+    if (auto attached = attach_filter(interface, index, kHook, program_fd_, known, undo); !attached)
+      return attached.error();
+  }
+  return {};
+}
+
+bool Assigner::works() const {
+  if (!skeleton_)
+    return false;
+  const KnownProgram known[] = {known_program(program_fd_)};
+  return std::all_of(interfaces_.begin(), interfaces_.end(), [&](const std::string& interface) {
+    const unsigned index = if_nametoindex(interface.c_str());
+    return index == 0 || filter_program_id(index, kHook, known) != 0;
+  });
+}
+
+void Assigner::mend() {
+  if (!skeleton_ || works())
+    return;
+  Undo undo;
+  if (!attach(undo))
+    return;
+  undo.keep_everything();
+  log::warn(
+      "the filter that makes sockets of handshakes was gone from an interface: attached again");
+}
+
+void Assigner::remove_unwanted() {
+  if (skeleton_ || !earlier_)
+    return;
+  detach_everywhere(earlier_);
+  unlink(pin_path_.c_str());
+  earlier_.reset();
+}
+
+void Assigner::detach(const PartConfig& config) {
+  Fd pinned(bpf_obj_get(pin_path_in(config).c_str()));
+  detach_everywhere(pinned);
+}
+
+} // namespace trap::server

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tc program behind the XDP program, which makes sockets of handshakes that TRAP's own cookies
+// completed (server/bpf/assign.bpf.c), on the interfaces of the configuration. Kernels before 6.9
+// cannot load it; there the kernel's cookies have to do (docs/adr/0011).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/config/part_config.h"
+#include "runtime/fd.h"
+#include "runtime/result.h"
+#include "runtime/undo.h"
+
+struct trap_server_assign;
+
+namespace trap::server {
+
+class Assigner {
+public:
+  Assigner() = default;
+  ~Assigner();
+  Assigner(const Assigner&) = delete;
+  Assigner& operator=(const Assigner&) = delete;
+
+  // Loads the program, if it is wanted and the kernel can, and attaches it, in place of that of an
+  // earlier run.
+  Result<void> start(const PartConfig& config, bool wanted, Undo& undo);
+
+  // Is it on every interface that is there?
+  bool works() const;
+
+  // Attaches it again where it has gone.
+  void mend();
+
+  // Without it: removes what an earlier run attached. Once no service needs it any more.
+  void remove_unwanted();
+
+  // The filters of any run, for --detach: before the pins go.
+  static void detach(const PartConfig& config);
+
+private:
+  Result<void> attach(Undo& undo);
+
+  std::vector<std::string> interfaces_;
+  std::string pin_path_;
+  trap_server_assign* skeleton_ = nullptr; // null: does without
+  int program_fd_ = -1;                    // the skeleton owns it
+  Fd earlier_;
+};
+
+} // namespace trap::server

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/daemon/serving/listener_probe.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <fmt/core.h>
+#include <sodium.h>
+
+namespace trap::server {
+namespace {
+
+constexpr std::uint64_t kEveryNs = 1'000'000'000;
+constexpr unsigned kMostSilent =
+    3; // a listener whose queue is full is silent for a moment, and listens nevertheless
+constexpr int kMostReads = 64; // of one socket in one turn
+constexpr std::uint16_t kFirstPort = 32768;
+constexpr std::uint16_t kPorts = 28232; // Linux's own ephemeral range
+
+struct SocketAddress {
+  sockaddr_storage storage = {};
+  socklen_t bytes = 0;
+
+  explicit SocketAddress(const trap_address& address) {
+    if (family_of(address) == TRAP_IPV4) {
+      sockaddr_in v4 = {};
+      v4.sin_family = AF_INET;
+      v4.sin_addr.s_addr = address.be32[3];
+      bytes = sizeof(v4);
+      std::memcpy(&storage, &v4, sizeof(v4));
+    } else {
+      sockaddr_in6 v6 = {};
+      v6.sin6_family = AF_INET6;
+      std::memcpy(&v6.sin6_addr, address.bytes, sizeof(v6.sin6_addr));
+      bytes = sizeof(v6);
+      std::memcpy(&storage, &v6, sizeof(v6));
+    }
+  }
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+};
+
+// Lets through what comes from the listener's port to the probe's. A raw IPv4 socket's filter sees
+// the packet from its IP header on, an IPv6 one's from the TCP header on.
+int attach_filter(int fd, const Endpoint& listener, const ProbeSyn& syn) {
+  const std::uint32_t ports = static_cast<std::uint32_t>(listener.port) << 16 | syn.source_port;
+  sock_filter v4[] = {
+      BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
+      BPF_STMT(BPF_LD | BPF_W | BPF_IND, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ports, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0xffff),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+  };
+  sock_filter v6[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ports, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0xffff),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+  };
+  const bool is_v4 = family_of(listener.address) == TRAP_IPV4;
+  const sock_fprog program = {
+      .len = static_cast<unsigned short>(is_v4 ? std::size(v4) : std::size(v6)),
+      .filter = is_v4 ? v4 : v6};
+  return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}
+
+Fd raw_socket(trap_family family) {
+  return Fd(socket(family == TRAP_IPV4 ? AF_INET : AF_INET6,
+                   SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
+}
+
+// A socket of the listener's address alone, to itself: the kernel offers it no other packet, and
+// refuses an address that is not this host's, so that no SYN ever leaves for the network. What came
+// before it was bound is thrown away. None, with errno, if that fails.
+Fd probe_socket(const Endpoint& listener, const ProbeSyn& syn) {
+  const SocketAddress address(listener.address);
+  Fd fd = raw_socket(family_of(listener.address));
+  if (!fd || bind(fd.get(), address.get(), address.bytes) != 0 ||
+      connect(fd.get(), address.get(), address.bytes) != 0 ||
+      attach_filter(fd.get(), listener, syn) != 0)
+    return {};
+  char thrown_away;
+  for (int i = 0;
+       i < kMostReads && recv(fd.get(), &thrown_away, sizeof(thrown_away), MSG_DONTWAIT) >= 0;
+       i++) {
+  }
+  return fd;
+}
+
+// The TCP segment in what a raw socket gives: behind the IP header for IPv4, at once for IPv6.
+std::size_t segment_offset(trap_family family, const std::uint8_t* packet, std::size_t bytes) {
+  if (family == TRAP_IPV6)
+    return 0;
+  return bytes == 0 ? 0 : std::min<std::size_t>(std::size_t{packet[0]} % 16 * 4, bytes);
+}
+
+} // namespace
+
+Result<std::unique_ptr<ListenerProbe>> ListenerProbe::make() {
+  if (!raw_socket(TRAP_IPV4))
+    return Error{fmt::format(
+        "cannot open a raw socket to probe listeners: {}: trap-server needs CAP_NET_RAW",
+        error_text(errno))};
+  return std::make_unique<ListenerProbe>();
+}
+
+void ListenerProbe::watch(const std::vector<Endpoint>& listeners) {
+  std::erase_if(probes_, [&](const auto& entry) {
+    return std::find(listeners.begin(), listeners.end(), entry.first) == listeners.end();
+  });
+  for (const Endpoint& listener : listeners)
+    probes_.try_emplace(listener);
+}
+
+std::optional<ListenerAnswer> ListenerProbe::answer(const Endpoint& listener) const {
+  auto at = probes_.find(listener);
+  return at == probes_.end() ? std::nullopt : at->second.answer;
+}
+
+std::string ListenerProbe::problem(const Endpoint& listener) const {
+  auto at = probes_.find(listener);
+  return at == probes_.end() ? "" : at->second.problem;
+}
+
+void ListenerProbe::advance(std::uint64_t now_ns) {
+  for (auto& [listener, probe] : probes_) {
+    receive(listener, probe);
+    if (now_ns < probe.due_ns)
+      continue;
+    give_up(probe);
+    probe.due_ns = now_ns + kEveryNs;
+    send(listener, probe);
+    receive(listener, probe); // over loopback the answer is mostly there when sending returns
+  }
+}
+
+void ListenerProbe::send(const Endpoint& listener, Probe& probe) {
+  probe.syn = {.source_port = static_cast<std::uint16_t>(kFirstPort + randombytes_uniform(kPorts)),
+               .sequence = randombytes_random(),
+               .timestamp = randombytes_random()};
+  probe.socket = probe_socket(listener, probe.syn);
+  if (!probe.socket)
+    return fail(probe, errno == EADDRNOTAVAIL ? "the address is not on this host"
+                                              : fmt::format("cannot open a socket to probe it: {}",
+                                                            error_text(errno)));
+  const auto segment = build_probe(listener, probe.syn);
+  if (::send(probe.socket.get(), segment.data(), segment.size(), MSG_DONTWAIT) < 0)
+    fail(probe, fmt::format("cannot send to it over loopback: {}", error_text(errno)));
+}
+
+void ListenerProbe::receive(const Endpoint& listener, Probe& probe) {
+  std::uint8_t packet[256]; // headers with options
+  for (int i = 0; i < kMostReads && probe.socket; i++) {
+    const ssize_t got = recv(probe.socket.get(), packet, sizeof(packet), MSG_DONTWAIT);
+    if (got < 0)
+      return;
+    const auto bytes = static_cast<std::size_t>(got);
+    const std::size_t offset = segment_offset(family_of(listener.address), packet, bytes);
+    ListenerAnswer answer;
+    switch (read_reply(listener, probe.syn, packet + offset, bytes - offset, answer)) {
+    case ProbeReply::none:
+      continue;
+    case ProbeReply::reset:
+      return fail(probe, "nobody listens");
+    case ProbeReply::syn_ack:
+      probe.socket.reset();
+      probe.silent = 0;
+      probe.answer = answer;
+      probe.problem.clear();
+      return;
+    }
+  }
+}
+
+// The next SYN is due: is the last one still without an answer?
+void ListenerProbe::give_up(Probe& probe) {
+  if (!probe.socket)
+    return;
+  probe.socket.reset();
+  if (++probe.silent >= kMostSilent)
+    fail(probe,
+         fmt::format(
+             "no answer to {} SYNs over loopback: is its queue full, or does a firewall drop them?",
+             probe.silent));
+}
+
+void ListenerProbe::fail(Probe& probe, std::string problem) {
+  probe.socket.reset();
+  probe.answer = ListenerAnswer{};
+  probe.problem = std::move(problem);
+}
+
+} // namespace trap::server

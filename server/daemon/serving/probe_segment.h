@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The SYN that a listener is probed with, and what its answer says: bytes in, bytes out.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "runtime/config/endpoint.h"
+
+namespace trap::server {
+
+struct ListenerAnswer {
+  bool answers = false;
+  std::uint16_t mss = 0;    // loopback's, not that of the way to clients
+  std::uint16_t window = 0; // of the SYN-ACK, unscaled
+  int window_scale = -1;    // -1: none
+  bool sack = false;
+  bool timestamps = false;
+
+  bool operator==(const ListenerAnswer&) const = default;
+};
+
+// A SYN from the listener's own address.
+struct ProbeSyn {
+  std::uint16_t source_port = 0;
+  std::uint32_t sequence = 0;
+  std::uint32_t timestamp = 0;
+};
+
+// The TCP header, with the options and the window that Linux sends, and its checksum.
+std::vector<std::uint8_t> build_probe(const Endpoint& listener, const ProbeSyn& syn);
+
+enum class ProbeReply { none, syn_ack, reset }; // none: a segment that is no answer to the probe
+
+// Reads a TCP segment of `bytes` bytes, whose addresses are known to be the listener's.
+ProbeReply read_reply(const Endpoint& listener, const ProbeSyn& syn, const std::uint8_t* segment,
+                      std::size_t bytes, ListenerAnswer& answer);
+
+} // namespace trap::server

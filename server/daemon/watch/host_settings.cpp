@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/daemon/watch/host_settings.h"
+
+#include <charconv>
+
+#include <fmt/core.h>
+
+#include "runtime/fd.h"
+
+namespace trap::server {
+namespace {
+
+constexpr std::size_t kLimitBytes = 64;
+
+int read_setting(const char* name) {
+  auto text = read_file(fmt::format("/proc/sys/net/ipv4/{}", name), kLimitBytes);
+  int value = -1;
+  if (!text)
+    return -1;
+  auto [stop, failure] = std::from_chars(text->data(), text->data() + text->size(), value);
+  return failure == std::errc() ? value : -1;
+}
+
+void require(std::vector<std::string>& problems, const char* name, int is, int wanted,
+             const char* meaning) {
+  if (is == wanted)
+    return;
+  const std::string state = is < 0 ? "cannot be read" : fmt::format("is {}", is);
+  problems.push_back(fmt::format("net.ipv4.{0} {1}: {2}: run sysctl -w net.ipv4.{0}={3}", name,
+                                 state, meaning, wanted));
+}
+
+} // namespace
+
+HostSettings read_host_settings() {
+  return {.tcp_syncookies = read_setting("tcp_syncookies"),
+          .tcp_timestamps = read_setting("tcp_timestamps"),
+          .tcp_sack = read_setting("tcp_sack"),
+          .tcp_window_scaling = read_setting("tcp_window_scaling")};
+}
+
+std::vector<std::string> problems_of(const HostSettings& settings, bool assigns) {
+  std::vector<std::string> problems;
+  if (assigns) {
+    if (settings.tcp_syncookies <= 0)
+      require(problems, "tcp_syncookies", settings.tcp_syncookies, 1,
+              "the stack takes no handshakes from TRAP");
+    return problems;
+  }
+  require(problems, "tcp_syncookies", settings.tcp_syncookies, 2,
+          "listeners refuse clients whose SYN TRAP has answered");
+  require(
+      problems, "tcp_timestamps", settings.tcp_timestamps, 2,
+      "served connections have no timestamps, window scaling or SACK, and are slow over long ways");
+  return problems;
+}
+
+} // namespace trap::server

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// The guard and the host's own sockets: a connection that exists passes without any entry of ours,
+// a listener lets nobody in. And the flag without which nobody is trusted.
+#include <gtest/gtest.h>
+#include <linux/bpf.h>
+#include <netinet/in.h>
+#include <sched.h>
+
+#include "dataplane/verdict.h"
+#include "guard/maps.h"
+#include "tests/bpf/harness/loopback.h"
+#include "tests/bpf/harness/rig.h"
+#include "tests/support/packet.h"
+
+namespace trap::test {
+namespace {
+
+class GuardAndSockets : public testing::TestWithParam<int> {
+protected:
+  void SetUp() override {
+    ASSERT_EQ(unshare(CLONE_NEWNET), 0); // nobody else's sockets
+    bring_loopback_up();
+    const Rig& rig = part_under_test();
+    guard_ = rig.load(false, true);
+    rig.configure(*guard_, world_);
+    rig.set_time(*guard_, world_, world_.moment("now"));
+  }
+
+  // Whether port 80's sockets are this host's.
+  void set_port_flags(__u8 flags) {
+    constexpr std::uint32_t port = 80;
+    auto service = guard_->get<trap_guard_port>("ports", port);
+    service.flags = flags;
+    guard_->put("ports", port, service);
+  }
+
+  // What the guard makes of a segment from 127.0.0.1:port or [::1]:port to port 80.
+  std::uint64_t counted(trap_verdict verdict, int port, const std::string& flags) {
+    const std::uint64_t before = guard_->counters(1)[verdict];
+    const Json packet = {{"ip", {{"src", "loopback"}, {"dst", "loopback"}}},
+                         {"tcp", {{"sport", port}, {"flags", flags}}}};
+    guard_->run("trap_guard", build_packet(packet, GetParam(), world_));
+    return guard_->counters(1)[verdict] - before;
+  }
+
+  // The same of an ICMP error about what port 80 sent to 127.0.0.1:port or [::1]:port.
+  std::uint64_t icmp_counted(trap_verdict verdict, int port) {
+    constexpr std::size_t l2 = 14;
+    const std::size_t ip_bytes = GetParam() == 4 ? 20 : 40;
+    const Json answer = {{"ip", {{"src", "loopback"}, {"dst", "loopback"}}},
+                         {"tcp", {{"sport", 80}, {"dport", port}, {"flags", "A"}}}};
+    const Bytes quoted = build_packet(answer, GetParam(), world_);
+    Bytes frame(quoted.begin(), quoted.begin() + static_cast<std::ptrdiff_t>(l2 + ip_bytes));
+    if (GetParam() == 4)
+      frame[l2 + 9] = IPPROTO_ICMP;
+    else
+      frame[l2 + 6] = IPPROTO_ICMPV6;
+    frame.push_back(GetParam() == 4 ? 3 : 1); // unreachable
+    frame.resize(frame.size() + 7);
+    frame.insert(frame.end(), quoted.begin() + l2, quoted.end());
+    const std::uint64_t before = guard_->counters(1)[verdict];
+    guard_->run("trap_guard", frame);
+    return guard_->counters(1)[verdict] - before;
+  }
+
+  const World world_;
+  std::unique_ptr<Object> guard_;
+};
+
+TEST_P(GuardAndSockets, a_listener_lets_nobody_in_and_a_connection_passes) {
+  const Socket listener = listen_on(GetParam(), 80);
+  for (const char* const flags : {"A", "SA", "R", "RA", "FA"})
+    EXPECT_EQ(counted(TRAP_DROP_NO_FLOW, 40000, flags), 1u) << flags;
+  EXPECT_EQ(counted(TRAP_DROP_UNINVITED, 40000, "S"), 1u);
+
+  const Socket client = connect_from(GetParam(), 40000, 80);
+  const Socket accepted = accept_from(listener);
+  EXPECT_EQ(counted(TRAP_PASS_SOCKET, 40000, "A"), 1u);
+  EXPECT_EQ(counted(TRAP_PASS_FLOW, 40000, "PA"), 1u) << "the socket's flow was not remembered";
+  EXPECT_EQ(counted(TRAP_DROP_NO_FLOW, 40001, "A"), 1u);
+}
+
+TEST_P(GuardAndSockets, a_connection_of_this_host_says_nothing_of_a_service_elsewhere) {
+  const Socket listener = listen_on(GetParam(), 80);
+  const Socket client = connect_from(GetParam(), 40002, 80);
+  const Socket accepted = accept_from(listener);
+  set_port_flags(0);
+  for (const char* const flags : {"A", "PA", "SA", "R", "RA", "FA"})
+    EXPECT_EQ(counted(TRAP_DROP_NO_FLOW, 40002, flags), 1u) << flags;
+  EXPECT_EQ(icmp_counted(TRAP_DROP_ICMP_NO_FLOW, 40002), 1u);
+  set_port_flags(TRAP_PORT_SOCKETS);
+  EXPECT_EQ(icmp_counted(TRAP_PASS_ICMP_FLOW, 40002), 1u);
+  EXPECT_EQ(counted(TRAP_PASS_SOCKET, 40002, "A"), 1u) << "the connection was not there";
+}
+
+TEST_P(GuardAndSockets, nobody_is_trusted_without_the_flag) {
+  const std::uint32_t zero = 0;
+  auto settings = guard_->get<trap_guard_settings>("settings", zero);
+  const Json packet = {
+      {"ip", {{"src", GetParam() == 4 ? "10.9.0.1" : "fd00:9::1"}, {"dst", "backend"}}},
+      {"tcp", {{"flags", "S"}}}};
+  for (const bool trusts : {true, false, true}) {
+    settings.flags = trusts ? TRAP_GUARD_TRUSTS : 0;
+    guard_->put("settings", zero, settings);
+    const trap_verdict verdict = trusts ? TRAP_PASS_TRUSTED : TRAP_DROP_UNINVITED;
+    const std::uint64_t before = guard_->counters(1)[verdict];
+    guard_->run("trap_guard", build_packet(packet, GetParam(), world_));
+    EXPECT_EQ(guard_->counters(1)[verdict] - before, 1u) << trusts;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, GuardAndSockets, testing::Values(4, 6),
+                         [](const auto& family) { return "ipv" + std::to_string(family.param); });
+
+} // namespace
+} // namespace trap::test

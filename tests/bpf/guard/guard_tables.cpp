@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/bpf/guard/guard_tables.h"
+
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+
+#include "guard/tables.h"
+
+namespace trap::test {
+namespace {
+
+std::uint32_t max_entries(int fd) {
+  bpf_map_info info = {};
+  __u32 size = sizeof info;
+  if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0)
+    throw std::runtime_error("cannot ask for the size of a table of the guard");
+  return info.max_entries;
+}
+
+template <typename T> T read_as(const Bytes& bytes) {
+  T value;
+  if (bytes.size() != sizeof value)
+    throw std::runtime_error("wrong size of a key or value of a table of the guard");
+  std::memcpy(&value, bytes.data(), sizeof value);
+  return value;
+}
+
+trap_guard_settings settings_of(const Object& object) {
+  return object.get<trap_guard_settings>("settings", std::uint32_t{0});
+}
+
+Table table_of_flows(const std::shared_ptr<Buckets<trap_flow_bucket>>& buckets) {
+  return {.put =
+              [buckets](Object& object, const Bytes& key, const Bytes& value) {
+                const auto flow = read_as<trap_flow_key>(key);
+                const std::uint64_t hash = trap_flow_hash(&flow, settings_of(object).table_keys);
+                auto* entries =
+                    (*buckets)[trap_flow_bucket_index(hash, 0, buckets->size())].entries;
+                int way = 0;
+                while (way + 1 < TRAP_FLOW_WAYS && entries[way].value.seen_ns != TRAP_FLOW_EMPTY &&
+                       !trap_flow_key_equal(&entries[way].key, &flow))
+                  way++;
+                entries[way] = {flow, read_as<trap_guard_flow>(value)};
+              },
+          .entries =
+              [buckets](Object&) {
+                Entries found;
+                for (std::uint32_t i = 0; i < buckets->size(); i++)
+                  for (const trap_flow_entry& entry : (*buckets)[i].entries)
+                    if (entry.value.seen_ns != TRAP_FLOW_EMPTY)
+                      found[bytes_of(entry.key)] = bytes_of(entry.value);
+                return found;
+              },
+          .clear = [buckets](Object&) { buckets->clear(); }};
+}
+
+Table table_of_announced(const std::shared_ptr<Buckets<trap_announced_bucket>>& buckets) {
+  return {.put =
+              [buckets](Object& object, const Bytes& key, const Bytes& value) {
+                const auto client = read_as<trap_announced_key>(key);
+                const std::uint64_t hash =
+                    trap_announced_hash(&client, settings_of(object).table_keys);
+                trap_announced_bucket& bucket =
+                    (*buckets)[trap_announced_bucket_index(hash, buckets->size())];
+                const std::uint8_t print = trap_announced_print(hash);
+                int way = 0;
+                while (way + 1 < TRAP_ANNOUNCED_WAYS && bucket.prints[way] != 0 &&
+                       bucket.prints[way] != print)
+                  way++;
+                bucket.prints[way] = print;
+                bucket.entries[way] = {client, read_as<trap_announced>(value)};
+              },
+          .entries =
+              [buckets](Object&) {
+                Entries found;
+                for (std::uint32_t i = 0; i < buckets->size(); i++)
+                  for (int way = 0; way < TRAP_ANNOUNCED_WAYS; way++)
+                    if ((*buckets)[i].prints[way] != 0)
+                      found[bytes_of((*buckets)[i].entries[way].key)] =
+                          bytes_of((*buckets)[i].entries[way].value);
+                return found;
+              },
+          .clear = [buckets](Object&) { buckets->clear(); }};
+}
+
+} // namespace
+
+void see_guard_tables(Object& object) {
+  const int flows = object.map_fd("flows");
+  const int announced = object.map_fd("announced");
+  object.see_as_table("flows", table_of_flows(std::make_shared<Buckets<trap_flow_bucket>>(
+                                   flows, max_entries(flows))));
+  object.see_as_table("announced",
+                      table_of_announced(std::make_shared<Buckets<trap_announced_bucket>>(
+                          announced, max_entries(announced))));
+}
+
+} // namespace trap::test

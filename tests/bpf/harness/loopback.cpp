@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sockets for tests, through system calls.
+#include "tests/bpf/harness/loopback.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+
+namespace trap::test {
+namespace {
+
+constexpr int wait_s = 5;
+
+void require(bool worked, const std::string& what) {
+  if (!worked)
+    throw std::runtime_error(what + ": " + std::strerror(errno));
+}
+
+std::string present_network() {
+  return std::filesystem::read_symlink("/proc/self/ns/net");
+}
+
+std::string& own_network() {
+  static std::string name;
+  return name;
+}
+
+struct SocketAddress {
+  sockaddr_storage storage = {};
+  socklen_t size = 0;
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+};
+
+SocketAddress loopback_address(int family, int port) {
+  SocketAddress address;
+  if (family == 4) {
+    auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(static_cast<std::uint16_t>(port));
+    v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.size = sizeof *v4;
+  } else {
+    auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(static_cast<std::uint16_t>(port));
+    v6->sin6_addr = in6addr_loopback;
+    address.size = sizeof *v6;
+  }
+  return address;
+}
+
+// Calls on it fail after wait_s instead of waiting for ever.
+Socket stream(int family) {
+  Socket socket(::socket(family == 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0),
+                "socket");
+  const timeval limit = {.tv_sec = wait_s, .tv_usec = 0};
+  const int on = 1;
+  require(setsockopt(socket.fd(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0,
+          "SO_RCVTIMEO");
+  require(setsockopt(socket.fd(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0,
+          "SO_SNDTIMEO");
+  require(setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0, "SO_REUSEADDR");
+  return socket;
+}
+
+} // namespace
+
+Socket::Socket(int fd, const std::string& what) : fd_(fd) {
+  require(fd >= 0, what);
+}
+
+void Socket::reset() {
+  if (fd_ >= 0)
+    close(fd_);
+  fd_ = -1;
+}
+
+void enter_own_network() {
+  require(unshare(CLONE_NEWNET) == 0, "make a network namespace");
+  own_network() = present_network();
+}
+
+void bring_loopback_up() {
+  const Socket socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
+  ifreq request = {};
+  std::strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  require(ioctl(socket.fd(), SIOCSIFFLAGS, &request) == 0, "bring lo up");
+}
+
+void set_tcp_sysctl(const std::string& name, int value) {
+  if (own_network() != present_network())
+    throw std::runtime_error("not in a network namespace of its own: " + name + " stays as it is");
+  std::ofstream file("/proc/sys/net/ipv4/" + name);
+  file << value << std::flush;
+  require(file.good(), "write net.ipv4." + name);
+}
+
+Socket listen_on(int family, int port, bool defers) {
+  Socket listener = stream(family);
+  const SocketAddress address = loopback_address(family, port);
+  const int seconds = wait_s;
+  require(bind(listener.fd(), address.get(), address.size) == 0, "bind a listener");
+  require(!defers || setsockopt(listener.fd(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds,
+                                sizeof seconds) == 0,
+          "TCP_DEFER_ACCEPT");
+  require(listen(listener.fd(), 64) == 0, "listen");
+  return listener;
+}
+
+Socket connect_from(int family, int local_port, int port) {
+  Socket client = stream(family);
+  const SocketAddress local = loopback_address(family, local_port);
+  const SocketAddress remote = loopback_address(family, port);
+  require(bind(client.fd(), local.get(), local.size) == 0, "bind a client");
+  require(connect(client.fd(), remote.get(), remote.size) == 0, "connect");
+  return client;
+}
+
+Socket accept_from(const Socket& listener) {
+  return {accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC), "accept"};
+}
+
+void inject(int family, const Bytes& ip_packet) {
+  const Socket raw(socket(family == 4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW),
+                   "raw socket");
+  const SocketAddress to = loopback_address(family, 0);
+  require(sendto(raw.fd(), ip_packet.data(), ip_packet.size(), 0, to.get(), to.size) ==
+              static_cast<ssize_t>(ip_packet.size()),
+          "send a raw packet");
+}
+
+} // namespace trap::test

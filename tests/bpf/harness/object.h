@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// A loaded BPF object as the tests use it: maps by name and content, programs run on one frame at a
+// time. Everything throws std::runtime_error: a test without its program has nothing to say.
+#pragma once
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "dataplane/verdict.h"
+#include "tests/support/vectors.h"
+
+namespace trap::test {
+
+// Contents of a map by key. A ring buffer's records are keyed by their number.
+using Entries = std::map<Bytes, Bytes>;
+
+struct Outcome {
+  std::uint32_t action;
+  Bytes frame;
+};
+
+class Object;
+
+// How a table that a part keeps in an array map looks as a map of entries.
+struct Table {
+  std::function<void(Object&, const Bytes& key, const Bytes& value)> put;
+  std::function<Entries(Object&)> entries;
+  std::function<void(Object&)> clear;
+};
+
+template <typename T> Bytes bytes_of(const T& value) {
+  const auto* begin = reinterpret_cast<const std::uint8_t*>(&value);
+  return {begin, begin + sizeof value};
+}
+
+class Object {
+public:
+  // Takes a loaded object; `destroy` releases it.
+  Object(bpf_object* object, std::function<void()> destroy);
+  ~Object();
+  Object(const Object&) = delete;
+  Object& operator=(const Object&) = delete;
+
+  const bpf_object* object() const { return object_; }
+  // Without those that hold a program's variables.
+  std::vector<std::string> map_names() const;
+  bpf_map_type map_type(const std::string& map) const;
+  // Does it have entries that come and go?
+  bool is_hash(const std::string& map) const;
+  // Makes put, entries and clear of that map those of the table.
+  void see_as_table(const std::string& map, Table table) { tables_[map] = std::move(table); }
+  int map_fd(const std::string& map) const;
+  int program_fd(const std::string& program) const;
+
+  void put(const std::string& map, const Bytes& key, const Bytes& value);
+  template <typename K, typename V> void put(const std::string& map, const K& key, const V& value) {
+    put(map, bytes_of(key), bytes_of(value));
+  }
+  template <typename V, typename K> V get(const std::string& map, const K& key) const {
+    V value{};
+    if (bpf_map_lookup_elem(map_fd(map), &key, &value) != 0)
+      throw std::runtime_error("no such entry in map " + map);
+    return value;
+  }
+  void clear(const std::string& map);
+  // Every entry; for a per-CPU map the values of all CPUs one after the other; for a ring buffer
+  // what came since the last call.
+  Entries entries(const std::string& map);
+  // The same as the kernel has them, also of a table.
+  Entries raw_entries(const std::string& map);
+
+  // Everything a map holds, for comparison: keys and values one after the other, of all CPUs;
+  // nothing for a ring buffer.
+  Bytes dump(const std::string& map) const;
+
+  // Sums over CPUs of what was counted, of the first `slots` service slots at most: at slot *
+  // TRAP_VERDICT_SLOTS + verdict.
+  std::vector<trap_count> counts(std::uint32_t slots) const;
+  // Packets of one service slot, by verdict.
+  std::vector<std::uint64_t> counters(std::uint32_t slot) const;
+
+  // Runs the program once, or `repeat` times on the same buffer.
+  Outcome run(const std::string& program, const Bytes& frame, int repeat = 1) const;
+
+private:
+  bpf_map* map(const std::string& name) const;
+  std::size_t value_bytes(const bpf_map* map) const;
+  Entries drain();
+
+  bpf_object* object_;
+  std::function<void()> destroy_;
+  std::unique_ptr<ring_buffer, void (*)(ring_buffer*)> ring_{nullptr, ring_buffer__free};
+  std::vector<Bytes> records_;
+  std::map<std::string, Table> tables_;
+};
+
+// The last message of libbpf that was a warning, for messages of our own; libbpf prints nothing by
+// itself after this call.
+void keep_libbpf_quiet();
+std::string last_libbpf_warning();
+
+} // namespace trap::test

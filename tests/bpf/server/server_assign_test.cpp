@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Services that serve with TRAP's own cookies: the cookie, and what goes with a completed handshake
+// to the tc program.
+#include <cstring>
+
+#include "server/handover.h"
+#include "server/served_cookie.h"
+#include "tests/bpf/server/serving.h"
+
+namespace trap::test {
+namespace {
+
+constexpr std::uint32_t assigns = TRAP_SERVICE_ASSIGNS;
+
+class Assigning : public Serving {
+protected:
+  void SetUp() override {
+    Serving::SetUp();
+    change_flags(assigns, 0);
+  }
+
+  // What is in front of the packet that went up; fails the test if nothing is.
+  trap_handover handover_of(const Json& ack) {
+    Bytes out;
+    EXPECT_EQ(verdict_of(ack, &out), "pass-cookie");
+    trap_handover handover = {};
+    const Bytes sent = build(ack);
+    EXPECT_EQ(out.size(), sent.size() + sizeof handover);
+    if (out.size() == sent.size() + sizeof handover) {
+      std::memcpy(&handover, out.data(), sizeof handover);
+      EXPECT_EQ(Bytes(out.begin() + sizeof handover, out.end()), sent)
+          << "the packet itself has changed";
+    }
+    return handover;
+  }
+};
+
+TEST_P(Assigning, only_the_right_cookie_completes) {
+  const Socket listener = listen_on(GetParam(), offering_port);
+  const Answer answer = answer_to(40000, linux_options());
+  EXPECT_EQ(verdict_of(completing(40000, answer)), "pass-cookie");
+  EXPECT_EQ(verdict_of(completing(40000, answer, {{"options", {{{"accept", 0}}}}})),
+            "reply-redirect");
+  for (int bit = 0; bit < 32; bit++)
+    EXPECT_EQ(verdict_of(completing(40000, answer, {{"ack", (answer.seq ^ 1u << bit) + 1}})),
+              "drop-bad-cookie")
+        << "bit " << bit;
+  EXPECT_EQ(verdict_of(completing(40001, answer)), "drop-bad-cookie");
+  EXPECT_EQ(verdict_of(completing(40000, answer, {{"seq", serving_isn + 2}})), "drop-bad-cookie");
+}
+
+TEST_P(Assigning, a_cookie_says_the_mss) {
+  for (const std::uint32_t mss : {536u, 1000u, 1220u, 1399u, 1460u, 9000u}) {
+    const Answer answer = answer_to(40000, Json::array({{{"mss", mss}}}));
+    EXPECT_EQ(trap_served_cookie_mss_index(answer.seq), trap_served_mss_index(mss)) << mss;
+  }
+  EXPECT_EQ(trap_served_cookie_mss_index(answer_to(40000, Json::array()).seq), 0u)
+      << "without the option it is 536 (RFC 9293 3.7.1)";
+}
+
+TEST_P(Assigning, the_handover_has_what_was_agreed) {
+  const Socket listener = listen_on(GetParam(), offering_port);
+  const Answer answer = answer_to(40000, linux_options());
+  const Json ack = completing(40000, answer);
+  const trap_handover handover = handover_of(ack);
+  EXPECT_EQ(handover.mark, TRAP_HANDOVER_MARK);
+  EXPECT_EQ(handover.mss, trap_served_mss(trap_served_cookie_mss_index(answer.seq)));
+  EXPECT_EQ(handover.flags, TRAP_HANDOVER_TIMESTAMPS | TRAP_HANDOVER_SACK | TRAP_HANDOVER_SCALES);
+  EXPECT_EQ(handover.client_window_scale, 7) << "as linux_options() has it";
+  EXPECT_EQ(handover.server_window_scale, 7) << "as server_rig.cpp has it";
+  EXPECT_EQ(handover.echo, answer.tsval().value());
+}
+
+TEST_P(Assigning, a_plain_client_gets_a_plain_connection) {
+  const Socket listener = listen_on(GetParam(), offering_port);
+  const Answer answer = answer_to(40000, Json::array({{{"mss", 536}}}));
+  const trap_handover handover = handover_of(completing(40000, answer));
+  EXPECT_EQ(handover.flags, 0);
+  EXPECT_EQ(handover.mss, GetParam() == 4 ? 536 : 1220)
+      << "the kernel takes no less than the family allows";
+}
+
+// What was switched off while the handshake was under way is not on afterwards, whatever the
+// timestamp says.
+TEST_P(Assigning, the_handover_asks_for_nothing_that_the_stack_has_not) {
+  const Socket listener = listen_on(GetParam(), offering_port);
+  const Answer answer = answer_to(40000, linux_options());
+  change_flags(0, TRAP_SERVICE_SACK | TRAP_SERVICE_SCALES);
+  EXPECT_EQ(handover_of(completing(40000, answer)).flags, TRAP_HANDOVER_TIMESTAMPS);
+  change_flags(0, TRAP_SERVICE_TIMESTAMPS);
+  EXPECT_EQ(handover_of(completing(40000, answer)).flags, 0);
+}
+
+TEST_P(Assigning, the_stacks_own_cookies_go_up_alone_where_it_may_have_sent_some) {
+  const Socket listener = listen_on(GetParam(), offering_port);
+  change_flags(0, assigns);
+  const Answer of_the_kernel = answer_to(40000, linux_options());
+  change_flags(assigns, 0);
+  EXPECT_EQ(verdict_of(completing(40000, of_the_kernel)), "drop-bad-cookie");
+  change_flags(TRAP_SERVICE_STACK_COOKIES, 0);
+  Bytes out;
+  const Json ack = completing(40000, of_the_kernel);
+  EXPECT_EQ(verdict_of(ack, &out), "pass-cookie");
+  EXPECT_EQ(out, build(ack)) << "a handover would make another connection than the stack agreed to";
+  EXPECT_EQ(verdict_of(completing(40000, of_the_kernel, {{"ack", of_the_kernel.seq + 9}})),
+            "drop-bad-cookie");
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, Assigning, testing::Values(4, 6),
+                         [](const auto& of) { return "ipv" + std::to_string(of.param); });
+
+} // namespace
+} // namespace trap::test
