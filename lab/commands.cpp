@@ -92,6 +92,11 @@ int up_command(const Options& options) {
   auto topology = Topology::build();
   if (!topology)
     return complain(topology.error());
+  if (options.bare) {
+    terminal.line(topology_drawing());
+    say_that_it_stays(terminal);
+    return 0;
+  }
   auto plain = Nginx::start(topology->host("plain"), {service_port});
   if (!plain)
     return complain(plain.error());

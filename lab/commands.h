@@ -12,6 +12,7 @@ struct Options {
   std::filesystem::path report; // empty: the subcommand's default
   bool colour = true;
   bool keep = false; // stay up until interrupted
+  bool bare = false; // `up`: hosts and links only, no program on them
 };
 
 int demo_command(const Options& options);

@@ -38,7 +38,8 @@ void describe(CLI::App& app, Arguments& arguments) {
   app.add_subcommand("shell", "A shell on a host of a lab that is up")
       ->add_option("HOST", arguments.host, "client, router, ...")
       ->required();
-  app.add_subcommand("up", "Bring the lab up with TRAP at work, until interrupted");
+  app.add_subcommand("up", "Bring the lab up with TRAP at work, until interrupted")
+      ->add_flag("--bare", arguments.options.bare, "Hosts and links only: no program runs on them");
   app.add_subcommand("cleanup", "Remove what a killed lab left behind");
 }
 
