@@ -17,7 +17,8 @@ struct Options {
 
 int demo_command(const Options& options);
 int run_command(const Options& options, const std::vector<std::string>& scenarios);
-int list_command();
+// The scenarios, for people or as a JSON array of {"name", "goal", "room", "class"}.
+int list_command(bool as_json);
 int up_command(const Options& options);
 int shell_command(const std::string& host);
 int cleanup_command();

@@ -17,7 +17,7 @@ using trap::lab::Options;
 
 struct Arguments {
   Options options;
-  bool no_colour = false;
+  bool no_colour = false, json = false;
   std::vector<std::string> scenarios;
   std::string host;
 };
@@ -34,7 +34,8 @@ void describe(CLI::App& app, Arguments& arguments) {
   app.add_subcommand("run", "Run test scenarios, one lab each; `all` for every one")
       ->add_option("SCENARIO", arguments.scenarios, "See `trap-lab list`")
       ->required();
-  app.add_subcommand("list", "List the scenarios");
+  app.add_subcommand("list", "List the scenarios")
+      ->add_flag("--json", arguments.json, "For programs");
   app.add_subcommand("shell", "A shell on a host of a lab that is up")
       ->add_option("HOST", arguments.host, "client, router, ...")
       ->required();
@@ -50,7 +51,7 @@ int dispatch(const CLI::App& app, const Arguments& arguments) {
   if (app.got_subcommand("run"))
     return run_command(arguments.options, arguments.scenarios);
   if (app.got_subcommand("list"))
-    return list_command();
+    return list_command(arguments.json);
   if (app.got_subcommand("shell"))
     return shell_command(arguments.host);
   if (app.got_subcommand("up"))

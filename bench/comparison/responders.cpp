@@ -91,10 +91,10 @@ std::string make_master_key(const lab::Host& host) {
   return file;
 }
 
-std::shared_ptr<lab::Daemon> start(lab::Part part, const lab::Host& host,
+std::shared_ptr<lab::Daemon> start(lab::DaemonKind kind, const lab::Host& host,
                                    const std::string& configuration) {
   auto daemon = std::make_shared<lab::Daemon>(
-      value_or_throw(lab::Daemon::prepare(part, host, configuration)));
+      value_or_throw(lab::Daemon::prepare(kind, host, configuration)));
   const OnMeasuredCpu pinned;
   value_or_throw(daemon->start());
   return daemon;
@@ -161,14 +161,14 @@ std::shared_ptr<void> listen_in(const lab::Host& host) {
 
 std::shared_ptr<lab::Daemon> start_trap_server(const lab::Host& host, const std::string& services) {
   const std::string key = make_master_key(host);
-  return start(lab::Part::server, host,
+  return start(lab::DaemonKind::server, host,
                fmt::format("xdp_mode = \"native\"\nmaster_key_file = \"{}\"\n{}", key, services));
 }
 
 std::shared_ptr<lab::Daemon> start_trap_guard(const lab::Host& host) {
   const std::string key = (host.directory() / "guard.key").string();
   run_trapctl({"key", "derive", "web-1", "--master", make_master_key(host), "--output", key});
-  return start(lab::Part::guard, host,
+  return start(lab::DaemonKind::guard, host,
                fmt::format("xdp_mode = \"native\"\nsecret_file = \"{}\"\ntrap_servers = "
                            "[\"203.0.113.10\", \"2001:db8:113::10\"]\n"
                            "[[service]]\nname = \"web\"\nport = 80\n",

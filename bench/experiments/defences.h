@@ -30,7 +30,7 @@ struct Defence {
 
   [[nodiscard]] std::string url(lab::Family family, std::string_view path) const;
   [[nodiscard]] std::string_view address(lab::Family family) const {
-    return lab::place_of(host).address(family);
+    return lab::addresses_of(host).address(family);
   }
   // Before each connection.
   void prepare(const Testbed& testbed) const;

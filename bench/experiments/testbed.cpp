@@ -9,7 +9,7 @@
 #include "bench/harness/greeter.h"
 #include "bench/harness/pinned.h"
 #include "bench/harness/value_or_throw.h"
-#include "lab/hosts/stack_counters.h"
+#include "lab/hosts/counters.h"
 
 namespace trap::bench {
 namespace {
@@ -26,7 +26,7 @@ lab::DeploymentPlan plan_of_field() {
 }
 
 std::string served_text() {
-  const lab::Place& plain = lab::place_of("plain");
+  const lab::HostAddresses& plain = lab::addresses_of("plain");
   return fmt::format(
       "xdp_mode = \"native\"\n{}[[service]]\nname = \"web\"\naddresses = [\"{}\", \"{}\"]\n",
       budget, lab::endpoint(plain.ipv4, lab::service_port),
@@ -68,7 +68,7 @@ public:
     const Pinned pinned{testbed.cpu()};
     value_or_throw(testbed.topology().attach_pass_program("plain"));
     daemon_.emplace(value_or_throw(
-        lab::Daemon::prepare(lab::Part::server, testbed.host("plain"), served_text())));
+        lab::Daemon::prepare(lab::DaemonKind::server, testbed.host("plain"), served_text())));
     value_or_throw(daemon_->start());
     testbed_.on_plain_ = &*daemon_;
   }

@@ -21,8 +21,8 @@
 namespace trap::bench {
 namespace {
 
+using lab::addresses_of;
 using lab::Family;
-using lab::place_of;
 using Samples = std::map<std::string, std::vector<double>>;
 
 constexpr double first_allowance_us = 100,
@@ -66,8 +66,8 @@ lab::DeploymentPlan plan_of_bench() {
 Samples time_connects(lab::Deployment& trap, Family family, int count) {
   const lab::Host& client = trap.topology().host("client");
   const Redirects redirects(client);
-  const std::string_view service = place_of("service").address(family),
-                         at_public = place_of("trap").address(family);
+  const std::string_view service = addresses_of("service").address(family),
+                         at_public = addresses_of("trap").address(family);
   const lab::Counters before = value_or_throw(trap.client().counters());
   Samples samples;
   {
@@ -119,7 +119,7 @@ void measure_connects(lab::Deployment& trap, Family family, int count, Report& r
 void measure_load(lab::Deployment& trap, const Load& load, int rounds, Report& report) {
   const auto run = [&](std::string_view responder) {
     return transfer(trap.topology().host("client"),
-                    place_of(responder == translated ? "trap" : "service").address(load.family),
+                    addresses_of(responder == translated ? "trap" : "service").address(load.family),
                     load);
   };
   race({"client-throughput", "direct", translated, least_throughput}, load, rounds, run, report);

@@ -73,8 +73,8 @@ void measure_load(lab::Deployment& trap, const Hook& hook, const Load& load, int
   const auto run = [&](std::string_view responder) {
     hook.give_to(responder);
     const lab::Counters before = value_or_throw(trap.guard().counters());
-    const Transfer done =
-        transfer(trap.topology().host("client"), lab::place_of("trap").address(load.family), load);
+    const Transfer done = transfer(trap.topology().host("client"),
+                                   lab::addresses_of("trap").address(load.family), load);
     check_path(responder, lab::difference(before, value_or_throw(trap.guard().counters())));
     return done;
   };

@@ -2,11 +2,8 @@
 #include "lab/deployment/configuration.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include <fmt/format.h>
-
-#include "lab/network/topology.h"
 
 namespace trap::lab {
 namespace {
@@ -21,13 +18,13 @@ std::string backend_text(std::string_view host, int port, int weight, int lifeti
                         "  guard = \"{}\"\n"
                         "  weight = {}\n"
                         "  ticket_lifetime_s = {}\n{}",
-                        endpoint(place_of(host).address(family), port), guard_of(host), weight,
+                        endpoint(addresses_of(host).address(family), port), guard_of(host), weight,
                         lifetime_s, pool_line);
   return text;
 }
 
 std::string service_text(const DeploymentPlan& plan, const DeployedService& service) {
-  const Place& trap = place_of("trap");
+  const HostAddresses& trap = addresses_of("trap");
   std::string text = fmt::format("[[service]]\n"
                                  "name = \"{}\"\n"
                                  "addresses = [\"{}\", \"{}\"]\n",
@@ -74,14 +71,6 @@ std::string_view guard_of(std::string_view host) {
   return host == "service" ? "web-1" : "web-2";
 }
 
-std::string master_key_file() {
-  return (std::filesystem::path{lab_directory} / "trap/master.key").string();
-}
-
-std::string guard_key_file(std::string_view host) {
-  return (std::filesystem::path{lab_directory} / host / "guard.key").string();
-}
-
 // Who serves itself needs neither keys nor options: the configuration is the services.
 std::string server_text(const DeploymentPlan& plan) {
   std::string text = "xdp_mode = \"native\"\n";
@@ -97,7 +86,7 @@ std::string server_text(const DeploymentPlan& plan) {
 }
 
 std::string guard_text(const DeploymentPlan& plan, std::string_view host) {
-  const Place& trap = place_of("trap");
+  const HostAddresses& trap = addresses_of("trap");
   std::string text = fmt::format("xdp_mode = \"native\"\n"
                                  "secret_file = \"{}\"\n"
                                  "trap_servers = [\"{}\", \"{}\"]\n",

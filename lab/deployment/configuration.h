@@ -7,16 +7,11 @@
 #include <string_view>
 #include <vector>
 
+#include "lab/hosts/addresses.h"
+#include "lab/hosts/host.h"
 #include "lab/programs/relay.h"
 
 namespace trap::lab {
-
-inline constexpr int service_port = 80; // public, and protected at the service's host
-inline constexpr int open_port = 8080;  // at the service's host, not protected
-inline constexpr int shell_port = 22;   // sshd, where clients are served
-inline constexpr int speed_port = 5201; // iperf3
-inline constexpr int cache_port = 6379; // Redis
-inline constexpr int database_port = 5432;
 
 struct DeploymentPlan {
   bool offer = true;
@@ -55,9 +50,6 @@ std::vector<int> ports_of(const DeploymentPlan& plan);
 
 // Which guard a service host runs: "web-1".
 std::string_view guard_of(std::string_view host);
-std::string master_key_file();
-std::string guard_key_file(std::string_view host);
-
 std::string server_text(const DeploymentPlan& plan);
 std::string guard_text(const DeploymentPlan& plan, std::string_view host);
 

@@ -11,7 +11,6 @@
 #include <nlohmann/json.hpp>
 
 #include "lab/hosts/files.h"
-#include "lab/hosts/timeout_scale.h"
 
 namespace trap::lab {
 namespace {
@@ -91,38 +90,20 @@ Status parse_status(const json& report) {
 
 } // namespace
 
-std::uint64_t count_of(const Counters& counters, std::string_view verdict) {
-  const auto found = counters.find(verdict);
-  return found == counters.end() ? 0 : found->second;
-}
-
-Counters difference(const Counters& before, const Counters& after) {
-  Counters moved;
-  for (const auto& [verdict, packets] : after)
-    if (const std::uint64_t old = count_of(before, verdict); packets > old)
-      moved[verdict] = packets - old;
-  return moved;
-}
-
-fs::path program_directory() {
-  std::error_code failed;
-  return fs::read_symlink("/proc/self/exe", failed).parent_path();
-}
-
-std::string_view name_of(Part part) {
-  switch (part) {
-  case Part::server:
+std::string_view name_of(DaemonKind kind) {
+  switch (kind) {
+  case DaemonKind::server:
     return "server";
-  case Part::guard:
+  case DaemonKind::guard:
     return "guard";
-  case Part::client:
+  case DaemonKind::client:
     return "client";
   }
   return "";
 }
 
 fs::path Daemon::file(std::string_view suffix) const {
-  return host_->directory() / (std::string{name_of(part_)} + std::string{suffix});
+  return host_->directory() / (std::string{name_of(kind_)} + std::string{suffix});
 }
 
 fs::path Daemon::log() const {
@@ -131,7 +112,7 @@ fs::path Daemon::log() const {
 
 Command Daemon::program(std::vector<std::string> more) const {
   std::vector<std::string> arguments = {
-      (program_directory() / fmt::format("trap-{}", name_of(part_))).string(), "--config",
+      (program_directory() / fmt::format("trap-{}", name_of(kind_))).string(), "--config",
       file(".toml").string()};
   arguments.insert(arguments.end(), more.begin(), more.end());
   Command command = host_->command(arguments);
@@ -144,8 +125,9 @@ std::string Daemon::last_log_line() const {
   return last.empty() ? "it said nothing" : last.front();
 }
 
-Result<Daemon> Daemon::prepare(Part part, const Host& host, const std::string& configuration) {
-  Daemon daemon{part, host};
+Result<Daemon> Daemon::prepare(DaemonKind kind, const Host& host,
+                               const std::string& configuration) {
+  Daemon daemon{kind, host};
   if (auto written = daemon.configure(configuration); !written)
     return written.error();
   return daemon;
@@ -154,7 +136,7 @@ Result<Daemon> Daemon::prepare(Part part, const Host& host, const std::string& c
 Result<void> Daemon::configure(const std::string& configuration, const std::string& interfaces) {
   const std::string head =
       fmt::format("interfaces = [{}]\npin_dir = \"{}\"\ncontrol_socket = \"{}\"\n", interfaces,
-                  (host_->bpf_directory() / name_of(part_)).string(), file(".sock").string());
+                  (host_->bpf_directory() / name_of(kind_)).string(), file(".sock").string());
   return write_text(file(".toml"), head + configuration);
 }
 
@@ -165,11 +147,11 @@ Result<Finished> Daemon::control(std::vector<std::string> words) const {
 }
 
 Result<void> Daemon::reload() {
-  auto reloaded = control({"reload", std::string{name_of(part_)}});
+  auto reloaded = control({"reload", std::string{name_of(kind_)}});
   if (!reloaded)
     return reloaded.error();
   if (reloaded->exit_code != 0)
-    return Error{fmt::format("trapctl reload {}: exit code {}: {}", name_of(part_),
+    return Error{fmt::format("trapctl reload {}: exit code {}: {}", name_of(kind_),
                              reloaded->exit_code, reloaded->errors)};
   return {};
 }
@@ -192,7 +174,7 @@ Result<void> Daemon::start() {
   if (!process)
     return process.error();
   process_ = std::move(*process);
-  for (const auto until = std::chrono::steady_clock::now() + patiently(start_deadline);
+  for (const auto until = std::chrono::steady_clock::now() + scale_timeout(start_deadline);
        std::chrono::steady_clock::now() < until;) {
     if (!process_->running())
       break;
@@ -201,7 +183,7 @@ Result<void> Daemon::start() {
     if (!sleep_for(milliseconds{20}))
       return Error{"interrupted"};
   }
-  return Error{fmt::format("trap-{} on {} does not start: {}", name_of(part_), host_->name(),
+  return Error{fmt::format("trap-{} on {} does not start: {}", name_of(kind_), host_->name(),
                            last_log_line())};
 }
 
@@ -211,7 +193,7 @@ Result<void> Daemon::stop() {
   const Finished finished = process_->stop(SIGTERM, stop_deadline);
   process_.reset();
   if (finished.timed_out || finished.exit_code != 0)
-    return Error{fmt::format("trap-{} on {} does not end well: {}", name_of(part_), host_->name(),
+    return Error{fmt::format("trap-{} on {} does not end well: {}", name_of(kind_), host_->name(),
                              finished.timed_out ? "no end after SIGTERM"
                                                 : fmt::format("exit code {}", finished.exit_code))};
   return {};
@@ -230,7 +212,7 @@ Result<void> Daemon::detach() {
   if (!detached)
     return detached.error();
   if (detached->exit_code != 0)
-    return Error{fmt::format("trap-{} --detach on {}: exit code {}: {}", name_of(part_),
+    return Error{fmt::format("trap-{} --detach on {}: exit code {}: {}", name_of(kind_),
                              host_->name(), detached->exit_code, last_log_line())};
   return {};
 }
@@ -242,15 +224,15 @@ Result<void> Daemon::start_afresh() {
 }
 
 Result<Status> Daemon::status() const {
-  auto asked = control({"status", std::string{name_of(part_)}, "--json"});
+  auto asked = control({"status", std::string{name_of(kind_)}, "--json"});
   if (!asked)
     return asked.error();
   if (asked->exit_code != 0 && asked->exit_code != static_cast<int>(ExitCode::degraded))
-    return Error{fmt::format("trapctl status {}: exit code {}: {}", name_of(part_),
+    return Error{fmt::format("trapctl status {}: exit code {}: {}", name_of(kind_),
                              asked->exit_code, asked->errors)};
   const json report = part_object(json::parse(asked->output, nullptr, false));
   if (!report.is_object())
-    return Error{fmt::format("trapctl status {} does not print an object: {}", name_of(part_),
+    return Error{fmt::format("trapctl status {} does not print an object: {}", name_of(kind_),
                              asked->output)};
   return parse_status(report);
 }

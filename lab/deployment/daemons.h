@@ -5,26 +5,17 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "lab/hosts/counters.h"
 #include "lab/hosts/host.h"
 #include "lab/hosts/process.h"
 #include "runtime/result.h"
 
 namespace trap::lab {
-
-// Verdict name to packets.
-using Counters = std::map<std::string, std::uint64_t, std::less<>>;
-
-// A counter's value, 0 if the part never named it.
-std::uint64_t count_of(const Counters& counters, std::string_view verdict);
-
-// What was added between two readings; verdicts that did not move are left out.
-Counters difference(const Counters& before, const Counters& after);
 
 struct Redirect {
   std::string service, local, backend;
@@ -53,18 +44,16 @@ struct Status {
   std::uint64_t flows = 0, announced = 0; // guard
 };
 
-// Directory of the programs under test: that of trap-lab itself.
-std::filesystem::path program_directory();
+enum class DaemonKind { server, guard, client };
 
-enum class Part { server, guard, client };
-
-std::string_view name_of(Part part);
+std::string_view name_of(DaemonKind kind);
 
 class Daemon {
 public:
   // Writes the configuration file; nothing runs yet. pin_dir and control_socket are added to
   // `configuration`.
-  static Result<Daemon> prepare(Part part, const Host& host, const std::string& configuration);
+  static Result<Daemon> prepare(DaemonKind kind, const Host& host,
+                                const std::string& configuration);
 
   // Replaces the configuration file; who runs does not notice before reload(). `interfaces` as in
   // TOML.
@@ -94,16 +83,16 @@ public:
 
   [[nodiscard]] Result<Status> status() const;
   [[nodiscard]] Result<Counters> counters() const;
-  [[nodiscard]] Part part() const { return part_; }
+  [[nodiscard]] DaemonKind kind() const { return kind_; }
   [[nodiscard]] std::filesystem::path log() const;
 
 private:
-  Daemon(Part part, const Host& host) : part_(part), host_(&host) {}
+  Daemon(DaemonKind kind, const Host& host) : kind_(kind), host_(&host) {}
   [[nodiscard]] std::filesystem::path file(std::string_view suffix) const;
   [[nodiscard]] Command program(std::vector<std::string> more) const;
   [[nodiscard]] std::string last_log_line() const;
   [[nodiscard]] bool says_ready(std::uintmax_t log_before) const;
-  Part part_;
+  DaemonKind kind_;
   const Host* host_;
   std::optional<Process> process_;
 };

@@ -148,21 +148,22 @@ Result<void> Deployment::start_serving() {
 }
 
 Result<void> Deployment::start_daemons() {
-  if (auto kept = keep(guard_, Daemon::prepare(Part::guard, topology_->host("service"),
+  if (auto kept = keep(guard_, Daemon::prepare(DaemonKind::guard, topology_->host("service"),
                                                guard_text(plan_, "service")));
       !kept)
     return kept;
   if (plan_.two_backends) {
-    if (auto kept = keep(second_guard_, Daemon::prepare(Part::guard, topology_->host("service-2"),
-                                                        guard_text(plan_, "service-2")));
+    if (auto kept =
+            keep(second_guard_, Daemon::prepare(DaemonKind::guard, topology_->host("service-2"),
+                                                guard_text(plan_, "service-2")));
         !kept)
       return kept;
   }
-  if (auto kept =
-          keep(server_, Daemon::prepare(Part::server, topology_->host("trap"), server_text(plan_)));
+  if (auto kept = keep(server_, Daemon::prepare(DaemonKind::server, topology_->host("trap"),
+                                                server_text(plan_)));
       !kept)
     return kept;
-  return keep(client_, Daemon::prepare(Part::client, topology_->host("client"),
+  return keep(client_, Daemon::prepare(DaemonKind::client, topology_->host("client"),
                                        "allow_private_targets = false\n"));
 }
 
@@ -175,7 +176,8 @@ Result<Reading> Deployment::read() const {
 }
 
 std::string Deployment::public_url(Family family, std::string_view path) {
-  return fmt::format("http://{}{}", endpoint(place_of("trap").address(family), service_port), path);
+  return fmt::format("http://{}{}", endpoint(addresses_of("trap").address(family), service_port),
+                     path);
 }
 
 } // namespace trap::lab

@@ -38,15 +38,10 @@ MacAddress mac_of(int number, bool routers) {
           static_cast<std::uint8_t>(routers ? 1 : 2)};
 }
 
-std::string text_of(const MacAddress& mac) {
-  return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", mac[0], mac[1], mac[2], mac[3],
-                     mac[4], mac[5]);
-}
-
 // The router never asks who has the public address: whatever server is lost, the others are
 // reached.
 std::string fixed_neighbours(std::string_view interface, const MacAddress& mac) {
-  const Place& trap = place_of("trap");
+  const HostAddresses& trap = addresses_of("trap");
   std::string lines;
   for (const Family family : families)
     lines += fmt::format("neighbour replace {} lladdr {} nud permanent dev {}\n",
@@ -56,7 +51,7 @@ std::string fixed_neighbours(std::string_view interface, const MacAddress& mac) 
 }
 
 std::string host_lines(int number) {
-  const Place& trap = place_of("trap");
+  const HostAddresses& trap = addresses_of("trap");
   return fmt::format("address add {0}/32 dev eth0\n"
                      "address add {1}/128 dev eth0 nodad\n"
                      "link set eth0 up\n"
@@ -85,9 +80,7 @@ Fleet::~Fleet() {
 
 Result<std::unique_ptr<Fleet>> Fleet::start(Deployment& deployment) {
   std::unique_ptr<Fleet> fleet{new Fleet(deployment)};
-  if (auto fixed =
-          fleet->router().ip(fixed_neighbours("trap", Topology::host_mac(place_of("trap"))));
-      !fixed)
+  if (auto fixed = fleet->router().ip(fixed_neighbours("trap", addresses_of("trap").mac())); !fixed)
     return fixed.error();
   for (int number = 1; number < size; number++)
     if (auto added = fleet->add_host(number); !added)
@@ -114,7 +107,7 @@ Result<void> Fleet::add_host(int number) {
     return done;
   if (auto attached = deployment_->topology().attach_pass_program(host.name()); !attached)
     return attached;
-  auto daemon = Daemon::prepare(Part::server, host, server_text(deployment_->plan()));
+  auto daemon = Daemon::prepare(DaemonKind::server, host, server_text(deployment_->plan()));
   if (!daemon)
     return daemon.error();
   daemons_.push_back(std::make_unique<Daemon>(std::move(*daemon)));
@@ -150,7 +143,7 @@ void Fleet::set_members(int count) {
 
 // Equal-cost routes to the first `members` servers; 1 is as the lab was.
 Result<void> Fleet::route(int members) {
-  const Place& trap = place_of("trap");
+  const HostAddresses& trap = addresses_of("trap");
   for (const Family family : families) {
     const std::string via =
         family == Family::ipv6 && members > 1 ? fmt::format(" via {}", ipv6_hop) : "";
@@ -220,7 +213,7 @@ FleetLoad ask_each_time(Deployment& deployment, Family family, int count,
                         const std::atomic<bool>& enough) {
   FleetLoad load;
   const Host& client = deployment.topology().host("client");
-  const std::string service = endpoint(place_of("trap").address(family), service_port);
+  const std::string service = endpoint(addresses_of("trap").address(family), service_port);
   for (int done = 0; count > 0 ? done < count : !enough; done++) {
     if (auto flushed = deployment.client().control({"redirects", "flush"}); !flushed) {
       load.failures++;
@@ -229,7 +222,7 @@ FleetLoad ask_each_time(Deployment& deployment, Family family, int count,
     }
     const auto start = std::chrono::steady_clock::now();
     const auto reply =
-        dial(client, place_of("trap").address(family), service_port, "/small.txt", {});
+        dial(client, addresses_of("trap").address(family), service_port, "/small.txt", {});
     if (reply && reply->text.find("service") != std::string::npos) {
       load.seconds.push_back(seconds_since(start));
       continue;

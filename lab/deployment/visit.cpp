@@ -11,7 +11,7 @@ std::string complaint(const ExpectedVisit& expected, const Reading& moved,
                       const Response& response) {
   if (!whole(response, expected.bytes))
     return response.text();
-  if (response.remote_address != place_of("trap").address(expected.family))
+  if (response.remote_address != addresses_of("trap").address(expected.family))
     return "the application saw " + response.remote_address;
   const std::uint64_t redirects = count_of(moved.server, "reply-redirect");
   if (expected.kind == VisitKind::first)

@@ -7,10 +7,16 @@
 #include <string>
 
 #include "lab/deployment/deployment.h"
-#include "lab/network/topology.h"
+#include "lab/hosts/addresses.h"
 #include "lab/programs/curl.h"
 
 namespace trap::lab {
+
+// One exchange and the counters it moved.
+struct Visit {
+  Response response;
+  Reading moved;
+};
 
 // The first visit goes through TRAP's handshake, a later one straight to the service.
 enum class VisitKind { first, later };

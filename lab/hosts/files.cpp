@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
+#include <functional>
+#include <random>
 #include <system_error>
-
-#include "lab/traffic/flood_packet.h"
 
 namespace trap::lab {
 
@@ -26,10 +26,10 @@ Result<void> write_text(const fs::path& path, std::string_view text) {
 
 Result<void> write_random_file(const fs::path& path, std::uint64_t bytes, std::uint64_t seed) {
   std::ofstream file{path, std::ios::binary | std::ios::trunc};
-  Scatter random{seed * 0x9e3779b97f4a7c15ULL};
+  std::mt19937_64 random{seed};
   std::array<std::uint64_t, 8192> block{};
   for (std::uint64_t left = bytes; left > 0 && file;) {
-    std::ranges::generate(block, [&] { return random.next(); });
+    std::ranges::generate(block, std::ref(random));
     const std::uint64_t now = std::min<std::uint64_t>(left, sizeof block);
     file.write(reinterpret_cast<const char*>(block.data()), static_cast<std::streamsize>(now));
     left -= now;

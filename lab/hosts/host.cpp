@@ -188,6 +188,14 @@ InHost::~InHost() {
     std::abort(); // going on in the wrong network would be worse
 }
 
+std::string master_key_file() {
+  return (fs::path{lab_directory} / "trap/master.key").string();
+}
+
+std::string guard_key_file(std::string_view host) {
+  return (fs::path{lab_directory} / host / "guard.key").string();
+}
+
 int remove_all_hosts() {
   const std::vector<std::string> names = existing_namespaces();
   kill_processes_in(names);

@@ -68,6 +68,10 @@ private:
   bool entered_ = false;
 };
 
+// Key files of a deployment: on the TRAP host, and on a service host.
+std::string master_key_file();
+std::string guard_key_file(std::string_view host);
+
 // Kills what runs in every namespace of the lab, removes the namespaces, the mounts and
 // /run/trap-lab. Returns how many namespaces there were. Safe to call when there is nothing.
 int remove_all_hosts();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/hosts/listening.h"
-#include "lab/hosts/timeout_scale.h"
+#include "lab/hosts/process.h"
 
 #include <string>
 
@@ -48,7 +48,8 @@ sockaddr_storage socket_address(std::string_view address, int port, socklen_t& l
 }
 
 Result<void> wait_until_accepting(const Host& host, std::string_view address, int port) {
-  for (const auto until = Clock::now() + patiently(start_deadline); !accepts(host, address, port);)
+  for (const auto until = Clock::now() + scale_timeout(start_deadline);
+       !accepts(host, address, port);)
     if (Clock::now() > until || !sleep_for(milliseconds{20}))
       return Error{
           fmt::format("{} does not accept connections at {} port {}", host.name(), address, port)};

@@ -5,8 +5,8 @@
 #include <chrono>
 #include <string_view>
 
+#include "lab/hosts/addresses.h"
 #include "lab/hosts/host.h"
-#include "lab/network/topology.h"
 #include "runtime/result.h"
 
 namespace trap::lab {

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include <fcntl.h>
@@ -17,12 +19,13 @@
 #include <unistd.h>
 
 #include "lab/hosts/interrupt.h"
-#include "lab/hosts/timeout_scale.h"
 
 namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
+
+constexpr milliseconds poll_interval{20};
 
 // What the child needs, all of it prepared before fork().
 struct Launch {
@@ -81,7 +84,21 @@ std::string one_line(std::string text) {
   return text;
 }
 
+constexpr long timeout_scale_max = 100;
+
+long timeout_scale() {
+  const char* text = std::getenv("TRAP_LAB_TIMEOUT_SCALE");
+  char* end = nullptr;
+  const long times = text != nullptr ? std::strtol(text, &end, 10) : 1;
+  return times >= 1 && times <= timeout_scale_max && (end == nullptr || *end == '\0') ? times : 1;
+}
+
 } // namespace
+
+std::filesystem::path program_directory() {
+  std::error_code failed;
+  return std::filesystem::read_symlink("/proc/self/exe", failed).parent_path();
+}
 
 std::string Command::text() const {
   std::string joined;
@@ -172,7 +189,7 @@ bool Process::running() {
 }
 
 Process::Wake Process::sleep_until_end(milliseconds deadline, bool heed_interrupts) {
-  const auto until = std::chrono::steady_clock::now() + patiently(deadline);
+  const auto until = std::chrono::steady_clock::now() + scale_timeout(deadline);
   for (;;) {
     const auto left =
         std::chrono::duration_cast<milliseconds>(until - std::chrono::steady_clock::now());
@@ -246,6 +263,19 @@ bool sleep_for(milliseconds duration) {
     pollfd waiting{interrupt_descriptor(), POLLIN, 0};
     poll(&waiting, 1, static_cast<int>(left.count()));
   }
+}
+
+milliseconds scale_timeout(milliseconds timeout) {
+  static const long times = timeout_scale();
+  return timeout * times;
+}
+
+bool becomes(const std::function<bool()>& holds, milliseconds within) {
+  const auto until = std::chrono::steady_clock::now() + scale_timeout(within);
+  while (!holds())
+    if (std::chrono::steady_clock::now() >= until || !sleep_for(poll_interval))
+      return false;
+  return true;
 }
 
 } // namespace trap::lab

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -73,5 +74,17 @@ Result<std::string> run_checked(const Command& command, std::chrono::millisecond
 
 // Sleeps, but not through an interrupt: then false.
 bool sleep_for(std::chrono::milliseconds duration);
+
+// Timeouts for machines that are slower than those they were made for, such as emulated ones:
+// multiplied by TRAP_LAB_TIMEOUT_SCALE of the environment, a whole number from 1 to 100, else 1.
+std::chrono::milliseconds scale_timeout(std::chrono::milliseconds timeout);
+
+// Asks every 20 ms until it holds, for at most the scaled time. False if it did not, or after an
+// interrupt.
+bool becomes(const std::function<bool()>& holds,
+             std::chrono::milliseconds within = std::chrono::seconds{10});
+
+// Directory of the programs under test: that of trap-lab itself.
+std::filesystem::path program_directory();
 
 } // namespace trap::lab

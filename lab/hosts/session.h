@@ -2,12 +2,14 @@
 // A lab from lock to clean machine: what every subcommand that needs one begins with.
 #pragma once
 
-#include "lab/hosts/lock.h"
-#include "lab/network/topology.h"
 #include "runtime/fd.h"
 #include "runtime/result.h"
 
 namespace trap::lab {
+
+// One lab at a time in a network namespace: an abstract socket, which the kernel drops with its
+// owner, however that ends. An error if another lab has it.
+Result<Fd> lock_lab();
 
 // Checks for root, takes the lock, watches for interrupts, and removes what a killed lab left
 // behind.

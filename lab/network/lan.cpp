@@ -78,7 +78,7 @@ Result<void> load(const Host& gateway, std::vector<std::string> loader, std::str
 }
 
 std::string bridge_lines(const LanAddresses& addresses, LanUplink uplink) {
-  const Place& client = place_of("client");
+  const HostAddresses& client = addresses_of("client");
   if (uplink == LanUplink::routed)
     return fmt::format(
         "link add br0 type bridge\n"
@@ -99,7 +99,7 @@ std::string port_lines(int number, const Host& host) {
 }
 
 std::string host_lines(const LanAddresses& addresses, LanUplink uplink, int number) {
-  const Place& client = place_of("client");
+  const HostAddresses& client = addresses_of("client");
   const bool routed = uplink == LanUplink::routed;
   return fmt::format(
       "address add {}/{} dev eth0\naddress add {}/64 dev eth0 nodad\nlink set eth0 up\n"

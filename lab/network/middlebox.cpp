@@ -39,7 +39,7 @@ lab_mischief mischief_of(std::uint32_t habits, std::uint32_t loss_percent) {
   lab_mischief mischief{};
   mischief.flags = habits;
   mischief.loss_percent = loss_percent;
-  const Place &client = place_of("client"), &trap = place_of("trap");
+  const HostAddresses &client = addresses_of("client"), &trap = addresses_of("trap");
   inet_pton(AF_INET, client.ipv4.data(), &mischief.client_v4);
   inet_pton(AF_INET, trap.ipv4.data(), &mischief.public_v4);
   inet_pton(AF_INET6, client.ipv6.data(), mischief.client_v6);
@@ -68,7 +68,7 @@ Result<void> Middlebox::attach() {
   const InHost inside{topology_->host("router")};
   if (!inside.entered())
     return Error{"cannot enter the router's namespace"};
-  for (const Place& place : places()) {
+  for (const HostAddresses& place : address_plan()) {
     const auto index = static_cast<int>(if_nametoindex(std::string{place.host}.c_str()));
     LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = index, .attach_point = BPF_TC_EGRESS);
     LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = bpf_program__fd(skeleton_->progs.lab_middlebox),

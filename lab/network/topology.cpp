@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/network/topology.h"
 
-#include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include <net/if.h>
@@ -15,19 +13,6 @@
 
 namespace trap::lab {
 namespace {
-
-// The client, the stranger and the attacker share a /24 in three parts, the service hosts another:
-// IPv4 has only three documentation prefixes. IPv6 has a /64 each, because that is the scope of a
-// ticket.
-constexpr Place place_table[] = {
-    {"client", 1, "192.0.2.2", "192.0.2.1", 26, "2001:db8:2::2", "2001:db8:2::1"},
-    {"stranger", 2, "192.0.2.66", "192.0.2.65", 26, "2001:db8:66::2", "2001:db8:66::1"},
-    {"attacker", 3, "192.0.2.130", "192.0.2.129", 26, "2001:db8:bad::2", "2001:db8:bad::1"},
-    {"trap", 4, "203.0.113.10", "203.0.113.1", 24, "2001:db8:113::10", "2001:db8:113::1"},
-    {"service", 5, "198.51.100.20", "198.51.100.17", 28, "2001:db8:51::20", "2001:db8:51::1"},
-    {"service-2", 6, "198.51.100.36", "198.51.100.33", 28, "2001:db8:52::20", "2001:db8:52::1"},
-    {"plain", 7, "198.51.100.52", "198.51.100.49", 28, "2001:db8:53::20", "2001:db8:53::1"},
-};
 
 constexpr std::string_view drawing = R"(
    client 192.0.2.2          stranger 192.0.2.66      attacker 192.0.2.130
@@ -42,23 +27,17 @@ constexpr std::string_view drawing = R"(
    the public address        the real service         for comparison
 )";
 
-std::string mac_text(const MacAddress& mac) {
-  return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", mac[0], mac[1], mac[2], mac[3],
-                     mac[4], mac[5]);
-}
-
-std::string router_lines(const Place& place) {
+std::string router_lines(const HostAddresses& place) {
   const std::string host_namespace = std::string{namespace_prefix} + std::string{place.host};
   return fmt::format("link add {0} address {1} type veth peer name eth0 address {2} netns {3}\n"
                      "address add {4}/{5} dev {0}\n"
                      "address add {6}/64 dev {0} nodad\n"
                      "link set {0} up\n",
-                     place.host, mac_text(Topology::router_mac(place)),
-                     mac_text(Topology::host_mac(place)), host_namespace, place.ipv4_gateway,
-                     place.ipv4_prefix, place.ipv6_gateway);
+                     place.host, text_of(place.router_mac()), text_of(place.mac()), host_namespace,
+                     place.ipv4_gateway, place.ipv4_prefix, place.ipv6_gateway);
 }
 
-std::string host_lines(const Place& place) {
+std::string host_lines(const HostAddresses& place) {
   return fmt::format("address add {}/{} dev eth0\n"
                      "address add {}/64 dev eth0 nodad\n"
                      "link set eth0 up\n"
@@ -71,7 +50,7 @@ std::string host_lines(const Place& place) {
 // The TRAP host speaks to the service hosts from an address of its own: relays and health checks,
 // which their guards trust.
 std::string inner_lines() {
-  const Place& trap = place_of("trap");
+  const HostAddresses& trap = addresses_of("trap");
   std::string lines = fmt::format("address add {}/32 dev eth0\naddress add {}/128 dev eth0 nodad\n",
                                   inner_ipv4, inner_ipv6);
   for (const std::string_view network : {"198.51.100.16/28", "198.51.100.32/28"})
@@ -108,23 +87,6 @@ int quiet(libbpf_print_level, const char*, va_list) {
 
 } // namespace
 
-std::string_view name_of(Family family) {
-  return family == Family::ipv4 ? "IPv4" : "IPv6";
-}
-
-std::span<const Place> places() {
-  return place_table;
-}
-
-const Place& place_of(std::string_view host) {
-  return *std::ranges::find(place_table, host, &Place::host);
-}
-
-std::string endpoint(std::string_view address, int port) {
-  return address.find(':') == std::string_view::npos ? fmt::format("{}:{}", address, port)
-                                                     : fmt::format("[{}]:{}", address, port);
-}
-
 Result<Topology> Topology::build() {
   Topology topology; // from here on its destructor cleans up
   if (auto created = topology.create_hosts(); !created)
@@ -139,7 +101,7 @@ Result<void> Topology::create_hosts() {
   if (!router)
     return router.error();
   hosts_.emplace("router", std::move(*router));
-  for (const Place& place : place_table) {
+  for (const HostAddresses& place : address_plan()) {
     auto made = Host::create(place.host);
     if (!made)
       return made.error();
@@ -153,11 +115,11 @@ Result<void> Topology::connect() {
   if (auto prepared = prepare_router(router); !prepared)
     return prepared;
   std::string lines;
-  for (const Place& place : place_table)
+  for (const HostAddresses& place : address_plan())
     lines += router_lines(place);
   if (auto done = router.ip(lines); !done)
     return done;
-  for (const Place& place : place_table)
+  for (const HostAddresses& place : address_plan())
     if (auto done = host(place.host).ip(host_lines(place)); !done)
       return done;
   if (auto done = host("trap").ip(inner_lines()); !done)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/programs/curl.h"
-#include "lab/hosts/timeout_scale.h"
+#include "lab/hosts/process.h"
 
 #include <algorithm>
 
@@ -67,7 +67,7 @@ Result<Transfer> Transfer::start(const Host& host, const Request& request) {
       "--write-out",
       "%{json}",
       "--max-time",
-      fmt::format("{:.3f}", static_cast<double>(patiently(request.deadline).count()) / 1000)};
+      fmt::format("{:.3f}", static_cast<double>(scale_timeout(request.deadline).count()) / 1000)};
   if (!request.upload.empty())
     arguments.insert(arguments.end(),
                      {"--upload-file", request.upload.string(), "--header", "Expect:"});

@@ -10,8 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "lab/hosts/addresses.h"
 #include "lab/hosts/listening.h"
-#include "lab/network/topology.h"
 #include "runtime/fd.h"
 
 namespace trap::lab {

@@ -5,8 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "lab/deployment/configuration.h"
-#include "lab/hosts/timeout_scale.h"
+#include "lab/hosts/process.h"
 
 namespace trap::lab {
 namespace {
@@ -27,11 +26,11 @@ Result<IdleConnection> IdleConnection::start(const Host& host, Family family) {
       "exec 3<>\"/dev/tcp/$1/$2\" && : > \"$3\" && until [ -e \"$4\" ]; do sleep 0.05; done && "
       "printf 'GET /small.txt HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3";
   auto process = Process::start(
-      host.command({"bash", "-c", script, "idle", std::string{place_of("trap").address(family)},
+      host.command({"bash", "-c", script, "idle", std::string{addresses_of("trap").address(family)},
                     std::to_string(service_port), opened.string(), told.string()}));
   if (!process)
     return process.error();
-  for (const auto until = Clock::now() + patiently(opening);
+  for (const auto until = Clock::now() + scale_timeout(opening);
        Clock::now() < until && sleep_for(milliseconds{50});)
     if (std::filesystem::exists(opened))
       return IdleConnection{told, std::move(*process)};

@@ -5,8 +5,9 @@
 
 #include <filesystem>
 
+#include "lab/hosts/addresses.h"
+#include "lab/hosts/host.h"
 #include "lab/hosts/process.h"
-#include "lab/network/topology.h"
 
 namespace trap::lab {
 

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lab/hosts/files.h"
-#include "lab/hosts/timeout_scale.h"
+#include "lab/hosts/process.h"
 
 namespace trap::lab {
 namespace {
@@ -47,7 +47,7 @@ Result<std::filesystem::path> wget(const Host& host, const std::string& url) {
   auto done = run_checked(
       host.command({"wget", "--quiet", "--no-proxy", "--tries=1",
                     fmt::format("--timeout={}", std::chrono::duration_cast<std::chrono::seconds>(
-                                                    patiently(milliseconds{15000}))
+                                                    scale_timeout(milliseconds{15000}))
                                                     .count()),
                     "--output-document", file.string(), url}),
       wget_deadline);

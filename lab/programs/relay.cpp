@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
+#include "lab/hosts/addresses.h"
 #include "lab/hosts/files.h"
 #include "lab/hosts/listening.h"
-#include "lab/network/topology.h"
 
 namespace trap::lab {
 namespace {
@@ -17,8 +17,8 @@ template <typename Make> std::string for_each_end(const std::vector<int>& ports,
   std::string text;
   for (const int port : ports)
     for (const Family family : families)
-      text += make(port, family, endpoint(place_of("trap").address(family), port),
-                   endpoint(place_of("service").address(family), port));
+      text += make(port, family, endpoint(addresses_of("trap").address(family), port),
+                   endpoint(addresses_of("service").address(family), port));
   return text;
 }
 
@@ -81,7 +81,7 @@ Result<Relay> Relay::start(const Host& host, RelayKind kind, const std::vector<i
   Relay relay{std::move(*process)};
   for (const int port : ports)
     for (const Family family : families)
-      if (auto listens = wait_until_accepting(host, place_of("trap").address(family), port);
+      if (auto listens = wait_until_accepting(host, addresses_of("trap").address(family), port);
           !listens)
         return Error{fmt::format("relay {}: {}; see {}", name_of(kind), listens.error().message,
                                  command.log.string())};

@@ -8,9 +8,9 @@
 
 #include <fmt/format.h>
 
+#include "lab/hosts/addresses.h"
 #include "lab/hosts/files.h"
 #include "lab/hosts/listening.h"
-#include "lab/network/topology.h"
 
 namespace trap::lab {
 namespace {

@@ -10,13 +10,6 @@ constexpr std::uint64_t bytes_under_way = 200'000;
 
 } // namespace
 
-std::string text_of(const Counters& counters) {
-  std::string text;
-  for (const auto& [verdict, packets] : counters)
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", verdict, packets);
-  return text.empty() ? "nothing moved" : text;
-}
-
 bool Scene::check(bool holds, std::string_view what, std::string_view why_not) {
   checks_++;
   if (!holds)
@@ -65,7 +58,7 @@ void Scene::expect_whole(const Visit& visit, Family family, std::uint64_t bytes,
                          std::string_view what) {
   check(visit.response.complete() && visit.response.bytes == bytes,
         fmt::format("{}: arrives whole", what), visit.response.text());
-  const std::string_view address = place_of("trap").address(family);
+  const std::string_view address = addresses_of("trap").address(family);
   check(visit.response.remote_address == address,
         fmt::format("{}: the application knows only the public address", what),
         fmt::format("it sees {}", visit.response.remote_address));

@@ -4,23 +4,15 @@
 // check.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "lab/deployment/deployment.h"
+#include "lab/deployment/visit.h"
 #include "lab/hosts/terminal.h"
-#include "lab/network/topology.h"
-#include "lab/programs/curl.h"
 
 namespace trap::lab {
-
-// One exchange and the counters it moved.
-struct Visit {
-  Response response;
-  Reading moved;
-};
 
 class Scene {
 public:
@@ -70,17 +62,5 @@ private:
   const Terminal* terminal_;
   int checks_ = 0, failures_ = 0;
 };
-
-struct Scenario {
-  std::string_view name, goal;
-  DeploymentPlan plan;
-  std::function<void(Scene&)> play;
-};
-
-// Every scenario, in the order in which `run all` runs them.
-const std::vector<Scenario>& scenarios();
-
-// "verdict 3, other-verdict 1": for a check's reason.
-std::string text_of(const Counters& counters);
 
 } // namespace trap::lab

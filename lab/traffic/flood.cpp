@@ -3,8 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "lab/deployment/daemons.h"
-#include "lab/hosts/timeout_scale.h"
+#include "lab/hosts/process.h"
 
 namespace trap::lab {
 namespace {
@@ -15,11 +14,6 @@ constexpr int flood_seconds_max = 60;
 constexpr milliseconds start_deadline{5000};
 constexpr std::uint64_t packets_that_make_a_flood = 2000;
 
-std::string mac_argument(const MacAddress& mac) {
-  return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", mac[0], mac[1], mac[2], mac[3],
-                     mac[4], mac[5]);
-}
-
 std::vector<std::string> hping_arguments(const FloodOrder& order, std::string_view address) {
   std::vector<std::string> arguments = {
       "hping3", "--quiet", "--rand-source", "-p", std::to_string(order.port), std::string{address}};
@@ -28,12 +22,12 @@ std::vector<std::string> hping_arguments(const FloodOrder& order, std::string_vi
 }
 
 std::vector<std::string> generator_arguments(const FloodOrder& order, std::string_view address) {
-  const Place& attacker = place_of("attacker");
+  const HostAddresses& attacker = addresses_of("attacker");
   std::vector<std::string> arguments = {(program_directory() / "trap-lab").string(),
                                         "flood",
                                         "eth0",
-                                        mac_argument(Topology::host_mac(attacker)),
-                                        mac_argument(Topology::router_mac(attacker)),
+                                        text_of(attacker.mac()),
+                                        text_of(attacker.router_mac()),
                                         std::string{address},
                                         std::to_string(order.port),
                                         std::string{name_of(order.kind)},
@@ -62,7 +56,7 @@ std::string_view name_of(FloodKind kind) {
 }
 
 Result<Flood> Flood::start(const Topology& topology, const FloodOrder& order) {
-  const std::string_view address = place_of(order.victim).address(order.family);
+  const std::string_view address = addresses_of(order.victim).address(order.family);
   const bool with_hping = order.family == Family::ipv4 && order.kind == FloodKind::syn &&
                           !order.hardest && !order.many_sources && order.per_second == 0;
   auto process = Process::start(topology.host("attacker")
@@ -80,7 +74,7 @@ Result<void> Flood::wait_until_seen() {
   const auto before = victim_->received_packets();
   if (!before)
     return before.error();
-  for (const auto until = Clock::now() + patiently(start_deadline); Clock::now() < until;) {
+  for (const auto until = Clock::now() + scale_timeout(start_deadline); Clock::now() < until;) {
     if (!sleep_for(milliseconds{20}))
       return Error{"interrupted"};
     const auto now = victim_->received_packets();

@@ -4,18 +4,17 @@
 // second.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include <netinet/in.h>
 
+#include "lab/hosts/addresses.h"
+
 namespace trap::lab {
 
 enum class FloodKind { syn, ack, rst, fin };
-
-using MacAddress = std::array<std::uint8_t, 6>;
 
 // Where the frames go. `target` holds 4 or 16 bytes of address, as `family` (4 or 6) says.
 struct FloodTarget {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/traffic/forger.h"
 
-#include "lab/deployment/configuration.h"
 #include "protocol/ticket.h"
 #include "runtime/config/endpoint.h"
 #include "runtime/keys/clock_writer.h"

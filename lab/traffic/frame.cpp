@@ -124,9 +124,9 @@ Bytes ip_headers(const Segment& segment, std::size_t l4_bytes,
                                         : ipv6_headers(segment, l4_bytes, protocol);
 }
 
-Bytes ethernet_header(const Place& place, const Segment& segment) {
+Bytes ethernet_header(const HostAddresses& place, const Segment& segment) {
   Bytes header;
-  for (const MacAddress& mac : {Topology::host_mac(place), Topology::router_mac(place)})
+  for (const MacAddress& mac : {place.mac(), place.router_mac()})
     for (const std::uint8_t byte : mac)
       put8(header, byte);
   for (std::size_t i = 0; i < segment.tags.size(); i++) {
@@ -139,7 +139,7 @@ Bytes ethernet_header(const Place& place, const Segment& segment) {
 
 } // namespace
 
-Bytes frame_to(const Place& place, const Segment& segment) {
+Bytes frame_to(const HostAddresses& place, const Segment& segment) {
   const Bytes tcp = tcp_of(segment);
   const std::size_t from = std::min(segment.part_from, tcp.size()),
                     bytes = std::min(segment.part_bytes, tcp.size() - from);
@@ -150,7 +150,7 @@ Bytes frame_to(const Place& place, const Segment& segment) {
   return frame;
 }
 
-Bytes frame_to(const Place& place, const IcmpError& error) {
+Bytes frame_to(const HostAddresses& place, const IcmpError& error) {
   Segment carrier;
   carrier.family = error.about.family;
   carrier.source = error.reporter;

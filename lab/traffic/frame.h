@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "lab/hosts/addresses.h"
 #include "lab/hosts/host.h"
-#include "lab/network/topology.h"
 #include "runtime/fd.h"
 #include "runtime/result.h"
 
@@ -56,8 +56,8 @@ struct IcmpError {
 };
 
 // The frame as the router sends it to `place`.
-Bytes frame_to(const Place& place, const Segment& segment);
-Bytes frame_to(const Place& place, const IcmpError& error);
+Bytes frame_to(const HostAddresses& place, const Segment& segment);
+Bytes frame_to(const HostAddresses& place, const IcmpError& error);
 
 // The router's end of a host's link.
 class FrameSocket {

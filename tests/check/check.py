@@ -251,9 +251,9 @@ def names_of_tests(root):
         names.update(f"{path.parent.name}.{path.stem}.{fixture['name']}" for fixture in json.loads(path.read_text()))
     for path in sources(root, "_test.cpp"):
         names.update(f"{suite}.{test}" for suite, test in re.findall(r"^TEST(?:_F|_P)?\((\w+), (\w+)\)", path.read_text(), re.M))
+    for path in sources(root / "lab/scenarios", ".cpp"):
+        names.update(f"lab.{name}" for name in re.findall(r"Registration \w+\{\{\s*\.name = \"([a-z0-9-]+)\"", path.read_text()))
     registered = (root / "tests/scenarios/CMakeLists.txt").read_text()
-    for scenarios in re.findall(r"set\(\w+_scenarios\s+(.+?)\)", registered, re.S):
-        names.update(f"lab.{name}" for name in scenarios.split())
     names.update(f"scenarios.{name}" for name in re.search(r"foreach\(script (.+?)\)", registered).group(1).split())
     names.update(f"fuzz.{name}.replay" for name in re.findall(r"(\w+)_fuzz\.cpp", "\n".join(map(str, sources(root, "_fuzz.cpp")))))
     return names

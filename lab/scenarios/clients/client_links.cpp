@@ -36,7 +36,7 @@ void take(Scene& scene, const Way& way) {
 }
 
 void take_first_way(Scene& scene) {
-  const Place& client = place_of("client");
+  const HostAddresses& client = addresses_of("client");
   scene.done(scene.host("client").ip(
                  fmt::format("route replace default via {}\nroute replace ::/0 via {} dev eth0\n",
                              client.ipv4_gateway, client.ipv6_gateway)),

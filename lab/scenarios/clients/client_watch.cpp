@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/scenarios/clients/client_watch.h"
-#include "lab/hosts/timeout_scale.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -8,7 +7,6 @@
 namespace trap::lab {
 
 using nlohmann::json;
-using std::chrono::milliseconds;
 
 bool reconfigure_client(Scene& scene, const std::string& keys, const std::string& interfaces) {
   Daemon& client = scene.trap().client();
@@ -34,17 +32,6 @@ std::vector<std::string> attached_interfaces(Scene& scene) {
 int client_status_code(Scene& scene) {
   const auto asked = scene.trap().client().control({"status", "client"});
   return asked ? asked->exit_code : -1;
-}
-
-bool becomes(const std::function<bool()>& holds, milliseconds within) {
-  for (const auto until = std::chrono::steady_clock::now() + patiently(within);
-       std::chrono::steady_clock::now() < until;) {
-    if (holds())
-      return true;
-    if (!sleep_for(milliseconds{50}))
-      return false;
-  }
-  return false;
 }
 
 } // namespace trap::lab

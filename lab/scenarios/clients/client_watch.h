@@ -2,7 +2,6 @@
 // trap-client as scenarios change its configuration and look at what it makes of it.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,9 +18,5 @@ std::vector<std::string> attached_interfaces(Scene& scene);
 
 // Exit code of `trapctl status client`.
 int client_status_code(Scene& scene);
-
-// Looks again and again for ten seconds, or as long as is said.
-bool becomes(const std::function<bool()>& holds,
-             std::chrono::milliseconds within = std::chrono::seconds{10});
 
 } // namespace trap::lab

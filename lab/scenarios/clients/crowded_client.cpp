@@ -8,9 +8,9 @@
 #include <bpf/bpf.h>
 
 #include "lab/programs/idle_connection.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 // The tables have 65536 places at most, and spare what was used for a while.
@@ -70,8 +70,6 @@ void forget_everything(Scene& scene, std::string_view map) {
               fmt::format("of {}", others));
 }
 
-} // namespace
-
 void crowded_client(Scene& scene) {
   std::vector<IdleConnection> connections;
   for (const Family family : families) {
@@ -97,4 +95,12 @@ void crowded_client(Scene& scene) {
   }
 }
 
-} // namespace trap::lab::scenario
+const Registration register_crowded_client{{
+    .name = "crowded-client",
+    .goal = "silent connections of the client outlive any number of new ones",
+    .run_class = RunClass::busy,
+    .play = crowded_client,
+}};
+
+} // namespace
+} // namespace trap::lab

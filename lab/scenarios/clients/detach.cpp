@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
@@ -24,8 +24,6 @@ std::string pins_of(const Host& host) {
       names += " " + entry.path().filename().string();
   return names;
 }
-
-} // namespace
 
 // Nothing of TRAP is left on a host it was detached from, and the host works as if it had never
 // been there.
@@ -50,11 +48,18 @@ void detach(Scene& scene) {
     const auto response =
         fetch(scene.host("stranger"),
               {fmt::format("http://{}/small.txt",
-                           endpoint(place_of("service").address(family), service_port))});
+                           endpoint(addresses_of("service").address(family), service_port))});
     scene.check(response && response->complete(),
                 fmt::format("{}: the service answers everyone again", name_of(family)),
                 response ? response->text() : response.error().message);
   }
 }
 
-} // namespace trap::lab::scenario
+const Registration register_detach{{
+    .name = "detach",
+    .goal = "--detach leaves nothing of TRAP behind",
+    .play = detach,
+}};
+
+} // namespace
+} // namespace trap::lab

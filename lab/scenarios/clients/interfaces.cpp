@@ -9,9 +9,9 @@
 #include "lab/network/tunnel.h"
 #include "lab/scenarios/clients/client_links.h"
 #include "lab/scenarios/clients/client_watch.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
@@ -58,8 +58,6 @@ void change_ways(Scene& scene, Family family) {
   scene.expect_whole(back, family, download_bytes, name + ", on the first interface again");
 }
 
-} // namespace
-
 void interfaces(Scene& scene) {
   reconfigure_client(scene, "", R"("eth0", "spare0")");
   scene.check(client_status_code(scene) == degraded,
@@ -69,8 +67,8 @@ void interfaces(Scene& scene) {
     change_ways(scene, family);
   scene.done(scene.host("client").ip("link set eth0 down\n"), "eth0 goes down");
   scene.done(scene.host("client").ip("link set eth0 up\n"), "and comes back");
-  scene.done(scene.host("client").ip(
-                 fmt::format("address replace {}/64 dev eth0 nodad\n", place_of("client").ipv6)),
+  scene.done(scene.host("client").ip(fmt::format("address replace {}/64 dev eth0 nodad\n",
+                                                 addresses_of("client").ipv6)),
              "with its IPv6 address");
   take_first_way(scene);
   for (const Family family : families) {
@@ -111,4 +109,18 @@ void tunnel_interface(Scene& scene) {
     expect_service(scene, family, fmt::format("{}, without a link layer", name_of(family)));
 }
 
-} // namespace trap::lab::scenario
+const Registration register_interfaces{{
+    .name = "interfaces",
+    .goal =
+        "interfaces appear, go and come back, routes and addresses change, and connections live on",
+    .play = interfaces,
+}};
+
+const Registration register_tunnel{{
+    .name = "tunnel",
+    .goal = "the client's uplink is a tunnel without a link layer",
+    .play = tunnel_interface,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -9,9 +9,9 @@
 #include "lab/network/lan.h"
 #include "lab/programs/dial.h"
 #include "lab/scenarios/clients/client_watch.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
@@ -96,7 +96,7 @@ void expect_own_connections(Scene& scene, const std::string& what) {
 void expect_port_given_again(Scene& scene, const Lan& lan, const std::string& what) {
   const Manner manner{.source_port = 45000};
   for (const Family family : families) {
-    const std::string_view address = place_of("trap").address(family);
+    const std::string_view address = addresses_of("trap").address(family);
     for (const Host* host : {&scene.host("client"), &lan.host(1)}) {
       const auto reply = dial(*host, address, service_port, "/small.txt", manner);
       scene.check(reply && reply->peer == endpoint(address, service_port),
@@ -127,8 +127,6 @@ std::optional<Lan> build(Scene& scene, const LanAddresses& addresses, LanUplink 
   return std::move(*lan);
 }
 
-} // namespace
-
 void translation(Scene& scene) {
   const auto lan = build(scene, private_lan, LanUplink::routed);
   if (!lan || !scene.done(filter(scene.host("client")), "the client's host filters") ||
@@ -146,7 +144,7 @@ void translation(Scene& scene) {
 
 void forwarding(Scene& scene) {
   const auto lan = build(scene, public_lan, LanUplink::routed);
-  const Place& client = place_of("client");
+  const HostAddresses& client = addresses_of("client");
   if (!lan || !scene.done(filter(scene.host("client")), "the client's host filters") ||
       !scene.done(scene.host("router").ip(
                       fmt::format("route add {}0/24 via {}\nroute add {}/64 via {}\n",
@@ -183,4 +181,29 @@ void bridge(Scene& scene) {
   expect_own_connections(scene, "bridged");
 }
 
-} // namespace trap::lab::scenario
+const Registration register_translation{{
+    .name = "translation",
+    .goal = "hosts behind a router that translates and filters reach the service on the first try",
+    .play = translation,
+}};
+
+const Registration register_forwarding{{
+    .name = "forwarding",
+    .goal = "the same where the router only forwards",
+    .play = forwarding,
+}};
+
+const Registration register_bridge{{
+    .name = "bridge",
+    .goal = "the same where the client's host is a bridge",
+    .play = bridge,
+}};
+
+const Registration register_containers{{
+    .name = "containers",
+    .goal = "containers behind the rules of a container engine",
+    .play = containers,
+}};
+
+} // namespace
+} // namespace trap::lab

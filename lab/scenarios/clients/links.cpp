@@ -6,9 +6,9 @@
 #include "lab/hosts/files.h"
 #include "lab/scenarios/clients/client_links.h"
 #include "lab/scenarios/clients/client_watch.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
@@ -88,7 +88,7 @@ void play_wireguard(Scene& scene) {
                    : far ? ""
                          : far.error().message))
     return;
-  const Place& client = place_of("client");
+  const HostAddresses& client = addresses_of("client");
   if (!scene.done(join(scene.host("client"), wireguard, *near, *far, client.ipv4_gateway),
                   "the client's end of the tunnel") ||
       !scene.done(join(scene.host("router"), wireguard, *far, *near, client.ipv4),
@@ -117,12 +117,18 @@ void play_ppp(Scene& scene) {
     expect_way(scene, ppp, "over PPP");
 }
 
-} // namespace
-
 void links(Scene& scene) {
   play_vlan(scene);
   play_wireguard(scene);
   play_ppp(scene);
 }
 
-} // namespace trap::lab::scenario
+const Registration register_links{{
+    .name = "links",
+    .goal = "the client's uplink is a VLAN, a WireGuard tunnel, a PPP line",
+    .run_class = RunClass::emulated,
+    .play = links,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
@@ -53,11 +53,9 @@ bool client_says(Scene& scene, std::string_view words) {
 bool reaches_closed_port(Scene& scene) {
   const auto response =
       fetch(scene.host("client"),
-            {fmt::format("http://{}:9/", place_of("trap").ipv4), milliseconds{2000}});
+            {fmt::format("http://{}:9/", addresses_of("trap").ipv4), milliseconds{2000}});
   return response && response->exit_code == curl_refused;
 }
-
-} // namespace
 
 void other_filters(Scene& scene) {
   scene.check(reaches_closed_port(scene), "without other filters port 9 refuses", "it does not");
@@ -98,4 +96,11 @@ void other_filters(Scene& scene) {
               alone.response.text());
 }
 
-} // namespace trap::lab::scenario
+const Registration register_other_filters{{
+    .name = "other-filters",
+    .goal = "tc filters of another program, before the client's and behind them",
+    .play = other_filters,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -5,9 +5,10 @@
 
 #include "lab/network/lan.h"
 #include "lab/scenarios/clients/client_watch.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
@@ -65,8 +66,6 @@ void expect_renewed(Scene& scene, const std::vector<User>& users) {
               "every connection went straight", text_of(moved));
 }
 
-} // namespace
-
 void renewal(Scene& scene) {
   const auto lan = Lan::build(scene.trap().topology(), private_lan, LanUplink::routed);
   const Host& gateway = scene.host("client");
@@ -91,4 +90,19 @@ void renewal(Scene& scene) {
               text_of(moved));
 }
 
-} // namespace trap::lab::scenario
+// Redirects last for seconds, so that many renewals fit into a scenario.
+DeploymentPlan short_lived_plan() {
+  DeploymentPlan plan = quiet_plan();
+  plan.ticket_lifetime_s = 16;
+  return plan;
+}
+
+const Registration register_renewal{{
+    .name = "renewal",
+    .goal = "redirects in use are renewed, and no connection waits",
+    .plan = short_lived_plan(),
+    .play = renewal,
+}};
+
+} // namespace
+} // namespace trap::lab

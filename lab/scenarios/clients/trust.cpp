@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include "lab/scenarios/clients/client_watch.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
@@ -40,8 +40,6 @@ void expect_followed(Scene& scene, const std::string& what) {
   }
 }
 
-} // namespace
-
 void trust(Scene& scene) {
   reconfigure_client(scene, trust_of(public_service, real_service));
   expect_followed(scene, "a target of the trust");
@@ -67,4 +65,11 @@ void trust(Scene& scene) {
               refused ? "it was taken" : refused.error().message);
 }
 
-} // namespace trap::lab::scenario
+const Registration register_trust{{
+    .name = "trust",
+    .goal = "services redirect only where the administrator trusts them",
+    .play = trust,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -4,11 +4,12 @@
 // behind it has nginx.
 #include <fmt/format.h>
 
-#include "lab/hosts/stack_counters.h"
+#include "lab/hosts/counters.h"
 #include "lab/scenarios/guarding/guard_watch.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::seconds;
@@ -23,7 +24,7 @@ std::string_view behind(Family family) {
 }
 
 Result<void> connect_behind(Scene& scene, const Host& inner) {
-  const Place& service = place_of("service");
+  const HostAddresses& service = addresses_of("service");
   const Host& outer = scene.host("service");
   for (const std::string_view entry : {"ipv4/ip_forward", "ipv6/conf/all/forwarding"})
     if (auto set = outer.set(entry, "1"); !set)
@@ -55,7 +56,7 @@ std::string server_text_for_behind(Scene& scene) {
   std::string text = server_text(scene.trap().plan());
   for (const Family family : families) {
     const std::string here = fmt::format(
-        "address = \"{}\"", endpoint(place_of("service").address(family), service_port));
+        "address = \"{}\"", endpoint(addresses_of("service").address(family), service_port));
     text.replace(text.find(here), here.size(),
                  fmt::format("address = \"{}\"", endpoint(behind(family), service_port)));
   }
@@ -131,15 +132,13 @@ Result<void> publish_port(Scene& scene) {
                           "  ip6 daddr {} tcp dport {} dnat ip6 to {}\n"
                           " }}\n"
                           "}}\n",
-                          place_of("service").ipv4, service_port, inner_ipv4_address,
-                          place_of("service").ipv6, service_port, inner_ipv6_address);
+                          addresses_of("service").ipv4, service_port, inner_ipv4_address,
+                          addresses_of("service").ipv6, service_port, inner_ipv6_address);
   auto done = run_checked(nft, seconds{5});
   if (!done)
     return done.error();
   return {};
 }
-
-} // namespace
 
 void elsewhere(Scene& scene) {
   const auto inner = Host::create("behind");
@@ -163,8 +162,16 @@ void elsewhere(Scene& scene) {
               "the TRAP server leads clients to the host itself");
   scene.forget_redirects();
   for (const Family family : families)
-    expect_guarded(scene, *inner, place_of("service").address(family), family,
+    expect_guarded(scene, *inner, addresses_of("service").address(family), family,
                    "a container behind a port");
 }
 
-} // namespace trap::lab::scenario
+const Registration register_elsewhere{{
+    .name = "elsewhere",
+    .goal = "a guard in front of a host behind it, and of a container behind a port",
+    .plan = quiet_plan(),
+    .play = elsewhere,
+}};
+
+} // namespace
+} // namespace trap::lab

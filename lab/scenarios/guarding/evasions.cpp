@@ -5,10 +5,11 @@
 #include <net/ethernet.h>
 
 #include "lab/scenarios/guarding/guard_watch.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 #include "lab/traffic/forger.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 constexpr std::uint16_t dot1q = 0x8100, dot1ad = 0x88a8;
@@ -171,8 +172,6 @@ void overlapping_fragments(Scene& scene, const Segment& syn, const Bytes& valid)
   expect({first, first, rest, rest}, "fragments twice");
 }
 
-} // namespace
-
 // The ticket that they carry is a valid one: without the evasion it passes, as `tickets` shows.
 void evasions(Scene& scene) {
   const auto forger = Forger::with_key_of("service");
@@ -192,4 +191,12 @@ void evasions(Scene& scene) {
   }
 }
 
-} // namespace trap::lab::scenario
+const Registration register_evasions{{
+    .name = "evasions",
+    .goal = "tags, options, extension headers and fragments hide nothing",
+    .plan = quiet_plan(),
+    .play = evasions,
+}};
+
+} // namespace
+} // namespace trap::lab

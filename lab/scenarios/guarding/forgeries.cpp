@@ -4,10 +4,11 @@
 #include <fmt/format.h>
 
 #include "lab/scenarios/guarding/guard_watch.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 #include "lab/traffic/forger.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 constexpr int ticket_bits = 96, mac_bits = 64;
@@ -39,7 +40,7 @@ Segment with_option(Segment segment, const Bytes& option) {
 }
 
 std::string address_of(std::string_view host, Family family) {
-  return std::string{place_of(host).address(family)};
+  return std::string{addresses_of(host).address(family)};
 }
 
 // Each in its own bit; those of the epoch and the expiry may show before the MAC does.
@@ -89,8 +90,6 @@ void wrong_tickets(Scene& scene, const Forger& forger, const Forger& of_another_
          "of an epoch to come");
 }
 
-} // namespace
-
 // Every one of them beside a valid ticket that passes, so that it is its one fault that is found.
 void tickets(Scene& scene) {
   const auto forger = Forger::with_key_of("service"), another = Forger::with_key_of("service-2");
@@ -116,8 +115,6 @@ void tickets(Scene& scene) {
                 what + ": reaches the service", text_of(moved));
   }
 }
-
-namespace {
 
 Segment announcement_of(const Bytes& option, Family family, std::string_view from = "trap") {
   Segment rst = with_option(syn_from(from, family), option);
@@ -178,8 +175,8 @@ void replay(Scene& scene, const Forger& forger, Family family) {
       forger.announcement(
           {.client = address_of("stranger", family), .issued_ahead_s = -1, .lifetime_s = 5}),
       family);
-  const std::string url = fmt::format("http://{}/small.txt",
-                                      endpoint(place_of("service").address(family), service_port));
+  const std::string url = fmt::format(
+      "http://{}/small.txt", endpoint(addresses_of("service").address(family), service_port));
   GuardWatch watch = GuardWatch::begin(scene);
   send_to_service(scene, {rst}, what);
   const Counters moved = watch.wait_for(1);
@@ -197,8 +194,6 @@ void replay(Scene& scene, const Forger& forger, Family family) {
               fmt::format("{} are", now.announced));
 }
 
-} // namespace
-
 void announcements(Scene& scene) {
   const auto forger = Forger::with_key_of("service"), another = Forger::with_key_of("service-2");
   if (!scene.check(forger && another, "two guards' keys are stolen",
@@ -212,4 +207,19 @@ void announcements(Scene& scene) {
     replay(scene, *forger, family);
 }
 
-} // namespace trap::lab::scenario
+const Registration register_tickets{{
+    .name = "tickets",
+    .goal = "stolen, altered and outdated tickets open nothing",
+    .plan = quiet_plan(),
+    .play = tickets,
+}};
+
+const Registration register_announcements{{
+    .name = "announcements",
+    .goal = "forged, outdated and repeated announcements admit no client",
+    .plan = quiet_plan(),
+    .play = announcements,
+}};
+
+} // namespace
+} // namespace trap::lab

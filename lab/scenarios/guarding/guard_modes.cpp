@@ -5,9 +5,10 @@
 
 #include "lab/programs/fetch_loop.h"
 #include "lab/scenarios/guarding/guard_watch.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
@@ -16,7 +17,7 @@ constexpr int reloads = 20;
 
 std::string service_url(Family family) {
   return fmt::format("http://{}/small.txt",
-                     endpoint(place_of("service").address(family), service_port));
+                     endpoint(addresses_of("service").address(family), service_port));
 }
 
 // `trapctl guard ...`, which must succeed. Returns what it printed.
@@ -66,15 +67,13 @@ void expect_to_be_named(Scene& scene, Family family) {
     gets_in(scene, family, std::chrono::seconds{5});
     const auto done = scene.trap().guard().control({"guard", "suspects"});
     suspects = done ? done->output : done.error().message;
-    named = suspects.find(place_of("stranger").address(family)) != std::string::npos;
+    named = suspects.find(addresses_of("stranger").address(family)) != std::string::npos;
   }
   scene.check(
       named,
       fmt::format("monitoring: the stranger is named among the suspects over {}", name_of(family)),
       suspects);
 }
-
-} // namespace
 
 void guard_modes(Scene& scene) {
   expect_shut(scene, "as configured");
@@ -142,4 +141,21 @@ void guard_reload(Scene& scene) {
   scene.check(dropped.empty(), "the guard dropped nothing", text_of(dropped));
 }
 
-} // namespace trap::lab::scenario
+const Registration register_guard_modes{{
+    .name = "guard-modes",
+    .goal = "monitoring drops nothing and names strangers; enforcing ends by itself, also without "
+            "the daemon",
+    .plan = quiet_plan(),
+    .play = guard_modes,
+}};
+
+const Registration register_guard_reload{{
+    .name = "guard-reload",
+    .goal = "twenty reloads of the guard during downloads",
+    .plan = quiet_plan(),
+    .run_class = RunClass::busy,
+    .play = guard_reload,
+}};
+
+} // namespace
+} // namespace trap::lab

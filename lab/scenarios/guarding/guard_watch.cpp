@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "lab/hosts/stack_counters.h"
+#include "lab/hosts/counters.h"
 
 namespace trap::lab {
 namespace {
@@ -34,10 +34,6 @@ std::uint64_t sum_of(const Counters& counters) {
 }
 
 } // namespace
-
-DeploymentPlan quiet_plan() {
-  return {.service_keys = "health = \"off\"\n", .guard_keys = "clock_skew_s = 0\n"};
-}
 
 GuardWatch GuardWatch::begin(Scene& scene) {
   GuardWatch watch{scene};
@@ -102,7 +98,7 @@ void send_frames_to_service(Scene& scene, const std::vector<Bytes>& frames, std:
 void send_to_service(Scene& scene, const std::vector<Segment>& segments, std::string_view what) {
   std::vector<Bytes> frames;
   for (const Segment& segment : segments)
-    frames.push_back(frame_to(place_of("service"), segment));
+    frames.push_back(frame_to(addresses_of("service"), segment));
   send_frames_to_service(scene, frames, what);
 }
 
@@ -115,8 +111,8 @@ void expect_verdict(Scene& scene, const std::vector<Segment>& segments, const st
 
 Segment syn_from(std::string_view host, Family family) {
   return {.family = family,
-          .source = std::string{place_of(host).address(family)},
-          .destination = std::string{place_of("service").address(family)}};
+          .source = std::string{addresses_of(host).address(family)},
+          .destination = std::string{addresses_of("service").address(family)}};
 }
 
 } // namespace trap::lab

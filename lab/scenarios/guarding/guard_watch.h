@@ -12,10 +12,6 @@
 
 namespace trap::lab {
 
-// A guard whose counters move for nobody but those who are sent to it, and that takes clocks for
-// right: no health checks, no skew.
-DeploymentPlan quiet_plan();
-
 class GuardWatch {
 public:
   static GuardWatch begin(Scene& scene);

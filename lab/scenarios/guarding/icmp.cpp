@@ -3,14 +3,15 @@
 // do not, and queries.
 #include <fmt/format.h>
 
+#include "lab/hosts/counters.h"
 #include "lab/hosts/files.h"
 #include "lab/hosts/ping.h"
-#include "lab/hosts/stack_counters.h"
 #include "lab/scenarios/guarding/guard_watch.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 #include "lab/traffic/forger.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
@@ -82,9 +83,9 @@ void expect_errors(Scene& scene, const Segment& about, const std::string& verdic
                    std::string_view whose) {
   for (const Kind& kind : kinds(about.family)) {
     const std::string what = fmt::format("{}, {} of {}", name_of(about.family), kind.name, whose);
-    const IcmpError error{std::string{place_of("attacker").address(about.family)}, kind.type,
+    const IcmpError error{std::string{addresses_of("attacker").address(about.family)}, kind.type,
                           kind.code, kind.rest, about};
-    const std::vector<Bytes> frames(errors_of_each_kind, frame_to(place_of("service"), error));
+    const std::vector<Bytes> frames(errors_of_each_kind, frame_to(addresses_of("service"), error));
     const auto before = scene.trap().guard().counters();
     const std::uint64_t taken_before = taken_by_stack(scene);
     send_frames_to_service(scene, frames, what);
@@ -128,9 +129,9 @@ void forged_errors(Scene& scene, const Forger& forger, Family family) {
 
 void queries(Scene& scene, Family family, bool answered, std::string_view configured) {
   const auto before = scene.trap().guard().counters();
-  const bool done =
-      static_cast<bool>(ping(scene.host("stranger"), family, place_of("service").address(family),
-                             milliseconds{answered ? 5000 : 700}));
+  const bool done = static_cast<bool>(ping(scene.host("stranger"), family,
+                                           addresses_of("service").address(family),
+                                           milliseconds{answered ? 5000 : 700}));
   const auto after = scene.trap().guard().counters();
   const Counters moved = before && after ? difference(*before, *after) : Counters{};
   const std::string what = fmt::format("{}, icmp = \"{}\"", name_of(family), configured);
@@ -142,8 +143,6 @@ void queries(Scene& scene, Family family, bool answered, std::string_view config
               fmt::format("{}: it is {}counted as drop-icmp", what, answered ? "not " : ""),
               text_of(moved));
 }
-
-} // namespace
 
 void icmp(Scene& scene) {
   const auto forger = Forger::with_key_of("service");
@@ -166,4 +165,12 @@ void icmp(Scene& scene) {
   narrow_paths(scene);
 }
 
-} // namespace trap::lab::scenario
+const Registration register_icmp{{
+    .name = "icmp",
+    .goal = "ICMP errors reach the service only for flows that exist, queries as configured",
+    .plan = quiet_plan(),
+    .play = icmp,
+}};
+
+} // namespace
+} // namespace trap::lab

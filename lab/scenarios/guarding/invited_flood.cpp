@@ -5,10 +5,11 @@
 #include <fmt/format.h>
 
 #include "lab/scenarios/guarding/guard_watch.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 #include "lab/traffic/forger.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 // Classes of the catalogue by tag, with what they save up and what comes back a second. Ten seconds
@@ -92,7 +93,7 @@ void packets(Scene& scene, const Forger& forger, Family family) {
 void bytes(Scene& scene, const Forger& forger, Family family) {
   const auto segments = flow_of(invited_syn(forger, family, few_bytes), 2000, 1000);
   const double frames_a_kib =
-      1024.0 / static_cast<double>(frame_to(place_of("service"), segments.back()).size());
+      1024.0 / static_cast<double>(frame_to(addresses_of("service"), segments.back()).size());
   expect_within(
       scene, segments, "pass-flow", "drop-client-bytes",
       {kib_saved * frames_a_kib, kib_saved_at_most * frames_a_kib, kib_per_s * frames_a_kib},
@@ -143,8 +144,6 @@ void others_are_not_affected(Scene& scene, Family family) {
   scene.check(held == 0, what + ": is held to nothing", text_of(visit.moved.guard));
 }
 
-} // namespace
-
 void invited_flood(Scene& scene) {
   const auto forger = Forger::with_key_of("service");
   if (!scene.check(static_cast<bool>(forger), "bots have tickets of their own",
@@ -159,4 +158,25 @@ void invited_flood(Scene& scene) {
   }
 }
 
-} // namespace trap::lab::scenario
+// A class for each limit.
+DeploymentPlan small_classes_plan() {
+  DeploymentPlan plan = quiet_plan();
+  for (const auto& [name, tag, limit] : {std::tuple{"few-syns", 7, "syns_per_s = 1"},
+                                         std::tuple{"few-packets", 8, "packets_per_s = 10"},
+                                         std::tuple{"few-bytes", 9, "bytes_per_s = 65536"},
+                                         std::tuple{"few-flows", 10, "flows = 5"}})
+    plan.guard_keys += fmt::format("[[class]]\nname = \"{}\"\ntags = [{}]\n{}\n", name, tag, limit);
+  return plan;
+}
+
+const Registration register_invited_flood{{
+    .name = "invited-flood",
+    .goal =
+        "an invited client that floods is held to its class's budgets, and harms no other client",
+    .plan = small_classes_plan(),
+    .run_class = RunClass::busy,
+    .play = invited_flood,
+}};
+
+} // namespace
+} // namespace trap::lab

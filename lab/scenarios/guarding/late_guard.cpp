@@ -2,9 +2,10 @@
 #include <fmt/format.h>
 
 #include "lab/hosts/files.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
+namespace {
 
 // A guard that is deployed on a busy host: who is connected stays connected, who comes later needs
 // an admission.
@@ -12,7 +13,7 @@ void late_guard(Scene& scene) {
   if (!scene.done(scene.trap().guard().detach(), "the service's host has no guard"))
     return;
   for (const Family family : families) {
-    const std::string_view address = place_of("service").address(family);
+    const std::string_view address = addresses_of("service").address(family);
     auto transfer =
         Transfer::start(scene.host("stranger"),
                         {fmt::format("http://{}/slow/5mb.bin", endpoint(address, service_port)),
@@ -42,4 +43,11 @@ void late_guard(Scene& scene) {
   }
 }
 
-} // namespace trap::lab::scenario
+const Registration register_late_guard{{
+    .name = "late-guard",
+    .goal = "a guard deployed during a download keeps it, and refuses new strangers",
+    .play = late_guard,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include "lab/hosts/counters.h"
 #include "lab/hosts/files.h"
-#include "lab/hosts/stack_counters.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 #include "lab/traffic/flood.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 // Of SYNs whose sources are drawn at random, a few more than there are sources.
@@ -60,8 +61,6 @@ void expect_no_drop_but_the_floods(Scene& scene, const Result<Reading>& before) 
                     : guard.error().message);
 }
 
-} // namespace
-
 void million(Scene& scene) {
   if (!scene.done(
           write_random_file(scene.trap().service().documents() / "large.bin", large_bytes, 100),
@@ -101,4 +100,14 @@ void million(Scene& scene) {
   expect_no_drop_but_the_floods(scene, before);
 }
 
-} // namespace trap::lab::scenario
+const Registration register_million_sources{{
+    .name = "million-sources",
+    .goal =
+        "a client downloads beside a million invented sources, and the guard drops nothing of it",
+    .plan = quiet_plan(),
+    .run_class = RunClass::busy,
+    .play = million,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -4,9 +4,10 @@
 #include <fmt/format.h>
 
 #include "lab/scenarios/guarding/guard_watch.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 constexpr int packets_of_each_kind = 40;
@@ -60,7 +61,7 @@ Result<Tally> hping(const Host& from, int port, const std::vector<std::string>& 
                                     "--destport",
                                     std::to_string(port)};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  words.emplace_back(place_of("service").ipv4);
+  words.emplace_back(addresses_of("service").ipv4);
   auto finished = run(from.command(words), deadline);
   if (!finished)
     return finished.error();
@@ -120,8 +121,6 @@ void every_combination_of_flags(Scene& scene, Family family) {
   watch.expect_only(verdicts, what);
 }
 
-} // namespace
-
 void probes(Scene& scene) {
   const auto open = hping(scene.host("stranger"), open_port, {"-S"});
   scene.check(open && open->received == packets_of_each_kind,
@@ -133,4 +132,12 @@ void probes(Scene& scene) {
     every_combination_of_flags(scene, family);
 }
 
-} // namespace trap::lab::scenario
+const Registration register_probes{{
+    .name = "probes",
+    .goal = "hping3 and every combination of flags get no answer, and never reach the stack",
+    .plan = quiet_plan(),
+    .play = probes,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -5,9 +5,10 @@
 #include <fmt/format.h>
 
 #include "lab/scenarios/guarding/guard_watch.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 constexpr int closed_port = 81;
@@ -48,7 +49,7 @@ Result<Process> start_nmap(const Host& from, Family family, const Scan& scan,
   if (family == Family::ipv6)
     words.emplace_back("-6");
   words.insert(words.end(), more.begin(), more.end());
-  words.emplace_back(place_of("service").address(family));
+  words.emplace_back(addresses_of("service").address(family));
   return Process::start(from.command(words));
 }
 
@@ -157,12 +158,18 @@ void decoys(Scene& scene) {
               "decoys: both tries of the three are drop-uninvited", text_of(moved));
 }
 
-} // namespace
-
 void scans(Scene& scene) {
   for (const Family family : families)
     scan(scene, family);
   decoys(scene);
 }
 
-} // namespace trap::lab::scenario
+const Registration register_scans{{
+    .name = "scans",
+    .goal = "nmap finds the protected port filtered, and nothing else changed",
+    .plan = quiet_plan(),
+    .play = scans,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -6,10 +6,10 @@
 #include <fmt/format.h>
 
 #include "lab/hosts/listening.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 #include "runtime/fd.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 constexpr int closed_port = 9;
@@ -31,7 +31,7 @@ bool wait_for_announcement(Scene& scene, std::uint64_t at_least) {
 int knock_from_all(const Host& host, const std::vector<std::string>& sources, int port) {
   const InHost inside{host};
   socklen_t length = 0;
-  const sockaddr_storage target = socket_address(place_of("trap").ipv4, port, length);
+  const sockaddr_storage target = socket_address(addresses_of("trap").ipv4, port, length);
   const timeval patience{1, 0};
   int answered = 0;
   for (const std::string& source : sources) {
@@ -75,14 +75,12 @@ void expect_all_of_bursts(Scene& scene) {
     for (int i = 0; i < of; i++) {
       sources.push_back(fmt::format("192.0.2.{}", ++last));
       lines += fmt::format("address add {}/{} dev eth0\n", sources.back(),
-                           place_of("client").ipv4_prefix);
+                           addresses_of("client").ipv4_prefix);
     }
     if (scene.done(scene.host("client").ip(lines), "the client's host has more addresses"))
       expect_all_of_a_burst(scene, sources);
   }
 }
-
-} // namespace
 
 // A SYN whose ticket a middlebox stripped still gets in, because the server announced the client.
 void announcement(Scene& scene) {
@@ -100,7 +98,7 @@ void announcement(Scene& scene) {
     const auto response =
         fetch(scene.host("client"),
               {fmt::format("http://{}/small.txt",
-                           endpoint(place_of("service").address(family), service_port))});
+                           endpoint(addresses_of("service").address(family), service_port))});
     const auto after = scene.trap().guard().counters();
     const Counters moved = before && after ? difference(*before, *after) : Counters{};
     scene.check(response && response->complete(),
@@ -112,4 +110,11 @@ void announcement(Scene& scene) {
   expect_all_of_bursts(scene);
 }
 
-} // namespace trap::lab::scenario
+const Registration register_announcement{{
+    .name = "announcement",
+    .goal = "an announced client is admitted without a ticket",
+    .play = announcement,
+}};
+
+} // namespace
+} // namespace trap::lab

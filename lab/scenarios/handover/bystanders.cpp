@@ -2,20 +2,18 @@
 #include <fmt/format.h>
 
 #include "lab/hosts/ping.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
 
 void expect_answer(Scene& scene, Family family, std::string_view target, std::string_view when) {
   scene.done(
-      ping(scene.host("client"), family, place_of(target).address(family), milliseconds{5000}),
+      ping(scene.host("client"), family, addresses_of(target).address(family), milliseconds{5000}),
       fmt::format("{}: {} answers ping {}", name_of(family), target, when));
 }
-
-} // namespace
 
 // ARP, neighbour discovery and ICMP are none of TRAP's business.
 void neighbours(Scene& scene) {
@@ -37,7 +35,7 @@ void other_ports(Scene& scene) {
   for (const std::string_view target : {"trap", "service"}) {
     for (const Family family : families) {
       for (const std::string_view from : {"client", "stranger"}) {
-        const std::string_view address = place_of(target).address(family);
+        const std::string_view address = addresses_of(target).address(family);
         const std::string what = fmt::format("{}, from {} to {}", name_of(family), from, target);
         const Visit open =
             scene.visit(from, fmt::format("http://{}/5mb.bin", endpoint(address, open_port)));
@@ -52,4 +50,17 @@ void other_ports(Scene& scene) {
   }
 }
 
-} // namespace trap::lab::scenario
+const Registration register_neighbours{{
+    .name = "neighbours",
+    .goal = "ARP, neighbour discovery and ping work at the TRAP host and the service's host",
+    .play = neighbours,
+}};
+
+const Registration register_other_ports{{
+    .name = "other-ports",
+    .goal = "other TCP ports of both hosts are untouched",
+    .play = other_ports,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -2,9 +2,10 @@
 #include <fmt/format.h>
 
 #include "lab/hosts/files.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
+namespace {
 
 void download(Scene& scene, Family family) {
   const Visit first = scene.visit_service(family, "/5mb.bin");
@@ -18,8 +19,8 @@ void download(Scene& scene, Family family) {
   scene.expect_straight(second, "second connection");
 
   const auto status = scene.trap().client().status();
-  const std::string service = endpoint(place_of("trap").address(family), service_port);
-  const std::string backend = endpoint(place_of("service").address(family), service_port);
+  const std::string service = endpoint(addresses_of("trap").address(family), service_port);
+  const std::string backend = endpoint(addresses_of("service").address(family), service_port);
   bool listed = false;
   if (status)
     for (const Redirect& redirect : status->redirects)
@@ -29,4 +30,29 @@ void download(Scene& scene, Family family) {
                      : status.error().message);
 }
 
-} // namespace trap::lab::scenario
+void download_in_both_families(Scene& scene) {
+  for (const Family family : families)
+    download(scene, family);
+}
+
+const Registration register_download_v4{{
+    .name = "download-v4",
+    .goal = "first and second download over IPv4, unseen by the application",
+    .play = [](Scene& scene) { download(scene, Family::ipv4); },
+}};
+
+const Registration register_download_v6{{
+    .name = "download-v6",
+    .goal = "first and second download over IPv6, unseen by the application",
+    .play = [](Scene& scene) { download(scene, Family::ipv6); },
+}};
+
+const Registration register_experimental_kind{{
+    .name = "experimental-kind",
+    .goal = "the same exchange in option kind 253",
+    .plan = {.option_kind = "experimental"},
+    .play = download_in_both_families,
+}};
+
+} // namespace
+} // namespace trap::lab

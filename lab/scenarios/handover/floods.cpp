@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 #include "lab/traffic/flood.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 constexpr std::uint64_t packets_that_count = 1000;
@@ -75,12 +75,39 @@ void downloads_under(Scene& scene, FloodKind kind, Family family, bool at_server
   expect_right_verdicts(scene, kind, at_server, before, what);
 }
 
-} // namespace
-
 void flood(Scene& scene, FloodKind kind) {
   for (const Family family : families)
     for (const bool at_server : {true, false})
       downloads_under(scene, kind, family, at_server);
 }
 
-} // namespace trap::lab::scenario
+const Registration register_flood_syn{{
+    .name = "flood-syn",
+    .goal = "downloads under SYN floods at both addresses",
+    .run_class = RunClass::busy,
+    .play = [](Scene& scene) { flood(scene, FloodKind::syn); },
+}};
+
+const Registration register_flood_ack{{
+    .name = "flood-ack",
+    .goal = "downloads under ACK floods at both addresses",
+    .run_class = RunClass::busy,
+    .play = [](Scene& scene) { flood(scene, FloodKind::ack); },
+}};
+
+const Registration register_flood_rst{{
+    .name = "flood-rst",
+    .goal = "downloads under RST floods at both addresses",
+    .run_class = RunClass::busy,
+    .play = [](Scene& scene) { flood(scene, FloodKind::rst); },
+}};
+
+const Registration register_flood_fin{{
+    .name = "flood-fin",
+    .goal = "downloads under FIN floods at both addresses",
+    .run_class = RunClass::busy,
+    .play = [](Scene& scene) { flood(scene, FloodKind::fin); },
+}};
+
+} // namespace
+} // namespace trap::lab

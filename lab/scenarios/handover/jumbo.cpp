@@ -6,16 +6,17 @@
 
 #include "lab/hosts/files.h"
 #include "lab/programs/programs.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 constexpr int jumbo_mtu = 9000;
 constexpr std::uint64_t segment_bytes_at_least = 8900;
 
 bool widen_links(Scene& scene) {
-  for (const Place& place : places()) {
+  for (const HostAddresses& place : address_plan()) {
     auto done = scene.host("router").ip(fmt::format("link set {} mtu {}\n", place.host, jumbo_mtu));
     if (done)
       done = scene.host(place.host).ip(fmt::format("link set eth0 mtu {}\n", jumbo_mtu));
@@ -35,7 +36,7 @@ void expect_jumbo_segments(Scene& scene, Family family) {
   if (!scene.check(transfer && Scene::wait_until_under_way(*transfer), what, "it does not start"))
     return;
   const auto connections =
-      connections_at(scene.host("service"), place_of("service").address(family), service_port);
+      connections_at(scene.host("service"), addresses_of("service").address(family), service_port);
   const std::string text = connections ? *connections : connections.error().message;
   const std::size_t at = text.find(" mss:");
   unsigned long bytes = 0;
@@ -70,8 +71,6 @@ void expect_jumbo_upload(Scene& scene, Family family) {
               fmt::format("{} to {} expected", least, most));
 }
 
-} // namespace
-
 void jumbo(Scene& scene) {
   if (!widen_links(scene))
     return;
@@ -95,4 +94,12 @@ void jumbo(Scene& scene) {
   scene.check(dropped.empty(), "the guard dropped nothing of it", text_of(dropped));
 }
 
-} // namespace trap::lab::scenario
+const Registration register_jumbo{{
+    .name = "jumbo",
+    .goal = "downloads and uploads in frames of 9000 bytes, through every program",
+    .plan = quiet_plan(),
+    .play = jumbo,
+}};
+
+} // namespace
+} // namespace trap::lab

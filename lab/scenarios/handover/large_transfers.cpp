@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include "lab/hosts/files.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
@@ -35,8 +35,6 @@ void transfer(Scene& scene, Family family, const Request& request,
   std::filesystem::remove(arrived, ignored);
 }
 
-} // namespace
-
 void large_transfers(Scene& scene) {
   const auto original = scene.trap().service().documents() / "large.bin";
   if (!scene.done(write_random_file(original, large_bytes, 100), "a document of 100 MB is made"))
@@ -53,4 +51,12 @@ void large_transfers(Scene& scene) {
   }
 }
 
-} // namespace trap::lab::scenario
+const Registration register_large_transfers{{
+    .name = "large-transfers",
+    .goal = "100 MB down and up with offloads on",
+    .run_class = RunClass::busy,
+    .play = large_transfers,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 std::string service_url(Family family, int port) {
-  return fmt::format("http://{}/small.txt", endpoint(place_of("service").address(family), port));
+  return fmt::format("http://{}/small.txt",
+                     endpoint(addresses_of("service").address(family), port));
 }
-
-} // namespace
 
 void stranger(Scene& scene) {
   for (const Family family : families) {
@@ -47,4 +46,17 @@ void unaware(Scene& scene) {
   }
 }
 
-} // namespace trap::lab::scenario
+const Registration register_stranger{{
+    .name = "stranger",
+    .goal = "a stranger gets no answer from the protected port, and from others as ever",
+    .play = stranger,
+}};
+
+const Registration register_unaware{{
+    .name = "unaware",
+    .goal = "a client without a module is reset at once",
+    .play = unaware,
+}};
+
+} // namespace
+} // namespace trap::lab

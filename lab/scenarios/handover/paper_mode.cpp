@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
+namespace {
 
 // Without OFFER the application completes the handshake with the TRAP server itself and is reset;
 // the module learns the redirect from that reset, as in the paper.
@@ -25,4 +26,12 @@ void paper_mode(Scene& scene) {
   }
 }
 
-} // namespace trap::lab::scenario
+const Registration register_paper_mode{{
+    .name = "paper-mode",
+    .goal = "without OFFER the first connection is reset, the second goes straight",
+    .plan = {.offer = false},
+    .play = paper_mode,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -2,22 +2,22 @@
 #include <fmt/format.h>
 
 #include "lab/hosts/files.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
 
 constexpr milliseconds transfer_deadline{40000};
 
-Daemon& daemon_of(Scene& scene, Part part) {
-  switch (part) {
-  case Part::server:
+Daemon& daemon_of(Scene& scene, DaemonKind kind) {
+  switch (kind) {
+  case DaemonKind::server:
     return scene.trap().server();
-  case Part::guard:
+  case DaemonKind::guard:
     return scene.trap().guard();
-  case Part::client:
+  case DaemonKind::client:
     break;
   }
   return scene.trap().client();
@@ -42,8 +42,8 @@ void expect_counters_kept(Scene& scene, const Result<Counters>& before,
               what + ": the counters went on from where they were", text_of(lost));
 }
 
-void restart_during_transfer(Scene& scene, Family family, Part part, bool violently) {
-  const std::string what = fmt::format("{}, trap-{} {}", name_of(family), name_of(part),
+void restart_during_transfer(Scene& scene, Family family, DaemonKind kind, bool violently) {
+  const std::string what = fmt::format("{}, trap-{} {}", name_of(family), name_of(kind),
                                        violently ? "killed" : "stopped");
   auto transfer = Transfer::start(
       scene.host("client"), {Deployment::public_url(family, "/slow/5mb.bin"), transfer_deadline});
@@ -53,7 +53,7 @@ void restart_during_transfer(Scene& scene, Family family, Part part, bool violen
   scene.check(Scene::wait_until_under_way(*transfer), what + ": the download is under way",
               fmt::format("{} bytes", transfer->bytes_so_far()));
 
-  Daemon& daemon = daemon_of(scene, part);
+  Daemon& daemon = daemon_of(scene, kind);
   const auto counted = daemon.counters();
   if (violently)
     daemon.kill();
@@ -77,11 +77,52 @@ void restart_during_transfer(Scene& scene, Family family, Part part, bool violen
                      what + ", next first connection");
 }
 
-} // namespace
-
-void restart(Scene& scene, Part part, bool violently) {
+void restart(Scene& scene, DaemonKind kind, bool violently) {
   for (const Family family : families)
-    restart_during_transfer(scene, family, part, violently);
+    restart_during_transfer(scene, family, kind, violently);
 }
 
-} // namespace trap::lab::scenario
+const Registration register_kill_server{{
+    .name = "kill-server",
+    .goal = "SIGKILL of trap-server in the middle of a download",
+    .run_class = RunClass::busy,
+    .play = [](Scene& scene) { restart(scene, DaemonKind::server, true); },
+}};
+
+const Registration register_kill_guard{{
+    .name = "kill-guard",
+    .goal = "SIGKILL of trap-guard in the middle of a download",
+    .run_class = RunClass::busy,
+    .play = [](Scene& scene) { restart(scene, DaemonKind::guard, true); },
+}};
+
+const Registration register_kill_client{{
+    .name = "kill-client",
+    .goal = "SIGKILL of trap-client in the middle of a download",
+    .run_class = RunClass::busy,
+    .play = [](Scene& scene) { restart(scene, DaemonKind::client, true); },
+}};
+
+const Registration register_stop_server{{
+    .name = "stop-server",
+    .goal = "stop and start of trap-server in the middle of a download",
+    .run_class = RunClass::busy,
+    .play = [](Scene& scene) { restart(scene, DaemonKind::server, false); },
+}};
+
+const Registration register_stop_guard{{
+    .name = "stop-guard",
+    .goal = "stop and start of trap-guard in the middle of a download",
+    .run_class = RunClass::busy,
+    .play = [](Scene& scene) { restart(scene, DaemonKind::guard, false); },
+}};
+
+const Registration register_stop_client{{
+    .name = "stop-client",
+    .goal = "stop and start of trap-client in the middle of a download",
+    .run_class = RunClass::busy,
+    .play = [](Scene& scene) { restart(scene, DaemonKind::client, false); },
+}};
+
+} // namespace
+} // namespace trap::lab

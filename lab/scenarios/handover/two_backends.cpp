@@ -3,10 +3,10 @@
 
 #include <fmt/format.h>
 
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 #include "lab/scenarios/serving/answers.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 constexpr int first_neighbour = 3, last_neighbour = 60;
@@ -26,8 +26,6 @@ void expect_same_backend(Scene& scene, Family family) {
       fmt::format("first {}, then{}", first, others));
 }
 
-} // namespace
-
 // The client's host has more addresses, each a client to the server: they spread over both backends
 // by weight.
 void two_backends(Scene& scene) {
@@ -46,4 +44,12 @@ void two_backends(Scene& scene) {
               "58 clients: the heavier backend has more, the lighter some", text);
 }
 
-} // namespace trap::lab::scenario
+const Registration register_two_backends{{
+    .name = "two-backends",
+    .goal = "clients spread over backends by weight, and each keeps its own",
+    .plan = {.two_backends = true},
+    .play = two_backends,
+}};
+
+} // namespace
+} // namespace trap::lab

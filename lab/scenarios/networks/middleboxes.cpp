@@ -4,9 +4,10 @@
 #include <fmt/format.h>
 
 #include "lab/network/middlebox.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
@@ -15,6 +16,17 @@ constexpr milliseconds patience{20000}, patience_with_losses{130000}; // the lat
 constexpr int later_connections = 3, connections_with_losses = 10;
 constexpr std::uint64_t syns_with_losses =
     12; // with losses: a stack sends seven to eleven, and the client one with each redirect
+
+// Behaviour of a middlebox, and how connections get through it.
+struct Habit {
+  std::string_view does;
+  std::uint32_t flags;            // LAB_*
+  lab_counter counter = LAB_SYNS; // that goes up when it does it
+  // At most, of the first connection to a service; later ones have one.
+  std::uint64_t first_syns = 0;
+  std::string_view first_verdict{}; // of the client, among others
+  std::string_view later_verdict{};
+};
 
 struct Passage {
   Visit visit;
@@ -67,8 +79,6 @@ void expect_habit(Scene& scene, const Middlebox& box, const Habit& habit, Family
     expect_counted(scene, passage, habit.later_verdict, later);
   }
 }
-
-} // namespace
 
 void middlebox(Scene& scene, const Habit& habit) {
   auto box = install(scene, habit);
@@ -147,4 +157,126 @@ void middlebox_goes(Scene& scene) {
   }
 }
 
-} // namespace trap::lab::scenario
+const Registration register_strip_syn{{
+    .name = "strip-syn",
+    .goal = "a middlebox strips TRAP's option from SYNs: the announcement admits them",
+    .play =
+        [](Scene& scene) {
+          middlebox(scene, {"strips TRAP's option from SYNs", LAB_STRIPS_SYN, LAB_STRIPPED, 4,
+                            "reply-reissued-syn", "pass-syn-ticketed"});
+        },
+}};
+
+const Registration register_strip_syn_ack{{
+    .name = "strip-syn-ack",
+    .goal = "a middlebox strips TRAP's option from SYN-ACKs: connections are served",
+    .plan = relayed_plan(),
+    .play =
+        [](Scene& scene) {
+          middlebox(scene, {"strips TRAP's option from SYN-ACKs", LAB_STRIPS_SYN_ACK, LAB_STRIPPED,
+                            1, "pass-syn-ack-noted", "pass-syn-ack-noted"});
+        },
+}};
+
+const Registration register_strip_offer{{
+    .name = "strip-offer",
+    .goal = "the same where the service resets: the paper's way",
+    .play = offerless,
+}};
+
+const Registration register_strip_rst{{
+    .name = "strip-rst",
+    .goal = "a middlebox strips TRAP's option from RSTs: connections are served",
+    .plan = relayed_plan(),
+    .play =
+        [](Scene& scene) {
+          middlebox(scene, {"strips TRAP's option from RSTs", LAB_STRIPS_RST, LAB_STRIPPED, 2,
+                            "reply-syn-again", "pass-offer-declined"});
+        },
+}};
+
+const Registration register_drop_syn_options{{
+    .name = "drop-syn-options",
+    .goal = "a middlebox drops SYNs with TRAP's option: they go without",
+    .play =
+        [](Scene& scene) {
+          middlebox(scene, {"drops SYNs with TRAP's option", LAB_DROPS_SYN_OPTIONS, LAB_DROPPED, 4,
+                            "pass-syn-unticketed", "pass-syn-unticketed"});
+        },
+}};
+
+const Registration register_drop_rst{{
+    .name = "drop-rst",
+    .goal = "a middlebox drops RSTs: connections are served",
+    .plan = relayed_plan(),
+    .play =
+        [](Scene& scene) {
+          middlebox(scene, {"drops RSTs", LAB_DROPS_RST, LAB_DROPPED, 3, "pass-offer-declined",
+                            "pass-offer-declined"});
+        },
+}};
+
+const Registration register_cut_off{{
+    .name = "cut-off",
+    .goal = "nothing but the public address can be reached: connections are served",
+    .plan = relayed_plan(),
+    .play =
+        [](Scene& scene) {
+          middlebox(scene,
+                    {"drops packets that are not to or from the public address", LAB_CUTS_OFF,
+                     LAB_DROPPED, 6, "reply-syn-again", "pass-offer-declined"});
+        },
+}};
+
+const Registration register_rewrite_isn{{
+    .name = "rewrite-isn",
+    .goal = "a middlebox rewrites initial sequence numbers of both sides",
+    .play =
+        [](Scene& scene) {
+          middlebox(scene, {"rewrites sequence numbers", LAB_REWRITES_ISN, LAB_REWRITTEN, 2,
+                            "reply-reissued-syn", "pass-syn-ticketed"});
+        },
+}};
+
+const Registration register_duplicates{{
+    .name = "duplicates",
+    .goal = "a network doubles every packet",
+    .play =
+        [](Scene& scene) {
+          middlebox(scene, {"doubles every packet", LAB_DUPLICATES, LAB_DUPLICATED, 2,
+                            "reply-reissued-syn", "pass-syn-ticketed"});
+        },
+}};
+
+const Registration register_middlebox_goes{{
+    .name = "middlebox-goes",
+    .goal = "what is remembered of a middlebox costs nothing when it is gone",
+    .play = middlebox_goes,
+}};
+
+const Registration register_reorder{{
+    .name = "reorder",
+    .goal = "a network swaps packets",
+    .play = reordering,
+}};
+
+const Registration register_losses_1{{
+    .name = "losses-1",
+    .goal = "a network loses 1% of all packets",
+    .play = [](Scene& scene) { losses(scene, 1); },
+}};
+
+const Registration register_losses_10{{
+    .name = "losses-10",
+    .goal = "a network loses 10% of all packets",
+    .play = [](Scene& scene) { losses(scene, 10); },
+}};
+
+const Registration register_losses_30{{
+    .name = "losses-30",
+    .goal = "a network loses 30% of all packets",
+    .play = [](Scene& scene) { losses(scene, 30); },
+}};
+
+} // namespace
+} // namespace trap::lab

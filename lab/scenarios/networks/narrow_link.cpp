@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 
 #include "lab/hosts/files.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
@@ -60,8 +60,6 @@ void fetch_down(Scene& scene, Family family) {
               what + ": the router's errors reach the service", text_of(visit.moved.guard));
 }
 
-} // namespace
-
 void narrow_link(Scene& scene) {
   if (!scene.done(scene.host("router").ip(narrow_routes()),
                   fmt::format("links take {} bytes", narrow_mtu)))
@@ -73,4 +71,11 @@ void narrow_link(Scene& scene) {
   }
 }
 
-} // namespace trap::lab::scenario
+const Registration register_narrow_link{{
+    .name = "narrow-link",
+    .goal = "path MTU discovery through redirected connections, up and down",
+    .play = narrow_link,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -4,10 +4,11 @@
 #include <fmt/format.h>
 
 #include "lab/hosts/files.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 #include "lab/scenarios/serving/answers.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
@@ -34,7 +35,8 @@ std::string_view other_than(std::string_view host) {
 }
 
 std::string network_of(std::string_view host, Family family) {
-  return fmt::format("{}/{}", place_of(host).address(family), family == Family::ipv4 ? 32 : 128);
+  return fmt::format("{}/{}", addresses_of(host).address(family),
+                     family == Family::ipv4 ? 32 : 128);
 }
 
 // The client has a redirect to `host`, which the server knows to be dead: its next connection must
@@ -107,8 +109,6 @@ bool wait_until_redirects_are_over(Scene& scene) {
   return false;
 }
 
-} // namespace
-
 void dead_services(Scene& scene) {
   for (const std::string_view host : {"service", "service-2"})
     scene.check(wait_for_health(scene, host, "up"), fmt::format("{} is up", host),
@@ -160,4 +160,25 @@ void new_keys(Scene& scene) {
   }
 }
 
-} // namespace trap::lab::scenario
+const Registration register_dead_services{{
+    .name = "dead-services",
+    .goal = "services that die: their clients find the others by themselves",
+    .plan = health_checked_plan(),
+    .play = dead_services,
+}};
+
+const Registration register_expiry{{
+    .name = "expiry",
+    .goal = "tickets expire during a connection and between two",
+    .plan = {.ticket_lifetime_s = 8},
+    .play = expiry,
+}};
+
+const Registration register_new_keys{{
+    .name = "new-keys",
+    .goal = "other keys from one moment to the next",
+    .play = new_keys,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -50,7 +50,7 @@ bool wait_for_health(Scene& scene, std::string_view host, std::string_view healt
     for (const ServiceStatus& service : status ? status->services : std::vector<ServiceStatus>{})
       for (const BackendStatus& backend : service.backends)
         for (const Family family : families)
-          if (backend.address == endpoint(place_of(host).address(family), service_port)) {
+          if (backend.address == endpoint(addresses_of(host).address(family), service_port)) {
             entries++;
             agreeing += backend.health == health ? 1 : 0;
           }

@@ -6,10 +6,10 @@
 #include "lab/hosts/files.h"
 #include "lab/programs/databases.h"
 #include "lab/programs/programs.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 #include "lab/traffic/reset_watch.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 constexpr std::string_view word = "word-from-behind";
@@ -56,7 +56,7 @@ bool start_servers(Scene& scene, std::string_view name, Servers& servers) {
 }
 
 std::string_view address_of(const Target& target, Family family) {
-  return place_of(target.host).address(family);
+  return addresses_of(target.host).address(family);
 }
 
 std::string url(const Target& target, Family family, std::string_view path) {
@@ -169,8 +169,6 @@ Counters run_programs(Scene& scene, const Target& target, Family family) {
   return after ? difference(before->client, after->client) : Counters{};
 }
 
-} // namespace
-
 void applications(Scene& scene) {
   Servers at_service, at_plain;
   if (!start_servers(scene, "service", at_service) || !start_servers(scene, "plain", at_plain))
@@ -197,4 +195,13 @@ void applications(Scene& scene) {
   }
 }
 
-} // namespace trap::lab::scenario
+const Registration register_applications{{
+    .name = "applications",
+    .goal = "real programs of every kind, through TRAP and at an ordinary server",
+    .plan = {.applications = true, .guards_trust = true},
+    .run_class = RunClass::busy,
+    .play = applications,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -5,10 +5,11 @@
 #include <fmt/format.h>
 
 #include "lab/hosts/files.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 #include "lab/scenarios/serving/answers.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
@@ -40,7 +41,7 @@ bool all_from(const Answers& answers, const std::string& host) {
 void order(Scene& scene, const std::string& action, std::string_view host) {
   for (const Family family : families) {
     const auto said = scene.trap().server().control(
-        {"backend", action, "web", endpoint(place_of(host).address(family), service_port)});
+        {"backend", action, "web", endpoint(addresses_of(host).address(family), service_port)});
     scene.check(said && said->exit_code == 0,
                 fmt::format("{}: trapctl backend {} {}", name_of(family), action, host),
                 said ? fmt::format("exit code {}: {}", said->exit_code, said->errors)
@@ -99,8 +100,6 @@ void drain_and_activate(Scene& scene, const std::string& drained, const std::str
   scene.check(back == drained, drained + " is active again: and has its client back", back);
 }
 
-} // namespace
-
 void backends(Scene& scene) {
   for (const std::string_view host : {"service", "service-2"})
     scene.check(wait_for_health(scene, host, "up"), fmt::format("{} is up", host),
@@ -114,4 +113,12 @@ void backends(Scene& scene) {
   drain_and_activate(scene, mine, other);
 }
 
-} // namespace trap::lab::scenario
+const Registration register_backends{{
+    .name = "backends",
+    .goal = "backends die, come back, are drained and activated",
+    .plan = health_checked_plan(),
+    .play = backends,
+}};
+
+} // namespace
+} // namespace trap::lab

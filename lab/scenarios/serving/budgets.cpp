@@ -7,9 +7,10 @@
 #include <fmt/format.h>
 
 #include "lab/hosts/listening.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
@@ -26,7 +27,7 @@ Result<int> complete_handshakes(const Host& host, Family family) {
     return Error{"cannot enter " + host.name()};
   socklen_t length = 0;
   const sockaddr_storage target =
-      socket_address(place_of("trap").address(family), service_port, length);
+      socket_address(addresses_of("trap").address(family), service_port, length);
   std::vector<Fd> sockets;
   std::vector<pollfd> waiting;
   for (int i = 0; i < handshakes; i++) {
@@ -68,11 +69,24 @@ void bot(Scene& scene, Family family) {
   }
 }
 
-} // namespace
-
 void budgets(Scene& scene) {
   for (const Family family : families)
     bot(scene, family);
 }
 
-} // namespace trap::lab::scenario
+DeploymentPlan budgets_plan() {
+  DeploymentPlan plan = relayed_plan();
+  plan.server_keys = "[budget]\nclient_handshakes_per_s = 5\n";
+  return plan;
+}
+
+const Registration register_budgets{{
+    .name = "budgets",
+    .goal = "a bot that completes too many handshakes harms no other client",
+    .plan = budgets_plan(),
+    .run_class = RunClass::busy,
+    .play = budgets,
+}};
+
+} // namespace
+} // namespace trap::lab

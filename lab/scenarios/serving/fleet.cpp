@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 constexpr int single_connections = 6, many_connections = 24;
@@ -88,8 +88,6 @@ void expect_loss_unnoticed(Scene& scene, Fleet& fleet, const std::string& what) 
         loads[i].text());
 }
 
-} // namespace
-
 // Equal-cost routes first, because the loss of a server ends the scenario.
 void fleet(Scene& scene) {
   auto started = Fleet::start(scene.trap());
@@ -110,4 +108,13 @@ void fleet(Scene& scene) {
   expect_loss_unnoticed(scene, fleet, "sprayed");
 }
 
-} // namespace trap::lab::scenario
+const Registration register_fleet{{
+    .name = "fleet",
+    .goal = "three servers share nothing but the master key: SYN and ACK at different ones, one "
+            "lost under load",
+    .run_class = RunClass::busy,
+    .play = fleet,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include "lab/programs/idle_connection.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 #include "lab/traffic/flood.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
@@ -45,8 +45,6 @@ void expect_answer(Scene& scene, IdleConnection& idle, Family family) {
               what + ": the stack was not asked about each ACK", "trap-server trusts no list");
 }
 
-} // namespace
-
 // Connections that are older than TRAP, of which it has seen no segment: its list of the stack's
 // connections is all it knows of them.
 void idle(Scene& scene) {
@@ -71,4 +69,13 @@ void idle(Scene& scene) {
     expect_answer(scene, connections[i], families[i]);
 }
 
-} // namespace trap::lab::scenario
+const Registration register_idle{{
+    .name = "idle",
+    .goal = "connections older than TRAP, and silent, survive a flood of ACKs",
+    .plan = {.backends = false, .more_services = true},
+    .run_class = RunClass::busy,
+    .play = idle,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -5,11 +5,12 @@
 
 #include "lab/hosts/files.h"
 #include "lab/programs/fetch_loop.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 #include "lab/traffic/flood.h"
 #include "lab/traffic/reset_watch.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
@@ -19,7 +20,7 @@ constexpr milliseconds activation_deadline{2000}, rest_deadline{8000}, watched{5
 
 // Waits until the service is active, or at rest, at its address of this family.
 bool wait_for_activity(Scene& scene, Family family, bool active, milliseconds deadline) {
-  const std::string address = endpoint(place_of("trap").address(family), service_port);
+  const std::string address = endpoint(addresses_of("trap").address(family), service_port);
   for (const auto until = Clock::now() + deadline;
        Clock::now() < until && sleep_for(milliseconds{50});) {
     const auto status = scene.trap().server().status();
@@ -67,8 +68,6 @@ bool goes_on(Transfer& transfer) {
   return false;
 }
 
-} // namespace
-
 // Downloads and long connections of both families go on while TRAP wakes and rests.
 void peace(Scene& scene) {
   for (const Family family : families)
@@ -101,4 +100,19 @@ void peace(Scene& scene) {
   scene.check(count == 0, "not one reset arrived", fmt::format("{} arrived", count));
 }
 
-} // namespace trap::lab::scenario
+DeploymentPlan peace_plan() {
+  DeploymentPlan plan = relayed_plan();
+  plan.service_keys = "activate = \"attack\"\nattack_hold_s = 1\n";
+  return plan;
+}
+
+const Registration register_peace{{
+    .name = "peace",
+    .goal = "TRAP wakes in an attack and rests after it, and no connection notices",
+    .plan = peace_plan(),
+    .run_class = RunClass::busy,
+    .play = peace,
+}};
+
+} // namespace
+} // namespace trap::lab

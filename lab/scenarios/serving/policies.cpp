@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 #include "lab/scenarios/serving/answers.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 // As policies_text() has them: kept on serve, led to the pool of service-2, and one that no policy
@@ -39,8 +40,6 @@ void denied(Scene& scene, Family family) {
               what + ": the server dropped its SYNs", text_of(visit.moved.server));
 }
 
-} // namespace
-
 void policies(Scene& scene) {
   scene.done(scene.host("client").ip(
                  "address add 192.0.2.10/32 dev eth0\naddress add 192.0.2.17/32 dev eth0\n"
@@ -71,4 +70,27 @@ void policies(Scene& scene) {
   }
 }
 
-} // namespace trap::lab::scenario
+// Every action by prefix, in both families; service-2 is the pool "partners".
+DeploymentPlan policies_plan() {
+  DeploymentPlan plan = relayed_plan();
+  plan.two_backends = true;
+  plan.second_pool = "partners";
+  for (const auto& [action, prefixes] :
+       {std::pair{"deny", R"("192.0.2.64/26", "2001:db8:66::/48")"},
+        std::pair{"serve", R"("192.0.2.10", "2001:db8:2::10")"},
+        std::pair{"pool", R"("192.0.2.16/28", "2001:db8:2::17/128")"}})
+    plan.policies +=
+        fmt::format("  [[service.policy]]\n  action = \"{}\"\n{}  prefixes = [{}]\n", action,
+                    std::string_view{action} == "pool" ? "  pool = \"partners\"\n" : "", prefixes);
+  return plan;
+}
+
+const Registration register_policies{{
+    .name = "policies",
+    .goal = "client prefixes are denied, served, or led to a pool",
+    .plan = policies_plan(),
+    .play = policies,
+}};
+
+} // namespace
+} // namespace trap::lab

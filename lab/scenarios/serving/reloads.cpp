@@ -4,11 +4,12 @@
 #include <fmt/format.h>
 
 #include "lab/programs/fetch_loop.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 #include "lab/traffic/flood.h"
 #include "lab/traffic/reset_watch.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
@@ -176,8 +177,6 @@ void upgrade_often(Scene& scene) {
   expect_counters(scene, before, after, what);
 }
 
-} // namespace
-
 void reload(Scene& scene) {
   reload_often(scene);
   refuse_broken(scene);
@@ -187,4 +186,27 @@ void upgrade(Scene& scene) {
   upgrade_often(scene);
 }
 
-} // namespace trap::lab::scenario
+DeploymentPlan reloads_plan() {
+  DeploymentPlan plan = relayed_plan();
+  plan.two_backends = true;
+  return plan;
+}
+
+const Registration register_reload{{
+    .name = "reload",
+    .goal = "fifty reloads during a flood and downloads, and a broken configuration",
+    .plan = reloads_plan(),
+    .run_class = RunClass::busy,
+    .play = reload,
+}};
+
+const Registration register_upgrade{{
+    .name = "upgrade",
+    .goal = "ten upgrades of trap-server during a flood and downloads",
+    .plan = relayed_plan(),
+    .run_class = RunClass::busy,
+    .play = upgrade,
+}};
+
+} // namespace
+} // namespace trap::lab

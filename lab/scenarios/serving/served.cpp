@@ -3,11 +3,12 @@
 
 #include "lab/hosts/files.h"
 #include "lab/programs/programs.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
 #include "lab/traffic/flood.h"
 #include "lab/traffic/reset_watch.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 constexpr std::string_view word = "word-from-behind";
@@ -32,7 +33,7 @@ void expect_curl_and_wget(Scene& scene, Family family, const std::string& what) 
 
 void expect_shell(Scene& scene, Family family, const std::string& what) {
   const auto login = scene.trap().sshd().login(
-      scene.host("stranger"), place_of("trap").address(family), fmt::format("echo {}", word));
+      scene.host("stranger"), addresses_of("trap").address(family), fmt::format("echo {}", word));
   scene.check(login && login->exit_code == 0 && login->output == fmt::format("{}\n", word),
               what + ": ssh",
               login ? fmt::format("exit code {}: {}", login->exit_code, login->errors)
@@ -42,7 +43,7 @@ void expect_shell(Scene& scene, Family family, const std::string& what) {
 void expect_speed(Scene& scene, Family family, const std::string& what) {
   for (const bool reverse : {false, true}) {
     const auto rate =
-        iperf(scene.host("stranger"), place_of("trap").address(family), speed_port, reverse);
+        iperf(scene.host("stranger"), addresses_of("trap").address(family), speed_port, reverse);
     scene.check(rate && *rate > megabits_at_least,
                 fmt::format("{}: iperf3 {}{}", what, reverse ? "down" : "up",
                             rate ? fmt::format(", {:.0f} Mbit/s", *rate) : ""),
@@ -65,7 +66,7 @@ void expect_options(Scene& scene, Family family, const std::string& what) {
                    what + ": a slow download is under way", "it did not get there"))
     return;
   const auto seen =
-      connections_at(scene.host("trap"), place_of("trap").address(family), service_port);
+      connections_at(scene.host("trap"), addresses_of("trap").address(family), service_port);
   const std::string text = seen ? *seen : seen.error().message;
   for (const std::string_view option : {" ts ", " sack ", " wscale:"})
     scene.check(text.find(option) != std::string::npos,
@@ -147,8 +148,6 @@ void expect_aware_client_redirected(Scene& scene, Family family) {
   scene.expect_handed_over(visit, what);
 }
 
-} // namespace
-
 void served(Scene& scene) {
   scene.done(write_page(scene.trap().service().documents()), "a page of four resources is there");
   for (const Family family : families) {
@@ -169,4 +168,37 @@ void one_host(Scene& scene) {
   expect_no_conntrack(scene);
 }
 
-} // namespace trap::lab::scenario
+DeploymentPlan served_plan(RelayKind relay) {
+  DeploymentPlan plan = relayed_plan();
+  plan.relay = relay;
+  plan.more_services = true;
+  plan.kernel_cookies = relay == RelayKind::haproxy;
+  return plan;
+}
+
+const Registration register_serve_nginx{{
+    .name = "serve-nginx",
+    .goal = "unmodified programs are served through nginx during a flood",
+    .plan = served_plan(RelayKind::nginx),
+    .run_class = RunClass::busy,
+    .play = served,
+}};
+
+const Registration register_serve_haproxy{{
+    .name = "serve-haproxy",
+    .goal = "unmodified programs are served through HAProxy and by kernel cookies during a flood",
+    .plan = served_plan(RelayKind::haproxy),
+    .run_class = RunClass::busy,
+    .play = served,
+}};
+
+const Registration register_one_host{{
+    .name = "one-host",
+    .goal = "TRAP protects nginx and sshd on its own host, without backends",
+    .plan = {.backends = false, .more_services = true},
+    .run_class = RunClass::busy,
+    .play = one_host,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include "lab/programs/dial.h"
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 #include "lab/traffic/reset_watch.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 constexpr int repetitions = 20;
@@ -38,7 +38,7 @@ struct Target {
 
 // `forget`: the module must ask the TRAP server each time.
 void expect_case(Scene& scene, const Case& each, const Target& target, Family family, bool forget) {
-  const std::string_view address = place_of(target.dialled).address(family);
+  const std::string_view address = addresses_of(target.dialled).address(family);
   std::string wrong;
   for (int time = 1; time <= each.times && wrong.empty(); time++) {
     if (forget)
@@ -60,8 +60,6 @@ void expect_case(Scene& scene, const Case& each, const Target& target, Family fa
                           each.times > 1 ? fmt::format(", {} times", each.times) : ""),
               wrong);
 }
-
-} // namespace
 
 void sockets(Scene& scene) {
   for (const std::string_view host : {"client", "service", "plain"}) {
@@ -86,4 +84,11 @@ void sockets(Scene& scene) {
   }
 }
 
-} // namespace trap::lab::scenario
+const Registration register_sockets{{
+    .name = "sockets",
+    .goal = "non-blocking, Fast Open, MPTCP, bound and repeated ports",
+    .play = sockets,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "lab/scenarios/scenarios.h"
+#include "lab/scenarios/scenario.h"
 
-namespace trap::lab::scenario {
+namespace trap::lab {
 namespace {
 
 using nlohmann::json;
@@ -53,8 +53,8 @@ void expect(Scene& scene, const Knock& knock, const std::string& outcome, const 
 
 void knock_everywhere(Scene& scene, Family family) {
   const std::string what = fmt::format("{}: a knock ", name_of(family));
-  const std::string service = endpoint(place_of("trap").address(family), service_port);
-  const std::string backend = endpoint(place_of("service").address(family), service_port);
+  const std::string service = endpoint(addresses_of("trap").address(family), service_port);
+  const std::string backend = endpoint(addresses_of("service").address(family), service_port);
   // Before the TRAP server has announced the stranger to the guard.
   expect(scene, knock(scene, "stranger", backend), "failed", "trapctl", "SYN, SYN, SYN",
          what + "at a guarded port meets silence");
@@ -69,7 +69,7 @@ void knock_everywhere(Scene& scene, Family family) {
          what + "beside a module tells what that does");
   expect(scene, knock(scene, "client", service), "redirected", "trap-client",
          "SYN [TICKET], SYN-ACK", what + "beside it goes straight then");
-  const std::string_view host = place_of("service").address(family);
+  const std::string_view host = addresses_of("service").address(family);
   for (const std::string_view from : {"client", "stranger"}) {
     expect(scene, knock(scene, from, endpoint(host, open_port)), "direct", "trapctl",
            "SYN, SYN-ACK, ACK", fmt::format("{}at an ordinary server, from {}", what, from));
@@ -79,7 +79,7 @@ void knock_everywhere(Scene& scene, Family family) {
 }
 
 void expect_redirects(Scene& scene, Family family) {
-  const std::string service = endpoint(place_of("trap").address(family), service_port);
+  const std::string service = endpoint(addresses_of("trap").address(family), service_port);
   Daemon& client = scene.trap().client();
   const auto of_service = [&] {
     const auto listed = client.control({"redirects", "--json"});
@@ -96,7 +96,7 @@ void expect_redirects(Scene& scene, Family family) {
           learnt.value("connections_unticketed", 1) == 0,
       fmt::format("{}: trapctl redirects tells what was learnt", name_of(family)), learnt.dump());
   const auto unknown =
-      client.control({"redirects", "flush", endpoint(place_of("plain").address(family), 1)});
+      client.control({"redirects", "flush", endpoint(addresses_of("plain").address(family), 1)});
   scene.check(unknown && unknown->exit_code == 2,
               fmt::format("{}: flushing what is not held is an error", name_of(family)),
               "it is none");
@@ -108,8 +108,6 @@ void expect_redirects(Scene& scene, Family family) {
          fmt::format("{}: and the next connection asks the TRAP server again", name_of(family)));
 }
 
-} // namespace
-
 void visibility(Scene& scene) {
   for (const Family family : families) {
     knock_everywhere(scene, family);
@@ -117,4 +115,11 @@ void visibility(Scene& scene) {
   }
 }
 
-} // namespace trap::lab::scenario
+const Registration register_visibility{{
+    .name = "visibility",
+    .goal = "trapctl knock and redirects tell what happens",
+    .play = visibility,
+}};
+
+} // namespace
+} // namespace trap::lab

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lab/hosts/stack_counters.h"
+#include "lab/hosts/counters.h"
 
 #include <cstdlib>
 #include <fstream>
@@ -34,6 +34,26 @@ void read_lines(const char* path, Counters& counters) {
 }
 
 } // namespace
+
+std::uint64_t count_of(const Counters& counters, std::string_view verdict) {
+  const auto found = counters.find(verdict);
+  return found == counters.end() ? 0 : found->second;
+}
+
+Counters difference(const Counters& before, const Counters& after) {
+  Counters moved;
+  for (const auto& [verdict, packets] : after)
+    if (const std::uint64_t old = count_of(before, verdict); packets > old)
+      moved[verdict] = packets - old;
+  return moved;
+}
+
+std::string text_of(const Counters& counters) {
+  std::string text;
+  for (const auto& [verdict, packets] : counters)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", verdict, packets);
+  return text.empty() ? "nothing moved" : text;
+}
 
 Result<Counters> stack_counters(const Host& host) {
   const InHost inside{host};

@@ -1,0 +1,17 @@
+# cmake -DLAB=TRAP_LAB -DISOLATED=SCRIPT -DOUTPUT=FILE -P register.cmake: a CTest test for each scenario that trap-lab lists.
+# One busy scenario runs at a time, and one calm one beside it. kernels.lab-6.1 runs those that need an emulated machine.
+execute_process(COMMAND ${LAB} list --json OUTPUT_VARIABLE scenarios COMMAND_ERROR_IS_FATAL ANY)
+string(JSON count LENGTH "${scenarios}")
+math(EXPR last "${count} - 1")
+set(tests "")
+foreach(number RANGE ${last})
+  string(JSON name GET "${scenarios}" ${number} name)
+  string(JSON class GET "${scenarios}" ${number} class)
+  if(class STREQUAL "emulated")
+    continue()
+  endif()
+  string(APPEND tests
+    "add_test(lab.${name} \"${ISOLATED}\" \"${LAB}\" run ${name})\n"
+    "set_tests_properties(lab.${name} PROPERTIES LABELS scenarios RESOURCE_LOCK ${class}_lab TIMEOUT 240)\n")
+endforeach()
+file(WRITE ${OUTPUT} "${tests}")
