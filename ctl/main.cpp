@@ -9,7 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "ctl/commands.h"
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 
 namespace {
 

@@ -12,6 +12,7 @@
 #include "bench/speed/memory.h"
 #include "lab/hosts/interrupt.h"
 #include "runtime/kernel/counters.h"
+#include "runtime/verdict_text.h"
 #include "tests/support/packet.h"
 
 namespace trap::bench {

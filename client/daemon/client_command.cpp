@@ -5,7 +5,7 @@
 
 #include "client/daemon/client_part.h"
 #include "client/daemon/held_redirects.h"
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 
 namespace trap::client {
 

@@ -76,15 +76,12 @@ std::string fallback_text(const trap_fallback& fallback, std::uint64_t now_ns) {
 Result<void> ClientPart::load_twin() {
   if (twin_)
     return {};
-  twin_ = trap_client__open();
-  if (!twin_)
-    return Error{"cannot open the BPF program in this executable: was it built completely?"};
-  twin_->rodata->explaining = 1;
-  auto loaded =
-      trap::load_twin(twin_->obj, skeleton_->obj, [this] { return trap_client__load(twin_); });
-  if (!loaded)
-    trap_client__destroy(std::exchange(twin_, nullptr));
-  return loaded;
+  auto twin = Program<trap_client>::load_twin(program_.object(),
+                                              [this](trap_client& skeleton) { prepare(skeleton); });
+  if (!twin)
+    return twin.error();
+  twin_ = std::move(*twin);
+  return {};
 }
 
 // What the maps hold about the packet's connection.
@@ -93,7 +90,7 @@ std::vector<std::string> ClientPart::reasons_of(const ExplainRequest& request,
   std::vector<std::string> because;
   const std::uint64_t now_ns = read_clocks().monotonic_ns;
   const trap_tuple tuple = tuple_of(request, packet);
-  const auto& maps = skeleton_->maps;
+  const auto& maps = program_->maps;
   if (auto outward = map_read<trap_outward>(bpf_map__fd(maps.to_backend), tuple))
     because.push_back(fmt::format("connection is redirected to {}; SYNs sent there: {}",
                                   end_text(outward->backend, outward->port), outward->syns));

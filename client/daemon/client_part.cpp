@@ -9,7 +9,7 @@
 #include "client/daemon/held_redirects.h"
 #include "runtime/kernel/pinned_object.h"
 #include "runtime/keys/clock_writer.h"
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 #include "runtime/process/part_life.h"
 #include "trap_client.skel.h"
 
@@ -29,46 +29,39 @@ bool matched_only(const ClientConfig& config, const std::string& name) {
 ClientPart::ClientPart(ClientConfig config)
     : config_(std::move(config)), attachments_(config_.part.pin_dir) {}
 
-ClientPart::~ClientPart() {
-  trap_client__destroy(twin_);
-  trap_client__destroy(skeleton_);
-}
+ClientPart::~ClientPart() = default;
 
 Result<void> ClientPart::load(Undo& undo) {
-  const SkeletonSteps steps = {.open =
-                                   [this] {
-                                     skeleton_ = trap_client__open();
-                                     if (skeleton_)
-                                       size_tables();
-                                     return skeleton_ ? skeleton_->obj : nullptr;
-                                   },
-                               .load = [this] { return trap_client__load(skeleton_); }};
-  auto lock = lock_and_load(config_.part, steps, undo);
+  auto lock = open_pin_dir(config().pin_dir, kProgram, undo);
   if (!lock)
     return lock.error();
+  auto program = Program<trap_client>::load_upon_pins(
+      config().pin_dir, kProgram, [this](trap_client& skeleton) { prepare(skeleton); }, undo);
+  if (!program)
+    return program.error();
   pin_dir_ = std::move(*lock);
+  program_ = std::move(*program);
   auto settings =
-      MappedValue<trap_client_settings>::make(bpf_map__fd(skeleton_->maps.settings), "settings");
+      MappedValue<trap_client_settings>::make(bpf_map__fd(program_->maps.settings), "settings");
   if (!settings)
     return settings.error();
   settings_ = std::move(*settings);
-  redirects_fd_ = bpf_map__fd(skeleton_->maps.redirects);
-  fallbacks_fd_ = bpf_map__fd(skeleton_->maps.fallbacks);
-  pending_fd_ = bpf_map__fd(skeleton_->maps.pending);
-  to_backend_fd_ = bpf_map__fd(skeleton_->maps.to_backend);
-  counters_fd_ = bpf_map__fd(skeleton_->maps.counters);
-  trust_fds_ = {.services = bpf_map__fd(skeleton_->maps.trust_services),
-                .targets = bpf_map__fd(skeleton_->maps.trust_targets)};
+  redirects_fd_ = bpf_map__fd(program_->maps.redirects);
+  fallbacks_fd_ = bpf_map__fd(program_->maps.fallbacks);
+  pending_fd_ = bpf_map__fd(program_->maps.pending);
+  to_backend_fd_ = bpf_map__fd(program_->maps.to_backend);
+  counters_fd_ = bpf_map__fd(program_->maps.counters);
+  trust_fds_ = {.services = bpf_map__fd(program_->maps.trust_services),
+                .targets = bpf_map__fd(program_->maps.trust_targets)};
   attachments_.open_earlier();
-  attachments_.take_programs(skeleton_->obj);
+  attachments_.take_programs(program_.object());
   return {};
 }
 
-void ClientPart::size_tables() {
-  auto& maps = skeleton_->maps;
-  bpf_map__set_max_entries(maps.redirects, config_.max_redirects);
-  bpf_map__set_max_entries(maps.to_backend, config_.max_flows);
-  bpf_map__set_max_entries(maps.to_public, config_.max_flows);
+void ClientPart::prepare(trap_client& skeleton) const {
+  bpf_map__set_max_entries(skeleton.maps.redirects, config_.max_redirects);
+  bpf_map__set_max_entries(skeleton.maps.to_backend, config_.max_flows);
+  bpf_map__set_max_entries(skeleton.maps.to_public, config_.max_flows);
 }
 
 // An interface that is not there yet is a problem, not an error; one that is there and refuses is

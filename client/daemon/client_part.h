@@ -15,6 +15,7 @@
 #include "dataplane/packet.h"
 #include "runtime/fd.h"
 #include "runtime/kernel/bpf_map.h"
+#include "runtime/kernel/program.h"
 #include "runtime/net/links.h"
 #include "runtime/process/part.h"
 
@@ -42,7 +43,7 @@ public:
 
 private:
   Result<void> load(Undo& undo);
-  void size_tables();
+  void prepare(trap_client& skeleton) const;
   Result<void> load_twin();
   std::vector<std::string> reasons_of(const ExplainRequest& request,
                                       const trap_packet& packet) const;
@@ -55,8 +56,8 @@ private:
 
   ClientConfig config_;
   Fd pin_dir_;
-  trap_client* skeleton_ = nullptr;
-  trap_client* twin_ = nullptr; // that explains; loaded when it is first asked
+  Program<trap_client> program_;
+  Program<trap_client> twin_; // loaded for the first packet that is to be explained
   MappedValue<trap_client_settings> settings_;
   Attachments attachments_;
   LinkWatch links_;

@@ -13,9 +13,9 @@
 
 #include "dataplane/packet.h"
 #include "runtime/kernel/bpf_map.h"
+#include "runtime/log.h"
 #include "runtime/net/socket_address.h"
 #include "runtime/packet/knock_segment.h"
-#include "runtime/process/log.h"
 
 namespace trap::client {
 namespace {

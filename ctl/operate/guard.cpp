@@ -8,8 +8,8 @@
 #include "ctl/duration.h"
 #include "ctl/parts.h"
 #include "ctl/table.h"
+#include "runtime/log.h"
 #include "runtime/net/ssh_connection.h"
-#include "runtime/process/log.h"
 
 namespace trap::ctl {
 

@@ -3,7 +3,7 @@
 #include <fmt/core.h>
 
 #include "ctl/parts.h"
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 
 namespace trap::ctl {
 

@@ -6,7 +6,8 @@
 
 #include "guard/daemon/guard_part.h"
 #include "runtime/keys/clock_writer.h"
-#include "runtime/process/log.h"
+#include "runtime/log.h"
+#include "runtime/verdict_text.h"
 
 namespace trap::guard {
 

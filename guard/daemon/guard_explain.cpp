@@ -123,17 +123,12 @@ std::string announced_text(int announced_fd, std::uint32_t announced_buckets, co
 Result<void> GuardPart::load_twin() {
   if (twin_)
     return {};
-  twin_ = trap_guard__open();
-  if (!twin_)
-    return Error{"cannot open the BPF program in this executable: was it built completely?"};
-  twin_->rodata->explaining = 1;
-  twin_->rodata->flow_buckets = flow_buckets(config_);
-  twin_->rodata->announced_buckets = announced_buckets(config_);
-  auto loaded =
-      trap::load_twin(twin_->obj, skeleton_->obj, [this] { return trap_guard__load(twin_); });
-  if (!loaded)
-    trap_guard__destroy(std::exchange(twin_, nullptr));
-  return loaded;
+  auto twin = Program<trap_guard>::load_twin(program_.object(),
+                                             [this](trap_guard& skeleton) { prepare(skeleton); });
+  if (!twin)
+    return twin.error();
+  twin_ = std::move(*twin);
+  return {};
 }
 
 // What maps and configuration hold about the packet's client and connection.
@@ -143,12 +138,12 @@ std::vector<std::string> GuardPart::reasons_of(const ExplainRequest& request,
   const trap_clock_anchor now = read_clocks();
   if (std::string option = option_text(packet, request.frame, now); !option.empty())
     because.push_back(option);
-  if (std::string flow = flow_text(bpf_map__fd(skeleton_->maps.flows), flow_buckets(config_),
-                                   packet, *settings_, now);
+  if (std::string flow = flow_text(bpf_map__fd(program_->maps.flows), flow_buckets(config_), packet,
+                                   *settings_, now);
       !flow.empty())
     because.push_back(flow);
   if (std::string announced =
-          announced_text(bpf_map__fd(skeleton_->maps.announced), announced_buckets(config_), fds_,
+          announced_text(bpf_map__fd(program_->maps.announced), announced_buckets(config_), fds_,
                          packet, *settings_, now);
       !announced.empty())
     because.push_back(announced);

@@ -6,18 +6,21 @@
 #include <bpf/libbpf.h>
 
 #include "runtime/keys/clock_writer.h"
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 #include "runtime/process/part_life.h"
 #include "trap_guard.skel.h"
 
 namespace trap::guard {
+namespace {
+
+constexpr char kProgram[] = "trap-guard";
+
+} // namespace
 
 GuardPart::GuardPart(GuardConfig config) : config_(std::move(config)) {}
 
 GuardPart::~GuardPart() {
   ring_buffer__free(suspects_buffer_);
-  trap_guard__destroy(twin_);
-  trap_guard__destroy(skeleton_);
 }
 
 Result<void> GuardPart::read_keys() {
@@ -29,21 +32,18 @@ Result<void> GuardPart::read_keys() {
 }
 
 Result<void> GuardPart::load(Undo& undo) {
-  const SkeletonSteps steps = {.open =
-                                   [this] {
-                                     skeleton_ = trap_guard__open();
-                                     if (skeleton_)
-                                       size_tables();
-                                     return skeleton_ ? skeleton_->obj : nullptr;
-                                   },
-                               .load = [this] { return trap_guard__load(skeleton_); }};
   if (auto there = check_interfaces(config()); !there)
     return there.error();
-  auto lock = lock_and_load(config_.part, steps, undo);
+  auto lock = open_pin_dir(config().pin_dir, kProgram, undo);
   if (!lock)
     return lock.error();
+  auto program = Program<trap_guard>::load_upon_pins(
+      config().pin_dir, kProgram, [this](trap_guard& skeleton) { prepare(skeleton); }, undo);
+  if (!program)
+    return program.error();
   pin_dir_ = std::move(*lock);
-  auto& maps = skeleton_->maps;
+  program_ = std::move(*program);
+  auto& maps = program_->maps;
   fds_ = {.ports = bpf_map__fd(maps.ports),
           .classes = bpf_map__fd(maps.classes),
           .trap_servers = bpf_map__fd(maps.trap_servers),
@@ -54,18 +54,17 @@ Result<void> GuardPart::load(Undo& undo) {
   return map_tables();
 }
 
-void GuardPart::size_tables() {
-  auto& maps = skeleton_->maps;
-  skeleton_->rodata->flow_buckets = flow_buckets(config_);
-  skeleton_->rodata->announced_buckets = announced_buckets(config_);
-  bpf_map__set_max_entries(maps.flows, flow_buckets(config_));
-  bpf_map__set_max_entries(maps.announced, announced_buckets(config_));
-  bpf_map__set_max_entries(maps.admitted, config_.max_clients);
-  bpf_map__set_max_entries(maps.networks, config_.max_clients);
+void GuardPart::prepare(trap_guard& skeleton) const {
+  skeleton.rodata->flow_buckets = flow_buckets(config_);
+  skeleton.rodata->announced_buckets = announced_buckets(config_);
+  bpf_map__set_max_entries(skeleton.maps.flows, flow_buckets(config_));
+  bpf_map__set_max_entries(skeleton.maps.announced, announced_buckets(config_));
+  bpf_map__set_max_entries(skeleton.maps.admitted, config_.max_clients);
+  bpf_map__set_max_entries(skeleton.maps.networks, config_.max_clients);
 }
 
 Result<void> GuardPart::map_tables() {
-  auto& maps = skeleton_->maps;
+  auto& maps = program_->maps;
   auto settings = MappedValue<trap_guard_settings>::make(bpf_map__fd(maps.settings), "settings");
   if (!settings)
     return settings.error();
@@ -152,7 +151,7 @@ Result<void> GuardPart::start(Undo& undo) {
     return slots.error();
   slots_ = std::move(*slots);
   auto attachments =
-      XdpAttachments::make(config_.part, bpf_program__fd(skeleton_->progs.trap_guard), undo);
+      XdpAttachments::make(config_.part, bpf_program__fd(program_->progs.trap_guard), undo);
   if (!attachments)
     return attachments.error();
   attachments_ = std::move(*attachments);

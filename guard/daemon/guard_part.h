@@ -14,6 +14,7 @@
 #include "protocol/clock.h"
 #include "runtime/kernel/bpf_map.h"
 #include "runtime/kernel/counters.h"
+#include "runtime/kernel/program.h"
 #include "runtime/kernel/xdp.h"
 #include "runtime/keys/key_file.h"
 #include "runtime/net/ssh_connection.h"
@@ -46,10 +47,10 @@ public:
 
 private:
   Result<void> load(Undo& undo);
-  void size_tables();
   Result<void> map_tables();
   Result<void> apply(const GuardConfig& config, const PortSlots& slots, const PortSlots& earlier);
   void begin_mode();
+  void prepare(trap_guard& skeleton) const;
   Result<void> load_twin();
   std::vector<std::string> reasons_of(const ExplainRequest& request, const trap_packet& packet);
   void publish_settings();
@@ -76,8 +77,8 @@ private:
   GuardConfig config_;
   GuardKey key_;
   Fd pin_dir_;
-  trap_guard* skeleton_ = nullptr;
-  trap_guard* twin_ = nullptr; // that explains; loaded when it is first asked
+  Program<trap_guard> program_;
+  Program<trap_guard> twin_; // loaded for the first packet that is to be explained
   MappedValue<trap_guard_settings> settings_;
   MappedArray<trap_flow_bucket> flows_;
   MappedArray<trap_announced_bucket> announced_;

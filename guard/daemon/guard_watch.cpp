@@ -11,7 +11,7 @@
 #include "guard/daemon/guard_part.h"
 #include "guard/daemon/lockout.h"
 #include "runtime/keys/clock_writer.h"
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 
 namespace trap::guard {
 namespace {

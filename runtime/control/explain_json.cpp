@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/kernel/counters.h"
+#include "runtime/verdict_text.h"
 
 namespace trap {
 namespace {

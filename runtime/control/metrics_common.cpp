@@ -2,6 +2,7 @@
 #include "runtime/control/metrics_common.h"
 
 #include "runtime/keys/clock_writer.h"
+#include "runtime/verdict_text.h"
 
 namespace trap {
 namespace {

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include "runtime/keys/clock_writer.h"
+#include "runtime/verdict_text.h"
 
 namespace trap {
 

@@ -8,24 +8,6 @@
 
 namespace trap {
 
-const char* verdict_name(int verdict) {
-  static const char* const kNames[] = {
-#define TRAP_VERDICT_NAME(id, action, name, text) name,
-      TRAP_VERDICTS(TRAP_VERDICT_NAME)
-#undef TRAP_VERDICT_NAME
-  };
-  return verdict >= 0 && verdict < TRAP_VERDICT_COUNT ? kNames[verdict] : "unknown";
-}
-
-const char* verdict_text(int verdict) {
-  static const char* const kTexts[] = {
-#define TRAP_VERDICT_TEXT(id, action, name, text) text,
-      TRAP_VERDICTS(TRAP_VERDICT_TEXT)
-#undef TRAP_VERDICT_TEXT
-  };
-  return verdict >= 0 && verdict < TRAP_VERDICT_COUNT ? kTexts[verdict] : "";
-}
-
 void add_count(trap_count& sum, const trap_count& count) {
   sum.packets += count.packets;
   sum.bytes_in += count.bytes_in;

@@ -13,12 +13,6 @@ namespace trap {
 
 using VerdictCounts = std::array<trap_count, TRAP_VERDICT_COUNT>;
 
-// The name operators see, "reply-syn-ack".
-const char* verdict_name(int verdict);
-
-// What it means, in words.
-const char* verdict_text(int verdict);
-
 void add_count(trap_count& sum, const trap_count& count);
 
 class CounterReader {

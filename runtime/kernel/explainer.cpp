@@ -2,7 +2,6 @@
 #include "runtime/kernel/explainer.h"
 
 #include <cerrno>
-#include <string_view>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -12,35 +11,10 @@
 namespace trap {
 namespace {
 
-constexpr char kScratch[] = "scratch";
 constexpr std::size_t kRoomForGrowth =
     256; // an answer may be longer than what it answers, and has its metadata in front
 
-Result<void> share_maps(bpf_object* twin, const bpf_object* live) {
-  bpf_map* map;
-  bpf_object__for_each_map(map, twin) {
-    const char* name = bpf_map__name(map);
-    if (bpf_map__is_internal(map) || std::string_view(name) == kScratch)
-      continue;
-    const bpf_map* shared = bpf_object__find_map_by_name(live, name);
-    int failed = shared ? bpf_map__reuse_fd(map, bpf_map__fd(shared)) : -ENOENT;
-    if (failed)
-      return Error{
-          fmt::format("cannot explain: cannot share map \"{}\": {}", name, error_text(failed))};
-  }
-  return {};
-}
-
 } // namespace
-
-Result<void> load_twin(bpf_object* twin, const bpf_object* live, const std::function<int()>& load) {
-  if (auto shared = share_maps(twin, live); !shared)
-    return shared.error();
-  if (int failed = load())
-    return Error{
-        fmt::format("the kernel does not load the program that explains: {}", error_text(failed))};
-  return {};
-}
 
 Result<Explained> explain_frame(int program_fd, const Frame& frame) {
   if (frame.size() < ETH_HLEN)

@@ -17,7 +17,7 @@
 #include <fmt/core.h>
 
 #include "runtime/kernel/bpf_map.h"
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 
 namespace trap {
 namespace {

@@ -12,7 +12,7 @@
 
 #include "runtime/fd.h"
 #include "runtime/kernel/xdp.h"
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 
 namespace trap {
 namespace {

@@ -12,7 +12,7 @@
 #include <linux/if_link.h>
 
 #include "runtime/kernel/pinned_object.h"
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 
 namespace trap {
 namespace {

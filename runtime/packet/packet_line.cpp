@@ -7,8 +7,8 @@
 
 #include "dataplane/options.h"
 #include "dataplane/syn_options.h"
-#include "runtime/kernel/counters.h"
 #include "runtime/packet/packet_draft.h"
+#include "runtime/verdict_text.h"
 
 namespace trap {
 namespace {

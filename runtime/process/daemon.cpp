@@ -18,8 +18,8 @@
 #include "runtime/control/metrics_server.h"
 #include "runtime/fd.h"
 #include "runtime/kernel/pinned_object.h"
+#include "runtime/log.h"
 #include "runtime/process/daemon_options.h"
-#include "runtime/process/log.h"
 #include "runtime/process/privilege.h"
 #include "runtime/process/running_part.h"
 

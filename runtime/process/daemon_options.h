@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 #include "runtime/result.h"
 
 namespace trap {

@@ -3,7 +3,7 @@
 
 #include "runtime/kernel/pinned_object.h"
 #include "runtime/kernel/xdp.h"
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 
 namespace trap {
 
@@ -13,19 +13,6 @@ Result<void> check_interfaces(const PartConfig& config) {
       return index.error();
   }
   return {};
-}
-
-Result<Fd> lock_and_load(const PartConfig& config, const SkeletonSteps& skeleton, Undo& undo) {
-  const std::string program = "trap-" + config.part;
-  auto lock = open_pin_dir(config.pin_dir, program, undo);
-  if (!lock)
-    return lock.error();
-  bpf_object* object = skeleton.open();
-  if (!object)
-    return Error{"cannot open the BPF program in this executable: was it built completely?"};
-  if (auto loaded = load_pinned(object, skeleton.load, config.pin_dir, program, undo); !loaded)
-    return loaded.error();
-  return lock;
 }
 
 Result<void> detach_xdp_part(const PartConfig& config, const std::string& consequence) {

@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <systemd/sd-daemon.h>
 
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 
 namespace trap {
 namespace {

@@ -3,13 +3,14 @@
 
 #include "runtime/config/token_rate.h"
 #include "runtime/keys/clock_writer.h"
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 #include "runtime/process/part_life.h"
 #include "trap_server.skel.h"
 
 namespace trap::server {
 namespace {
 
+constexpr char kProgram[] = "trap-server";
 constexpr std::uint64_t kNsPerS = 1000000000;
 
 void write_budgets(trap_server_settings& settings, const BudgetConfig& budget) {
@@ -25,10 +26,7 @@ ServerPart::ServerPart(ServerConfig config) : now_(std::make_unique<Deployment>(
   now_->config = std::move(config);
 }
 
-ServerPart::~ServerPart() {
-  trap_server__destroy(twin_);
-  trap_server__destroy(skeleton_);
-}
+ServerPart::~ServerPart() = default;
 
 Result<void> ServerPart::read_keys() {
   auto master = read_master_for(now_->config, nullptr);
@@ -39,27 +37,27 @@ Result<void> ServerPart::read_keys() {
   return {};
 }
 
+void ServerPart::prepare(trap_server& skeleton) const {
+  skeleton.rodata->send_experimental = now_->config.experimental_kind;
+}
+
 Result<void> ServerPart::load(Undo& undo) {
-  const SkeletonSteps steps = {.open = [this]() -> bpf_object* {
-                                 skeleton_ = trap_server__open();
-                                 if (!skeleton_)
-                                   return nullptr;
-                                 skeleton_->rodata->send_experimental =
-                                     now_->config.experimental_kind;
-                                 return skeleton_->obj;
-                               },
-                               .load = [this] { return trap_server__load(skeleton_); }};
   if (auto there = check_interfaces(config()); !there)
     return there.error();
-  auto lock = lock_and_load(config(), steps, undo);
+  auto lock = open_pin_dir(config().pin_dir, kProgram, undo);
   if (!lock)
     return lock.error();
+  auto program = Program<trap_server>::load_upon_pins(
+      config().pin_dir, kProgram, [this](trap_server& skeleton) { prepare(skeleton); }, undo);
+  if (!program)
+    return program.error();
   pin_dir_ = std::move(*lock);
+  program_ = std::move(*program);
   return {};
 }
 
 Result<void> ServerPart::open_maps() {
-  auto& maps = skeleton_->maps;
+  auto& maps = program_->maps;
   auto settings = MappedValue<trap_server_settings>::make(bpf_map__fd(maps.settings), "settings");
   if (!settings)
     return settings.error();
@@ -127,13 +125,13 @@ Result<void> ServerPart::start(Undo& undo) {
   if (auto followed = runtime_state_.follow(now_->config, now_->plan); !followed)
     return followed.error();
   auto announcer = Announcer::make(now_->config, now_->plan, now_->master,
-                                   bpf_map__fd(skeleton_->maps.redirected));
+                                   bpf_map__fd(program_->maps.redirected));
   if (!announcer)
     return announcer.error();
   announcer_ = std::move(*announcer);
   announcer_->rotate_keys(epoch_);
   auto attachments =
-      XdpAttachments::make(config(), bpf_program__fd(skeleton_->progs.trap_server), undo);
+      XdpAttachments::make(config(), bpf_program__fd(program_->progs.trap_server), undo);
   if (!attachments)
     return attachments.error();
   attachments_ = std::move(*attachments);

@@ -9,6 +9,7 @@
 #include "dataplane/packet.h"
 #include "runtime/kernel/bpf_map.h"
 #include "runtime/kernel/explainer.h"
+#include "runtime/kernel/program.h"
 #include "runtime/kernel/xdp.h"
 #include "runtime/process/part.h"
 #include "server/daemon/announce/announcer.h"
@@ -53,6 +54,7 @@ private:
   void refresh_maps();
   std::vector<std::string> find_problems() const;
 
+  void prepare(trap_server& skeleton) const;
   Result<void> load_twin();
   std::string limit_of(trap_verdict verdict, const ServiceConfig& service) const;
   std::vector<std::string> reasons_of(const Explained& explained, const PlannedService& planned,
@@ -63,8 +65,8 @@ private:
 
   std::unique_ptr<Deployment> now_; // never null
   Fd pin_dir_;
-  trap_server* skeleton_ = nullptr;
-  trap_server* twin_ = nullptr; // that explains; loaded when it is first asked
+  Program<trap_server> program_;
+  Program<trap_server> twin_; // loaded for the first packet that is to be explained
   MappedValue<trap_server_settings> settings_;
   MappedValue<KnownWords> known_words_;
   std::optional<KnownConnections> known_;

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/keys/clock_writer.h"
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 #include "server/daemon/server_part.h"
 #include "trap_server.skel.h"
 

@@ -14,7 +14,7 @@
 #include <sodium.h>
 
 #include "runtime/keys/clock_writer.h"
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 #include "server/daemon/announce/announcement.h"
 
 namespace trap::server {

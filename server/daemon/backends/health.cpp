@@ -10,7 +10,7 @@
 
 #include <fmt/core.h>
 
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 
 namespace trap::server {
 namespace {

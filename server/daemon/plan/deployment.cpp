@@ -9,7 +9,7 @@
 #include <fmt/core.h>
 
 #include "runtime/keys/key_file.h"
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 
 namespace trap::server {
 namespace {

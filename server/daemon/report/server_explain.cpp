@@ -75,16 +75,12 @@ std::string redirect_text(const Frame& answer) {
 Result<void> ServerPart::load_twin() {
   if (twin_)
     return {};
-  twin_ = trap_server__open();
-  if (!twin_)
-    return Error{"cannot open the BPF program in this executable: was it built completely?"};
-  twin_->rodata->send_experimental = now_->config.experimental_kind;
-  twin_->rodata->explaining = 1;
-  auto loaded =
-      trap::load_twin(twin_->obj, skeleton_->obj, [this] { return trap_server__load(twin_); });
-  if (!loaded)
-    trap_server__destroy(std::exchange(twin_, nullptr));
-  return loaded;
+  auto twin = Program<trap_server>::load_twin(program_.object(),
+                                              [this](trap_server& skeleton) { prepare(skeleton); });
+  if (!twin)
+    return twin.error();
+  twin_ = std::move(*twin);
+  return {};
 }
 
 // What limits bring a packet of this verdict down.

@@ -10,7 +10,7 @@
 #include "runtime/kernel/pinned_object.h"
 #include "runtime/kernel/tc_filter.h"
 #include "runtime/kernel/xdp.h"
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 #include "trap_server_assign.skel.h"
 
 namespace trap::server {
@@ -33,9 +33,8 @@ void detach_everywhere(const Fd& pinned) {
 
 } // namespace
 
-Assigner::~Assigner() {
-  trap_server_assign__destroy(skeleton_);
-}
+Assigner::Assigner() = default;
+Assigner::~Assigner() = default;
 
 Result<void> Assigner::start(const PartConfig& config, bool wanted, Undo& undo) {
   interfaces_ = config.interfaces;
@@ -43,13 +42,14 @@ Result<void> Assigner::start(const PartConfig& config, bool wanted, Undo& undo) 
   earlier_ = Fd(bpf_obj_get(pin_path_.c_str()));
   if (!wanted)
     return {};
-  skeleton_ = trap_server_assign__open_and_load();
-  if (!skeleton_) {
+  auto program = Program<trap_server_assign>::load();
+  if (!program) {
     log::info("this kernel does not make sockets for other cookies than its own (Linux 6.9 does): "
               "served clients get the kernel's");
     return {};
   }
-  program_fd_ = bpf_program__fd(skeleton_->progs.trap_server_assign);
+  program_ = std::move(*program);
+  program_fd_ = bpf_program__fd(program_->progs.trap_server_assign);
   if (auto attached = attach(undo); !attached)
     return attached.error();
   if (auto pinned = pin(program_fd_, pin_path_); !pinned)
@@ -75,7 +75,7 @@ Result<void> Assigner::attach(Undo& undo) {
 }
 
 bool Assigner::works() const {
-  if (!skeleton_)
+  if (!program_)
     return false;
   const KnownProgram known[] = {known_program(program_fd_)};
   return std::all_of(interfaces_.begin(), interfaces_.end(), [&](const std::string& interface) {
@@ -85,7 +85,7 @@ bool Assigner::works() const {
 }
 
 void Assigner::mend() {
-  if (!skeleton_ || works())
+  if (!program_ || works())
     return;
   Undo undo;
   if (!attach(undo))
@@ -96,7 +96,7 @@ void Assigner::mend() {
 }
 
 void Assigner::remove_unwanted() {
-  if (skeleton_ || !earlier_)
+  if (program_ || !earlier_)
     return;
   detach_everywhere(earlier_);
   unlink(pin_path_.c_str());

@@ -9,6 +9,7 @@
 
 #include "runtime/config/part_config.h"
 #include "runtime/fd.h"
+#include "runtime/kernel/program.h"
 #include "runtime/result.h"
 #include "runtime/undo.h"
 
@@ -18,7 +19,7 @@ namespace trap::server {
 
 class Assigner {
 public:
-  Assigner() = default;
+  Assigner();
   ~Assigner();
   Assigner(const Assigner&) = delete;
   Assigner& operator=(const Assigner&) = delete;
@@ -44,8 +45,8 @@ private:
 
   std::vector<std::string> interfaces_;
   std::string pin_path_;
-  trap_server_assign* skeleton_ = nullptr; // null: does without
-  int program_fd_ = -1;                    // the skeleton owns it
+  Program<trap_server_assign> program_; // empty: does without
+  int program_fd_ = -1;                 // program_ owns it
   Fd earlier_;
 };
 

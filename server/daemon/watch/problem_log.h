@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 
 namespace trap::server {
 

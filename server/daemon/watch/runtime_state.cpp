@@ -6,7 +6,7 @@
 #include <fmt/core.h>
 
 #include "runtime/kernel/counters.h"
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 #include "server/daemon/watch/interface_mtu.h"
 
 namespace trap::server {

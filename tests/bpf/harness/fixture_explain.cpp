@@ -5,6 +5,7 @@
 
 #include "runtime/kernel/counters.h"
 #include "runtime/kernel/explainer.h"
+#include "runtime/verdict_text.h"
 #include "tests/bpf/harness/fixture.h"
 
 namespace trap::test {

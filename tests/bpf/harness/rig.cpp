@@ -5,7 +5,7 @@
 #include <ctime>
 #include <stdexcept>
 
-#include "runtime/kernel/explainer.h"
+#include "runtime/kernel/program.h"
 
 namespace trap::test {
 
@@ -17,7 +17,7 @@ std::uint64_t coarse_ns() {
 }
 
 void load_twin_of(const Object& live, bpf_object* twin, const std::function<int()>& load) {
-  if (auto loaded = load_twin(twin, live.object(), load); !loaded)
+  if (auto loaded = load_sharing_maps(twin, live.object(), load); !loaded)
     throw std::runtime_error(loaded.error().message + ": " + last_libbpf_warning());
 }
 

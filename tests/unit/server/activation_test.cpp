@@ -6,6 +6,7 @@
 #include <cmath>
 #include <deque>
 
+#include "runtime/verdict_text.h"
 #include "server/daemon/watch/activation.h"
 
 namespace trap::test {

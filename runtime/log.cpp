@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/process/log.h"
+#include "runtime/log.h"
 
 #include <cstdio>
 #include <cstdlib>

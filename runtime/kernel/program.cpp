@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/kernel/program.h"
+
+#include <cerrno>
+#include <string_view>
+
+#include <bpf/libbpf.h>
+#include <fmt/core.h>
+
+namespace trap {
+namespace {
+
+constexpr char kScratch[] = "scratch";
+
+Result<void> share_maps(bpf_object* twin, const bpf_object* live) {
+  bpf_map* map;
+  bpf_object__for_each_map(map, twin) {
+    const char* name = bpf_map__name(map);
+    if (bpf_map__is_internal(map) || std::string_view(name) == kScratch)
+      continue;
+    const bpf_map* shared = bpf_object__find_map_by_name(live, name);
+    int failed = shared ? bpf_map__reuse_fd(map, bpf_map__fd(shared)) : -ENOENT;
+    if (failed)
+      return Error{
+          fmt::format("cannot explain: cannot share map \"{}\": {}", name, error_text(failed))};
+  }
+  return {};
+}
+
+} // namespace
+
+Error cannot_open_program() {
+  return Error{"cannot open the BPF program in this executable: was it built completely?"};
+}
+
+Result<void> load_alone(const std::function<int()>& load) {
+  if (int failed = load())
+    return Error{fmt::format("the kernel does not load the BPF program: {}", error_text(failed))};
+  return {};
+}
+
+Result<void> load_sharing_maps(bpf_object* twin, const bpf_object* live,
+                               const std::function<int()>& load) {
+  if (auto shared = share_maps(twin, live); !shared)
+    return shared.error();
+  if (int failed = load())
+    return Error{
+        fmt::format("the kernel does not load the program that explains: {}", error_text(failed))};
+  return {};
+}
+
+} // namespace trap

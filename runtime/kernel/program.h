@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// A BPF skeleton from open to destroy. Program<trap_guard> is loaded on its own, upon the pinned
+// maps of an earlier run, or as a twin that shares the maps of a running program and explains
+// packets instead of counting them.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "runtime/kernel/pinned_object.h"
+#include "runtime/result.h"
+#include "runtime/undo.h"
+
+struct bpf_object;
+
+namespace trap {
+
+// What the steps below share whatever the skeleton is; `load` is the skeleton's load function.
+Error cannot_open_program();
+Result<void> load_alone(const std::function<int()>& load);
+Result<void> load_sharing_maps(bpf_object* twin, const bpf_object* live,
+                               const std::function<int()>& load);
+
+// `Skeleton` is a type that bpftool generated. Empty until one of the loaders made it.
+template <class Skeleton> class Program {
+public:
+  // Sizes maps and sets constants of a skeleton that is open and not loaded. It may be empty.
+  using Prepare = std::function<void(Skeleton&)>;
+
+  Program() = default;
+
+  // Loads the program with maps of its own.
+  static Result<Program> load(const Prepare& prepare = {}) {
+    Program program = open(prepare);
+    if (!program)
+      return cannot_open_program();
+    if (auto loaded = load_alone([&] { return Skeleton::load(program.get()); }); !loaded)
+      return loaded.error();
+    return program;
+  }
+
+  // Loads the program with the maps that are pinned in `pin_dir`, and pins there the maps that are
+  // new; `undo` removes those pins. `name` is the daemon's ("trap-guard"), for messages. A pinned
+  // map of another size or layout is an error.
+  static Result<Program> load_upon_pins(const std::string& pin_dir, const std::string& name,
+                                        const Prepare& prepare, Undo& undo) {
+    Program program = open(prepare);
+    if (!program)
+      return cannot_open_program();
+    auto load = [&] { return Skeleton::load(program.get()); };
+    if (auto loaded = load_pinned(program.object(), load, pin_dir, name, undo); !loaded)
+      return loaded.error();
+    return program;
+  }
+
+  // Loads the program once more, with its constant `explaining` set, upon the maps of `live`; only
+  // the map `scratch`, which holds one packet of each CPU, is its own. `prepare` must set the same
+  // constants as for the live program.
+  static Result<Program> load_twin(const bpf_object* live, const Prepare& prepare) {
+    Program program = open(prepare);
+    if (!program)
+      return cannot_open_program();
+    program->rodata->explaining = 1;
+    auto load = [&] { return Skeleton::load(program.get()); };
+    if (auto loaded = load_sharing_maps(program.object(), live, load); !loaded)
+      return loaded.error();
+    return program;
+  }
+
+  explicit operator bool() const { return skeleton_ != nullptr; }
+  Skeleton* get() const { return skeleton_.get(); }
+  Skeleton* operator->() const { return skeleton_.get(); }
+  bpf_object* object() const { return skeleton_->obj; }
+
+private:
+  struct Destroy {
+    void operator()(Skeleton* skeleton) const { Skeleton::destroy(skeleton); }
+  };
+
+  static Program open(const Prepare& prepare) {
+    Program program;
+    program.skeleton_.reset(Skeleton::open());
+    if (program && prepare)
+      prepare(*program.skeleton_);
+    return program;
+  }
+
+  std::unique_ptr<Skeleton, Destroy> skeleton_;
+};
+
+} // namespace trap

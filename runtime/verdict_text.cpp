@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/verdict_text.h"
+
+#include "dataplane/verdict.h"
+
+namespace trap {
+
+const char* verdict_name(int verdict) {
+  static const char* const kNames[] = {
+#define TRAP_VERDICT_NAME(id, action, name, text) name,
+      TRAP_VERDICTS(TRAP_VERDICT_NAME)
+#undef TRAP_VERDICT_NAME
+  };
+  return verdict >= 0 && verdict < TRAP_VERDICT_COUNT ? kNames[verdict] : "unknown";
+}
+
+const char* verdict_text(int verdict) {
+  static const char* const kTexts[] = {
+#define TRAP_VERDICT_TEXT(id, action, name, text) text,
+      TRAP_VERDICTS(TRAP_VERDICT_TEXT)
+#undef TRAP_VERDICT_TEXT
+  };
+  return verdict >= 0 && verdict < TRAP_VERDICT_COUNT ? kTexts[verdict] : "";
+}
+
+} // namespace trap
