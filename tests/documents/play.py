@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""play.py DOCUMENT --build DIR: runs the shell blocks of a page on the hosts of a bare lab, in order.
+"""play.py PAGE... --build DIR: runs the shell blocks of pages on the hosts of a bare lab, in order.
 
 A block is ```sh HOST, or ```sh skip: REASON. A ```output fence behind it says what it prints."""
 
@@ -72,10 +72,24 @@ def blocks_of(path):
     return blocks, before
 
 
-def story_of(path):
-    """The page's blocks behind those of the pages that it continues."""
-    blocks, before = blocks_of(path)
-    return (story_of(before) if before else []) + blocks
+def story_of(pages):
+    """The pages' blocks, each page's behind those of the page that it continues, and none twice."""
+    story, told = [], set()
+
+    def tell(path):
+        if path in told:
+            return
+        told.add(path)
+        blocks, before = blocks_of(path)
+        if before:
+            tell(before)
+        if not any(block.skip_reason is None for block in blocks):
+            raise Broken(f"{path}: no block that runs")
+        story.extend(blocks)
+
+    for path in pages:
+        tell(path)
+    return story
 
 
 def generalised(line):
@@ -194,15 +208,13 @@ def play(story, build):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("document", type=pathlib.Path)
+    parser.add_argument("pages", type=pathlib.Path, nargs="+", metavar="PAGE")
     parser.add_argument("--build", type=pathlib.Path, required=True)
     args = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("play.py: run it as root: it makes network namespaces")
     try:
-        story = story_of(args.document.resolve())
-        if not any(not block.skip_reason for block in story):
-            sys.exit(f"{args.document}: no block that runs")
+        story = story_of([page.resolve() for page in args.pages])
         sys.exit(0 if play(story, args.build.resolve()) else 1)
     except Broken as broken:
         sys.exit(f"play.py: {broken}")
