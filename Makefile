@@ -1,41 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
 # The few commands a person needs. CMake does the building (CMakePresets.json), CTest the testing.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-asan bench bench-quick evaluation tidy format install clean
+.PHONY: help setup build demo test test-asan bench bench-quick evaluation tidy format release \
+	install uninstall clean
 
+PREFIX ?= /usr/local
+COMPONENTS ?= server guard client ctl doc
 BIN := build/dev/bin
 EVALUATE = rm -f build/bench/*.svg; python3 -B bench/report/evaluate.py build/bench/report.json
+
+# configure PRESET OPTIONS: says nothing unless it fails.
+define configure
+	@mkdir -p build
+	@cmake --preset $(1) $(2) >build/.configure-$(1).log 2>&1 || \
+		{ cat build/.configure-$(1).log; exit 1; }
+endef
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-setup: ## install the Debian packages that are missing
-	@mkdir -p build
+setup: ## install the Debian packages that are missing for everything below
 	@scripts/setup.sh
 
-build: setup ## build everything into build/dev
-	@cmake --preset dev >build/.configure.log 2>&1 || { cat build/.configure.log; exit 1; }
+build: ## build everything into build/dev
+	@scripts/setup.sh test
+	$(call configure,dev)
 	@cmake --build --preset dev
 
-demo: build ## show TRAP defending a real service in a lab on this machine (root)
+# The programs and the lab alone. Where build/dev has the tests already, they stay.
+demo: ## show TRAP defending a real service in a lab on this machine (root)
+	@scripts/setup.sh demo
+	@[ -e build/dev/CMakeCache.txt ] || $(MAKE) --no-print-directory configure-demo
+	@cmake --build --preset demo
 	@mkdir -p build/demo
 	@$(BIN)/trap-lab demo --report build/demo/report.json
 
-test: build test-asan ## every test: unit, sanitizers, BPF programs, fuzz corpus, conventions, lab scenarios (root)
+.PHONY: configure-demo
+configure-demo:
+	$(call configure,dev,-DTRAP_TESTS=OFF)
+
+test: build test-asan ## every test: unit, sanitizers, BPF programs, fuzz corpus, conventions, lab (root)
 	@ctest --preset dev
 
-test-asan: setup ## the unit tests and the fuzz corpus under ASan and UBSan
-	@cmake --preset asan >build/.configure-asan.log 2>&1 || { cat build/.configure-asan.log; exit 1; }
+test-asan: ## the unit tests and the fuzz corpus under ASan and UBSan
+	@scripts/setup.sh test
+	$(call configure,asan)
 	@cmake --build --preset asan
 	@ctest --preset asan
 
-bench: build ## measure everything and write build/bench/evaluation.md; twenty minutes (root)
+.PHONY: build-bench
+build-bench:
+	@scripts/setup.sh bench
+	$(call configure,dev)
+	@cmake --build --preset bench
 	@mkdir -p build/bench
-	@status=0; $(BIN)/trap-bench --output build/bench/report.json || status=$$?; $(EVALUATE) && exit $$status
 
-bench-quick: build ## the same in two minutes, with less to say (root)
-	@mkdir -p build/bench
-	@status=0; $(BIN)/trap-bench --quick --output build/bench/report.json || status=$$?; $(EVALUATE) && exit $$status
+bench: build-bench ## measure everything and write build/bench/evaluation.md; twenty minutes (root)
+	@status=0; $(BIN)/trap-bench --output build/bench/report.json || status=$$?; \
+		$(EVALUATE) && exit $$status
+
+bench-quick: build-bench ## the same in two minutes, with less to say (root)
+	@status=0; $(BIN)/trap-bench --quick --output build/bench/report.json || status=$$?; \
+		$(EVALUATE) && exit $$status
 
 evaluation: ## bring the outcome of the last `make bench` to docs/
 	@mkdir -p docs/evaluation
@@ -49,8 +75,18 @@ tidy: build ## clang-tidy over the C++ sources
 format: ## clang-format over everything
 	@git ls-files '*.c' '*.h' '*.cpp' | xargs clang-format -i
 
-install: build ## install programs, units, man pages and example configuration
-	@cmake --install build/dev
+release: ## build the programs alone, for installation, into build/release
+	@scripts/setup.sh build
+	$(call configure,release,-DCMAKE_INSTALL_PREFIX=$(PREFIX))
+	@cmake --build --preset release
+
+install: release ## install programs, units, pages and examples (PREFIX, DESTDIR, COMPONENTS)
+	@for component in $(COMPONENTS); do \
+		DESTDIR=$(DESTDIR) cmake --install build/release --strip --component $$component || exit 1; \
+	done
+
+uninstall: ## remove what install put there, and say what stays (PREFIX, DESTDIR)
+	@DESTDIR=$(DESTDIR) scripts/uninstall.sh $(PREFIX)
 
 clean: ## remove build/
 	@rm -rf build

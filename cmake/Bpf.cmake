@@ -1,9 +1,12 @@
-# trap_add_bpf(NAME SOURCE): compiles SOURCE for BPF, checks nothing else, and makes NAME.skel.h, a libbpf skeleton,
-# available to targets that link NAME_skel. Also installs nothing: the object is embedded in the skeleton.
-find_program(TRAP_CLANG NAMES clang-14 clang REQUIRED)
+# trap_add_bpf(NAME SOURCE): compiles SOURCE for BPF and makes NAME.skel.h, a libbpf skeleton with
+# the object in it, available to targets that link NAME_skel.
+# The distribution's own clang first; else the newest that is installed.
+find_program(TRAP_CLANG NAMES clang clang-22 clang-21 clang-20 clang-19 clang-18 clang-17 clang-16
+                              clang-15 clang-14 REQUIRED)
 find_program(TRAP_BPFTOOL NAMES bpftool PATHS /usr/sbin /sbin REQUIRED)
 
-execute_process(COMMAND ${CMAKE_C_COMPILER} -print-multiarch OUTPUT_VARIABLE TRAP_MULTIARCH OUTPUT_STRIP_TRAILING_WHITESPACE)
+execute_process(COMMAND ${CMAKE_C_COMPILER} -print-multiarch OUTPUT_VARIABLE TRAP_MULTIARCH
+                OUTPUT_STRIP_TRAILING_WHITESPACE)
 
 function(trap_add_bpf name source)
   set(object ${CMAKE_BINARY_DIR}/bpf/${name}.bpf.o)
@@ -11,7 +14,8 @@ function(trap_add_bpf name source)
   file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/bpf)
   add_custom_command(
     OUTPUT ${object}
-    COMMAND ${TRAP_CLANG} -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror -fno-stack-protector
+    COMMAND ${TRAP_CLANG} -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror
+            -fno-stack-protector -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=
             -I${PROJECT_SOURCE_DIR} -I/usr/include/${TRAP_MULTIARCH}
             -MD -MF ${object}.d -MT ${object} -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
     COMMAND ${TRAP_BPFTOOL} gen object ${object}.stripped ${object}

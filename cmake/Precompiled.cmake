@@ -1,11 +1,7 @@
-# Headers that most sources include, parsed once a build instead of once a source. trap_precompile(DIRECTORY) gives them to every C++ target
-# below it: with GoogleTest to those that link it, without to all others. Switched off, a build shows an include that a source forgot.
+# Headers that most sources include, parsed once a build instead of once a source.
+# trap_precompile(DIRECTORY) gives them to every C++ target below it: with GoogleTest to those that
+# link it, without to all others. Switched off, a build shows an include that a source forgot.
 option(TRAP_PRECOMPILE "Use precompiled headers" ON)
-if(TRAP_PRECOMPILE)
-  # g++ 12 forgets in a precompiled header that <string> is a system header, and then reports what its optimiser believes of it: "error:
-  # __builtin_memcpy forming offset [32, 86] is out of the bounds [0, 32] of object <anonymous>".
-  target_compile_options(trap_flags INTERFACE -Wno-array-bounds -Wno-restrict -Wno-stringop-overflow -Wno-stringop-overread)
-endif()
 
 # Tests run for milliseconds and are compiled for seconds.
 set(TRAP_TEST_OPTIONS -O0)

@@ -1,66 +1,137 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs the Debian packages that TRAP is built, shown, tested and measured with; only those that are missing.
+# Installs the Debian packages that TRAP is built, shown, tested and measured with: those that are
+# missing, of the groups that are asked for. No service that comes with them starts, now or later.
 set -eu
 
-usage="usage: scripts/setup.sh [--list | --help]
-Installs the Debian packages that TRAP is built, shown, tested and measured with, those that are missing. Needs root only if some are.
+usage="usage: scripts/setup.sh [--list] [build] [demo] [test] [bench]
+Installs the missing Debian packages of each group named (default: test). Needs root only if some
+are missing. Services that the packages bring are neither started nor enabled.
+  build    what compiles the programs and make install need
+  demo     build, and what make demo runs
+  test     demo, and what the tests and sanitizers need
+  bench    demo, and what make bench needs
   --list   print the packages, and install nothing
   --help   print this, and install nothing"
 
-case "$#${1:-}" in
-0 | 1--list) ;;
-1--help | 1-h)
-  echo "$usage"
-  exit 0
-  ;;
-*)
-  echo "setup: \"$*\" is not understood: run it without options, or with --list or --help" >&2
-  exit 2
-  ;;
-esac
+fail() {
+  echo "setup: $*" >&2
+  exit 1
+}
 
-build="make cmake ninja-build pkg-config g++ clang-14 llvm-14 bpftool libbpf-dev libelf-dev zlib1g-dev linux-libc-dev
- libsodium-dev libcli11-dev libtomlplusplus-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libcpp-httplib-dev libpcap-dev libsystemd-dev prometheus-cpp-dev"
-demo="iproute2 ethtool nginx-light curl hping3"
-tests="libgtest-dev libgmock-dev libtins-dev libclang-rt-14-dev clang-format clang-tidy python3 procps git prometheus mandoc
- qemu-system-x86 cpio xz-utils kmod ppp wireguard-tools libnginx-mod-stream haproxy openssh-server openssh-client iperf3 wget chromium
- redis-server redis-tools postgresql wrk nmap"
-bench="nftables iptables gnuplot-nox"
-packages="$build $demo $tests $bench"
-
-if [ "${1:-}" = "--list" ]; then
-  echo $packages | tr ' ' '\n'
-  exit 0
-fi
-missing=
-for package in $packages; do
-  case "$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null)" in
-    "install ok installed") ;;
-    *) missing="$missing $package" ;;
+list=
+groups=
+for argument in "$@"; do
+  case "$argument" in
+  --list) list=1 ;;
+  --help | -h)
+    echo "$usage"
+    exit 0
+    ;;
+  build) groups="$groups build" ;;
+  demo) groups="$groups build demo" ;;
+  bench) groups="$groups build demo bench" ;;
+  test) groups="$groups build demo bench test" ;;
+  *)
+    echo "setup: \"$*\" is not understood: see scripts/setup.sh --help" >&2
+    exit 2
+    ;;
   esac
 done
-[ -n "$missing" ] || exit 0
-if [ "$(id -u)" != 0 ]; then
-  echo "setup: missing packages:$missing; run as root: apt-get install$missing" >&2
-  exit 1
+groups=${groups:-build demo bench test}
+
+is_installed() {
+  [ "$(dpkg-query -W -f='${Status}' "$1" 2>/dev/null)" = "install ok installed" ]
+}
+
+# "clang" and "llvm" are the versions that the distribution builds with: 14 on Debian 12, 19 on 13.
+packages_of() {
+  case "$1" in
+  build) echo "make cmake ninja-build pkg-config g++ clang bpftool libbpf-dev libelf-dev
+    zlib1g-dev linux-libc-dev libsodium-dev libcli11-dev libtomlplusplus-dev libfmt-dev
+    libspdlog-dev nlohmann-json3-dev libcpp-httplib-dev libpcap-dev libsystemd-dev
+    prometheus-cpp-dev" ;;
+  demo) echo "iproute2 ethtool nginx-light curl hping3" ;;
+  bench) echo "libgtest-dev libgmock-dev libtins-dev python3 nftables iptables iperf3 gnuplot-nox" ;;
+  test) echo "llvm libclang-rt-dev clang-format clang-tidy procps git prometheus mandoc
+    qemu-system-x86 cpio xz-utils kmod ppp wireguard-tools libnginx-mod-stream haproxy
+    openssh-server openssh-client wget chromium redis-server redis-tools postgresql wrk nmap" ;;
+  esac
+}
+
+packages() {
+  for group in $groups; do packages_of "$group"; done | tr -s ' ' '\n' | grep . | sort -u
+}
+
+missing_packages() {
+  packages | while read -r package; do is_installed "$package" || printf ' %s' "$package"; done
+}
+
+# What starts services at boot: links of units below systemd's folders, and System V's. rcS.d is
+# left out: it sets the host up, as procps does with sysctl.
+boot_links() {
+  find /etc/systemd/system -type l 2>/dev/null | sort || true
+  find /etc/rc[2345].d -name 'S*' 2>/dev/null | sort || true
+}
+
+# Disables what the packages enabled; $1 has the links from before. Works on files, so that it does
+# the same in a chroot or container where systemd does not run.
+disable_new_services() {
+  boot_links >"$work/links"
+  units=
+  for link in $(comm -13 "$1" "$work/links"); do
+    unit=${link##*/}
+    case "$link" in
+    /etc/rc?.d/*) unit=$(readlink -f "$link") unit=${unit##*/}.service ;;
+    /etc/systemd/system/*.wants/* | /etc/systemd/system/*.requires/*) ;;
+    *) unit=$(readlink "$link") unit=${unit##*/} ;; # an alias, such as sshd.service
+    esac
+    case "$unit" in *.service | *.socket | *.timer | *.path) ;; *) continue ;; esac
+    case " $units " in *" $unit "*) ;; *) units="$units $unit" ;; esac
+  done
+  for unit in $units; do
+    deb-systemd-helper disable "$unit" >/dev/null 2>&1 || true
+    script=${unit%.service}
+    [ ! -e "/etc/init.d/$script" ] || update-rc.d "$script" disable >/dev/null 2>&1 || true
+  done
+  boot_links >"$work/links"
+  left=$(comm -13 "$1" "$work/links")
+  [ -z "$left" ] || fail "these links would start a service at boot, remove them:" $left
+  [ -z "$units" ] || echo "setup: installed, but not enabled:$units"
+}
+
+if [ -n "$list" ]; then
+  packages
+  exit 0
 fi
+missing=$(missing_packages)
+[ -n "$missing" ] || exit 0
+[ "$(id -u)" = 0 ] || fail "missing packages:$missing; run as root: apt-get install$missing"
 echo "setup: installing$missing"
 export DEBIAN_FRONTEND=noninteractive
-# nginx, Redis and PostgreSQL must not start by themselves on this host: the lab runs its own.
+work=$(mktemp -d)
 policy=/usr/sbin/policy-rc.d
 ours=
+cleanup() {
+  rm -rf "$work"
+  [ -z "$ours" ] || rm -f "$policy"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+# Packages must not start services on this host: the lab runs its own.
 if [ ! -e "$policy" ]; then
   ours=1
   printf '#!/bin/sh\nexit 101\n' >"$policy"
   chmod 755 "$policy"
-  trap 'rm -f "$policy"' EXIT INT TERM
 fi
-log=$(mktemp)
-if ! { apt-get update -q && apt-get install -y -q --no-install-recommends $missing; } >"$log" 2>&1; then
+boot_links >"$work/links.before"
+status=0
+{ apt-get update -q && apt-get install -y -q --no-install-recommends $missing; } \
+  >"$work/apt.log" 2>&1 || status=$?
+disable_new_services "$work/links.before"
+if [ "$status" != 0 ]; then
+  log=$(mktemp)
+  cp "$work/apt.log" "$log"
   tail -n 20 "$log" >&2
-  echo "setup: apt-get failed; the whole log is $log" >&2
-  exit 1
+  fail "apt-get failed; the whole log is $log"
 fi
-rm -f "$log"
-if [ -n "$ours" ]; then rm -f "$policy"; fi

@@ -275,9 +275,29 @@ def check_threats(args):
     return wrong if threats >= 30 else [*wrong, f"docs/threats.md: only {threats} threats: the tables are not as this check expects them"]
 
 
+def check_version(args):
+    """CMakeLists.txt has the version; documents say the same, and pages take it from there."""
+    version = re.search(r"^project\(trap VERSION (\S+)", (args.root / "CMakeLists.txt").read_text(), re.M).group(1)
+    literal = re.compile(r"(?<![\d.])\d+\.\d+\.\d+(?![\d.])")
+    wrong = []
+    for path in sources(args.root, ".md"):
+        name = name_of(path, args.root)
+        if name in ("CHANGELOG.md", "docs/evaluation.md") or name.startswith(("docs/adr/", "LICENSES/")):
+            continue  # history, and a measured version
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            wrong += [f"{name}:{number}: says {found}; the version is {version}" for found in literal.findall(line) if found != version]
+    newest = re.search(r"^## \[(\S+)\]", (args.root / "CHANGELOG.md").read_text(), re.M)
+    if not newest or newest.group(1) != version:
+        wrong.append(f"CHANGELOG.md: the newest heading is not [{version}]")
+    for path in sources(args.root, ".1", ".5", ".8"):
+        if not re.search(r"^\.Os TRAP @PROJECT_VERSION@$", path.read_text(), re.M):
+            wrong.append(f'{name_of(path, args.root)}: no line ".Os TRAP @PROJECT_VERSION@"')
+    return wrong
+
+
 CHECKS = {"format": check_format, "spdx": check_spdx, "words": check_words, "structs": check_structs, "verdicts": check_verdicts,
           "columns": check_columns, "includes": check_includes, "folders": check_folders, "headers": check_headers, "man": check_man,
-          "threats": check_threats}
+          "threats": check_threats, "version": check_version}
 
 
 def main():
