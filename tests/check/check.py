@@ -278,7 +278,7 @@ def check_threats(args):
 def check_version(args):
     """CMakeLists.txt has the version; documents say the same, and pages take it from there."""
     version = re.search(r"^project\(trap VERSION (\S+)", (args.root / "CMakeLists.txt").read_text(), re.M).group(1)
-    literal = re.compile(r"(?<![\d.])\d+\.\d+\.\d+(?![\d.])")
+    literal = re.compile(rf"(?<![\d.]){version.split('.')[0]}\.\d+\.\d+(?![\d.])")
     wrong = []
     for path in sources(args.root, ".md"):
         name = name_of(path, args.root)
