@@ -67,37 +67,54 @@ missing_packages() {
   packages | while read -r package; do is_installed "$package" || printf ' %s' "$package"; done
 }
 
-# What starts services at boot: links of units below systemd's folders, and System V's. rcS.d is
-# left out: it sets the host up, as procps does with sysctl.
+# What starts services at boot: links of units below systemd's folders, and System V's.
 boot_links() {
-  find /etc/systemd/system -type l 2>/dev/null | sort || true
-  find /etc/rc[2345].d -name 'S*' 2>/dev/null | sort || true
+  {
+    find /etc/systemd/system -type l 2>/dev/null || true
+    find /etc/rc[2345].d -name 'S*' 2>/dev/null || true
+  } | sort
+}
+
+# The unit that a link starts; an alias such as sshd.service, or a System V script, has another name.
+unit_of() {
+  case "$1" in
+  /etc/rc?.d/*) echo "$(basename "$(readlink -f "$1")").service" ;;
+  *) basename "$(readlink "$1")" ;;
+  esac
+}
+
+# Whether the unit is of a package that every Debian host has, such as systemd or dbus.
+is_of_the_host() {
+  package=$(dpkg-query -S "*/systemd/system/$1" "/etc/init.d/${1%.service}" 2>/dev/null |
+    sed -n 's/[:,].*//p' | head -n 1)
+  case "$(dpkg-query -W -f='${Priority}' "$package" 2>/dev/null)" in
+  required | important | standard) return 0 ;;
+  esac
+  [ "$package" = systemd ] || [ "$package" = dbus ]
+}
+
+# New units that would start at boot, each once; $1 has the links from before.
+new_units() {
+  boot_links | comm -13 "$1" - | while read -r link; do
+    unit=$(unit_of "$link")
+    case "$unit" in
+    *.service | *.socket | *.timer | *.path) is_of_the_host "$unit" || echo "$unit" ;;
+    esac
+  done | sort -u
 }
 
 # Disables what the packages enabled; $1 has the links from before. Works on files, so that it does
 # the same in a chroot or container where systemd does not run.
 disable_new_services() {
-  boot_links >"$work/links"
-  units=
-  for link in $(comm -13 "$1" "$work/links"); do
-    unit=${link##*/}
-    case "$link" in
-    /etc/rc?.d/*) unit=$(readlink -f "$link") unit=${unit##*/}.service ;;
-    /etc/systemd/system/*.wants/* | /etc/systemd/system/*.requires/*) ;;
-    *) unit=$(readlink "$link") unit=${unit##*/} ;; # an alias, such as sshd.service
-    esac
-    case "$unit" in *.service | *.socket | *.timer | *.path) ;; *) continue ;; esac
-    case " $units " in *" $unit "*) ;; *) units="$units $unit" ;; esac
-  done
+  units=$(new_units "$1")
   for unit in $units; do
     deb-systemd-helper disable "$unit" >/dev/null 2>&1 || true
     script=${unit%.service}
     [ ! -e "/etc/init.d/$script" ] || update-rc.d "$script" disable >/dev/null 2>&1 || true
   done
-  boot_links >"$work/links"
-  left=$(comm -13 "$1" "$work/links")
-  [ -z "$left" ] || fail "these links would start a service at boot, remove them:" $left
-  [ -z "$units" ] || echo "setup: installed, but not enabled:$units"
+  left=$(new_units "$1")
+  [ -z "$left" ] || fail "these services would start at boot, disable them:" $left
+  [ -z "$units" ] || echo "setup: installed, but not enabled:" $units
 }
 
 if [ -n "$list" ]; then
