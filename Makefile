@@ -2,7 +2,7 @@
 # The few commands a person needs. CMake does the building (CMakePresets.json), CTest the testing.
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-asan bench bench-quick evaluation tidy format release \
-	install uninstall clean
+	install uninstall clean prove
 
 PREFIX ?= /usr/local
 COMPONENTS ?= server guard client ctl doc
@@ -47,6 +47,10 @@ test-asan: ## the unit tests and the fuzz corpus under ASan and UBSan
 	$(call configure,asan)
 	@cmake --build --preset asan
 	@ctest --preset asan
+
+prove: ## prove that no frame makes the data plane's headers read out of bounds
+	@scripts/setup.sh test
+	@tests/prove/run.sh
 
 .PHONY: build-bench
 build-bench:

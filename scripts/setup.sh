@@ -55,7 +55,7 @@ packages_of() {
   bench) echo "libgtest-dev libgmock-dev libtins-dev python3 nftables iptables iperf3 gnuplot-nox" ;;
   test) echo "llvm libclang-rt-dev clang-format clang-tidy procps git prometheus mandoc
     qemu-system-x86 cpio xz-utils kmod ppp wireguard-tools libnginx-mod-stream haproxy
-    openssh-server openssh-client wget chromium redis-server redis-tools postgresql wrk nmap" ;;
+    frama-c-base openssh-server openssh-client wget chromium redis-server redis-tools postgresql wrk nmap" ;;
   esac
 }
 

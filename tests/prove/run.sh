@@ -1,0 +1,29 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# run.sh [NAME...]: proves with Frama-C's Eva that no input makes the data plane's headers read out
+# of bounds, overflow or otherwise compute something undefined. Exit code 0 if there is no alarm.
+# Comparing a pointer beyond a frame with its end is excepted: it is the verifier's form of a bound
+# check, and the kernel's address space is flat.
+set -eu
+cd "$(dirname "$0")/../.."
+[ $# -gt 0 ] || set -- packet_view option_walk syn_options icmp
+machine=$(cc -print-multiarch)
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+failed=0
+for name; do
+  if ! frama-c -c11 -machdep gcc_x86_64 -eva -eva-precision 5 -eva-split-limit 200 \
+    -eva-warn-undefined-pointer-comparison none -main prove \
+    -cpp-extra-args="-I. -idirafter /usr/include -idirafter /usr/include/$machine" \
+    "tests/prove/$name.c" >"$log" 2>&1; then
+    cat "$log"
+    failed=1
+  elif grep -q '^  0 alarms generated' "$log"; then
+    echo "ok $name:$(sed -n 's/.*functions, \(.*\)%.*/ \1%/p' "$log" | head -n 1)"
+  else
+    echo "not ok $name"
+    grep -A 3 '^\[eva:alarm\]' "$log"
+    failed=1
+  fi
+done
+exit $failed
