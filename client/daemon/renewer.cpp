@@ -3,9 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <netinet/in.h>
-#include <netinet/ip6.h>
 #include <sys/socket.h>
 
 #include <fmt/core.h>
@@ -15,47 +13,14 @@
 #include "runtime/kernel/bpf_map.h"
 #include "runtime/log.h"
 #include "runtime/net/socket_address.h"
-#include "runtime/packet/knock_segment.h"
+#include "runtime/packet/handshake.h"
 
 namespace trap::client {
 namespace {
 
 constexpr std::uint64_t kPatienceNs = 5'000'000'000;
-constexpr std::uint8_t kHops = 64;
-constexpr std::uint16_t kDoNotFragment = 0x4000;
-constexpr std::uint16_t kWindow = 64240;
 // Of hosts behind this one: their programs' own ports are above.
 constexpr std::uint16_t kPortsFrom = 600, kPorts = 400;
-
-// The stack fills in what is left 0.
-std::vector<std::uint8_t> packet_of(const KnockSegment& segment) {
-  const std::vector<std::uint8_t> tcp = write_segment(segment, nullptr);
-  std::vector<std::uint8_t> packet;
-  if (family_of(segment.from.address) == TRAP_IPV4) {
-    iphdr ip = {};
-    ip.version = 4;
-    ip.ihl = sizeof(ip) / 4;
-    ip.frag_off = TRAP_BE16(kDoNotFragment);
-    ip.ttl = kHops;
-    ip.protocol = IPPROTO_TCP;
-    ip.saddr = segment.from.address.be32[3];
-    ip.daddr = segment.to.address.be32[3];
-    packet.resize(sizeof(ip));
-    std::memcpy(packet.data(), &ip, sizeof(ip));
-  } else {
-    ip6_hdr ip = {};
-    ip.ip6_flow = TRAP_BE32(0x60000000);
-    ip.ip6_plen = TRAP_BE16(tcp.size());
-    ip.ip6_nxt = IPPROTO_TCP;
-    ip.ip6_hops = kHops;
-    std::memcpy(&ip.ip6_src, segment.from.address.bytes, sizeof(ip.ip6_src));
-    std::memcpy(&ip.ip6_dst, segment.to.address.bytes, sizeof(ip.ip6_dst));
-    packet.resize(sizeof(ip));
-    std::memcpy(packet.data(), &ip, sizeof(ip));
-  }
-  packet.insert(packet.end(), tcp.begin(), tcp.end());
-  return packet;
-}
 
 // Its packets carry their own IP header: the source may be a host behind this one.
 Fd raw_socket(int domain) {
@@ -89,11 +54,11 @@ void Renewer::forget(const Talk& talk, int pending_fd) const {
 }
 
 bool Renewer::send(const Talk& talk, std::uint32_t isn) const {
-  const KnockSegment syn = {.from = {talk.tuple.local, TRAP_FROM_BE16(talk.tuple.local_port)},
-                            .to = {talk.tuple.remote, TRAP_FROM_BE16(talk.tuple.remote_port)},
-                            .flags = TRAP_TCP_SYN,
-                            .seq = isn};
-  const std::vector<std::uint8_t> packet = packet_of(syn);
+  const HandshakeSegment syn = {.from = {talk.tuple.local, TRAP_FROM_BE16(talk.tuple.local_port)},
+                                .to = {talk.tuple.remote, TRAP_FROM_BE16(talk.tuple.remote_port)},
+                                .flags = TRAP_TCP_SYN,
+                                .seq = isn};
+  const Bytes packet = build_packet(describe(syn, nullptr));
   const SocketAddress to(syn.to, false);
   const Fd& raw = family_of(syn.to.address) == TRAP_IPV4 ? raw_v4_ : raw_v6_;
   return sendto(raw.get(), packet.data(), packet.size(), 0, to.get(), to.bytes) > 0;
@@ -116,10 +81,10 @@ void Renewer::ask(const trap_redirect_key& key, int pending_fd, std::uint64_t no
   const std::uint32_t isn = randombytes_random();
   trap_pending pending = {};
   pending.isn = TRAP_BE32(isn);
-  pending.window = TRAP_BE16(kWindow);
+  pending.window = TRAP_BE16(usual_window);
   pending.state = TRAP_SYN_SENT;
   pending.flags = TRAP_TCP_SYN;
-  pending.hop_limit = kHops;
+  pending.hop_limit = usual_hop_limit;
   pending.is_renewal = 1;
   // Not where a connection of a host behind this one has the port.
   if (bpf_map_update_elem(pending_fd, &talk.tuple, &pending, BPF_NOEXIST) != 0)

@@ -84,26 +84,6 @@ int see_our_port(int fd, trap_family family, std::uint16_t port) {
   return family == TRAP_IPV4 ? filter(fd, v4, std::size(v4)) : filter(fd, v6, std::size(v6));
 }
 
-std::optional<KnockSegment> read_ip(const std::uint8_t* packet, std::size_t bytes,
-                                    trap_family family) {
-  trap_address from = {}, to = {};
-  std::size_t header_bytes = 40;
-  if (bytes < (family == TRAP_IPV4 ? 20u : 40u))
-    return std::nullopt;
-  if (family == TRAP_IPV4) {
-    header_bytes = std::size_t{packet[0]} % 16 * 4;
-    __be32 addresses[2];
-    std::memcpy(addresses, packet + 12, sizeof(addresses));
-    from = trap_address_v4(addresses[0]);
-    to = trap_address_v4(addresses[1]);
-  } else {
-    std::memcpy(from.bytes, packet + 8, sizeof(from.bytes));
-    std::memcpy(to.bytes, packet + 24, sizeof(to.bytes));
-  }
-  return header_bytes > bytes ? std::nullopt
-                              : read_segment(from, to, packet + header_bytes, bytes - header_bytes);
-}
-
 std::int64_t timestamp_of(const msghdr& message) {
   for (const cmsghdr* at = CMSG_FIRSTHDR(&message); at;
        at = CMSG_NXTHDR(const_cast<msghdr*>(&message), const_cast<cmsghdr*>(at))) {
@@ -157,7 +137,8 @@ Result<void> KnockSockets::open(const Endpoint& service) {
 
 Result<void> KnockSockets::send(const KnockTalk::Sending& sending) {
   const SocketAddress to(sending.segment.to, false);
-  const auto bytes = write_segment(sending.segment, sending.ticket ? &*sending.ticket : nullptr);
+  const auto bytes =
+      build_transport(describe(sending.segment, sending.ticket ? &*sending.ticket : nullptr));
   if (sendto(raw_.get(), bytes.data(), bytes.size(), 0, to.get(), to.bytes) < 0)
     return Error{fmt::format("cannot send to {}: {}", format_endpoint(sending.segment.to),
                              error_text(errno))};
@@ -197,7 +178,7 @@ void KnockSockets::drain_wire(std::vector<Arrival>& arrivals) {
     const ssize_t got = recvmsg(wire_.get(), &message, MSG_DONTWAIT);
     if (got < 0)
       return;
-    if (auto segment = read_ip(packet, static_cast<std::size_t>(got), family_))
+    if (auto segment = read_packet(packet, static_cast<std::size_t>(got)))
       arrivals.push_back(
           {*segment, true, link.sll_pkttype == PACKET_OUTGOING, timestamp_of(message)});
   }
@@ -215,7 +196,7 @@ Result<void> KnockSockets::drain_stack(std::vector<Arrival>& arrivals) {
     if (got < 0)
       return Error{fmt::format("the network refuses: {}", error_text(errno))}; // an ICMP error
     const auto bytes = static_cast<std::size_t>(got);
-    const auto segment = family_ == TRAP_IPV4 ? read_ip(packet, bytes, family_)
+    const auto segment = family_ == TRAP_IPV4 ? read_packet(packet, bytes)
                                               : read_segment(endpoint_of(peer).address,
                                                              local_.address, packet, bytes);
     if (segment)

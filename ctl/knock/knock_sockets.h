@@ -20,7 +20,7 @@ public:
   Result<void> send(const KnockTalk::Sending& sending);
 
   struct Arrival {
-    KnockSegment segment;
+    HandshakeSegment segment;
     bool on_wire = false; // seen by the packet socket, else given to the stack
     bool outgoing = false;
     std::int64_t at_ns = 0; // Unix time, of what is on the wire

@@ -20,8 +20,8 @@ constexpr int kSynsToBackend = 3;
 KnockTalk::KnockTalk(const Endpoint& local, const Endpoint& service, std::uint32_t isn)
     : local_(local), service_(service), isn_(isn) {}
 
-KnockSegment KnockTalk::segment_to(const Endpoint& to, std::uint8_t flags, std::uint32_t seq,
-                                   std::uint32_t ack) const {
+HandshakeSegment KnockTalk::segment_to(const Endpoint& to, std::uint8_t flags, std::uint32_t seq,
+                                       std::uint32_t ack) const {
   return {.from = local_, .to = to, .flags = flags, .seq = seq, .ack = ack};
 }
 
@@ -45,7 +45,7 @@ KnockTalk::Sending KnockTalk::syn_to_backend() {
   return sending;
 }
 
-void KnockTalk::saw(const KnockSegment& segment, bool outgoing, std::int64_t at_ns) {
+void KnockTalk::saw(const HandshakeSegment& segment, bool outgoing, std::int64_t at_ns) {
   const bool ours = segment.to == service_ ||
                     (backend_.port != 0 && segment.to == backend_ && stage_ == Stage::knocking);
   if (outgoing && ((segment.option == TRAP_ACCEPT && !sent_accept_) ||
@@ -63,7 +63,7 @@ void KnockTalk::saw(const KnockSegment& segment, bool outgoing, std::int64_t at_
        meaning_of(segment, outgoing, segment.from == service_ || segment.to == service_)});
 }
 
-std::optional<KnockTalk::Sending> KnockTalk::received(const KnockSegment& segment) {
+std::optional<KnockTalk::Sending> KnockTalk::received(const HandshakeSegment& segment) {
   const Endpoint& expected = stage_ == Stage::knocking ? backend_ : service_;
   if (over() || segment.from != expected || segment.to != local_)
     return std::nullopt;
@@ -77,7 +77,7 @@ std::optional<KnockTalk::Sending> KnockTalk::received(const KnockSegment& segmen
   }
 }
 
-std::optional<KnockTalk::Sending> KnockTalk::answered(const KnockSegment& syn_ack) {
+std::optional<KnockTalk::Sending> KnockTalk::answered(const HandshakeSegment& syn_ack) {
   if (stage_ == Stage::knocking) {
     unticketed_ = syns_ > kSynsTicketed;
     return succeed(syn_ack, KnockOutcome::redirected,
@@ -101,7 +101,7 @@ std::optional<KnockTalk::Sending> KnockTalk::answered(const KnockSegment& syn_ac
   return ack;
 }
 
-std::optional<KnockTalk::Sending> KnockTalk::was_reset(const KnockSegment& reset) {
+std::optional<KnockTalk::Sending> KnockTalk::was_reset(const HandshakeSegment& reset) {
   if (stage_ == Stage::knocking)
     return fail(
         fmt::format("the service's host refuses the connection to {}", format_endpoint(backend_)),
@@ -160,7 +160,7 @@ std::optional<KnockTalk::Sending> KnockTalk::silence() {
               reasons_of_backend_silence());
 }
 
-std::optional<KnockTalk::Sending> KnockTalk::succeed(const KnockSegment& syn_ack,
+std::optional<KnockTalk::Sending> KnockTalk::succeed(const HandshakeSegment& syn_ack,
                                                      KnockOutcome outcome, std::string verdict) {
   last_syn_ack_ = syn_ack;
   outcome_ = outcome;

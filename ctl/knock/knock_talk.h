@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/packet/knock_segment.h"
+#include "runtime/packet/handshake.h"
 
 namespace trap::ctl {
 
@@ -14,7 +14,7 @@ namespace trap::ctl {
 struct KnockStep {
   std::int64_t at_ns = 0;
   bool outgoing = false;
-  KnockSegment segment;
+  HandshakeSegment segment;
   std::string meaning;
 };
 
@@ -26,18 +26,18 @@ public:
 
   // What to send now, after begin(), received() or silence(); empty if nothing.
   struct Sending {
-    KnockSegment segment;
+    HandshakeSegment segment;
     std::optional<trap_ticket> ticket;
   };
   Sending begin();
 
   // A segment was seen on the wire, before any module had a hand on it if it came in, after it if
   // it went out.
-  void saw(const KnockSegment& segment, bool outgoing, std::int64_t at_ns);
+  void saw(const HandshakeSegment& segment, bool outgoing, std::int64_t at_ns);
 
   // The stack was given a segment: what no module took up. Call saw() for everything that came
   // before.
-  std::optional<Sending> received(const KnockSegment& segment);
+  std::optional<Sending> received(const HandshakeSegment& segment);
 
   // Nothing came within a timeout.
   std::optional<Sending> silence();
@@ -64,14 +64,14 @@ public:
 private:
   enum class Stage { greeting, acked, knocking };
 
-  KnockSegment segment_to(const Endpoint& to, std::uint8_t flags, std::uint32_t seq,
-                          std::uint32_t ack) const;
+  HandshakeSegment segment_to(const Endpoint& to, std::uint8_t flags, std::uint32_t seq,
+                              std::uint32_t ack) const;
   Sending syn_to_service();
   Sending syn_to_backend();
-  std::optional<Sending> answered(const KnockSegment& syn_ack);
-  std::optional<Sending> was_reset(const KnockSegment& reset);
+  std::optional<Sending> answered(const HandshakeSegment& syn_ack);
+  std::optional<Sending> was_reset(const HandshakeSegment& reset);
   std::optional<Sending> follow(const Redirection& redirection, bool experimental);
-  std::optional<Sending> succeed(const KnockSegment& syn_ack, KnockOutcome outcome,
+  std::optional<Sending> succeed(const HandshakeSegment& syn_ack, KnockOutcome outcome,
                                  std::string verdict);
   std::optional<Sending> fail(std::string verdict, std::vector<std::string> reasons);
 
@@ -86,7 +86,7 @@ private:
   bool experimental_ = false;
   bool unticketed_ = false;
   std::optional<Redirection> redirection_;
-  std::optional<KnockSegment> last_syn_ack_;
+  std::optional<HandshakeSegment> last_syn_ack_;
   KnockOutcome outcome_ = KnockOutcome::under_way;
   std::string verdict_;
   std::vector<std::string> reasons_;

@@ -40,7 +40,7 @@ const char* name_of_option(trap_option_type type) {
   }
 }
 
-std::string meaning_of_answer(const KnockSegment& segment, bool of_public_address) {
+std::string meaning_of_answer(const HandshakeSegment& segment, bool of_public_address) {
   switch (trap_segment_kind(segment.flags)) {
   case TRAP_SEGMENT_SYN_ACK:
     if (segment.option == TRAP_OFFER)
@@ -61,12 +61,12 @@ std::string meaning_of_answer(const KnockSegment& segment, bool of_public_addres
 
 } // namespace
 
-std::string name_of(const KnockSegment& segment) {
+std::string name_of(const HandshakeSegment& segment) {
   return fmt::format("{}{}{}", name_of_kind(segment.flags), name_of_option(segment.option),
                      segment.bad_option ? " [malformed option]" : "");
 }
 
-std::string meaning_of(const KnockSegment& segment, bool outgoing, bool of_public_address) {
+std::string meaning_of(const HandshakeSegment& segment, bool outgoing, bool of_public_address) {
   if (!outgoing)
     return meaning_of_answer(segment, of_public_address);
   switch (trap_segment_kind(segment.flags)) {

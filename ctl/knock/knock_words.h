@@ -5,14 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "runtime/packet/knock_segment.h"
+#include "runtime/packet/handshake.h"
 
 namespace trap::ctl {
 
 // "SYN-ACK [OFFER]".
-std::string name_of(const KnockSegment& segment);
+std::string name_of(const HandshakeSegment& segment);
 
-std::string meaning_of(const KnockSegment& segment, bool outgoing, bool of_public_address);
+std::string meaning_of(const HandshakeSegment& segment, bool outgoing, bool of_public_address);
 
 std::vector<std::string> reasons_of_syn_silence();
 std::vector<std::string> reasons_of_reset();

@@ -44,8 +44,8 @@ struct SocketAddress {
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
-// Lets through what comes from the listener's port to the probe's. A raw IPv4 socket's filter sees
-// the packet from its IP header on, an IPv6 one's from the TCP header on.
+// Lets through what comes from the listener's port to the probe's. The filter of a raw IPv4 socket
+// sees the packet from its IP header on, that of an IPv6 one from the TCP header on.
 int attach_filter(int fd, const Endpoint& listener, const ProbeSyn& syn) {
   const std::uint32_t ports = static_cast<std::uint32_t>(listener.port) << 16 | syn.source_port;
   sock_filter v4[] = {
@@ -91,11 +91,11 @@ Fd probe_socket(const Endpoint& listener, const ProbeSyn& syn) {
   return fd;
 }
 
-// The TCP segment in what a raw socket gives: behind the IP header for IPv4, at once for IPv6.
-std::size_t segment_offset(trap_family family, const std::uint8_t* packet, std::size_t bytes) {
-  if (family == TRAP_IPV6)
-    return 0;
-  return bytes == 0 ? 0 : std::min<std::size_t>(std::size_t{packet[0]} % 16 * 4, bytes);
+// A raw IPv4 socket gives the packet from its IP header on, an IPv6 one from the TCP header on.
+std::optional<HandshakeSegment> read_raw(const trap_address& address, const std::uint8_t* packet,
+                                         std::size_t bytes) {
+  return family_of(address) == TRAP_IPV4 ? read_packet(packet, bytes)
+                                         : read_segment(address, address, packet, bytes);
 }
 
 } // namespace
@@ -159,9 +159,8 @@ void ListenerProbe::receive(const Endpoint& listener, Probe& probe) {
     if (got < 0)
       return;
     const auto bytes = static_cast<std::size_t>(got);
-    const std::size_t offset = segment_offset(family_of(listener.address), packet, bytes);
     ListenerAnswer answer;
-    switch (read_reply(listener, probe.syn, packet + offset, bytes - offset, answer)) {
+    switch (read_reply(listener, probe.syn, read_raw(listener.address, packet, bytes), answer)) {
     case ProbeReply::none:
       continue;
     case ProbeReply::reset:

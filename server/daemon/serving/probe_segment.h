@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The SYN that a listener is probed with, and what its answer says: bytes in, bytes out.
+// The SYN that probes a listener, and what the listener's answer says.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
-#include "runtime/config/endpoint.h"
+#include "runtime/packet/handshake.h"
 
 namespace trap::server {
 
@@ -33,8 +33,9 @@ std::vector<std::uint8_t> build_probe(const Endpoint& listener, const ProbeSyn& 
 
 enum class ProbeReply { none, syn_ack, reset }; // none: a segment that is no answer to the probe
 
-// Reads a TCP segment of `bytes` bytes, whose addresses are known to be the listener's.
-ProbeReply read_reply(const Endpoint& listener, const ProbeSyn& syn, const std::uint8_t* segment,
-                      std::size_t bytes, ListenerAnswer& answer);
+// `segment` is one that the reader of handshakes understood, or none. `answer` changes unless the
+// reply is none.
+ProbeReply read_reply(const Endpoint& listener, const ProbeSyn& syn,
+                      const std::optional<HandshakeSegment>& segment, ListenerAnswer& answer);
 
 } // namespace trap::server

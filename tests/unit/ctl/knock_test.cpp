@@ -27,8 +27,8 @@ const Ends v4 = {at("192.0.2.2:40000"), at("203.0.113.10:80"), at("198.51.100.20
 const Ends v6 = {at("[2001:db8:2::2]:40000"), at("[2001:db8:113::10]:80"),
                  at("[2001:db8:51::20]:8080")};
 
-KnockSegment syn_ack(const Ends& ends, const Endpoint& from,
-                     trap_option_type option = TRAP_OPTION_NONE) {
+HandshakeSegment syn_ack(const Ends& ends, const Endpoint& from,
+                         trap_option_type option = TRAP_OPTION_NONE) {
   return {.from = from,
           .to = ends.local,
           .flags = TRAP_TCP_SYN | TRAP_TCP_ACK,
@@ -37,12 +37,12 @@ KnockSegment syn_ack(const Ends& ends, const Endpoint& from,
           .option = option};
 }
 
-KnockSegment redirect(const Ends& ends, const Endpoint& backend) {
-  KnockSegment rst = {.from = ends.service,
-                      .to = ends.local,
-                      .flags = TRAP_TCP_RST | TRAP_TCP_ACK,
-                      .seq = iss + 1,
-                      .ack = isn + 1};
+HandshakeSegment redirect(const Ends& ends, const Endpoint& backend) {
+  HandshakeSegment rst = {.from = ends.service,
+                          .to = ends.local,
+                          .flags = TRAP_TCP_RST | TRAP_TCP_ACK,
+                          .seq = iss + 1,
+                          .ack = isn + 1};
   rst.option = TRAP_REDIRECT;
   rst.redirection = Redirection{
       backend, 600, {.epoch = 3, .tag = 0, .expiry = 9, .mac = {1, 2, 3, 4, 5, 6, 7, 8}}};
@@ -65,14 +65,14 @@ TEST(Knock, segments_are_read_as_they_were_written_and_their_checksums_are_right
     for (const bool experimental : {false, true}) {
       for (const trap_option_type option : {TRAP_OPTION_NONE, TRAP_TICKET, TRAP_ACCEPT}) {
         const std::uint8_t flags = option == TRAP_ACCEPT ? TRAP_TCP_ACK : TRAP_TCP_SYN;
-        const KnockSegment segment = {.from = ends.local,
-                                      .to = ends.service,
-                                      .flags = flags,
-                                      .seq = isn,
-                                      .ack = iss,
-                                      .option = option,
-                                      .experimental = experimental};
-        const auto bytes = write_segment(segment, &ticket);
+        const HandshakeSegment segment = {.from = ends.local,
+                                          .to = ends.service,
+                                          .flags = flags,
+                                          .seq = isn,
+                                          .ack = iss,
+                                          .option = option,
+                                          .experimental = experimental};
+        const auto bytes = build_transport(describe(segment, &ticket));
         const auto read =
             read_segment(ends.local.address, ends.service.address, bytes.data(), bytes.size());
         ASSERT_TRUE(read);
@@ -101,7 +101,7 @@ TEST(Knock, an_accept_is_as_long_as_the_redirect_that_answers_it) {
     talk.begin();
     const auto ack = talk.received(syn_ack(ends, ends.service, TRAP_OFFER));
     ASSERT_TRUE(ack);
-    EXPECT_EQ(write_segment(ack->segment, nullptr).size(), bytes);
+    EXPECT_EQ(build_transport(describe(ack->segment, nullptr)).size(), bytes);
   }
 }
 
@@ -187,7 +187,7 @@ TEST(Knock, believes_no_redirect_with_other_numbers_and_follows_none_to_a_forbid
   KnockTalk talk(v4.local, v4.service, isn);
   talk.begin();
   talk.received(syn_ack(v4, v4.service, TRAP_OFFER));
-  KnockSegment forged = redirect(v4, v4.backend);
+  HandshakeSegment forged = redirect(v4, v4.backend);
   forged.seq++;
   EXPECT_FALSE(talk.received(forged));
   EXPECT_THAT(talk.verdict(), HasSubstr("numbers"));
@@ -197,7 +197,7 @@ TEST(Knock, strangers_are_not_heard) {
   KnockTalk talk(v4.local, v4.service, isn);
   talk.begin();
   EXPECT_FALSE(talk.received(syn_ack(v4, v4.backend, TRAP_OFFER)));
-  KnockSegment late = syn_ack(v4, v4.service, TRAP_OFFER);
+  HandshakeSegment late = syn_ack(v4, v4.service, TRAP_OFFER);
   late.ack++;
   EXPECT_FALSE(talk.received(late));
   EXPECT_FALSE(talk.over());

@@ -31,7 +31,10 @@ Bytes reply(const Json& tcp, int family) {
 }
 
 ProbeReply read(const Bytes& segment, int family, ListenerAnswer& answer) {
-  return server::read_reply(listener_of(family), syn, segment.data(), segment.size(), answer);
+  const Endpoint listener = listener_of(family);
+  return server::read_reply(
+      listener, syn,
+      read_segment(listener.address, listener.address, segment.data(), segment.size()), answer);
 }
 
 TEST(ProbeSegment, is_a_syn_as_linux_sends_it) {
