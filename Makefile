@@ -2,7 +2,7 @@
 # The few commands a person needs. CMake does the building (CMakePresets.json), CTest the testing.
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-asan bench bench-quick evaluation tidy format release \
-	install uninstall clean prove
+	install uninstall clean prove reference
 
 PREFIX ?= /usr/local
 COMPONENTS ?= server guard client ctl doc
@@ -72,6 +72,9 @@ evaluation: ## bring the outcome of the last `make bench` to docs/
 	@rm -f docs/evaluation/*.svg
 	@cp build/bench/*.svg docs/evaluation/
 	@sed 's,](\([a-z0-9_-]*\.svg\)),](evaluation/\1),' build/bench/evaluation.md >docs/evaluation.md
+
+reference: ## write docs/reference and the table of verdicts from the code and build/dev
+	@python3 -B scripts/reference.py --build build/dev
 
 tidy: build ## clang-tidy over the C++ sources
 	@tests/check/tidy.sh build/dev

@@ -11,6 +11,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PARTS = ("server", "guard", "client")
+WALK = "docs/packet-walk.md"
+BEGIN, END = "<!-- verdicts, by `make reference` -->\n", "<!-- end of verdicts -->\n"
 NOTE = "<!-- Written by scripts/reference.py: `make reference`. Do not edit. -->\n"
 STRING = r'"((?:[^"\\]|\\.)*)"'
 
@@ -38,17 +40,12 @@ def verdicts(_):
     entry = re.compile(rf"X\((\w+), (PASS|DROP|REPLY|CONSUME), (\w+), \w+, {STRING},\s*((?:{STRING}\s*)+)\)")
     rows = [(f"`{name}`", action.lower(), words_of_parts(parts), joined(text))
             for _, action, parts, name, text, *_ in entry.findall(header)]
-    return f"""# Verdicts
-
-{NOTE}
-Every packet's walk ends in one verdict. Counters, `trapctl status`, `trapctl explain`, the metric
-`trap_packets_total` and the logs use these names. [The packet walk](../packet-walk.md) says when
-each happens.
-
-The action says what becomes of the packet: `pass` lets it go on to the stack or the wire, `drop`
-ends it, `reply` sends it back rewritten, and `consume` ends a packet that was understood and used.
-
-""" + table(("verdict", "action", "given by", "meaning"), sorted(rows))
+    page = (ROOT / WALK).read_text()
+    before, found, rest = page.partition(BEGIN)
+    after = rest.partition(END)[2]
+    if not found or not after:
+        sys.exit(f"{WALK}: the lines around the table of verdicts are not there: {BEGIN.strip()}, {END.strip()}")
+    return before + BEGIN + "\n" + table(("verdict", "action", "given by", "meaning"), sorted(rows)) + "\n" + END + after
 
 
 def commands_below(program, words=()):
@@ -147,15 +144,20 @@ def metrics(_):
 `GET /metrics` on the control socket, or at `metrics_listen`, answers in Prometheus' text format. The
 label `part` is on every metric. Metrics of a service have `service` and `address`, those of a
 backend `backend`, and those of an interface `interface`. `trap_packets_total` has `verdict` and
-`action` ([Verdicts](verdicts.md)). Counters of events have `result`.
+`action` ([Verdicts](../packet-walk.md#6-all-verdicts)). Counters of events have `result`.
 
 `/usr/local/share/trap` has alert rules and a Grafana dashboard for them.
 
 """ + table(("metric", "kind", "given by", "meaning"), rows)
 
 
-PAGES = {"keys": keys, "commands": commands, "verdicts": verdicts, "metrics": metrics}
-LEAST_ROWS = {"keys": 60, "commands": 20, "verdicts": 70, "metrics": 25}
+# Page -> what writes it, and how many entries it has at least.
+PAGES = {
+    "docs/reference/keys.md": (keys, 60),
+    "docs/reference/commands.md": (commands, 20),
+    "docs/reference/metrics.md": (metrics, 25),
+    WALK: (verdicts, 70),
+}
 
 
 def main():
@@ -164,13 +166,13 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, required=True, help="the build directory, for the programs")
     args = parser.parse_args()
     wrong = []
-    for name, write in PAGES.items():
-        page, path = write(args.build), ROOT / f"docs/reference/{name}.md"
+    for name, (write, least) in PAGES.items():
+        page, path = write(args.build), ROOT / name
         found = len(re.findall(r"^(?:\| `|###? )", page, re.M))
-        if found < LEAST_ROWS[name]:
-            wrong.append(f"{path.relative_to(ROOT)}: only {found} entries: the code is not as scripts/reference.py expects it")
+        if found < least:
+            wrong.append(f"{name}: only {found} entries: the code is not as scripts/reference.py expects it")
         elif args.check and (not path.exists() or path.read_text() != page):
-            wrong.append(f"{path.relative_to(ROOT)}: is not what the code says; run: make reference")
+            wrong.append(f"{name}: is not what the code says; run: make reference")
         elif not args.check:
             path.write_text(page)
     print("\n".join(wrong), end="\n" if wrong else "")

@@ -96,7 +96,7 @@ def check_verdicts(args):
     table = (args.root / "dataplane/verdict.h").read_text()
     names = re.findall(r'X\([A-Z_]+, [A-Z]+, "([a-z-]+)"', table)
     walk = args.root / "docs/packet-walk.md"
-    text = walk.read_text() if walk.exists() else ""
+    text = walk.read_text().partition("## 6. All verdicts")[0]  # the rest is written from the table
     if len(names) < 20:
         return ["dataplane/verdict.h: the verdict table is not where this check looks for it"]
     return [f"docs/packet-walk.md: does not say when {n} happens" for n in names if not re.search(rf"(?<![\w-]){n}(?![\w-])", text)]

@@ -24,6 +24,7 @@ OWN_EMPTY = ("/run", "/root", "/tmp")
 BLOCK_DEADLINE_S = 60
 PAGE_DEADLINE_S = 600
 HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
 
 
 class Broken(Exception):
@@ -123,6 +124,7 @@ class Host:
             empty = self.files / ("empty-" + place.strip("/"))
             empty.mkdir(mode=0o1777 if place == "/tmp" else 0o700 if place == "/root" else 0o755)
             mounts.append(f"mount --bind {empty} {place}")
+        (self.files / "empty-root" / "trap").symlink_to(ROOT)  # the clone, where a page would have made it
         script = "\n".join(["set -e", *mounts, f"hostname {name}", "mkdir /run/stand-in", "touch /run/ready",
                             f"exec sleep {PAGE_DEADLINE_S}"])
         ready = self.files / "empty-run" / "ready"
