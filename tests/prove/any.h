@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What Frama-C needs beside the data plane's headers: the compiler's built-ins as C, and packets of
- * which nothing is known but how many bytes they have. */
+/* Frama-C's needs beside the data plane's headers: the compiler's built-ins as C, and packets of
+ * which only the length is known. */
 #pragma once
 
 #include <string.h>

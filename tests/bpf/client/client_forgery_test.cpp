@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an attacker can do who sees nothing of a connection and knows its addresses and ports:
-// nothing. A million resets and SYN-ACKs of each kind, with numbers that he guesses, reach the
-// application's socket as they are, and leave every map as it was.
+// A blind attacker that knows a connection's addresses and ports achieves nothing: a million resets
+// and SYN-ACKs of each kind, with guessed numbers, reach the application's socket as they are, and
+// leave every map as it was.
 #include <gtest/gtest.h>
 
 #include <cstring>

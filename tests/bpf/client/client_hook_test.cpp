@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What crosses an interface of the host's own without being the host's: forwarded packets, and SYNs
-// of the daemon. Fixtures cannot say where a packet came in.
+// Packets that cross an interface of the host without being the host's: forwarded ones, and SYNs of
+// the daemon. Fixtures cannot say where a packet came in.
 #include <gtest/gtest.h>
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the guard's settings change: monitor mode and the instant at which enforcing ends by itself,
-// keys that have run out, counts of flows that nobody corrects, and what an announcement shows of
-// its sender's clock.
+// Effects of the guard's settings: monitor mode, the instant at which enforcing ends by itself,
+// keys that have run out, counts of flows that no daemon corrects, and the sender's clock in an
+// announcement.
 #include <gtest/gtest.h>
 
 #include <bpf/bpf.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every rig needs.
+// Code that every rig needs.
 #include "tests/bpf/harness/rig.h"
 
 #include <ctime>

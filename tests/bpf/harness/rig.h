@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What differs between the three programs under test.
+// The differences between the three programs under test.
 #pragma once
 
 #include <functional>

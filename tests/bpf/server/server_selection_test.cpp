@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which backend a client is sent to (docs/protocol.md 7): the slot that the document computes, in
+// The choice of a client's backend (docs/protocol.md 7): the slot that the document computes, in
 // the table that user space filled.
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What tests of services that serve have in common: trap-server and sockets in one network
-// namespace, loopback:82 and loopback:83 of server_rig.cpp, and a client's side of the handshake.
+// Shared by tests of services that serve: trap-server and sockets in one network namespace,
+// loopback:82 and loopback:83 of server_rig.cpp, and a client's side of the handshake.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which interfaces get filters: by name, by pattern, and what patterns leave out.
+// Interfaces that get filters: by name, by pattern, and the exceptions of patterns.
 #include "client/daemon/interface_plan.h"
 
 #include <gmock/gmock.h>

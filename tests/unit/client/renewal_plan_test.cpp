@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// When redirects are renewed, which of them, and how often.
+// The redirects that are renewed, the time, and the pace.
 #include "client/daemon/renewal_plan.h"
 
 #include <gtest/gtest.h>

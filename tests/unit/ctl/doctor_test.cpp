@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What trapctl doctor makes of invented facts: each check when all is well, and when it is not.
+// Findings of trapctl doctor from invented facts: each check when all is well, and when it is not.
 #include <gmock/gmock.h>
 
 #include <algorithm>

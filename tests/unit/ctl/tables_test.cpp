@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What trapctl prints: rates in five characters, tables, epochs with their times.
+// The output of trapctl: rates in five characters, tables, epochs with their times.
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 

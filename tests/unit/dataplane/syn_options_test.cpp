@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a SYN's options say: the layouts of real stacks, damaged ones, and the short cut for Linux
+// Reading a SYN's options: the layouts of real stacks, damaged ones, and the short cut for Linux
 // against the walk.
 #include "dataplane/syn_options.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// When TRAP takes over from the stack and when it gives back: simulated services, whose clients
-// take a round trip to complete.
+// TRAP takes over from the stack under attack and gives back afterwards: simulated services, whose
+// clients take a round trip to complete.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What trap-server sends to guards: the packet against one built from its description, and which
-// redirects are worth one.
+// Announcements to guards: the packet against one built from its description, and the redirects
+// that are announced.
 #include <gtest/gtest.h>
 
 #include "server/daemon/announce/announce_filter.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the daemon says of the host's settings, read from a namespace of its own, and of the clients
-// that talk most.
+// The daemon's reports on the host's settings, read in a namespace of its own, and on top talkers.
 #include <cstdint>
 #include <random>
 #include <set>

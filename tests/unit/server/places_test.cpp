@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where services lie in the table of places: as many as there may be find room within the probes,
-// whatever addresses a site has.
+// The layout of the service table: as many as there may be find room within the probes, whatever
+// addresses a site has.
 #include <gtest/gtest.h>
 
 #include <functional>
