@@ -9,11 +9,14 @@ import collections
 import pathlib
 import re
 import sys
+import textwrap
 
 from evaluation.capacity import capacity, fleet, growth, paths
 from evaluation.clients import attacked, connections, downloads, rising
 from evaluation.plots import Plots
 from evaluation.report import Report, number, spread, table
+
+COLUMNS = 100
 
 # Every experiment that a whole run has: what it is, and a pattern of its names in the report.
 EXPECTED = [
@@ -145,6 +148,18 @@ def document(report, plots):
     return "\n".join(text)
 
 
+def wrapped(text):
+    """The text with its prose at 100 columns: not tables, headings and plots."""
+    lines = []
+    for line in text.split("\n"):
+        if len(line) <= COLUMNS or line.startswith(("|", "#", "![")):
+            lines.append(line)
+            continue
+        indent = "  " if line.startswith("- ") else ""
+        lines += textwrap.wrap(line, COLUMNS, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("report", type=pathlib.Path)
@@ -161,7 +176,7 @@ def main():
     if not plots.gnuplot and not arguments.no_plots:
         print("evaluate.py: no plots: gnuplot is not installed (package gnuplot-nox)", file=sys.stderr)
     target = output / "evaluation.md"
-    target.write_text(document(report, plots))
+    target.write_text(wrapped(document(report, plots)))
     print(f"evaluation: {target}")
 
 

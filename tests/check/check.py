@@ -102,21 +102,17 @@ def check_verdicts(args):
     return [f"docs/packet-walk.md: does not say when {n} happens" for n in names if not re.search(rf"(?<![\w-]){n}(?![\w-])", text)]
 
 
-WRITTEN_ELSEWHERE = ("docs/evaluation.md",)  # by bench/report/evaluate.py
-
-
 def long_lines_of_prose(text):
-    """Numbers and lengths of the lines of Markdown that are too long and could be broken: no tables, and no single words such as links."""
+    """Numbers and lengths of the lines of Markdown that are too long and could be broken: no tables, plots, and single words such as links."""
     for number, line in enumerate(text.splitlines(), 1):
-        if len(line) > LONGEST_LINE and not line.lstrip().startswith("|") and " " in line.strip().lstrip("-*> "):
+        if len(line) > LONGEST_LINE and not line.lstrip().startswith(("|", "![")) and " " in line.strip().lstrip("-*> "):
             yield number, len(line)
 
 
 def check_columns(args):
     """Code fits a screen beside its neighbour. A string that must stay whole may be longer: clang-format does not break one."""
     wrong = [f"{name_of(path, args.root)}:{number}: {columns} columns; at most {LONGEST_LINE}"
-             for path in sources(args.root, ".md") if name_of(path, args.root) not in WRITTEN_ELSEWHERE
-             for number, columns in long_lines_of_prose(path.read_text())]
+             for path in sources(args.root, ".md") for number, columns in long_lines_of_prose(path.read_text())]
     for path in sources(args.root, ".c", ".h", ".cpp"):
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if len(line) > LONGEST_LINE and '"' not in line:
