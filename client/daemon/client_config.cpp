@@ -10,12 +10,29 @@
 namespace trap::client {
 namespace {
 
-std::uint32_t read_table_size(ConfigTable& table, const char* key, std::uint32_t otherwise) {
-  return static_cast<std::uint32_t>(
-      table.integer_or(key, otherwise, TRAP_CLIENT_TABLE_LEAST, TRAP_CLIENT_TABLE_MOST));
+constexpr Range kTableSizes = {TRAP_CLIENT_TABLE_LEAST, TRAP_CLIENT_TABLE_MOST};
+
+Keys<ClientConfig> own_keys() {
+  using C = ClientConfig;
+  return {strings("lan", &C::lan, interface_name(), by_reload,
+                  "names and patterns of interfaces with hosts behind them that have no module"),
+          strings("except", &C::except, interface_name(), by_reload,
+                  "names and patterns that the patterns of interfaces and lan do not match"),
+          boolean("allow_private_targets", &C::allow_private_targets, by_reload,
+                  "whether a public address may redirect to a private one"),
+          integer("max_redirects", &C::max_redirects, kTableSizes, by_detach,
+                  "redirects that are held"),
+          integer("max_flows", &C::max_flows, kTableSizes, by_detach,
+                  "redirected connections that are held"),
+          boolean("only_trusted", &C::only_trusted, by_reload,
+                  "whether only services that a [[trust]] names may redirect"),
+          boolean("renew", &C::renew, by_reload,
+                  "whether redirects in use are renewed before they end"),
+          tables("trust", &C::trusts, trust_keys(), {}, check_trust,
+                 "services that may redirect, and where to")};
 }
 
-// Names in two lists of which only one can be meant.
+// A name in two lists can be meant in one of them only.
 void refuse_both(ConfigTable& table, const std::vector<std::string>& names,
                  const std::vector<std::string>& others, const char* lists) {
   for (const std::string& name : names) {
@@ -24,30 +41,24 @@ void refuse_both(ConfigTable& table, const std::vector<std::string>& names,
   }
 }
 
-} // namespace
-
-Result<ClientConfig> read_client_config(const std::string& path) {
-  auto root = read_config_file(path);
-  if (!root)
-    return root.error();
-  ConfigTable table(*root, path);
-  ClientConfig config;
-  config.part = read_part_config(table, "client", path);
-  config.lan = read_interface_names(table, table.strings_or_none("lan"));
-  config.except = read_interface_names(table, table.strings_or_none("except"));
+void finish(ConfigTable& table, ClientConfig& config) {
   refuse_both(table, config.part.interfaces, config.lan, "\"interfaces\" and \"lan\"");
   refuse_both(table, config.part.interfaces, config.except, "\"interfaces\" and \"except\"");
   refuse_both(table, config.lan, config.except, "\"lan\" and \"except\"");
-  config.allow_private_targets = table.boolean_or("allow_private_targets", false);
-  config.max_redirects = read_table_size(table, "max_redirects", TRAP_CLIENT_REDIRECTS);
-  config.max_flows = read_table_size(table, "max_flows", TRAP_CLIENT_FLOWS);
-  config.only_trusted = table.boolean_or("only_trusted", false);
-  config.renew = table.boolean_or("renew", true);
-  config.trusts = read_trusts(table, config.only_trusted);
-  table.reject_unknown_keys();
-  if (table.error())
-    return *table.error();
-  return config;
+  if (config.only_trusted && config.trusts.empty())
+    table.fail(0, "\"only_trusted\" without a [[trust]]: no redirect would be followed; add one");
+}
+
+} // namespace
+
+const Keys<ClientConfig>& client_keys() {
+  static const Keys<ClientConfig> keys =
+      joined<ClientConfig>({within(&ClientConfig::part, part_keys("client")), own_keys()});
+  return keys;
+}
+
+Result<ClientConfig> read_client_config(const std::string& path) {
+  return read_config(path, client_keys(), finish);
 }
 
 } // namespace trap::client

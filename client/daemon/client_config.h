@@ -8,12 +8,13 @@
 #include <vector>
 
 #include "client/maps.h"
+#include "runtime/config/config_changes.h"
 #include "runtime/config/part_config.h"
 #include "runtime/config/prefix.h"
 
 namespace trap::client {
 
-// A service, or several, as [[trust]] names them.
+// A service, or several, as a [[trust]] names them.
 struct TrustedService {
   Prefix prefix;
   std::uint16_t port = 0; // 0: every port
@@ -27,16 +28,19 @@ struct Trust {
 };
 
 struct ClientConfig {
-  PartConfig part;                 // its interfaces: names and patterns
-  std::vector<std::string> lan;    // behind which are hosts whose connections are taken, too
-  std::vector<std::string> except; // from what patterns match
+  PartConfig part = make_part_config("client"); // its interfaces: names and patterns
+  std::vector<std::string> lan;    // the hosts behind them have their connections taken as well
+  std::vector<std::string> except; // patterns do not match these
   bool allow_private_targets = false;
   std::uint32_t max_redirects = TRAP_CLIENT_REDIRECTS;
   std::uint32_t max_flows = TRAP_CLIENT_FLOWS;
-  bool only_trusted = false; // services that no trust names redirect nobody
+  bool only_trusted = false; // redirects of services that no trust names are not followed
   bool renew = true;
   std::vector<Trust> trusts;
 };
+
+// Every key that trap-client's configuration may have.
+const Keys<ClientConfig>& client_keys();
 
 Result<ClientConfig> read_client_config(const std::string& path);
 

@@ -177,18 +177,9 @@ Result<std::string> ClientPart::reload() {
   auto wanted = read_client_config(config_.part.path);
   if (!wanted)
     return wanted.error();
-  PartConfig running = config_.part;
-  running.interfaces = wanted->part.interfaces; // those a reload can change
-  if (auto same = refuse_changes_of_restart_keys(running, wanted->part); !same)
-    return same.error();
-  if (auto same = refuse_change_of_size(wanted->part, "max_redirects", config_.max_redirects,
-                                        wanted->max_redirects);
-      !same)
-    return same.error();
-  if (auto same =
-          refuse_change_of_size(wanted->part, "max_flows", config_.max_flows, wanted->max_flows);
-      !same)
-    return same.error();
+  const Changes changes = changes_between(client_keys(), config_, *wanted);
+  if (auto refused = refuse_changes(changes, wanted->part.part, wanted->part.path); !refused)
+    return refused.error();
   if (wanted->renew && !config_.renew) {
     if (auto opened = renewer_.open(); !opened)
       return opened.error();
@@ -205,11 +196,9 @@ Result<std::string> ClientPart::reload() {
   auto dropped = drop_forbidden_redirects();
   if (!dropped)
     return dropped.error();
-  return fmt::format(
-      "{} interface(s), private targets are {}, {} trust(s){}", plan_.interfaces.size(),
-      config_.allow_private_targets ? "allowed" : "refused", config_.trusts.size(),
-      *dropped ? fmt::format("; {} redirect(s) forgotten that are no longer allowed", *dropped)
-               : "");
+  return describe_changes(changes) +
+         (*dropped ? fmt::format("; {} redirect(s) forgotten that are no longer allowed", *dropped)
+                   : "");
 }
 
 Result<std::unique_ptr<Part>> read_part(const std::string& config_path) {

@@ -47,30 +47,11 @@ bool is_forbidden(const Prefix& prefix) {
          prefix.bits >= (is_v4(prefix) ? 96 + 8 : 10);
 }
 
-void read_services(ConfigTable& table, Trust& trust) {
-  for (const ConfigString& text : table.required_strings("services")) {
-    auto service = parse_trusted_service(text.text);
-    if (!service)
-      table.fail(text.line, fmt::format("services: {}", service.error().message));
-    else if (std::ranges::find(trust.services, *service) != trust.services.end())
-      table.fail(text.line, fmt::format("services: {} is there twice", text.text));
-    else
-      trust.services.push_back(*service);
-  }
-}
-
-void read_targets(ConfigTable& table, Trust& trust) {
-  for (const ConfigString& text : table.required_strings("targets")) {
-    auto prefix = parse_prefix(text.text);
-    if (!prefix)
-      table.fail(text.line, fmt::format("targets: {}", prefix.error().message));
-    else if (is_forbidden(*prefix))
-      table.fail(text.line, fmt::format("targets: no client follows a redirect to {}", text.text));
-    else if (std::ranges::find(trust.targets, *prefix) != trust.targets.end())
-      table.fail(text.line, fmt::format("targets: {} is there twice", text.text));
-    else
-      trust.targets.push_back(*prefix);
-  }
+Result<Prefix> parse_target(const std::string& text) {
+  auto prefix = parse_prefix(text);
+  if (prefix && is_forbidden(*prefix))
+    return Error{fmt::format("no client follows a redirect to {}", text), ExitCode::usage};
+  return prefix;
 }
 
 // A redirect never changes the family.
@@ -84,23 +65,13 @@ void require_targets_of_family(ConfigTable& table, const Trust& trust) {
   }
 }
 
-Trust read_trust(ConfigTable& table) {
-  Trust trust;
-  read_services(table, trust);
-  read_targets(table, trust);
-  if (!table.error())
-    require_targets_of_family(table, trust);
-  table.reject_unknown_keys();
-  return trust;
-}
-
-void refuse_overlap(ConfigTable& table, const std::vector<Trust>& trusts, const Trust& trust,
-                    unsigned line) {
+void refuse_overlap(ConfigTable& table, const std::vector<Trust>& trusts, const Trust& trust) {
   for (const Trust& other : trusts) {
     for (const TrustedService& service : trust.services) {
       if (std::ranges::find(other.services, service) != other.services.end())
-        table.fail(line, fmt::format("another [[trust]] names {}, too: put their targets together",
-                                     format_trusted_service(service)));
+        table.fail(table.line(),
+                   fmt::format("another [[trust]] names {}, too: put their targets together",
+                               format_trusted_service(service)));
     }
   }
 }
@@ -130,22 +101,31 @@ std::string format_trusted_service(const TrustedService& service) {
                                : fmt::format("[{}]:{}", prefix, service.port);
 }
 
-std::vector<Trust> read_trusts(ConfigTable& table, bool required) {
-  std::vector<Trust> trusts;
-  std::size_t services = 0, targets = 0;
-  for (ConfigTable& entry : table.tables_or_none("trust")) {
-    Trust trust = read_trust(entry);
-    refuse_overlap(table, trusts, trust, entry.line());
-    services += trust.services.size();
-    targets += trust.targets.size();
-    if (services > TRAP_CLIENT_MAX_TRUSTED || targets > TRAP_CLIENT_MAX_TRUSTED)
-      table.fail(entry.line(), fmt::format("more services or targets than there is room for ({})",
-                                           TRAP_CLIENT_MAX_TRUSTED));
-    trusts.push_back(std::move(trust));
+Keys<Trust> trust_keys() {
+  return {
+      required(strings("services", &Trust::services,
+                       {.parse = parse_trusted_service,
+                        .format = format_trusted_service,
+                        .accepted = "addresses and prefixes, with a port or for all"},
+                       by_reload, "public addresses of services")),
+      required(strings(
+          "targets", &Trust::targets,
+          {.parse = parse_target, .format = format_prefix, .accepted = "addresses and prefixes"},
+          by_reload, "where these services may redirect"))};
+}
+
+void check_trust(ConfigTable& table, Trust& read, const ClientConfig& config) {
+  if (!table.error())
+    require_targets_of_family(table, read);
+  refuse_overlap(table, config.trusts, read);
+  std::size_t services = read.services.size(), targets = read.targets.size();
+  for (const Trust& other : config.trusts) {
+    services += other.services.size();
+    targets += other.targets.size();
   }
-  if (required && trusts.empty())
-    table.fail(0, "\"only_trusted\" without a [[trust]]: no redirect would be followed; add one");
-  return trusts;
+  if (services > TRAP_CLIENT_MAX_TRUSTED || targets > TRAP_CLIENT_MAX_TRUSTED)
+    table.fail(table.line(), fmt::format("more services or targets than there is room for ({})",
+                                         TRAP_CLIENT_MAX_TRUSTED));
 }
 
 } // namespace trap::client

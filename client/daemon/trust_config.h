@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// [[trust]] of the configuration: which services may redirect, and where to.
+// The [[trust]] tables of the configuration: the services that may redirect, and where to.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "client/daemon/client_config.h"
-#include "runtime/config/config_table.h"
+#include "runtime/config/key.h"
 
 namespace trap::client {
 
@@ -16,7 +16,9 @@ Result<TrustedService> parse_trusted_service(const std::string& text);
 
 std::string format_trusted_service(const TrustedService& service);
 
-// All [[trust]] of the file; `required`: there must be one.
-std::vector<Trust> read_trusts(ConfigTable& table, bool required);
+Keys<Trust> trust_keys();
+
+// Checks a [[trust]] that was read, and against those before it.
+void check_trust(ConfigTable& table, Trust& read, const ClientConfig& config);
 
 } // namespace trap::client

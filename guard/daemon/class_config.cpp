@@ -5,7 +5,6 @@
 #include <limits>
 
 #include <fmt/core.h>
-#include <fmt/ranges.h>
 
 #include "runtime/config/part_config.h"
 #include "runtime/config/token_rate.h"
@@ -15,66 +14,60 @@ namespace {
 
 constexpr char kDefault[] = "default";
 
-std::uint64_t read_bytes_per_s(ConfigTable& table, std::uint64_t otherwise) {
-  const std::int64_t rate =
-      table.integer_or("bytes_per_s", static_cast<std::int64_t>(otherwise), 0, kMostBytesPerS);
-  if (rate != 0 && rate < kLeastBytesPerS)
-    table.fail(
-        table.line(),
-        fmt::format(
-            "\"bytes_per_s\" is {}: write at least {}, the largest packet, or 0 for no limit", rate,
-            kLeastBytesPerS));
-  return static_cast<std::uint64_t>(rate);
-}
-
-ClassConfig read_class(ConfigTable& table, const std::vector<ClassConfig>& others) {
-  ClassConfig config;
-  config.name = read_table_name(table, "class").text;
-  for (const ClassConfig& other : others) {
-    if (other.name == config.name)
-      table.fail(table.line(), "another class has this name already");
-  }
-  const auto tags =
-      table.integers_or_none("tags", 0, TRAP_GUARD_TAGS - 1).value_or(std::vector<ConfigInteger>());
-  for (const ConfigInteger& tag : tags) {
-    const auto value = static_cast<std::uint8_t>(tag.value);
-    if (std::find(config.tags.begin(), config.tags.end(), value) != config.tags.end())
-      table.fail(tag.line, fmt::format("tag {} is there twice", tag.value));
-    for (const ClassConfig& other : others) {
-      if (std::find(other.tags.begin(), other.tags.end(), value) != other.tags.end())
-        table.fail(tag.line,
-                   fmt::format("tag {} belongs to class \"{}\" already", tag.value, other.name));
-    }
-    config.tags.push_back(value);
-  }
-  if (config.name != kDefault && tags.empty())
-    table.fail(table.line(), "no client has this class: give it \"tags\"");
-  const auto rate = [&](const char* key, std::uint64_t otherwise) {
-    return static_cast<std::uint64_t>(
-        table.integer_or(key, static_cast<std::int64_t>(otherwise), 0, kRateMax));
-  };
-  config.syns_per_s = rate("syns_per_s", config.syns_per_s);
-  config.packets_per_s = rate("packets_per_s", config.packets_per_s);
-  config.bytes_per_s = read_bytes_per_s(table, config.bytes_per_s);
-  config.flows = static_cast<std::uint32_t>(
-      table.integer_or("flows", config.flows, 0, std::numeric_limits<std::uint32_t>::max()));
-  table.reject_unknown_keys();
-  return config;
+bool has_tag(const ClassConfig& config, std::uint8_t tag) {
+  return std::find(config.tags.begin(), config.tags.end(), tag) != config.tags.end();
 }
 
 } // namespace
 
-std::vector<ClassConfig> read_classes(ConfigTable& table) {
-  std::vector<ClassConfig> classes;
-  for (ConfigTable& one : table.tables_or_none("class"))
-    classes.push_back(read_class(one, classes));
+Keys<ClassConfig> class_keys() {
+  using C = ClassConfig;
+  constexpr Range rates = {0, kRateMax};
+  return {table_name("class", &C::name, "name of the class; \"default\" may be redefined"),
+          integers("tags", &C::tags, {0, TRAP_GUARD_TAGS - 1}, by_reload,
+                   "tags of tickets whose clients have this class"),
+          integer("syns_per_s", &C::syns_per_s, rates, by_reload,
+                  "SYNs a second of a client; 0: no limit"),
+          integer("packets_per_s", &C::packets_per_s, rates, by_reload,
+                  "packets a second of a client; 0: no limit"),
+          integer("bytes_per_s", &C::bytes_per_s, {0, kMostBytesPerS}, by_reload,
+                  "bytes a second of a client; 0: no limit"),
+          integer("flows", &C::flows, {0, std::numeric_limits<std::uint32_t>::max()}, by_reload,
+                  "open connections of a client; 0: no limit")};
+}
+
+void check_class(ConfigTable& table, const ClassConfig& read,
+                 const std::vector<ClassConfig>& others) {
+  for (const ClassConfig& other : others) {
+    if (other.name == read.name)
+      table.fail(table.line(), "another class has this name already");
+  }
+  for (std::size_t i = 0; i < read.tags.size(); i++) {
+    const std::uint8_t tag = read.tags[i];
+    const unsigned line = table.line_of("tags", i);
+    if (std::find(read.tags.begin(), read.tags.begin() + static_cast<std::ptrdiff_t>(i), tag) !=
+        read.tags.begin() + static_cast<std::ptrdiff_t>(i))
+      table.fail(line, fmt::format("tag {} is listed twice", tag));
+    for (const ClassConfig& other : others) {
+      if (has_tag(other, tag))
+        table.fail(line, fmt::format("tag {} belongs to class \"{}\" already", tag, other.name));
+    }
+  }
+  if (read.name != kDefault && read.tags.empty())
+    table.fail(table.line(), "no client has this class: give it \"tags\"");
+  if (read.bytes_per_s != 0 && read.bytes_per_s < kLeastBytesPerS)
+    table.fail(table.line(), fmt::format("\"bytes_per_s\" is {}: write at least {}, the largest "
+                                         "packet, or 0 for no limit",
+                                         read.bytes_per_s, kLeastBytesPerS));
+}
+
+void complete_classes(std::vector<ClassConfig>& classes) {
   auto found = std::find_if(classes.begin(), classes.end(),
                             [](const ClassConfig& one) { return one.name == kDefault; });
   if (found == classes.end())
     classes.insert(classes.begin(), ClassConfig());
   else
     std::rotate(classes.begin(), found, found + 1);
-  return classes;
 }
 
 std::array<trap_guard_class, TRAP_GUARD_TAGS>
@@ -94,12 +87,6 @@ classes_by_tag(const std::vector<ClassConfig>& classes) {
     is_first = false;
   }
   return by_tag;
-}
-
-std::string format_class(const ClassConfig& config) {
-  return fmt::format("{}({}/s,{}p/s,{}B/s,{}{}{})", config.name, config.syns_per_s,
-                     config.packets_per_s, config.bytes_per_s, config.flows,
-                     config.tags.empty() ? "" : ",tags ", fmt::join(config.tags, "+"));
 }
 
 } // namespace trap::guard

@@ -11,71 +11,58 @@
 namespace trap::guard {
 namespace {
 
-constexpr std::int64_t kSshPort = 22;
 constexpr std::int64_t kClockSkewMaxS = 3600;
 
-std::vector<trap_address> read_trap_servers(ConfigTable& table) {
-  std::vector<trap_address> addresses;
-  std::vector<ConfigString> texts = table.required_strings("trap_servers");
-  if (texts.size() > TRAP_GUARD_MAX_TRAP_SERVERS)
-    table.fail(texts.back().line, fmt::format("more TRAP servers than there is room for ({})",
-                                              TRAP_GUARD_MAX_TRAP_SERVERS));
-  for (const ConfigString& text : texts) {
-    auto address = parse_address(text.text);
-    if (!address) {
-      table.fail(text.line, fmt::format("trap_servers: {}: write addresses without ports",
-                                        address.error().message));
-      continue;
-    }
-    for (const trap_address& other : addresses) {
-      if (trap_address_equal(&other, &*address))
-        table.fail(text.line, fmt::format("TRAP server {} is there twice", text.text));
-    }
-    addresses.push_back(*address);
-  }
-  return addresses;
+const Choices<Mode>& modes() {
+  static const Choices<Mode> choices = {{"enforce", Mode::enforce}, {"monitor", Mode::monitor}};
+  return choices;
 }
 
-std::vector<Prefix> read_trusted(ConfigTable& table) {
-  std::vector<Prefix> prefixes;
-  std::vector<ConfigString> texts = table.strings_or_none("trusted");
-  if (texts.size() > TRAP_GUARD_MAX_TRUSTED)
-    table.fail(texts.back().line, fmt::format("more trusted prefixes than there is room for ({})",
-                                              TRAP_GUARD_MAX_TRUSTED));
-  for (const ConfigString& text : texts) {
-    auto prefix = parse_prefix(text.text);
-    if (!prefix) {
-      table.fail(text.line, fmt::format("trusted: {}", prefix.error().message));
-      continue;
-    }
-    if (prefix->bits == 96 && family_of(prefix->address) == TRAP_IPV4)
-      table.fail(text.line, fmt::format("trusted: {} is everybody, and the guard would guard "
-                                        "nothing: name the hosts you trust",
-                                        text.text));
-    if (std::find(prefixes.begin(), prefixes.end(), *prefix) != prefixes.end())
-      table.fail(text.line, fmt::format("trusted: {} is there twice", text.text));
-    prefixes.push_back(*prefix);
-  }
-  return prefixes;
+// Tables have sizes that are powers of two: the one asked for, and up to as much again.
+std::int64_t power_of_two(std::int64_t size) {
+  return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(size)));
 }
 
-std::vector<std::uint16_t> read_management_ports(ConfigTable& table) {
-  std::vector<std::uint16_t> ports;
-  for (const ConfigInteger& port : table.integers_or_none("management_ports", 1, 65535)
-                                       .value_or(std::vector<ConfigInteger>{{kSshPort, 0}}))
-    ports.push_back(static_cast<std::uint16_t>(port.value));
-  return ports;
+Written<trap_address> server_address() {
+  return {.parse = [](const std::string& text) -> Result<trap_address> {
+            auto address = parse_address(text);
+            if (!address)
+              return Error{address.error().message + ": write addresses without ports",
+                           ExitCode::usage};
+            return *address;
+          },
+          .format = format_address,
+          .accepted = "addresses"};
 }
 
-ServiceConfig read_service(ConfigTable& table, const GuardConfig& config) {
-  ServiceConfig service;
-  service.name = read_service_name(table).text;
-  service.port = static_cast<std::uint16_t>(table.required_integer("port", 1, 65535));
-  service.scope_v4 = static_cast<std::uint8_t>(table.integer_or("scope_v4", TRAP_SCOPE_V4, 8, 32));
-  service.scope_v6 =
-      static_cast<std::uint8_t>(table.integer_or("scope_v6", TRAP_SCOPE_V6, 16, 128));
-  service.sockets_here = table.choice_or("sockets", {"host", "elsewhere"}).text == "host";
-  table.reject_unknown_keys();
+Written<Prefix> trusted_prefix() {
+  return {.parse = [](const std::string& text) -> Result<Prefix> {
+            auto prefix = parse_prefix(text);
+            if (!prefix)
+              return prefix.error();
+            if (prefix->bits == 96 && family_of(prefix->address) == TRAP_IPV4)
+              return Error{text + " is everybody, and the guard would guard nothing: name the "
+                                  "hosts you trust",
+                           ExitCode::usage};
+            return *prefix;
+          },
+          .format = format_prefix,
+          .accepted = "addresses and prefixes"};
+}
+
+Keys<ServiceConfig> service_keys() {
+  using S = ServiceConfig;
+  return {table_name("service", &S::name, "name of the service"),
+          required(integer("port", &S::port, {1, 65535}, by_reload, "TCP port that is protected")),
+          integer("scope_v4", &S::scope_v4, {8, 32}, by_reload,
+                  "length of the IPv4 prefix that is one client"),
+          integer("scope_v6", &S::scope_v6, {16, 128}, by_reload,
+                  "length of the IPv6 prefix that is one client"),
+          choice("sockets", &S::sockets_here, {{"host", true}, {"elsewhere", false}}, by_reload,
+                 "where the service's sockets are")};
+}
+
+void check_service(ConfigTable& table, ServiceConfig& service, const GuardConfig& config) {
   for (const ServiceConfig& other : config.services) {
     if (other.name == service.name)
       table.fail(table.line(), "another service has this name already");
@@ -85,38 +72,57 @@ ServiceConfig read_service(ConfigTable& table, const GuardConfig& config) {
   }
   if (std::find(config.management_ports.begin(), config.management_ports.end(), service.port) !=
       config.management_ports.end())
-    table.fail(table.line(), fmt::format("port {} is a management port, which is never filtered: "
-                                         "take it out of \"management_ports\" first, "
-                                         "if nobody needs it to manage this host",
-                                         service.port));
-  return service;
+    table.fail(table.line(),
+               fmt::format("port {} is a management port, which is never filtered: take it out of "
+                           "\"management_ports\" first, if this host is not managed through it",
+                           service.port));
 }
 
-void read_enforcement(ConfigTable& table, GuardConfig& config) {
-  config.mode = table.choice_or("mode", {"enforce", "monitor"}).text == "enforce" ? Mode::enforce
-                                                                                  : Mode::monitor;
-  config.stale_drops =
-      table.choice_or("on_stale_keys", {"established-only", "drop"}).text == "drop";
-  config.clock_skew_s = static_cast<std::uint32_t>(
-      table.integer_or("clock_skew_s", config.clock_skew_s, 0, kClockSkewMaxS));
-  config.icmp_drops = table.choice_or("icmp", {"pass", "drop"}).text == "drop";
-  config.management_ports = read_management_ports(table);
-  const auto announced = static_cast<std::int64_t>(config.announced_per_network_per_s);
-  config.announced_per_network_per_s = static_cast<std::uint64_t>(
-      table.integer_or("announced_per_network_per_s", announced, 0, kRateMax));
+Keys<GuardConfig> own_keys() {
+  using G = GuardConfig;
+  return {
+      string("secret_file", &G::secret_file, file_path(), by_reload, "file of this guard's key"),
+      choice("mode", &G::mode, modes(), by_reload,
+             "whether packets that are refused are dropped, or counted only"),
+      choice("on_stale_keys", &G::stale_drops, {{"established-only", false}, {"drop", true}},
+             by_reload, "fate of established connections once the keys have run out"),
+      integer("clock_skew_s", &G::clock_skew_s, {0, kClockSkewMaxS}, by_reload,
+              "how far a TRAP server's clock may be off"),
+      choice("icmp", &G::icmp_drops, {{"pass", false}, {"drop", true}}, by_reload,
+             "fate of echo requests and other queries"),
+      integers("management_ports", &G::management_ports, {1, 65535}, by_reload,
+               "ports that are never filtered: no service may have one"),
+      integer("announced_per_network_per_s", &G::announced_per_network_per_s, {0, kRateMax},
+              by_reload, "new clients announced a second for a /24 or /48; 0: no limit"),
+      integer("max_clients", &G::max_clients, {TRAP_GUARD_TABLE_LEAST, TRAP_GUARD_MOST_CLIENTS},
+              by_detach, "clients that are kept, rounded up to a power of two", power_of_two),
+      integer("max_flows", &G::max_flows, {TRAP_GUARD_TABLE_LEAST, TRAP_GUARD_MOST_FLOWS},
+              by_detach, "connections that are kept, rounded up to a power of two", power_of_two),
+      required(strings("trap_servers", &G::trap_servers, server_address(), by_reload,
+                       "addresses that announcements come from", TRAP_GUARD_MAX_TRAP_SERVERS)),
+      strings("trusted", &G::trusted, trusted_prefix(), by_reload, "peers that need no invitation",
+              TRAP_GUARD_MAX_TRUSTED),
+      tables(
+          "class", &G::classes, class_keys(), {"name"},
+          [](ConfigTable& table, ClassConfig& read, const GuardConfig& config) {
+            check_class(table, read, config.classes);
+          },
+          "limits of an admitted client, by the tag of its ticket"),
+      required(tables("service", &G::services, service_keys(), {"name"}, check_service,
+                      "a protected port"))};
 }
 
-// Tables have sizes that are powers of two: what is asked for, and up to as much again.
-std::uint32_t read_table_size(ConfigTable& table, const std::string& key, std::uint32_t otherwise,
-                              std::uint32_t most) {
-  return std::bit_ceil(
-      static_cast<std::uint32_t>(table.integer_or(key, otherwise, TRAP_GUARD_TABLE_LEAST, most)));
+void finish(ConfigTable& table, GuardConfig& config) {
+  complete_classes(config.classes);
+  if (config.services.size() >= TRAP_GUARD_MAX_SERVICES)
+    table.fail(
+        0, fmt::format("more services than there is room for ({})", TRAP_GUARD_MAX_SERVICES - 1));
 }
 
 } // namespace
 
 const char* mode_name(Mode mode) {
-  return mode == Mode::enforce ? "enforce" : "monitor";
+  return name_in(modes(), mode).c_str();
 }
 
 std::vector<std::string> doubts_about(const GuardConfig& config) {
@@ -132,30 +138,14 @@ std::vector<std::string> doubts_about(const GuardConfig& config) {
   return doubts;
 }
 
+const Keys<GuardConfig>& guard_keys() {
+  static const Keys<GuardConfig> keys =
+      joined<GuardConfig>({within(&GuardConfig::part, part_keys("guard")), own_keys()});
+  return keys;
+}
+
 Result<GuardConfig> read_guard_config(const std::string& path) {
-  auto root = read_config_file(path);
-  if (!root)
-    return root.error();
-  ConfigTable table(*root, path);
-  GuardConfig config;
-  config.part = read_part_config(table, "guard", path);
-  config.secret_file = table.string_or("secret_file", "/etc/trap/guard.key").text;
-  read_enforcement(table, config);
-  config.max_clients =
-      read_table_size(table, "max_clients", TRAP_GUARD_CLIENTS, TRAP_GUARD_MOST_CLIENTS);
-  config.max_flows = read_table_size(table, "max_flows", TRAP_GUARD_FLOWS, TRAP_GUARD_MOST_FLOWS);
-  config.trap_servers = read_trap_servers(table);
-  config.trusted = read_trusted(table);
-  config.classes = read_classes(table);
-  for (ConfigTable& service : table.required_tables("service"))
-    config.services.push_back(read_service(service, config));
-  if (config.services.size() >= TRAP_GUARD_MAX_SERVICES)
-    table.fail(
-        0, fmt::format("more services than there is room for ({})", TRAP_GUARD_MAX_SERVICES - 1));
-  table.reject_unknown_keys();
-  if (table.error())
-    return *table.error();
-  return config;
+  return read_config(path, guard_keys(), finish);
 }
 
 } // namespace trap::guard

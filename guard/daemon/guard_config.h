@@ -10,6 +10,7 @@
 #include "guard/daemon/class_config.h"
 #include "guard/maps.h"
 #include "protocol/wire.h"
+#include "runtime/config/config_changes.h"
 #include "runtime/config/endpoint.h"
 #include "runtime/config/part_config.h"
 #include "runtime/config/prefix.h"
@@ -32,13 +33,13 @@ enum class Mode {
 const char* mode_name(Mode mode);
 
 struct GuardConfig {
-  PartConfig part;
-  std::string secret_file;
+  PartConfig part = make_part_config("guard");
+  std::string secret_file = "/etc/trap/guard.key";
   Mode mode = Mode::enforce;
   bool stale_drops = false; // once the keys have run out, established connections go too
   std::uint32_t clock_skew_s = 60;
   bool icmp_drops = false;
-  std::vector<std::uint16_t> management_ports;
+  std::vector<std::uint16_t> management_ports = {22};
   std::uint64_t announced_per_network_per_s = 100;
   std::uint32_t max_clients = TRAP_GUARD_CLIENTS; // a power of two, as the next
   std::uint32_t max_flows = TRAP_GUARD_FLOWS;
@@ -48,8 +49,11 @@ struct GuardConfig {
   std::vector<ServiceConfig> services;
 };
 
-// What is allowed and hardly meant: a line each that says what to do.
+// Settings that are allowed and hardly meant: a line for each that says what to do.
 std::vector<std::string> doubts_about(const GuardConfig& config);
+
+// Every key that trap-guard's configuration may have.
+const Keys<GuardConfig>& guard_keys();
 
 Result<GuardConfig> read_guard_config(const std::string& path);
 

@@ -69,6 +69,16 @@ ConfigNode convert(const toml::node& node) {
   return out;
 }
 
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\')
+      out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
 } // namespace
 
 std::string ConfigNode::type_name() const {
@@ -86,6 +96,38 @@ std::string ConfigNode::type_name() const {
   default:
     return std::get<Other>(value).type;
   }
+}
+
+const ConfigNode* find_entry(const ConfigNode& table, const std::string& key) {
+  const auto* entries = std::get_if<ConfigNode::Table>(&table.value);
+  if (!entries)
+    return nullptr;
+  for (const ConfigEntry& entry : *entries) {
+    if (entry.key == key)
+      return &entry.node;
+  }
+  return nullptr;
+}
+
+std::string format_value(const ConfigNode& node) {
+  if (const auto* boolean = std::get_if<bool>(&node.value))
+    return *boolean ? "true" : "false";
+  if (const auto* integer = std::get_if<std::int64_t>(&node.value))
+    return std::to_string(*integer);
+  if (const auto* text = std::get_if<std::string>(&node.value))
+    return quoted(*text);
+  std::string all;
+  if (const auto* array = std::get_if<ConfigNode::Array>(&node.value)) {
+    for (const ConfigNode& item : *array)
+      all += (all.empty() ? "" : ", ") + format_value(item);
+    return "[" + all + "]";
+  }
+  if (const auto* table = std::get_if<ConfigNode::Table>(&node.value)) {
+    for (const ConfigEntry& entry : *table)
+      all += fmt::format("{}{} = {}", all.empty() ? "" : ", ", entry.key, format_value(entry.node));
+    return "{ " + all + " }";
+  }
+  return "";
 }
 
 Result<ConfigNode> parse_config(const std::string& text, const std::string& path) {

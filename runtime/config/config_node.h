@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A TOML document as a plain tree in which every value knows its line. The TOML library stays
-// inside config_node.cpp.
+// A TOML document as a plain tree in which every value knows its line. The same tree shows a
+// configuration that is in force. The TOML library stays inside config_node.cpp.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ struct ConfigNode {
     std::string type;
   };
 
-  unsigned line = 0;
-  std::variant<Other, bool, std::int64_t, std::string, Array, Table> value;
+  unsigned line = 0; // 0: not from a file
+  std::variant<Other, bool, std::int64_t, std::string, Array, Table> value = Other{};
 
   // "an integer", "a string", ...: for messages.
   std::string type_name() const;
@@ -32,6 +32,12 @@ struct ConfigEntry {
   std::string key;
   ConfigNode node;
 };
+
+// The entry of a table with this key; null if there is none, or if `table` is no table.
+const ConfigNode* find_entry(const ConfigNode& table, const std::string& key);
+
+// The value as TOML on one line: 80, "enforce", ["eth0", "eth1"].
+std::string format_value(const ConfigNode& node);
 
 // Reads and parses a file; the root is a Table. Errors start with "file:line: " or "file: ".
 Result<ConfigNode> read_config_file(const std::string& path);

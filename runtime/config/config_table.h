@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A configuration table while it is read, key by key. The first thing wrong in the whole file is
-// kept, with file and line, and everything after it reads as a default, so that a reader is a plain
-// list of keys followed by one check.
+// A table of the file while its keys are read. It knows where it stands, and keeps the first thing
+// that is wrong in the whole file, with file and line: readers go on and are checked once, at the
+// end.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,68 +13,62 @@
 
 namespace trap {
 
-struct ConfigString {
-  std::string text;
-  unsigned line = 0;
-};
-
-struct ConfigInteger {
-  std::int64_t value = 0;
-  unsigned line = 0;
-};
-
 class ConfigTable {
 public:
   // `root` must be a table and outlive the reader.
   ConfigTable(const ConfigNode& root, std::string path);
 
+  // The table `node`, which `key` of `parent` has.
+  ConfigTable(const ConfigNode& node, const std::string& key, const ConfigTable& parent);
+
   // Put before each message of this table from now on: `service "web"`.
   void name_it(std::string name) { name_ = std::move(name); }
 
-  ConfigString required_string(const std::string& key);
-  ConfigString string_or(const std::string& key, const std::string& otherwise);
-  ConfigString text_or(const std::string& key, const std::string& otherwise); // may be empty
-  ConfigString choice_or(const std::string& key,
-                         const std::vector<std::string>& choices); // the first is the default
-  std::int64_t integer_or(const std::string& key, std::int64_t otherwise, std::int64_t least,
-                          std::int64_t most);
-  std::int64_t required_integer(const std::string& key, std::int64_t least, std::int64_t most);
-  std::optional<std::vector<ConfigInteger>>
-  integers_or_none(const std::string& key, std::int64_t least, std::int64_t most); // may be empty
-  bool boolean_or(const std::string& key, bool otherwise);
-  std::vector<ConfigString> required_strings(const std::string& key); // not empty
-  std::vector<ConfigTable> required_tables(const std::string& key);   // [[key]], not empty
-  std::vector<ConfigString> strings_or_none(const std::string& key);  // empty if the key is missing
-  std::vector<ConfigTable> tables_or_none(const std::string& key);    // the same
-  std::optional<ConfigTable> table_or_none(const std::string& key);   // [key]
+  // Null if the file has no such key.
+  const ConfigNode* find(const std::string& key) const { return find_entry(*node_, key); }
 
-  // Call after all keys were asked for: a key that was not is an error that names it and the known
-  // ones.
-  void reject_unknown_keys();
+  // The value of `key`; null, and an error that says what is `wanted` ("an integer"), if it has
+  // another type.
+  template <class T>
+  const T* as(const ConfigNode& node, const std::string& key, const std::string& wanted) {
+    if (const T* value = std::get_if<T>(&node.value))
+      return value;
+    fail(node.line, "\"" + key + "\" must be " + wanted + ", not " + node.type_name());
+    return nullptr;
+  }
+
+  // A string that is not empty.
+  const std::string* text(const ConfigNode& node, const std::string& key);
+
+  // An integer of `least` to `most`.
+  std::optional<std::int64_t> integer(const ConfigNode& node, const std::string& key,
+                                      std::int64_t least, std::int64_t most,
+                                      const char* wanted = "an integer");
+
+  void fail_missing(const std::string& key);
+  void reject_keys_except(const std::vector<std::string>& known);
 
   void fail(unsigned line, const std::string& reason);
   void fail(Error error); // found in another file: kept as it is
+
   const std::string& path() const { return path_; }
   unsigned line() const { return node_->line; }
+
+  // Where the file has the key, or item `index` of its array; the table's line if it has none.
+  unsigned line_of(const std::string& key) const;
+  unsigned line_of(const std::string& key, std::size_t index) const;
+
+  // "service.backend", as a header in brackets would have it.
+  std::string header_of(const std::string& key) const;
 
   // The first error of the file, this table's or another's.
   const std::optional<Error>& error() const { return *error_; }
 
 private:
-  ConfigTable(const ConfigNode& node, const ConfigTable& parent);
-
-  const ConfigNode* find(const std::string& key);
-  const ConfigNode* find_required(const std::string& key);
-  template <class T>
-  const T* get(const ConfigNode* node, const std::string& key, const char* wanted);
-  std::int64_t integer_in(const ConfigNode* node, const std::string& key, std::int64_t least,
-                          std::int64_t most, const char* wanted = "an integer");
-
   const ConfigNode* node_;
-  bool is_root_ = false; // a key that is missing in the root is missing in no line
   std::string path_;
+  std::string header_; // of this table: empty for the root
   std::string name_;
-  std::vector<std::string> known_;
   std::shared_ptr<std::optional<Error>> error_;
 };
 

@@ -11,6 +11,19 @@
 namespace trap {
 namespace {
 
+constexpr std::size_t kPinDirMostBytes = PATH_MAX / 2;
+constexpr std::size_t kSocketMostBytes = sizeof(sockaddr_un::sun_path) - 1;
+
+const Choices<XdpMode>& xdp_modes() {
+  static const Choices<XdpMode> modes = {{"native", XdpMode::native},
+                                         {"generic", XdpMode::generic}};
+  return modes;
+}
+
+std::string as_it_is(const std::string& text) {
+  return text;
+}
+
 bool is_interface_name(const std::string& name) {
   if (name.empty() || name.size() >= IFNAMSIZ || name == "." || name == "..")
     return false;
@@ -18,105 +31,81 @@ bool is_interface_name(const std::string& name) {
                       [](unsigned char c) { return c <= ' ' || c == '/' || c == ':' || c == 127; });
 }
 
-std::string read_absolute_path(ConfigTable& table, const std::string& key,
-                               const std::string& otherwise, std::size_t limit_bytes) {
-  ConfigString path = table.string_or(key, otherwise);
-  if (!path.text.starts_with('/'))
-    table.fail(path.line, fmt::format(R"("{}" is "{}": write an absolute path)", key, path.text));
-  if (path.text.size() > limit_bytes)
-    table.fail(path.line, fmt::format("\"{}\" is longer than the {} bytes such a path may have",
-                                      key, limit_bytes));
-  return path.text;
+template <std::size_t limit_bytes> Result<std::string> parse_absolute(const std::string& text) {
+  if (!text.starts_with('/'))
+    return Error{fmt::format("\"{}\" is not an absolute path", text), ExitCode::usage};
+  if (text.size() > limit_bytes)
+    return Error{fmt::format("the path is longer than the {} bytes it may have", limit_bytes),
+                 ExitCode::usage};
+  return text;
 }
 
-std::optional<Endpoint> read_metrics_listen(ConfigTable& table) {
-  ConfigString where = table.string_or("metrics_listen", "");
-  if (where.text.empty())
-    return std::nullopt;
-  auto endpoint = parse_endpoint(where.text);
-  if (!endpoint) {
-    table.fail(where.line, fmt::format("\"metrics_listen\": {}", endpoint.error().message));
-    return std::nullopt;
-  }
-  return *endpoint;
+template <std::size_t limit_bytes> Written<std::string> absolute_path() {
+  return {.parse = parse_absolute<limit_bytes>,
+          .format = as_it_is,
+          .accepted = fmt::format("an absolute path of at most {} bytes", limit_bytes)};
 }
 
 } // namespace
 
 const char* xdp_mode_name(XdpMode mode) {
-  return mode == XdpMode::native ? "native" : "generic";
+  return name_in(xdp_modes(), mode).c_str();
 }
 
-std::vector<std::string> read_interface_names(ConfigTable& table,
-                                              const std::vector<ConfigString>& texts) {
-  std::vector<std::string> names;
-  for (const ConfigString& name : texts) {
-    if (!is_interface_name(name.text))
-      table.fail(name.line, fmt::format("\"{}\" cannot be an interface's name", name.text));
-    if (std::find(names.begin(), names.end(), name.text) != names.end())
-      table.fail(name.line, fmt::format("interface \"{}\" is named twice", name.text));
-    names.push_back(name.text);
-  }
-  return names;
-}
-
-PartConfig read_part_config(ConfigTable& table, const std::string& part, const std::string& path) {
+PartConfig make_part_config(const std::string& part) {
   PartConfig config;
   config.part = part;
-  config.path = path;
-  config.interfaces = read_interface_names(table, table.required_strings("interfaces"));
-  if (part != "client")
-    config.xdp_mode = table.choice_or("xdp_mode", {"native", "generic"}).text == "native"
-                          ? XdpMode::native
-                          : XdpMode::generic;
-  config.pin_dir = read_absolute_path(table, "pin_dir", "/sys/fs/bpf/trap/" + part, PATH_MAX / 2);
-  config.control_socket = read_absolute_path(table, "control_socket", "/run/trap/" + part + ".sock",
-                                             sizeof(sockaddr_un::sun_path) - 1);
-  config.metrics_listen = read_metrics_listen(table);
+  config.pin_dir = "/sys/fs/bpf/trap/" + part;
+  config.control_socket = "/run/trap/" + part + ".sock";
   return config;
 }
 
-Result<void> refuse_changes_of_restart_keys(const PartConfig& running, const PartConfig& wanted) {
-  const char* changed = running.interfaces != wanted.interfaces           ? "interfaces"
-                        : running.xdp_mode != wanted.xdp_mode             ? "xdp_mode"
-                        : running.pin_dir != wanted.pin_dir               ? "pin_dir"
-                        : running.control_socket != wanted.control_socket ? "control_socket"
-                        : running.metrics_listen != wanted.metrics_listen ? "metrics_listen"
-                                                                          : nullptr;
-  if (!changed)
-    return {};
-  return Error{fmt::format("{}: \"{}\" was changed, which a reload cannot apply: restart trap-{}, "
-                           "which loses no packet",
-                           wanted.path, changed, wanted.part),
-               ExitCode::usage};
+Keys<PartConfig> part_keys(const std::string& part) {
+  using P = PartConfig;
+  const bool is_client = part == "client";
+  Keys<P> keys = {required(strings("interfaces", &P::interfaces, interface_name(),
+                                   is_client ? by_reload : by_restart,
+                                   is_client ? "names and patterns of interfaces that services are "
+                                               "reached through"
+                                             : "interfaces where packets arrive"))};
+  if (!is_client)
+    keys.push_back(choice("xdp_mode", &P::xdp_mode, xdp_modes(), by_restart,
+                          "how the program is attached to the interfaces"));
+  keys.push_back(string("pin_dir", &P::pin_dir, absolute_path<kPinDirMostBytes>(), by_detach,
+                        "directory of pinned maps and links, on a bpffs"));
+  keys.push_back(string("control_socket", &P::control_socket, absolute_path<kSocketMostBytes>(),
+                        by_restart, "socket where the daemon answers trapctl"));
+  keys.push_back(string_or_none("metrics_listen", &P::metrics_listen, address_and_port(),
+                                by_restart, "where Prometheus may ask for /metrics"));
+  return keys;
 }
 
-Result<void> refuse_change_of_size(const PartConfig& wanted, const char* key, std::uint32_t running,
-                                   std::uint32_t asked) {
-  if (running == asked)
-    return {};
-  return Error{fmt::format("{}: \"{}\" was changed from {} to {}, which a reload cannot apply: run "
-                           "trap-{} --detach, then start it again",
-                           wanted.path, key, running, asked, wanted.part),
-               ExitCode::usage};
+Written<std::string> interface_name() {
+  return {
+      .parse = [](const std::string& text) -> Result<std::string> {
+        if (!is_interface_name(text))
+          return Error{fmt::format("\"{}\" cannot be an interface's name", text), ExitCode::usage};
+        return text;
+      },
+      .format = as_it_is,
+      .accepted = "names of interfaces"};
 }
 
-ConfigString read_table_name(ConfigTable& table, const std::string& kind) {
-  ConfigString name = table.required_string("name");
-  bool fits = name.text.size() <= 63 &&
-              std::all_of(name.text.begin(), name.text.end(), [](unsigned char c) {
-                return isalnum(c) || c == '.' || c == '_' || c == '-';
-              });
-  if (!fits)
-    table.fail(name.line,
-               fmt::format("{} name \"{}\": use 1 to 63 letters, digits, '.', '_' or '-'", kind,
-                           name.text));
-  table.name_it(fmt::format("{} \"{}\"", kind, name.text));
-  return name;
+Written<std::string> file_path() {
+  return {.parse = [](const std::string& text) -> Result<std::string> { return text; },
+          .format = as_it_is,
+          .accepted = "a path"};
 }
 
-ConfigString read_service_name(ConfigTable& table) {
-  return read_table_name(table, "service");
+Written<Endpoint> address_and_port() {
+  return {.parse = parse_endpoint, .format = format_endpoint, .accepted = "an address and a port"};
+}
+
+bool is_table_name(const std::string& text) {
+  return !text.empty() && text.size() <= 63 &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) {
+           return isalnum(c) || c == '.' || c == '_' || c == '-';
+         });
 }
 
 } // namespace trap

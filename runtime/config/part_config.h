@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "runtime/config/config_table.h"
 #include "runtime/config/endpoint.h"
+#include "runtime/config/key.h"
 
 namespace trap {
 
@@ -25,24 +25,43 @@ struct PartConfig {
   std::optional<Endpoint> metrics_listen; // where Prometheus may ask; off unless configured
 };
 
-// Reads interfaces, pin_dir, control_socket and metrics_listen, and for server and guard xdp_mode.
-PartConfig read_part_config(ConfigTable& table, const std::string& part, const std::string& path);
+// The defaults of a part.
+PartConfig make_part_config(const std::string& part);
 
-// Interface names that are all different, as `texts` has them.
-std::vector<std::string> read_interface_names(ConfigTable& table,
-                                              const std::vector<ConfigString>& texts);
+// interfaces, pin_dir, control_socket and metrics_listen; for server and guard also xdp_mode.
+Keys<PartConfig> part_keys(const std::string& part);
 
-// For a reload: an error that names the first of these keys that was changed, because only a
-// restart can apply them.
-Result<void> refuse_changes_of_restart_keys(const PartConfig& running, const PartConfig& wanted);
+// Interface names, or patterns of them.
+Written<std::string> interface_name();
 
-// The same for the size of a table, which its pinned map has.
-Result<void> refuse_change_of_size(const PartConfig& wanted, const char* key, std::uint32_t running,
-                                   std::uint32_t asked);
+// A path of a file, absolute or not.
+Written<std::string> file_path();
 
-// The name of a [[`kind`]]: 1 to 63 of letters, digits, '.', '_', '-'; names the table in messages
-// from here on.
-ConfigString read_table_name(ConfigTable& table, const std::string& kind);
-ConfigString read_service_name(ConfigTable& table);
+// "203.0.113.10:80".
+Written<Endpoint> address_and_port();
+
+// 1 to 63 of letters, digits, '.', '_' and '-'.
+bool is_table_name(const std::string& text);
+
+// The key `name` of a [[`kind`]], which names the table in messages from there on.
+template <class Config>
+Key<Config> table_name(std::string kind, std::string Config::*member, std::string meaning) {
+  Key<Config> key = required(string("name", member,
+                                    {.parse = nullptr,
+                                     .format = [](const std::string& s) { return s; },
+                                     .accepted = "1 to 63 of letters, digits, '.', '_' and '-'"},
+                                    by_reload, std::move(meaning)));
+  key.take = [kind, member](ConfigTable& table, const ConfigNode& node, Config& config) {
+    const std::string* text = table.text(node, "name");
+    if (!text)
+      return;
+    if (!is_table_name(*text))
+      table.fail(node.line,
+                 kind + " name \"" + *text + "\": use 1 to 63 letters, digits, '.', '_' or '-'");
+    config.*member = *text;
+    table.name_it(kind + " \"" + *text + "\"");
+  };
+  return key;
+}
 
 } // namespace trap

@@ -2,6 +2,7 @@
 // ServerPart while it runs: another configuration, and the operator's orders.
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
+#include <sodium.h>
 
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
@@ -14,8 +15,10 @@ Result<std::unique_ptr<Deployment>> ServerPart::read_next() const {
   auto config = read_server_config(this->config().path);
   if (!config)
     return config.error();
-  if (auto same = refuse_restart_keys(now_->config, *config); !same)
-    return same.error();
+  if (auto refused = refuse_changes(changes_between(server_keys(), now_->config, *config),
+                                    config->part.part, config->part.path);
+      !refused)
+    return refused.error();
   auto next = std::make_unique<Deployment>();
   next->config = std::move(*config);
   auto master = read_master_for(next->config, &now_->master);
@@ -61,10 +64,13 @@ Result<std::string> ServerPart::reload() {
     return next.error();
   if (auto applied = apply(**next); !applied)
     return applied.error();
-  const std::string change = describe_change(*now_, **next);
+  Changes changes = changes_between(server_keys(), now_->config, (*next)->config);
+  if (sodium_memcmp(now_->master.bytes.data(), (*next)->master.bytes.data(),
+                    now_->master.bytes.size()) != 0)
+    changes.applied.push_back({"master_key_file", "new key"});
   now_ = std::move(*next);
   warn_of_private_backends(now_->config);
-  return change;
+  return describe_changes(changes);
 }
 
 namespace {

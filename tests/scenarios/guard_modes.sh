@@ -91,7 +91,7 @@ expect "and stays run out" "monitor monitor False" "$(modes)"
 
 configure 'mode = "enforce"'
 expect "a reload takes a mode that was changed" "1 enforce enforce False no" \
-  "$(control guard reload | grep -c 'values +mode=enforce -mode=monitor') $(modes) $(connects)"
+  "$(control guard reload | grep -c 'mode from "monitor" to "enforce"') $(modes) $(connects)"
 guard monitor >/dev/null
 becomes "monitoring against the configuration lets in" yes connects
 expect "and is a problem" "degraded 4" "$(field guard 's["state"]') $(control guard status >/dev/null; echo $?)"

@@ -129,12 +129,12 @@ configure missing '' 80
 expect_line "a key file that is missing is refused" "missing.key" "$(reload)"
 configure first '' 80
 sed -i 's/^pin_dir = .*/pin_dir = "\/sys\/fs\/bpf\/elsewhere"/' "$work/guard.toml"
-expect_line "a key that needs a restart is refused" "restart" "$(reload)"
+expect_line "a key that needs --detach is refused" "pin_dir from .*--detach" "$(reload)"
 expect "and nobody lost his trust" yes "$(connects 198.51.100.1 198.51.100.20 80)"
 
 configure second '"198.51.100.1"' 81
 epochs=$(field 's["keys"]["epochs_held"]')
-expect_line "a reload says what went" "services +port-81:81 -port-80:80; trusted -2001:db8::1/128; new key" "$(reload)"
+expect_line "a reload says what went" "trusted -2001:db8::1/128; service +port-81 -port-80; new key" "$(reload)"
 expect "the other port is protected now" "yes no yes no" "$(connects 198.51.100.2 198.51.100.20 80) $(connects 198.51.100.2 198.51.100.20 81) \
 $(connects 198.51.100.1 198.51.100.20 81) $(connects 2001:db8::1 2001:db8::20 81)"
 expect "a new key has the same epochs" "$epochs" "$(field 's["keys"]["epochs_held"]')"

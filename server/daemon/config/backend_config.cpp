@@ -6,90 +6,86 @@
 #include <fmt/core.h>
 
 #include "protocol/wire.h"
+#include "runtime/config/part_config.h"
 #include "runtime/keys/key_derivation.h"
 
 namespace trap::server {
 namespace {
 
-constexpr std::uint32_t kWeightMax = 1000;
-constexpr std::uint32_t kLifetimeMinS = 8;
-constexpr std::uint32_t kLifetimeDefaultS = 600;
-constexpr std::size_t kPoolNameMax = 63;
+constexpr std::int64_t kWeightMax = 1000;
+constexpr std::int64_t kLifetimeMinS = 8;
 
-bool is_pool_name(const std::string& name) {
-  return name.size() <= kPoolNameMax && std::all_of(name.begin(), name.end(), [](unsigned char c) {
-           return isalnum(c) || c == '.' || c == '_' || c == '-';
-         });
+const Choices<BackendState>& states() {
+  static const Choices<BackendState> choices = {{"active", BackendState::active},
+                                                {"draining", BackendState::draining},
+                                                {"down", BackendState::down}};
+  return choices;
 }
 
-BackendState read_state(ConfigTable& table) {
-  const std::string state = table.choice_or("state", {"active", "draining", "down"}).text;
-  if (state == "draining")
-    return BackendState::draining;
-  return state == "down" ? BackendState::down : BackendState::active;
+std::string as_it_is(const std::string& text) {
+  return text;
 }
 
-BackendConfig read_backend(ConfigTable& table) {
-  BackendConfig backend;
-  const ConfigString address = table.required_string("address");
-  if (!address.text.empty())
-    backend.endpoint = read_redirect_endpoint(table, address);
-  const ConfigString guard = table.required_string("guard");
-  backend.guard = guard.text;
-  if (!is_guard_name(guard.text))
-    table.fail(guard.line, fmt::format("guard \"{}\": use 1 to {} of a-z, 0-9, '.' and '-'",
-                                       guard.text, TRAP_GUARD_NAME_MAX));
-  backend.weight = static_cast<std::uint32_t>(table.integer_or("weight", 1, 1, kWeightMax));
-  backend.lifetime_s = static_cast<std::uint16_t>(
-      table.integer_or("ticket_lifetime_s", kLifetimeDefaultS, kLifetimeMinS, TRAP_LIFETIME_MAX_S));
-  const ConfigString pool = table.text_or("pool", "");
-  backend.pool = pool.text;
-  if (!is_pool_name(pool.text))
-    table.fail(pool.line,
-               fmt::format("pool \"{}\": use at most {} letters, digits, '.', '_' or '-'",
-                           pool.text, kPoolNameMax));
-  backend.state = read_state(table);
-  table.reject_unknown_keys();
-  return backend;
+Result<Endpoint> parse_redirect_endpoint(const std::string& text) {
+  auto endpoint = parse_endpoint(text);
+  if (endpoint && trap_address_is_forbidden(&endpoint->address, family_of(endpoint->address)))
+    return Error{fmt::format("{}: clients accept no redirect from or to such an address", text),
+                 ExitCode::usage};
+  return endpoint;
+}
+
+Result<std::string> parse_guard_name(const std::string& text) {
+  if (is_guard_name(text))
+    return text;
+  return Error{fmt::format("\"{}\" is no guard's name: use 1 to {} of a-z, 0-9, '.' and '-'", text,
+                           TRAP_GUARD_NAME_MAX),
+               ExitCode::usage};
+}
+
+Result<std::string> parse_pool(const std::string& text) {
+  if (text.empty() || is_table_name(text))
+    return text;
+  return Error{fmt::format("\"{}\" is no pool's name: use at most 63 letters, digits, '.', '_' or "
+                           "'-'",
+                           text),
+               ExitCode::usage};
 }
 
 } // namespace
 
 const char* backend_state_name(BackendState state) {
-  switch (state) {
-  case BackendState::active:
-    return "active";
-  case BackendState::draining:
-    return "draining";
-  default:
-    return "down";
-  }
+  return name_in(states(), state).c_str();
 }
 
-Endpoint read_redirect_endpoint(ConfigTable& table, const ConfigString& text) {
-  auto endpoint = parse_endpoint(text.text);
-  if (!endpoint) {
-    table.fail(text.line, endpoint.error().message);
-    return {};
-  }
-  if (trap_address_is_forbidden(&endpoint->address, family_of(endpoint->address)))
-    table.fail(text.line,
-               fmt::format("{}: clients accept no redirect from or to such an address", text.text));
-  return *endpoint;
+Written<Endpoint> redirect_endpoint() {
+  return {
+      .parse = parse_redirect_endpoint, .format = format_endpoint, .accepted = "address and port"};
 }
 
-std::vector<BackendConfig> read_backends(ConfigTable& service) {
-  std::vector<BackendConfig> backends;
-  for (ConfigTable& table : service.tables_or_none("backend")) {
-    BackendConfig backend = read_backend(table);
-    for (const BackendConfig& other : backends) {
-      if (other.endpoint == backend.endpoint && other.pool == backend.pool)
-        table.fail(table.line(),
-                   fmt::format("backend {} is there twice", format_endpoint(backend.endpoint)));
-    }
-    backends.push_back(std::move(backend));
-  }
-  return backends;
+Written<std::string> pool_name() {
+  return {.parse = parse_pool,
+          .format = as_it_is,
+          .accepted = "at most 63 of letters, digits, '.', '_' and '-'",
+          .may_be_empty = true};
+}
+
+Keys<BackendConfig> backend_keys() {
+  using B = BackendConfig;
+  return {required(string("address", &B::endpoint, redirect_endpoint(), by_reload,
+                          "address and port of the real service")),
+          required(string("guard", &B::guard,
+                          {.parse = parse_guard_name,
+                           .format = as_it_is,
+                           .accepted = "1 to 63 of a-z, 0-9, '.' and '-'"},
+                          by_reload, "name of the guard at that address")),
+          integer("weight", &B::weight, {1, kWeightMax}, by_reload,
+                  "share of clients, against the other backends"),
+          integer("ticket_lifetime_s", &B::lifetime_s, {kLifetimeMinS, TRAP_LIFETIME_MAX_S},
+                  by_reload, "how long tickets, redirects and announcements hold"),
+          string("pool", &B::pool, pool_name(), by_reload,
+                 "pool that the backend belongs to; empty: the default pool"),
+          choice("state", &B::state, states(), by_reload,
+                 "whether new clients are sent to the backend")};
 }
 
 } // namespace trap::server

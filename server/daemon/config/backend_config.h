@@ -6,15 +6,15 @@
 #include <string>
 #include <vector>
 
-#include "runtime/config/config_table.h"
 #include "runtime/config/endpoint.h"
+#include "runtime/config/key.h"
 
 namespace trap::server {
 
 enum class BackendState {
   active,
   draining, // no new redirects; those that were given hold
-  down,     // the same, and nobody asks after its health
+  down,     // the same, and its health is not checked
 };
 
 const char* backend_state_name(BackendState state);
@@ -23,15 +23,17 @@ struct BackendConfig {
   Endpoint endpoint;
   std::string guard;
   std::uint32_t weight = 1;
-  std::uint16_t lifetime_s = 0; // of tickets and announcements
-  std::string pool;             // "": the default pool
+  std::uint16_t lifetime_s = 600; // of tickets and announcements
+  std::string pool;               // "": the default pool
   BackendState state = BackendState::active;
 };
 
 // An address that clients may be redirected from and to.
-Endpoint read_redirect_endpoint(ConfigTable& table, const ConfigString& text);
+Written<Endpoint> redirect_endpoint();
 
-// Every backend of a service: none, some, of both families.
-std::vector<BackendConfig> read_backends(ConfigTable& service);
+// The name of a pool of backends; the default pool's is empty.
+Written<std::string> pool_name();
+
+Keys<BackendConfig> backend_keys();
 
 } // namespace trap::server

@@ -6,6 +6,8 @@
 
 #include <fmt/core.h>
 
+#include "runtime/config/part_config.h"
+#include "server/daemon/config/backend_config.h"
 #include "server/daemon/config/prefix_file.h"
 #include "server/maps.h"
 
@@ -29,52 +31,57 @@ struct WrittenPolicies {
   }
 };
 
-PolicyRule read_rule(ConfigTable& table) {
-  PolicyRule rule;
-  rule.line = table.line();
-  const ConfigString action = table.required_string("action");
-  if (action.text == "pool")
-    rule.action = PolicyAction::pool;
-  else if (action.text == "serve")
-    rule.action = PolicyAction::serve;
-  else if (action.text != "deny")
-    table.fail(action.line, fmt::format(R"("action" is "{}": write one of "deny", "serve", "pool")",
-                                        action.text));
-  const ConfigString pool = table.string_or("pool", "");
-  rule.pool = pool.text;
-  if (rule.action == PolicyAction::pool && pool.text.empty())
-    table.fail(table.line(), R"(action = "pool" needs the name of a pool: add pool = "...")");
-  if (rule.action != PolicyAction::pool && !pool.text.empty())
-    table.fail(pool.line,
-               fmt::format(R"("pool" goes with action = "pool", not with "{}")", action.text));
-  return rule;
+Result<ClientPrefix> parse_client_prefix(const std::string& text) {
+  return parse_prefix(text);
 }
 
-void read_listed(ConfigTable& table, WrittenPolicies& written, std::uint32_t rule) {
-  for (const ConfigString& text : table.strings_or_none("prefixes")) {
-    auto prefix = parse_prefix(text.text);
-    if (!prefix)
-      table.fail(text.line, prefix.error().message);
-    else
-      written.entries.push_back({{*prefix, rule}, 0, text.line});
+const Choices<PolicyAction>& actions() {
+  static const Choices<PolicyAction> choices = {
+      {"deny", PolicyAction::deny}, {"serve", PolicyAction::serve}, {"pool", PolicyAction::pool}};
+  return choices;
+}
+
+// FNV-1a: tells files apart, no more.
+std::string content_of(const std::vector<PrefixLine>& lines) {
+  std::uint32_t hash = 2166136261;
+  const auto add = [&](std::uint8_t byte) { hash = (hash ^ byte) * 16777619; };
+  for (const PrefixLine& at : lines) {
+    for (const std::uint8_t byte : at.prefix.address.bytes)
+      add(byte);
+    add(static_cast<std::uint8_t>(at.prefix.bits));
   }
+  return fmt::format("{} prefixes, {:08x}", lines.size(), hash);
 }
 
-void read_file_of(ConfigTable& table, WrittenPolicies& written, std::uint32_t rule) {
-  const ConfigString file = table.string_or("file", "");
-  if (file.text.empty())
-    return;
-  const std::string path = (std::filesystem::path(table.path()).parent_path() / file.text)
+void check_pool(ConfigTable& table, const PolicyRule& rule) {
+  if (rule.action == PolicyAction::pool && rule.pool.empty())
+    table.fail(table.line(), R"(action = "pool" needs the name of a pool: add pool = "...")");
+  if (rule.action != PolicyAction::pool && !rule.pool.empty())
+    table.fail(table.line_of("pool"),
+               fmt::format(R"("pool" goes with action = "pool", not with "{}")",
+                           name_in(actions(), rule.action)));
+}
+
+void note_listed(const ConfigTable& table, const PolicyRule& rule, WrittenPolicies& written) {
+  const auto number = static_cast<std::uint32_t>(written.rules.size());
+  for (std::size_t i = 0; i < rule.prefixes.size(); i++)
+    written.entries.push_back({{rule.prefixes[i], number}, 0, table.line_of("prefixes", i)});
+}
+
+void read_file_of(ConfigTable& table, PolicyRule& rule, WrittenPolicies& written) {
+  const std::string path = (std::filesystem::path(table.path()).parent_path() / rule.file)
                                .string(); // an absolute one stays as it is
   auto lines = read_prefix_file(path);
   if (!lines) {
     table.fail(lines.error());
     return;
   }
+  rule.file_content = content_of(*lines);
   written.files.push_back(path);
   for (const PrefixLine& at : *lines)
-    written.entries.push_back(
-        {{at.prefix, rule}, static_cast<std::uint32_t>(written.files.size() - 1), at.line});
+    written.entries.push_back({{at.prefix, static_cast<std::uint32_t>(written.rules.size())},
+                               static_cast<std::uint32_t>(written.files.size() - 1),
+                               at.line});
 }
 
 bool comes_before(const WrittenEntry& a, const WrittenEntry& b) {
@@ -84,7 +91,7 @@ bool comes_before(const WrittenEntry& a, const WrittenEntry& b) {
   return a.entry.prefix.bits < b.entry.prefix.bits;
 }
 
-// Sorts, and keeps one of those that say the same; those that contradict each other are an error.
+// Sorts, and keeps one of several that say the same; a contradiction is an error.
 std::vector<PolicyEntry> unique_entries(ConfigTable& service, WrittenPolicies& written) {
   std::vector<PolicyEntry> entries;
   std::stable_sort(written.entries.begin(), written.entries.end(), comes_before);
@@ -105,20 +112,43 @@ std::vector<PolicyEntry> unique_entries(ConfigTable& service, WrittenPolicies& w
 
 } // namespace
 
-PolicyConfig read_policies(ConfigTable& service) {
+Keys<PolicyRule> policy_keys() {
+  using P = PolicyRule;
+  Key<P> file = string("file", &P::file, file_path(), by_reload,
+                       "file of prefixes, one a line; read again by each reload");
+  file.show = [show = file.show](const P& rule, View view) {
+    ConfigNode node = show(rule, view);
+    if (view == View::comparison && !rule.file.empty())
+      node.value = fmt::format("{} ({})", rule.file, rule.file_content);
+    return node;
+  };
+  return {required(choice("action", &P::action, actions(), by_reload, "fate of the clients")),
+          string("pool", &P::pool, pool_name(), by_reload, "pool of backends for action \"pool\""),
+          shown_as_count(strings("prefixes", &P::prefixes,
+                                 {.parse = parse_client_prefix,
+                                  .format = format_prefix,
+                                  .accepted = "addresses and prefixes"},
+                                 by_reload, "prefixes of the clients", 0, Twice::fine)),
+          std::move(file)};
+}
+
+PolicyConfig read_policies(ConfigTable& service, const ConfigNode& tables) {
+  static const Keys<PolicyRule> keys = policy_keys();
   WrittenPolicies written;
   written.files.push_back(service.path());
-  for (ConfigTable& table : service.tables_or_none("policy")) {
-    const auto rule = static_cast<std::uint32_t>(written.rules.size());
-    const std::size_t before = written.entries.size();
-    written.rules.push_back(read_rule(table));
-    read_listed(table, written, rule);
-    read_file_of(table, written, rule);
-    table.reject_unknown_keys();
-    if (written.entries.size() == before && table.string_or("file", "").text.empty())
+  each_table(service, tables, "policy", [&](ConfigTable& table) {
+    PolicyRule rule;
+    rule.line = table.line();
+    read_keys(table, keys, rule);
+    check_pool(table, rule);
+    note_listed(table, rule, written);
+    if (!rule.file.empty())
+      read_file_of(table, rule, written);
+    else if (rule.prefixes.empty())
       table.fail(table.line(),
                  R"(policy without clients: add prefixes = ["192.0.2.0/24"] or file = "...")");
-  }
+    written.rules.push_back(std::move(rule));
+  });
   PolicyConfig config;
   config.entries = unique_entries(service, written);
   config.rules = std::move(written.rules);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The [[service.policy]] tables of a service: what becomes of clients by the longest prefix that
-// their address has.
+// The [[service.policy]] tables of a service: the fate of clients, by the longest prefix that their
+// address has.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "runtime/config/config_table.h"
+#include "runtime/config/key.h"
 #include "server/daemon/config/client_prefix.h"
 
 namespace trap::server {
@@ -16,7 +16,10 @@ enum class PolicyAction { pool, serve, deny };
 
 struct PolicyRule { // one [[service.policy]]
   PolicyAction action = PolicyAction::deny;
-  std::string pool; // of action "pool"
+  std::string pool;                   // of action "pool"
+  std::vector<ClientPrefix> prefixes; // those that the table lists itself
+  std::string file;                   // of more prefixes, as the table names it
+  std::string file_content = {};      // "117 prefixes, 9e3779b9": another file has another one
   unsigned line = 0;
 
   bool does_as(const PolicyRule& other) const {
@@ -36,8 +39,10 @@ struct PolicyConfig {
   std::vector<PolicyEntry> entries; // in the order of the addresses; no prefix is there twice
 };
 
-// Reads every policy of a service. The same prefix with two actions is an error that names both
-// places.
-PolicyConfig read_policies(ConfigTable& service);
+Keys<PolicyRule> policy_keys();
+
+// Reads every policy of `service`; `tables` is the array that holds them. The same prefix with two
+// actions is an error that names both places.
+PolicyConfig read_policies(ConfigTable& service, const ConfigNode& tables);
 
 } // namespace trap::server

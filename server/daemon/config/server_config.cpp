@@ -11,43 +11,49 @@
 namespace trap::server {
 namespace {
 
-constexpr std::uint32_t kAnnounceRateMax = 1000000;
-constexpr std::uint32_t kAnnounceRateDefault = 10000;
+constexpr std::int64_t kAnnounceRateMax = 1000000;
 
-std::uint64_t read_rate(ConfigTable& table, const char* key, std::uint64_t otherwise) {
-  return static_cast<std::uint64_t>(
-      table.integer_or(key, static_cast<std::int64_t>(otherwise), 0, kRateMax));
+Keys<BudgetConfig> budget_keys() {
+  using B = BudgetConfig;
+  constexpr Range rates = {0, kRateMax};
+  return {integer("client_handshakes_per_s", &B::client_handshakes_per_s, rates, by_reload,
+                  "handshakes completed by each IPv4 address or IPv6 /64; 0: no limit"),
+          integer("network_handshakes_per_s", &B::network_handshakes_per_s, rates, by_reload,
+                  "handshakes completed by each IPv4 /24 or IPv6 /48; 0: no limit"),
+          integer("syn_acks_per_s", &B::syn_acks_per_s, rates, by_reload,
+                  "SYN-ACKs sent by this server; 0: no limit"),
+          integer("resets_per_s", &B::resets_per_s, rates, by_reload,
+                  "resets with a redirect sent by this server; 0: no limit")};
 }
 
-BudgetConfig read_budget(ConfigTable& root) {
-  BudgetConfig budget;
-  auto table = root.table_or_none("budget");
-  if (!table)
-    return budget;
-  table->name_it("[budget]");
-  budget.client_handshakes_per_s =
-      read_rate(*table, "client_handshakes_per_s", budget.client_handshakes_per_s);
-  budget.network_handshakes_per_s =
-      read_rate(*table, "network_handshakes_per_s", budget.network_handshakes_per_s);
-  budget.syn_acks_per_s = read_rate(*table, "syn_acks_per_s", budget.syn_acks_per_s);
-  budget.resets_per_s = read_rate(*table, "resets_per_s", budget.resets_per_s);
-  table->reject_unknown_keys();
-  return budget;
+Keys<ServerConfig> own_keys() {
+  using S = ServerConfig;
+  return {string("master_key_file", &S::master_key_file, file_path(), by_reload,
+                 "file of the master key"),
+          choice("cookies", &S::cookies,
+                 {{"auto", Cookies::automatic}, {"kernel", Cookies::kernel}}, by_restart,
+                 "SYN cookies of services that serve: TRAP's where possible, or the kernel's"),
+          choice("option_kind", &S::experimental_kind,
+                 {{"reserved", false}, {"experimental", true}}, by_restart,
+                 "kind of the TCP option that carries TRAP's messages"),
+          integer("announce_rate", &S::announce_rate, {0, kAnnounceRateMax}, by_reload,
+                  "announcements a second, at most; 0: none are sent"),
+          table("budget", &S::budget, budget_keys(), "limits a second"),
+          required(tables(
+              "service", &S::services, service_keys(), {"name"},
+              [](ConfigTable& table, ServiceConfig& read, const ServerConfig& config) {
+                check_service(table, read, config.services);
+              },
+              "a service and its public addresses"))};
 }
 
-void read_services(ConfigTable& root, ServerConfig& config) {
-  PublicAddresses taken;
-  for (ConfigTable& table : root.required_tables("service")) {
-    ServiceConfig service = read_service(table, taken);
-    for (const ServiceConfig& other : config.services) {
-      if (other.name == service.name)
-        table.fail(table.line(), "another service has this name already");
-    }
-    config.services.push_back(std::move(service));
-  }
-  if (taken.size() >= TRAP_SERVER_MAX_SERVICES)
-    root.fail(0, fmt::format("{} public addresses, but there is room for {}", taken.size(),
-                             TRAP_SERVER_MAX_SERVICES - 1));
+void finish(ConfigTable& table, ServerConfig& config) {
+  std::size_t addresses = 0;
+  for (const ServiceConfig& service : config.services)
+    addresses += service.addresses.size();
+  if (addresses >= TRAP_SERVER_MAX_SERVICES)
+    table.fail(0, fmt::format("{} public addresses, but there is room for {}", addresses,
+                              TRAP_SERVER_MAX_SERVICES - 1));
 }
 
 } // namespace
@@ -58,27 +64,14 @@ bool needs_master_key(const ServerConfig& config) {
       [](const ServiceConfig& service) { return !service.backends.empty() || !service.serves(); });
 }
 
+const Keys<ServerConfig>& server_keys() {
+  static const Keys<ServerConfig> keys =
+      joined<ServerConfig>({within(&ServerConfig::part, part_keys("server")), own_keys()});
+  return keys;
+}
+
 Result<ServerConfig> read_server_config(const std::string& path) {
-  auto root = read_config_file(path);
-  if (!root)
-    return root.error();
-  ConfigTable table(*root, path);
-  ServerConfig config;
-  config.part = read_part_config(table, "server", path);
-  config.master_key_file = table.string_or("master_key_file", "/etc/trap/master.key").text;
-  config.cookies = table.choice_or("cookies", {"auto", "kernel"}).text == "kernel"
-                       ? Cookies::kernel
-                       : Cookies::automatic;
-  config.experimental_kind =
-      table.choice_or("option_kind", {"reserved", "experimental"}).text == "experimental";
-  config.announce_rate = static_cast<std::uint32_t>(
-      table.integer_or("announce_rate", kAnnounceRateDefault, 0, kAnnounceRateMax));
-  config.budget = read_budget(table);
-  read_services(table, config);
-  table.reject_unknown_keys();
-  if (table.error())
-    return *table.error();
-  return config;
+  return read_config(path, server_keys(), finish);
 }
 
 } // namespace trap::server

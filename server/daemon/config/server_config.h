@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/config/config_changes.h"
 #include "runtime/config/part_config.h"
 #include "server/daemon/config/service_config.h"
 
@@ -19,22 +20,25 @@ struct BudgetConfig { // 0: no limit
   std::uint64_t resets_per_s = 10000000;
 };
 
-// Which SYN cookies served clients get: TRAP's own where the kernel makes sockets of them, or the
-// kernel's everywhere.
+// The SYN cookies that served clients get: TRAP's own where the kernel makes sockets of them, or
+// the kernel's everywhere.
 enum class Cookies { automatic, kernel };
 
 struct ServerConfig {
-  PartConfig part;
-  std::string master_key_file;
+  PartConfig part = make_part_config("server");
+  std::string master_key_file = "/etc/trap/master.key";
   bool experimental_kind = false;
   Cookies cookies = Cookies::automatic;
-  std::uint32_t announce_rate = 0; // a second
+  std::uint32_t announce_rate = 10000; // a second
   BudgetConfig budget;
   std::vector<ServiceConfig> services;
 };
 
 // Without backends nothing is signed, and any master secret does.
 bool needs_master_key(const ServerConfig& config);
+
+// Every key that trap-server's configuration may have.
+const Keys<ServerConfig>& server_keys();
 
 Result<ServerConfig> read_server_config(const std::string& path);
 

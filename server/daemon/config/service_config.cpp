@@ -17,67 +17,93 @@ constexpr std::int64_t kHealthIntervalMaxMs = 3600000;
 constexpr std::int64_t kHealthTimeoutMaxMs = 60000;
 constexpr std::int64_t kHealthCountMax = 100;
 
-std::vector<ConfigString> read_addresses(ConfigTable& table, ServiceConfig& service,
-                                         PublicAddresses& taken) {
-  std::vector<ConfigString> addresses = table.required_strings("addresses");
-  for (const ConfigString& text : addresses) {
-    const Endpoint endpoint = read_redirect_endpoint(table, text);
-    auto [at, is_new] = taken.emplace(endpoint, service.name);
-    if (!is_new)
-      table.fail(text.line, fmt::format("address {} belongs to service \"{}\" already", text.text,
-                                        at->second));
-    service.addresses.push_back(endpoint);
-  }
-  return addresses;
+Keys<ActivationSettings> activation_keys() {
+  using A = ActivationSettings;
+  return {integer("attack_syns_per_s", &A::syns_per_s, {1, kAttackSynsMax}, by_reload,
+                  "more SYNs a second are an attack"),
+          integer("attack_incomplete_percent", &A::incomplete_percent, {1, 100}, by_reload,
+                  "a larger share of SYNs without a completed handshake is an attack"),
+          integer("attack_hold_s", &A::hold_s, {1, kAttackHoldMaxS}, by_reload,
+                  "how long all must be below half of that before peace returns")};
 }
 
-// Whose defaults depend on each other: what a service of one host is, one with backends need not
-// be.
-void read_manner(ConfigTable& table, ServiceConfig& service) {
+Keys<HealthSettings> health_keys() {
+  using H = HealthSettings;
+  return {integer("health_interval_ms", &H::interval_ms, {100, kHealthIntervalMaxMs}, by_reload,
+                  "time from one check of a backend to the next"),
+          integer("health_timeout_ms", &H::timeout_ms, {10, kHealthTimeoutMaxMs}, by_reload,
+                  "time that a check may take"),
+          integer("health_rise", &H::rise, {1, kHealthCountMax}, by_reload,
+                  "successes in a row that make a backend up"),
+          integer("health_fall", &H::fall, {1, kHealthCountMax}, by_reload,
+                  "failures in a row that make a backend down")};
+}
+
+void check_backend(ConfigTable& table, BackendConfig& read, const ServiceConfig& service) {
+  for (const BackendConfig& other : service.backends) {
+    if (other.endpoint == read.endpoint && other.pool == read.pool)
+      table.fail(table.line(),
+                 fmt::format("backend {} is listed twice", format_endpoint(read.endpoint)));
+  }
+}
+
+Key<ServiceConfig> policy_key() {
+  static const Keys<PolicyRule> keys = policy_keys();
+  Key<ServiceConfig> key;
+  key.facts = {.name = "policy",
+               .type = KeyType::tables,
+               .meaning = "fate of clients, by the longest prefix that their address has",
+               .keys = facts_of(keys)};
+  key.take = [](ConfigTable& table, const ConfigNode& node, ServiceConfig& service) {
+    service.policies = std::make_shared<const PolicyConfig>(read_policies(table, node));
+  };
+  key.show = [](const ServiceConfig& service, View view) {
+    return show_tables(keys, service.policies->rules, view);
+  };
+  return key;
+}
+
+const std::string* owner_of(const Endpoint& address, const std::vector<ServiceConfig>& services) {
+  for (const ServiceConfig& service : services) {
+    if (std::find(service.addresses.begin(), service.addresses.end(), address) !=
+        service.addresses.end())
+      return &service.name;
+  }
+  return nullptr;
+}
+
+void check_names(ConfigTable& table, const ServiceConfig& read,
+                 const std::vector<ServiceConfig>& others) {
+  for (std::size_t i = 0; i < read.addresses.size(); i++) {
+    if (const std::string* owner = owner_of(read.addresses[i], others))
+      table.fail(table.line_of("addresses", i),
+                 fmt::format("address {} belongs to service \"{}\" already",
+                             format_endpoint(read.addresses[i]), *owner));
+  }
+  for (const ServiceConfig& other : others) {
+    if (other.name == read.name)
+      table.fail(table.line(), "another service has this name already");
+  }
+}
+
+// Keys whose defaults depend on each other: a service of one host is served there, one with
+// backends need not be.
+void settle_manner(ConfigTable& table, ServiceConfig& service) {
   const bool alone = service.backends.empty();
-  const ConfigString unaware =
-      table.choice_or("unaware", alone ? std::vector<std::string>{"serve", "reset"}
-                                       : std::vector<std::string>{"reset", "serve"});
-  service.unaware = unaware.text == "serve" ? Unaware::serve : Unaware::reset;
+  if (!table.find("unaware"))
+    service.unaware = alone ? Unaware::serve : Unaware::reset;
+  if (!table.find("when_down"))
+    service.when_down = service.serves() ? WhenDown::serve : WhenDown::silence;
   if (alone && !service.serves())
     table.fail(
-        unaware.line,
+        table.line_of("unaware"),
         R"(unaware = "reset" needs a backend to redirect to: add [[service.backend]], or write unaware = "serve")");
-  const ConfigString activate = table.choice_or("activate", {"always", "attack"});
-  service.activate = activate.text == "attack" ? Activate::attack : Activate::always;
   if (service.activate == Activate::attack && !service.serves())
     table.fail(
-        activate.line,
+        table.line_of("activate"),
         R"(activate = "attack" needs unaware = "serve": at peace this host's listener answers)");
-  const ConfigString when_down =
-      table.choice_or("when_down", service.serves() ? std::vector<std::string>{"serve", "silence"}
-                                                    : std::vector<std::string>{"silence", "serve"});
-  service.when_down = when_down.text == "serve" ? WhenDown::serve : WhenDown::silence;
   if (service.when_down == WhenDown::serve && !service.serves())
-    table.fail(when_down.line, R"(when_down = "serve" needs unaware = "serve")");
-}
-
-void read_activation(ConfigTable& table, ServiceConfig& service) {
-  ActivationSettings& settings = service.activation;
-  settings.syns_per_s = static_cast<double>(table.integer_or(
-      "attack_syns_per_s", static_cast<std::int64_t>(settings.syns_per_s), 1, kAttackSynsMax));
-  settings.incomplete_percent = static_cast<double>(table.integer_or(
-      "attack_incomplete_percent", static_cast<std::int64_t>(settings.incomplete_percent), 1, 100));
-  settings.hold_s = static_cast<double>(table.integer_or(
-      "attack_hold_s", static_cast<std::int64_t>(settings.hold_s), 1, kAttackHoldMaxS));
-}
-
-void read_health(ConfigTable& table, ServiceConfig& service) {
-  HealthSettings& health = service.health;
-  service.checks_health = table.choice_or("health", {"tcp", "off"}).text == "tcp";
-  health.interval_ms = static_cast<unsigned>(
-      table.integer_or("health_interval_ms", health.interval_ms, 100, kHealthIntervalMaxMs));
-  health.timeout_ms = static_cast<unsigned>(
-      table.integer_or("health_timeout_ms", health.timeout_ms, 10, kHealthTimeoutMaxMs));
-  health.rise =
-      static_cast<unsigned>(table.integer_or("health_rise", health.rise, 1, kHealthCountMax));
-  health.fall =
-      static_cast<unsigned>(table.integer_or("health_fall", health.fall, 1, kHealthCountMax));
+    table.fail(table.line_of("when_down"), R"(when_down = "serve" needs unaware = "serve")");
 }
 
 bool has_backend(const ServiceConfig& service, const std::string& pool, trap_family family) {
@@ -88,14 +114,13 @@ bool has_backend(const ServiceConfig& service, const std::string& pool, trap_fam
 }
 
 // docs/protocol.md 1: a redirect never changes the family. A service that serves need not redirect.
-void check_families(ConfigTable& table, const ServiceConfig& service,
-                    const std::vector<ConfigString>& addresses) {
+void check_families(ConfigTable& table, const ServiceConfig& service) {
   for (std::size_t i = 0; i < service.addresses.size() && !service.serves(); i++) {
     const trap_family family = family_of(service.addresses[i].address);
     if (!has_backend(service, "", family))
-      table.fail(addresses[i].line,
+      table.fail(table.line_of("addresses", i),
                  fmt::format("address {} has no backend of its family: add an IPv{} backend",
-                             addresses[i].text, static_cast<int>(family)));
+                             format_endpoint(service.addresses[i]), static_cast<int>(family)));
   }
 }
 
@@ -129,22 +154,43 @@ void check_policies(ConfigTable& table, const ServiceConfig& service) {
 
 } // namespace
 
-ServiceConfig read_service(ConfigTable& table, PublicAddresses& taken) {
-  ServiceConfig service;
-  service.name = read_service_name(table).text;
-  const std::vector<ConfigString> addresses = read_addresses(table, service, taken);
-  service.backends = read_backends(table);
-  read_manner(table, service);
-  service.offer = table.boolean_or("offer", true);
-  read_activation(table, service);
-  service.syn_acks_per_s =
-      static_cast<std::uint64_t>(table.integer_or("syn_acks_per_s", 0, 0, kRateMax));
-  read_health(table, service);
-  service.policies = std::make_shared<const PolicyConfig>(read_policies(table));
-  table.reject_unknown_keys();
-  check_families(table, service, addresses);
-  check_policies(table, service);
-  return service;
+Keys<ServiceConfig> service_keys() {
+  using S = ServiceConfig;
+  return joined<S>(
+      {{table_name("service", &S::name, "name of the service"),
+        required(strings("addresses", &S::addresses, redirect_endpoint(), by_reload,
+                         "public addresses with ports")),
+        tables("backend", &S::backends, backend_keys(), {"address", "pool"}, check_backend,
+               "where the service really is"),
+        default_is("\"serve\" without backends, \"reset\" with them",
+                   choice("unaware", &S::unaware,
+                          {{"reset", Unaware::reset}, {"serve", Unaware::serve}}, by_reload,
+                          "fate of clients without trap-client")),
+        choice("activate", &S::activate,
+               {{"always", Activate::always}, {"attack", Activate::attack}}, by_reload,
+               "when TRAP answers SYNs"),
+        default_is("\"serve\" with unaware = \"serve\", \"silence\" otherwise",
+                   choice("when_down", &S::when_down,
+                          {{"silence", WhenDown::silence}, {"serve", WhenDown::serve}}, by_reload,
+                          "fate of clients while no backend is usable")),
+        boolean("offer", &S::offer, by_reload, "whether the SYN-ACK carries an OFFER")},
+       within(&S::activation, activation_keys()),
+       {integer("syn_acks_per_s", &S::syn_acks_per_s, {0, kRateMax}, by_reload,
+                "cap on the SYN-ACKs of each address; 0: the server's cap only"),
+        choice("health", &S::checks_health, {{"tcp", true}, {"off", false}}, by_reload,
+               "how the health of backends is checked")},
+       within(&S::health, health_keys()),
+       {policy_key()}});
+}
+
+void check_service(ConfigTable& table, ServiceConfig& read,
+                   const std::vector<ServiceConfig>& others) {
+  check_names(table, read, others);
+  settle_manner(table, read);
+  if (table.error())
+    return;
+  check_families(table, read);
+  check_policies(table, read);
 }
 
 } // namespace trap::server

@@ -3,11 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "runtime/config/key.h"
 #include "server/daemon/backends/health.h"
 #include "server/daemon/config/backend_config.h"
 #include "server/daemon/config/policy_config.h"
@@ -15,7 +15,7 @@
 
 namespace trap::server {
 
-enum class Unaware { reset, serve };    // what becomes of clients without trap-client
+enum class Unaware { reset, serve };    // clients without trap-client
 enum class Activate { always, attack }; // when TRAP answers
 enum class WhenDown { silence, serve }; // if no backend of the default pool is usable
 
@@ -30,15 +30,18 @@ struct ServiceConfig {
   std::uint64_t syn_acks_per_s = 0; // 0: no cap of its own
   bool checks_health = true;
   HealthSettings health;
-  std::vector<BackendConfig> backends;          // of both families and all pools
-  std::shared_ptr<const PolicyConfig> policies; // never null; shared, because it may be long
+  std::vector<BackendConfig> backends; // of both families and all pools
+  // Never null; shared, because it may be long.
+  std::shared_ptr<const PolicyConfig> policies = std::make_shared<const PolicyConfig>();
 
   bool serves() const { return unaware == Unaware::serve; }
 };
 
-using PublicAddresses = std::map<Endpoint, std::string>; // and the service each belongs to
+Keys<ServiceConfig> service_keys();
 
-// `taken` holds the addresses of the services read before, and gets those of this one.
-ServiceConfig read_service(ConfigTable& table, PublicAddresses& taken);
+// Settles the defaults that follow from other keys, and checks a service that was read, also
+// against those before it.
+void check_service(ConfigTable& table, ServiceConfig& read,
+                   const std::vector<ServiceConfig>& others);
 
 } // namespace trap::server

@@ -28,12 +28,6 @@ bool has_master_key(const ServerConfig& config);
 // `otherwise`; or without one a random one.
 Result<Secret> read_master_for(const ServerConfig& config, const Secret* otherwise);
 
-// What only a restart can apply.
-Result<void> refuse_restart_keys(const ServerConfig& running, const ServerConfig& wanted);
-
-// One line: what there is, and what has come and gone.
-std::string describe_change(const Deployment& before, const Deployment& after);
-
 // Clients accept a private target from a private service only, unless their administrator allows
 // it.
 void warn_of_private_backends(const ServerConfig& config);

@@ -90,7 +90,7 @@ TEST(ClientConfig, mistakes_are_named_with_their_line) {
   expect_refused(services + "targets = [\"2001:db8::/32\"]\n",
                  ":2: ", "name a target that is IPv4");
   expect_refused(services + "targets = [\"198.51.100.0/24\", \"198.51.100.0/24\"]\n",
-                 ":4: ", "is there twice");
+                 ":4: ", "is listed twice");
   expect_refused(services + "targets = [\"198.51.100.0/24\"]\n" + services +
                      "targets = [\"10.0.0.0/8\"]\n",
                  ":5: ", "another [[trust]] names");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys that all parts have: metrics_listen, and which keys a reload refuses to change.
+// Keys that all parts have: metrics_listen, and the keys that a reload refuses to change.
 #include "runtime/config/part_config.h"
+
+#include "runtime/config/config_changes.h"
 
 #include <gmock/gmock.h>
 
@@ -10,13 +12,18 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
+const Keys<PartConfig>& keys() {
+  static const Keys<PartConfig> all = part_keys("server");
+  return all;
+}
+
 Result<PartConfig> read(const std::string& text) {
   auto root = parse_config("interfaces = [\"eth0\"]\n" + text, "server.toml");
   if (!root)
     return root.error();
   ConfigTable table(*root, "server.toml");
-  PartConfig config = read_part_config(table, "server", "server.toml");
-  table.reject_unknown_keys();
+  PartConfig config = make_part_config("server");
+  read_keys(table, keys(), config);
   if (table.error())
     return *table.error();
   return config;
@@ -43,38 +50,44 @@ TEST(PartConfig, a_metrics_listen_that_is_no_address_and_port_is_refused_with_it
   }
 }
 
-TEST(PartConfig, a_reload_refuses_what_only_a_restart_can_change) {
+std::string refusal(const PartConfig& running, const PartConfig& wanted) {
+  const auto refused =
+      refuse_changes(changes_between(keys(), running, wanted), "server", "server.toml");
+  return refused ? "" : refused.error().message;
+}
+
+TEST(PartConfig, a_reload_refuses_what_it_cannot_apply) {
   auto running = read("");
   ASSERT_TRUE(running);
-  EXPECT_TRUE(refuse_changes_of_restart_keys(*running, *running));
-  const std::pair<const char*, const char*> changes[] = {{"xdp_mode", "\"generic\""},
-                                                         {"pin_dir", "\"/sys/fs/bpf/other\""},
-                                                         {"control_socket", "\"/run/other.sock\""},
-                                                         {"metrics_listen", "\"127.0.0.1:9464\""}};
-  for (const auto& [key, value] : changes) {
+  EXPECT_EQ(refusal(*running, *running), "");
+  struct Case {
+    const char *key, *value, *remedy;
+  };
+  const Case cases[] = {{"xdp_mode", "\"generic\"", "restart trap-server"},
+                        {"pin_dir", "\"/sys/fs/bpf/other\"", "trap-server --detach"},
+                        {"control_socket", "\"/run/other.sock\"", "restart trap-server"},
+                        {"metrics_listen", "\"127.0.0.1:9464\"", "restart trap-server"}};
+  for (const auto& [key, value, remedy] : cases) {
     auto wanted = read(std::string(key) + " = " + value + "\n");
     ASSERT_TRUE(wanted) << wanted.error().message;
-    auto refused = refuse_changes_of_restart_keys(*running, *wanted);
-    ASSERT_FALSE(refused) << key;
-    EXPECT_THAT(refused.error().message, HasSubstr(std::string("\"") + key + "\""));
-    EXPECT_THAT(refused.error().message, HasSubstr("restart trap-server"));
+    const std::string refused = refusal(*running, *wanted);
+    EXPECT_THAT(refused, StartsWith("server.toml: "));
+    EXPECT_THAT(refused, HasSubstr(std::string(key) + " from "));
+    EXPECT_THAT(refused, HasSubstr(remedy));
   }
   PartConfig other = *running;
   other.interfaces = {"eth1"};
-  EXPECT_THAT(refuse_changes_of_restart_keys(*running, other).error().message,
-              HasSubstr("\"interfaces\""));
+  EXPECT_THAT(refusal(*running, other), HasSubstr("interfaces +eth1 -eth0"));
 }
 
-TEST(PartConfig, a_reload_refuses_another_size_of_a_table) {
-  auto config = read("");
-  ASSERT_TRUE(config);
-  EXPECT_TRUE(refuse_change_of_size(*config, "max_flows", 4096, 4096));
-  const auto refused = refuse_change_of_size(*config, "max_flows", 4096, 8192);
-  ASSERT_FALSE(refused);
-  EXPECT_THAT(refused.error().message,
-              StartsWith("server.toml: \"max_flows\" was changed from 4096 to 8192"));
-  EXPECT_THAT(refused.error().message, HasSubstr("--detach"));
-  EXPECT_EQ(refused.error().exit_code, ExitCode::usage);
+TEST(PartConfig, a_refusal_names_every_key) {
+  auto running = read("");
+  auto wanted = read("xdp_mode = \"generic\"\npin_dir = \"/sys/fs/bpf/other\"\n");
+  ASSERT_TRUE(running && wanted);
+  const std::string refused = refusal(*running, *wanted);
+  EXPECT_THAT(refused, HasSubstr("xdp_mode from \"native\" to \"generic\""));
+  EXPECT_THAT(refused, HasSubstr("pin_dir"));
+  EXPECT_THAT(refused, HasSubstr("--detach"));
 }
 
 } // namespace
