@@ -90,7 +90,7 @@ Result<void> ClientPart::start(Undo& undo) {
     return loaded.error();
   if (auto opened = config_.renew ? renewer_.open() : Result<void>{}; !opened)
     return opened.error();
-  if (auto published = publish_policy(); !published)
+  if (auto published = write_policy(trust_fds_, *settings_, config_); !published)
     return published.error();
   if (auto attached = attach_at_start(undo); !attached)
     return attached.error();
@@ -109,14 +109,6 @@ Result<void> ClientPart::detach() {
   if (auto removed = remove_pins(config_.part.pin_dir); !removed)
     return removed.error();
   log::info("detached from {} interface(s), removed {}", detached, config_.part.pin_dir);
-  return {};
-}
-
-Result<void> ClientPart::publish_policy() {
-  if (auto written = write_trusts(trust_fds_, config_.trusts); !written)
-    return written.error();
-  settings_->flags = (config_.allow_private_targets ? TRAP_CLIENT_ALLOW_PRIVATE : 0) |
-                     (config_.only_trusted ? TRAP_CLIENT_ONLY_TRUSTED : 0);
   return {};
 }
 
@@ -185,9 +177,9 @@ Result<std::string> ClientPart::reload() {
       return opened.error();
   }
   ClientConfig former = std::exchange(config_, std::move(*wanted));
-  if (auto published = publish_policy(); !published) {
+  if (auto published = write_policy(trust_fds_, *settings_, config_); !published) {
     config_ = std::move(former);
-    static_cast<void>(publish_policy());
+    static_cast<void>(write_policy(trust_fds_, *settings_, config_));
     return published.error();
   }
   follow_interfaces();

@@ -9,8 +9,8 @@
 #include "client/daemon/attachments.h"
 #include "client/daemon/client_config.h"
 #include "client/daemon/interface_plan.h"
+#include "client/daemon/maps/client_maps.h"
 #include "client/daemon/renewer.h"
-#include "client/daemon/trust_maps.h"
 #include "client/maps.h"
 #include "dataplane/packet.h"
 #include "runtime/fd.h"
@@ -51,7 +51,6 @@ private:
   void follow_interfaces();
   void attach_late(const PlannedInterface& interface);
   nlohmann::ordered_json interfaces_json(std::vector<std::string>& problems) const;
-  Result<void> publish_policy();
   Result<std::size_t> drop_forbidden_redirects();
 
   ClientConfig config_;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guard/daemon/guard_part.h"
 
-#include <algorithm>
-
 #include <bpf/libbpf.h>
 
 #include "runtime/keys/clock_writer.h"
@@ -106,40 +104,8 @@ void GuardPart::begin_mode() {
 }
 
 void GuardPart::publish_settings() {
-  forget_foreign_keys(settings_->ticket_keys, [this](std::uint64_t epoch) {
-    return derive_ticket_key(key_.secret, epoch);
-  });
-  forget_foreign_keys(settings_->announce_keys, [this](std::uint64_t epoch) {
-    return derive_announce_key(key_.secret, epoch);
-  });
-  renew(read_clocks());
-}
-
-// Clock, keys, and until when they last.
-void GuardPart::renew(const trap_clock_anchor& now) {
-  publish_clock(settings_->clock, now);
-  rotate_keys(trap_epoch(now.unix_ns));
-  const std::uint64_t end_ns = std::min(keys_end_unix_ns(settings_->ticket_keys, now.unix_ns),
-                                        keys_end_unix_ns(settings_->announce_keys, now.unix_ns));
-  const std::uint64_t until_ns =
-      end_ns > now.unix_ns ? now.monotonic_ns + (end_ns - now.unix_ns) : 0;
-  __atomic_store_n(&settings_->keys_until_ns, until_ns, __ATOMIC_RELEASE);
-}
-
-void GuardPart::rotate_keys(std::uint64_t epoch) {
-  rotate_keyring(settings_->ticket_keys, epoch,
-                 [this](std::uint64_t wanted) { return derive_ticket_key(key_.secret, wanted); });
-  rotate_keyring(settings_->announce_keys, epoch,
-                 [this](std::uint64_t wanted) { return derive_announce_key(key_.secret, wanted); });
-}
-
-// The maps, and then the flags without which packets do not look into one of them.
-Result<void> GuardPart::apply(const GuardConfig& config, const PortSlots& slots,
-                              const PortSlots& earlier) {
-  if (auto written = write_maps(fds_, config, slots, earlier); !written)
-    return written.error();
-  write_settings(*settings_, config);
-  return {};
+  forget_keys_of_others(*settings_, key_.secret);
+  renew_settings(*settings_, key_.secret, read_clocks());
 }
 
 Result<void> GuardPart::start(Undo& undo) {
@@ -158,7 +124,7 @@ Result<void> GuardPart::start(Undo& undo) {
   make_table_keys(*settings_); // from here on the maps change, and nothing is likely to fail
   publish_settings();
   begin_mode();
-  if (auto applied = apply(config_, slots_, earlier); !applied)
+  if (auto applied = write_maps(fds_, *settings_, config_, slots_, earlier); !applied)
     return applied.error();
   correct_counts(read_clocks().monotonic_ns);
   log_warnings();
@@ -171,7 +137,7 @@ Result<void> GuardPart::detach() {
 
 void GuardPart::tick() {
   const trap_clock_anchor now = read_clocks();
-  renew(now);
+  renew_settings(*settings_, key_.secret, now);
   watch_mode(now.monotonic_ns);
   watch_keys(now.unix_ns);
   watch_clocks();

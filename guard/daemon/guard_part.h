@@ -8,7 +8,7 @@
 
 #include "dataplane/packet.h"
 #include "guard/daemon/enforcement.h"
-#include "guard/daemon/guard_maps.h"
+#include "guard/daemon/maps/guard_maps.h"
 #include "guard/daemon/suspects.h"
 #include "guard/daemon/tables.h"
 #include "protocol/clock.h"
@@ -48,14 +48,11 @@ public:
 private:
   Result<void> load(Undo& undo);
   Result<void> map_tables();
-  Result<void> apply(const GuardConfig& config, const PortSlots& slots, const PortSlots& earlier);
   void begin_mode();
   void prepare(trap_guard& skeleton) const;
   Result<void> load_twin();
   std::vector<std::string> reasons_of(const ExplainRequest& request, const trap_packet& packet);
   void publish_settings();
-  void renew(const trap_clock_anchor& now);
-  void rotate_keys(std::uint64_t epoch);
 
   // guard_watch.cpp
   void watch_mode(std::uint64_t monotonic_ns);

@@ -31,8 +31,8 @@ Result<std::string> GuardPart::reload() {
   if (!slots)
     return slots.error();
 
-  if (auto applied = apply(*config, *slots, slots_); !applied) {
-    auto restored = apply(config_, slots_, *slots);
+  if (auto applied = write_maps(fds_, *settings_, *config, *slots, slots_); !applied) {
+    auto restored = write_maps(fds_, *settings_, config_, slots_, *slots);
     return Error{
         fmt::format("{}; {}", applied.error().message,
                     restored ? "the former configuration holds"

@@ -8,7 +8,7 @@
 #include <map>
 #include <span>
 
-#include "guard/daemon/guard_maps.h"
+#include "guard/daemon/maps/guard_maps.h"
 #include "guard/tables.h"
 #include "runtime/config/endpoint.h"
 

@@ -56,4 +56,14 @@ trap_rate byte_rate(std::uint64_t bytes_per_s) {
   return rate;
 }
 
+void publish_rate(trap_rate& published, const trap_rate& rate) {
+  if (published.token_ns == rate.token_ns && published.burst_ns == rate.burst_ns &&
+      published.chunk == rate.chunk)
+    return;
+  __atomic_store_n(&published.token_ns, 0, __ATOMIC_SEQ_CST);
+  __atomic_store_n(&published.burst_ns, rate.burst_ns, __ATOMIC_RELEASE);
+  __atomic_store_n(&published.chunk, rate.chunk, __ATOMIC_RELEASE);
+  __atomic_store_n(&published.token_ns, rate.token_ns, __ATOMIC_RELEASE);
+}
+
 } // namespace trap

@@ -28,4 +28,8 @@ constexpr std::int64_t kLeastBytesPerS = 65536;
 constexpr std::int64_t kMostBytesPerS = kRateMax * 1024;
 trap_rate byte_rate(std::uint64_t bytes_per_s);
 
+// Replaces a rate that programs read meanwhile: they find the old one, the new one, or for a moment
+// no limit, and never a price without a burst that covers it.
+void publish_rate(trap_rate& published, const trap_rate& rate);
+
 } // namespace trap

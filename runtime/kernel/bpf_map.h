@@ -6,7 +6,6 @@
 #include <functional>
 #include <optional>
 #include <span>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -14,61 +13,29 @@
 #include <linux/types.h>
 #include <sys/mman.h>
 
+#include "runtime/kernel/map_store.h"
 #include "runtime/result.h"
 
 namespace trap {
 
-Error map_error(const char* map, const char* what, int error_number);
+// The maps of the kernel; kernel_maps() has the same for a library that takes a MapStore.
 
 template <class K, class V>
 Result<void> map_write(int fd, const char* map, const K& key, const V& value) {
-  if (int failed = bpf_map_update_elem(fd, &key, &value, BPF_ANY))
-    return map_error(map, "write to", failed);
-  return {};
+  return kernel_maps().write(fd, map, key, value);
 }
 
 template <class V, class K> std::optional<V> map_read(int fd, const K& key) {
-  V value{};
-  if (bpf_map_lookup_elem(fd, &key, &value) != 0)
-    return std::nullopt;
-  return value;
+  return kernel_maps().read<V>(fd, key);
 }
 
 template <class K> std::vector<K> map_keys(int fd) {
-  std::vector<K> keys;
-  K key{};
-  K next{};
-  const void* from = nullptr;
-  while (bpf_map_get_next_key(fd, from, &next) == 0) {
-    keys.push_back(next);
-    key = next;
-    from = &key;
-  }
-  return keys;
+  return kernel_maps().keys<K>(fd);
 }
 
-// Visits the entries of a hash map in batches, without a system call for each; entries that come or
-// go meanwhile may be missed.
 template <class K, class V>
 void map_visit(int fd, const std::function<void(const K&, const V&)>& visit) {
-  constexpr __u32 kBatch = 4096; // more than any hash bucket holds
-  std::vector<K> keys(kBatch);
-  std::vector<V> values(kBatch);
-  __u32 position[2] = {};
-  bool first = true;
-  for (;;) {
-    __u32 count = kBatch;
-    int failed = bpf_map_lookup_batch(fd, first ? nullptr : &position[0], &position[1], keys.data(),
-                                      values.data(), &count, nullptr);
-    if (failed && failed != -ENOENT)
-      return;
-    for (__u32 i = 0; i < count; i++)
-      visit(keys[i], values[i]);
-    if (failed)
-      return;
-    position[0] = position[1];
-    first = false;
-  }
+  kernel_maps().visit<K, V>(fd, visit);
 }
 
 // The single value of an mmapable array map, in our memory.

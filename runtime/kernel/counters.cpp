@@ -30,11 +30,12 @@ VerdictCounts CounterReader::read(std::uint32_t slot) {
   return counts;
 }
 
-void CounterReader::clear(std::uint32_t slot) {
-  std::fill(per_cpu_.begin(), per_cpu_.end(), trap_count{});
+void clear_counters(MapStore& store, int map_fd, std::uint32_t slot) {
+  const std::vector<trap_count> nothing(
+      static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus())));
   for (std::uint32_t verdict = 0; verdict < TRAP_VERDICT_SLOTS; verdict++) {
-    std::uint32_t index = slot * TRAP_VERDICT_SLOTS + verdict;
-    bpf_map_update_elem(map_fd_, &index, per_cpu_.data(), BPF_ANY);
+    const std::uint32_t index = slot * TRAP_VERDICT_SLOTS + verdict;
+    store.update(map_fd, &index, nothing.data(), BPF_ANY);
   }
 }
 

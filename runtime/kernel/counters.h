@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "dataplane/verdict.h"
-#include "runtime/result.h"
+#include "runtime/kernel/map_store.h"
 
 namespace trap {
 
@@ -21,11 +21,13 @@ public:
   explicit CounterReader(int map_fd);
 
   VerdictCounts read(std::uint32_t slot);
-  void clear(std::uint32_t slot);
 
 private:
   int map_fd_;
   std::vector<trap_count> per_cpu_;
 };
+
+// Puts what a slot has counted back to nothing: of all verdicts, on all CPUs.
+void clear_counters(MapStore& store, int map_fd, std::uint32_t slot);
 
 } // namespace trap

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon/server_part.h"
 
-#include "runtime/config/token_rate.h"
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
 #include "runtime/process/part_life.h"
+#include "server/daemon/maps/server_settings.h"
 #include "trap_server.skel.h"
 
 namespace trap::server {
@@ -12,13 +12,6 @@ namespace {
 
 constexpr char kProgram[] = "trap-server";
 constexpr std::uint64_t kNsPerS = 1000000000;
-
-void write_budgets(trap_server_settings& settings, const BudgetConfig& budget) {
-  settings.client_handshakes = budget_rate(budget.client_handshakes_per_s);
-  settings.network_handshakes = budget_rate(budget.network_handshakes_per_s);
-  settings.syn_acks = cap_rate(budget.syn_acks_per_s);
-  settings.resets = cap_rate(budget.resets_per_s);
-}
 
 } // namespace
 
@@ -81,27 +74,13 @@ Result<void> ServerPart::open_maps() {
   return {};
 }
 
-// Writes only what differs, so that programs that run meanwhile find every key in its place.
-void ServerPart::publish_settings(const Deployment& deployment) {
-  auto cookie_key = [&](std::uint64_t epoch) {
-    return derive_cookie_key(deployment.master, epoch);
-  };
-  if (!deployment.master_is_random) // one of its own making does not make the cookies foreign that
-                                    // an earlier one gave out
-    forget_foreign_keys(settings_->cookie_keys, cookie_key);
-  rotate_keyring(settings_->cookie_keys, epoch_, cookie_key);
-  settings_->selector_key = derive_selector_key(deployment.master);
-  write_budgets(*settings_, deployment.config.budget);
-  publish_clock(settings_->clock, read_clocks());
-}
-
 // From here on the maps change, and nothing is likely to fail.
 Result<void> ServerPart::fill_maps(const EarlierMaps& earlier) {
   const MapContents contents = runtime_state_.contents(now_->plan);
   auto change = maps_->prepare(now_->plan, contents);
   if (!change)
     return change.error();
-  publish_settings(*now_);
+  publish_settings(*settings_, *now_, read_clocks());
   if (auto applied = maps_->apply(now_->plan, contents, *change, earlier, now_->master, epoch_);
       !applied)
     return applied.error();

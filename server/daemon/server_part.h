@@ -48,7 +48,6 @@ private:
   Result<void> load(Undo& undo);
   Result<void> open_maps();
   Result<void> fill_maps(const EarlierMaps& earlier);
-  void publish_settings(const Deployment& deployment);
   void renew_keys(std::uint64_t epoch);
   void tick_second();
   void refresh_maps();

@@ -6,6 +6,7 @@
 
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
+#include "server/daemon/maps/server_settings.h"
 #include "server/daemon/server_part.h"
 #include "trap_server.skel.h"
 
@@ -43,7 +44,7 @@ Result<void> ServerPart::apply(const Deployment& next) {
   if (auto followed = runtime_state_.follow(next.config, next.plan); !followed)
     return followed.error();
   known_->distrust(read_clocks().monotonic_ns);
-  publish_settings(next);
+  publish_settings(*settings_, next, read_clocks());
   if (auto applied = maps_->apply(next.plan, contents, *change, earlier, next.master, epoch_);
       !applied) {
     static_cast<void>(

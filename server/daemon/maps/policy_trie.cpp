@@ -5,8 +5,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "runtime/kernel/bpf_map.h"
-
 namespace trap::server {
 namespace {
 
@@ -32,22 +30,21 @@ Rows rows_of(const ServicePolicies& policies) {
   return rows;
 }
 
-Result<void> fill_one_by_one(int fd, const Rows& rows) {
+Result<void> fill_one_by_one(MapStore& store, int fd, const Rows& rows) {
   for (std::size_t i = 0; i < rows.keys.size(); i++) {
-    if (auto written = map_write(fd, kMap, rows.keys[i], rows.values[i]); !written)
+    if (auto written = store.write(fd, kMap, rows.keys[i], rows.values[i]); !written)
       return written.error();
   }
   return {};
 }
 
-Result<void> fill(int fd, const Rows& rows) {
+Result<void> fill(MapStore& store, int fd, const Rows& rows) {
   for (std::size_t done = 0; done < rows.keys.size();) {
     auto count = static_cast<__u32>(std::min<std::size_t>(kBatch, rows.keys.size() - done));
-    const int failed =
-        bpf_map_update_batch(fd, &rows.keys[done], &rows.values[done], &count, nullptr);
+    const int failed = store.update_batch(fd, &rows.keys[done], &rows.values[done], &count);
     if (failed == -ENOTSUP || failed == -EOPNOTSUPP ||
         failed == -EINVAL) // a kernel without batches for tries
-      return fill_one_by_one(fd, rows);
+      return fill_one_by_one(store, fd, rows);
     if (failed)
       return map_error(kMap, "fill a trie of", failed);
     done += count;
@@ -57,17 +54,14 @@ Result<void> fill(int fd, const Rows& rows) {
 
 } // namespace
 
-Result<Fd> make_policy_trie(const ServicePolicies& policies) {
+Result<Fd> make_policy_trie(const ServicePolicies& policies, MapStore& store) {
   const Rows rows = rows_of(policies);
-  LIBBPF_OPTS(bpf_map_create_opts, options);
-  options.map_flags = BPF_F_NO_PREALLOC;
   const auto size = static_cast<__u32>(std::max<std::size_t>(1, rows.keys.size()));
-  const int fd = bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "policy_trie", sizeof(trap_policy_key),
-                                sizeof(trap_policy), size, &options);
+  const int fd = store.make_trie("policy_trie", sizeof(trap_policy_key), sizeof(trap_policy), size);
   if (fd < 0)
-    return map_error(kMap, "make a trie for", fd == -1 ? errno : fd);
+    return map_error(kMap, "make a trie for", fd);
   Fd trie(fd);
-  if (auto filled = fill(trie.get(), rows); !filled)
+  if (auto filled = fill(store, trie.get(), rows); !filled)
     return filled.error();
   return trie;
 }

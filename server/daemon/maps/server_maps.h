@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Brings trap-server's maps from what they hold to what a plan and the moment say, in an order that
-// leads no packet astray: what is led to is written before what leads there, and goes after it.
+// Brings trap-server's maps from their present contents to those of a plan and a moment. Referents
+// are written before references, and removed after them, so that a packet meets the old or the new
+// of its service at every step. Needs only descriptors of maps: daemon, tests and benchmarks share
+// it.
 #pragma once
 
 #include <set>
 
 #include "runtime/fd.h"
+#include "runtime/kernel/map_store.h"
 #include "runtime/keys/key_derivation.h"
 #include "server/daemon/plan/map_contents.h"
 #include "server/daemon/plan/server_plan.h"
@@ -26,34 +29,35 @@ struct MapFds {
   int counters = -1;
 };
 
-// What can fail of a change, done before the first packet sees any of it.
+// The steps of a change that may fail, done before a packet sees any of it.
 struct PreparedChange {
   PlaceChanges places;
-  std::map<std::uint32_t, Fd> tries; // by slot: of those whose policies changed
+  std::map<std::uint32_t, Fd> tries; // by slot: those of changed policies
 };
 
 class ServerMaps {
 public:
-  explicit ServerMaps(const MapFds& fds) : fds_(fds) {}
+  explicit ServerMaps(const MapFds& fds, MapStore& store = kernel_maps())
+      : fds_(fds), store_(&store) {}
 
   const MapFds& fds() const { return fds_; }
 
-  // What an earlier run left. A guard is recognised among `names` by its key of `epoch`. Pools are
-  // known by their service only: those that policies lead to count as taken, so that new ones go
-  // elsewhere.
+  // The contents that an earlier run left. A guard is recognised among `names` by its key of
+  // `epoch`, the default pool of a service by the service. Other guards and pools have lost their
+  // names and count as taken, so that new ones get other indexes.
   EarlierMaps read(const std::set<std::string>& names, const Secret& master, std::uint64_t epoch);
 
   Result<PreparedChange> prepare(const ServerPlan& plan, const MapContents& contents) const;
 
-  // From `earlier` to `plan`.
+  // Writes the change from `earlier` to `plan`. After an error part of it is in the maps.
   Result<void> apply(const ServerPlan& plan, const MapContents& contents,
                      const PreparedChange& change, const EarlierMaps& earlier, const Secret& master,
                      std::uint64_t epoch);
 
-  // The same plan, other contents: writes what differs.
+  // Writes the differences of other contents of the same plan.
   Result<void> refresh(const MapContents& contents);
 
-  // Keys of the epochs around `epoch` for every guard of the plan.
+  // Writes the keys of the epochs around `epoch` for every guard of the plan.
   Result<void> rotate_guard_keys(const ServerPlan& plan, const Secret& master, std::uint64_t epoch);
 
 private:
@@ -61,17 +65,27 @@ private:
   Result<void> write_pools(const MapContents& contents, bool empty_ones);
   Result<void> write_policies(const MapContents& contents,
                               const std::map<std::uint32_t, Fd>& tries);
+  Result<void> write_service(std::uint32_t slot, const trap_service& value);
+  Result<void> begin_to_serve(const MapContents& contents);
   Result<void> write_services(const MapContents& contents);
   Result<void> write_contents(const MapContents& contents,
                               const std::map<std::uint32_t, Fd>& tries);
+  Result<void> write_place(const PlaceWrite& write, __u8 state);
   Result<void> write_places(const PlaceChanges& changes);
   void clear_new_slots(const ServerPlan& plan, const EarlierMaps& earlier);
   Result<void> remove_stale(const ServerPlan& plan, const MapContents& contents);
+  Result<void> clear_stale_pools(const MapContents& contents);
+  Result<void> clear_stale_backends(const ServerPlan& plan);
+  Result<void> clear_stale_guards(const ServerPlan& plan);
+  std::map<std::string, std::uint32_t> find_guards(const std::set<std::string>& names,
+                                                   const Secret& master, std::uint64_t epoch);
+  std::map<PoolKey, std::uint32_t> find_pools(const EarlierMaps& earlier);
 
   MapFds fds_;
+  MapStore* store_;
   PlaceTable places_ = PlaceTable(TRAP_PLACES);
   trap_key selector_key_ = {};
-  // What was written last.
+  // As they were written last.
   std::map<std::uint32_t, std::vector<Candidate>> pools_;
   std::map<std::uint32_t, trap_service> services_;
   std::map<std::uint32_t, ServicePolicies> policies_;

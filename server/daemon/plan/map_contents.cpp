@@ -128,4 +128,21 @@ std::optional<ServicePolicies> service_policies(const PlannedService& planned, c
   return policies;
 }
 
+MapContents make_contents(const ServerPlan& plan, const Fleet& fleet, const HostState& host,
+                          const std::function<ServiceState(const PlannedService&)>& state_of) {
+  MapContents contents;
+  for (const PlannedService& planned : plan.services) {
+    for (const PlannedPool& pool : planned.pools)
+      contents.pools[pool.index] = fleet.candidates(*planned.service, pool);
+    const bool usable = !contents.pools[planned.pools.front().index].empty();
+    trap_service value = service_value(planned, state_of(planned), host, usable);
+    if (auto policies = service_policies(planned, fleet)) {
+      value.flags |= TRAP_SERVICE_POLICED;
+      contents.policies[planned.slot] = std::move(*policies);
+    }
+    contents.services[planned.slot] = value;
+  }
+  return contents;
+}
+
 } // namespace trap::server

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the maps are to hold for a plan at one moment: which backends each pool names, how each
-// service behaves, what policies lead to.
+// The contents of the maps for a plan at one moment: the backends that each pool names, the
+// behaviour of each service, the ends of its policies.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -50,5 +51,9 @@ trap_service service_value(const PlannedService& planned, const ServiceState& se
 
 // Nothing if the service has none for the family of its address.
 std::optional<ServicePolicies> service_policies(const PlannedService& planned, const Fleet& fleet);
+
+// Everything that the maps hold for `plan`, given the state of each service.
+MapContents make_contents(const ServerPlan& plan, const Fleet& fleet, const HostState& host,
+                          const std::function<ServiceState(const PlannedService&)>& state_of);
 
 } // namespace trap::server

@@ -124,19 +124,8 @@ ServiceState RuntimeState::of_service(const PlannedService& planned) const {
 }
 
 MapContents RuntimeState::contents(const ServerPlan& plan) const {
-  MapContents contents;
-  for (const PlannedService& planned : plan.services) {
-    for (const PlannedPool& pool : planned.pools)
-      contents.pools[pool.index] = fleet_.candidates(*planned.service, pool);
-    const bool usable = !contents.pools[planned.pools.front().index].empty();
-    trap_service value = service_value(planned, of_service(planned), host_, usable);
-    if (auto policies = service_policies(planned, fleet_)) {
-      value.flags |= TRAP_SERVICE_POLICED;
-      contents.policies[planned.slot] = std::move(*policies);
-    }
-    contents.services[planned.slot] = value;
-  }
-  return contents;
+  return make_contents(plan, fleet_, host_,
+                       [this](const PlannedService& planned) { return of_service(planned); });
 }
 
 void RuntimeState::note_written(const ServerPlan& plan, const MapContents& contents) {

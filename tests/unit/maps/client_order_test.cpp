@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// The order in which trap-client's policy is written: after every single write between random pairs
+// of configurations, each service may redirect where the old or where the new one lets it.
+#include <gmock/gmock.h>
+
+#include <random>
+
+#include "client/daemon/maps/client_maps.h"
+#include "tests/unit/maps/memory_maps.h"
+
+namespace trap::test {
+namespace {
+
+using namespace client;
+
+const std::vector<std::string> all_services = {
+    "198.18.0.0/15", "198.18.50.0/24", "198.18.50.128/25", "198.18.50.200", "2001:db8:50::/48"};
+const std::vector<std::string> all_targets = {"198.18.60.0/24", "198.18.70.0/24", "10.60.0.0/16",
+                                              "2001:db8:60::/48"};
+const std::vector<std::string> dialled = {
+    "198.19.1.1:80",     "198.18.50.1:80", "198.18.50.129:443",  "198.18.50.200:80",
+    "198.18.50.200:443", "203.0.113.1:80", "[2001:db8:50::1]:80"};
+const std::vector<std::string> led_to = {"198.18.60.1:80", "198.18.70.1:80", "10.60.0.1:80",
+                                         "198.51.100.1:80", "[2001:db8:60::1]:80"};
+
+class ClientOrder : public testing::Test {
+protected:
+  void SetUp() override {
+    for (int* fd : {&fds_.services, &fds_.targets})
+      *fd = store_.add(MapKind::trie, sizeof(trap_trust_key), 4, TRAP_CLIENT_MAX_TRUSTED);
+  }
+
+  bool chance(unsigned of, unsigned all) { return random_() % all < of; }
+
+  ClientConfig config() {
+    ClientConfig made;
+    made.trusts.resize(1 + random_() % 3);
+    for (const std::string& service : all_services) {
+      for (const std::uint16_t port : {std::uint16_t{0}, std::uint16_t{443}}) {
+        if (chance(1, 3))
+          made.trusts[random_() % made.trusts.size()].services.push_back(
+              {*parse_prefix(service), port});
+      }
+    }
+    for (Trust& trust : made.trusts) {
+      for (const std::string& target : all_targets) {
+        if (chance(1, 2))
+          trust.targets.push_back(*parse_prefix(target));
+      }
+    }
+    made.only_trusted = chance(1, 2);
+    made.allow_private_targets = chance(1, 2);
+    return made;
+  }
+
+  // As docs/packet-walk.md 4.4 has it, from the configuration alone.
+  static bool allows(const ClientConfig& config, const Endpoint& service, const Endpoint& target) {
+    const Trust* trust = nullptr;
+    for (const std::uint16_t port : {service.port, std::uint16_t{0}}) {
+      unsigned longest = 0;
+      for (const Trust& one : config.trusts) {
+        for (const TrustedService& named : one.services) {
+          if (named.port == port && covers(named.prefix, service.address) &&
+              named.prefix.bits >= longest) {
+            longest = named.prefix.bits;
+            trust = &one;
+          }
+        }
+      }
+      if (trust)
+        return std::ranges::any_of(
+            trust->targets, [&](const Prefix& prefix) { return covers(prefix, target.address); });
+    }
+    const trap_family family = family_of(service.address);
+    return !config.only_trusted &&
+           (config.allow_private_targets || !trap_address_is_private(&target.address, family) ||
+            trap_address_is_private(&service.address, family));
+  }
+
+  void expect_old_or_new() {
+    for (const std::string& from : dialled) {
+      for (const std::string& to : led_to) {
+        const Endpoint service = *parse_endpoint(from), target = *parse_endpoint(to);
+        if (family_of(service.address) != family_of(target.address))
+          continue;
+        const bool met = may_redirect(fds_, settings_.flags, service, target, store_);
+        if (met != allows(before_, service, target) && met != allows(after_, service, target) &&
+            failures_++ < 5)
+          ADD_FAILURE() << "pair " << pair_ << ", write " << store_.writes() << ": " << from
+                        << (met ? " may" : " may not") << " redirect to " << to;
+      }
+    }
+  }
+
+  std::mt19937_64 random_{1};
+  MemoryMaps store_;
+  TrustFds fds_;
+  trap_client_settings settings_ = {};
+  ClientConfig before_, after_;
+  int pair_ = 0;
+  int failures_ = 0;
+};
+
+TEST_F(ClientOrder, of_a_reload_lets_services_redirect_by_the_old_or_the_new) {
+  for (pair_ = 0; pair_ < 500 && failures_ == 0; pair_++) {
+    after_ = config();
+    store_.after_write = [this] { expect_old_or_new(); };
+    const auto written = write_policy(fds_, settings_, after_, store_);
+    store_.after_write = [] {};
+    ASSERT_TRUE(written) << written.error().message;
+    before_ = after_;
+    expect_old_or_new();
+    std::size_t named = 0, targets = 0;
+    for (const Trust& trust : after_.trusts) {
+      named += trust.services.size();
+      targets += trust.targets.size();
+    }
+    EXPECT_EQ(store_.keys<trap_trust_key>(fds_.services).size(), named);
+    EXPECT_EQ(store_.keys<trap_trust_key>(fds_.targets).size(), targets);
+  }
+  EXPECT_GT(store_.writes(), 5000U);
+}
+
+} // namespace
+} // namespace trap::test
