@@ -21,7 +21,7 @@ HOSTS = ("client", "stranger", "attacker", "trap", "service", "service-2", "plai
 # written to. The machine's own files are not touched.
 OWN_COPIES = ("/etc", "/var/log", "/var/lib/nginx", "/var/lib/haproxy", "/var/www")
 OWN_EMPTY = ("/run", "/root", "/tmp")
-BLOCK_DEADLINE_S = 60
+BLOCK_DEADLINE_S = 120
 PAGE_DEADLINE_S = 600
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -130,7 +130,7 @@ class Host:
         ready = self.files / "empty-run" / "ready"
         self.keeper = subprocess.Popen(["nsenter", f"--net=/run/netns/trap-lab-{name}", "unshare", "--mount", "--uts",
                                         "bash", "-c", script], start_new_session=True)
-        until = time.monotonic() + 20
+        until = time.monotonic() + BLOCK_DEADLINE_S
         while not ready.exists():
             if self.keeper.poll() is not None or time.monotonic() > until:
                 raise Broken(f"host {name}: its files could not be prepared")
