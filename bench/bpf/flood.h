@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What user space and the closed loop's programs share: the frame to vary and send, and what came
- * back. */
+/* Shared by user space and the closed loop's programs: the frame to vary and send, and the answers.
+ * */
 #pragma once
 
 #include <linux/types.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What user space tells the replay programs: the frame to restore before each run, and what to vary
- * in it. */
+/* Orders of user space to the replay programs: the frame to restore before each run, and the fields
+ * to vary. */
 #pragma once
 
 #include <linux/types.h>

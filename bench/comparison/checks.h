@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether a run of the closed loop may be used: who answers less, or something else, than what it
-// is measured for has no figures.
+// Checks of a run of the closed loop: a responder that answers less than it should, or something
+// else, gets no figures.
 #pragma once
 
 #include <string>

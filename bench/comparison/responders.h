@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who answers a SYN flood: two floors, trap-server as it is deployed, and what else Linux offers.
+// Responders to a SYN flood: two floors, trap-server as it is deployed, and Linux's own defences.
 #pragma once
 
 #include <functional>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What clients have who were answered: cookies and tickets, made as the daemon of a host makes
-// them, with the keys that its program has.
+// Valid cookies and tickets for simulated clients, made as a host's daemon makes them, with the
+// keys of its program.
 #pragma once
 
 #include <vector>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the client module of a lab's host has learnt, to be forgotten so that the next connection is
-// a first one.
+// The redirects that a lab host's client module has learnt, to be forgotten so that the next
+// connection is a first one.
 #pragma once
 
 #include "lab/hosts/host.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What was measured, as report.json and as the list of targets that closes the table.
+// The measurements, as report.json and as the list of targets that closes the table.
 #pragma once
 
 #include <optional>

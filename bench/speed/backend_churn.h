@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How many clients change their backend when one of ten leaves or joins.
+// The share of clients that change their backend when one of ten leaves or joins.
 #pragma once
 
 #include "bench/report/report.h"

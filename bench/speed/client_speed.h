@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an application notices of trap-client: the time of its first and of later connections, and
-// the throughput of a translated one, each beside a direct connection to the same host.
+// trap-client's cost to an application: the time of its first and of later connections, and the
+// throughput of a translated one, each beside a direct connection to the same host.
 #pragma once
 
 #include <vector>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a packet costs, and what is kept, as there are more of what TRAP has to look through:
-// services, backends, prefixes, clients, flows, redirects. Each packet is of another member than
-// the last, so that caches are as cold as a great number makes them.
+// Time and memory of a packet as tables grow: services, backends, prefixes, clients, flows,
+// redirects. Each packet is of another member than the last, so that caches are as cold as the
+// number makes them.
 #pragma once
 
 #include <string>

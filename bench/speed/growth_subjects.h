@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What grows: the programs with so many members in their maps, and the packet whose path looks for
-// one of them.
+// The subjects that grow: programs with a number of members in their maps, and the packet whose
+// path looks for one of them.
 #pragma once
 
 #include <functional>

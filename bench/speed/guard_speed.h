@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What throughput trap-guard costs its host: transfers past the guard, beside the same with an XDP
-// program that passes everything.
+// The throughput that trap-guard costs its host: transfers past the guard, beside the same with an
+// XDP program that passes everything.
 #pragma once
 
 #include <vector>

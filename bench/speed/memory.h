@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether a flood leaves anything in memory: trap-server's resident size and its maps before and
-// after.
+// A flood leaves nothing in memory: trap-server's resident size and its maps before and after.
 #pragma once
 
 #include "bench/comparison/closed_loop.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is measured: a path of one of the programs, the packet that takes it, and the verdict that
-// proves it did.
+// A path to measure: its program, the packet that takes it, and the verdict that proves it did.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long trap-server takes to apply a file of 100,000 client prefixes.
+// The time that trap-server takes to apply a file of 100,000 client prefixes.
 #pragma once
 
 #include "bench/comparison/closed_loop.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What a middlebox between the client and the services does to their packets, and what it counts:
- * shared by lab/bpf/middlebox.bpf.c and lab/network/middlebox.cpp. */
+/* A middlebox's actions on packets between the client and the services, and its counters: shared by
+ * lab/bpf/middlebox.bpf.c and lab/network/middlebox.cpp. */
 #pragma once
 
 #include <linux/types.h>

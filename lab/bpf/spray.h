@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the lab tells its spraying router: to whom the packets for the public address go. */
+/* The lab's orders to its spraying router: the hosts to which packets for the public address go. */
 #pragma once
 
 #include <linux/types.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the demo measured, step by step: as a table for a person and as JSON for programs.
+// The demo's measurements, step by step: as a table for a person and as JSON for programs.
 #pragma once
 
 #include <filesystem>

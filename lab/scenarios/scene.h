@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a scenario works with: a lab with TRAP deployed, and checks that print one TAP-like line
-// each. Carrying something out never throws or returns early: what cannot be done is a failed
-// check.
+// The stage of a scenario: a lab with TRAP deployed, and checks that print one TAP-like line each.
+// Carrying something out never throws or returns early: what cannot be done is a failed check.
 #pragma once
 
 #include <string>

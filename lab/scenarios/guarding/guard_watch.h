@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the guard counted, and what the stack behind it noticed, while something was sent to it.
+// The guard's counts, and those of the stack behind it, while packets were sent to it.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a client knows becomes wrong: services die, tickets expire, keys change. Connections that
-// are there go on, and new ones find the new way by themselves.
+// A client's knowledge becomes wrong: services die, tickets expire, keys change. Existing
+// connections go on, and new ones find the new way by themselves.
 #include <fmt/format.h>
 
 #include "lab/hosts/files.h"

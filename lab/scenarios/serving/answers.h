@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which service host answers a client: its documents name it.
+// The service host that answers a client: its documents name it.
 #pragma once
 
 #include <string>
