@@ -7,7 +7,7 @@ namespace trap {
 
 const char* verdict_name(int verdict) {
   static const char* const kNames[] = {
-#define TRAP_VERDICT_NAME(id, action, name, text) name,
+#define TRAP_VERDICT_NAME(id, action, parts, about, name, text) name,
       TRAP_VERDICTS(TRAP_VERDICT_NAME)
 #undef TRAP_VERDICT_NAME
   };
@@ -16,7 +16,7 @@ const char* verdict_name(int verdict) {
 
 const char* verdict_text(int verdict) {
   static const char* const kTexts[] = {
-#define TRAP_VERDICT_TEXT(id, action, name, text) text,
+#define TRAP_VERDICT_TEXT(id, action, parts, about, name, text) text,
       TRAP_VERDICTS(TRAP_VERDICT_TEXT)
 #undef TRAP_VERDICT_TEXT
   };

@@ -42,8 +42,8 @@ def verdicts(_):
             for _, action, parts, name, text, *_ in entry.findall(header)]
     page = (ROOT / WALK).read_text()
     before, found, rest = page.partition(BEGIN)
-    after = rest.partition(END)[2]
-    if not found or not after:
+    _, ended, after = rest.partition(END)
+    if not found or not ended:
         sys.exit(f"{WALK}: the lines around the table of verdicts are not there: {BEGIN.strip()}, {END.strip()}")
     return before + BEGIN + "\n" + table(("verdict", "action", "given by", "meaning"), sorted(rows)) + "\n" + END + after
 

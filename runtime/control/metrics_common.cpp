@@ -25,12 +25,17 @@ const char* action_name(int verdict) {
   return "unknown";
 }
 
-bool between(int verdict, trap_verdict first, trap_verdict last) {
-  return verdict >= first && verdict <= last;
+trap_parts bit_of(const std::string& part) {
+  return part == "server"  ? TRAP_PARTS_SERVER
+         : part == "guard" ? TRAP_PARTS_GUARD
+                           : TRAP_PARTS_CLIENT;
 }
 
-bool needs_no_service(int verdict) {
-  return between(verdict, TRAP_PASS_OTHER, TRAP_DROP_INTERNAL) || verdict == TRAP_DROP_VLAN_TAGS;
+// Is there to be a series even before the first such packet?
+bool is_usual(const MeasuredService& where, int verdict) {
+  return can_give(where.part, verdict) &&
+         (!where.service.empty() ||
+          trap_verdict_about(static_cast<trap_verdict>(verdict)) == TRAP_ABOUT_ANYTHING);
 }
 
 Labels labels_of(const MeasuredService& where) {
@@ -40,16 +45,7 @@ Labels labels_of(const MeasuredService& where) {
 } // namespace
 
 bool can_give(const std::string& part, int verdict) {
-  if (needs_no_service(verdict))
-    return true;
-  if (part == "server")
-    return between(verdict, TRAP_REPLY_SYN_ACK, TRAP_DROP_NO_BACKEND) ||
-           between(verdict, TRAP_PASS_COOKIE, TRAP_DROP_RESET_CAP) || verdict == TRAP_PASS_SOCKET;
-  if (part == "guard")
-    return between(verdict, TRAP_PASS_TICKET, TRAP_DROP_NO_FLOW) ||
-           between(verdict, TRAP_PASS_TRUSTED, TRAP_DROP_ICMP);
-  return between(verdict, TRAP_PASS_SYN_REMEMBERED, TRAP_DROP_LATE_ANSWER) ||
-         between(verdict, TRAP_PASS_ICMP_TRANSLATED, TRAP_REDIRECT_RENEWED);
+  return (trap_verdict_parts(static_cast<trap_verdict>(verdict)) & bit_of(part)) != 0;
 }
 
 void measure_packets(Metrics& metrics, const MeasuredService& where, const VerdictCounts& counts) {
@@ -57,10 +53,7 @@ void measure_packets(Metrics& metrics, const MeasuredService& where, const Verdi
   for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++) {
     const trap_count& count = counts[static_cast<std::size_t>(verdict)];
     add_count(sum, count);
-    // A client has no services: everything it counts is without one.
-    bool usual = where.service.empty() && where.part != "client" ? needs_no_service(verdict)
-                                                                 : can_give(where.part, verdict);
-    if (count.packets == 0 && !usual)
+    if (count.packets == 0 && !is_usual(where, verdict))
       continue;
     Labels labels = labels_of(where);
     labels.emplace_back("verdict", verdict_name(verdict));
@@ -81,9 +74,7 @@ void measure_monitored(Metrics& metrics, const MeasuredService& where,
     if (trap_verdict_action(static_cast<trap_verdict>(verdict)) != TRAP_ACTION_DROP)
       continue;
     const trap_count& count = counts[static_cast<std::size_t>(verdict)];
-    const bool usual =
-        where.service.empty() ? needs_no_service(verdict) : can_give(where.part, verdict);
-    if (count.packets == 0 && !usual)
+    if (count.packets == 0 && !is_usual(where, verdict))
       continue;
     Labels labels = labels_of(where);
     labels.emplace_back("verdict", verdict_name(verdict));

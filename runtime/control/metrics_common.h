@@ -21,12 +21,12 @@ struct MeasuredService {
   std::string address;
 };
 
-// trap_packets_total and trap_bytes_total. A series stands there from the start for each verdict
-// the part can give, so that rate() sees the first packet too; without a service, for those that
-// need none.
+// trap_packets_total and trap_bytes_total. Each verdict that the part can give has a series from
+// the start, so that rate() sees the first packet too; without a service, each verdict that needs
+// none.
 void measure_packets(Metrics& metrics, const MeasuredService& where, const VerdictCounts& counts);
 
-// trap_monitored_packets_total: what a part that only monitors would have dropped.
+// trap_monitored_packets_total: packets that a part passed because it only monitors.
 void measure_monitored(Metrics& metrics, const MeasuredService& where, const VerdictCounts& counts);
 
 // trap_interface_attached: 1 if the interface runs this daemon's program.
@@ -42,7 +42,7 @@ void measure_keys(Metrics& metrics, const std::string& part, const trap_keyring&
 void measure_keys(Metrics& metrics, const std::string& part, const trap_keyring& ring,
                   std::uint64_t present_epoch);
 
-// Can this part's program give this verdict?
+// Can this part's program give this verdict? By the table of dataplane/verdict.h.
 bool can_give(const std::string& part, int verdict);
 
 } // namespace trap

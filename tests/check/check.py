@@ -93,13 +93,23 @@ def check_structs(args):
 
 
 def check_verdicts(args):
+    """docs/packet-walk.md says when each verdict happens, in a section of a part that can give it (1 is about all parts), and in no other part's."""
     table = (args.root / "dataplane/verdict.h").read_text()
-    names = re.findall(r'X\([A-Z_]+, [A-Z]+, "([a-z-]+)"', table)
-    walk = args.root / "docs/packet-walk.md"
-    text = walk.read_text().partition("## 6. All verdicts")[0]  # the rest is written from the table
-    if len(names) < 20:
+    rows = re.findall(r'X\(\w+, [A-Z]+, ([A-Z_]+), [A-Z]+,\s*\\?\s*"([a-z-]+)"', table)
+    if len(rows) < 20 or len(rows) != len(re.findall(r"^ *X\(", table, re.M)):
         return ["dataplane/verdict.h: the verdict table is not where this check looks for it"]
-    return [f"docs/packet-walk.md: does not say when {n} happens" for n in names if not re.search(rf"(?<![\w-]){n}(?![\w-])", text)]
+    walk = args.root / "docs/packet-walk.md"
+    sections = re.split(r"^## (?=[1-9]\.)", walk.read_text() if walk.exists() else "", flags=re.M)
+    said = {s[0]: set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", s)) for s in sections[1:]}
+    chapter = {"SERVER": "2", "GUARD": "3", "CLIENT": "4"}
+    wrong = []
+    for parts, name in rows:
+        givers = set(chapter) if parts == "ANY" else set(parts.split("_"))
+        if not any(name in said.get(chapter[p], ()) for p in givers) and name not in said.get("1", ()):
+            wrong.append(f"docs/packet-walk.md: does not say when {name} happens")
+        wrong += [f"docs/packet-walk.md, {chapter[p]}: {name} is no verdict of trap-{p.lower()} by dataplane/verdict.h"
+                  for p in sorted(set(chapter) - givers) if name in said.get(chapter[p], ())]
+    return wrong
 
 
 def long_lines_of_prose(text):

@@ -13,11 +13,11 @@ MADE = re.compile(r'(?:gauge|counter)\(\s*"(trap_[a-z0-9_]+)"')
 SCRAPED = re.compile(r"^# TYPE (trap_[a-z0-9_]+) (?:gauge|counter)$", re.M)
 ASKED = re.compile(r"(?<!labels\.)\btrap_[a-z0-9_]+\b")  # not a label in an annotation
 VERDICTS = re.compile(r'\bverdict=~?"([^"]+)"')
-NAMED_IN_TABLE = re.compile(r'X\([A-Z_]+, [A-Z]+, "([a-z-]+)"')
+NAMED_IN_TABLE = re.compile(r'X\(\w+, [A-Z]+, \w+, \w+,\s*\\?\s*"([a-z-]+)"')
 
 
 def made_by_code(root):
-    files = [f for folder in ("runtime", "server/daemon", "guard/daemon", "client/daemon") for f in (root / folder).glob("*.cpp")]
+    files = [f for folder in ("runtime", "server/daemon", "guard/daemon", "client/daemon") for f in (root / folder).rglob("*.cpp")]
     return {name for f in files for name in MADE.findall(f.read_text())}
 
 

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "dataplane/verdict.h"
+#include "runtime/verdict_text.h"
 #include "tests/bpf/harness/fixture.h"
 #include "tests/bpf/harness/layout.h"
 #include "tests/support/packet.h"
@@ -14,20 +15,12 @@
 namespace trap::test {
 namespace {
 
-const std::vector<std::pair<std::string, trap_verdict>>& verdicts() {
-  static const std::vector<std::pair<std::string, trap_verdict>> table = {
-#define TRAP_ROW(id, action, name, text) {name, TRAP_##id},
-      TRAP_VERDICTS(TRAP_ROW)
-#undef TRAP_ROW
-  };
-  return table;
-}
-
 trap_verdict verdict_by_name(const std::string& name) {
-  const auto found = std::ranges::find(verdicts(), name, [](const auto& row) { return row.first; });
-  if (found == verdicts().end())
-    throw std::runtime_error("no verdict is called " + name);
-  return found->second;
+  for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++) {
+    if (name == verdict_name(verdict))
+      return static_cast<trap_verdict>(verdict);
+  }
+  throw std::runtime_error("no verdict is called " + name);
 }
 
 std::uint32_t expected_action(trap_action action, bool is_xdp) {
@@ -183,13 +176,15 @@ std::string FixtureRunner::check_verdict(Object& object, const Json& expect,
   bool right = false;
   const std::vector<trap_count> now = object.counts(watched_slots);
   for (std::uint32_t slot = 0; slot < now.size() / TRAP_VERDICT_SLOTS; slot++) {
-    for (const auto& [name, verdict] : verdicts()) {
-      const std::size_t at = std::size_t{slot} * TRAP_VERDICT_SLOTS + verdict;
+    for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++) {
+      const std::size_t at =
+          std::size_t{slot} * TRAP_VERDICT_SLOTS + static_cast<std::size_t>(verdict);
       const std::uint64_t by = now[at].packets - counted_[at].packets;
       if (by == 0)
         continue;
       total += by;
-      moved += " " + name + " (slot " + std::to_string(slot) + ", by " + std::to_string(by) + ")";
+      moved += std::string(" ") + verdict_name(verdict) + " (slot " + std::to_string(slot) +
+               ", by " + std::to_string(by) + ")";
       right = right || (std::ranges::count(allowed, verdict) != 0 && slot_fits(expect, slot));
     }
   }

@@ -5,6 +5,8 @@
 
 #include <cstdio>
 
+#include "runtime/control/metrics_common.h"
+#include "runtime/verdict_text.h"
 #include "tests/bpf/harness/fixture.h"
 #include "tests/bpf/harness/loopback.h"
 
@@ -53,6 +55,21 @@ private:
   FixtureRunner& runner_;
 };
 
+// After all tests: the verdicts that this part's programs gave are those of its column in
+// dataplane/verdict.h, and were counted in slot 0 only if they need no service.
+class VerdictColumn : public testing::Environment {
+public:
+  void TearDown() override {
+    const std::string& part = part_under_test().part;
+    for (const auto& [slot, verdict] : Object::ever_counted()) {
+      EXPECT_TRUE(can_give(part, verdict))
+          << verdict_name(verdict) << " was given, but is not in the column of " << part;
+      EXPECT_TRUE(slot != 0 || trap_verdict_about(verdict) == TRAP_ABOUT_ANYTHING)
+          << verdict_name(verdict) << " was counted for no service";
+    }
+  }
+};
+
 void register_fixtures(FixtureRunner& runner) {
   const Rig& rig = part_under_test();
   for (const Fixture& fixture : read_fixtures(std::string(TRAP_TEST_FIXTURES) + "/" + rig.part)) {
@@ -81,5 +98,6 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s: %s\n", argv[0], error.what());
     return 1;
   }
+  testing::AddGlobalTestEnvironment(new trap::test::VerdictColumn);
   return RUN_ALL_TESTS();
 }

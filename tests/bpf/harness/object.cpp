@@ -56,6 +56,8 @@ Object::Object(bpf_object* object, std::function<void()> destroy)
   }
 }
 
+Object::Counted Object::ever_counted_;
+
 Object::~Object() {
   ring_.reset();
   destroy_();
@@ -199,6 +201,11 @@ std::vector<trap_count> Object::counts(std::uint32_t slots) const {
     sum.packets += values[i].packets;
     sum.bytes_in += values[i].bytes_in;
     sum.bytes_out += values[i].bytes_out;
+  }
+  for (__u32 at = 0; at < sums.size(); at++) {
+    if (sums[at].packets != 0)
+      ever_counted_.insert(
+          {at / TRAP_VERDICT_SLOTS, static_cast<trap_verdict>(at % TRAP_VERDICT_SLOTS)});
   }
   return sums;
 }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -86,6 +87,10 @@ public:
   // Packets of one service slot, by verdict.
   std::vector<std::uint64_t> counters(std::uint32_t slot) const;
 
+  // Slots and verdicts that counts() has found in any object of this process.
+  using Counted = std::set<std::pair<std::uint32_t, trap_verdict>>;
+  static const Counted& ever_counted() { return ever_counted_; }
+
   // Runs the program once, or `repeat` times on the same buffer.
   Outcome run(const std::string& program, const Bytes& frame, int repeat = 1) const;
 
@@ -93,6 +98,8 @@ private:
   bpf_map* map(const std::string& name) const;
   std::size_t value_bytes(const bpf_map* map) const;
   Entries drain();
+
+  static Counted ever_counted_;
 
   bpf_object* object_;
   std::function<void()> destroy_;

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <thread>
 
+#include "runtime/verdict_text.h"
+
 namespace trap::test {
 namespace {
 
@@ -59,18 +61,13 @@ Json Serving::packet(int port, const Json& tcp) const {
 }
 
 std::string Serving::verdict_of(const Json& json, Bytes* out) {
-  static const char* const names[] = {
-#define TRAP_ROW(id, action, name, text) name,
-      TRAP_VERDICTS(TRAP_ROW)
-#undef TRAP_ROW
-  };
   const auto before = server_->counts(watched_slots);
   const Outcome outcome = server_->run("trap_server", build(json));
   const auto after = server_->counts(watched_slots);
   std::string counted;
   for (std::size_t i = 0; i < after.size(); i++) {
     if (after[i].packets != before[i].packets)
-      counted += names[i % TRAP_VERDICT_SLOTS];
+      counted += verdict_name(static_cast<int>(i % TRAP_VERDICT_SLOTS));
   }
   if (out != nullptr)
     *out = outcome.frame;

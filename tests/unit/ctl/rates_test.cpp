@@ -9,6 +9,7 @@
 #include <set>
 
 #include "dataplane/verdict.h"
+#include "runtime/verdict_text.h"
 
 namespace trap::ctl {
 namespace {
@@ -117,11 +118,9 @@ TEST(Rates, of_guard_and_client) {
 }
 
 TEST(Rates, columns_name_verdicts_that_exist) {
-  std::set<std::string> known = {
-#define TRAP_NAME(id, action, name, text) name,
-      TRAP_VERDICTS(TRAP_NAME)
-#undef TRAP_NAME
-  };
+  std::set<std::string> known;
+  for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++)
+    known.insert(verdict_name(verdict));
   known.insert("monitored"); // stands for all that a guard would have dropped
   for (const char* part : {"server", "guard", "client"}) {
     for (const Column& column : columns_of(part)) {

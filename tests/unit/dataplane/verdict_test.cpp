@@ -21,7 +21,8 @@ struct Row {
 
 std::vector<Row> table() {
   return {
-#define TRAP_ROW(id, action, name, text) {TRAP_##id, TRAP_ACTION_##action, #id, name, text},
+#define TRAP_ROW(id, action, parts, about, name, text)                                             \
+  {TRAP_##id, TRAP_ACTION_##action, #id, name, text},
       TRAP_VERDICTS(TRAP_ROW)
 #undef TRAP_ROW
   };
@@ -54,6 +55,8 @@ TEST(Verdict, actions_are_what_the_names_say) {
 
 TEST(Verdict, an_unknown_verdict_drops) {
   EXPECT_EQ(trap_verdict_action(TRAP_VERDICT_COUNT), TRAP_ACTION_DROP);
+  EXPECT_EQ(trap_verdict_parts(TRAP_VERDICT_COUNT), 0u);
+  EXPECT_EQ(trap_verdict_about(TRAP_VERDICT_COUNT), TRAP_ABOUT_SERVICE);
 }
 
 } // namespace

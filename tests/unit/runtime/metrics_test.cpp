@@ -4,6 +4,9 @@
 
 #include <gmock/gmock.h>
 
+#include <regex>
+#include <set>
+
 #include "runtime/control/metrics_common.h"
 #include "runtime/keys/clock_writer.h"
 #include "runtime/verdict_text.h"
@@ -60,11 +63,60 @@ TEST(Metrics, a_verdict_that_a_part_cannot_give_is_told_if_it_was_counted) {
   EXPECT_THAT(metrics.text(), Not(HasSubstr("reply-syn-ack"))); // needs a service
 }
 
+// The verdicts in the text of a part's trap_packets_total, or of another counter.
+std::set<std::string> verdicts_in(const std::string& text, const std::string& family) {
+  std::set<std::string> found;
+  const std::regex series(family + R"(\{[^}]*verdict="([a-z-]+)\")");
+  for (std::sregex_iterator at(text.begin(), text.end(), series), end; at != end; ++at)
+    found.insert((*at)[1]);
+  return found;
+}
+
+// Those of the table whose parts include this one; without a service those that need none.
+std::set<std::string> verdicts_of(trap_parts part, bool of_service, bool drops_only) {
+  std::set<std::string> found;
+  for (int number = 0; number < TRAP_VERDICT_COUNT; number++) {
+    const auto verdict = static_cast<trap_verdict>(number);
+    if ((trap_verdict_parts(verdict) & part) == 0 ||
+        (!of_service && trap_verdict_about(verdict) == TRAP_ABOUT_SERVICE) ||
+        (drops_only && trap_verdict_action(verdict) != TRAP_ACTION_DROP))
+      continue;
+    found.insert(verdict_name(number));
+  }
+  return found;
+}
+
+TEST(Metrics, a_part_lists_exactly_its_verdicts) {
+  const std::pair<const char*, trap_parts> parts[] = {
+      {"server", TRAP_PARTS_SERVER}, {"guard", TRAP_PARTS_GUARD}, {"client", TRAP_PARTS_CLIENT}};
+  for (const auto& [name, bit] : parts) {
+    for (const char* service : {"", "web"}) {
+      Metrics metrics;
+      measure_packets(metrics, {name, service, ""}, {});
+      measure_monitored(metrics, {name, service, ""}, {});
+      const bool of_service = *service != '\0';
+      EXPECT_EQ(verdicts_in(metrics.text(), "trap_packets_total"),
+                verdicts_of(bit, of_service, false))
+          << name << ' ' << service;
+      EXPECT_EQ(verdicts_in(metrics.text(), "trap_monitored_packets_total"),
+                verdicts_of(bit, of_service, true))
+          << name << ' ' << service;
+    }
+    EXPECT_TRUE(verdicts_of(bit, false, false).contains("pass-other"));
+  }
+}
+
 TEST(Metrics, every_verdict_is_some_parts) {
   for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++)
     EXPECT_TRUE(can_give("server", verdict) || can_give("guard", verdict) ||
                 can_give("client", verdict))
         << verdict_name(verdict);
+}
+
+// A client has no services, so that nothing it counts may need one.
+TEST(Metrics, a_client_needs_no_service) {
+  EXPECT_EQ(verdicts_of(TRAP_PARTS_CLIENT, false, false),
+            verdicts_of(TRAP_PARTS_CLIENT, true, false));
 }
 
 TEST(Metrics, epochs_ahead_count_from_the_present_one_without_a_gap) {
