@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What trap-client's BPF programs and its daemon share: keys and values of every map. */
+/* Keys and values of every map that trap-client's BPF programs and its daemon share. */
 #pragma once
 
 #include "protocol/address.h"
@@ -10,21 +10,22 @@
 #define TRAP_CLIENT_MAX_FALLBACKS 4096
 #define TRAP_CLIENT_MAX_TRUSTED 4096 /* prefixes of services, and as many of targets */
 
-/* What these tables hold unless the configuration says otherwise (`max_redirects`, `max_flows`),
- * and between what that lies. */
+/* Sizes of these tables: default, and bounds of `max_redirects` and `max_flows` in the
+ * configuration.
+ */
 #define TRAP_CLIENT_REDIRECTS 16384
 #define TRAP_CLIENT_FLOWS 65536
 #define TRAP_CLIENT_TABLE_LEAST 1024
 #define TRAP_CLIENT_TABLE_MOST (1 << 20)
 
-/* Whose connections cross an interface. */
+/* The clients whose connections cross an interface. */
 enum trap_side {
   TRAP_SIDE_HOST, /* this host's: SYNs leave by egress */
   TRAP_SIDE_LAN,  /* those of hosts behind this one: SYNs come in by ingress */
 };
 
-/* A connection as seen from its client's host. What is forwarded crosses interfaces of both sides,
- * and is one's only. */
+/* A connection as its client's host sees it. A forwarded one crosses interfaces of both sides, and
+ * belongs to one. */
 struct trap_tuple {
   union trap_address local;
   union trap_address remote;
@@ -43,12 +44,11 @@ enum trap_pending_state {
 };
 
 #define TRAP_CONNECT_RESETS                                                                        \
-  1u /* the TRAP server's SYN-ACK had window 0: who does not follow a redirect is reset */
+  1u /* the TRAP server's SYN-ACK had window 0: it resets clients that follow no redirect */
 #define TRAP_CONNECT_ASKED_AGAIN                                                                   \
   2u /* the service was found dead, and the TRAP server asked once more */
 
-/* Map `pending` (LRU hash by trap_tuple): the last SYN of each connect, until its room is needed.
- */
+/* Map `pending` (LRU hash by trap_tuple): the last SYN of each connect, until it is evicted. */
 struct trap_pending {
   __be32 isn; /* ours */
   __be32 iss; /* the server's, once its SYN-ACK was seen */
@@ -123,9 +123,8 @@ struct trap_translation {
   __u8 reserved[3];
 };
 
-/* Map `origins` (LRU hash): the services that were redirected to a backend, the last ones. Where a
- * packet of a backend belongs of which `to_public` knows no more is found among the sockets that
- * this host has with them. */
+/* Map `origins` (LRU hash): the last services that were redirected to a backend. If `to_public` has
+ * lost a packet's entry, one of this host's sockets to these services is the packet's. */
 struct trap_origin_key {
   union trap_address backend;
   __be16 port;
@@ -141,8 +140,8 @@ struct trap_origins {
 };
 
 /* Map `remotes` (array of one): a bit, by its hash, for each address and port that a connection was
- * redirected from or to. Most packets of a host have to do with none of them, and need no lookup to
- * tell. No bit is taken back: one too many costs a lookup. */
+ * redirected from or to, so that most packets of a host need no lookup. Bits are never cleared: one
+ * too many costs a lookup. */
 #define TRAP_REMOTE_BITS 65536
 
 struct trap_remotes {
@@ -156,8 +155,8 @@ TRAP_INLINE __u32 trap_remote_bit(const union trap_address* address, __be16 port
   return (__u32)((hash ^ hash >> 32) * 0x9e3779b97f4a7c15ULL >> 48);
 }
 
-/* Map `fallbacks` (LRU hash by trap_redirect_key): what did not work lately on the way to a
- * service, so that it is not waited for again. */
+/* Map `fallbacks` (LRU hash by trap_redirect_key): recent failures on the way to a service, so that
+ * later connections do not wait for them again. */
 #define TRAP_FALLBACK_UNTICKETED 1u /* SYNs get through without their ticket */
 #define TRAP_FALLBACK_SERVED                                                                       \
   2u /* no redirect comes, or it leads nowhere: the TRAP server serves                             \
@@ -173,9 +172,9 @@ struct trap_fallback {
   __u8 reserved[5];
 };
 
-/* Maps `trust_services` and `trust_targets` (LPM tries): which [[trust]] names a service, and where
- * one lets it redirect. `of` is the service's port, in host byte order, 0 for all; or a trust's
- * number, as `trust_services` has it. IPv4 prefixes are 96 bits longer. */
+/* Maps `trust_services` and `trust_targets` (LPM tries): the [[trust]] that names a service, and
+ * the targets that a trust allows. `of` is the service's port in host byte order, 0 for all ports;
+ * in `trust_targets` the number of the trust. IPv4 prefixes are 96 bits longer. */
 struct trap_trust_key {
   __u32 bits; /* 32 for `of`, and those of the prefix */
   __u32 of;
@@ -184,15 +183,15 @@ struct trap_trust_key {
 
 /* Map `settings` (array of one, mmapable). */
 #define TRAP_CLIENT_ALLOW_PRIVATE 1u
-#define TRAP_CLIENT_ONLY_TRUSTED 2u /* services that no [[trust]] names redirect nobody */
+#define TRAP_CLIENT_ONLY_TRUSTED 2u /* services that no [[trust]] names may not redirect */
 
 struct trap_client_settings {
   __u32 flags;
   __u32 reserved;
 };
 
-/* Priority (SO_PRIORITY) of the daemon's own SYNs: the programs let them out as they are. Its
- * lowest bits are those of best effort. */
+/* Priority (SO_PRIORITY) of the daemon's own SYNs, which the programs leave as they are. Its lowest
+ * bits are those of best effort. */
 #define TRAP_CLIENT_OWN_PRIORITY 0x54520000u
 
 TRAP_ASSERT(sizeof(struct trap_tuple) == 40, "shared through a map");

@@ -10,11 +10,11 @@ enum trap_icmp_kind {
   TRAP_ICMP_NONE, /* not ICMP */
   TRAP_ICMP_ERROR,
   TRAP_ICMP_QUERY,
-  TRAP_ICMP_LINK, /* what IPv6 needs between neighbours */
+  TRAP_ICMP_NEIGHBOUR, /* IPv6 hosts on one link cannot do without it */
 };
 
-/* Types of RFC 792. Source quench and redirects are no errors about a packet that a host should act
- * upon: queries here. */
+/* Types of RFC 792. A host should not act upon source quench and redirects: they count as queries.
+ */
 TRAP_INLINE enum trap_icmp_kind trap_icmpv4_kind(__u8 type) {
   return type == 3 || type == 11 || type == 12 ? TRAP_ICMP_ERROR : TRAP_ICMP_QUERY;
 }
@@ -23,7 +23,7 @@ TRAP_INLINE enum trap_icmp_kind trap_icmpv4_kind(__u8 type) {
 TRAP_INLINE enum trap_icmp_kind trap_icmpv6_kind(__u8 type) {
   if (type < 128)
     return TRAP_ICMP_ERROR;
-  return (type >= 130 && type <= 137) || type == 143 ? TRAP_ICMP_LINK : TRAP_ICMP_QUERY;
+  return (type >= 130 && type <= 137) || type == 143 ? TRAP_ICMP_NEIGHBOUR : TRAP_ICMP_QUERY;
 }
 
 /* RFC 8200 4: from an IPv6 header at l3 over up to four extension headers to one of `wanted`; its
@@ -69,9 +69,9 @@ TRAP_INLINE const __u8* trap_find_icmp(const __u8* l3, const void* end, __u32 fa
   return offset ? l3 + offset : (const __u8*)0;
 }
 
-/* Reads the packet that an error is about as if it had come from its addressee: *packet gets the
- * flow's two ends the way segments that arrive show them; l4_offset counts from the quoted IP
- * header. 0 if it is not TCP, or not there. */
+/* Reads the packet that an error quotes as if it had come from its addressee: *packet gets the two
+ * ends of the flow as arriving segments have them; l4_offset counts from the quoted IP header. 0 if
+ * the packet is not TCP or not quoted far enough. */
 TRAP_INLINE int trap_read_quoted(struct trap_packet* packet, const __u8* l3, const void* end,
                                  __u32 family) {
   const struct trap_tcp* tcp;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The option walk: finds the one TRAP option of a TCP header, or says that there are several or a
- * malformed one (docs/protocol.md 3). */
+/* The option walk: finds the one TRAP option of a TCP header, or reports several or a malformed one
+ * (docs/protocol.md 3). */
 #pragma once
 
 #include "dataplane/packet.h"
@@ -23,9 +23,15 @@ struct trap_option_area {
 
 TRAP_ASSERT(sizeof(struct trap_option_area) == 64, "passed to a BPF global function by its size");
 
+enum trap_option_defect {
+  TRAP_OPTIONS_SOUND,
+  TRAP_OPTIONS_MALFORMED, /* the options do not parse, or the TRAP option is not of its type's form
+                           */
+  TRAP_OPTIONS_DUPLICATE, /* more than one TRAP option */
+};
+
 struct trap_option {
-  enum trap_verdict
-      defect;        /* TRAP_PASS_OTHER, or the verdict of a segment that a guard or server drops */
+  enum trap_option_defect defect;
   __u8 type;         /* enum trap_option_type; NONE if there is none, or a defect */
   __u8 experimental; /* came with kind 253 */
   __u8 body_offset;  /* in the area's bytes */
@@ -58,11 +64,10 @@ TRAP_INLINE int trap_is_our_kind(const __u8* at, __u32 length) {
          at[3] == (TRAP_EXPERIMENT_ID & 0xff);
 }
 
-/* What trap_walk_options stores in `found`: the offset of the only TRAP option in the area, or one
- * of these. */
-#define TRAP_WALK_NONE 0x100
-#define TRAP_WALK_MALFORMED 0x101
-#define TRAP_WALK_DUPLICATE 0x102
+/* Values of `found` besides the offset of the only TRAP option in the area. */
+#define TRAP_FOUND_NONE 0x100
+#define TRAP_FOUND_MALFORMED 0x101
+#define TRAP_FOUND_DUPLICATE 0x102
 
 /* One step: judges the option at area->cursor and moves on. 0 when the walk is over. */
 TRAP_INLINE int trap_walk_step(struct trap_option_area* area) {
@@ -81,12 +86,12 @@ TRAP_INLINE int trap_walk_step(struct trap_option_area* area) {
   }
   length = at[1];
   if (length < 2 || offset + length > area->used) {
-    area->found = TRAP_WALK_MALFORMED;
+    area->found = TRAP_FOUND_MALFORMED;
     return 0;
   }
   if (trap_is_our_kind(at, length)) {
-    if (area->found != TRAP_WALK_NONE) {
-      area->found = TRAP_WALK_DUPLICATE;
+    if (area->found != TRAP_FOUND_NONE) {
+      area->found = TRAP_FOUND_DUPLICATE;
       return 0;
     }
     area->found = offset;
@@ -99,9 +104,9 @@ TRAP_INLINE int trap_walk_step(struct trap_option_area* area) {
  * it has. */
 TRAP_GLOBAL_FUNCTION __u32 trap_walk_options(struct trap_option_area* area) {
   if (!area)
-    return TRAP_WALK_MALFORMED;
+    return TRAP_FOUND_MALFORMED;
   area->cursor = 0;
-  area->found = TRAP_WALK_NONE;
+  area->found = TRAP_FOUND_NONE;
   for (int i = 0; i < TRAP_TCP_OPTIONS_MAX; i++) {
     if (!trap_walk_step(area))
       break;
@@ -121,7 +126,7 @@ TRAP_INLINE struct trap_option trap_read_option(const struct trap_option_area* a
 
   if (body_bytes == 0 || version_and_type >> 4 != TRAP_VERSION ||
       at[1] != header_bytes + body_bytes) {
-    option.defect = TRAP_DROP_MALFORMED_OPTION;
+    option.defect = TRAP_OPTIONS_MALFORMED;
     return option;
   }
   option.type = (__u8)type;
@@ -143,11 +148,17 @@ TRAP_INLINE struct trap_option trap_find_option(struct trap_option_area* area, c
   walked = trap_walk_options(area);
   if (walked < TRAP_TCP_OPTIONS_MAX)
     return trap_read_option(area, walked);
-  if (walked == TRAP_WALK_MALFORMED)
-    none.defect = TRAP_DROP_MALFORMED_OPTION;
-  if (walked == TRAP_WALK_DUPLICATE)
-    none.defect = TRAP_DROP_DUPLICATE_OPTION;
+  if (walked == TRAP_FOUND_MALFORMED)
+    none.defect = TRAP_OPTIONS_MALFORMED;
+  if (walked == TRAP_FOUND_DUPLICATE)
+    none.defect = TRAP_OPTIONS_DUPLICATE;
   return none;
+}
+
+/* The verdict of a server or guard on a segment whose options it has to read; `defect` is one. */
+TRAP_INLINE TRAP_MUST_USE enum trap_verdict
+trap_verdict_of_options(enum trap_option_defect defect) {
+  return defect == TRAP_OPTIONS_DUPLICATE ? TRAP_DROP_DUPLICATE_OPTION : TRAP_DROP_MALFORMED_OPTION;
 }
 
 /* Where an option's body of body_bytes starts; NULL if it cannot be there, which a well-formed

@@ -38,7 +38,7 @@ struct trap_tcp {
 TRAP_ASSERT(sizeof(struct trap_tcp) == 20, "a TCP header without options is 20 bytes");
 
 enum trap_layer {
-  TRAP_LAYER_OTHER,     /* not IP, or not TCP: none of our business */
+  TRAP_LAYER_OTHER,     /* not IP, or not TCP */
   TRAP_LAYER_TCP,       /* every field is valid */
   TRAP_LAYER_DEFECTIVE, /* `defect` says why; addresses are valid if family is, ports if has_ports
                          */
@@ -54,16 +54,16 @@ struct trap_packet {
   __be16 window;
   __u16 l3_offset; /* from the start of the frame; 0 without a link-layer header */
   __u16 l4_offset;
-  __u32 l3_end;      /* where the IP packet ends by its own account */
+  __u32 l3_end;      /* where the IP packet ends, according to its header */
   __u8 header_bytes; /* of TCP: 20 to 60 */
   __u8 flags;
   __u8 family; /* enum trap_family */
   __u8 has_ports;
-  enum trap_verdict defect;
+  enum trap_verdict defect; /* of a server or guard; read only if the layer is DEFECTIVE */
 };
 
-/* Zeros all but the addresses, which are there whenever there is a family. For programs that give
- * no packet to a global function, whose arguments the verifier wants to be written whole. */
+/* Initialises all but the addresses, which are written together with the family. Only for programs
+ * that give no packet to a global function: the verifier wants such arguments written whole. */
 TRAP_INLINE void trap_start_packet(struct trap_packet* packet) {
   packet->source_port = packet->destination_port = 0;
   packet->seq = packet->ack = 0;
@@ -73,12 +73,12 @@ TRAP_INLINE void trap_start_packet(struct trap_packet* packet) {
   packet->header_bytes = packet->flags = 0;
   packet->family = TRAP_FAMILY_NONE;
   packet->has_ports = 0;
-  packet->defect = TRAP_PASS_OTHER;
+  packet->defect = TRAP_DROP_INTERNAL; /* until there is one */
 }
 
-/* Where the IP and the TCP header start. The masks are above every offset there can be; they say so
- * to the verifier, which has lost track of the offsets when they come back from memory, and takes
- * no bound check of a pointer that might be 64 KiB further. */
+/* Where the IP and the TCP header start. The masks are above every possible offset. The verifier
+ * loses the bounds of an offset that was in memory, and rejects the bound check of a pointer that
+ * might be 64 KiB further. */
 TRAP_INLINE const void* trap_l3(const struct trap_packet* packet, const void* data) {
   __u64 offset = packet->l3_offset & 0x1f;
 
@@ -93,13 +93,13 @@ TRAP_INLINE const void* trap_l4(const struct trap_packet* packet, const void* da
   return (const __u8*)data + offset;
 }
 
-/* TCP payload in bytes by the IP header's account. */
+/* TCP payload in bytes, according to the IP header. */
 TRAP_INLINE __u32 trap_payload_bytes(const struct trap_packet* packet) {
   return packet->l3_end - (packet->l4_offset + packet->header_bytes);
 }
 
-/* Bytes of the frame: by the IP header's account where that was read, so that what lies in
- * fragments of a large frame counts too. */
+/* Bytes of the frame: according to the IP header if it was read, so that the fragments of a large
+ * frame count too. */
 TRAP_INLINE __u32 trap_frame_bytes(const struct trap_packet* packet, const void* data,
                                    const void* end) {
   return packet->l3_end ? packet->l3_end : (__u32)((const __u8*)end - (const __u8*)data);
@@ -110,7 +110,7 @@ TRAP_INLINE enum trap_layer trap_defective(struct trap_packet* packet, enum trap
   return TRAP_LAYER_DEFECTIVE;
 }
 
-/* Ports only, for what will be dropped if they are a service's. */
+/* Ports only, of a segment that is dropped if they belong to a service. */
 TRAP_INLINE void trap_read_ports(struct trap_packet* packet, const void* l4, const void* end) {
   const struct trap_tcp* tcp = (const struct trap_tcp*)l4;
 
@@ -122,8 +122,8 @@ TRAP_INLINE void trap_read_ports(struct trap_packet* packet, const void* l4, con
 }
 
 /* The TCP header at l4, whose IP packet has l4_bytes left. */
-TRAP_INLINE enum trap_layer trap_read_tcp(struct trap_packet* packet, const void* l4,
-                                          const void* end, __u32 l4_bytes) {
+TRAP_INLINE TRAP_MUST_USE enum trap_layer trap_read_tcp(struct trap_packet* packet, const void* l4,
+                                                        const void* end, __u32 l4_bytes) {
   const struct trap_tcp* tcp;
 
   TRAP_HOLD(l4);
@@ -143,8 +143,8 @@ TRAP_INLINE enum trap_layer trap_read_tcp(struct trap_packet* packet, const void
   return TRAP_LAYER_TCP;
 }
 
-TRAP_INLINE enum trap_layer trap_read_ipv4(struct trap_packet* packet, const void* data,
-                                           const void* end) {
+TRAP_INLINE TRAP_MUST_USE enum trap_layer trap_read_ipv4(struct trap_packet* packet,
+                                                         const void* data, const void* end) {
   const __u8* l3 = (const __u8*)data + packet->l3_offset;
   const struct iphdr* ip = (const struct iphdr*)l3;
   __u32 header_bytes, total_bytes;
@@ -186,8 +186,8 @@ TRAP_INLINE union trap_address trap_address_v6(const void* at) {
 /* RFC 8200 4: follows up to four extension headers. A fragment's header ends the walk: with an
  * offset of 0 the ports behind it can be read.
  */
-TRAP_INLINE enum trap_layer trap_read_ipv6(struct trap_packet* packet, const void* data,
-                                           const void* end) {
+TRAP_INLINE TRAP_MUST_USE enum trap_layer trap_read_ipv6(struct trap_packet* packet,
+                                                         const void* data, const void* end) {
   const __u8* l3 = (const __u8*)data + packet->l3_offset;
   const struct ipv6hdr* ip = (const struct ipv6hdr*)l3;
   __u32 next, payload_bytes, offset = sizeof(*ip);
@@ -231,10 +231,10 @@ TRAP_INLINE enum trap_layer trap_read_ipv6(struct trap_packet* packet, const voi
   return trap_read_tcp(packet, l3 + offset, end, payload_bytes - (offset - sizeof(*ip)));
 }
 
-/* Reads an IP packet without a link-layer header, as interfaces have it that are not Ethernet (tun,
+/* Reads an IP packet without a link-layer header, as on interfaces that are not Ethernet (tun,
  * WireGuard, PPP). *packet must be zeroed, or started with trap_start_packet(). */
-TRAP_INLINE enum trap_layer trap_read_ip(struct trap_packet* packet, const void* data,
-                                         const void* end) {
+TRAP_INLINE TRAP_MUST_USE enum trap_layer trap_read_ip(struct trap_packet* packet, const void* data,
+                                                       const void* end) {
   const __u8* l3 = (const __u8*)data;
   __u64 offset = 0;
 
@@ -255,11 +255,10 @@ TRAP_INLINE int trap_is_vlan_tag(__be16 type) {
 
 /* Reads the frame [data, end), Ethernet with up to two VLAN tags (802.1Q, 802.1ad). *packet must be
  * zeroed, or started with trap_start_packet(). A frame that ends before its IP addresses is OTHER:
- * nothing can say that it is addressed to a service, and the stack will refuse it. One with a third
- * tag is DEFECTIVE: a stack with as many VLAN devices takes the tags off, and finds a service
- * behind them. */
-TRAP_INLINE enum trap_layer trap_read_frame(struct trap_packet* packet, const void* data,
-                                            const void* end) {
+ * it cannot be matched to a service, and the stack will refuse it. A frame with a third tag is
+ * DEFECTIVE: a stack with three VLAN devices takes the tags off and finds a service behind them. */
+TRAP_INLINE TRAP_MUST_USE enum trap_layer trap_read_frame(struct trap_packet* packet,
+                                                          const void* data, const void* end) {
   const __u8* frame = (const __u8*)data;
   __be16 type;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* TCP flags judged as a whole (RFC 9293 3.5): what kind of segment this is, or why no stack would
- * send it. */
+/* TCP flags judged as a whole (RFC 9293 3.5): the kind of a segment, or that no stack sends such
+ * flags. */
 #pragma once
 
 #include "dataplane/packet.h"
@@ -17,7 +17,7 @@ enum trap_segment {
 
 /* PSH, URG and the ECN bits do not change the kind: ECN sets them on SYNs, and old stacks push
  * theirs. */
-TRAP_INLINE enum trap_segment trap_segment_kind(__u8 flags) {
+TRAP_INLINE TRAP_MUST_USE enum trap_segment trap_segment_kind(__u8 flags) {
   switch (flags & (TRAP_TCP_SYN | TRAP_TCP_ACK | TRAP_TCP_RST | TRAP_TCP_FIN)) {
   case TRAP_TCP_SYN:
     return TRAP_SEGMENT_SYN;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What a SYN's options say of the client (RFC 9293 3.7.1, RFC 7323, RFC 2018), for a SYN-ACK that
- * serves it. Options that do not parse end the reading, as in any stack; what stood before them
- * counts. */
+/* A client's capabilities by the options of its SYN (RFC 9293 3.7.1, RFC 7323, RFC 2018), for a
+ * SYN-ACK that serves it. An option that does not parse ends the reading, as in any stack; the ones
+ * before it count. */
 #pragma once
 
 #include "dataplane/options.h"
@@ -26,9 +26,9 @@ struct trap_syn_options {
 
 #define TRAP_LINUX_OPTION_BYTES 20
 
-/* Linux sends MSS, SACK permitted, timestamps, NOP, window scale, in this order, and so does most
- * of what floods. Are these such a SYN's options? They are TRAP_LINUX_OPTION_BYTES that were
- * checked to be there. */
+/* Are these the options of a Linux SYN: MSS, SACK permitted, timestamps, NOP, window scale, in this
+ * order? Most floods send them too. The caller has checked that TRAP_LINUX_OPTION_BYTES are there.
+ */
 TRAP_INLINE int trap_are_linux_options(const __u8* options) {
   return (TRAP_LOAD32(options) & TRAP_BE32(0xffff0000)) == TRAP_BE32(0x02040000) &&
          TRAP_LOAD32(options + 4) == TRAP_BE32(0x0402080a) &&
@@ -47,7 +47,7 @@ TRAP_INLINE int trap_read_linux_options(struct trap_syn_options* syn, const __u8
   return 1;
 }
 
-/* Notes the option of `length` bytes at `at`, whose length was checked to lie within the options.
+/* Notes the option of `length` bytes at `at`, which the caller has checked to lie in the options.
  */
 TRAP_INLINE void trap_note_syn_option(struct trap_syn_options* syn, const __u8* at, __u32 length) {
   if (at[0] == TRAP_TCPOPT_MSS && length == 4) {

@@ -13,9 +13,9 @@ struct trap_bucket {
 };
 
 struct trap_rate {
-  __u64 token_ns; /* what a token costs; 0: no limit */
-  __u64 burst_ns; /* what a full bucket holds, in the same currency: at least token_ns * chunk */
-  __u32 chunk;    /* how many tokens a CPU takes at once where buckets are shared; at least 1 */
+  __u64 token_ns; /* price of a token; 0: no limit */
+  __u64 burst_ns; /* content of a full bucket in the same unit: at least token_ns * chunk */
+  __u32 chunk;    /* tokens that a CPU takes at once from a shared bucket; at least 1 */
   __u32 reserved;
 };
 
@@ -34,9 +34,9 @@ TRAP_INLINE int trap_bucket_has(const struct trap_bucket* bucket, const struct t
 
 #define TRAP_BUCKET_TRIES 4
 
-/* Takes `tokens` at now_ns, all or none. 1 if they were there. Another CPU may win the word each
- * time it is tried: then this one goes without paying, which costs the rate no more than one packet
- * for each CPU in a race. */
+/* Takes `tokens` at now_ns, all or none. 1 if they were there. If another CPU wins the word at
+ * every try, this one takes its tokens without paying: at most one packet for each CPU in a race.
+ */
 TRAP_INLINE int trap_bucket_take(struct trap_bucket* bucket, const struct trap_rate* rate,
                                  __u64 now_ns, __u32 tokens) {
   __u64 price_ns = rate->token_ns * tokens;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What trap-guard's BPF program and its daemon share: keys and values of every map. */
+/* Keys and values of every map that trap-guard's BPF program and its daemon share. */
 #pragma once
 
 #include "dataplane/token_bucket.h"
@@ -10,10 +10,10 @@
 #define TRAP_GUARD_MAX_SERVICES 256 /* slots, slot 0 included */
 #define TRAP_GUARD_MAX_TRAP_SERVERS 256
 #define TRAP_GUARD_MAX_TRUSTED 256
-/* What the tables hold unless the configuration says otherwise (`max_clients`, `max_flows`), and
- * between what that lies. */
+/* Sizes of the tables: default, and bounds of `max_clients` and `max_flows` in the configuration.
+ */
 #define TRAP_GUARD_CLIENTS                                                                         \
-  65536 /* announced; whose budgets are kept; networks whose announcements are counted */
+  65536 /* announced; with budgets; networks whose announcements are counted */
 #define TRAP_GUARD_FLOWS 262144
 #define TRAP_GUARD_TABLE_LEAST 1024
 #define TRAP_GUARD_MOST_CLIENTS (1 << 22)
@@ -30,7 +30,7 @@ struct trap_guard_port {
 } __attribute__((aligned(4))); /* copied as a word for every packet */
 
 #define TRAP_PORT_SOCKETS                                                                          \
-  1u /* the service's sockets are this host's: what they know passes. Otherwise flows alone decide \
+  1u /* the service's sockets are on this host: their segments pass. Otherwise flows alone decide  \
       */
 
 /* Map `trap_servers` (hash): key union trap_address. */
@@ -47,7 +47,7 @@ struct trap_trusted_key {
   __be32 address[4]; /* as in union trap_address, which would be aligned to 8 */
 };
 
-/* Map `classes` (array by the tag of a ticket or announcement): what an admitted client may do. */
+/* Map `classes` (array by the tag of a ticket or announcement): limits of an admitted client. */
 struct trap_guard_class {
   struct trap_rate syns;
   struct trap_rate packets; /* `chunk` packets at a time are put at a flow's disposal */
@@ -56,8 +56,8 @@ struct trap_guard_class {
   __u32 reserved;
 };
 
-/* Map `settings` (array of one, mmapable): what changes while the program runs. Instants are of
- * CLOCK_MONOTONIC_COARSE. */
+/* Map `settings` (array of one, mmapable): values that change while the program runs. Instants are
+ * of CLOCK_MONOTONIC_COARSE. */
 #define TRAP_GUARD_TRUSTS 1u     /* some prefix is trusted: look into the trie */
 #define TRAP_GUARD_DROPS_ICMP 2u /* queries to this host, such as echo requests */
 #define TRAP_GUARD_STALE_DROPS                                                                     \
@@ -68,10 +68,10 @@ struct trap_guard_class {
 struct trap_guard_settings {
   __u32 flags; /* TRAP_GUARD_... */
   __u32 clock_skew_s;
-  __u64 enforced_until_ns;    /* before it, what is refused is dropped; from it on it passes, and is
-                                 counted in `monitored` */
+  __u64 enforced_until_ns;    /* before it, refused packets are dropped; from it on they pass, and
+                                 are counted in `monitored` */
   __u64 keys_until_ns;        /* until then the key rings hold a key of the present epoch */
-  __u64 flow_counts_until_ns; /* until then the counts of clients' flows are taken for right */
+  __u64 flow_counts_until_ns; /* until then the program relies on the counts of clients' flows */
   __u64 table_keys[2];        /* random: places in `flows` and `announced` */
   struct trap_clock clock;
   struct trap_keyring ticket_keys;
@@ -79,8 +79,8 @@ struct trap_guard_settings {
   struct trap_rate announced; /* new clients of each /24 and /48 */
 };
 
-/* Map `announced` (array of buckets): clients a TRAP server announced. guard/tables.h has the way
- * to an entry. */
+/* Map `announced` (array of buckets): clients that a TRAP server announced. guard/tables.h finds an
+ * entry. */
 struct trap_announced_key {
   union trap_address client; /* masked to the scope */
   __be16 port;
@@ -105,7 +105,7 @@ struct trap_announced_entry {
 struct trap_announced_bucket {
   union {
     __u8 prints[TRAP_ANNOUNCED_WAYS]; /* of the entries' keys, never 0 for one that is taken */
-    __u64 print_word;                 /* one word tells who is not there */
+    __u64 print_word;                 /* one word excludes most keys */
   };
   struct trap_announced_entry entries[TRAP_ANNOUNCED_WAYS];
 };
@@ -132,7 +132,7 @@ struct trap_guard_flow {
 };
 
 #define TRAP_FLOW_EMPTY 0
-#define TRAP_FLOW_CLAIMED 1 /* by a CPU that writes it */
+#define TRAP_FLOW_CLAIMED 1 /* by the CPU that writes it */
 
 /* A flow that was silent for this long must show a ticket, an announcement or a socket again. */
 #define TRAP_FLOW_IDLE_NS (3600ULL * 1000000000ULL)
@@ -168,7 +168,8 @@ struct trap_guard_client {
 /* Map `networks` (LRU hash): key union trap_address, masked to 24 or 48 bits; value struct
  * trap_bucket. */
 
-/* Ring buffer `suspects`: while nothing is enforced, now and then one whom it would hit. */
+/* Ring buffer `suspects`: now and then the source of a packet that passed only because nothing is
+ * enforced. */
 struct trap_suspect {
   union trap_address source;
   __u32 slot;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The way to an entry of `flows` and `announced`: tables of buckets in array maps, so that a packet
- * finds its entry, or that there is none, without a helper call, and an entry is made without a
- * lock (docs/adr/0018). Pure logic: BPF, daemon and tests use it alike. `buckets` is a power of
- * two, at most 2^24: a hash has no more bits for it. */
+/* Finds entries of `flows` and `announced`: tables of buckets in array maps, so that a packet finds
+ * its entry, or that it has none, without a helper call, and makes one without a lock
+ * (docs/adr/0018). Pure logic for BPF, daemon and tests. `buckets` is a power of two, at most 2^24,
+ * because a hash has no more bits for it. */
 #pragma once
 
 #include "guard/maps.h"
 
-/* A keyed multiplicative mix. Only who was verified makes an entry, and nothing shows where one
- * lies: spreading is all that is asked. */
+/* A keyed multiplicative mix. Only verified clients get entries, and nothing shows where one lies,
+ * so that spreading them is enough. */
 TRAP_INLINE __u64 trap_table_mix(__u64 hash, __u64 word) {
   hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
   return hash ^ hash >> 29;

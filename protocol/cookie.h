@@ -8,7 +8,7 @@
 
 #define TRAP_DOMAIN_COOKIE 0x43ULL
 
-/* Who connects to whom, as the client's SYN has it. */
+/* The two ends of a connection and its ISN, as in the client's SYN. */
 struct trap_connection {
   union trap_address client;
   union trap_address server;
@@ -39,8 +39,7 @@ TRAP_INLINE __u32 trap_cookie(const struct trap_key* key, const struct trap_conn
   return (__u32)hash << 1 | (window & 1);
 }
 
-/* The window in which a cookie must have been made: the present or the previous one, as its lowest
- * bit says. */
+/* The window of a right cookie: the present or the previous one, as its lowest bit says. */
 TRAP_INLINE __u32 trap_cookie_window_of(__u32 cookie, __u32 now_window) {
   return now_window - ((cookie ^ now_window) & 1);
 }

@@ -35,8 +35,7 @@ TRAP_INLINE int trap_keyring_find(const struct trap_keyring* ring, __u64 epoch,
   return 1;
 }
 
-/* Of the previous, the present and the next epoch, the one whose low 8 bits are epoch_byte; 0 if
- * none is. */
+/* The previous, the present or the next epoch, if its low 8 bits are epoch_byte; 0 if none fits. */
 TRAP_INLINE __u64 trap_epoch_from_byte(__u64 now_epoch, __u8 epoch_byte) {
   __s8 distance = (__s8)(epoch_byte - (__u8)now_epoch);
 

@@ -14,9 +14,8 @@ struct trap_sip {
   __u64 v0, v1, v2, v3;
 };
 
-/* A key as it is computed with: the state that SipHash has before it needs the message, which is
- * after the half of the first round that does not touch it. To be kept as secret as the 16 bytes,
- * which can be computed from it. */
+/* A key in the form for computing: the state of SipHash before it needs the message, which is after
+ * half of the first round. As secret as the 16 bytes, which can be computed from it. */
 struct trap_key {
   struct trap_sip start;
 };
@@ -27,7 +26,7 @@ TRAP_INLINE __u64 trap_rotl64(__u64 x, int bits) {
   return x << bits | x >> (64 - bits);
 }
 
-/* Of a round, what touches v0 and v1 only. */
+/* The half of a round that touches v0 and v1 only. */
 TRAP_INLINE void trap_sip_first_half(struct trap_sip* s) {
   s->v0 += s->v1;
   s->v1 = trap_rotl64(s->v1, 13) ^ s->v0;
@@ -62,7 +61,7 @@ TRAP_INLINE struct trap_key trap_key_make(__u64 k0, __u64 k1) {
   return key;
 }
 
-/* v2 and v3 are the key's words as they were, v0 and v1 are made of them: two tell all. */
+/* v2 and v3 hold the words of the key, from which v0 and v1 follow: comparing two is enough. */
 TRAP_INLINE int trap_key_equal(const struct trap_key* a, const struct trap_key* b) {
   return a->start.v2 == b->start.v2 && a->start.v3 == b->start.v3;
 }

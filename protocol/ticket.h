@@ -9,7 +9,7 @@
 
 #define TRAP_DOMAIN_ANNOUNCE 0x41ULL
 
-/* What a ticket vouches for: a client scope at a service port. The client's address need not be
+/* The subject of a ticket: a client scope at a service port. The client's address need not be
  * masked yet. */
 struct trap_grant {
   union trap_address client;
@@ -26,7 +26,7 @@ TRAP_INLINE __u64 trap_ticket_mac(const struct trap_key* key, const struct trap_
                                   const struct trap_grant* grant) {
   union trap_address client = trap_address_mask(grant->client, grant->family, grant->scope);
   __u64 first = grant->family == TRAP_IPV4 ? client.be32[3] : client.raw64[0];
-  __u64 rest = first >> 16; /* of what the first word has no room for */
+  __u64 rest = first >> 16; /* of the bytes that do not fit into the first word */
   __u64 bytes = grant->family == TRAP_IPV4 ? 10 : 14;
   struct trap_sip sip;
 

@@ -32,8 +32,8 @@ enum trap_option_type {
 #define TRAP_TCP_OPTIONS_MAX 40
 
 #define TRAP_LIFETIME_MAX_S 4096
-/* How far clocks of servers and guards may be apart, unless the guard is told otherwise, and at
- * most. */
+/* How far the clocks of servers and guards may differ: by default, and the most that a guard can be
+ * configured for. */
 #define TRAP_CLOCK_SKEW_S 60
 #define TRAP_CLOCK_SKEW_MAX_S 3600
 
@@ -86,6 +86,29 @@ TRAP_ASSERT(sizeof(struct trap_announce_body) + TRAP_HEADER_BYTES + 4 == 24,
             "ANNOUNCE v4 is 24 bytes");
 TRAP_ASSERT(sizeof(struct trap_announce_body) + TRAP_HEADER_BYTES + 16 == 36,
             "ANNOUNCE v6 is 36 bytes");
+
+/* Where a TICKET stands among the options of a SYN (docs/protocol.md 11). A client appends it to a
+ * SYN that a stack has made: it is the last option, and a guard looks for it there before it walks.
+ * The SYN that a client sends again in answer to a REDIRECT has it first. Either way it is a block
+ * of whole words, with NOPs before it. */
+#define TRAP_TICKET_OPTION_BYTES ((__u32)sizeof(struct trap_ticket_body) + TRAP_HEADER_BYTES)
+#define TRAP_TICKET_OPTION_BYTES_EXPERIMENTAL                                                      \
+  ((__u32)sizeof(struct trap_ticket_body) + TRAP_HEADER_BYTES_EXPERIMENTAL)
+#define TRAP_TICKET_BLOCK_BYTES ((TRAP_TICKET_OPTION_BYTES + 3) / 4 * 4)
+#define TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL ((TRAP_TICKET_OPTION_BYTES_EXPERIMENTAL + 3) / 4 * 4)
+
+TRAP_INLINE __u32 trap_ticket_option_bytes(int experimental) {
+  return experimental ? TRAP_TICKET_OPTION_BYTES_EXPERIMENTAL : TRAP_TICKET_OPTION_BYTES;
+}
+
+TRAP_INLINE __u32 trap_ticket_block_bytes(int experimental) {
+  return experimental ? TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL : TRAP_TICKET_BLOCK_BYTES;
+}
+
+/* Offset, in the TCP header of header_bytes, of a TICKET that is the last option. */
+TRAP_INLINE __u32 trap_last_ticket_offset(__u32 header_bytes, int experimental) {
+  return header_bytes - trap_ticket_option_bytes(experimental);
+}
 
 /* Bytes of an option's body for its type and the family's address length (4 or 16); 0 for an
  * unknown type. */

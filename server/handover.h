@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What trap-server's XDP program tells its tc program of a completed handshake, as metadata in
+/* A completed handshake, as trap-server's XDP program describes it to its tc program in metadata in
  * front of the packet. Metadata never comes from the wire, and the mark tells it from that of other
  * XDP programs. */
 #pragma once

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What trap-server's BPF program and its daemon share: keys and values of every map.
+/* Keys and values of every map that trap-server's BPF program and its daemon share.
  * Slots: 0 is "no service"; the daemon gives each public address of a service a slot from 1. */
 #pragma once
 
@@ -17,18 +17,18 @@
 #define TRAP_SERVER_MAX_CLIENTS 65536    /* clients and networks whose budgets are kept */
 #define TRAP_SELECTION_SLOTS 4096        /* docs/protocol.md 7 */
 
-/* Map `places` (array): a hash table by address and port in which the daemon places the services,
- * so that a packet finds its service, or that it has none, without a helper call. A key lies at its
- * home place or at one of the next TRAP_PLACE_PROBES - 1, found by going on until a place that was
- * never taken. Port 0 is the address itself: it says that some service lives there, for packets
- * without ports. */
+/* Map `service_table` (array): a hash table by address and port, laid out by the daemon, so that a
+ * packet finds its service, or that it has none, without a helper call. A key lies at its home
+ * place or at one of the next TRAP_PLACE_PROBES - 1; a search ends at a place that was never taken.
+ * Port 0 stands for the address itself: some service lives there, for packets that show no ports.
+ */
 #define TRAP_PLACES 16384
 #define TRAP_PLACE_PROBES 8
 
 enum trap_place_state {
   TRAP_PLACE_NEVER_TAKEN,
   TRAP_PLACE_TAKEN,
-  TRAP_PLACE_LEFT, /* taken once: a search goes on behind it */
+  TRAP_PLACE_LEFT, /* empty again: a search goes on behind it */
 };
 
 struct trap_place {
@@ -39,7 +39,7 @@ struct trap_place {
   union trap_address address;
 };
 
-/* Home place of a key. Fibonacci hashing: who chooses public addresses is not an attacker. */
+/* Home place of a key. Fibonacci hashing suffices: no attacker chooses public addresses. */
 TRAP_INLINE __u32 trap_place_of(const union trap_address* address, __be16 port) {
   __u64 mixed = (address->raw64[0] ^ address->raw64[1] * 0xff51afd7ed558ccdULL ^ port) *
                 0x9e3779b97f4a7c15ULL;
@@ -48,8 +48,9 @@ TRAP_INLINE __u32 trap_place_of(const union trap_address* address, __be16 port) 
 }
 
 /* Map `services` (array by slot). */
-#define TRAP_SERVICE_OFFERS 1u /* send OFFER in the SYN-ACK: a backend is there to be named */
-#define TRAP_SERVICE_SERVES 2u /* who does not ACCEPT goes up to the listener of this host */
+#define TRAP_SERVICE_OFFERS 1u /* send OFFER in the SYN-ACK: there is a backend to name */
+#define TRAP_SERVICE_SERVES                                                                        \
+  2u /* a client that does not ACCEPT goes up to the listener of this host */
 #define TRAP_SERVICE_SOCKETS                                                                       \
   4u /* sockets of the service may live on this host: their segments pass. Implied by SERVES */
 #define TRAP_SERVICE_RESTS 8u    /* peace (activate = "attack"): the stack answers */
@@ -68,9 +69,9 @@ TRAP_INLINE __u32 trap_place_of(const union trap_address* address, __be16 port) 
 
 struct trap_service {
   __u32 flags;
-  __u32 pool; /* index into `selections`: where clients go that no policy sends elsewhere */
-  /* What the listener of a service that SERVES tells clients; it must be what its stack will
-   * believe to have told them. */
+  __u32 pool; /* index into `selections`, for clients without a policy */
+  /* Of SYN-ACKs of a service that SERVES; they must match what its stack will assume to have sent.
+   */
   __be16 mss;
   __be16 window; /* not 0: a client would wait with its request until it may probe */
   __u8 window_scale;
@@ -120,9 +121,8 @@ struct trap_policy {
   __u32 pool;   /* index into `selections` */
 };
 
-/* Map `clients` (LRU hash): budgets of those who completed a handshake; written only after a cookie
- * was right. One entry for the client
- * (/32, /64) and one for its network (/24, /48). */
+/* Map `clients` (LRU hash): budgets of clients that completed a handshake; written only after a
+ * cookie was right. One entry for the client (/32, /64) and one for its network (/24, /48). */
 struct trap_client_key {
   union trap_address prefix; /* masked */
   __u32 bits;                /* of the prefix: 32 and 24, or 64 and 48 */
@@ -134,9 +134,9 @@ struct trap_client_budget {
   __u64 handshakes; /* completed, within the budget or not */
 };
 
-/* Map `caps` (array): what all CPUs together may send. They take from it in chunks, which map
- * `allowances` (per-CPU array, same index) holds, so that a packet seldom touches memory that other
- * CPUs write. */
+/* Map `caps` (array): limits of all CPUs together. A CPU takes tokens in chunks, into map
+ * `allowances` (per-CPU array, same index), so that a packet seldom touches memory that other CPUs
+ * write. */
 #define TRAP_CAP_SYN_ACKS 0
 #define TRAP_CAP_RESETS 1
 #define TRAP_CAP_SERVICE 2 /* + slot: SYN-ACKs of a service */
@@ -147,16 +147,18 @@ struct trap_cap {
   __u64 reserved[7]; /* a cache line each */
 };
 
-/* Map `known` (array, mmapable): a filter of connections that the stack may have, a bit each, in
- * two generations. The daemon clears the older one and goes on with it, once the younger has all of
- * them. Programs and daemon set bits atomically. 256 KiB: more would not stay in a core's cache. */
-#define TRAP_KNOWN_WORDS 16384
+/* Map `connection_filter` (array, mmapable): a bit for each connection that the stack may have, in
+ * two generations. Once the younger generation has all of them, the daemon clears the older one and
+ * goes on with it. Programs and daemon set bits atomically. 256 KiB: more would not stay in a
+ * core's cache.
+ */
+#define TRAP_CONNECTION_FILTER_WORDS 16384
 
 struct trap_connection_filter {
-  __u64 bits[2]; /* by generation: beside each other, so that a packet touches one cache line */
+  __u64 bits[2]; /* by generation, in one cache line */
 };
 
-/* Spreads connections of a service; who collides costs a lookup. */
+/* Spreads the connections of a service; a collision costs a lookup. */
 TRAP_INLINE __u64 trap_connection_hash(const union trap_address* client, __be16 client_port,
                                        __be16 server_port) {
   __u64 ports = (__u64)client_port << 16 | server_port;
@@ -173,7 +175,7 @@ TRAP_INLINE __u64 trap_connection_filter_bit(__u64 hash) {
   return 1ULL << (hash >> 32 & 63);
 }
 
-/* Map `settings` (array of one, mmapable): what changes while the program runs. */
+/* Map `settings` (array of one, mmapable): values that change while the program runs. */
 struct trap_server_settings {
   struct trap_clock clock;
   struct trap_key selector_key;
@@ -182,9 +184,9 @@ struct trap_server_settings {
   struct trap_rate resets;             /* the same for REDIRECTs */
   struct trap_rate client_handshakes;  /* budget of each /32 and /64 */
   struct trap_rate network_handshakes; /* budget of each /24 and /48 */
-  __u64 connection_filter_until_ns; /* of `known`, by the programs' clock: later, a bit that is not
-                                       set says nothing */
-  __u32 connection_filter_generation; /* of `known`: 0 or 1, in which bits are set */
+  __u64
+      connection_filter_until_ns; /* by the programs' clock: later, a missing bit proves nothing */
+  __u32 connection_filter_generation; /* 0 or 1, in which bits are set */
   __u32 reserved;
 };
 
@@ -207,7 +209,7 @@ TRAP_ASSERT(sizeof(struct trap_client_key) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_client_budget) == 16, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_cap) == 64, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_connection_filter) == 16, "shared through a map");
-TRAP_ASSERT(TRAP_KNOWN_WORDS == 1 << 14, "trap_connection_filter_word takes 14 bits");
+TRAP_ASSERT(TRAP_CONNECTION_FILTER_WORDS == 1 << 14, "trap_connection_filter_word takes 14 bits");
 TRAP_ASSERT(sizeof(struct trap_server_settings) == 56 + 32 + 320 + 4 * 24 + 16,
             "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirected) == 24, "shared through a ring buffer");

@@ -41,9 +41,8 @@ TRAP_INLINE __u32 trap_served_mss_index(__u32 mss) {
   return mss >= 1300 ? 2 : mss >= 1220 ? 1 : 0;
 }
 
-/* 31 bits that stand for the service. Who has a cookie of one service has proved his address,
- * whichever service it was: that two of them may have the same bits is no matter, and saves IPv6
- * two blocks of SipHash and IPv4 one. */
+/* 31 bits in place of the service. A cookie of any service proves its client's address, so that two
+ * services may share these bits; they save IPv6 two blocks of SipHash and IPv4 one. */
 TRAP_INLINE __u32 trap_served_bits(const union trap_address* server, __be16 port) {
   return (__u32)(((server->raw64[0] ^ server->raw64[1] * 0xff51afd7ed558ccdULL ^ port) *
                   0x9e3779b97f4a7c15ULL) >>

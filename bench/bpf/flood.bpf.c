@@ -55,7 +55,7 @@ struct varied {
 
 static __always_inline __u64 put_ticket(struct trap_tcp* tcp, void* end,
                                         const struct trap_flood_proof* proof) {
-  __u8* at = (void*)tcp + 44;
+  __u8* at = (void*)tcp + TRAP_FLOOD_TICKET_AT;
 
   if (at + sizeof(proof->ticket) > (__u8*)end)
     return 0;

@@ -5,11 +5,16 @@
 
 #include <linux/types.h>
 
-#include "protocol/assert.h"
+#include "protocol/wire.h"
 
 #define TRAP_FLOOD_FRAME_MAX 128
 #define TRAP_FLOOD_SAMPLING 256 /* one in so many answers is looked at closely */
 #define TRAP_FLOOD_TRIM 2       /* bytes that `generate` takes off the frame it is given */
+/* Where a ticket begins in the TCP header: behind 20 bytes of a Linux SYN's options, as clients
+ * append it. */
+#define TRAP_FLOOD_TICKET_AT                                                                       \
+  (trap_last_ticket_offset(TRAP_TCP_HEADER_BYTES + 20 + TRAP_TICKET_OPTION_BYTES, 0) +             \
+   TRAP_HEADER_BYTES + 1)
 #define TRAP_FLOOD_PROOFS 16384 /* clients, a power of two */
 
 /* What a client has who is not invented: a cookie that acknowledges his ISN, or a ticket for his
@@ -32,8 +37,7 @@ struct trap_flood_order {
   __u32 cpu;           /* the measured one */
   __u32 has_timestamp; /* a timestamp as Linux has it in a SYN: 28 bytes into the TCP header */
   __u32 proves;        /* sources and what they need come from the table of proofs */
-  __u32 has_ticket;    /* 44 bytes into the TCP header, behind what Linux has; source ports are
-                          invented nevertheless */
+  __u32 has_ticket;    /* at TRAP_FLOOD_TICKET_AT; source ports are invented nevertheless */
 };
 
 enum trap_flood_answer {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What did not work on the way to a service is remembered for a while, so that later connections do
- * not wait for it again (docs/adr/0021-fallbacks.md). */
+/* Failures on the way to a service are remembered for a while, so that later connections do not
+ * wait for them again (docs/adr/0021-fallbacks.md). */
 #pragma once
 
 #include "client/bpf/packet_context.bpf.h"
@@ -11,7 +11,7 @@ static __always_inline struct trap_redirect_key redirect_key(const struct trap_t
   return key;
 }
 
-/* What is remembered of the service, NULL if nothing, or not any more. */
+/* The unexpired entry of the service; NULL if there is none. */
 static __always_inline const struct trap_fallback*
 find_fallback(const struct trap_redirect_key* key) {
   const struct trap_fallback* known = bpf_map_lookup_elem(&fallbacks, key);
@@ -60,7 +60,7 @@ static __always_inline int is_unreachable(const struct trap_redirect_key* key,
          trap_address_equal(&known->backend, backend);
 }
 
-/* The service has answered a SYN of this connection: the way it went is the one that works. */
+/* The service has answered a SYN of this connection: notes whether it takes tickets. */
 static __always_inline void note_what_worked(const struct trap_tuple* tuple) {
   const struct trap_outward* outward = bpf_map_lookup_elem(&to_backend, tuple);
   struct trap_redirect_key key = redirect_key(tuple);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Redirected connections. Both directions are in hash tables, of which the least recently used
- * entries go first; a connection of a socket of this host is in that socket, too, and is found
- * again from there for as long as it lives (docs/adr/0020-flows-live-in-sockets.md). */
+/* Redirected connections. Hash tables hold both directions and lose the least recently used entries
+ * first; a connection of this host is noted in its socket too, and is found there for as long as
+ * the socket lives (docs/adr/0020-flows-live-in-sockets.md). */
 #pragma once
 
 #include "client/bpf/packet_context.bpf.h"
@@ -87,9 +87,8 @@ static __always_inline void forget_flow(const struct trap_tuple* tuple,
   forget(&to_backend, tuple);
 }
 
-/* The socket that sent this packet, if it is one of the packet's connection: resets and
- * acknowledgements of TIME_WAIT are sent by others.
- */
+/* The socket that sent this packet, if it is that of the packet's connection: other sockets send
+ * resets, and the acknowledgements of TIME_WAIT. */
 static __always_inline struct bpf_sock* sending_socket(struct __sk_buff* skb,
                                                        const struct trap_tuple* tuple) {
   struct bpf_sock* socket = skb->sk;
@@ -128,7 +127,7 @@ static __always_inline void keep_in_socket(struct bpf_sock* socket, const struct
     bpf_sk_storage_get(&translations, socket, &translation, BPF_SK_STORAGE_GET_F_CREATE);
 }
 
-/* A socket that dials again, perhaps somewhere else. */
+/* The socket dials again, perhaps another address. */
 static __always_inline void forget_in_socket(struct __sk_buff* skb,
                                              const struct trap_tuple* tuple) {
   struct bpf_sock* socket = sending_socket(skb, tuple);
@@ -137,8 +136,7 @@ static __always_inline void forget_in_socket(struct __sk_buff* skb,
     bpf_sk_storage_delete(&translations, socket);
 }
 
-/* Copies what the socket of this connection, `source` being the service that it dialled, has noted.
- * 0 if there is none. */
+/* Copies the note in the socket that dialled `service` from `local`. 0 if there is none. */
 static __always_inline int read_from_socket(struct __sk_buff* skb, __u32 family,
                                             const union trap_address* service, __be16 service_port,
                                             const union trap_address* local, __be16 local_port,
@@ -159,7 +157,7 @@ static __always_inline int read_from_socket(struct __sk_buff* skb, __u32 family,
   return found;
 }
 
-/* Where this segment of a connection goes. 0 if it is none of ours. */
+/* Finds the backend of a segment. 0 if its connection was not redirected. */
 static __always_inline int find_outward(struct __sk_buff* skb, const struct trap_packet* packet,
                                         const struct trap_tuple* tuple,
                                         struct trap_outward* outward) {
@@ -179,14 +177,14 @@ static __always_inline int find_outward(struct __sk_buff* skb, const struct trap
       keep_in_socket(socket, tuple, known);
     return 1;
   }
-  /* what is explained was sent by no socket */
+  /* a packet to be explained was sent by no socket */
   return explaining && read_from_socket(skb, packet->family, &tuple->remote, tuple->remote_port,
                                         &tuple->local, tuple->local_port, outward);
 }
 
-/* A packet of which `to_public` knows nothing may be of a connection that was silent for long: its
- * backend says which services it can have come from, and a socket of this host whether it did. 0 if
- * not. */
+/* A packet without an entry in `to_public` may belong to a connection that was silent for long: its
+ * backend tells which services the connection can be to, and a socket of this host which one it is.
+ * 0 if it is none. */
 static __attribute__((noinline)) int recall_inward(struct __sk_buff* skb,
                                                    const struct trap_tuple* wire, __u32 family,
                                                    struct trap_inward* inward) {
@@ -210,7 +208,7 @@ static __attribute__((noinline)) int recall_inward(struct __sk_buff* skb,
   return 0;
 }
 
-/* Which service's place the sender of this packet takes. 0 if it is none of ours. */
+/* Finds the service for which the sender of this packet stands. 0 if it stands for none. */
 static __always_inline int find_inward(struct __sk_buff* skb, const struct trap_tuple* wire,
                                        __u32 family, struct trap_inward* inward) {
   const struct trap_inward* known = bpf_map_lookup_elem(&to_public, wire);

@@ -1,32 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The interface at which a program is attached: whether its packets have an Ethernet header, and
- * whether they are this host's or those of hosts behind it (docs/adr/0026-routers.md). Each program
- * has constants for both. */
+/* The interface of a program: whether its packets have an Ethernet header, and whether they belong
+ * to this host or to hosts behind it (docs/adr/0026-routers.md). Both are constants of each
+ * program. */
 #pragma once
 
 #include "client/bpf/packet_context.bpf.h"
 
-static __always_inline enum trap_layer read_packet(struct __sk_buff* skb,
-                                                   struct packet_context* e) {
+static __always_inline TRAP_MUST_USE enum trap_layer read_packet(struct __sk_buff* skb,
+                                                                 struct packet_context* context) {
   const void* data = (const void*)(long)skb->data;
   const void* end = (const void*)(long)skb->data_end;
 
-  return e->link == TRAP_LINK_ETHERNET ? trap_read_frame(&e->packet, data, end)
-                                       : trap_read_ip(&e->packet, data, end);
+  return context->framing == TRAP_FRAMING_ETHERNET ? trap_read_frame(&context->packet, data, end)
+                                                   : trap_read_ip(&context->packet, data, end);
 }
 
-/* Does a packet belong to a VLAN interface upon this one, which has hooks of its own? */
-static __always_inline int is_of_vlan(const struct __sk_buff* skb, const struct packet_context* e) {
-  return e->side == TRAP_SIDE_HOST && skb->vlan_present && skb->vlan_tci & 0x0fff;
+/* Does the packet belong to a VLAN interface on top of this one, which has hooks of its own? */
+static __always_inline int is_of_vlan(const struct __sk_buff* skb,
+                                      const struct packet_context* context) {
+  return context->side == TRAP_SIDE_HOST && skb->vlan_present && skb->vlan_tci & 0x0fff;
 }
 
-/* What leaves by an interface of this host's own and is not for the programs: SYNs of the daemon,
- * and what is forwarded. A LAN interface saw that when it came in, before addresses were
- * translated: here all hosts behind may share one, and none may redirect another. */
+/* Is the packet none of the programs', though it leaves by an interface of this host's own? So are
+ * SYNs of the daemon, and forwarded packets. A LAN interface saw those when they came in, before
+ * addresses were translated: here all hosts behind may share one address, and none may redirect
+ * another. */
 static __always_inline int is_passing_by(const struct __sk_buff* skb,
-                                         const struct packet_context* e) {
-  return e->side == TRAP_SIDE_HOST &&
-         (skb->ingress_ifindex || skb->priority == TRAP_CLIENT_OWN_PRIORITY || is_of_vlan(skb, e));
+                                         const struct packet_context* context) {
+  return context->side == TRAP_SIDE_HOST &&
+         (skb->ingress_ifindex || skb->priority == TRAP_CLIENT_OWN_PRIORITY ||
+          is_of_vlan(skb, context));
 }
 
 static __always_inline int swap_ethernet_addresses(struct __sk_buff* skb) {
@@ -40,19 +43,18 @@ static __always_inline int swap_ethernet_addresses(struct __sk_buff* skb) {
   return bpf_skb_store_bytes(skb, 0, to, sizeof(to), 0);
 }
 
-/* Sends what was made of an answer: to the wire, or, in the stead of a host behind this one, in
- * from the LAN as if that host had sent it, so that it is routed, filtered and translated as
- * everything of its connection is. Sets e->action; 0 on success. */
-static __always_inline int send_answer(struct __sk_buff* skb, struct packet_context* e) {
-  if (e->side == TRAP_SIDE_LAN) {
-    if (e->link == TRAP_LINK_ETHERNET && swap_ethernet_addresses(skb))
+/* Sends the packet that an answer was turned into: to the wire, or, for a host behind this one, in
+ * from the LAN as if that host had sent it, so that it is routed, filtered and translated like the
+ * rest of its connection. Sets context->action; 0 on success. */
+static __always_inline int send_answer(struct __sk_buff* skb, struct packet_context* context) {
+  if (context->side == TRAP_SIDE_LAN) {
+    if (context->framing == TRAP_FRAMING_ETHERNET && swap_ethernet_addresses(skb))
       return -1;
-    e->action = (int)bpf_redirect(skb->ifindex, BPF_F_INGRESS);
-  } else if (e->link == TRAP_LINK_IP) {
-    e->action =
-        (int)bpf_redirect(skb->ifindex, 0); /* there is one next hop, and no header for it */
+    context->action = (int)bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+  } else if (context->framing == TRAP_FRAMING_IP) {
+    context->action = (int)bpf_redirect(skb->ifindex, 0); /* one next hop, which needs no header */
   } else {
-    e->action = (int)bpf_redirect_neigh(skb->ifindex, NULL, 0, 0);
+    context->action = (int)bpf_redirect_neigh(skb->ifindex, NULL, 0, 0);
   }
   return 0;
 }

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* ICMP errors about redirected connections: the stack gets them about the connection that it knows,
- * and the service about the one that it knows, so that path MTU discovery works both ways and a
- * dead end is found at once. */
+/* ICMP errors about redirected connections are translated for the stack, and on their way out for
+ * the service, so that path MTU discovery works both ways and a dead end is found at once. */
 #pragma once
 
 #include "client/bpf/retry.bpf.h"
 #include "dataplane/icmp.h"
 
-/* An error, and in `quoted` the packet that it quotes as if that had come from its addressee
- * (trap_read_quoted), with offsets in the frame.
+/* An error, with the packet that it quotes as trap_read_quoted reads it; offsets are in the frame.
  */
 struct icmp_error {
   struct trap_packet quoted;
@@ -27,10 +25,10 @@ static __always_inline void pull_icmp(struct __sk_buff* skb) {
 }
 
 /* The ICMP message in the frame, NULL if there is none. */
-static __always_inline const __u8* find_message(const struct __sk_buff* skb,
-                                                const struct packet_context* e, __u32* family) {
+static __always_inline const __u8*
+find_message(const struct __sk_buff* skb, const struct packet_context* context, __u32* family) {
   const void* end = (const void*)(long)skb->data_end;
-  const __u8* l3 = trap_l3(&e->packet, (const void*)(long)skb->data);
+  const __u8* l3 = trap_l3(&context->packet, (const void*)(long)skb->data);
   const __u8* icmp;
 
   if ((const void*)(l3 + 1) > end || (l3[0] >> 4 != 4 && l3[0] >> 4 != 6))
@@ -41,16 +39,17 @@ static __always_inline const __u8* find_message(const struct __sk_buff* skb,
 }
 
 /* 0 if the frame is no ICMP error about a TCP segment. */
-static __always_inline int read_icmp_error(struct __sk_buff* skb, const struct packet_context* e,
+static __always_inline int read_icmp_error(struct __sk_buff* skb,
+                                           const struct packet_context* context,
                                            struct icmp_error* error) {
   const __u8* icmp;
   __u64 offset;
   __u32 family;
 
-  if (!find_message(skb, e, &family))
+  if (!find_message(skb, context, &family))
     return 0;
   pull_icmp(skb);
-  icmp = find_message(skb, e, &family);
+  icmp = find_message(skb, context, &family);
   if (!icmp || (family == TRAP_IPV4 ? trap_icmpv4_kind(icmp[0]) : trap_icmpv6_kind(icmp[0])) !=
                    TRAP_ICMP_ERROR)
     return 0;
@@ -67,8 +66,7 @@ static __always_inline int read_icmp_error(struct __sk_buff* skb, const struct p
   return 1;
 }
 
-/* What a router says when a packet is too large for its link: the connection goes on with smaller
- * ones. */
+/* A packet was too large for a router's next link: the connection goes on with smaller ones. */
 static __always_inline int says_too_big(const struct icmp_error* error) {
   return error->quoted.family == TRAP_IPV4 ? error->type == 3 && error->code == 4
                                            : error->type == 2;
@@ -78,9 +76,9 @@ static __always_inline __u32 checksum_offset(const struct icmp_error* error) {
   return error->offset + 2;
 }
 
-/* All sums below are mended with bpf_l3_csum_replace, which is arithmetic and nothing else: what a
- * card found the whole packet to sum up to stays true, because the message's own checksum makes up
- * for every change behind it. */
+/* bpf_l3_csum_replace corrects all sums below, because it only calculates: a card's sum over the
+ * whole packet stays right, since the message's own checksum makes up for every change behind it.
+ */
 static __always_inline int
 replace_quoted_address(struct __sk_buff* skb, const struct icmp_error* error, enum trap_end which,
                        const union trap_address* from, const union trap_address* to) {
@@ -104,8 +102,8 @@ static __always_inline int replace_quoted_port(struct __sk_buff* skb,
                              0);
 }
 
-/* The quoted segment's own checksum, if it is quoted: routers may send no more than its first eight
- * bytes. */
+/* Corrects the checksum of the quoted segment, if it is quoted: routers may send the first eight
+ * bytes only. */
 static __always_inline int mend_quoted_checksum(struct __sk_buff* skb,
                                                 const struct icmp_error* error,
                                                 const union trap_address* from, __be16 from_port,
@@ -122,7 +120,7 @@ static __always_inline int mend_quoted_checksum(struct __sk_buff* skb,
          bpf_l3_csum_replace(skb, checksum_offset(error), before, after, 2);
 }
 
-/* The end of the connection that is not this host's, in the quoted packet. */
+/* Replaces, in the quoted packet, the end of the connection that is not this host's. */
 static __always_inline int replace_quoted_end(struct __sk_buff* skb, const struct icmp_error* error,
                                               enum trap_end which, const union trap_address* from,
                                               __be16 from_port, const union trap_address* to,
@@ -132,12 +130,13 @@ static __always_inline int replace_quoted_end(struct __sk_buff* skb, const struc
          mend_quoted_checksum(skb, error, from, from_port, to, to_port);
 }
 
-/* The same end in the packet itself, where it is its sender or addressee, and not a router. */
-static __always_inline int replace_outer_end(struct __sk_buff* skb, const struct packet_context* e,
+/* Replaces the same end in the packet itself, unless its sender or addressee is a router. */
+static __always_inline int replace_outer_end(struct __sk_buff* skb,
+                                             const struct packet_context* context,
                                              const struct icmp_error* error, enum trap_end which,
                                              const union trap_address* from,
                                              const union trap_address* to) {
-  __u32 l3_offset = e->packet.l3_offset;
+  __u32 l3_offset = context->packet.l3_offset;
   union trap_address outer = {};
   __s64 difference;
 
@@ -158,8 +157,8 @@ static __always_inline int replace_outer_end(struct __sk_buff* skb, const struct
          bpf_skb_store_bytes(skb, l3_offset, to, 16, BPF_F_RECOMPUTE_CSUM);
 }
 
-/* About a SYN of a connect that has not begun: a stack would give the connect up. Its number says
- * that it is no invention. */
+/* Is the error about the SYN of a connect that was not answered yet? A stack would give the connect
+ * up. The ISN in the error proves that it is not forged. */
 static __always_inline int ends_connect(struct __sk_buff* skb, const struct icmp_error* error,
                                         const struct trap_pending* syn) {
   __be32 seq;
@@ -168,11 +167,13 @@ static __always_inline int ends_connect(struct __sk_buff* skb, const struct icmp
          !bpf_skb_load_bytes(skb, error->quoted.l4_offset + 4, &seq, 4) && seq == syn->isn;
 }
 
-static __always_inline enum trap_verdict
-translate_incoming_icmp(struct __sk_buff* skb, struct packet_context* e, struct icmp_error* error) {
-  struct trap_tuple tuple = incoming_tuple(&error->quoted, e->side);
+static __always_inline TRAP_MUST_USE enum trap_verdict
+translate_incoming_icmp(struct __sk_buff* skb, struct packet_context* context,
+                        struct icmp_error* error) {
+  struct trap_tuple tuple = incoming_tuple(&error->quoted, context->side);
   struct trap_inward inward;
   struct trap_pending* syn;
+  enum trap_verdict verdict;
 
   if (!find_inward(skb, &tuple, error->quoted.family, &inward))
     return TRAP_PASS_OTHER;
@@ -180,38 +181,35 @@ translate_incoming_icmp(struct __sk_buff* skb, struct packet_context* e, struct 
   tuple.remote_port = inward.port;
   syn = bpf_map_lookup_elem(&pending, &tuple);
   if (ends_connect(skb, error, syn)) {
-    enum trap_verdict verdict;
-
-    e->packet.family = error->quoted.family;
-    verdict = ask_again(skb, e, &tuple, syn, TRAP_PASS_OTHER);
-    if (verdict != TRAP_PASS_OTHER)
+    context->packet.family = error->quoted.family;
+    if (ask_again(skb, context, &tuple, syn, &verdict) == TRAP_WALK_ENDS)
       return verdict;
   }
   if (replace_quoted_end(skb, error, TRAP_DESTINATION, &error->quoted.source,
                          error->quoted.source_port, &inward.service, inward.port) ||
-      replace_outer_end(skb, e, error, TRAP_SOURCE, &error->quoted.source, &inward.service))
+      replace_outer_end(skb, context, error, TRAP_SOURCE, &error->quoted.source, &inward.service))
     return TRAP_DROP_INTERNAL;
   return TRAP_PASS_ICMP_TRANSLATED;
 }
 
-static TRAP_SUBPROGRAM enum trap_verdict judge_incoming_icmp(struct __sk_buff* skb,
-                                                             struct packet_context* e) {
+static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
+judge_incoming_icmp(struct __sk_buff* skb, struct packet_context* context) {
   struct icmp_error error = {};
 
-  return read_icmp_error(skb, e, &error) ? translate_incoming_icmp(skb, e, &error)
-                                         : TRAP_PASS_OTHER;
+  return read_icmp_error(skb, context, &error) ? translate_incoming_icmp(skb, context, &error)
+                                               : TRAP_PASS_OTHER;
 }
 
 /* An error that this host, or one behind it, sends about a segment of the service. */
-static TRAP_SUBPROGRAM enum trap_verdict judge_outgoing_icmp(struct __sk_buff* skb,
-                                                             struct packet_context* e) {
+static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
+judge_outgoing_icmp(struct __sk_buff* skb, struct packet_context* context) {
   struct icmp_error error = {};
   struct trap_outward outward;
   struct trap_tuple tuple;
 
-  if (!read_icmp_error(skb, e, &error))
+  if (!read_icmp_error(skb, context, &error))
     return TRAP_PASS_OTHER;
-  tuple = outgoing_tuple(&error.quoted, e->side);
+  tuple = outgoing_tuple(&error.quoted, context->side);
   if (!find_outward(skb, &error.quoted, &tuple,
                     &outward) && /* the message is no segment of the connection's socket */
       !read_from_socket(skb, error.quoted.family, &tuple.remote, tuple.remote_port, &tuple.local,
@@ -219,9 +217,9 @@ static TRAP_SUBPROGRAM enum trap_verdict judge_outgoing_icmp(struct __sk_buff* s
     return TRAP_PASS_OTHER;
   if (replace_quoted_end(skb, &error, TRAP_SOURCE, &tuple.remote, tuple.remote_port,
                          &outward.backend, outward.port) ||
-      replace_outer_end(skb, e, &error, TRAP_DESTINATION, &tuple.remote, &outward.backend))
+      replace_outer_end(skb, context, &error, TRAP_DESTINATION, &tuple.remote, &outward.backend))
     return TRAP_DROP_INTERNAL;
   if (outward.flags & TRAP_FLOW_VIA_NEIGHBOUR)
-    e->action = (int)bpf_redirect_neigh(skb->ifindex, NULL, 0, 0);
+    context->action = (int)bpf_redirect_neigh(skb->ifindex, NULL, 0, 0);
   return TRAP_PASS_ICMP_TRANSLATED;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What comes in: packets of redirected connections are translated back; answers of TRAP servers to
- * remembered SYNs are taken up before the application's socket sees them (docs/protocol.md 11). */
+/* Incoming packets: those of redirected connections are translated back; answers of TRAP servers to
+ * remembered SYNs are handled before the application's socket sees them (docs/protocol.md 11). */
 #pragma once
 
 #include "client/bpf/egress.bpf.h"
 #include "client/bpf/retry.bpf.h"
 #include "client/bpf/trust.bpf.h"
 
-/* The REDIRECT in the option area as an entry of the redirect table. 0 on success. */
+/* Makes an entry of the redirect table from the REDIRECT in the option area. 0 on success. */
 static __always_inline int read_redirect(const struct trap_packet* packet,
                                          const struct trap_option_area* area,
                                          const struct trap_option* option,
@@ -38,8 +38,8 @@ static __always_inline int read_redirect(const struct trap_packet* packet,
   return 0;
 }
 
-/* Is there a backend that the TRAP server can name no better than by the one that does not answer,
- * and can it do without? */
+/* Does the TRAP server name the backend again that does not answer, though it could serve instead?
+ */
 static __always_inline int leads_nowhere(const struct trap_redirect_key* key,
                                          const struct trap_pending* syn,
                                          const struct trap_redirect* redirect) {
@@ -48,18 +48,18 @@ static __always_inline int leads_nowhere(const struct trap_redirect_key* key,
 }
 
 /* A well-formed REDIRECT for a connect of ours. */
-static __always_inline enum trap_verdict
-follow_redirect(struct __sk_buff* skb, struct packet_context* e, const struct trap_tuple* tuple,
-                const struct trap_redirect_key* key, struct trap_pending* syn,
-                struct trap_redirect* redirect) {
+static __always_inline TRAP_MUST_USE enum trap_verdict
+follow_redirect(struct __sk_buff* skb, struct packet_context* context,
+                const struct trap_tuple* tuple, const struct trap_redirect_key* key,
+                struct trap_pending* syn, struct trap_redirect* redirect) {
   struct trap_outward outward = {
       .backend = redirect->backend, .port = redirect->port, .syns = 1, .isn = syn->isn};
   __u8 state = syn->state;
 
-  if (!target_is_allowed(&e->packet, redirect))
+  if (!target_is_allowed(&context->packet, redirect))
     return TRAP_PASS_REDIRECT_REFUSED;
   if (state == TRAP_ACCEPT_SENT && !syn->is_renewal && leads_nowhere(key, syn, redirect))
-    return ask_to_be_served(skb, e, tuple, key, syn);
+    return ask_to_be_served(skb, context, tuple, key, syn);
   if (state == TRAP_SYN_ACK_PASSED)
     redirect->flags |= TRAP_REDIRECT_FROM_RESET;
   set_state(syn, TRAP_REDIRECTED);
@@ -69,47 +69,45 @@ follow_redirect(struct __sk_buff* skb, struct packet_context* e, const struct tr
     return TRAP_PASS_REDIRECT_LEARNT;
   if (syn->is_renewal)
     return TRAP_REDIRECT_RENEWED;
-  if (needs_neighbour(skb, e, &tuple->local, &outward.backend, TRAP_SOURCE))
+  if (needs_neighbour(skb, context, &tuple->local, &outward.backend, TRAP_SOURCE))
     outward.flags = TRAP_FLOW_VIA_NEIGHBOUR;
   if (has_fallback(key, TRAP_FALLBACK_UNTICKETED) ||
       syn->option_bytes + ticket_block_bytes(redirect->flags) > TRAP_TCP_OPTIONS_MAX)
     outward.flags |= TRAP_FLOW_UNTICKETED;
   if (store_flow(tuple, &outward))
     return TRAP_DROP_INTERNAL;
-  return reissue_syn(skb, e, tuple, syn, redirect, outward.flags);
+  return reissue_syn(skb, context, tuple, syn, redirect, outward.flags);
 }
 
-/* A RST of the TRAP server without REDIRECT, which somebody on the way took out: redirects do not
- * get here. */
-static __always_inline int was_robbed(const struct trap_pending* syn) {
+/* Did a middlebox take the REDIRECT out of this RST of the TRAP server? */
+static __always_inline int lost_its_redirect(const struct trap_pending* syn) {
   return syn->state == TRAP_ACCEPT_SENT && !syn->is_renewal &&
          !(syn->connect & TRAP_CONNECT_RESETS);
 }
 
-static TRAP_SUBPROGRAM enum trap_verdict judge_rst(struct __sk_buff* skb, struct packet_context* e,
-                                                   const struct trap_tuple* tuple,
-                                                   struct scratch* place,
-                                                   const struct trap_option* option) {
+static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
+judge_rst(struct __sk_buff* skb, struct packet_context* context, const struct trap_tuple* tuple,
+          struct scratch* memory, const struct trap_option* option) {
   struct trap_pending* syn = bpf_map_lookup_elem(&pending, tuple);
   struct trap_redirect_key key = redirect_key(tuple);
   int is_exact;
 
   if (!syn)
     return TRAP_PASS_OTHER;
-  is_exact = e->packet.seq == next_seq(syn->iss) && e->packet.ack == next_seq(syn->isn) &&
-             e->packet.flags & TRAP_TCP_ACK;
+  is_exact = context->packet.seq == next_seq(syn->iss) &&
+             context->packet.ack == next_seq(syn->isn) && context->packet.flags & TRAP_TCP_ACK;
   if (option->type != TRAP_REDIRECT)
-    return is_exact && was_robbed(syn) ? ask_to_be_served(skb, e, tuple, &key, syn)
-                                       : TRAP_PASS_OTHER;
+    return is_exact && lost_its_redirect(syn) ? ask_to_be_served(skb, context, tuple, &key, syn)
+                                              : TRAP_PASS_OTHER;
   if (!is_exact)
     return TRAP_PASS_REDIRECT_UNEXPECTED;
   if (syn->state == TRAP_REDIRECTED || syn->state == TRAP_ANSWERED)
     return TRAP_DROP_LATE_ANSWER;
   if (syn->state != TRAP_ACCEPT_SENT && syn->state != TRAP_SYN_ACK_PASSED)
     return TRAP_PASS_REDIRECT_UNEXPECTED;
-  if (read_redirect(&e->packet, &place->area, option, &place->redirect))
+  if (read_redirect(&context->packet, &memory->area, option, &memory->redirect))
     return TRAP_PASS_BAD_OPTION;
-  return follow_redirect(skb, e, tuple, &key, syn, &place->redirect);
+  return follow_redirect(skb, context, tuple, &key, syn, &memory->redirect);
 }
 
 static __always_inline void note_syn_ack(struct trap_pending* syn,
@@ -123,117 +121,116 @@ static __always_inline void note_syn_ack(struct trap_pending* syn,
     syn->connect |= TRAP_CONNECT_RESETS;
 }
 
-static TRAP_SUBPROGRAM enum trap_verdict judge_syn_ack(struct __sk_buff* skb,
-                                                       struct packet_context* e,
-                                                       const struct trap_tuple* tuple,
-                                                       const struct trap_option* option) {
+static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
+judge_syn_ack(struct __sk_buff* skb, struct packet_context* context, const struct trap_tuple* tuple,
+              const struct trap_option* option) {
   struct trap_pending* syn = bpf_map_lookup_elem(&pending, tuple);
   struct trap_redirect_key key = redirect_key(tuple);
 
-  if (!syn || e->packet.ack != next_seq(syn->isn))
+  if (!syn || context->packet.ack != next_seq(syn->isn))
     return TRAP_PASS_OTHER;
   if (syn->state == TRAP_REDIRECTED ||
-      syn->state == TRAP_ANSWERED) /* the service answers now; this one would mislead the socket */
+      syn->state == TRAP_ANSWERED) /* the service will answer; this would mislead the socket */
     return TRAP_DROP_LATE_ANSWER;
-  note_syn_ack(syn, &e->packet);
+  note_syn_ack(syn, &context->packet);
   if (option->type != TRAP_OFFER) {
     set_state(syn, TRAP_SYN_ACK_PASSED);
-    return option->defect == TRAP_PASS_OTHER ? TRAP_PASS_SYN_ACK_NOTED : TRAP_PASS_BAD_OPTION;
+    return option->defect == TRAP_OPTIONS_SOUND ? TRAP_PASS_SYN_ACK_NOTED : TRAP_PASS_BAD_OPTION;
   }
-  if (!source_may_redirect(&e->packet)) {
+  if (!source_may_redirect(&context->packet)) {
     set_state(syn, TRAP_SYN_ACK_PASSED);
     return TRAP_PASS_OFFER_REFUSED;
   }
-  if (e->packet.window && !syn->is_renewal && has_fallback(&key, TRAP_FALLBACK_SERVED)) {
+  if (context->packet.window && !syn->is_renewal && has_fallback(&key, TRAP_FALLBACK_SERVED)) {
     set_state(syn, TRAP_SYN_ACK_PASSED);
     return TRAP_PASS_OFFER_DECLINED;
   }
   set_state(syn, TRAP_ACCEPT_SENT);
   if (!explaining && syn->accepts < 255)
     syn->accepts++;
-  return reply_with_accept(skb, e, tuple, syn, option);
+  return reply_with_accept(skb, context, tuple, syn, option);
 }
 
-/* An answer to a SYN that we remember, or to none. */
-static TRAP_SUBPROGRAM enum trap_verdict judge_answer(struct __sk_buff* skb,
-                                                      struct packet_context* e,
-                                                      const struct trap_tuple* tuple, __u32 kind) {
+/* A SYN-ACK or RST that may answer a remembered SYN. */
+static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict judge_answer(struct __sk_buff* skb,
+                                                                    struct packet_context* context,
+                                                                    const struct trap_tuple* tuple,
+                                                                    __u32 kind) {
   const void* data = (const void*)(long)skb->data;
   const void* end = (const void*)(long)skb->data_end;
-  struct scratch* place = find_scratch();
+  struct scratch* memory = find_scratch();
   struct trap_option option;
 
-  if (!place || !bpf_map_lookup_elem(&pending, tuple))
+  if (!memory || !bpf_map_lookup_elem(&pending, tuple))
     return TRAP_PASS_OTHER;
-  option = trap_find_option(&place->area, trap_l4(&e->packet, data), end, e->packet.header_bytes,
-                            e->packet.family);
+  option = trap_find_option(&memory->area, trap_l4(&context->packet, data), end,
+                            context->packet.header_bytes, context->packet.family);
   if (kind == TRAP_SEGMENT_SYN_ACK)
-    return judge_syn_ack(skb, e, tuple, &option);
-  if (option.defect != TRAP_PASS_OTHER)
+    return judge_syn_ack(skb, context, tuple, &option);
+  if (option.defect != TRAP_OPTIONS_SOUND)
     return TRAP_PASS_BAD_OPTION;
-  return judge_rst(skb, e, tuple, place, &option);
+  return judge_rst(skb, context, tuple, memory, &option);
 }
 
-/* A SYN-ACK or RST of a service that we sent a SYN to: does the connection begin, or is the service
- * dead? TRAP_PASS_FROM_SERVICE: it is the application's. */
-static TRAP_SUBPROGRAM enum trap_verdict judge_service_answer(struct __sk_buff* skb,
-                                                              struct packet_context* e,
-                                                              const struct trap_tuple* tuple,
-                                                              __u32 kind) {
+/* A SYN-ACK or RST of a service: if it answers a redirected SYN, the connection begins or the
+ * service is dead. The walk goes on if the application is to see the answer. */
+static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_walk
+judge_service_answer(struct __sk_buff* skb, struct packet_context* context,
+                     const struct trap_tuple* tuple, __u32 kind, enum trap_verdict* verdict) {
   struct trap_pending* syn = bpf_map_lookup_elem(&pending, tuple);
 
-  if (!syn || syn->state != TRAP_REDIRECTED || !(e->packet.flags & TRAP_TCP_ACK) ||
-      e->packet.ack != next_seq(syn->isn))
-    return TRAP_PASS_FROM_SERVICE;
+  if (!syn || syn->state != TRAP_REDIRECTED || !(context->packet.flags & TRAP_TCP_ACK) ||
+      context->packet.ack != next_seq(syn->isn))
+    return TRAP_WALK_GOES_ON;
   if (kind == TRAP_SEGMENT_RST)
-    return ask_again(skb, e, tuple, syn, TRAP_PASS_FROM_SERVICE);
+    return ask_again(skb, context, tuple, syn, verdict);
   set_state(syn, TRAP_ANSWERED);
   note_what_worked(tuple);
-  return TRAP_PASS_FROM_SERVICE;
+  return TRAP_WALK_GOES_ON;
 }
 
-static TRAP_SUBPROGRAM enum trap_verdict translate_inward(struct __sk_buff* skb,
-                                                          struct packet_context* e,
-                                                          const struct trap_inward* inward) {
-  return replace_end(skb, &e->packet, TRAP_SOURCE, &inward->service, inward->port)
+static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
+translate_inward(struct __sk_buff* skb, struct packet_context* context,
+                 const struct trap_inward* inward) {
+  return replace_end(skb, &context->packet, TRAP_SOURCE, &inward->service, inward->port)
              ? TRAP_DROP_INTERNAL
              : TRAP_PASS_FROM_SERVICE;
 }
 
-static __always_inline enum trap_verdict judge_incoming_segment(struct __sk_buff* skb,
-                                                                struct packet_context* e) {
-  struct trap_tuple tuple = incoming_tuple(&e->packet, e->side);
-  enum trap_segment kind = trap_segment_kind(e->packet.flags);
+static __always_inline TRAP_MUST_USE enum trap_verdict
+judge_incoming_segment(struct __sk_buff* skb, struct packet_context* context) {
+  struct trap_tuple tuple = incoming_tuple(&context->packet, context->side);
+  enum trap_segment kind = trap_segment_kind(context->packet.flags);
   int begins = kind == TRAP_SEGMENT_SYN_ACK || kind == TRAP_SEGMENT_RST;
-  enum trap_verdict verdict = TRAP_PASS_FROM_SERVICE;
+  enum trap_verdict verdict = TRAP_DROP_INTERNAL;
   struct trap_inward inward;
 
-  if (!find_inward(skb, &tuple, e->packet.family, &inward))
-    return begins ? judge_answer(skb, e, &tuple, kind) : TRAP_PASS_OTHER;
+  if (!find_inward(skb, &tuple, context->packet.family, &inward))
+    return begins ? judge_answer(skb, context, &tuple, kind) : TRAP_PASS_OTHER;
   tuple.remote = inward.service; /* as the application knows it */
   tuple.remote_port = inward.port;
-  if (begins)
-    verdict = judge_service_answer(skb, e, &tuple, kind);
-  return verdict == TRAP_PASS_FROM_SERVICE ? translate_inward(skb, e, &inward) : verdict;
+  if (begins && judge_service_answer(skb, context, &tuple, kind, &verdict) == TRAP_WALK_ENDS)
+    return verdict;
+  return translate_inward(skb, context, &inward);
 }
 
-/* Can this segment concern us? Answers to SYNs do, and what comes from where a connection was
- * redirected from or to. */
-static __always_inline int may_concern_us(const struct trap_packet* packet) {
+/* Can this segment concern a redirect? Answers to SYNs can, and segments from an end that a
+ * connection was redirected from or to. */
+static __always_inline int may_concern_redirect(const struct trap_packet* packet) {
   return packet->flags & (TRAP_TCP_SYN | TRAP_TCP_RST) ||
          may_be_redirected(&packet->source, packet->source_port);
 }
 
-static __always_inline enum trap_verdict judge_incoming(struct __sk_buff* skb,
-                                                        struct packet_context* e) {
+static __always_inline TRAP_MUST_USE enum trap_verdict
+judge_incoming(struct __sk_buff* skb, struct packet_context* context) {
   pull_headers(skb);
-  switch (read_packet(skb, e)) {
+  switch (read_packet(skb, context)) {
   case TRAP_LAYER_TCP:
-    if (!may_concern_us(&e->packet))
+    if (!may_concern_redirect(&context->packet))
       return TRAP_PASS_OTHER;
-    return judge_incoming_segment(skb, e);
+    return judge_incoming_segment(skb, context);
   case TRAP_LAYER_OTHER:
-    return judge_incoming_icmp(skb, e);
+    return judge_incoming_icmp(skb, context);
   default:
     return TRAP_PASS_OTHER;
   }

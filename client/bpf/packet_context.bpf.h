@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What both of the client's programs know of a packet on its walk, and how a verdict becomes a tc
- * action. */
+/* A packet on its walk through a program of trap-client, and the tc action that a verdict becomes.
+ */
 #pragma once
 
 #include <linux/bpf.h>
@@ -15,26 +15,25 @@
 #include "dataplane/packet.h"
 #include "dataplane/segment.h"
 
-/* A function with a frame of its own: the 512 bytes of a BPF stack are for those of one chain of
- * calls, not for everything inlined into one function. */
+/* A function with a stack frame of its own: only the frames of one chain of calls share the 512
+ * bytes of a BPF stack, whereas everything inlined into a function shares its frame. */
 #define TRAP_SUBPROGRAM __attribute__((noinline))
 
-/* What an interface's packets begin with. */
-enum trap_link {
-  TRAP_LINK_ETHERNET,
-  TRAP_LINK_IP,
+/* The first header of an interface's packets. */
+enum trap_framing {
+  TRAP_FRAMING_ETHERNET,
+  TRAP_FRAMING_IP,
 };
 
 struct packet_context {
   struct trap_packet packet;
-  enum trap_link link;
+  enum trap_framing framing;
   enum trap_side side;
-  int action; /* what tc does with a packet that passes or replies; TC_ACT_UNSPEC lets other tc
-                 programs see it too */
+  int action; /* of tc, for a packet that passes or replies; TC_ACT_UNSPEC lets other tc programs
+                 see it too */
 };
 
-/* Headers must lie in the linear part of the buffer: they do for what the stack sends, and for what
- * most drivers deliver. */
+/* Headers must lie in the linear part of the buffer, as the stack and most drivers put them. */
 static __always_inline void pull_headers(struct __sk_buff* skb) {
   __u32 wanted = ETH_HLEN + 40 + 60;
   __u64 linear = (__u64)skb->data_end - (__u64)skb->data;
@@ -63,11 +62,12 @@ static __always_inline struct trap_tuple incoming_tuple(const struct trap_packet
   return tuple;
 }
 
-static __always_inline int tc_action(const struct packet_context* e, enum trap_verdict verdict) {
+static __always_inline TRAP_MUST_USE int tc_action(const struct packet_context* context,
+                                                   enum trap_verdict verdict) {
   switch (trap_verdict_action(verdict)) {
   case TRAP_ACTION_PASS:
   case TRAP_ACTION_REPLY:
-    return e->action;
+    return context->action;
   default:
     return TC_ACT_SHOT;
   }

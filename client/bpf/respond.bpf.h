@@ -9,16 +9,16 @@
 #include "client/bpf/ticket_option.bpf.h"
 #include "dataplane/checksum.h"
 
-/* A packet of a connection of this host, to whom it dialled: zeroed but for the remembered SYN's
- * looks. NULL cannot happen. */
+/* Begins a packet to the address that the application dialled, with the appearance of the
+ * remembered SYN; the rest is zero. NULL cannot happen. */
 static __always_inline struct outgoing* begin_outgoing(const struct trap_tuple* tuple, __u8 family,
                                                        const struct trap_pending* syn) {
-  struct scratch* place = find_scratch();
+  struct scratch* memory = find_scratch();
   struct outgoing* out;
 
-  if (!place)
+  if (!memory)
     return NULL;
-  out = &place->outgoing;
+  out = &memory->outgoing;
   __builtin_memset(out, 0, sizeof(*out));
   out->source = tuple->local;
   out->destination = tuple->remote;
@@ -72,15 +72,15 @@ static __always_inline void finish_tcp(struct outgoing* out, __u32 tcp_bytes) {
   out->tcp.header.checksum = trap_sum_fold(sum);
 }
 
-/* Makes skb, a packet that came in with its IP header at request->l3_offset, the packet `out` and
- * sends it where it is routed. Sets e->action. Returns `success`, or DROP_INTERNAL. */
-static TRAP_SUBPROGRAM enum trap_verdict send_outgoing(struct __sk_buff* skb,
-                                                       struct packet_context* e,
-                                                       struct outgoing* out,
-                                                       enum trap_verdict success) {
+/* Turns skb, an incoming packet with its IP header at context->packet.l3_offset, into `out` and
+ * sends it. Sets context->action. Returns `success`, or DROP_INTERNAL. */
+static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict send_outgoing(struct __sk_buff* skb,
+                                                                     struct packet_context* context,
+                                                                     struct outgoing* out,
+                                                                     enum trap_verdict success) {
   __u32 ip_bytes = out->family == TRAP_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
   __u64 tcp_bytes = TRAP_TCP_HEADER_BYTES + out->option_bytes;
-  __u32 l3_offset = e->packet.l3_offset;
+  __u32 l3_offset = context->packet.l3_offset;
 
   TRAP_HOLD(tcp_bytes);
   if (tcp_bytes > sizeof(out->tcp))
@@ -93,41 +93,42 @@ static TRAP_SUBPROGRAM enum trap_verdict send_outgoing(struct __sk_buff* skb,
     return TRAP_DROP_INTERNAL;
   if (bpf_skb_store_bytes(skb, l3_offset + ip_bytes, &out->tcp, tcp_bytes, 0))
     return TRAP_DROP_INTERNAL;
-  return send_answer(skb, e) ? TRAP_DROP_INTERNAL : success;
+  return send_answer(skb, context) ? TRAP_DROP_INTERNAL : success;
 }
 
 static __always_inline __be32 next_seq(__be32 seq) {
   return TRAP_BE32(TRAP_FROM_BE32(seq) + 1);
 }
 
-/* Answers a SYN-ACK [OFFER] in the application's stead; padded so that the RST that follows is no
- * longer than this. */
-static __always_inline enum trap_verdict
-reply_with_accept(struct __sk_buff* skb, struct packet_context* e, const struct trap_tuple* tuple,
-                  const struct trap_pending* syn, const struct trap_option* offer) {
-  struct outgoing* out = begin_outgoing(tuple, e->packet.family, syn);
+/* Answers a SYN-ACK [OFFER] for the application, padded so that the RST that follows is not longer.
+ */
+static __always_inline TRAP_MUST_USE enum trap_verdict
+reply_with_accept(struct __sk_buff* skb, struct packet_context* context,
+                  const struct trap_tuple* tuple, const struct trap_pending* syn,
+                  const struct trap_option* offer) {
+  struct outgoing* out = begin_outgoing(tuple, context->packet.family, syn);
 
   if (!out)
     return TRAP_DROP_INTERNAL;
   out->tcp.header.seq = next_seq(syn->isn);
-  out->tcp.header.ack = next_seq(e->packet.seq);
+  out->tcp.header.ack = next_seq(context->packet.seq);
   out->tcp.header.flags = TRAP_TCP_ACK;
-  out->option_bytes = e->packet.family == TRAP_IPV4 ? 24 : 36;
+  out->option_bytes = context->packet.family == TRAP_IPV4 ? 24 : 36;
   if (offer->experimental) {
     out->option_bytes += 4;
     trap_put_header((__u8*)out->tcp.options, TRAP_ACCEPT, sizeof(struct trap_hello_body), 1);
   } else {
     trap_put_header((__u8*)out->tcp.options, TRAP_ACCEPT, sizeof(struct trap_hello_body), 0);
   }
-  return send_outgoing(skb, e, out, TRAP_REPLY_ACCEPT);
+  return send_outgoing(skb, context, out, TRAP_REPLY_ACCEPT);
 }
 
-/* The application's SYN once more, to the backend; with its ticket before its own options, unless
- * there is no room or the flow is to go without. */
-static __always_inline enum trap_verdict
-reissue_syn(struct __sk_buff* skb, struct packet_context* e, const struct trap_tuple* tuple,
+/* Sends the application's SYN again, to the backend; with its ticket first among the options
+ * (protocol/wire.h), unless there is no room or the flow is to go without. */
+static __always_inline TRAP_MUST_USE enum trap_verdict
+reissue_syn(struct __sk_buff* skb, struct packet_context* context, const struct trap_tuple* tuple,
             const struct trap_pending* syn, const struct trap_redirect* redirect, __u8 flow_flags) {
-  struct outgoing* out = begin_outgoing(tuple, e->packet.family, syn);
+  struct outgoing* out = begin_outgoing(tuple, context->packet.family, syn);
   __u32 block_bytes = ticket_block_bytes(redirect->flags);
   union ticket_block block;
 
@@ -140,7 +141,7 @@ reissue_syn(struct __sk_buff* skb, struct packet_context* e, const struct trap_t
   out->option_bytes = syn->option_bytes;
   if (flow_flags & TRAP_FLOW_UNTICKETED) {
     __builtin_memcpy(out->tcp.options, syn->options, TRAP_TCP_OPTIONS_MAX);
-    return send_outgoing(skb, e, out, TRAP_REPLY_REISSUED_SYN);
+    return send_outgoing(skb, context, out, TRAP_REPLY_REISSUED_SYN);
   }
   make_ticket_block(&block, redirect);
   out->option_bytes += block_bytes;
@@ -153,5 +154,5 @@ reissue_syn(struct __sk_buff* skb, struct packet_context* e, const struct trap_t
     __builtin_memcpy(out->tcp.options + 5, syn->options,
                      TRAP_TCP_OPTIONS_MAX - TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL);
   }
-  return send_outgoing(skb, e, out, TRAP_REPLY_REISSUED_SYN);
+  return send_outgoing(skb, context, out, TRAP_REPLY_REISSUED_SYN);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What a packet's walk keeps beside the 512 bytes of a BPF stack. Nothing in it outlives a packet:
+/* Memory of a packet's walk beside the 512 bytes of a BPF stack. Nothing in it outlives a packet:
  * no hook of ours interrupts another. */
 #pragma once
 
@@ -23,8 +23,8 @@ TRAP_ASSERT(sizeof(((struct outgoing*)0)->tcp) == 60, "a whole TCP header");
 
 struct scratch {
   struct packet_context packet_context;
-  struct trap_option_area area;  /* of the packet at hand */
-  struct trap_redirect redirect; /* that it brings */
+  struct trap_option_area area;  /* of the packet on its walk */
+  struct trap_redirect redirect; /* of its REDIRECT */
   struct outgoing outgoing;
 };
 
@@ -43,15 +43,15 @@ static __always_inline struct scratch* find_scratch(void) {
 }
 
 /* At the beginning of each walk. */
-static __always_inline struct packet_context* begin_packet(enum trap_link link,
+static __always_inline struct packet_context* begin_packet(enum trap_framing framing,
                                                            enum trap_side side) {
-  struct scratch* place = find_scratch();
+  struct scratch* memory = find_scratch();
 
-  if (!place)
+  if (!memory)
     return NULL;
-  __builtin_memset(&place->packet_context, 0, sizeof(place->packet_context));
-  place->packet_context.link = link;
-  place->packet_context.side = side;
-  place->packet_context.action = TC_ACT_UNSPEC;
-  return &place->packet_context;
+  __builtin_memset(&memory->packet_context, 0, sizeof(memory->packet_context));
+  memory->packet_context.framing = framing;
+  memory->packet_context.side = side;
+  memory->packet_context.action = TC_ACT_UNSPEC;
+  return &memory->packet_context;
 }

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The TICKET option: as a block of 16 bytes (20 with kind 253), and its place at the end of a SYN
- * that the stack made. */
+/* The TICKET option: the block that holds it, and its place as the last option of a SYN that a
+ * stack made (protocol/wire.h). */
 #pragma once
 
 #include "client/bpf/translate.bpf.h"
-
-#define TRAP_TICKET_BLOCK_BYTES 16
-#define TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL 20
 
 union ticket_block {
   __u8 bytes[TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL];
@@ -14,26 +11,27 @@ union ticket_block {
 };
 
 static __always_inline __u32 ticket_block_bytes(__u16 redirect_flags) {
-  return redirect_flags & TRAP_REDIRECT_EXPERIMENTAL ? TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL
-                                                     : TRAP_TICKET_BLOCK_BYTES;
+  return trap_ticket_block_bytes(redirect_flags & TRAP_REDIRECT_EXPERIMENTAL);
 }
 
-/* The option, behind two NOPs with kind 253 so that the block is whole words. */
+/* The option at the end of the block, behind NOPs. */
 static __always_inline void make_ticket_block(union ticket_block* block,
                                               const struct trap_redirect* redirect) {
   struct trap_ticket_body body = {.ticket = redirect->ticket};
 
   __builtin_memset(block, TRAP_TCPOPT_NOP, sizeof(*block));
   if (redirect->flags & TRAP_REDIRECT_EXPERIMENTAL) {
-    trap_put_header(block->bytes + 2, TRAP_TICKET, sizeof(body), 1);
-    __builtin_memcpy(block->bytes + 2 + TRAP_HEADER_BYTES_EXPERIMENTAL, &body, sizeof(body));
+    __u8* at = block->bytes + trap_last_ticket_offset(TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL, 1);
+
+    at += trap_put_header(at, TRAP_TICKET, sizeof(body), 1);
+    __builtin_memcpy(at, &body, sizeof(body));
   } else {
     trap_put_header(block->bytes, TRAP_TICKET, sizeof(body), 0);
     __builtin_memcpy(block->bytes + TRAP_HEADER_BYTES, &body, sizeof(body));
   }
 }
 
-/* Lengthens the IP packet's own account of its length by `more`. 0 on success. */
+/* Adds `more` to the length in the IP header. 0 on success. */
 static __always_inline int grow_ip_length(struct __sk_buff* skb, const struct trap_packet* packet,
                                           __u32 more) {
   __u32 bytes = packet->l3_end - packet->l3_offset;
@@ -49,8 +47,8 @@ static __always_inline int grow_ip_length(struct __sk_buff* skb, const struct tr
          bpf_skb_store_bytes(skb, packet->l3_offset + 2, &to, 2, 0);
 }
 
-/* Is there room behind the options, and nothing there yet? A SYN with data (TCP Fast Open) has its
- * data there. */
+/* Is there room for the ticket behind the options? A SYN with data (TCP Fast Open) has its data
+ * there. */
 static __always_inline int has_room_for_ticket(const struct __sk_buff* skb,
                                                const struct trap_packet* packet,
                                                __u32 block_bytes) {
@@ -58,7 +56,8 @@ static __always_inline int has_room_for_ticket(const struct __sk_buff* skb,
          trap_payload_bytes(packet) == 0 && packet->l3_end == skb->len;
 }
 
-/* Appends the redirect's TICKET to the SYN in skb; has_room_for_ticket was asked. 0 on success. */
+/* Appends the redirect's TICKET to the SYN in skb; the caller has checked has_room_for_ticket. 0 on
+ * success. */
 static __always_inline int append_ticket(struct __sk_buff* skb, const struct trap_packet* packet,
                                          const struct trap_redirect* redirect) {
   __u32 block_bytes = ticket_block_bytes(redirect->flags);

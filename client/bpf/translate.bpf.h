@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Rewrites one end of a redirected connection's packets. The kernel's helpers keep checksums right
- * in every state that offloads leave them in: complete, partial (TSO, GSO) or verified by the card
- * (GRO). */
+ * in every state of offloading: complete, partial (TSO, GSO) or verified by the card (GRO). */
 #pragma once
 
 #include "client/bpf/packet_context.bpf.h"

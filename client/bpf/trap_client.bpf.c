@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* trap-client at tc: takes connections of this host, and of hosts behind it, to where a TRAP server
- * redirects them, unseen by applications. The walk: hook (client/bpf/hook.bpf.h), outward
+/* trap-client at tc: takes connections of this host, and of hosts behind it, to the service that a
+ * TRAP server names, unseen by applications. The walk: hook (client/bpf/hook.bpf.h), outward
  * (client/bpf/egress.bpf.h) or inward (client/bpf/ingress.bpf.h), count. docs/packet-walk.md
  * follows it. */
 #include <linux/bpf.h>
@@ -15,76 +15,79 @@
 #include "client/bpf/ingress.bpf.h"
 #include "dataplane/bpf/count.bpf.h"
 
-static __always_inline int conclude(const struct __sk_buff* skb, const struct packet_context* e,
+static __always_inline int conclude(const struct __sk_buff* skb,
+                                    const struct packet_context* context,
                                     enum trap_verdict verdict) {
   if (explaining)
     return explain(0, verdict);
   count(0, verdict, skb->len, 0);
-  return tc_action(e, verdict);
+  return tc_action(context, verdict);
 }
 
 /* From a client to a service. */
-static __always_inline int walk_outward(struct __sk_buff* skb, enum trap_link link,
+static __always_inline int walk_outward(struct __sk_buff* skb, enum trap_framing framing,
                                         enum trap_side side) {
-  struct packet_context* e = begin_packet(link, side);
+  struct packet_context* context = begin_packet(framing, side);
 
-  if (!e)
+  if (!context)
     return TC_ACT_UNSPEC;
-  if (!is_passing_by(skb, e))
-    return conclude(skb, e, judge_outgoing(skb, e));
+  if (!is_passing_by(skb, context))
+    return conclude(skb, context, judge_outgoing(skb, context));
   if (skb->ingress_ifindex)
-    yield_to_forwarded(skb, e);
-  return conclude(skb, e, TRAP_PASS_OTHER);
+    yield_to_forwarded(skb, context);
+  return conclude(skb, context, TRAP_PASS_OTHER);
 }
 
 /* From a service to a client. */
-static __always_inline int walk_inward(struct __sk_buff* skb, enum trap_link link,
+static __always_inline int walk_inward(struct __sk_buff* skb, enum trap_framing framing,
                                        enum trap_side side) {
-  struct packet_context* e = begin_packet(link, side);
+  struct packet_context* context = begin_packet(framing, side);
 
-  return e ? conclude(skb, e, is_of_vlan(skb, e) ? TRAP_PASS_OTHER : judge_incoming(skb, e))
-           : TC_ACT_UNSPEC;
+  return context
+             ? conclude(skb, context,
+                        is_of_vlan(skb, context) ? TRAP_PASS_OTHER : judge_incoming(skb, context))
+             : TC_ACT_UNSPEC;
 }
 
 SEC("tc")
 int trap_client_egress(struct __sk_buff* skb) {
-  return walk_outward(skb, TRAP_LINK_ETHERNET, TRAP_SIDE_HOST);
+  return walk_outward(skb, TRAP_FRAMING_ETHERNET, TRAP_SIDE_HOST);
 }
 
 SEC("tc")
 int trap_client_ingress(struct __sk_buff* skb) {
-  return walk_inward(skb, TRAP_LINK_ETHERNET, TRAP_SIDE_HOST);
+  return walk_inward(skb, TRAP_FRAMING_ETHERNET, TRAP_SIDE_HOST);
 }
 
 SEC("tc")
 int trap_client_egress_ip(struct __sk_buff* skb) {
-  return walk_outward(skb, TRAP_LINK_IP, TRAP_SIDE_HOST);
+  return walk_outward(skb, TRAP_FRAMING_IP, TRAP_SIDE_HOST);
 }
 
 SEC("tc")
 int trap_client_ingress_ip(struct __sk_buff* skb) {
-  return walk_inward(skb, TRAP_LINK_IP, TRAP_SIDE_HOST);
+  return walk_inward(skb, TRAP_FRAMING_IP, TRAP_SIDE_HOST);
 }
 
-/* A LAN's clients are on the other side: what they send comes in. */
+/* The clients of a LAN are on the other side: their packets to a service come in. */
 SEC("tc")
 int trap_client_egress_lan(struct __sk_buff* skb) {
-  return walk_inward(skb, TRAP_LINK_ETHERNET, TRAP_SIDE_LAN);
+  return walk_inward(skb, TRAP_FRAMING_ETHERNET, TRAP_SIDE_LAN);
 }
 
 SEC("tc")
 int trap_client_ingress_lan(struct __sk_buff* skb) {
-  return walk_outward(skb, TRAP_LINK_ETHERNET, TRAP_SIDE_LAN);
+  return walk_outward(skb, TRAP_FRAMING_ETHERNET, TRAP_SIDE_LAN);
 }
 
 SEC("tc")
 int trap_client_egress_lan_ip(struct __sk_buff* skb) {
-  return walk_inward(skb, TRAP_LINK_IP, TRAP_SIDE_LAN);
+  return walk_inward(skb, TRAP_FRAMING_IP, TRAP_SIDE_LAN);
 }
 
 SEC("tc")
 int trap_client_ingress_lan_ip(struct __sk_buff* skb) {
-  return walk_outward(skb, TRAP_LINK_IP, TRAP_SIDE_LAN);
+  return walk_outward(skb, TRAP_FRAMING_IP, TRAP_SIDE_LAN);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Which services may redirect, and where to: the administrator's [[trust]], and what holds for
- * services that none names (docs/protocol.md 11, docs/adr/0024-trust.md). */
+/* Which services may redirect, and to which targets: by the administrator's [[trust]], or by
+ * default (docs/protocol.md 11, docs/adr/0024-trust.md). */
 #pragma once
 
 #include "client/bpf/packet_context.bpf.h"
@@ -12,8 +12,8 @@ static __always_inline __u32 client_flags(void) {
   return set ? set->flags : 0;
 }
 
-/* Number of the [[trust]] that names the service the packet comes from, 0 if none does. One that
- * names its port goes before others. */
+/* Number of the [[trust]] that names the service the packet comes from; 0 if none does. One that
+ * names the port takes precedence. */
 static __always_inline __u32 trust_of_source(const struct trap_packet* packet) {
   struct trap_trust_key key = {
       .bits = 32 + 128, .of = TRAP_FROM_BE16(packet->source_port), .prefix = packet->source};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* CLOCK_MONOTONIC_COARSE without a helper call for most packets: that clock moves with the timer
- * tick only, and jiffies, which tell whether there was one, are read by an inlined load. */
+/* CLOCK_MONOTONIC_COARSE without a helper call for most packets: the clock moves with the timer
+ * tick only, and an inlined load of jiffies tells whether there was one. */
 #pragma once
 
 #include <linux/bpf.h>
@@ -9,8 +9,8 @@
 
 #include "protocol/assert.h"
 
-/* The reading of the present tick, shared by all CPUs. Two words without a lock: a reader between
- * their writes has a clock that is one tick off, as it might have been anyway. */
+/* The time of the present tick, shared by all CPUs without a lock: a reader between the writes gets
+ * a clock that is one tick off, which it may be anyway. */
 static volatile __u64 tick_ns;
 static volatile __u64 tick_ms; /* the same in ms: a division for each tick, not for each packet */
 static volatile __u64 tick_jiffies;
@@ -28,7 +28,7 @@ TRAP_INLINE __u64 coarse_ns(void) {
   return now_ns;
 }
 
-/* Milliseconds of the same clock, as coarse_ns() saw it last: ask that first. */
+/* Milliseconds of the same clock, as of the last coarse_ns(), which must be called first. */
 TRAP_INLINE __u64 coarse_ms(void) {
   return tick_ms;
 }

@@ -29,7 +29,7 @@ TRAP_INLINE void count(__u32 service_slot, enum trap_verdict verdict, __u32 byte
   counted->bytes_out += bytes_out;
 }
 
-TRAP_INLINE int xdp_action(enum trap_verdict verdict) {
+TRAP_INLINE TRAP_MUST_USE int xdp_action(enum trap_verdict verdict) {
   switch (trap_verdict_action(verdict)) {
   case TRAP_ACTION_PASS:
     return XDP_PASS;

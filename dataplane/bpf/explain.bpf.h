@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A program can be loaded a second time, beside the one that is attached and upon the same maps, to
- * explain packets: it judges as that one does, writes to no map, and returns its verdict
- * (docs/adr/0017-explaining.md). Where `explaining` is 0 the verifier removes what only explaining
- * needs. Every write to a map goes through here, or asks `explaining` itself. */
+/* A second copy of a program, loaded upon the maps of the attached one, explains packets: it judges
+ * alike, writes to no map, and returns its verdict (docs/adr/0017-explaining.md). Where
+ * `explaining` is 0 the verifier removes the code that only explaining needs. Every write to a map
+ * goes through this header, or asks `explaining` itself. */
 #pragma once
 
 #include <linux/bpf.h>
@@ -14,8 +14,8 @@
 
 const volatile __u8 explaining = 0;
 
-/* What the stack answered when it was asked about this packet: the program that explains runs for
- * one packet at a time. */
+/* The stack's last answer about this packet. The explaining program runs for one packet at a time.
+ */
 static volatile __u32 socket_found;
 
 /* bpf_map_update_elem; 0 when explaining. */
@@ -35,13 +35,13 @@ static __always_inline int take_tokens(struct trap_bucket* bucket, const struct 
                     : trap_bucket_take(bucket, rate, now_ns, tokens);
 }
 
-static __always_inline enum trap_socket note_socket(enum trap_socket socket) {
+static __always_inline TRAP_MUST_USE enum trap_socket note_socket(enum trap_socket socket) {
   if (explaining)
     socket_found = 1 + socket;
   return socket;
 }
 
-/* What the program returns when it explains. */
+/* The return value of an explaining program. */
 static __always_inline int explain(__u32 slot, enum trap_verdict verdict) {
   __u32 socket = socket_found;
 

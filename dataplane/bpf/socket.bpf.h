@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the host's stack knows of a packet's connection. */
+/* Looks up a packet's connection in the host's stack. */
 #pragma once
 
 #include <linux/bpf.h>
@@ -15,8 +15,8 @@
 #define TRAP_STATE_LISTEN 10
 #define TRAP_STATE_NEW_SYN_RECV 12
 
-/* The key of a connection in the stack, by its addresses and ports as packets that come in show
- * them; returns its length. */
+/* The key of a connection in the stack, with addresses and ports as arriving packets have them;
+ * returns its length. */
 static __always_inline __u32 make_tuple(struct bpf_sock_tuple* tuple, __u32 family,
                                         const union trap_address* source, __be16 source_port,
                                         const union trap_address* destination,
@@ -42,9 +42,10 @@ static __always_inline __u32 make_packet_tuple(struct bpf_sock_tuple* tuple,
                     &packet->destination, packet->destination_port);
 }
 
-/* In the network namespace of the interface. Two hash lookups in the stack: of the connection, then
- * of a listener. */
-static __always_inline enum trap_socket find_socket(void* ctx, const struct trap_packet* packet) {
+/* In the network namespace of the interface. The stack does two hash lookups: connection, then
+ * listener. */
+static __always_inline TRAP_MUST_USE enum trap_socket
+find_socket(void* ctx, const struct trap_packet* packet) {
   struct bpf_sock_tuple tuple;
   __u32 bytes = make_packet_tuple(&tuple, packet);
   struct bpf_sock* socket;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* How the guard judges SYNs and announcements: by ticket, or by what a TRAP server announced
- * (docs/protocol.md 8 to 10). Maps are written here only after a MAC was right. */
+/* SYNs and announcements at the guard: a SYN is admitted by its ticket, or by the announcement of a
+ * TRAP server (docs/protocol.md 8 to 10). Maps are written here only after a MAC was right. */
 #pragma once
 
 #include "dataplane/options.h"
@@ -9,46 +9,60 @@
 #include "guard/bpf/budget.bpf.h"
 #include "protocol/ticket.h"
 
-/* TRAP_PASS_TICKET, or why not. */
-static __always_inline enum trap_verdict judge_ticket(const struct packet_context* e,
-                                                      const struct trap_ticket* ticket) {
-  struct trap_grant grant = {.client = e->packet.source,
-                             .port = e->packet.destination_port,
-                             .family = e->packet.family,
-                             .scope = scope_of(e)};
-  struct trap_time now = unix_time(e);
+enum ticket {
+  TICKET_RIGHT,
+  TICKET_WRONG,
+  TICKET_ABSENT,
+};
+
+static __always_inline TRAP_MUST_USE enum ticket refuse_ticket(enum trap_verdict reason,
+                                                               enum trap_verdict* verdict) {
+  *verdict = reason;
+  return TICKET_WRONG;
+}
+
+/* Is the ticket right for the packet's source and port? If not, *verdict receives the reason. */
+static __always_inline TRAP_MUST_USE enum ticket check_ticket(const struct packet_context* context,
+                                                              const struct trap_ticket* ticket,
+                                                              enum trap_verdict* verdict) {
+  struct trap_grant grant = {.client = context->packet.source,
+                             .port = context->packet.destination_port,
+                             .family = context->packet.family,
+                             .scope = scope_of(context)};
+  struct trap_time now = unix_time(context);
   __u64 epoch = trap_epoch_from_byte(trap_epoch(now.unix_ns), ticket->epoch);
   struct trap_key key;
 
   if (!epoch)
-    return TRAP_DROP_TICKET_EPOCH;
-  if (!trap_ticket_is_live(ticket, now.unix_s, e->settings->clock_skew_s))
-    return TRAP_DROP_TICKET_EXPIRED;
-  if (!trap_keyring_find(&e->settings->ticket_keys, epoch, &key))
-    return TRAP_DROP_NO_KEY;
+    return refuse_ticket(TRAP_DROP_TICKET_EPOCH, verdict);
+  if (!trap_ticket_is_live(ticket, now.unix_s, context->settings->clock_skew_s))
+    return refuse_ticket(TRAP_DROP_TICKET_EXPIRED, verdict);
+  if (!trap_keyring_find(&context->settings->ticket_keys, epoch, &key))
+    return refuse_ticket(TRAP_DROP_NO_KEY, verdict);
   if (trap_ticket_mac(&key, ticket, &grant) != trap_get_mac(ticket->mac))
-    return TRAP_DROP_TICKET_MAC;
-  return TRAP_PASS_TICKET;
+    return refuse_ticket(TRAP_DROP_TICKET_MAC, verdict);
+  return TICKET_RIGHT;
 }
 
-static __always_inline int is_trusted(const struct packet_context* e) {
+static __always_inline int is_trusted(const struct packet_context* context) {
   struct trap_trusted_key key = {.bits = 128};
 
-  if (!(e->settings->flags & TRAP_GUARD_TRUSTS))
+  if (!(context->settings->flags & TRAP_GUARD_TRUSTS))
     return 0;
-  __builtin_memcpy(key.address, &e->packet.source, sizeof(key.address));
+  __builtin_memcpy(key.address, &context->packet.source, sizeof(key.address));
   return bpf_map_lookup_elem(&trusted, &key) != NULL;
 }
 
 /* A SYN without a ticket. */
-static __always_inline enum trap_verdict judge_announced(const struct packet_context* e) {
-  int tag = announced_tag(e);
+static __always_inline TRAP_MUST_USE enum trap_verdict
+judge_announced(const struct packet_context* context) {
+  __u8 tag = 0;
 
-  if (tag >= 0)
-    return admit(e, (__u8)tag, TRAP_PASS_ANNOUNCED);
-  if (!is_trusted(e))
+  if (is_announced(context, &tag))
+    return admit(context, tag, TRAP_PASS_ANNOUNCED);
+  if (!is_trusted(context))
     return TRAP_DROP_UNINVITED;
-  remember_flow(e, 0);
+  remember_flow(context, 0);
   return TRAP_PASS_TRUSTED;
 }
 
@@ -62,9 +76,9 @@ static __always_inline __u64 has_our_kind(__u64 word) {
   return has_byte(word, TRAP_KIND_RESERVED) | has_byte(word, TRAP_KIND_EXPERIMENTAL);
 }
 
-/* Could the options hold one of TRAP's? Without a walk: they are a Linux SYN's and no others, or is
- * a byte among them one of TRAP's kinds? The last words overlap, with each other or with the header
- * before the options. */
+/* Could one of the options be TRAP's? Answers without a walk: not if they are exactly those of a
+ * Linux SYN, nor if no byte among them is one of TRAP's kinds. The last words overlap, with each
+ * other or with the header before the options. */
 static __always_inline int may_have_option(const void* tcp, const void* end, __u32 header_bytes) {
   const __u8* at = (const __u8*)tcp + TRAP_TCP_HEADER_BYTES;
   __u64 last = (header_bytes - 8) & 0x3c;
@@ -90,9 +104,7 @@ static __always_inline int may_have_option(const void* tcp, const void* end, __u
   return found != 0;
 }
 
-#define TRAP_TICKET_OPTION_BYTES (TRAP_HEADER_BYTES + (__u32)sizeof(struct trap_ticket_body))
-
-/* A ticket at any place of a packet, in words. */
+/* Reads a ticket at any offset of a packet, in words. */
 static __always_inline void read_ticket(struct trap_ticket* ticket, const __u8* at) {
   __u32 head = TRAP_LOAD32(at);
 
@@ -102,10 +114,11 @@ static __always_inline void read_ticket(struct trap_ticket* ticket, const __u8* 
   trap_put_mac(ticket->mac, TRAP_LOAD64(at + 4));
 }
 
-/* Copies the ticket that clients append as the last option. 0 if there is none in that place. */
-static __always_inline int last_option_is_ticket(const void* tcp, const void* end,
-                                                 __u32 header_bytes, struct trap_ticket* ticket) {
-  __u64 offset = header_bytes - TRAP_TICKET_OPTION_BYTES;
+/* Copies the ticket that is the last option (protocol/wire.h). 0 if there is none in that place. */
+static __always_inline TRAP_MUST_USE int last_option_is_ticket(const void* tcp, const void* end,
+                                                               __u32 header_bytes,
+                                                               struct trap_ticket* ticket) {
+  __u64 offset = trap_last_ticket_offset(header_bytes, 0);
   const __u8* at;
   __u32 head;
 
@@ -121,121 +134,130 @@ static __always_inline int last_option_is_ticket(const void* tcp, const void* en
       TRAP_BE32(TRAP_KIND_RESERVED << 24 | TRAP_TICKET_OPTION_BYTES << 16 |
                 (TRAP_VERSION << 4 | TRAP_TICKET) << 8))
     return 0;
-  read_ticket(ticket, at + TRAP_HEADER_BYTES + 1);
+  read_ticket(ticket, at + TRAP_HEADER_BYTES + sizeof(((struct trap_ticket_body*)0)->flags));
   return 1;
 }
 
-/* The walk over the options of a SYN that may have a ticket, wherever it is. */
-static __always_inline enum trap_verdict
-judge_options(const struct packet_context* e, const void* tcp, const void* end, __u8* tag) {
+/* Walks the options of a SYN, finds its ticket wherever it is, and checks it. */
+static __always_inline TRAP_MUST_USE enum ticket check_options(const struct packet_context* context,
+                                                               const void* tcp, const void* end,
+                                                               __u8* tag,
+                                                               enum trap_verdict* verdict) {
   struct trap_option_area area;
   struct trap_option option =
-      trap_find_option(&area, tcp, end, e->packet.header_bytes, e->packet.family);
+      trap_find_option(&area, tcp, end, context->packet.header_bytes, context->packet.family);
   struct trap_ticket_body body;
   const __u8* at;
 
-  if (option.defect != TRAP_PASS_OTHER)
-    return option.defect;
+  if (option.defect != TRAP_OPTIONS_SOUND)
+    return refuse_ticket(trap_verdict_of_options(option.defect), verdict);
   if (option.type != TRAP_TICKET)
-    return TRAP_PASS_ANNOUNCED; /* stands for: no ticket */
+    return TICKET_ABSENT;
   at = trap_option_body(&area, &option, sizeof(body));
   if (!at)
-    return TRAP_DROP_MALFORMED_OPTION;
+    return refuse_ticket(TRAP_DROP_MALFORMED_OPTION, verdict);
   __builtin_memcpy(&body, at, sizeof(body));
   *tag = body.ticket.tag;
-  return judge_ticket(e, &body.ticket);
+  return check_ticket(context, &body.ticket, verdict);
 }
 
-/* A SYN: a ticket decides alone, also against it; without one the announcement does. What most of a
- * flood has is refused before anything is spent on its options: a wrong ticket where clients put
- * it, and no ticket from a client that is not invited. Who is let in has at most one TRAP option,
- * and options that parse. */
-static __always_inline enum trap_verdict judge_syn(const struct packet_context* e, const void* tcp,
-                                                   const void* end) {
+/* A SYN: a ticket decides alone, also against it; without one the announcement does. Most SYNs of a
+ * flood are refused before their options cost anything: those with a wrong ticket in the usual
+ * place, and those without a ticket from a client that is not invited. An admitted SYN has at most
+ * one TRAP option, and options that parse. */
+static __always_inline TRAP_MUST_USE enum trap_verdict
+judge_syn(const struct packet_context* context, const void* tcp, const void* end) {
   struct trap_ticket ticket;
   enum trap_verdict verdict;
   __u8 tag = 0;
 
-  if (last_option_is_ticket(tcp, end, e->packet.header_bytes, &ticket)) {
-    verdict = judge_ticket(e, &ticket);
-    if (verdict != TRAP_PASS_TICKET)
+  if (last_option_is_ticket(tcp, end, context->packet.header_bytes, &ticket)) {
+    if (check_ticket(context, &ticket, &verdict) == TICKET_WRONG)
       return verdict;
-  } else if (!may_have_option(tcp, end, e->packet.header_bytes) && announced_tag(e) < 0 &&
-             !is_trusted(e)) {
+  } else if (!may_have_option(tcp, end, context->packet.header_bytes) &&
+             !is_announced(context, &tag) && !is_trusted(context)) {
     return TRAP_DROP_UNINVITED;
   }
-  verdict = judge_options(e, tcp, end, &tag);
-  if (verdict == TRAP_PASS_ANNOUNCED)
-    return judge_announced(e);
-  return verdict == TRAP_PASS_TICKET ? admit(e, tag, TRAP_PASS_TICKET) : verdict;
+  switch (check_options(context, tcp, end, &tag, &verdict)) {
+  case TICKET_ABSENT:
+    return judge_announced(context);
+  case TICKET_RIGHT:
+    return admit(context, tag, TRAP_PASS_TICKET);
+  default:
+    return verdict;
+  }
 }
 
-/* What the announcement shows of its TRAP server's clock, for the operator. */
-static __always_inline void note_peer(const struct packet_context* e, __u32 issued_s) {
-  struct trap_guard_peer* peer = bpf_map_lookup_elem(&trap_servers, &e->packet.source);
-  __u32 now_s = unix_time(e).unix_s;
+/* Notes how far the clock of an announcing TRAP server is off, for the operator. */
+static __always_inline void note_peer(const struct packet_context* context, __u32 issued_s) {
+  struct trap_guard_peer* peer = bpf_map_lookup_elem(&trap_servers, &context->packet.source);
+  __u32 now_s = unix_time(context).unix_s;
 
   if (!peer || explaining)
     return;
-  peer->announcements++; /* CPUs may race for it: an announcement more or less */
+  peer->announcements++; /* a race of CPUs miscounts by one */
   peer->heard_s = now_s;
   peer->skew_s = (__s32)(issued_s - now_s);
 }
 
-static __always_inline enum trap_verdict judge_announcement(const struct packet_context* e,
-                                                            const struct trap_announce_body* body,
-                                                            union trap_address client) {
+static __always_inline TRAP_MUST_USE enum trap_verdict
+judge_announcement(const struct packet_context* context, const struct trap_announce_body* body,
+                   union trap_address client) {
   __u32 issued_s = TRAP_FROM_BE32(body->issued_s);
   __u32 lifetime_s = TRAP_FROM_BE16(body->lifetime_s);
   struct trap_grant grant = {.client = client,
-                             .port = e->packet.destination_port,
-                             .family = e->packet.family,
-                             .scope = scope_of(e)};
+                             .port = context->packet.destination_port,
+                             .family = context->packet.family,
+                             .scope = scope_of(context)};
   struct trap_announced_key admitted = {.port = grant.port, .scope = grant.scope};
   struct trap_announced value = {.until_s = issued_s + lifetime_s, .tag = body->tag};
   struct trap_key key;
 
   if (body->scope != grant.scope)
     return TRAP_DROP_ANNOUNCE_MALFORMED;
-  if (!trap_announce_is_live(issued_s, lifetime_s, unix_time(e).unix_s, e->settings->clock_skew_s))
+  if (!trap_announce_is_live(issued_s, lifetime_s, unix_time(context).unix_s,
+                             context->settings->clock_skew_s))
     return TRAP_DROP_ANNOUNCE_TIME;
-  if (!trap_keyring_find(&e->settings->announce_keys, trap_epoch_of_second(issued_s), &key))
+  if (!trap_keyring_find(&context->settings->announce_keys, trap_epoch_of_second(issued_s), &key))
     return TRAP_DROP_ANNOUNCE_TIME;
   if (trap_announce_mac(&key, body, &grant) != trap_get_mac(body->mac))
     return TRAP_DROP_ANNOUNCE_MAC;
-  note_peer(e, issued_s);
+  note_peer(context, issued_s);
   admitted.client = trap_address_mask(client, grant.family, grant.scope);
-  return admit_announced(e, &admitted, &value);
+  return admit_announced(context, &admitted, &value);
 }
 
-/* A RST without ACK from a TRAP server's address. `otherwise` is the answer for one that carries no
- * announcement: a RST like any other. */
-static __always_inline enum trap_verdict judge_rst_from_trap_server(const struct packet_context* e,
-                                                                    const void* tcp,
-                                                                    const void* end,
-                                                                    enum trap_verdict otherwise) {
+enum announcement {
+  ANNOUNCEMENT_READ,
+  ANNOUNCEMENT_ABSENT,
+  ANNOUNCEMENT_MALFORMED,
+};
+
+/* Reads the ANNOUNCE of a RST without ACK from the address of a TRAP server. */
+static __always_inline TRAP_MUST_USE enum announcement
+read_announcement(const struct packet_context* context, const void* tcp, const void* end,
+                  struct trap_announce_body* body, union trap_address* client) {
   struct trap_option_area area;
   struct trap_option option =
-      trap_find_option(&area, tcp, end, e->packet.header_bytes, e->packet.family);
-  struct trap_announce_body body;
-  union trap_address client;
+      trap_find_option(&area, tcp, end, context->packet.header_bytes, context->packet.family);
   const __u8* at;
 
-  if (option.defect != TRAP_PASS_OTHER)
-    return TRAP_DROP_ANNOUNCE_MALFORMED;
+  if (option.defect != TRAP_OPTIONS_SOUND)
+    return ANNOUNCEMENT_MALFORMED;
   if (option.type != TRAP_ANNOUNCE)
-    return otherwise;
-  at = trap_option_body(&area, &option, sizeof(body) + (e->packet.family == TRAP_IPV4 ? 4 : 16));
+    return ANNOUNCEMENT_ABSENT;
+  at = trap_option_body(&area, &option,
+                        sizeof(*body) + (context->packet.family == TRAP_IPV4 ? 4 : 16));
   if (!at)
-    return TRAP_DROP_ANNOUNCE_MALFORMED;
-  __builtin_memcpy(&body, at, sizeof(body));
-  if (e->packet.family == TRAP_IPV4) {
+    return ANNOUNCEMENT_MALFORMED;
+  __builtin_memcpy(body, at, sizeof(*body));
+  if (context->packet.family == TRAP_IPV4) {
     __be32 address;
 
-    __builtin_memcpy(&address, at + sizeof(body), 4);
-    client = trap_address_v4(address);
+    __builtin_memcpy(&address, at + sizeof(*body), 4);
+    *client = trap_address_v4(address);
   } else {
-    __builtin_memcpy(&client, at + sizeof(body), 16);
+    __builtin_memcpy(client, at + sizeof(*body), 16);
   }
-  return judge_announcement(e, &body, client);
+  return ANNOUNCEMENT_READ;
 }

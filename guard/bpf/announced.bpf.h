@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Clients that TRAP servers announced: the question whether one is, and the entry of one whose MAC
- * was right. */
+/* Clients that TRAP servers announced: look-up, and entry once the MAC was right. */
 #pragma once
 
 #include "guard/bpf/packet_context.bpf.h"
@@ -30,25 +29,29 @@ find_announced(struct trap_announced_bucket* bucket, const struct trap_announced
   return NULL;
 }
 
-/* Is the client announced for this port? Its tag, or -1. A flood of SYNs ends here. */
-static __always_inline int announced_tag(const struct packet_context* e) {
+/* Is the client announced for this port? If so, *tag receives the tag of the announcement. A flood
+ * of SYNs ends here. */
+static __always_inline TRAP_MUST_USE int is_announced(const struct packet_context* context,
+                                                      __u8* tag) {
   struct trap_announced_key key = {
-      .client = trap_address_mask(e->packet.source, e->packet.family, scope_of(e)),
-      .port = e->packet.destination_port,
-      .scope = scope_of(e)};
-  __u64 hash = trap_announced_hash(&key, e->settings->table_keys);
+      .client =
+          trap_address_mask(context->packet.source, context->packet.family, scope_of(context)),
+      .port = context->packet.destination_port,
+      .scope = scope_of(context)};
+  __u64 hash = trap_announced_hash(&key, context->settings->table_keys);
   struct trap_announced_bucket* bucket = announced_bucket(hash);
   const struct trap_announced_entry* entry;
 
   if (!bucket)
-    return -1;
+    return 0;
   entry = find_announced(bucket, &key, hash);
-  if (!entry || entry->value.until_s + e->settings->clock_skew_s <= unix_time(e).unix_s)
-    return -1;
-  return entry->value.tag;
+  if (!entry || entry->value.until_s + context->settings->clock_skew_s <= unix_time(context).unix_s)
+    return 0;
+  *tag = entry->value.tag;
+  return 1;
 }
 
-/* The entry that ends first; an empty one has ended always. */
+/* The entry that ends first; an empty one has always ended. */
 static __always_inline __u32 first_to_end(const struct trap_announced_bucket* bucket) {
   __u32 first = 0, until_s = ~0u;
 
@@ -62,14 +65,14 @@ static __always_inline __u32 first_to_end(const struct trap_announced_bucket* bu
   return first & (TRAP_ANNOUNCED_WAYS - 1);
 }
 
-/* Counts a new client against the network around it, before there is an entry for him. */
-static __always_inline int network_allows(const struct packet_context* e,
+/* Counts a new client against the network around it, before the client gets an entry. */
+static __always_inline int network_allows(const struct packet_context* context,
                                           union trap_address client) {
-  union trap_address network =
-      trap_address_mask(client, e->packet.family, e->packet.family == TRAP_IPV4 ? 24 : 48);
+  union trap_address network = trap_address_mask(client, context->packet.family,
+                                                 context->packet.family == TRAP_IPV4 ? 24 : 48);
   struct trap_bucket* bucket;
 
-  if (e->settings->announced.token_ns == 0)
+  if (context->settings->announced.token_ns == 0)
     return 1;
   bucket = bpf_map_lookup_elem(&networks, &network);
   if (!bucket && !explaining) {
@@ -78,16 +81,16 @@ static __always_inline int network_allows(const struct packet_context* e,
     bpf_map_update_elem(&networks, &network, &fresh, BPF_NOEXIST); /* another CPU may be first */
     bucket = bpf_map_lookup_elem(&networks, &network);
   }
-  return !bucket || take_tokens(bucket, &e->settings->announced, e->monotonic_ns, 1);
+  return !bucket || take_tokens(bucket, &context->settings->announced, context->monotonic_ns, 1);
 }
 
 /* Stores a verified announcement; never shortens one, so that a replay changes nothing. A full
- * bucket loses the entry that would have ended first. Two CPUs that write one entry at once leave a
- * client or the other, never a mixture that is valid: when it ends comes last. */
-static __always_inline enum trap_verdict admit_announced(const struct packet_context* e,
-                                                         const struct trap_announced_key* key,
-                                                         const struct trap_announced* value) {
-  __u64 hash = trap_announced_hash(key, e->settings->table_keys);
+ * bucket loses the entry that ends first. The end is written last: two CPUs that write one entry at
+ * once leave one client or the other, never a valid mixture. */
+static __always_inline TRAP_MUST_USE enum trap_verdict
+admit_announced(const struct packet_context* context, const struct trap_announced_key* key,
+                const struct trap_announced* value) {
+  __u64 hash = trap_announced_hash(key, context->settings->table_keys);
   struct trap_announced_bucket* bucket = announced_bucket(hash);
   struct trap_announced_entry* entry;
   __u32 at;
@@ -95,12 +98,12 @@ static __always_inline enum trap_verdict admit_announced(const struct packet_con
   if (!bucket)
     return TRAP_DROP_INTERNAL;
   entry = find_announced(bucket, key, hash);
-  if (entry && entry->value.until_s + e->settings->clock_skew_s > unix_time(e).unix_s) {
+  if (entry && entry->value.until_s + context->settings->clock_skew_s > unix_time(context).unix_s) {
     if (!explaining && entry->value.until_s < value->until_s)
       entry->value = *value;
     return TRAP_ANNOUNCE_ACCEPTED;
   }
-  if (!network_allows(e, key->client))
+  if (!network_allows(context, key->client))
     return TRAP_DROP_ANNOUNCE_CAP;
   if (explaining)
     return TRAP_ANNOUNCE_ACCEPTED;

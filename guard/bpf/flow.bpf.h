@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Segments that are not SYNs pass for flows that were admitted and for sockets that exist, and for
- * nothing else. */
+/* The table of admitted flows. Segments that are not SYNs pass only if they belong to one, or to a
+ * socket that exists. */
 #pragma once
 
 #include "dataplane/bpf/socket.bpf.h"
@@ -47,8 +47,8 @@ static __always_inline struct trap_guard_flow* find_flow(const struct trap_flow_
   return flow ? flow : find_in_bucket(flow_bucket(hash, 1), key, now_ns);
 }
 
-/* Of a bucket's entries, which was silent for longest, and until when it was heard. Empty ones were
- * never heard of. */
+/* The entry of a bucket that was silent for longest; *seen_ns receives when it was heard of last,
+ * which for an empty one is never. */
 static __always_inline __u32 oldest_in_bucket(const struct trap_flow_bucket* bucket,
                                               __u64* seen_ns) {
   __u32 oldest = 0;
@@ -66,10 +66,10 @@ static __always_inline __u32 oldest_in_bucket(const struct trap_flow_bucket* buc
   return oldest;
 }
 
-/* An entry for a new flow, claimed from other CPUs: in the first bucket that has an empty or idle
- * one, else in the place of the flow of both that was silent for longest. NULL if another CPU was
- * faster: then the socket, or the SYN's repetition, speaks for the flow. */
-static __always_inline struct trap_flow_entry* claim_flow(__u64 hash, __u64 now_ns) {
+/* Claims an entry for a new flow from other CPUs: an empty or idle one of the first bucket, else
+ * the one of both buckets that was silent for longest. NULL if another CPU was faster: then the
+ * flow passes by its socket, or by the repetition of its SYN. */
+static __always_inline TRAP_MUST_USE struct trap_flow_entry* claim_flow(__u64 hash, __u64 now_ns) {
   struct trap_flow_bucket* first = flow_bucket(hash, 0);
   struct trap_flow_bucket* second = flow_bucket(hash, 1);
   __u64 first_seen_ns, second_seen_ns, seen_ns;
@@ -106,12 +106,4 @@ make_flow(const struct trap_flow_key* key, __u64 hash, __u64 now_ns, __u8 tag, _
   entry->value.flags = flags;
   __sync_lock_test_and_set(&entry->value.seen_ns, now_ns);
   return &entry->value;
-}
-
-/* Does the host have a socket of exactly this connection (also a half-open or closing one), as
- * opposed to a listener? */
-static __always_inline int has_socket(void* ctx, const struct trap_packet* packet) {
-  enum trap_socket socket = find_socket(ctx, packet);
-
-  return socket != TRAP_SOCKET_NONE && socket != TRAP_SOCKET_LISTENS;
 }

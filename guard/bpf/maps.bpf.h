@@ -9,8 +9,8 @@
 #include "dataplane/verdict.h"
 #include "guard/maps.h"
 
-/* Sizes of the tables, powers of two, as their maps have them: known when the program is loaded, by
- * the configuration. */
+/* Sizes of the tables, powers of two, as their maps have them. The daemon sets them by the
+ * configuration before it loads the program. */
 const volatile __u32 flow_buckets = TRAP_FLOW_BUCKETS;
 const volatile __u32 announced_buckets = TRAP_ANNOUNCED_BUCKETS;
 
@@ -81,7 +81,7 @@ struct {
   __type(value, struct trap_bucket);
 } networks SEC(".maps");
 
-/* What is refused while nothing is enforced, by slot and verdict as in `counters`. */
+/* Refusals that were not enforced, by slot and verdict as in `counters`. */
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, TRAP_GUARD_MAX_SERVICES* TRAP_VERDICT_SLOTS);

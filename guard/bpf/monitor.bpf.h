@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Mode "monitor": what would be dropped passes, is counted by itself, and now and then its source
- * is named. */
+/* Mode "monitor": a packet that would be dropped passes and is counted apart; now and then its
+ * source is recorded. */
 #pragma once
 
 #include "guard/bpf/packet_context.bpf.h"
 
 #define TRAP_SUSPECT_INTERVAL_NS                                                                   \
-  10000000ULL /* between two records: a flood is no reason to write a hundred thousand */
+  10000000ULL /* between two records, so that a flood does not fill the ring buffer */
 
 static volatile __u64 suspect_named_ns;
 
-/* `now` may be NULL: then they are looked up. */
+/* `now`: the settings; NULL if the walk has not looked them up. */
 static __always_inline int is_enforced(const struct trap_guard_settings* now) {
   __u32 zero = 0;
 

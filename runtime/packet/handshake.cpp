@@ -64,7 +64,7 @@ HandshakeSegment from_view(const trap_packet& packet, const std::uint8_t* tcp,
   const trap_option option = trap_find_option(&area, tcp, end, packet.header_bytes, family);
   read.option = static_cast<trap_option_type>(option.type);
   read.experimental = option.experimental != 0;
-  read.bad_option = option.defect != TRAP_PASS_OTHER;
+  read.bad_option = option.defect != TRAP_OPTIONS_SOUND;
   if (read.option == TRAP_REDIRECT)
     read.redirection = read_redirection(area, option, family);
   read.syn_options = read_syn_options(packet, tcp, end);

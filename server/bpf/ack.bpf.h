@@ -11,83 +11,88 @@
 #include "server/bpf/kernel_cookie.bpf.h"
 #include "server/served_cookie.h"
 
+enum cookie {
+  COOKIE_RIGHT,
+  COOKIE_WRONG,
+  COOKIE_WITHOUT_KEY, /* of an epoch whose key is not held */
+};
+
 /* Does the ACK complete a handshake that TRAP's own cookie began? One hash decides. */
-static __always_inline enum trap_verdict judge_trap_cookie(const struct packet_context* e) {
-  __u32 cookie = TRAP_FROM_BE32(e->packet.ack) - 1;
-  __u32 window = trap_cookie_window_of(cookie, trap_cookie_window(e->now.unix_ns));
+static __always_inline TRAP_MUST_USE enum cookie
+check_trap_cookie(const struct packet_context* context) {
+  __u32 cookie = TRAP_FROM_BE32(context->packet.ack) - 1;
+  __u32 window = trap_cookie_window_of(cookie, trap_cookie_window(context->now.unix_ns));
   struct trap_connection connection =
-      connection_of(&e->packet, TRAP_BE32(TRAP_FROM_BE32(e->packet.seq) - 1));
+      connection_of(&context->packet, TRAP_BE32(TRAP_FROM_BE32(context->packet.seq) - 1));
   struct trap_key key;
 
-  if (!trap_keyring_find(&e->settings->cookie_keys, window >> TRAP_WINDOWS_PER_EPOCH_SHIFT, &key))
-    return TRAP_DROP_NO_KEY;
-  return trap_cookie(&key, &connection, window) == cookie ? TRAP_REPLY_REDIRECT
-                                                          : TRAP_DROP_BAD_COOKIE;
+  if (!trap_keyring_find(&context->settings->cookie_keys, window >> TRAP_WINDOWS_PER_EPOCH_SHIFT,
+                         &key))
+    return COOKIE_WITHOUT_KEY;
+  return trap_cookie(&key, &connection, window) == cookie ? COOKIE_RIGHT : COOKIE_WRONG;
 }
 
-/* The same for a cookie that the tc program is to make a socket of. */
-static __always_inline enum trap_verdict judge_served_cookie(const struct packet_context* e) {
-  __u32 cookie = TRAP_FROM_BE32(e->packet.ack) - 1;
-  __u32 window = trap_cookie_window_of(cookie, trap_cookie_window(e->now.unix_ns));
+/* The same for a cookie that the tc program turns into a socket. */
+static __always_inline TRAP_MUST_USE enum cookie
+check_served_cookie(const struct packet_context* context) {
+  __u32 cookie = TRAP_FROM_BE32(context->packet.ack) - 1;
+  __u32 window = trap_cookie_window_of(cookie, trap_cookie_window(context->now.unix_ns));
   struct trap_connection connection =
-      connection_of(&e->packet, TRAP_BE32(TRAP_FROM_BE32(e->packet.seq) - 1));
+      connection_of(&context->packet, TRAP_BE32(TRAP_FROM_BE32(context->packet.seq) - 1));
   struct trap_key key;
 
-  if (!trap_keyring_find(&e->settings->cookie_keys, window >> TRAP_WINDOWS_PER_EPOCH_SHIFT, &key))
-    return TRAP_DROP_NO_KEY;
+  if (!trap_keyring_find(&context->settings->cookie_keys, window >> TRAP_WINDOWS_PER_EPOCH_SHIFT,
+                         &key))
+    return COOKIE_WITHOUT_KEY;
   if (trap_served_cookie(&key, &connection, window, trap_served_cookie_mss_index(cookie)) != cookie)
-    return TRAP_DROP_BAD_COOKIE;
-  return TRAP_REPLY_REDIRECT;
+    return COOKIE_WRONG;
+  return COOKIE_RIGHT;
 }
 
-/* TRAP_REPLY_REDIRECT stands for a right cookie. */
-static __always_inline enum trap_verdict judge_cookie(struct packet_context* e, const void* data,
-                                                      const void* end) {
-  enum trap_verdict verdict;
+static __always_inline TRAP_MUST_USE enum cookie check_cookie(struct packet_context* context,
+                                                              const void* data, const void* end) {
+  enum cookie cookie;
 
-  if (!serves(e))
-    return judge_trap_cookie(e);
-  if (e->flags & TRAP_SERVICE_ASSIGNS) {
-    verdict = judge_served_cookie(e);
-    if (verdict == TRAP_REPLY_REDIRECT || !(e->flags & TRAP_SERVICE_STACK_COOKIES))
-      return verdict;
-    e->flags &=
-        ~TRAP_SERVICE_ASSIGNS; /* if it is the stack's own cookie, the stack needs no help */
+  if (!serves(context))
+    return check_trap_cookie(context);
+  if (context->flags & TRAP_SERVICE_ASSIGNS) {
+    cookie = check_served_cookie(context);
+    if (cookie == COOKIE_RIGHT || !(context->flags & TRAP_SERVICE_STACK_COOKIES))
+      return cookie;
+    context->flags &= ~TRAP_SERVICE_ASSIGNS; /* the stack needs no help with a cookie of its own */
   }
-  return kernel_cookie_is_right(e, data, end) ? TRAP_REPLY_REDIRECT : TRAP_DROP_BAD_COOKIE;
+  return kernel_cookie_is_right(context, data, end) ? COOKIE_RIGHT : COOKIE_WRONG;
 }
 
-/* Who has completed a handshake is redirected, or served if the service does that and he did not
- * ACCEPT. */
-static __always_inline enum trap_verdict judge_completion(struct packet_context* e,
-                                                          const void* data, const void* end,
-                                                          enum trap_socket socket) {
+/* Redirects the client that completes a handshake, or serves it if the service serves and the
+ * client did not ACCEPT. */
+static __always_inline TRAP_MUST_USE enum trap_verdict
+judge_completion(struct packet_context* context, const void* data, const void* end,
+                 enum trap_socket socket) {
   struct trap_option_area area;
-  struct trap_option option = trap_find_option(&area, trap_l4(&e->packet, data), end,
-                                               e->packet.header_bytes, e->packet.family);
+  struct trap_option option =
+      trap_find_option(&area, trap_l4(&context->packet, data), end, context->packet.header_bytes,
+                       context->packet.family);
   enum trap_verdict verdict;
 
-  if (option.defect != TRAP_PASS_OTHER)
-    return option.defect;
-  if (!policy_allows(e))
+  if (option.defect != TRAP_OPTIONS_SOUND)
+    return trap_verdict_of_options(option.defect);
+  if (!policy_allows(context))
     return TRAP_DROP_DENIED;
-  if (!serves(e) || (option.type == TRAP_ACCEPT && offers(e)))
-    return judge_budgets(e, TRAP_REPLY_REDIRECT);
+  if (!serves(context) || (option.type == TRAP_ACCEPT && offers(context)))
+    return judge_budgets(context, TRAP_REPLY_REDIRECT);
   if (socket != TRAP_SOCKET_LISTENS)
     return TRAP_DROP_NO_LISTENER;
-  verdict = judge_budgets(e, TRAP_PASS_COOKIE);
+  verdict = judge_budgets(context, TRAP_PASS_COOKIE);
   if (verdict == TRAP_PASS_COOKIE)
-    note_connection(e);
+    note_connection(context);
   return verdict;
 }
 
-/* What is no SYN and of no connection that the stack is known to have, by its flags as a whole.
- * TRAP_REPLY_REDIRECT stands for an ACK whose cookie is right. */
-static __always_inline enum trap_verdict judge_later_segment(struct packet_context* e,
-                                                             const void* data, const void* end) {
-  switch (trap_segment_kind(e->packet.flags)) {
-  case TRAP_SEGMENT_ACK:
-    return judge_cookie(e, data, end);
+/* A segment that can neither begin a connection nor complete a handshake, by its flags as a whole.
+ */
+static __always_inline TRAP_MUST_USE enum trap_verdict refuse_by_flags(enum trap_segment kind) {
+  switch (kind) {
   case TRAP_SEGMENT_RST:
     return TRAP_DROP_RST;
   case TRAP_SEGMENT_FIN:

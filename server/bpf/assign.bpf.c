@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* trap-server at tc ingress, behind its XDP program: makes the request socket of a completed
- * handshake (server/bpf/handover.bpf.h), with which the stack opens the connection. Everything else
- * passes untouched. For Linux 6.9 and later; the daemon does without on older kernels. */
+ * handshake (server/bpf/handover.bpf.h), from which the stack opens the connection. All other
+ * packets pass untouched. For Linux 6.9 and later; on older kernels the daemon does not load it. */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 
@@ -26,8 +26,8 @@ struct bpf_tcp_req_attrs {
   __u8 reserved[3];
 };
 
-/* Only a name here, but one that is defined: libbpf 1.1 holds a declared struct to be incompatible
- * with the kernel's. */
+/* Opaque, but defined: libbpf 1.1 considers a struct that is only declared incompatible with the
+ * kernel's. */
 struct sock {
   __u8 opaque;
 };
@@ -82,8 +82,7 @@ int trap_server_assign(struct __sk_buff* skb) {
   attrs = attrs_of(handover);
   if (trap_read_frame(&packet, data, (const void*)(long)skb->data_end) != TRAP_LAYER_TCP)
     return TC_ACT_UNSPEC;
-  assign(skb, &packet,
-         &attrs); /* if it fails, the listener has just gone: the stack answers as it likes */
+  assign(skb, &packet, &attrs); /* if it fails, the listener has just gone: the stack decides */
   return TC_ACT_UNSPEC;
 }
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What bounds abuse: caps on what this server sends, and budgets of clients who have completed
- * handshakes. Caps are counters that exist anyway; an entry for a client is made only after his
- * cookie was right. */
+/* Limits: caps on the answers of this server, and budgets of clients that have completed
+ * handshakes. Caps are counters that always exist; a client gets an entry only after its cookie was
+ * right. */
 #pragma once
 
 #include "dataplane/bpf/explain.bpf.h"
 #include "dataplane/token_bucket.h"
 #include "server/bpf/packet_context.bpf.h"
 
-/* Would cap_allows() allow it? Of the chunks this looks at this CPU's only. */
+/* Would cap_allows() allow it? Considers the chunk of this CPU only. */
 static __always_inline int cap_would_allow(__u32 cap_index, const struct trap_rate* rate,
                                            __u64 now_ns) {
   const __u64* left = bpf_map_lookup_elem(&allowances, &cap_index);
@@ -17,7 +17,7 @@ static __always_inline int cap_would_allow(__u32 cap_index, const struct trap_ra
   return left && cap && (*left || trap_bucket_has(&cap->bucket, rate, now_ns, rate->chunk));
 }
 
-/* Takes one token of a cap, from this CPU's chunk if it has some left. */
+/* Takes one token of a cap, from the chunk of this CPU if one is left there. */
 static __always_inline int cap_allows(__u32 cap_index, const struct trap_rate* rate, __u64 now_ns) {
   struct trap_cap* cap;
   __u64* left;
@@ -41,11 +41,13 @@ static __always_inline int cap_allows(__u32 cap_index, const struct trap_rate* r
 }
 
 /* May a SYN be answered? */
-static __always_inline enum trap_verdict judge_syn_ack_caps(const struct packet_context* e) {
-  if ((e->flags & TRAP_SERVICE_CAPPED) &&
-      !cap_allows(TRAP_CAP_SERVICE + e->slot, &e->service->syn_acks, e->monotonic_ns))
+static __always_inline TRAP_MUST_USE enum trap_verdict
+judge_syn_ack_caps(const struct packet_context* context) {
+  if ((context->flags & TRAP_SERVICE_CAPPED) &&
+      !cap_allows(TRAP_CAP_SERVICE + context->slot, &context->service->syn_acks,
+                  context->monotonic_ns))
     return TRAP_DROP_SERVICE_CAP;
-  return cap_allows(TRAP_CAP_SYN_ACKS, &e->settings->syn_acks, e->monotonic_ns)
+  return cap_allows(TRAP_CAP_SYN_ACKS, &context->settings->syn_acks, context->monotonic_ns)
              ? TRAP_REPLY_SYN_ACK
              : TRAP_DROP_SYN_ACK_CAP;
 }
@@ -68,38 +70,39 @@ TRAP_GLOBAL_FUNCTION int budget_allows(const struct trap_client_key* of,
     bpf_map_update_elem(&clients, &key, &fresh, BPF_NOEXIST); /* another CPU may be first */
     budget = bpf_map_lookup_elem(&clients, &key);
     if (!budget)
-      return 1; /* evicted at once: the table is full of others, and a budget is not worth an honest
-                   client */
+      return 1; /* evicted at once: the table is full of other clients, and a budget is not worth an
+                   honest client */
   }
   __sync_fetch_and_add(&budget->handshakes, 1);
   return trap_bucket_take(&budget->bucket, rate, now_ns, 1);
 }
 
 /* The key of a prefix of the client's address; `bits` as written for the family. */
-static __always_inline struct trap_client_key client_key(const struct packet_context* e,
+static __always_inline struct trap_client_key client_key(const struct packet_context* context,
                                                          __u32 bits) {
   struct trap_client_key key = {
-      .prefix = trap_address_mask(e->packet.source, e->packet.family, bits), .bits = bits};
+      .prefix = trap_address_mask(context->packet.source, context->packet.family, bits),
+      .bits = bits};
 
   return key;
 }
 
-/* A completed handshake against the budgets of its client and of the network around. `allowed` is
- * the verdict for one within them. */
-static __always_inline enum trap_verdict judge_budgets(const struct packet_context* e,
-                                                       enum trap_verdict allowed) {
-  int v4 = e->packet.family == TRAP_IPV4;
-  struct trap_client_key client = client_key(e, v4 ? 32 : 64);
-  struct trap_client_key network = client_key(e, v4 ? 24 : 48);
+/* Charges a completed handshake to the budgets of its client and the network around it. `allowed`
+ * is the verdict for one within them. */
+static __always_inline TRAP_MUST_USE enum trap_verdict
+judge_budgets(const struct packet_context* context, enum trap_verdict allowed) {
+  int v4 = context->packet.family == TRAP_IPV4;
+  struct trap_client_key client = client_key(context, v4 ? 32 : 64);
+  struct trap_client_key network = client_key(context, v4 ? 24 : 48);
 
-  if (e->flags & TRAP_SERVICE_RESTS)
-    return allowed; /* at peace nobody is held to anything */
-  if (!budget_allows(&client, &e->settings->client_handshakes, e->monotonic_ns))
+  if (context->flags & TRAP_SERVICE_RESTS)
+    return allowed; /* at peace there are no budgets */
+  if (!budget_allows(&client, &context->settings->client_handshakes, context->monotonic_ns))
     return TRAP_DROP_CLIENT_BUDGET;
-  if (!budget_allows(&network, &e->settings->network_handshakes, e->monotonic_ns))
+  if (!budget_allows(&network, &context->settings->network_handshakes, context->monotonic_ns))
     return TRAP_DROP_NETWORK_BUDGET;
   if (allowed == TRAP_REPLY_REDIRECT &&
-      !cap_allows(TRAP_CAP_RESETS, &e->settings->resets, e->monotonic_ns))
+      !cap_allows(TRAP_CAP_RESETS, &context->settings->resets, context->monotonic_ns))
     return TRAP_DROP_RESET_CAP;
   return allowed;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The kernel's own SYN cookies, for services whose unaware clients are served by a listener of this
- * host: the stack accepts the completing ACK as if it had sent the SYN-ACK itself. */
+/* The kernel's own SYN cookies, for services that a listener of this host serves: the stack accepts
+ * the completing ACK as if it had sent the SYN-ACK itself. */
 #pragma once
 
 #include "dataplane/syn_options.h"
 #include "server/bpf/packet_context.bpf.h"
 
-/* A SYN as far as its cookie depends on it: the kernel reads the ports, the ISN and the MSS. */
+/* The part of a SYN that its cookie depends on: the kernel reads ports, ISN and MSS. */
 struct bare_syn {
   struct trap_tcp tcp;
   __u8 mss_kind;
@@ -16,18 +16,19 @@ struct bare_syn {
 
 #define TRAP_MSS_DEFAULT 536 /* RFC 9293 3.7.1 */
 
-/* Sequence number of the SYN-ACK, host byte order, to *cookie. 0 on success. The kernel makes and
- * takes cookies here whatever net.ipv4.tcp_syncookies is; whether its stack takes them is for the
- * daemon to watch. */
-static __always_inline int make_kernel_cookie(const struct packet_context* e,
-                                              const struct trap_syn_options* syn, const void* data,
-                                              const void* end, __u32* cookie) {
+/* Writes the sequence number of the SYN-ACK, in host byte order, to *cookie. 0 on success. These
+ * helpers make and check cookies whatever net.ipv4.tcp_syncookies is; the daemon watches whether
+ * the stack accepts them. */
+static __always_inline TRAP_MUST_USE int make_kernel_cookie(const struct packet_context* context,
+                                                            const struct trap_syn_options* syn,
+                                                            const void* data, const void* end,
+                                                            __u32* cookie) {
   struct bare_syn bare = {
       .tcp =
           {
-              .source_port = e->packet.source_port,
-              .destination_port = e->packet.destination_port,
-              .seq = e->packet.seq,
+              .source_port = context->packet.source_port,
+              .destination_port = context->packet.destination_port,
+              .seq = context->packet.seq,
               .data_offset = sizeof(struct bare_syn) / 4 << 4,
               .flags = TRAP_TCP_SYN,
           },
@@ -35,10 +36,10 @@ static __always_inline int make_kernel_cookie(const struct packet_context* e,
       .mss_length = 4,
       .mss = syn->has_mss ? TRAP_BE16(syn->mss) : TRAP_BE16(TRAP_MSS_DEFAULT),
   };
-  const void* l3 = trap_l3(&e->packet, data);
+  const void* l3 = trap_l3(&context->packet, data);
   __s64 made;
 
-  if (e->packet.family == TRAP_IPV4) {
+  if (context->packet.family == TRAP_IPV4) {
     if (l3 + sizeof(struct iphdr) > end)
       return -1;
     made = bpf_tcp_raw_gen_syncookie_ipv4((void*)l3, (void*)&bare, sizeof(bare));
@@ -52,22 +53,21 @@ static __always_inline int make_kernel_cookie(const struct packet_context* e,
 }
 
 /* Does the ACK complete a handshake that a kernel cookie began, here or in the stack? */
-static __always_inline int kernel_cookie_is_right(const struct packet_context* e, const void* data,
-                                                  const void* end) {
-  const void* l3 = trap_l3(&e->packet, data);
-  const void* tcp = trap_l4(&e->packet, data);
+static __always_inline TRAP_MUST_USE int
+kernel_cookie_is_right(const struct packet_context* context, const void* data, const void* end) {
+  const void* l3 = trap_l3(&context->packet, data);
+  const void* tcp = trap_l4(&context->packet, data);
 
   if (tcp + sizeof(struct trap_tcp) > end)
     return 0;
-  if (e->packet.family == TRAP_IPV4)
+  if (context->packet.family == TRAP_IPV4)
     return l3 + sizeof(struct iphdr) <= end &&
            bpf_tcp_raw_check_syncookie_ipv4((void*)l3, (void*)tcp) == 0;
   return l3 + sizeof(struct ipv6hdr) <= end &&
          bpf_tcp_raw_check_syncookie_ipv6((void*)l3, (void*)tcp) == 0;
 }
 
-/* Where cookie_timestamp_decode of net/ipv4/syncookies.c looks for what a cookie has no room for.
- */
+/* The bits of a timestamp that cookie_timestamp_decode of net/ipv4/syncookies.c reads. */
 #define TRAP_COOKIE_TIMESTAMP_BITS 6
 #define TRAP_COOKIE_NO_WINDOW_SCALE 15u
 #define TRAP_COOKIE_SACK 16u
@@ -75,17 +75,17 @@ static __always_inline int kernel_cookie_is_right(const struct packet_context* e
 /* TSval of the SYN-ACK, as cookie_init_timestamp makes it: the stack's clock of milliseconds with
  * the client's options in its low bits, never ahead of it, because later segments must not seem
  * older (RFC 7323 5). */
-static __always_inline __u32 cookie_timestamp(const struct packet_context* e,
+static __always_inline __u32 cookie_timestamp(const struct packet_context* context,
                                               const struct trap_syn_options* syn) {
   __u64 now_ms = coarse_ms();
   __u64 low = (1 << TRAP_COOKIE_TIMESTAMP_BITS) - 1;
   __u64 stamp = now_ms & ~low;
 
-  if (syn->has_window_scale && (e->flags & TRAP_SERVICE_SCALES))
+  if (syn->has_window_scale && (context->flags & TRAP_SERVICE_SCALES))
     stamp |= syn->window_scale;
   else
     stamp |= TRAP_COOKIE_NO_WINDOW_SCALE;
-  if (syn->sack && (e->flags & TRAP_SERVICE_SACK))
+  if (syn->sack && (context->flags & TRAP_SERVICE_SACK))
     stamp |= TRAP_COOKIE_SACK;
   return (__u32)(stamp > now_ms ? stamp - low - 1 : stamp);
 }

@@ -81,7 +81,7 @@ struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, TRAP_CAPS);
   __type(key, __u32);
-  __type(value, __u64); /* tokens of the chunk that this CPU took last */
+  __type(value, __u64); /* tokens left of the chunk that this CPU took last */
 } allowances SEC(".maps");
 
 struct {

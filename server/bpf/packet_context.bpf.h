@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What trap-server knows of a packet on its walk: its service, the time, and what policy says of
- * its source. */
+/* A packet on its walk through trap-server, with its service, the time, and the policy for its
+ * source. */
 #pragma once
 
 #include "dataplane/bpf/clock.bpf.h"
@@ -16,28 +16,28 @@ struct packet_context {
   struct trap_time now;
   __u32 slot;    /* 0: no service */
   __u32 flags;   /* TRAP_SERVICE_... */
-  __u32 pool;    /* that this client is sent to */
-  __u32 backend; /* of that pool, once it is chosen */
+  __u32 pool;    /* of backends for this client */
+  __u32 backend; /* index, once it is chosen */
 };
 
-static __always_inline int serves(const struct packet_context* e) {
-  return e->flags & TRAP_SERVICE_SERVES;
+static __always_inline int serves(const struct packet_context* context) {
+  return context->flags & TRAP_SERVICE_SERVES;
 }
 
-static __always_inline int offers(const struct packet_context* e) {
-  return e->flags & TRAP_SERVICE_OFFERS;
+static __always_inline int offers(const struct packet_context* context) {
+  return context->flags & TRAP_SERVICE_OFFERS;
 }
 
-#define TRAP_NO_SLOT (-1L)
-
-/* Is this the place of the key? */
 static __always_inline int is_place_of(const struct trap_place* place,
                                        const union trap_address* address, __be16 port) {
   return place->state == TRAP_PLACE_TAKEN && place->port == port &&
          trap_address_equal(&place->address, address);
 }
 
-/* Goes on behind the home place of a key, of which there are few that need it. */
+#define TRAP_NO_SLOT (-1L)
+
+/* Goes on behind the home place of a key, which few keys need. A slot, or TRAP_NO_SLOT: for an out
+ * parameter of a global function the slot would have to live on the stack, for every packet. */
 TRAP_GLOBAL_FUNCTION long find_slot_further_on(const struct trap_packet* packet, __u32 at,
                                                __be16 port) {
   if (!packet)
@@ -55,35 +55,38 @@ TRAP_GLOBAL_FUNCTION long find_slot_further_on(const struct trap_packet* packet,
   return TRAP_NO_SLOT;
 }
 
-/* The slot of the service a packet is addressed to; by its address alone if it has no ports: slot
- * 0. */
-static __always_inline long find_slot(const struct trap_packet* packet) {
+/* Finds the slot of the service that a packet is addressed to. If the packet shows no ports, the
+ * address alone decides, and has slot 0. 0 if there is no such service. */
+static __always_inline TRAP_MUST_USE int find_slot(const struct trap_packet* packet, __u32* slot) {
   __be16 port = packet->has_ports ? packet->destination_port : 0;
   __u32 at = trap_place_of(&packet->destination, port);
   const struct trap_place* home = bpf_map_lookup_elem(&service_table, &at);
+  long found;
 
   if (packet->has_ports && port == 0)
-    return TRAP_NO_SLOT; /* port 0 stands for the address in the map */
+    return 0; /* in the map, port 0 stands for the address */
   if (!home || home->state == TRAP_PLACE_NEVER_TAKEN)
-    return TRAP_NO_SLOT;
-  return is_place_of(home, &packet->destination, port) ? home->slot
-                                                       : find_slot_further_on(packet, at, port);
+    return 0;
+  found = is_place_of(home, &packet->destination, port) ? home->slot
+                                                        : find_slot_further_on(packet, at, port);
+  *slot = (__u32)found;
+  return found != TRAP_NO_SLOT;
 }
 
-/* What is needed to judge a packet of the service in `slot`. 0 if a map that always has it has not.
+/* Fetches the service in `slot`, settings and time. 0 if a map lacks an entry that it always has.
  */
-static __always_inline int prepare(struct packet_context* e, __u32 slot) {
+static __always_inline int prepare(struct packet_context* context, __u32 slot) {
   __u32 zero = 0;
 
-  e->slot = slot;
-  e->service = bpf_map_lookup_elem(&services, &slot);
-  e->settings = bpf_map_lookup_elem(&settings, &zero);
-  if (!e->service || !e->settings)
+  context->slot = slot;
+  context->service = bpf_map_lookup_elem(&services, &slot);
+  context->settings = bpf_map_lookup_elem(&settings, &zero);
+  if (!context->service || !context->settings)
     return 0;
-  e->flags = e->service->flags;
-  e->pool = e->service->pool;
-  e->monotonic_ns = coarse_ns();
-  e->now = trap_time_at(&e->settings->clock, e->monotonic_ns);
+  context->flags = context->service->flags;
+  context->pool = context->service->pool;
+  context->monotonic_ns = coarse_ns();
+  context->now = trap_time_at(&context->settings->clock, context->monotonic_ns);
   return 1;
 }
 
@@ -100,27 +103,27 @@ static __always_inline struct trap_connection connection_of(const struct trap_pa
   return connection;
 }
 
-/* Applies the service's policy for the client's prefix: 0 if it denies him. Asked for SYNs too, so
- * that a client who is to be served is not offered a redirect. */
-static __always_inline int policy_allows(struct packet_context* e) {
+/* Applies the service's policy for the client's prefix: 0 if it denies the client. SYNs ask too, so
+ * that a client to be served is not offered a redirect. */
+static __always_inline int policy_allows(struct packet_context* context) {
   struct trap_policy_key key = {.bits = 128};
   const struct trap_policy* policy;
   void* trie;
-  __u32 slot = e->slot;
+  __u32 slot = context->slot;
 
-  if (!(e->flags & TRAP_SERVICE_POLICED))
+  if (!(context->flags & TRAP_SERVICE_POLICED))
     return 1;
-  __builtin_memcpy(key.address, &e->packet.source, sizeof(key.address));
+  __builtin_memcpy(key.address, &context->packet.source, sizeof(key.address));
   trie = bpf_map_lookup_elem(&policies, &slot);
   policy = trie ? bpf_map_lookup_elem(trie, &key) : NULL;
   if (!policy)
     return 1;
   switch (policy->action) {
   case TRAP_POLICY_POOL:
-    e->pool = policy->pool;
+    context->pool = policy->pool;
     return 1;
   case TRAP_POLICY_SERVE:
-    e->flags &= ~TRAP_SERVICE_OFFERS;
+    context->flags &= ~TRAP_SERVICE_OFFERS;
     return 1;
   default:
     return 0;

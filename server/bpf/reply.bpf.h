@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The server's two answers, written over the request: Ethernet and VLAN headers kept with addresses
- * swapped, a fresh IP header without options, a fresh TCP header. One answer per packet, sent where
- * the request came from. */
+/* The server's two answers, written over the request: Ethernet and VLAN headers stay, with
+ * addresses swapped; the IP header, without options, and the TCP header are new. One answer per
+ * packet, sent to the sender of the request. */
 #pragma once
 
 #include "dataplane/checksum.h"
@@ -12,7 +12,7 @@
 
 #define TRAP_REPLY_HOPS 64
 
-/* What differs between the answers; the rest follows from the request. */
+/* The fields in which answers differ; the rest follows from the request. */
 struct reply {
   __be32 seq;
   __be32 ack;
@@ -26,8 +26,7 @@ struct reply {
   } options;
 };
 
-/* 32-bit words of an option area: OFFER, and REDIRECT of a family. Known when the program is
- * loaded. */
+/* Length of an option in 32-bit words. A constant once the program is loaded. */
 static __always_inline __u32 option_words(__u32 body_bytes) {
   __u32 header_bytes = send_experimental ? TRAP_HEADER_BYTES_EXPERIMENTAL : TRAP_HEADER_BYTES;
 
@@ -83,7 +82,7 @@ static __always_inline void put_redirect(struct reply* reply, const struct trap_
   reply->option_words = redirect_words(family);
 }
 
-/* By words: struct ethhdr is packed, and clang would go byte by byte. */
+/* By words: struct ethhdr is packed, and clang would copy it byte by byte. */
 static __always_inline void swap_ethernet_addresses(void* frame) {
   __u32* words = frame;
   __u16* halves = frame;
@@ -96,7 +95,7 @@ static __always_inline void swap_ethernet_addresses(void* frame) {
   halves[5] = destination_end;
 }
 
-/* The IP header at l3. Returns where TCP's starts, NULL if the frame ends before. */
+/* Writes the IP header. Returns the start of TCP's, NULL if the frame ends before it. */
 static __always_inline void* write_ipv4(struct iphdr* ip, const void* end,
                                         const struct trap_packet* request, __u32 tcp_bytes) {
   const __u32 fixed[3] = {TRAP_BE32(0x45000000 + sizeof(*ip) + tcp_bytes),
@@ -165,7 +164,7 @@ static __always_inline int write_tcp(struct trap_tcp* tcp, const void* end,
 #define TRAP_GROWTH_MAX 64
 
 /* Makes the frame `more` (1 to 64) bytes longer in front, where every driver leaves room, and moves
- * the link layer's header there. Not behind: a veth gives an ACK of the stack no room at its tail.
+ * the link-layer header there. At its tail an ACK that the stack sent through a veth has no room.
  * 0 on success. */
 TRAP_GLOBAL_FUNCTION int grow_in_front(struct xdp_md* ctx, __u64 more) {
   __u8 header[TRAP_L2_BYTES_MAX];

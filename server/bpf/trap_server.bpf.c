@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* trap-server at XDP: completes three-way handshakes without state, and redirects or serves who
- * completes one. The walk: read the frame, find the service (server/bpf/packet_context.bpf.h),
- * judge a SYN (hello.h) or what comes later (completion.h), act (hello.h, redirect.h), count.
+/* trap-server at XDP: completes three-way handshakes without state, and redirects or serves the
+ * clients that complete one. The walk: read the frame, find the service (packet_context.bpf.h),
+ * judge a SYN (syn.bpf.h) or a later segment (ack.bpf.h), act (syn.bpf.h, redirect.bpf.h), count.
  * docs/packet-walk.md follows it. */
 #include <linux/bpf.h>
 
@@ -40,7 +40,7 @@ TRAP_GLOBAL_FUNCTION __u64 sum_ipv4_header(struct xdp_md* ctx, __u32 l3_offset, 
 }
 
 /* RFC 1071 over the IPv4 header: XDP runs before the stack's check, and an answer must not go to a
- * garbled address. */
+ * damaged address. */
 static __always_inline int ipv4_header_is_intact(struct xdp_md* ctx,
                                                  const struct trap_packet* packet, const void* data,
                                                  const void* end) {
@@ -53,103 +53,114 @@ static __always_inline int ipv4_header_is_intact(struct xdp_md* ctx,
          trap_sum_fold((__u64)word[0] + word[1] + word[2] + word[3] + word[4]) == 0;
 }
 
-/* What is wrong with a frame whose headers could be read; TRAP_PASS_OTHER: nothing. */
-static __always_inline enum trap_verdict find_defect(struct xdp_md* ctx,
-                                                     const struct trap_packet* packet,
-                                                     const void* data, const void* end) {
-  if (packet->l3_end > (__u64)(end - data))
-    return TRAP_DROP_TRUNCATED;
-  if (packet->family == TRAP_IPV4 && !ipv4_header_is_intact(ctx, packet, data, end))
-    return TRAP_DROP_BAD_IP_CHECKSUM;
-  return TRAP_PASS_OTHER;
+/* Ends the walk of a frame whose headers could be read, but which no answer may follow. */
+static __always_inline TRAP_MUST_USE enum trap_walk refuse_defect(struct xdp_md* ctx,
+                                                                  const struct trap_packet* packet,
+                                                                  const void* data, const void* end,
+                                                                  enum trap_verdict* verdict) {
+  if (packet->l3_end > (__u64)(end - data)) {
+    *verdict = TRAP_DROP_TRUNCATED;
+    return TRAP_WALK_ENDS;
+  }
+  if (packet->family == TRAP_IPV4 && !ipv4_header_is_intact(ctx, packet, data, end)) {
+    *verdict = TRAP_DROP_BAD_IP_CHECKSUM;
+    return TRAP_WALK_ENDS;
+  }
+  return TRAP_WALK_GOES_ON;
 }
 
-/* Asks the stack about a segment that is no SYN: a verdict if it has the connection;
- * TRAP_PASS_OTHER: it has not, *socket says what else.
- */
-static __always_inline enum trap_verdict
-judge_socket(struct xdp_md* ctx, const struct packet_context* e, enum trap_socket* socket) {
-  *socket = find_socket(ctx, &e->packet);
-  if (*socket == TRAP_SOCKET_NONE || *socket == TRAP_SOCKET_LISTENS)
-    return TRAP_PASS_OTHER;
-  note_connection(e);
-  if (*socket == TRAP_SOCKET_OPENS)
+/* A segment, no SYN, whose connection the stack has. */
+static __always_inline TRAP_MUST_USE enum trap_verdict
+pass_to_socket(const struct packet_context* context, enum trap_socket socket) {
+  note_connection(context);
+  if (socket == TRAP_SOCKET_OPENS)
     return TRAP_PASS_HANDSHAKE;
-  if (e->packet.flags & TRAP_TCP_FIN) /* TIME_WAIT may come before it: a socket that was closed
-                                         first waits for the FIN there */
-    note_closing(e);
+  if (context->packet.flags & TRAP_TCP_FIN) /* TIME_WAIT may come before it: a socket that was
+                                         closed first waits for the FIN there */
+    note_closing(context);
   return TRAP_PASS_SOCKET;
 }
 
-/* A packet of a service, with every header read. The stack is asked before all else, or, about what
- * it certainly has no connection of, only if the cookie is right: a flood of ACKs costs no lookup.
- */
-static __always_inline enum trap_verdict judge_segment(struct xdp_md* ctx, struct packet_context* e,
-                                                       const void* data, const void* end) {
+/* A segment of a service, with every header read. The stack is asked first; but if it certainly has
+ * no connection of the segment, only after the cookie was right, so that a flood of ACKs costs no
+ * lookup. */
+static __always_inline TRAP_MUST_USE enum trap_verdict judge_segment(struct xdp_md* ctx,
+                                                                     struct packet_context* context,
+                                                                     const void* data,
+                                                                     const void* end) {
   enum trap_socket socket = TRAP_SOCKET_NONE;
+  int is_syn = trap_segment_kind(context->packet.flags) == TRAP_SEGMENT_SYN;
+  int to_ask = !is_syn && (context->flags & TRAP_SERVICE_SOCKETS);
   enum trap_verdict verdict;
-  int is_syn = trap_segment_kind(e->packet.flags) == TRAP_SEGMENT_SYN;
-  int to_ask = !is_syn && (e->flags & TRAP_SERVICE_SOCKETS);
+  enum trap_segment kind;
 
-  if (to_ask && !has_no_connection(e)) {
-    verdict = judge_socket(ctx, e, &socket);
-    if (verdict != TRAP_PASS_OTHER)
-      return verdict;
+  if (to_ask && !has_no_connection(context)) {
+    socket = find_socket(ctx, &context->packet);
+    if (trap_socket_is_connection(socket))
+      return pass_to_socket(context, socket);
     to_ask = 0;
   }
-  verdict =
-      find_defect(ctx, &e->packet, data, end); /* after the sockets: their stack looks for itself */
-  if (verdict != TRAP_PASS_OTHER)
+  /* after the sockets: their stack looks for itself */
+  if (refuse_defect(ctx, &context->packet, data, end, &verdict) == TRAP_WALK_ENDS)
     return verdict;
   if (is_syn)
-    return judge_syn(ctx, e);
-  verdict = judge_later_segment(e, data, end);
-  if (verdict != TRAP_REPLY_REDIRECT)
-    return verdict;
-  if (to_ask) {
-    verdict = judge_socket(ctx, e, &socket);
-    if (verdict != TRAP_PASS_OTHER)
-      return verdict;
+    return judge_syn(ctx, context);
+  kind = trap_segment_kind(
+      context->packet.flags); /* again: kept from above, it makes a larger program */
+  if (kind != TRAP_SEGMENT_ACK)
+    return refuse_by_flags(kind);
+  switch (check_cookie(context, data, end)) {
+  case COOKIE_WITHOUT_KEY:
+    return TRAP_DROP_NO_KEY;
+  case COOKIE_WRONG:
+    return TRAP_DROP_BAD_COOKIE;
+  case COOKIE_RIGHT:
+    break;
   }
-  return judge_completion(e, data, end, socket);
+  if (to_ask) {
+    socket = find_socket(ctx, &context->packet);
+    if (trap_socket_is_connection(socket))
+      return pass_to_socket(context, socket);
+  }
+  return judge_completion(context, data, end, socket);
 }
 
-/* From frame to verdict, changing nothing of it. */
-static __always_inline enum trap_verdict judge(struct xdp_md* ctx, struct packet_context* e,
-                                               const void* data, const void* end) {
-  enum trap_layer layer = trap_read_frame(&e->packet, data, end);
-  long slot;
+/* From frame to verdict; changes nothing of the frame. */
+static __always_inline TRAP_MUST_USE enum trap_verdict
+judge(struct xdp_md* ctx, struct packet_context* context, const void* data, const void* end) {
+  enum trap_layer layer = trap_read_frame(&context->packet, data, end);
+  __u32 slot = 0;
 
-  if (layer == TRAP_LAYER_OTHER)
+  if (layer == TRAP_LAYER_OTHER || !find_slot(&context->packet, &slot))
     return TRAP_PASS_OTHER;
-  slot = find_slot(&e->packet);
-  if (slot == TRAP_NO_SLOT)
-    return TRAP_PASS_OTHER;
-  if (!prepare(e, (__u32)slot))
+  if (!prepare(context, slot))
     return TRAP_DROP_INTERNAL;
-  return layer == TRAP_LAYER_DEFECTIVE ? e->packet.defect : judge_segment(ctx, e, data, end);
+  return layer == TRAP_LAYER_DEFECTIVE ? context->packet.defect
+                                       : judge_segment(ctx, context, data, end);
 }
 
-/* Answers; the verdict is then that of the answer, or of why there is none. */
-static __always_inline enum trap_verdict act(struct xdp_md* ctx, struct packet_context* e,
-                                             enum trap_verdict verdict, __u32* bytes_out) {
+/* Answers. Returns the verdict of the answer, or the reason why there is none. */
+static __always_inline TRAP_MUST_USE enum trap_verdict act(struct xdp_md* ctx,
+                                                           struct packet_context* context,
+                                                           enum trap_verdict verdict,
+                                                           __u32* bytes_out) {
   struct reply answer = {};
   struct reply* reply = &answer;
   const void* data = (const void*)(long)ctx->data;
   const void* end = (const void*)(long)ctx->data_end;
 
-  if (!e->settings ||
-      !e->service) /* a verdict to reply implies them, but the verifier cannot see that */
+  if (!context->settings ||
+      !context->service) /* a verdict to reply implies them, but the verifier cannot see that */
     return TRAP_DROP_INTERNAL;
-  verdict = verdict == TRAP_REPLY_SYN_ACK ? compose_syn_ack(e, reply, data, end)
-                                          : compose_redirect(e, reply);
+  verdict = verdict == TRAP_REPLY_SYN_ACK ? compose_syn_ack(context, reply, data, end)
+                                          : compose_redirect(context, reply);
   if (trap_verdict_action(verdict) != TRAP_ACTION_REPLY)
     return verdict;
-  if (resize_frame(ctx, &e->packet, reply) || write_reply(ctx, &e->packet, reply))
+  if (resize_frame(ctx, &context->packet, reply) || write_reply(ctx, &context->packet, reply))
     return TRAP_DROP_INTERNAL;
   *bytes_out = answer.bytes_out;
   if (verdict == TRAP_REPLY_REDIRECT)
-    record_redirect(e);
+    record_redirect(context);
   return verdict;
 }
 
@@ -157,23 +168,23 @@ SEC("xdp.frags")
 int trap_server(struct xdp_md* ctx) {
   const void* data = (const void*)(long)ctx->data;
   const void* end = (const void*)(long)ctx->data_end;
-  struct packet_context e = {};
+  struct packet_context context = {};
   __u32 bytes_out = 0;
-  enum trap_verdict verdict = judge(ctx, &e, data, end);
-  __u32 bytes_in = trap_frame_bytes(&e.packet, data, end);
+  enum trap_verdict verdict = judge(ctx, &context, data, end);
+  __u32 bytes_in = trap_frame_bytes(&context.packet, data, end);
 
   if (trap_verdict_action(verdict) == TRAP_ACTION_REPLY)
-    verdict = act(ctx, &e, verdict, &bytes_out);
-  if (verdict == TRAP_PASS_COOKIE && (e.flags & TRAP_SERVICE_ASSIGNS) && e.service &&
-      hand_over(ctx, &e))
+    verdict = act(ctx, &context, verdict, &bytes_out);
+  if (verdict == TRAP_PASS_COOKIE && (context.flags & TRAP_SERVICE_ASSIGNS) && context.service &&
+      hand_over(ctx, &context))
     verdict = TRAP_DROP_INTERNAL; /* without it the stack would reset the client */
-  if ((e.flags & TRAP_SERVICE_RESTS) && trap_verdict_action(verdict) == TRAP_ACTION_DROP &&
+  if ((context.flags & TRAP_SERVICE_RESTS) && trap_verdict_action(verdict) == TRAP_ACTION_DROP &&
       verdict != TRAP_DROP_INTERNAL)
-    verdict = TRAP_PASS_AT_PEACE; /* the stack judges, as if TRAP were not there; what failed while
-                                     it was rewritten is no packet any more */
+    verdict = TRAP_PASS_AT_PEACE; /* the stack judges, as if TRAP were not there; but a packet whose
+                                     rewriting failed is not fit for it */
   if (explaining)
-    return explain(e.slot, verdict);
-  count(e.slot, verdict, bytes_in, bytes_out);
+    return explain(context.slot, verdict);
+  count(context.slot, verdict, bytes_in, bytes_out);
   return xdp_action(verdict);
 }
 

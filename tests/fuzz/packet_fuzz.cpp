@@ -28,7 +28,7 @@ void check_tcp(const trap_packet& packet, const std::uint8_t* data, std::size_t 
   const trap_option option =
       trap_find_option(&area, data + packet.l4_offset, data + size, packet.header_bytes,
                        static_cast<__u32>(packet.family));
-  require(option.defect == TRAP_PASS_OTHER || option.type == TRAP_OPTION_NONE);
+  require(option.defect == TRAP_OPTIONS_SOUND || option.type == TRAP_OPTION_NONE);
   require(trap_segment_kind(packet.flags) <= TRAP_SEGMENT_ABSURD);
 }
 

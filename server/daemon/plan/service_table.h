@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hash table `places` of server/maps.h, as this side of it sees it: where each key goes,
+// The hash table `service_table` of server/maps.h, as this side of it sees it: where each key goes,
 // without moving one that packets find now.
 #pragma once
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps the filter `known` true (server/bpf/connection_filter.bpf.h): sets the bits of all
+// Keeps the map `connection_filter` true (server/bpf/connection_filter.bpf.h): sets the bits of all
 // connections that the stack has at ports of services, again and again, and tells the program until
 // when it may rely on them.
 #pragma once
@@ -14,7 +14,7 @@
 
 namespace trap::server {
 
-using KnownWords = std::array<trap_connection_filter, TRAP_KNOWN_WORDS>;
+using KnownWords = std::array<trap_connection_filter, TRAP_CONNECTION_FILTER_WORDS>;
 
 class KnownConnections {
 public:

@@ -34,8 +34,8 @@ const Rig& server_rig();
 const Rig& guard_rig();
 const Rig& client_rig();
 
-// As the server's daemon does when it has seen all connections of the host: what left no bit in
-// `known` has none.
+// As the server's daemon does when it has seen all connections of the host: a missing bit in
+// `connection_filter` means that there is none.
 void trust_known(Object& object);
 
 // The one of them that this executable tests.

@@ -36,7 +36,7 @@ std::vector<trap_family> families_of(const std::string& name) {
 void expect_walked(const Json& v, const trap_option& option) {
   const std::string result = v["result"];
   if (result == "none" || result == "one") {
-    EXPECT_EQ(option.defect, TRAP_PASS_OTHER) << v;
+    EXPECT_EQ(option.defect, TRAP_OPTIONS_SOUND) << v;
     EXPECT_EQ(option.type, v["type"]) << v;
   } else {
     EXPECT_EQ(option.type, TRAP_OPTION_NONE) << v;
@@ -44,12 +44,11 @@ void expect_walked(const Json& v, const trap_option& option) {
   if (result == "one")
     EXPECT_EQ(option.body_offset, v["offset"].get<int>() + (option.experimental ? 5 : 3)) << v;
   if (result == "malformed")
-    EXPECT_EQ(option.defect, TRAP_DROP_MALFORMED_OPTION) << v;
+    EXPECT_EQ(option.defect, TRAP_OPTIONS_MALFORMED) << v;
   if (result == "duplicate")
-    EXPECT_EQ(option.defect, TRAP_DROP_DUPLICATE_OPTION) << v;
+    EXPECT_EQ(option.defect, TRAP_OPTIONS_DUPLICATE) << v;
   if (result == "refused") {
-    EXPECT_TRUE(option.defect == TRAP_DROP_DUPLICATE_OPTION ||
-                option.defect == TRAP_DROP_MALFORMED_OPTION)
+    EXPECT_TRUE(option.defect == TRAP_OPTIONS_DUPLICATE || option.defect == TRAP_OPTIONS_MALFORMED)
         << v;
   }
 }
@@ -92,7 +91,7 @@ TEST(OptionWalk, reads_nothing_beyond_the_end_whatever_the_bytes) {
     }
     state = state * 1664525 + 1013904223;
     const trap_option option = walk(area, 0, state % 2 == 0 ? TRAP_IPV4 : TRAP_IPV6);
-    ASSERT_TRUE(option.defect == TRAP_PASS_OTHER || option.type == TRAP_OPTION_NONE);
+    ASSERT_TRUE(option.defect == TRAP_OPTIONS_SOUND || option.type == TRAP_OPTION_NONE);
   }
 }
 

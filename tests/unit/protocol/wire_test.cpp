@@ -36,5 +36,16 @@ TEST(Wire, every_option_fits_into_a_tcp_header) {
         << type;
 }
 
+TEST(Wire, the_last_option_is_a_ticket_in_whole_words) {
+  constexpr __u32 linux_syn = TRAP_TCP_HEADER_BYTES + 20;
+  for (const int experimental : {0, 1}) {
+    const __u32 header = linux_syn + trap_ticket_block_bytes(experimental);
+    EXPECT_EQ(header % 4, 0u);
+    EXPECT_EQ(trap_ticket_option_bytes(experimental), experimental ? 18u : 16u);
+    EXPECT_EQ(trap_last_ticket_offset(header, experimental), experimental ? 42u : 40u);
+    EXPECT_LE(header, static_cast<__u32>(TRAP_TCP_HEADER_BYTES + TRAP_TCP_OPTIONS_MAX));
+  }
+}
+
 } // namespace
 } // namespace trap::test
