@@ -22,6 +22,7 @@
 #include "bench/speed/guard_speed.h"
 #include "bench/speed/memory.h"
 #include "bench/speed/prefixes.h"
+#include "bench/speed/scrape.h"
 #include "bench/speed/speed.h"
 #include "lab/hosts/session.h"
 #include "tests/bpf/harness/object.h"
@@ -93,7 +94,7 @@ void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
   };
   const auto in_lab = {"closed-loop",     "memory",   "prefixes",        "client-speed",
                        "guard-speed",     "download", "attack-download", "attack-rise",
-                       "connection-time", "fleet"};
+                       "connection-time", "fleet",    "scrape"};
   if (std::ranges::none_of(in_lab, wanted))
     return;
   const lab::Session session = value_or_throw(lab::Session::begin());
@@ -128,6 +129,8 @@ void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
     attempt("memory", report, [&] { measure_memory(loop, report); });
   if (wanted("prefixes"))
     attempt("prefixes", report, [&] { measure_prefixes(loop, report); });
+  if (wanted("scrape"))
+    attempt("scrape", report, [&] { measure_scrape(loop, report); });
 }
 
 int measure_all(const Options& options) {
@@ -166,7 +169,7 @@ int run(int argc, char** argv) {
   app.add_option("--only", options.only,
                  "only what has this in its name: a path, client-speed, guard-speed, download, "
                  "attack-download, attack-rise, connection-time, closed-loop, fleet, growth, "
-                 "memory, churn, prefixes");
+                 "memory, churn, prefixes, scrape");
   app.set_version_flag("--version", TRAP_VERSION_STRING);
   try {
     app.parse(argc, argv);

@@ -52,7 +52,8 @@ packages_of() {
     libspdlog-dev nlohmann-json3-dev libcpp-httplib-dev libpcap-dev libsystemd-dev
     prometheus-cpp-dev" ;;
   demo) echo "iproute2 ethtool nginx-light curl hping3" ;;
-  bench) echo "libgtest-dev libgmock-dev libtins-dev python3 nftables iptables iperf3 gnuplot-nox" ;;
+  bench) echo "libgtest-dev libgmock-dev libtins-dev python3 nftables iptables iperf3 gnuplot-nox
+    strace" ;;
   test) echo "llvm libclang-rt-dev clang-format clang-tidy procps git prometheus mandoc
     qemu-system-x86 cpio xz-utils kmod ppp wireguard-tools libnginx-mod-stream haproxy
     frama-c-base openssh-server openssh-client wget chromium redis-server redis-tools postgresql wrk nmap" ;;

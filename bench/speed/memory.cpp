@@ -30,22 +30,6 @@ struct Memory {
   double maps_kib = 0;
 };
 
-pid_t daemon_in(const lab::Host& host) {
-  struct stat wanted {};
-  fstat(host.descriptor(), &wanted);
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
-    const pid_t pid = std::atoi(entry.path().filename().c_str());
-    struct stat found {};
-    std::string name;
-    if (pid > 0 && stat((entry.path() / "ns/net").c_str(), &found) == 0 &&
-        found.st_ino == wanted.st_ino && std::getline(std::ifstream{entry.path() / "comm"}, name) &&
-        name == "trap-server")
-      return pid;
-  }
-  throw std::runtime_error("no trap-server runs on " + host.name());
-}
-
 // The number behind `name` in a file of the kernel's "name: number" lines.
 double field(const fs::path& file, const std::string& name) {
   std::ifstream lines{file};
@@ -74,6 +58,22 @@ Memory memory_of(const lab::Host& host) {
 }
 
 } // namespace
+
+pid_t daemon_in(const lab::Host& host) {
+  struct stat wanted {};
+  fstat(host.descriptor(), &wanted);
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
+    const pid_t pid = std::atoi(entry.path().filename().c_str());
+    struct stat found {};
+    std::string name;
+    if (pid > 0 && stat((entry.path() / "ns/net").c_str(), &found) == 0 &&
+        found.st_ino == wanted.st_ino && std::getline(std::ifstream{entry.path() / "comm"}, name) &&
+        name == "trap-server")
+      return pid;
+  }
+  throw std::runtime_error("no trap-server runs on " + host.name());
+}
 
 double map_kib(int fd) {
   return field(fmt::format("/proc/self/fdinfo/{}", fd), "memlock") / 1024;

@@ -7,8 +7,11 @@
 
 namespace trap::bench {
 
-// What the kernel keeps for a map.
+// The memory that the kernel holds for a map.
 double map_kib(int fd);
+
+// The trap-server that runs on the host; throws std::runtime_error if there is none.
+pid_t daemon_in(const lab::Host& host);
 
 void measure_memory(ClosedLoop& loop, Report& report);
 

@@ -100,8 +100,9 @@ void measure_interfaces(Metrics& metrics, const std::string& part,
 void measure_keys(Metrics& metrics, const std::string& part, const trap_keyring& ring) {
   const std::uint64_t unix_ns = read_clocks().unix_ns;
   measure_keys(metrics, part, ring, trap_epoch(unix_ns));
-  metrics.gauge("trap_key_seconds_left", "How long the keys last if the daemon renews them no more",
-                {{"part", part}}, key_seconds_left(ring, unix_ns));
+  metrics.gauge("trap_keys_left_seconds",
+                "How long the keys last if the daemon renews them no more", {{"part", part}},
+                key_seconds_left(ring, unix_ns));
 }
 
 void measure_keys(Metrics& metrics, const std::string& part, const trap_keyring& ring,

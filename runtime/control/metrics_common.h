@@ -36,7 +36,7 @@ void measure_interfaces(Metrics& metrics, const std::string& part,
                         const std::vector<XdpState>& states);
 
 // trap_epoch, and trap_epochs_ahead: how many epochs the program can go on without its daemon; -1:
-// not even this one. Without an epoch it is the present one, and trap_key_seconds_left comes with
+// not even this one. Without an epoch it is the present one, and trap_keys_left_seconds comes with
 // it.
 void measure_keys(Metrics& metrics, const std::string& part, const trap_keyring& ring);
 void measure_keys(Metrics& metrics, const std::string& part, const trap_keyring& ring,

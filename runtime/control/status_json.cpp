@@ -24,37 +24,46 @@ nlohmann::ordered_json bytes_json(const VerdictCounts& counts) {
   return {{"in", sum.bytes_in}, {"out", sum.bytes_out}};
 }
 
-nlohmann::ordered_json interfaces_json(const std::vector<XdpState>& states,
-                                       std::vector<std::string>& problems) {
+nlohmann::ordered_json interfaces_json(const std::vector<XdpState>& states) {
   auto json = nlohmann::ordered_json::array();
-  for (const XdpState& state : states) {
+  for (const XdpState& state : states)
     json.push_back({{"name", state.interface},
                     {"index", state.index},
                     {"xdp_mode", state.mode},
                     {"program_id", state.program_id}});
+  return json;
+}
+
+std::vector<std::string> interface_problems(const std::vector<XdpState>& states) {
+  std::vector<std::string> problems;
+  for (const XdpState& state : states) {
     if (state.index == 0)
       problems.push_back(fmt::format("interface {} is gone", state.interface));
     else if (!state.ours)
       problems.push_back(
           fmt::format("interface {} does not run this daemon's program", state.interface));
   }
-  return json;
+  return problems;
 }
 
-nlohmann::ordered_json keys_json(const trap_keyring& ring, std::vector<std::string>& problems) {
+nlohmann::ordered_json keys_json(const trap_keyring& ring) {
   const std::uint64_t unix_ns = read_clocks().unix_ns;
-  const std::uint64_t now_epoch = trap_epoch(unix_ns);
+  return {{"epoch", trap_epoch(unix_ns)},
+          {"epochs_held", epochs_held(ring)},
+          {"seconds_left", static_cast<std::uint64_t>(key_seconds_left(ring, unix_ns))}};
+}
+
+std::vector<std::string> key_problems(const trap_keyring& ring) {
+  const std::uint64_t unix_ns = read_clocks().unix_ns;
   const double left_s = key_seconds_left(ring, unix_ns);
   trap_key key;
-  if (!trap_keyring_find(&ring, now_epoch, &key))
-    problems.push_back(fmt::format("no key for the present epoch {}", now_epoch));
-  else if (left_s < kKeysScarceS)
-    problems.push_back(fmt::format("keys for {:.0f} more minutes only: restart the daemon, and see "
-                                   "what keeps it from renewing them",
-                                   left_s / 60));
-  return {{"epoch", now_epoch},
-          {"epochs_held", epochs_held(ring)},
-          {"seconds_left", static_cast<std::uint64_t>(left_s)}};
+  if (!trap_keyring_find(&ring, trap_epoch(unix_ns), &key))
+    return {fmt::format("no key for the present epoch {}", trap_epoch(unix_ns))};
+  if (left_s < kKeysScarceS)
+    return {fmt::format("keys for only {:.0f} more minutes: restart the daemon, and find out why "
+                        "it does not renew them",
+                        left_s / 60)};
+  return {};
 }
 
 void add_counts(VerdictCounts& sum, const VerdictCounts& counts) {

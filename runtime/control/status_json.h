@@ -19,12 +19,14 @@ nlohmann::ordered_json counters_json(const VerdictCounts& counts);
 // {"in": n, "out": n}: bytes of the frames that came in and of the answers that went out.
 nlohmann::ordered_json bytes_json(const VerdictCounts& counts);
 
-// Interfaces with their mode; adds a problem for each that does not run our program.
-nlohmann::ordered_json interfaces_json(const std::vector<XdpState>& states,
-                                       std::vector<std::string>& problems);
+// Interfaces with their mode, and a problem for each that does not run our program.
+nlohmann::ordered_json interfaces_json(const std::vector<XdpState>& states);
+std::vector<std::string> interface_problems(const std::vector<XdpState>& states);
 
-// Present epoch and the epochs a ring holds; a ring without the present one is a problem.
-nlohmann::ordered_json keys_json(const trap_keyring& ring, std::vector<std::string>& problems);
+// Present epoch and the epochs a ring holds; a ring without the present one, or with few, is a
+// problem.
+nlohmann::ordered_json keys_json(const trap_keyring& ring);
+std::vector<std::string> key_problems(const trap_keyring& ring);
 
 void add_counts(VerdictCounts& sum, const VerdictCounts& counts);
 

@@ -64,7 +64,9 @@ public:
   }
 
   T& operator*() { return *value_; }
+  const T& operator*() const { return *value_; }
   T* operator->() { return value_; }
+  const T* operator->() const { return value_; }
 
 private:
   T* value_ = nullptr;

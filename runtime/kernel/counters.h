@@ -20,14 +20,17 @@ public:
   // `map_fd` is a per-CPU array of trap_count, index slot * TRAP_VERDICT_SLOTS + verdict.
   explicit CounterReader(int map_fd);
 
+  // One system call, whatever the number of verdicts. A map that cannot be read counts 0.
   VerdictCounts read(std::uint32_t slot);
 
 private:
   int map_fd_;
-  std::vector<trap_count> per_cpu_;
+  std::size_t cpus_;
+  std::vector<std::uint32_t> indexes_; // of the slot's verdicts
+  std::vector<trap_count> values_;     // by verdict, then by CPU
 };
 
-// Puts what a slot has counted back to nothing: of all verdicts, on all CPUs.
+// Sets the counters of a slot to 0: of all verdicts, on all CPUs.
 void clear_counters(MapStore& store, int map_fd, std::uint32_t slot);
 
 } // namespace trap

@@ -4,15 +4,41 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include "runtime/kernel/pinned_object.h"
+#include "runtime/kernel/xdp.h"
+#include "runtime/log.h"
+
 namespace trap {
 
 Result<std::string> Part::command(const std::vector<std::string>& words) {
-  return Error{fmt::format("trap-{} knows no command \"{}\"", config().part, fmt::join(words, " ")),
+  return unknown_command(config(), words);
+}
+
+Error unknown_command(const PartConfig& config, const std::vector<std::string>& words) {
+  return Error{fmt::format("trap-{} knows no command \"{}\"", config.part, fmt::join(words, " ")),
                ExitCode::usage};
 }
 
-Result<std::string> Part::explain(const ExplainRequest&) {
-  return Error{fmt::format("trap-{} cannot explain packets", config().part)};
+Result<void> check_interfaces(const PartConfig& config) {
+  for (const std::string& interface : config.interfaces) {
+    if (auto index = interface_index(interface, config); !index)
+      return index.error();
+  }
+  return {};
+}
+
+Result<void> detach_xdp_part(const PartConfig& config, const std::string& consequence) {
+  auto lock = lock_pin_dir(config.pin_dir, "trap-" + config.part);
+  if (!lock)
+    return lock.error();
+  auto detached = detach_pinned_links(config.pin_dir);
+  if (!detached)
+    return detached.error();
+  if (auto removed = remove_pins(config.pin_dir); !removed)
+    return removed.error();
+  log::info("detached from {} interface(s), removed {}{}", *detached, config.pin_dir,
+            consequence.empty() ? "" : ": " + consequence);
+  return {};
 }
 
 } // namespace trap

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the three daemons have in common, as seen by the main loop: a part is read, started, ticked,
-// asked and detached.
+// One of the three parts (server, guard, client) as its main loop sees it: a part is read, started,
+// ticked, asked and detached. Also the steps that parts with XDP links share.
 #pragma once
 
 #include <string>
@@ -30,38 +30,43 @@ public:
   // Reads the key files that the configuration names.
   virtual Result<void> read_keys() { return {}; }
 
-  // What is right, but may not be meant: one line each that says what to do. For --check-config,
-  // which starts nothing.
+  // Settings that are valid but may not be intended: one line each that says what to do. For
+  // --check-config, which starts nothing.
   virtual std::vector<std::string> warnings() { return {}; }
 
-  // Loads, fills and attaches everything. What it changes is taken back by `undo` unless the whole
-  // start succeeds.
+  // Loads, fills and attaches everything. `undo` takes the changes back unless the whole start
+  // succeeds.
   virtual Result<void> start(Undo& undo) = 0;
 
-  // Removes what this or an earlier run left attached and pinned; not started, and without keys.
+  // Removes the attachments and pins of this or an earlier run; the part is not started, and has no
+  // keys.
   virtual Result<void> detach() = 0;
 
-  // How often tick() is called while running.
+  // The time between two calls of tick().
   virtual unsigned tick_ms() const { return 1000; }
   virtual void tick() = 0;
 
-  // Reads configuration and keys again and applies them without a packet lost. Returns one line
-  // that says what changed. On error nothing has changed. A key that only a restart can apply
-  // (pin_dir, control_socket, option_kind) is an error that says so.
-  virtual Result<std::string> reload() {
-    return Error{"trap-" + config().part + " cannot reload: restart it, which loses nothing"};
-  }
+  // Reads configuration and keys again and applies them without a packet lost
+  // (runtime/process/reload.h). Returns one line that says what changed.
+  virtual Result<std::string> reload() = 0;
 
-  // A command of the control socket, as POST /WORD/WORD...: returns JSON. An unknown one is an
-  // error with ExitCode::usage.
+  // A command of the control socket, as POST /WORD/WORD...: returns JSON. An unknown one is
+  // unknown_command().
   virtual Result<std::string> command(const std::vector<std::string>& words);
 
-  // What would become of a packet, and why, as JSON (runtime/control/explain_json.h). Changes
+  // The fate of a packet and the reasons for it, as JSON (runtime/control/explain_json.h). Changes
   // nothing.
-  virtual Result<std::string> explain(const ExplainRequest& request);
+  virtual Result<std::string> explain(const ExplainRequest& request) = 0;
 
   // Adds this part's families to GET /metrics.
-  virtual void measure(Metrics&) {}
+  virtual void measure(Metrics& metrics) = 0;
+
+  // Adds this part's fields to GET /status; its problems are not among them.
+  virtual void describe(nlohmann::ordered_json& status) = 0;
+
+  // The reasons why the part does not work as configured, one line each. Every scrape asks: it is
+  // as cheap as looking at the attachments.
+  virtual std::vector<std::string> problems() = 0;
 
   // Ends the line that says that programs stay attached when the daemon stops.
   virtual std::string parting_words() { return ""; }
@@ -69,10 +74,16 @@ public:
   // A descriptor that is readable when handle_events has something to do, or -1.
   virtual int event_fd() const { return -1; }
   virtual void handle_events() {}
-
-  // Adds this part's fields of GET /status, and what keeps it from working as configured to
-  // `problems`.
-  virtual void describe(nlohmann::ordered_json& status, std::vector<std::string>& problems) = 0;
 };
+
+// An error with ExitCode::usage that names the words.
+Error unknown_command(const PartConfig& config, const std::vector<std::string>& words);
+
+// An error unless all interfaces of the configuration exist.
+Result<void> check_interfaces(const PartConfig& config);
+
+// --detach of a part with XDP links: removes links, pins and pin_dir. Logs one line that ends with
+// `consequence`, if there is one.
+Result<void> detach_xdp_part(const PartConfig& config, const std::string& consequence);
 
 } // namespace trap

@@ -2,7 +2,6 @@
 #include "runtime/process/running_part.h"
 
 #include <ctime>
-#include <mutex>
 #include <unistd.h>
 
 #include <fmt/core.h>
@@ -16,7 +15,7 @@ namespace {
 
 constexpr std::uint64_t kUsPerS = 1000000;
 
-// systemd orders this against its own clock, so that a READY=1 of before the reload does not end
+// systemd compares this with its own clock, so that a READY=1 sent before the reload does not end
 // it.
 void tell_systemd_reloading() {
   timespec now;
@@ -71,10 +70,8 @@ std::string RunningPart::status() {
   status["uptime_s"] = static_cast<double>(up.count()) / 1000;
   status["state"] = "starting";
   if (ready_) {
-    std::vector<std::string> problems;
-    part_.describe(status, problems);
-    if (!reload_problem_.empty())
-      problems.push_back(reload_problem_);
+    part_.describe(status);
+    const std::vector<std::string> problems = this->problems();
     status["state"] = problems.empty() ? "ok" : "degraded";
     status["problems"] = problems;
   }
@@ -82,9 +79,7 @@ std::string RunningPart::status() {
 }
 
 std::vector<std::string> RunningPart::problems() {
-  std::vector<std::string> problems;
-  nlohmann::ordered_json unused;
-  part_.describe(unused, problems);
+  std::vector<std::string> problems = part_.problems();
   if (!reload_problem_.empty())
     problems.push_back(reload_problem_);
   return problems;
@@ -103,7 +98,7 @@ void RunningPart::measure_daemon(Metrics& metrics) {
   metrics.counter("trap_reloads_total", kReloadsHelp, {{"part", part}, {"result", "failed"}},
                   static_cast<double>(reloads_failed_));
   metrics.gauge("trap_last_reload_applied",
-                "1 unless the last reload failed, and an earlier configuration is at work",
+                "1 unless the last reload failed and the earlier configuration stays in force",
                 {{"part", part}}, reload_problem_.empty() ? 1 : 0);
 }
 
@@ -113,7 +108,7 @@ std::string RunningPart::metrics() {
   measure_daemon(metrics);
   if (ready_) {
     metrics.gauge("trap_problems",
-                  "What keeps the part from working as configured: the list is in trapctl status",
+                  "Reasons why the part does not work as configured; trapctl status lists them",
                   {{"part", part_.config().part}}, static_cast<double>(problems().size()));
     part_.measure(metrics);
   }
@@ -133,9 +128,9 @@ Result<std::string> RunningPart::reload() {
   } else {
     reloads_failed_++;
     reload_problem_ =
-        fmt::format("the last reload failed, the earlier configuration is at work: {}",
+        fmt::format("the last reload failed, the earlier configuration stays in force: {}",
                     applied.error().message);
-    log::error("not reloaded, the earlier configuration stays at work: {}",
+    log::error("not reloaded, the earlier configuration stays in force: {}",
                applied.error().message);
   }
   sd_notify(0, "READY=1");

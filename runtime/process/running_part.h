@@ -1,18 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 // A part while it runs: the lock under which the main loop and the threads of control socket and
-// metrics listener take turns, and what is told of every part alike: state, problems, reloads.
+// metrics listener take turns, and the answers that are alike for all parts: state, problems,
+// reloads.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "runtime/control/metrics.h"
-#include "runtime/process/fair_mutex.h"
 #include "runtime/process/part.h"
 
 namespace trap {
+
+// A lock that threads take in turns. With a plain mutex a loop that is always busy would take it
+// back before a thread that waits wakes up.
+class FairMutex {
+public:
+  void lock() {
+    // A thread that waits for its turn holds `next_`, and so keeps out the one that just had it.
+    std::lock_guard waiting(next_);
+    turn_.lock();
+  }
+  void unlock() { turn_.unlock(); }
+
+private:
+  std::mutex next_;
+  std::mutex turn_;
+};
 
 class RunningPart {
 public:

@@ -67,7 +67,7 @@ guard enforce --confirm 2s >"$work/out"
 expect "enforcing on trial" "0 1" "$? $(grep -c 'mode: enforce, for [12] more seconds' "$work/out")"
 becomes "goes back by itself" "monitor monitor False" modes
 becomes "and lets in again" yes connects
-becomes "and says so" 1 said 'nobody confirmed'
+becomes "and says so" 1 said 'was not confirmed in time'
 
 guard enforce --confirm 1h >/dev/null
 expect "on trial it drops" "no enforce monitor True" "$(connects) $(modes)"

@@ -174,7 +174,7 @@ stop server TERM
 grep -v '^#' "$work/one.toml" | sed 's/:80"\]/:82"]/' >"$work/server.toml"
 start server
 expect "server: services no longer configured are gone" "1 203.0.113.10:82" "$(field server 'len(s["services"]), s["services"][0]["address"]' | tr -d "(',)")"
-expect "server: only their address and port are left in the map" 2 "$(bpftool -j map dump pinned "$work/bpf/server/places" | python3 -c 'import json,sys; print(sum(e["formatted"]["value"]["state"] == 1 for e in json.load(sys.stdin)))')"
+expect "server: only their address and port are left in the map" 2 "$(bpftool -j map dump pinned "$work/bpf/server/service_table" | python3 -c 'import json,sys; print(sum(e["formatted"]["value"]["state"] == 1 for e in json.load(sys.stdin)))')"
 stop server TERM
 sed -i '1a xdp_mode = "generic"' "$work/server.toml"
 start server

@@ -4,7 +4,7 @@
 // tests and benchmarks share it.
 #pragma once
 
-#include "client/daemon/client_config.h"
+#include "client/daemon/config/client_config.h"
 #include "client/maps.h"
 #include "runtime/config/endpoint.h"
 #include "runtime/kernel/map_store.h"

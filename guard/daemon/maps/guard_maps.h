@@ -7,7 +7,7 @@
 
 #include <map>
 
-#include "guard/daemon/guard_config.h"
+#include "guard/daemon/config/guard_config.h"
 #include "guard/maps.h"
 #include "runtime/kernel/map_store.h"
 #include "runtime/keys/key_derivation.h"

@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "runtime/config/key.h"
-#include "server/daemon/backends/health.h"
 #include "server/daemon/config/backend_config.h"
 #include "server/daemon/config/policy_config.h"
 #include "server/daemon/watch/activation.h"
+#include "server/daemon/watch/health.h"
 
 namespace trap::server {
 

@@ -4,7 +4,7 @@
 
 #include "runtime/fd.h"
 #include "runtime/kernel/map_store.h"
-#include "server/daemon/plan/map_contents.h"
+#include "server/daemon/state/map_contents.h"
 
 namespace trap::server {
 

@@ -10,9 +10,9 @@
 #include "runtime/fd.h"
 #include "runtime/kernel/map_store.h"
 #include "runtime/keys/key_derivation.h"
-#include "server/daemon/plan/map_contents.h"
 #include "server/daemon/plan/server_plan.h"
 #include "server/daemon/plan/service_table.h"
+#include "server/daemon/state/map_contents.h"
 
 namespace trap::server {
 

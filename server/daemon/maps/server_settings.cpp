@@ -16,17 +16,17 @@ void publish_budgets(trap_server_settings& settings, const BudgetConfig& budget)
 
 } // namespace
 
-void publish_settings(trap_server_settings& settings, const Deployment& deployment,
+void publish_settings(trap_server_settings& settings, const ActiveConfiguration& active,
                       const trap_clock_anchor& now) {
   const auto cookie_key = [&](std::uint64_t epoch) {
-    return derive_cookie_key(deployment.master, epoch);
+    return derive_cookie_key(active.master, epoch);
   };
   // A random master key does not make the cookies foreign that an earlier random one gave out.
-  if (!deployment.master_is_random)
+  if (!active.master_is_random)
     forget_foreign_keys(settings.cookie_keys, cookie_key);
   rotate_keyring(settings.cookie_keys, trap_epoch(now.unix_ns), cookie_key);
-  settings.selector_key = derive_selector_key(deployment.master);
-  publish_budgets(settings, deployment.config.budget);
+  settings.selector_key = derive_selector_key(active.master);
+  publish_budgets(settings, active.config.budget);
   publish_clock(settings.clock, now);
 }
 

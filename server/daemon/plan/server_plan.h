@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where in the maps each thing of a configuration lives: worked out before anything is written.
 // What an earlier run or configuration put there keeps its index. Which backends are usable at the
-// moment is not planned: fleet.h.
+// moment is not planned: state/backend_availability.h.
 #pragma once
 
 #include <compare>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-server's answer to POST /explain: a twin of the program says which verdict, and what the
-// daemon knows says why.
+#include "server/daemon/report/server_explain.h"
+
 #include <cstring>
 #include <utility>
 
@@ -9,7 +9,6 @@
 #include "dataplane/options.h"
 #include "runtime/control/explain_json.h"
 #include "runtime/keys/clock_writer.h"
-#include "server/daemon/server_part.h"
 #include "trap_server.skel.h"
 
 namespace trap::server {
@@ -43,7 +42,7 @@ std::string limit_text(const char* key, std::uint64_t per_s) {
   return fmt::format("{} = {}", key, per_s);
 }
 
-// What the answer's REDIRECT says.
+// The content of the answer's REDIRECT; empty if it has none.
 std::string redirect_text(const Frame& answer) {
   trap_packet packet = {};
   const std::uint8_t* end = answer.data() + answer.size();
@@ -72,20 +71,25 @@ std::string redirect_text(const Frame& answer) {
 
 } // namespace
 
-Result<void> ServerPart::load_twin() {
+ServerExplainer::ServerExplainer(const RunningServer& server) : server_(server) {}
+ServerExplainer::~ServerExplainer() = default;
+
+Result<void> ServerExplainer::load_twin() {
   if (twin_)
     return {};
-  auto twin = Program<trap_server>::load_twin(program_.object(),
-                                              [this](trap_server& skeleton) { prepare(skeleton); });
+  auto twin =
+      Program<trap_server>::load_twin(server_.program.object(), [this](trap_server& skeleton) {
+        prepare_skeleton(skeleton, server_.active->config);
+      });
   if (!twin)
     return twin.error();
   twin_ = std::move(*twin);
   return {};
 }
 
-// What limits bring a packet of this verdict down.
-std::string ServerPart::limit_of(trap_verdict verdict, const ServiceConfig& service) const {
-  const BudgetConfig& budget = now_->config.budget;
+// The limit that drops packets with this verdict; empty: none does.
+std::string ServerExplainer::limit_of(trap_verdict verdict, const ServiceConfig& service) const {
+  const BudgetConfig& budget = server_.active->config.budget;
   switch (verdict) {
   case TRAP_DROP_CLIENT_BUDGET:
     return "its client has used up " +
@@ -105,13 +109,13 @@ std::string ServerPart::limit_of(trap_verdict verdict, const ServiceConfig& serv
   }
 }
 
-// What the program went by, in the order of its walk.
-std::vector<std::string> ServerPart::reasons_of(const Explained& explained,
-                                                const PlannedService& planned,
-                                                const trap_packet& packet) const {
+// The facts that the program judged by, in the order of its walk.
+std::vector<std::string> ServerExplainer::reasons_of(const Explained& explained,
+                                                     const PlannedService& planned,
+                                                     const trap_packet& packet) const {
   std::vector<std::string> because;
   const ServiceConfig& service = *planned.service;
-  if (!runtime_state_.is_active(planned))
+  if (!server_.runtime_state.is_active(planned))
     because.push_back("the service is at peace: activate = \"attack\", and there is none");
   if (explained.socket)
     because.push_back(
@@ -134,13 +138,14 @@ std::vector<std::string> ServerPart::reasons_of(const Explained& explained,
   if (explained.verdict == TRAP_REPLY_REDIRECT)
     because.push_back(redirect_text(explained.frame));
   if (explained.verdict == TRAP_REPLY_SYN_ACK)
-    because.push_back(service.serves()
-                          ? "who completes the handshake is served, unless he accepts the offer"
-                          : "who completes the handshake is redirected");
+    because.push_back(
+        service.serves()
+            ? "a client that completes the handshake is served, unless it accepts the offer"
+            : "a client that completes the handshake is redirected");
   return because;
 }
 
-Result<std::string> ServerPart::explain(const ExplainRequest& request) {
+Result<std::string> ServerExplainer::explain(const ExplainRequest& request) {
   if (auto loaded = load_twin(); !loaded)
     return loaded.error();
   auto explained = explain_frame(bpf_program__fd(twin_->progs.trap_server), request.frame);
@@ -150,7 +155,7 @@ Result<std::string> ServerPart::explain(const ExplainRequest& request) {
   const trap_layer layer =
       trap_read_frame(&packet, request.frame.data(), request.frame.data() + request.frame.size());
   Reasons reasons;
-  for (const PlannedService& planned : now_->plan.services) {
+  for (const PlannedService& planned : server_.active->plan.services) {
     if (planned.slot != explained->slot)
       continue;
     reasons.service =
@@ -164,7 +169,7 @@ Result<std::string> ServerPart::explain(const ExplainRequest& request) {
             : fmt::format(
                   "{} is no service here",
                   format_endpoint({packet.destination, TRAP_FROM_BE16(packet.destination_port)})));
-  return explanation_json(config().part, request, *explained, reasons);
+  return explanation_json(server_.active->config.part.part, request, *explained, reasons);
 }
 
 } // namespace trap::server

@@ -1,28 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-server's families of GET /metrics.
+#include "server/daemon/report/server_report.h"
+
+#include <set>
+
 #include "runtime/control/metrics_common.h"
-#include "server/daemon/server_part.h"
 
 namespace trap::server {
 namespace {
 
-void measure_backends(Metrics& metrics, const Fleet& fleet, const PlannedService& planned) {
+void measure_backends(Metrics& metrics, const BackendAvailability& backends,
+                      const PlannedService& planned) {
   const std::string address = format_endpoint(planned.address);
   for (const PlannedPool& pool : planned.pools) {
     for (const PoolMember& member : pool.members)
       metrics.gauge("trap_backend_share",
-                    "Part of the pool's clients that this backend is named to, 0 to 1",
+                    "Share of the pool's clients that this backend gets, 0 to 1",
                     {{"part", "server"},
                      {"service", planned.service->name},
                      {"address", address},
                      {"pool", pool.name},
                      {"backend", format_endpoint(member.backend->endpoint)}},
-                    fleet.share(*planned.service, pool, member));
+                    backends.share(*planned.service, pool, member));
   }
 }
 
-// One series for each backend of a service, in however many pools it is.
-void measure_states(Metrics& metrics, const Fleet& fleet, const ServiceConfig& service) {
+// One series for each backend of a service, even if several pools name it.
+void measure_states(Metrics& metrics, const BackendAvailability& backends,
+                    const ServiceConfig& service) {
   std::set<Endpoint> done;
   for (const BackendConfig& backend : service.backends) {
     if (!done.insert(backend.endpoint).second)
@@ -30,7 +34,7 @@ void measure_states(Metrics& metrics, const Fleet& fleet, const ServiceConfig& s
     const Labels labels = {{"part", "server"},
                            {"service", service.name},
                            {"backend", format_endpoint(backend.endpoint)}};
-    const std::string health = fleet.health(service, backend);
+    const std::string health = backends.health(service, backend);
     metrics.gauge(
         "trap_backend_up",
         "0 if the backend does not answer health checks; one whose health is unknown counts as up",
@@ -40,7 +44,7 @@ void measure_states(Metrics& metrics, const Fleet& fleet, const ServiceConfig& s
       Labels with_state = labels;
       with_state.emplace_back("state", backend_state_name(state));
       metrics.gauge("trap_backend_state", "1 for the state the backend is in", with_state,
-                    fleet.state(service, backend) == state ? 1 : 0);
+                    backends.state(service, backend) == state ? 1 : 0);
     }
   }
 }
@@ -56,7 +60,7 @@ void measure_service(Metrics& metrics, const RuntimeState& runtime_state,
       labels, runtime_state.is_active(planned) ? 1 : 0);
   if (planned.service->serves())
     metrics.gauge("trap_listener_up",
-                  "0 if nobody takes the connections of clients that are served", labels,
+                  "0 if no listener takes the connections of clients that are served", labels,
                   runtime_state.listener_problem(planned).empty() ? 1 : 0);
 }
 
@@ -72,20 +76,21 @@ void measure_announcements(Metrics& metrics, const AnnounceCounts& counts) {
 
 } // namespace
 
-void ServerPart::measure(Metrics& metrics) {
-  CounterReader counters(maps_->fds().counters);
+void measure_server(const RunningServer& server, Metrics& metrics) {
+  CounterReader counters(server.maps->fds().counters);
+  const BackendAvailability& backends = server.runtime_state.backends();
   measure_packets(metrics, {"server", "", ""}, counters.read(0));
-  for (const PlannedService& planned : now_->plan.services) {
+  for (const PlannedService& planned : server.active->plan.services) {
     measure_packets(metrics, {"server", planned.service->name, format_endpoint(planned.address)},
                     counters.read(planned.slot));
-    measure_service(metrics, runtime_state_, planned);
-    measure_backends(metrics, runtime_state_.fleet(), planned);
+    measure_service(metrics, server.runtime_state, planned);
+    measure_backends(metrics, backends, planned);
   }
-  for (const ServiceConfig& service : now_->config.services)
-    measure_states(metrics, runtime_state_.fleet(), service);
-  measure_announcements(metrics, announcer_->counts());
-  measure_interfaces(metrics, "server", attachments_.states());
-  measure_keys(metrics, "server", settings_->cookie_keys);
+  for (const ServiceConfig& service : server.active->config.services)
+    measure_states(metrics, backends, service);
+  measure_announcements(metrics, server.announcer->counts());
+  measure_interfaces(metrics, "server", server.attachments.states());
+  measure_keys(metrics, "server", server.settings->cookie_keys);
 }
 
 } // namespace trap::server

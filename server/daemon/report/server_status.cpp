@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-server's answer to GET /status. Apart from server_part.cpp because JSON is slow to compile.
+#include "server/daemon/report/server_report.h"
+
 #include <cmath>
 
 #include "runtime/control/status_json.h"
 #include "runtime/keys/clock_writer.h"
-#include "server/daemon/server_part.h"
 #include "server/daemon/watch/top_talkers.h"
 
 namespace trap::server {
@@ -14,8 +14,8 @@ using nlohmann::ordered_json;
 
 constexpr std::size_t kTalkers = 10;
 
-ordered_json backends_json(const Fleet& fleet, const PlannedService& planned) {
-  auto backends = ordered_json::array();
+ordered_json backends_json(const BackendAvailability& backends, const PlannedService& planned) {
+  auto listed = ordered_json::array();
   for (const PlannedPool& pool : planned.pools) {
     for (const PoolMember& member : pool.members) {
       const BackendConfig& backend = *member.backend;
@@ -24,15 +24,16 @@ ordered_json backends_json(const Fleet& fleet, const PlannedService& planned) {
           {"guard", backend.guard},
           {"weight", backend.weight},
           {"pool", backend.pool},
-          {"state", backend_state_name(fleet.state(*planned.service, backend))},
-          {"health", fleet.health(*planned.service, backend)},
-          {"share_percent", std::round(1000 * fleet.share(*planned.service, pool, member)) / 10}};
-      if (std::string error = fleet.health_error(backend); !error.empty())
+          {"state", backend_state_name(backends.state(*planned.service, backend))},
+          {"health", backends.health(*planned.service, backend)},
+          {"share_percent",
+           std::round(1000 * backends.share(*planned.service, pool, member)) / 10}};
+      if (std::string error = backends.health_error(backend); !error.empty())
         json["health_error"] = error;
-      backends.push_back(std::move(json));
+      listed.push_back(std::move(json));
     }
   }
-  return backends;
+  return listed;
 }
 
 ordered_json policies_json(const PlannedService& planned) {
@@ -64,7 +65,7 @@ ordered_json service_json(const RuntimeState& runtime_state, const PlannedServic
       {"active", runtime_state.is_active(planned)},
       {"listener", listener_json(runtime_state, planned)},
       {"offer", planned.service->offer},
-      {"backends", backends_json(runtime_state.fleet(), planned)},
+      {"backends", backends_json(runtime_state.backends(), planned)},
       {"policies", policies_json(planned)},
       {"bytes", bytes_json(counts)},
       {"counters", counters_json(counts)}};
@@ -91,32 +92,32 @@ ordered_json budget_json(const BudgetConfig& budget) {
 
 } // namespace
 
-void ServerPart::describe(ordered_json& status, std::vector<std::string>& problems) {
-  status["interfaces"] = interfaces_json(attachments_.states(), problems);
-  CounterReader counters(maps_->fds().counters);
+void describe_server(const RunningServer& server, ordered_json& status) {
+  const ServerMaps& maps = *server.maps;
+  status["interfaces"] = interfaces_json(server.attachments.states());
+  CounterReader counters(maps.fds().counters);
   VerdictCounts sum = counters.read(0);
   auto services = ordered_json::array();
-  for (const PlannedService& planned : now_->plan.services) {
+  for (const PlannedService& planned : server.active->plan.services) {
     VerdictCounts counts = counters.read(planned.slot);
     add_counts(sum, counts);
-    services.push_back(service_json(runtime_state_, planned, counts));
+    services.push_back(service_json(server.runtime_state, planned, counts));
   }
-  status["cookies"] = runtime_state_.assigns() ? "own" : "kernel"; // of services that serve
+  // The cookies of services that serve.
+  status["cookies"] = server.runtime_state.assigns() ? "own" : "kernel";
   status["services"] = services;
   status["counters"] = counters_json(sum);
   status["bytes"] = bytes_json(sum);
-  status["budget"] = budget_json(now_->config.budget);
-  status["top_talkers"] = talkers_json(maps_->fds().clients);
-  status["keys"] = keys_json(settings_->cookie_keys, problems);
-  const AnnounceCounts& announced = announcer_->counts();
+  status["budget"] = budget_json(server.active->config.budget);
+  status["top_talkers"] = talkers_json(maps.fds().clients);
+  status["keys"] = keys_json(server.settings->cookie_keys);
+  const AnnounceCounts& announced = server.announcer->counts();
   status["announcements"] = {{"sent", announced.sent},
                              {"deduplicated", announced.deduplicated},
                              {"rate_limited", announced.rate_limited},
                              {"failed", announced.failed}};
-  status["known_connections"] = {{"count", known_->count()},
-                                 {"trusted", known_->trusted(read_clocks().monotonic_ns)}};
-  for (std::string& problem : find_problems())
-    problems.push_back(std::move(problem));
+  status["known_connections"] = {{"count", server.known->count()},
+                                 {"trusted", server.known->trusted(read_clocks().monotonic_ns)}};
 }
 
 } // namespace trap::server

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon/watch/host_settings.h"
 
+#include <algorithm>
 #include <charconv>
+#include <cstring>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <fmt/core.h>
 
@@ -11,6 +16,7 @@ namespace trap::server {
 namespace {
 
 constexpr std::size_t kLimitBytes = 64;
+constexpr unsigned kEthernetMtu = 1500;
 
 int read_setting(const char* name) {
   auto text = read_file(fmt::format("/proc/sys/net/ipv4/{}", name), kLimitBytes);
@@ -53,6 +59,20 @@ std::vector<std::string> problems_of(const HostSettings& settings, bool assigns)
       problems, "tcp_timestamps", settings.tcp_timestamps, 2,
       "served connections have no timestamps, window scaling or SACK, and are slow over long ways");
   return problems;
+}
+
+unsigned smallest_mtu(const std::vector<std::string>& interfaces) {
+  const Fd any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  unsigned smallest = 0;
+  for (const std::string& name : interfaces) {
+    ifreq request = {};
+    std::strncpy(request.ifr_name, name.c_str(), sizeof(request.ifr_name) - 1);
+    if (ioctl(any.get(), SIOCGIFMTU, &request) != 0 || request.ifr_mtu <= 0)
+      continue;
+    const auto mtu = static_cast<unsigned>(request.ifr_mtu);
+    smallest = smallest == 0 ? mtu : std::min(smallest, mtu);
+  }
+  return smallest == 0 ? kEthernetMtu : smallest;
 }
 
 } // namespace trap::server

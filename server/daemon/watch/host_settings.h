@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What TRAP must know of, and ask from, the stack of the host that serves clients
-// (docs/adr/0011-the-kernels-cookie.md).
+// The settings of the host's stack that TRAP needs where the host serves clients
+// (docs/adr/0011-the-kernels-cookie.md), and the MTU that clients are told.
 #pragma once
 
 #include <string>
@@ -21,10 +21,13 @@ struct HostSettings {
 // Of the network namespace of this process.
 HostSettings read_host_settings();
 
-// One line for each setting that keeps served clients from being served well: what it is, what that
-// means, the command that mends it. SACK and window scaling that somebody switched off are nobody's
-// problem: clients are not offered them. `assigns`: sockets are made of TRAP's own cookies, which
-// asks less of the host.
+// One line for each setting that makes served connections slow or impossible: its value, the
+// consequence, and the command that corrects it. SACK and window scaling that the administrator
+// switched off are no problem: clients are not offered them. `assigns`: sockets are made of TRAP's
+// own cookies, which needs less of the host.
 std::vector<std::string> problems_of(const HostSettings& settings, bool assigns);
+
+// The smallest MTU of those interfaces that exist; Ethernet's if none does.
+unsigned smallest_mtu(const std::vector<std::string>& interfaces);
 
 } // namespace trap::server

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Interfaces that get filters: by name, by pattern, and the exceptions of patterns.
-#include "client/daemon/interface_plan.h"
+#include "client/daemon/interfaces/interface_plan.h"
 
 #include <gmock/gmock.h>
 #include <linux/if_arp.h>

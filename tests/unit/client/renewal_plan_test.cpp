@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The redirects that are renewed, the time, and the pace.
-#include "client/daemon/renewal_plan.h"
+#include "client/daemon/redirects/renewal_plan.h"
 
 #include <gtest/gtest.h>
 

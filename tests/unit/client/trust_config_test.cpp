@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // [[trust]] and the client's other keys: what is read, and what is refused with its line.
-#include "client/daemon/trust_config.h"
+#include "client/daemon/config/trust_config.h"
 
 #include <cstdlib>
 #include <fstream>

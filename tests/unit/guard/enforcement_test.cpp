@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The guard's mode as an instant, who is warned before it enforces, and whom it names while it does
 // not.
-#include "guard/daemon/enforcement.h"
+#include "guard/daemon/enforcement/enforcement.h"
 
 #include <gmock/gmock.h>
 
 #include <sstream>
 
-#include "guard/daemon/lockout.h"
-#include "guard/daemon/suspects.h"
+#include "guard/daemon/enforcement/lockout.h"
+#include "guard/daemon/enforcement/suspects.h"
 
 namespace trap::guard {
 namespace {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The daemon's view of the table of flows: which live, which are open, and whose they are.
-#include "guard/daemon/tables.h"
+#include "guard/daemon/maps/tables.h"
 
 #include <gtest/gtest.h>
 

@@ -13,7 +13,7 @@
 #include "dataplane/verdict.h"
 #include "runtime/config/prefix.h"
 #include "server/daemon/maps/server_maps.h"
-#include "server/daemon/plan/deployment.h"
+#include "server/daemon/plan/active_configuration.h"
 #include "tests/unit/maps/memory_maps.h"
 
 namespace trap::test {
@@ -117,16 +117,16 @@ private:
 
 // A configuration in force: plan, contents and master key.
 struct State {
-  Deployment deployment;
-  Fleet fleet;
+  ActiveConfiguration active;
+  BackendAvailability backends;
   MapContents contents;
 
   void look() {
-    contents = make_contents(deployment.plan, fleet, {{2, 2, 1, 1}, 1500},
+    contents = make_contents(active.plan, backends, {{2, 2, 1, 1}, 1500},
                              [](const PlannedService&) { return ServiceState{}; });
   }
   const PlannedService* service(const Endpoint& at) const {
-    for (const PlannedService& planned : deployment.plan.services) {
+    for (const PlannedService& planned : active.plan.services) {
       if (planned.address == at)
         return &planned;
     }
@@ -169,12 +169,12 @@ protected:
     auto config = read_server_config(path_);
     if (!config)
       throw std::runtime_error(config.error().message + "\n" + text);
-    made->deployment.config = std::move(*config);
-    made->deployment.master = secret_of(master);
-    auto plan = make_plan(made->deployment.config, earlier);
+    made->active.config = std::move(*config);
+    made->active.master = secret_of(master);
+    auto plan = make_plan(made->active.config, earlier);
     if (!plan)
       throw std::runtime_error(plan.error().message);
-    made->deployment.plan = std::move(*plan);
+    made->active.plan = std::move(*plan);
     made->look();
     return made;
   }
@@ -182,11 +182,11 @@ protected:
   // From the state before to another one, as ServerPart does it; every write is looked at.
   void go_to(std::unique_ptr<State> next, const EarlierMaps& earlier) {
     after_ = std::move(next);
-    auto change = maps_->prepare(after_->deployment.plan, after_->contents);
+    auto change = maps_->prepare(after_->active.plan, after_->contents);
     ASSERT_TRUE(change) << change.error().message;
     store_.after_write = [this] { expect_old_or_new(); };
-    const auto applied = maps_->apply(after_->deployment.plan, after_->contents, *change, earlier,
-                                      after_->deployment.master, epoch);
+    const auto applied = maps_->apply(after_->active.plan, after_->contents, *change, earlier,
+                                      after_->active.master, epoch);
     store_.after_write = [] {};
     ASSERT_TRUE(applied) << applied.error().message;
     before_ = std::move(after_);
@@ -196,15 +196,15 @@ protected:
   // The same configuration while backends go down and come up again.
   void refresh(Writer& writer) {
     after_ = std::make_unique<State>();
-    after_->deployment.config = before_->deployment.config;
-    after_->deployment.master = before_->deployment.master;
-    const auto plan = make_plan(after_->deployment.config, maps_after(before_->deployment.plan));
+    after_->active.config = before_->active.config;
+    after_->active.master = before_->active.master;
+    const auto plan = make_plan(after_->active.config, maps_after(before_->active.plan));
     ASSERT_TRUE(plan);
-    after_->deployment.plan = *plan;
-    for (const server::ServiceConfig& service : after_->deployment.config.services) {
+    after_->active.plan = *plan;
+    for (const server::ServiceConfig& service : after_->active.config.services) {
       for (const BackendConfig& backend : service.backends)
-        after_->fleet.order(service.name, backend.endpoint,
-                            writer.chance(1, 2) ? BackendState::down : BackendState::active);
+        after_->backends.order(service.name, backend.endpoint,
+                               writer.chance(1, 2) ? BackendState::down : BackendState::active);
     }
     after_->look();
     store_.after_write = [this] { expect_old_or_new(); };
@@ -278,7 +278,7 @@ protected:
     bool always = true, ever = false;
     for (const State* state : states()) {
       const bool there =
-          std::ranges::any_of(state->deployment.plan.services, [&](const PlannedService& planned) {
+          std::ranges::any_of(state->active.plan.services, [&](const PlannedService& planned) {
             return trap_address_equal(&planned.address.address, &to.address);
           });
       always = always && there;
@@ -389,8 +389,8 @@ protected:
       const bool is_one = std::ranges::any_of(
           candidates, [&](const Candidate& candidate) { return candidate.index == index; });
       if (is_one &&
-          std::memcmp(&*met, &state->deployment.plan.backends.at(index).value, sizeof *met) == 0)
-        return expect_guard(*met, state->deployment.plan.backends.at(index).guard, name);
+          std::memcmp(&*met, &state->active.plan.backends.at(index).value, sizeof *met) == 0)
+        return expect_guard(*met, state->active.plan.backends.at(index).guard, name);
     }
     fail(name + fmt::format("is led to {} (backend {}), which is not in its pool",
                             format_endpoint({met->address, TRAP_FROM_BE16(met->port)}), index));
@@ -404,8 +404,7 @@ protected:
       bool is_one = trap_keyring_find(&met->ticket_keys, at, &key);
       bool is_right = false;
       for (const State* state : states()) {
-        const trap_key wanted =
-            derive_ticket_key(guard_secret(state->deployment.master, guard), at);
+        const trap_key wanted = derive_ticket_key(guard_secret(state->active.master, guard), at);
         is_right = is_right || (is_one && trap_key_equal(&wanted, &key));
       }
       if (!is_right)
@@ -423,7 +422,7 @@ protected:
   void expect_only_new() {
     after_.reset();
     expect_old_or_new();
-    const ServerPlan& plan = before_->deployment.plan;
+    const ServerPlan& plan = before_->active.plan;
     for (std::uint32_t index = 0; index < 64; index++) {
       if (!plan.backends.contains(index))
         EXPECT_EQ(store_.read<trap_backend>(fds_.backends, index)->port, 0) << index;
@@ -451,7 +450,7 @@ protected:
 TEST_F(ServerOrder, of_a_reload_leads_every_packet_to_the_old_or_the_new) {
   Writer writer(1);
   for (pair_ = 0; pair_ < 40 && failures_ == 0; pair_++) {
-    const EarlierMaps earlier = maps_after(before_->deployment.plan);
+    const EarlierMaps earlier = maps_after(before_->active.plan);
     const std::uint8_t master = writer.chance(1, 4) ? 2 : 1;
     go_to(state(writer.config(), earlier, master), earlier);
     refresh(writer);
@@ -464,7 +463,7 @@ TEST_F(ServerOrder, of_a_restart_leads_every_packet_to_the_old_or_the_new) {
   for (pair_ = 0; pair_ < 20 && failures_ == 0; pair_++) {
     maps_.emplace(fds_, store_); // another daemon, which knows only the maps
     const std::string text = writer.config();
-    const auto config = state(text, {}, 1)->deployment.config;
+    const auto config = state(text, {}, 1)->active.config;
     const EarlierMaps earlier = maps_->read(guard_names(config), secret_of(1), epoch);
     go_to(state(text, earlier, 1), earlier);
     refresh(writer);

@@ -137,7 +137,7 @@ TEST_F(SettingsOrder, a_rate_is_the_old_the_new_or_no_limit) {
 
 TEST_F(SettingsOrder, the_servers_go_through_the_same_doors) {
   Watched<trap_server_settings> settings;
-  server::Deployment old_one, next;
+  server::ActiveConfiguration old_one, next;
   old_one.master = secret_of(1);
   next.master = secret_of(1);
   next.config.budget.client_handshakes_per_s = 7;

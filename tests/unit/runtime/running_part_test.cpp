@@ -24,10 +24,13 @@ public:
   void measure(Metrics& metrics) override { metrics.gauge("trap_fake", "Fake", {}, 5); }
   int event_fd() const override { return 17; }
   void handle_events() override { events++; }
-  void describe(nlohmann::ordered_json& status, std::vector<std::string>& problems) override {
+  Result<std::string> explain(const ExplainRequest&) override { return Error{"no program"}; }
+  void describe(nlohmann::ordered_json& status) override {
+    descriptions++;
     status["fake"] = true;
-    if (!problem.empty())
-      problems.push_back(problem);
+  }
+  std::vector<std::string> problems() override {
+    return problem.empty() ? std::vector<std::string>() : std::vector{problem};
   }
 
   Result<void> start_result;
@@ -35,6 +38,7 @@ public:
   std::string problem;
   int ticks = 0;
   int events = 0;
+  int descriptions = 0;
 
 private:
   PartConfig config_;
@@ -70,6 +74,13 @@ TEST_F(Running, tells_of_a_part_and_its_problems) {
   EXPECT_EQ(status()["state"], "degraded");
   EXPECT_EQ(status()["problems"], json({"interface eth0 is gone"}));
   EXPECT_THAT(running_.metrics(), HasSubstr("trap_problems{part=\"server\"} 1\n"));
+}
+
+TEST_F(Running, a_scrape_counts_problems_without_the_whole_status) {
+  ASSERT_TRUE(running_.start());
+  part_.problem = "interface eth0 is gone";
+  EXPECT_THAT(running_.metrics(), HasSubstr("trap_problems{part=\"server\"} 1\n"));
+  EXPECT_EQ(part_.descriptions, 0);
 }
 
 TEST_F(Running, a_failed_reload_is_a_problem_until_a_good_one) {

@@ -7,8 +7,8 @@
 #include <fstream>
 
 #include "runtime/config/token_rate.h"
-#include "server/daemon/plan/deployment.h"
-#include "server/daemon/plan/map_contents.h"
+#include "server/daemon/plan/active_configuration.h"
+#include "server/daemon/state/map_contents.h"
 
 namespace trap::test {
 namespace {
@@ -71,24 +71,22 @@ protected:
   void plan(const std::string& text, const EarlierMaps& earlier = {}) {
     auto config = read(text);
     ASSERT_TRUE(config) << config.error().message;
-    deployment_.config = *config;
-    auto made = make_plan(deployment_.config, earlier);
+    active_.config = *config;
+    auto made = make_plan(active_.config, earlier);
     ASSERT_TRUE(made) << made.error().message;
-    deployment_.plan = *made;
+    active_.plan = *made;
   }
 
-  const PlannedService& planned(std::size_t which = 0) {
-    return deployment_.plan.services.at(which);
-  }
+  const PlannedService& planned(std::size_t which = 0) { return active_.plan.services.at(which); }
 
   std::filesystem::path directory_;
-  Deployment deployment_;
-  Fleet fleet_;
+  ActiveConfiguration active_;
+  BackendAvailability backends_;
 };
 
 TEST_F(Contents, of_one_host_is_served_and_needs_no_key) {
   plan(one_host);
-  EXPECT_FALSE(needs_master_key(deployment_.config));
+  EXPECT_FALSE(needs_master_key(active_.config));
   const trap_service v4 = service_value(planned(0), {}, {{2, 2, 1, 1}, 1500}, false);
   EXPECT_EQ(v4.flags, TRAP_SERVICE_SERVES | TRAP_SERVICE_SOCKETS | TRAP_SERVICE_TIMESTAMPS |
                           TRAP_SERVICE_SACK | TRAP_SERVICE_SCALES);
@@ -147,36 +145,36 @@ TEST_F(Contents, name_the_usable_backends_of_a_pool) {
   ASSERT_EQ(planned().pools.size(), 2u);
   const PlannedPool& pool = planned().pools[0];
   EXPECT_EQ(pool.name, "");
-  EXPECT_EQ(fleet_.candidates(service, pool).size(), 2u);
-  EXPECT_DOUBLE_EQ(fleet_.share(service, pool, pool.members[0]), 0.75);
-  fleet_.order("web", service.backends[0].endpoint, BackendState::draining);
-  EXPECT_EQ(fleet_.candidates(service, pool).size(), 1u);
-  EXPECT_DOUBLE_EQ(fleet_.share(service, pool, pool.members[0]), 0);
-  fleet_.follow(deployment_.config); // an order outlives a reload
-  EXPECT_EQ(fleet_.state(service, service.backends[0]), BackendState::draining);
+  EXPECT_EQ(backends_.candidates(service, pool).size(), 2u);
+  EXPECT_DOUBLE_EQ(backends_.share(service, pool, pool.members[0]), 0.75);
+  backends_.order("web", service.backends[0].endpoint, BackendState::draining);
+  EXPECT_EQ(backends_.candidates(service, pool).size(), 1u);
+  EXPECT_DOUBLE_EQ(backends_.share(service, pool, pool.members[0]), 0);
+  backends_.follow(active_.config); // an order outlives a reload
+  EXPECT_EQ(backends_.state(service, service.backends[0]), BackendState::draining);
   EXPECT_TRUE(planned(1).pools[0].members.empty()); // no backend of IPv6
 }
 
 TEST_F(Contents, lead_prefixes_to_pools_as_long_as_they_are_there) {
   plan(with_pools);
-  const auto policies = service_policies(planned(), fleet_);
+  const auto policies = service_policies(planned(), backends_);
   ASSERT_TRUE(policies);
   EXPECT_EQ(policies->rules[0].action, static_cast<__u32>(TRAP_POLICY_DENY));
   EXPECT_EQ(policies->rules[1].action, static_cast<__u32>(TRAP_POLICY_POOL));
   EXPECT_EQ(policies->rules[1].pool, planned().pool("partners")->index);
-  fleet_.order("web", planned().service->backends[2].endpoint, BackendState::draining);
-  const auto drained = service_policies(planned(), fleet_);
+  backends_.order("web", planned().service->backends[2].endpoint, BackendState::draining);
+  const auto drained = service_policies(planned(), backends_);
   EXPECT_EQ(drained->rules[1].action,
             static_cast<__u32>(TRAP_POLICY_SERVE)); // when_down is "serve"
   EXPECT_FALSE(drained->same_as(*policies));
   plan(one_host + "[[service.policy]]\naction = \"deny\"\nprefixes = [\"192.0.2.0/24\"]\n");
-  EXPECT_TRUE(service_policies(planned(0), fleet_));
-  EXPECT_FALSE(service_policies(planned(1), fleet_)); // no IPv6 client has one
+  EXPECT_TRUE(service_policies(planned(0), backends_));
+  EXPECT_FALSE(service_policies(planned(1), backends_)); // no IPv6 client has one
 }
 
 TEST_F(Contents, stay_in_their_places_when_others_come) {
   plan(with_pools);
-  const EarlierMaps earlier = maps_after(deployment_.plan);
+  const EarlierMaps earlier = maps_after(active_.plan);
   const std::uint32_t slot = planned(1).slot;
   const std::uint32_t pool = planned().pool("partners")->index;
   plan("interfaces = [\"eth0\"]\n[[service]]\nname = \"new\"\naddresses = [\"203.0.113.9:80\"]\n" +
@@ -184,7 +182,7 @@ TEST_F(Contents, stay_in_their_places_when_others_come) {
        earlier);
   EXPECT_EQ(planned(2).slot, slot);
   EXPECT_EQ(planned(1).pool("partners")->index, pool);
-  EXPECT_EQ(maps_after(deployment_.plan).backends, earlier.backends);
+  EXPECT_EQ(maps_after(active_.plan).backends, earlier.backends);
   for (const auto& [key, index] : earlier.pools)
     EXPECT_NE(planned(0).pools[0].index, index);
 }

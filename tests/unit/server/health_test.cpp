@@ -9,7 +9,7 @@
 
 #include <sys/socket.h>
 
-#include "server/daemon/backends/health.h"
+#include "server/daemon/watch/health.h"
 #include "tests/unit/server/own_network.h"
 
 namespace trap::test {

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/speed/scrape.h"
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "bench/comparison/responders.h"
+#include "bench/harness/value_or_throw.h"
+#include "bench/speed/memory.h"
+#include "lab/hosts/process.h"
+#include "runtime/fd.h"
+
+namespace trap::bench {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr int addresses = 1000;
+constexpr int rounds = 5;
+constexpr double most_calls = 3000;
+constexpr std::size_t most_bytes = 64 * 1024; // of what strace writes
+
+std::string service_with_addresses() {
+  std::string text = "[[service]]\nname = \"many\"\nhealth = \"off\"\naddresses = [";
+  for (int i = 0; i < addresses; i++)
+    text += fmt::format("\"198.18.{}.{}:80\", ", i / 250, i % 250 + 1);
+  return text + "]\n[[service.backend]]\naddress = \"198.51.100.20:80\"\nguard = \"web-1\"\n";
+}
+
+double scrape_ms(const lab::Host& host) {
+  const auto begin = Clock::now();
+  const std::string socket = (host.directory() / "server.sock").string();
+  const std::string text = value_or_throw(lab::run_checked(
+      {{"curl", "-sS", "--max-time", "60", "--unix-socket", socket, "http://trap/metrics"}}, 70s));
+  int found = 0;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);)
+    found += line.starts_with("trap_service_active{");
+  if (found != addresses)
+    throw std::runtime_error(fmt::format("a scrape has {} of {} addresses", found, addresses));
+  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
+
+// strace's table has the number of calls in its fourth column.
+double calls_in(const std::string& table) {
+  std::istringstream lines(table);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::vector<std::string> columns;
+    for (std::string word; words >> word;)
+      columns.push_back(word);
+    if (columns.size() >= 5 && columns.back() == "bpf")
+      return std::stod(columns[3]);
+  }
+  throw std::runtime_error("strace saw no bpf() call in a scrape");
+}
+
+// Includes the calls of the daemon's ticks meanwhile.
+double calls_of_scrape(const lab::Host& host, pid_t daemon) {
+  const auto table = host.directory() / "bpf-calls", log = host.directory() / "strace.log";
+  auto strace = value_or_throw(
+      lab::Process::start({.arguments = {"strace", "-f", "-c", "-e", "trace=bpf", "-o",
+                                         table.string(), "-p", std::to_string(daemon)},
+                           .log = log}));
+  const auto deadline = Clock::now() + 10s;
+  while (value_or_throw(read_file(log.string(), most_bytes)).find("attached") ==
+         std::string::npos) {
+    if (Clock::now() > deadline || !lab::sleep_for(50ms))
+      throw std::runtime_error("strace does not attach to trap-server");
+  }
+  scrape_ms(host);
+  strace.stop(SIGINT, 10s);
+  return calls_in(value_or_throw(read_file(table.string(), most_bytes)));
+}
+
+} // namespace
+
+void measure_scrape(ClosedLoop& loop, Report& report) {
+  const Stand stand = loop.build_stand("scrape");
+  const auto daemon = start_trap_server(stand.host, service_with_addresses());
+  std::vector<double> milliseconds;
+  for (int round = 0; round < rounds; round++)
+    milliseconds.push_back(scrape_ms(stand.host));
+  const Spread spread = spread_of(milliseconds);
+  const double calls = calls_of_scrape(stand.host, daemon_in(stand.host));
+  std::printf("scrape of %d addresses: %.0f bpf() calls, %.0f ms (%.0f to %.0f)\n", addresses,
+              calls, spread.median, spread.min, spread.max);
+  report.add(Line{"scrape", "trap-server", 0, "bpf-calls", "calls", calls, calls, calls});
+  report.add(Line{"scrape", "trap-server", 0, "duration", "ms", spread.median, spread.min,
+                  spread.max, rounds});
+  report.add(Target{"scrape: bpf() calls with 1,000 addresses", calls, Bound::at_most, most_calls,
+                    "calls"});
+}
+
+} // namespace trap::bench

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/daemon/config/client_config.h"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "client/daemon/config/trust_config.h"
+
+namespace trap::client {
+namespace {
+
+constexpr Range kTableSizes = {TRAP_CLIENT_TABLE_LEAST, TRAP_CLIENT_TABLE_MOST};
+
+Keys<ClientConfig> own_keys() {
+  using C = ClientConfig;
+  return {strings("lan", &C::lan, interface_name(), by_reload,
+                  "names and patterns of interfaces with hosts behind them that have no module"),
+          strings("except", &C::except, interface_name(), by_reload,
+                  "names and patterns that the patterns of interfaces and lan do not match"),
+          boolean("allow_private_targets", &C::allow_private_targets, by_reload,
+                  "whether a public address may redirect to a private one"),
+          integer("max_redirects", &C::max_redirects, kTableSizes, by_detach,
+                  "redirects that are held"),
+          integer("max_flows", &C::max_flows, kTableSizes, by_detach,
+                  "redirected connections that are held"),
+          boolean("only_trusted", &C::only_trusted, by_reload,
+                  "whether only services that a [[trust]] names may redirect"),
+          boolean("renew", &C::renew, by_reload,
+                  "whether redirects in use are renewed before they end"),
+          tables("trust", &C::trusts, trust_keys(), {}, check_trust,
+                 "services that may redirect, and where to")};
+}
+
+// A name in two lists can be meant in one of them only.
+void refuse_both(ConfigTable& table, const std::vector<std::string>& names,
+                 const std::vector<std::string>& others, const char* lists) {
+  for (const std::string& name : names) {
+    if (std::ranges::find(others, name) != others.end())
+      table.fail(0, fmt::format("\"{}\" is both in {}: name it in one", name, lists));
+  }
+}
+
+void finish(ConfigTable& table, ClientConfig& config) {
+  refuse_both(table, config.part.interfaces, config.lan, "\"interfaces\" and \"lan\"");
+  refuse_both(table, config.part.interfaces, config.except, "\"interfaces\" and \"except\"");
+  refuse_both(table, config.lan, config.except, "\"lan\" and \"except\"");
+  if (config.only_trusted && config.trusts.empty())
+    table.fail(0, "\"only_trusted\" without a [[trust]]: no redirect would be followed; add one");
+}
+
+} // namespace
+
+const Keys<ClientConfig>& client_keys() {
+  static const Keys<ClientConfig> keys =
+      joined<ClientConfig>({within(&ClientConfig::part, part_keys("client")), own_keys()});
+  return keys;
+}
+
+Result<ClientConfig> read_client_config(const std::string& path) {
+  return read_config(path, client_keys(), finish);
+}
+
+} // namespace trap::client

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// trap-client's programs as filters on interfaces: an ingress and an egress one for each side and
+// framing. They outlive the daemon; the next run knows them by its pins.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "client/daemon/interfaces/interface_plan.h"
+#include "runtime/fd.h"
+#include "runtime/kernel/tc_filter.h"
+#include "runtime/result.h"
+#include "runtime/undo.h"
+
+struct bpf_object;
+
+namespace trap::client {
+
+class Attachments {
+public:
+  explicit Attachments(const std::string& pin_dir);
+
+  // The programs of an earlier run, from their pins; those of this run, once they are loaded.
+  void open_earlier();
+  void take_programs(const bpf_object* object);
+
+  // Attaches what the interface is to have and has not. True if that was anything.
+  Result<bool> attach(const PlannedInterface& interface, Undo& undo);
+  Result<void> pin_programs(Undo& undo);
+
+  // Removes filters of this and earlier runs from every interface but these. Returns from how many.
+  unsigned detach_elsewhere(const std::vector<PlannedInterface>& keep);
+
+  struct State {
+    __u32 ingress_id = 0, egress_id = 0; // of the programs in our filters, 0: none
+    bool attached = false;               // they are what they should be
+  };
+  State state_of(const PlannedInterface& interface) const;
+
+private:
+  struct FilterProgram {
+    Direction direction;
+    Side side;
+    Framing framing;
+    std::string name, pin_path;
+    int fd = -1; // the skeleton owns it
+    __u32 id = 0;
+    Fd earlier;
+  };
+
+  const FilterProgram& program_for(const PlannedInterface& interface, Direction direction) const;
+  static TcHook hook_of(const FilterProgram& program) { return {program.direction, program.name}; }
+
+  std::array<FilterProgram, 8> programs_;
+  std::vector<KnownProgram> known_;
+};
+
+} // namespace trap::client

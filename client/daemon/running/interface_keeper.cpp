@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/daemon/running/interface_keeper.h"
+
+#include <algorithm>
+
+#include "runtime/log.h"
+
+namespace trap::client {
+namespace {
+
+// True if only a pattern of the configuration matches the interface, and no name.
+bool matched_only(const ClientConfig& config, const std::string& name) {
+  return std::ranges::find(config.part.interfaces, name) == config.part.interfaces.end() &&
+         std::ranges::find(config.lan, name) == config.lan.end();
+}
+
+} // namespace
+
+Result<void> InterfaceKeeper::attach_at_start(Undo& undo) {
+  auto watch = LinkWatch::make();
+  if (!watch)
+    return watch.error();
+  client_.links = std::move(*watch);
+  auto links = list_links();
+  if (!links)
+    return links.error();
+  client_.plan = plan_interfaces(client_.active->config, *links);
+  for (const PlannedInterface& interface : client_.plan.interfaces) {
+    auto attached = client_.attachments.attach(interface, undo);
+    if (!attached && !matched_only(client_.active->config, interface.name))
+      return attached.error();
+    if (!attached)
+      log::warn("{}", attached.error().message);
+  }
+  return {};
+}
+
+void InterfaceKeeper::attach_late(const PlannedInterface& interface) {
+  const bool is_new = std::ranges::find(client_.plan.interfaces, interface.index,
+                                        &PlannedInterface::index) == client_.plan.interfaces.end();
+  Undo undo;
+  auto attached = client_.attachments.attach(interface, undo);
+  if (!attached) {
+    if (refused_.insert(interface.name).second)
+      log::warn("{}", attached.error().message);
+    return;
+  }
+  undo.keep_everything();
+  refused_.erase(interface.name);
+  if (*attached && is_new)
+    log::info("interface {}: attached", interface.name);
+  else if (*attached)
+    log::warn("interface {} was without its filters: attached again", interface.name);
+}
+
+void InterfaceKeeper::follow() {
+  auto links = list_links();
+  if (!links)
+    return;
+  InterfacePlan plan = plan_interfaces(client_.active->config, *links);
+  for (const PlannedInterface& interface : plan.interfaces)
+    attach_late(interface);
+  for (const PlannedInterface& before : client_.plan.interfaces) {
+    if (std::ranges::find(plan.interfaces, before.index, &PlannedInterface::index) ==
+        plan.interfaces.end())
+      log::info("interface {}: no longer attached", before.name);
+  }
+  if (plan.interfaces != client_.plan.interfaces)
+    client_.attachments.detach_elsewhere(plan.interfaces);
+  client_.plan = std::move(plan);
+}
+
+} // namespace trap::client

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/daemon/running/running_client.h"
+
+#include <fmt/core.h>
+
+#include "runtime/kernel/pinned_object.h"
+#include "trap_client.skel.h"
+
+namespace trap::client {
+namespace {
+
+constexpr char kProgram[] = "trap-client";
+
+void size_tables(trap_client& skeleton, const ClientConfig& config) {
+  bpf_map__set_max_entries(skeleton.maps.redirects, config.max_redirects);
+  bpf_map__set_max_entries(skeleton.maps.to_backend, config.max_flows);
+  bpf_map__set_max_entries(skeleton.maps.to_public, config.max_flows);
+}
+
+} // namespace
+
+RunningClient::RunningClient(ClientConfig config)
+    : active(std::make_unique<ActiveConfiguration>()), attachments(config.part.pin_dir) {
+  active->config = std::move(config);
+}
+
+RunningClient::~RunningClient() = default;
+
+Result<void> load_client(RunningClient& client, Undo& undo) {
+  const ClientConfig& config = client.active->config;
+  auto lock = open_pin_dir(config.part.pin_dir, kProgram, undo);
+  if (!lock)
+    return lock.error();
+  auto program = Program<trap_client>::load_upon_pins(
+      config.part.pin_dir, kProgram, [&](trap_client& skeleton) { size_tables(skeleton, config); },
+      undo);
+  if (!program)
+    return program.error();
+  client.pin_dir = std::move(*lock);
+  client.program = std::move(*program);
+  auto& maps = client.program->maps;
+  auto settings = MappedValue<trap_client_settings>::make(bpf_map__fd(maps.settings), "settings");
+  if (!settings)
+    return settings.error();
+  client.settings = std::move(*settings);
+  client.fds = {.redirects = bpf_map__fd(maps.redirects),
+                .fallbacks = bpf_map__fd(maps.fallbacks),
+                .pending = bpf_map__fd(maps.pending),
+                .to_backend = bpf_map__fd(maps.to_backend),
+                .counters = bpf_map__fd(maps.counters),
+                .trust = {.services = bpf_map__fd(maps.trust_services),
+                          .targets = bpf_map__fd(maps.trust_targets)}};
+  client.attachments.open_earlier();
+  client.attachments.take_programs(client.program.object());
+  return {};
+}
+
+std::vector<std::string> problems_of(const RunningClient& client) {
+  std::vector<std::string> problems = client.plan.problems;
+  for (const PlannedInterface& interface : client.plan.interfaces) {
+    if (!client.attachments.state_of(interface).attached)
+      problems.push_back(
+          fmt::format("interface {} does not have this daemon's filters", interface.name));
+  }
+  return problems;
+}
+
+} // namespace trap::client

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// A trap-client that runs: the configuration in force and the resources that its jobs share. The
+// jobs are start, interfaces, reload, commands and reports.
+#pragma once
+
+#include <memory>
+
+#include "client/daemon/config/client_config.h"
+#include "client/daemon/interfaces/attachments.h"
+#include "client/daemon/interfaces/interface_plan.h"
+#include "client/daemon/maps/client_maps.h"
+#include "client/daemon/redirects/renewer.h"
+#include "client/maps.h"
+#include "runtime/fd.h"
+#include "runtime/kernel/bpf_map.h"
+#include "runtime/kernel/program.h"
+#include "runtime/net/links.h"
+
+struct trap_client;
+
+namespace trap::client {
+
+// The configuration in force; a reload makes the next one.
+struct ActiveConfiguration {
+  ClientConfig config;
+};
+
+// Maps that the daemon reads and writes while it runs.
+struct MapFds {
+  int redirects = -1;
+  int fallbacks = -1;
+  int pending = -1;
+  int to_backend = -1;
+  int counters = -1;
+  TrustFds trust;
+};
+
+struct RunningClient {
+  explicit RunningClient(ClientConfig config);
+  ~RunningClient();
+
+  std::unique_ptr<ActiveConfiguration> active; // never null
+  Fd pin_dir;                                  // its lock
+  Program<trap_client> program;
+  MappedValue<trap_client_settings> settings;
+  MapFds fds;
+  Attachments attachments;
+  LinkWatch links;
+  InterfacePlan plan; // of the interfaces as they were last
+  Renewer renewer;
+  std::uint64_t redirects_flushed = 0; // by command
+};
+
+// Loads the program and opens its maps; `undo` takes back what a failed start has done.
+Result<void> load_client(RunningClient& client, Undo& undo);
+
+// The reasons why the client does not work as configured, one line each.
+std::vector<std::string> problems_of(const RunningClient& client);
+
+} // namespace trap::client

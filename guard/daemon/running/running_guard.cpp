@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "guard/daemon/running/running_guard.h"
+
+#include <cerrno>
+
+#include "guard/daemon/enforcement/lockout.h"
+#include "runtime/control/status_json.h"
+#include "runtime/keys/clock_writer.h"
+#include "runtime/log.h"
+#include "runtime/process/part.h"
+#include "trap_guard.skel.h"
+
+namespace trap::guard {
+namespace {
+
+constexpr char kProgram[] = "trap-guard";
+
+Result<void> map_tables(RunningGuard& guard) {
+  auto& maps = guard.program->maps;
+  auto settings = MappedValue<trap_guard_settings>::make(bpf_map__fd(maps.settings), "settings");
+  if (!settings)
+    return settings.error();
+  guard.settings = std::move(*settings);
+  auto flows = MappedArray<trap_flow_bucket>::make(bpf_map__fd(maps.flows),
+                                                   bpf_map__max_entries(maps.flows), "flows");
+  if (!flows)
+    return flows.error();
+  guard.flows = std::move(*flows);
+  auto announced = MappedArray<trap_announced_bucket>::make(
+      bpf_map__fd(maps.announced), bpf_map__max_entries(maps.announced), "announced");
+  if (!announced)
+    return announced.error();
+  guard.announced = std::move(*announced);
+  const auto take = [](void* suspects, void* record, size_t size) {
+    if (size >= sizeof(trap_suspect))
+      static_cast<Suspects*>(suspects)->add(*static_cast<const trap_suspect*>(record),
+                                            read_clocks().unix_s);
+    return 0;
+  };
+  guard.suspects_buffer.reset(
+      ring_buffer__new(bpf_map__fd(maps.suspects), take, &guard.suspects, nullptr));
+  if (!guard.suspects_buffer)
+    return map_error("suspects", "map into memory", errno);
+  return {};
+}
+
+Result<void> load(RunningGuard& guard, Undo& undo) {
+  const GuardConfig& config = guard.active->config;
+  if (auto there = check_interfaces(config.part); !there)
+    return there.error();
+  auto lock = open_pin_dir(config.part.pin_dir, kProgram, undo);
+  if (!lock)
+    return lock.error();
+  auto program = Program<trap_guard>::load_upon_pins(
+      config.part.pin_dir, kProgram,
+      [&](trap_guard& skeleton) { prepare_skeleton(skeleton, config); }, undo);
+  if (!program)
+    return program.error();
+  guard.pin_dir = std::move(*lock);
+  guard.program = std::move(*program);
+  auto& maps = guard.program->maps;
+  guard.fds = {.ports = bpf_map__fd(maps.ports),
+               .classes = bpf_map__fd(maps.classes),
+               .trap_servers = bpf_map__fd(maps.trap_servers),
+               .trusted = bpf_map__fd(maps.trusted),
+               .admitted = bpf_map__fd(maps.admitted),
+               .counters = bpf_map__fd(maps.counters),
+               .monitored = bpf_map__fd(maps.monitored)};
+  return map_tables(guard);
+}
+
+// A trial of enforcing goes on when the daemon is restarted under it; otherwise the configuration
+// decides.
+void begin_mode(RunningGuard& guard) {
+  guard.enforcement = enforcement_of(*guard.settings, read_clocks().monotonic_ns);
+  if (guard.enforcement.confirm_within_s) {
+    log::info("mode: enforce, for {} more seconds unless confirmed: trapctl guard confirm",
+              *guard.enforcement.confirm_within_s);
+    return;
+  }
+  take_configured_mode(guard);
+  log::info("mode: {}",
+            guard.active->config.mode == Mode::enforce ? "enforce" : "monitor: nothing is dropped");
+}
+
+std::string mode_problem(const RunningGuard& guard) {
+  const Enforcement now = enforcement_of(*guard.settings, read_clocks().monotonic_ns);
+  if (now.mode != Mode::monitor || guard.active->config.mode != Mode::enforce)
+    return "";
+  return guard.ran_out
+             ? "monitors, because enforcing was not confirmed in time: nothing is dropped: trapctl "
+               "guard enforce, and then confirm"
+             : "monitors by command: nothing is dropped: trapctl guard enforce ends it";
+}
+
+} // namespace
+
+RunningGuard::RunningGuard(GuardConfig config) : active(std::make_unique<ActiveConfiguration>()) {
+  active->config = std::move(config);
+}
+
+RunningGuard::~RunningGuard() = default;
+
+void prepare_skeleton(trap_guard& skeleton, const GuardConfig& config) {
+  skeleton.rodata->flow_buckets = flow_buckets(config);
+  skeleton.rodata->announced_buckets = announced_buckets(config);
+  bpf_map__set_max_entries(skeleton.maps.flows, flow_buckets(config));
+  bpf_map__set_max_entries(skeleton.maps.announced, announced_buckets(config));
+  bpf_map__set_max_entries(skeleton.maps.admitted, config.max_clients);
+  bpf_map__set_max_entries(skeleton.maps.networks, config.max_clients);
+}
+
+Result<void> start_guard(RunningGuard& guard, Undo& undo) {
+  if (auto loaded = load(guard, undo); !loaded)
+    return loaded.error();
+  ActiveConfiguration& active = *guard.active;
+  const PortSlots earlier = read_port_slots(guard.fds);
+  auto slots = plan_slots(active.config, earlier);
+  if (!slots)
+    return slots.error();
+  active.slots = std::move(*slots);
+  auto attachments = XdpAttachments::make(active.config.part,
+                                          bpf_program__fd(guard.program->progs.trap_guard), undo);
+  if (!attachments)
+    return attachments.error();
+  guard.attachments = std::move(*attachments);
+  make_table_keys(*guard.settings); // from here on the maps change, and failures are unlikely
+  publish_settings(guard);
+  begin_mode(guard);
+  return write_maps(guard.fds, *guard.settings, active.config, active.slots, earlier);
+}
+
+void publish_settings(RunningGuard& guard) {
+  const Secret& secret = guard.active->key.secret;
+  forget_keys_of_others(*guard.settings, secret);
+  renew_settings(*guard.settings, secret, read_clocks());
+}
+
+void take_configured_mode(RunningGuard& guard) {
+  const Mode mode = guard.active->config.mode;
+  set_mode(*guard.settings, mode);
+  guard.enforcement = {mode, std::nullopt};
+  guard.ran_out = false;
+}
+
+// Connections whose flow the guard has go on, whatever the configuration says of sockets.
+std::vector<std::string> lockouts(const RunningGuard& guard, const GuardConfig& config,
+                                  const std::optional<SshConnection>& ssh) {
+  std::vector<trap_flow_key> open = established_here();
+  const std::uint64_t now_ns = read_clocks().monotonic_ns;
+  if (!guard.flows.values().empty())
+    std::erase_if(open, [&](const trap_flow_key& key) {
+      return has_flow(guard.flows.values(), key, guard.settings->table_keys, now_ns);
+    });
+  return lockout_warnings(config, ssh, open);
+}
+
+std::vector<std::string> warnings_of(const RunningGuard& guard) {
+  std::vector<std::string> all = lockouts(guard, guard.active->config, find_ssh_connection());
+  const std::vector<std::string> doubts = doubts_about(guard.active->config);
+  all.insert(all.end(), doubts.begin(), doubts.end());
+  return all;
+}
+
+void log_warnings(const RunningGuard& guard) {
+  for (const std::string& warning : warnings_of(guard))
+    log::warn("{}", warning);
+}
+
+std::vector<std::string> problems_of(const RunningGuard& guard) {
+  std::vector<std::string> problems;
+  if (std::string problem = mode_problem(guard); !problem.empty())
+    problems.push_back(std::move(problem));
+  for (const auto& more :
+       {interface_problems(guard.attachments.states()), key_problems(guard.settings->ticket_keys)})
+    problems.insert(problems.end(), more.begin(), more.end());
+  return problems;
+}
+
+} // namespace trap::guard

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/daemon/running/running_server.h"
+
+#include "runtime/control/status_json.h"
+#include "runtime/keys/clock_writer.h"
+#include "runtime/process/part.h"
+#include "server/daemon/maps/server_settings.h"
+#include "trap_server.skel.h"
+
+namespace trap::server {
+namespace {
+
+constexpr char kProgram[] = "trap-server";
+
+Result<void> load(RunningServer& server, Undo& undo) {
+  const ServerConfig& config = server.active->config;
+  if (auto there = check_interfaces(config.part); !there)
+    return there.error();
+  auto lock = open_pin_dir(config.part.pin_dir, kProgram, undo);
+  if (!lock)
+    return lock.error();
+  auto program = Program<trap_server>::load_upon_pins(
+      config.part.pin_dir, kProgram,
+      [&](trap_server& skeleton) { prepare_skeleton(skeleton, config); }, undo);
+  if (!program)
+    return program.error();
+  server.pin_dir = std::move(*lock);
+  server.program = std::move(*program);
+  return {};
+}
+
+Result<void> open_maps(RunningServer& server) {
+  auto& maps = server.program->maps;
+  auto settings = MappedValue<trap_server_settings>::make(bpf_map__fd(maps.settings), "settings");
+  if (!settings)
+    return settings.error();
+  server.settings = std::move(*settings);
+  auto known =
+      MappedValue<KnownWords>::make(bpf_map__fd(maps.connection_filter), "connection_filter");
+  if (!known)
+    return known.error();
+  server.known_words = std::move(*known);
+  server.known.emplace(*server.known_words, *server.settings);
+  server.maps.emplace(MapFds{.places = bpf_map__fd(maps.service_table),
+                             .services = bpf_map__fd(maps.services),
+                             .selections = bpf_map__fd(maps.selections),
+                             .backends = bpf_map__fd(maps.backends),
+                             .guards = bpf_map__fd(maps.guards),
+                             .policies = bpf_map__fd(maps.policies),
+                             .clients = bpf_map__fd(maps.clients),
+                             .caps = bpf_map__fd(maps.caps),
+                             .allowances = bpf_map__fd(maps.allowances),
+                             .counters = bpf_map__fd(maps.counters)});
+  return {};
+}
+
+// From here on the maps change, and failures are unlikely.
+Result<void> fill_maps(RunningServer& server, const EarlierMaps& earlier) {
+  const ActiveConfiguration& active = *server.active;
+  const MapContents contents = server.runtime_state.contents(active.plan);
+  auto change = server.maps->prepare(active.plan, contents);
+  if (!change)
+    return change.error();
+  publish_settings(*server.settings, active, read_clocks());
+  if (auto applied =
+          server.maps->apply(active.plan, contents, *change, earlier, active.master, server.epoch);
+      !applied)
+    return applied.error();
+  server.runtime_state.note_written(active.plan, contents);
+  server.known->watch(server.runtime_state.ports_with_sockets());
+  return {};
+}
+
+Result<void> plan_upon(RunningServer& server, const EarlierMaps& earlier) {
+  ActiveConfiguration& active = *server.active;
+  auto plan = make_plan(active.config, earlier);
+  if (!plan)
+    return plan.error();
+  active.plan = std::move(*plan);
+  server.runtime_state.go_on_from(earlier.services);
+  return server.runtime_state.follow(active.config, active.plan);
+}
+
+Result<void> make_announcer(RunningServer& server) {
+  const ActiveConfiguration& active = *server.active;
+  auto announcer = Announcer::make(active.config, active.plan, active.master,
+                                   bpf_map__fd(server.program->maps.redirected));
+  if (!announcer)
+    return announcer.error();
+  server.announcer = std::move(*announcer);
+  server.announcer->rotate_keys(server.epoch);
+  return {};
+}
+
+Result<void> attach(RunningServer& server, Undo& undo) {
+  const ServerConfig& config = server.active->config;
+  auto attachments =
+      XdpAttachments::make(config.part, bpf_program__fd(server.program->progs.trap_server), undo);
+  if (!attachments)
+    return attachments.error();
+  server.attachments = std::move(*attachments);
+  return server.assigner.start(config.part, config.cookies == Cookies::automatic, undo);
+}
+
+} // namespace
+
+RunningServer::RunningServer(ServerConfig config)
+    : active(std::make_unique<ActiveConfiguration>()) {
+  active->config = std::move(config);
+}
+
+RunningServer::~RunningServer() = default;
+
+void prepare_skeleton(trap_server& skeleton, const ServerConfig& config) {
+  skeleton.rodata->send_experimental = config.experimental_kind;
+}
+
+Result<void> start_server(RunningServer& server, Undo& undo) {
+  if (auto loaded = load(server, undo); !loaded)
+    return loaded.error();
+  if (auto opened = open_maps(server); !opened)
+    return opened.error();
+  const ActiveConfiguration& active = *server.active;
+  server.epoch = trap_epoch(read_clocks().unix_ns);
+  const EarlierMaps earlier =
+      server.maps->read(guard_names(active.config), active.master, server.epoch);
+  if (auto planned = plan_upon(server, earlier); !planned)
+    return planned.error();
+  if (auto made = make_announcer(server); !made)
+    return made.error();
+  if (auto attached = attach(server, undo); !attached)
+    return attached.error();
+  server.runtime_state.look_at_host(active.config, server.assigner.works());
+  if (auto filled = fill_maps(server, earlier); !filled)
+    return filled.error();
+  if (auto swapped = server.attachments.swap_programs(); !swapped)
+    return swapped.error();
+  server.assigner.remove_unwanted();
+  warn_of_private_backends(active.config);
+  return {};
+}
+
+void refresh_maps(RunningServer& server) {
+  const ServerPlan& plan = server.active->plan;
+  const MapContents contents = server.runtime_state.contents(plan);
+  if (server.runtime_state.lets_sockets_appear(plan, contents))
+    server.known->distrust(read_clocks().monotonic_ns);
+  auto refreshed = server.maps->refresh(contents);
+  server.maps_problem = refreshed ? "" : refreshed.error().message;
+  if (!refreshed)
+    return;
+  server.runtime_state.note_written(plan, contents);
+  server.known->watch(server.runtime_state.ports_with_sockets());
+}
+
+std::vector<std::string> runtime_problems(const RunningServer& server) {
+  std::vector<std::string> problems = server.runtime_state.problems(server.active->plan);
+  for (const std::string& problem : {server.maps_problem, server.known->problem()}) {
+    if (!problem.empty())
+      problems.push_back(problem);
+  }
+  return problems;
+}
+
+std::vector<std::string> problems_of(const RunningServer& server) {
+  std::vector<std::string> problems = interface_problems(server.attachments.states());
+  for (const auto& more : {key_problems(server.settings->cookie_keys), runtime_problems(server)})
+    problems.insert(problems.end(), more.begin(), more.end());
+  return problems;
+}
+
+} // namespace trap::server

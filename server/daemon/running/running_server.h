@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// A trap-server that runs: the configuration in force and the resources that its jobs share. The
+// jobs are start, watch, reload, commands and reports.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/fd.h"
+#include "runtime/kernel/bpf_map.h"
+#include "runtime/kernel/program.h"
+#include "runtime/kernel/xdp.h"
+#include "server/daemon/announce/announcer.h"
+#include "server/daemon/maps/server_maps.h"
+#include "server/daemon/plan/active_configuration.h"
+#include "server/daemon/serving/assigner.h"
+#include "server/daemon/serving/connection_filter.h"
+#include "server/daemon/state/runtime_state.h"
+
+struct trap_server;
+
+namespace trap::server {
+
+struct RunningServer {
+  explicit RunningServer(ServerConfig config);
+  ~RunningServer();
+
+  std::unique_ptr<ActiveConfiguration> active; // never null
+  Fd pin_dir;                                  // its lock
+  Program<trap_server> program;
+  MappedValue<trap_server_settings> settings;
+  MappedValue<KnownWords> known_words;
+  std::optional<KnownConnections> known;
+  std::optional<ServerMaps> maps;
+  RuntimeState runtime_state;
+  std::unique_ptr<Announcer> announcer;
+  XdpAttachments attachments;
+  Assigner assigner;
+  std::string maps_problem; // why the maps could not be refreshed, until they are
+  std::uint64_t epoch = 0;  // for which the keys were last renewed
+};
+
+// Sets the constants of a program that is not loaded yet.
+void prepare_skeleton(trap_server& skeleton, const ServerConfig& config);
+
+// Loads, fills and attaches everything; `undo` takes back what a failed start has done.
+Result<void> start_server(RunningServer& server, Undo& undo);
+
+// Writes to the maps what differs from the present runtime state. On failure `maps_problem` says
+// why.
+void refresh_maps(RunningServer& server);
+
+// The problems that the watch logs as they come and go: host, listeners, backends, maps.
+std::vector<std::string> runtime_problems(const RunningServer& server);
+
+// All of them, with attachments and keys.
+std::vector<std::string> problems_of(const RunningServer& server);
+
+} // namespace trap::server

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/daemon/running/server_watch.h"
+
+#include "runtime/keys/clock_writer.h"
+#include "runtime/log.h"
+
+namespace trap::server {
+namespace {
+
+constexpr std::uint64_t kNsPerS = 1000000000;
+
+} // namespace
+
+void ServerWatch::renew_keys(std::uint64_t epoch) {
+  rotate_keyring(server_.settings->cookie_keys, epoch, [this](std::uint64_t wanted) {
+    return derive_cookie_key(server_.active->master, wanted);
+  });
+  server_.announcer->rotate_keys(epoch);
+  if (auto rotated =
+          server_.maps->rotate_guard_keys(server_.active->plan, server_.active->master, epoch);
+      !rotated) {
+    log::error("cannot renew the ticket keys, trying again in a second: {}",
+               rotated.error().message);
+    return;
+  }
+  server_.epoch = epoch;
+}
+
+void ServerWatch::tick_second() {
+  const trap_clock_anchor now = read_clocks();
+  publish_clock(server_.settings->clock, now);
+  if (trap_epoch(now.unix_ns) != server_.epoch)
+    renew_keys(trap_epoch(now.unix_ns));
+  server_.attachments.mend();
+  server_.assigner.mend();
+  server_.runtime_state.look_at_host(server_.active->config, server_.assigner.works());
+  refresh_maps(server_);
+  problem_log_.note(runtime_problems(server_));
+}
+
+void ServerWatch::tick() {
+  const std::uint64_t now_ns = read_clocks().monotonic_ns;
+  const bool changed =
+      server_.runtime_state.advance(server_.active->plan, server_.maps->fds().counters, now_ns);
+  server_.known->advance(now_ns);
+  // Ticks come a little early or late: a second is five of them, not four or six.
+  if (now_ns >= second_ns_ + kNsPerS - kTickMs * kNsPerS / 2000) {
+    second_ns_ = now_ns;
+    tick_second();
+  } else if (changed) {
+    refresh_maps(server_);
+  }
+}
+
+} // namespace trap::server

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/daemon/state/map_contents.h"
+
+#include <algorithm>
+
+#include "runtime/config/token_rate.h"
+
+namespace trap::server {
+namespace {
+
+constexpr unsigned kWindowMax =
+    64240; // a listener's answer over loopback may be larger than one to a client
+constexpr unsigned kScaleDefault = 7;   // Linux with its default of net.ipv4.tcp_rmem
+constexpr unsigned kV4HeaderBytes = 40; // IP and TCP, without options
+constexpr unsigned kV6HeaderBytes = 60;
+constexpr unsigned kMssLeast = 536; // RFC 9293 3.7.1
+constexpr unsigned kMssMost = 65535;
+
+__be16 mss_of(const Endpoint& address, unsigned mtu) {
+  const unsigned headers =
+      family_of(address.address) == TRAP_IPV4 ? kV4HeaderBytes : kV6HeaderBytes;
+  return TRAP_BE16(std::clamp(mtu > headers ? mtu - headers : 0, kMssLeast, kMssMost));
+}
+
+// Does the stack understand what the SYN-ACK's timestamp says?
+bool reads_timestamps(const HostState& host) {
+  return host.assigns ? host.settings.tcp_timestamps > 0 : host.settings.tcp_timestamps == 2;
+}
+
+// Flags of a service whose clients are served.
+__u32 serving_flags(const ServiceConfig& config, const ServiceState& service,
+                    const HostState& host) {
+  __u32 flags = TRAP_SERVICE_SERVES | TRAP_SERVICE_SOCKETS;
+  if (host.assigns)
+    flags |= TRAP_SERVICE_ASSIGNS;
+  if (host.assigns && config.activate == Activate::attack)
+    flags |= TRAP_SERVICE_STACK_COOKIES;
+  if (service.rests)
+    flags |= TRAP_SERVICE_RESTS;
+  if (!reads_timestamps(host))
+    return flags;
+  flags |= TRAP_SERVICE_TIMESTAMPS;
+  const bool answers = service.listener && service.listener->answers;
+  if (host.settings.tcp_sack > 0)
+    flags |= TRAP_SERVICE_SACK;
+  if (host.settings.tcp_window_scaling > 0 && (!answers || service.listener->window_scale >= 0))
+    flags |= TRAP_SERVICE_SCALES;
+  return flags;
+}
+
+void set_listener_values(trap_service& value, const PlannedService& planned,
+                         const ServiceState& service, unsigned mtu) {
+  value.mss = mss_of(planned.address, mtu);
+  value.window = service.earlier.window ? service.earlier.window : TRAP_BE16(kWindowMax);
+  value.window_scale = service.earlier.window ? service.earlier.window_scale : kScaleDefault;
+  if (!service.listener || !service.listener->answers)
+    return;
+  if (service.listener->window != 0)
+    value.window = TRAP_BE16(std::min<unsigned>(service.listener->window, kWindowMax));
+  value.window_scale = static_cast<__u8>(std::max(0, service.listener->window_scale));
+}
+
+// A pool whose backends are all gone is served, if the service is to be served then.
+trap_policy policy_value(const PolicyRule& rule, const PlannedService& planned,
+                         const BackendAvailability& backends) {
+  switch (rule.action) {
+  case PolicyAction::deny:
+    return {TRAP_POLICY_DENY, 0};
+  case PolicyAction::serve:
+    return {TRAP_POLICY_SERVE, 0};
+  case PolicyAction::pool:
+    break;
+  }
+  const PlannedPool* pool = planned.pool(rule.pool);
+  if (!pool) // for the other family's clients only
+    return {TRAP_POLICY_DENY, 0};
+  const bool is_down = backends.candidates(*planned.service, *pool).empty();
+  const bool serves = is_down && planned.service->when_down == WhenDown::serve;
+  return {serves ? static_cast<__u32>(TRAP_POLICY_SERVE) : static_cast<__u32>(TRAP_POLICY_POOL),
+          pool->index};
+}
+
+} // namespace
+
+bool ServicePolicies::same_as(const ServicePolicies& other) const {
+  auto same_rule = [](const trap_policy& a, const trap_policy& b) {
+    return a.action == b.action && a.pool == b.pool;
+  };
+  return family == other.family &&
+         std::equal(rules.begin(), rules.end(), other.rules.begin(), other.rules.end(),
+                    same_rule) &&
+         (config == other.config || config->entries == other.config->entries);
+}
+
+trap_service service_value(const PlannedService& planned, const ServiceState& service,
+                           const HostState& host, bool usable) {
+  const ServiceConfig& config = *planned.service;
+  trap_service value = {};
+  value.pool = planned.pools.front().index;
+  if (config.offer && usable)
+    value.flags |= TRAP_SERVICE_OFFERS;
+  if (!usable && config.when_down == WhenDown::silence && !planned.pools.front().members.empty())
+    value.flags |= TRAP_SERVICE_SILENT;
+  if (service.had_sockets)
+    value.flags |= TRAP_SERVICE_SOCKETS;
+  if (config.syn_acks_per_s != 0) {
+    value.flags |= TRAP_SERVICE_CAPPED;
+    value.syn_acks = cap_rate(config.syn_acks_per_s);
+  }
+  if (config.serves()) {
+    value.flags |= serving_flags(config, service, host);
+    set_listener_values(value, planned, service, host.mtu);
+  }
+  return value;
+}
+
+std::optional<ServicePolicies> service_policies(const PlannedService& planned,
+                                                const BackendAvailability& backends) {
+  ServicePolicies policies;
+  policies.config = planned.service->policies;
+  policies.family = family_of(planned.address.address);
+  const auto& entries = policies.config->entries;
+  if (std::none_of(entries.begin(), entries.end(), [&](const PolicyEntry& entry) {
+        return entry.prefix.family() == policies.family;
+      }))
+    return std::nullopt;
+  for (const PolicyRule& rule : policies.config->rules)
+    policies.rules.push_back(policy_value(rule, planned, backends));
+  return policies;
+}
+
+MapContents make_contents(const ServerPlan& plan, const BackendAvailability& backends,
+                          const HostState& host,
+                          const std::function<ServiceState(const PlannedService&)>& state_of) {
+  MapContents contents;
+  for (const PlannedService& planned : plan.services) {
+    for (const PlannedPool& pool : planned.pools)
+      contents.pools[pool.index] = backends.candidates(*planned.service, pool);
+    const bool usable = !contents.pools[planned.pools.front().index].empty();
+    trap_service value = service_value(planned, state_of(planned), host, usable);
+    if (auto policies = service_policies(planned, backends)) {
+      value.flags |= TRAP_SERVICE_POLICED;
+      contents.policies[planned.slot] = std::move(*policies);
+    }
+    contents.services[planned.slot] = value;
+  }
+  return contents;
+}
+
+} // namespace trap::server

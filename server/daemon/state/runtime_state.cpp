@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/daemon/state/runtime_state.h"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "runtime/kernel/counters.h"
+#include "runtime/log.h"
+#include "server/daemon/watch/host_settings.h"
+
+namespace trap::server {
+namespace {
+
+bool serves_any(const ServerPlan& plan) {
+  return std::any_of(plan.services.begin(), plan.services.end(),
+                     [](const PlannedService& planned) { return planned.service->serves(); });
+}
+
+std::string label(const PlannedService& planned) {
+  return fmt::format("service \"{}\", {}", planned.service->name, format_endpoint(planned.address));
+}
+
+// Connections may live here, and at peace the stack judges them all by itself.
+bool has_sockets_of_ours(__u32 flags) {
+  return (flags & TRAP_SERVICE_SOCKETS) && !(flags & TRAP_SERVICE_RESTS);
+}
+
+// TRAP answered for it when its value was written.
+bool was_active(const ServiceValues& values, const Endpoint& address) {
+  auto at = values.find(address);
+  return at != values.end() && (at->second.flags & TRAP_SERVICE_SERVES) &&
+         !(at->second.flags & TRAP_SERVICE_RESTS);
+}
+
+} // namespace
+
+Result<void> RuntimeState::follow(const ServerConfig& config, const ServerPlan& plan) {
+  if (auto watched = watch_listeners(config); !watched)
+    return watched.error();
+  backends_.follow(config);
+  watch_attacks(plan);
+  return {};
+}
+
+Result<void> RuntimeState::watch_listeners(const ServerConfig& config) {
+  std::vector<Endpoint> addresses;
+  for (const ServiceConfig& service : config.services) {
+    if (service.serves())
+      addresses.insert(addresses.end(), service.addresses.begin(), service.addresses.end());
+  }
+  if (!listeners_) {
+    if (addresses.empty())
+      return {};
+    auto made = ListenerProbe::make();
+    if (!made)
+      return made.error();
+    listeners_ = std::move(*made);
+  }
+  listeners_->watch(addresses);
+  return {};
+}
+
+void RuntimeState::watch_attacks(const ServerPlan& plan) {
+  std::map<Endpoint, Activation> activations;
+  for (const PlannedService& planned : plan.services) {
+    const ServiceConfig& service = *planned.service;
+    if (service.activate != Activate::attack)
+      continue;
+    auto known = activations_.find(planned.address);
+    auto [at, is_new] =
+        known != activations_.end()
+            ? activations.emplace(planned.address, std::move(known->second))
+            : activations.emplace(planned.address, Activation(service.activation,
+                                                              was_active(told_, planned.address)));
+    at->second.configure(service.activation);
+  }
+  activations_ = std::move(activations);
+}
+
+bool RuntimeState::observe_attacks(const ServerPlan& plan, int counters_fd, std::uint64_t now_ns) {
+  CounterReader counters(counters_fd);
+  bool changed = false;
+  for (const PlannedService& planned : plan.services) {
+    auto at = activations_.find(planned.address);
+    if (at == activations_.end() ||
+        !at->second.observe(now_ns, activation_sample(counters.read(planned.slot))))
+      continue;
+    changed = true;
+    if (at->second.active())
+      log::warn("{}: attack: {}: TRAP answers from now on", label(planned), at->second.reason());
+    else
+      log::info("{}: peace: {}: the stack answers from now on", label(planned),
+                at->second.reason());
+  }
+  return changed;
+}
+
+bool RuntimeState::advance(const ServerPlan& plan, int counters_fd, std::uint64_t now_ns) {
+  if (listeners_)
+    listeners_->advance(now_ns);
+  const bool health_changed = backends_.advance(now_ns);
+  const bool peace_changed = observe_attacks(plan, counters_fd, now_ns);
+  return health_changed || peace_changed;
+}
+
+void RuntimeState::look_at_host(const ServerConfig& config, bool assigns) {
+  host_.assigns = assigns;
+  host_.settings = read_host_settings();
+  host_.mtu = smallest_mtu(config.part.interfaces);
+}
+
+ServiceState RuntimeState::of_service(const PlannedService& planned) const {
+  ServiceState runtime_state;
+  if (listeners_)
+    runtime_state.listener = listeners_->answer(planned.address);
+  runtime_state.rests = !is_active(planned);
+  auto at = told_.find(planned.address);
+  if (at != told_.end()) {
+    runtime_state.earlier = at->second;
+    runtime_state.had_sockets = at->second.flags & TRAP_SERVICE_SOCKETS;
+  }
+  return runtime_state;
+}
+
+MapContents RuntimeState::contents(const ServerPlan& plan) const {
+  return make_contents(plan, backends_, host_,
+                       [this](const PlannedService& planned) { return of_service(planned); });
+}
+
+void RuntimeState::note_written(const ServerPlan& plan, const MapContents& contents) {
+  told_.clear();
+  for (const PlannedService& planned : plan.services)
+    told_[planned.address] = contents.services.at(planned.slot);
+}
+
+std::set<std::uint16_t> RuntimeState::ports_with_sockets() const {
+  std::set<std::uint16_t> ports;
+  for (const auto& [address, value] : told_) {
+    if (has_sockets_of_ours(value.flags))
+      ports.insert(address.port);
+  }
+  return ports;
+}
+
+bool RuntimeState::lets_sockets_appear(const ServerPlan& plan, const MapContents& contents) const {
+  return std::any_of(
+      plan.services.begin(), plan.services.end(), [&](const PlannedService& planned) {
+        auto at = told_.find(planned.address);
+        const bool before = at != told_.end() && has_sockets_of_ours(at->second.flags);
+        return !before && has_sockets_of_ours(contents.services.at(planned.slot).flags);
+      });
+}
+
+bool RuntimeState::is_active(const PlannedService& planned) const {
+  if (planned.service->activate == Activate::always)
+    return true;
+  const Activation* activation = this->activation(planned);
+  return activation ? activation->active() : was_active(told_, planned.address);
+}
+
+const Activation* RuntimeState::activation(const PlannedService& planned) const {
+  auto at = activations_.find(planned.address);
+  return at == activations_.end() ? nullptr : &at->second;
+}
+
+std::string RuntimeState::listener_problem(const PlannedService& planned) const {
+  if (!planned.service->serves() || !listeners_)
+    return "";
+  const std::string problem = listeners_->problem(planned.address);
+  if (problem.empty())
+    return "";
+  return fmt::format(
+      "service \"{}\": {} at {}: start the relay (nginx, HAProxy) or the service there",
+      planned.service->name, problem, format_endpoint(planned.address));
+}
+
+std::vector<std::string> RuntimeState::problems(const ServerPlan& plan) const {
+  std::vector<std::string> problems;
+  if (serves_any(plan))
+    problems = problems_of(host_.settings, host_.assigns);
+  for (const PlannedService& planned : plan.services) {
+    if (std::string problem = listener_problem(planned); !problem.empty())
+      problems.push_back(std::move(problem));
+    const PlannedPool& pool = planned.pools.front();
+    if (!pool.members.empty() && backends_.candidates(*planned.service, pool).empty())
+      problems.push_back(fmt::format(
+          "{}: no backend is usable, clients {}: see trapctl backend list", label(planned),
+          planned.service->when_down == WhenDown::serve ? "are served here" : "get no answer"));
+  }
+  return problems;
+}
+
+} // namespace trap::server

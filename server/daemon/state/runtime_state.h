@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the daemon watches while it runs, and what follows from it for the maps: backends, attacks,
+// listeners, the host's settings.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "server/daemon/state/map_contents.h"
+#include "server/daemon/watch/activation.h"
+
+namespace trap::server {
+
+using ServiceValues = std::map<Endpoint, trap_service>;
+
+class RuntimeState {
+public:
+  // What an earlier run left in the maps; before all else.
+  void go_on_from(ServiceValues values) { told_ = std::move(values); }
+
+  // Another configuration with its plan; what is known of things that stay is kept. How the maps
+  // were left decides how a service with activate = "attack" begins. On error nothing has changed.
+  Result<void> follow(const ServerConfig& config, const ServerPlan& plan);
+
+  // A few times a second; true if the maps' contents may have changed. now_ns: CLOCK_MONOTONIC.
+  bool advance(const ServerPlan& plan, int counters_fd, std::uint64_t now_ns);
+
+  // Once a second: what the host says of itself.
+  // `assigns`: sockets are made of TRAP's own cookies.
+  void look_at_host(const ServerConfig& config, bool assigns);
+  bool assigns() const { return host_.assigns; }
+
+  // Also for a plan that was not followed yet: what is new in it is then taken at its best.
+  MapContents contents(const ServerPlan& plan) const;
+
+  // What was written; the next contents go on from it.
+  void note_written(const ServerPlan& plan, const MapContents& contents);
+
+  // Ports of services that may have connections on this host and that TRAP answers for, as they
+  // were written.
+  std::set<std::uint16_t> ports_with_sockets() const;
+
+  // Are there services in the contents that connections may have, of which the packet walk did not
+  // know it, or did not care?
+  bool lets_sockets_appear(const ServerPlan& plan, const MapContents& contents) const;
+
+  // What keeps services from working as configured, one line each.
+  std::vector<std::string> problems(const ServerPlan& plan) const;
+
+  // "": all is well with the listener of a service that serves, as far as is known.
+  std::string listener_problem(const PlannedService& planned) const;
+
+  // Does TRAP answer for the service now, or the stack?
+  bool is_active(const PlannedService& planned) const;
+  const Activation*
+  activation(const PlannedService& planned) const; // null unless activate = "attack"
+
+  BackendAvailability& backends() { return backends_; }
+  const BackendAvailability& backends() const { return backends_; }
+
+private:
+  Result<void> watch_listeners(const ServerConfig& config);
+  void watch_attacks(const ServerPlan& plan);
+  bool observe_attacks(const ServerPlan& plan, int counters_fd, std::uint64_t now_ns);
+  ServiceState of_service(const PlannedService& planned) const;
+
+  BackendAvailability backends_;
+  HostState host_;
+  std::unique_ptr<ListenerProbe> listeners_; // none as long as no service serves
+  std::map<Endpoint, Activation> activations_;
+  ServiceValues told_; // what the maps tell of each service
+};
+
+} // namespace trap::server

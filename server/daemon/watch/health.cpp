@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/daemon/watch/health.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <fmt/core.h>
+
+#include "runtime/log.h"
+
+namespace trap::server {
+namespace {
+
+constexpr std::uint64_t kMillisecondNs = 1'000'000;
+constexpr std::size_t kMostUnderWay = 256; // descriptors; with more backends than that out of
+                                           // reach, checks come later than they should
+
+// Of this host, not of the backend: such a check says nothing.
+bool is_own_failure(int error_number) {
+  switch (error_number) {
+  case EMFILE:
+  case ENFILE:
+  case ENOBUFS:
+  case ENOMEM:
+  case EADDRNOTAVAIL:
+  case EACCES:
+  case EPERM:
+  case EAFNOSUPPORT:
+    return true;
+  default:
+    return false;
+  }
+}
+
+int connect_to(int fd, const Endpoint& to) {
+  if (family_of(to.address) == TRAP_IPV4) {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = TRAP_BE16(to.port);
+    address.sin_addr.s_addr = to.address.be32[3];
+    return connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  }
+  sockaddr_in6 address = {};
+  address.sin6_family = AF_INET6;
+  address.sin6_port = TRAP_BE16(to.port);
+  std::memcpy(&address.sin6_addr, to.address.bytes, sizeof(address.sin6_addr));
+  return connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+}
+
+int pending_error(int fd) {
+  int error_number = 0;
+  socklen_t bytes = sizeof(error_number);
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error_number, &bytes) == 0 ? error_number : errno;
+}
+
+} // namespace
+
+const char* health_name(Health health) {
+  switch (health) {
+  case Health::up:
+    return "up";
+  case Health::down:
+    return "down";
+  default:
+    return "unknown";
+  }
+}
+
+bool HealthTrack::note(bool success, const HealthSettings& settings) {
+  const Health before = health_;
+  successes_ = success ? successes_ + 1 : 0;
+  failures_ = success ? 0 : failures_ + 1;
+  if (successes_ >= settings.rise)
+    health_ = Health::up;
+  else if (failures_ >= settings.fall && health_ == Health::up)
+    health_ = Health::down;
+  return health_ != before;
+}
+
+void HealthChecker::watch(const std::map<Endpoint, HealthSettings>& wanted) {
+  std::erase_if(targets_, [&](const Entry& entry) { return !wanted.contains(entry.first); });
+  for (const auto& [backend, settings] : wanted)
+    targets_[backend].settings = settings;
+}
+
+Health HealthChecker::health(const Endpoint& backend) const {
+  auto at = targets_.find(backend);
+  return at == targets_.end() ? Health::unknown : at->second.track.health();
+}
+
+std::string HealthChecker::last_error(const Endpoint& backend) const {
+  auto at = targets_.find(backend);
+  return at == targets_.end() ? "" : at->second.last_error;
+}
+
+bool HealthChecker::advance(std::uint64_t now_ns) {
+  schedule_new(now_ns);
+  const bool finished = finish_checks(now_ns);
+  const bool started = start_checks(now_ns);
+  return finished || started;
+}
+
+// Spreads the first checks of new backends over their interval, and with them all that follow.
+void HealthChecker::schedule_new(std::uint64_t now_ns) {
+  std::vector<Target*> fresh;
+  for (auto& [backend, target] : targets_) {
+    if (!target.is_scheduled)
+      fresh.push_back(&target);
+  }
+  for (std::size_t i = 0; i < fresh.size(); i++) {
+    fresh[i]->due_ns = now_ns + fresh[i]->settings.interval_ms * kMillisecondNs * i / fresh.size();
+    fresh[i]->is_scheduled = true;
+  }
+}
+
+bool HealthChecker::finish_checks(std::uint64_t now_ns) {
+  std::vector<Entry*> under_way;
+  std::vector<pollfd> polled;
+  for (Entry& entry : targets_) {
+    if (!entry.second.connection)
+      continue;
+    under_way.push_back(&entry);
+    polled.push_back({entry.second.connection.get(), POLLOUT, 0});
+  }
+  if (polled.empty() || poll(polled.data(), polled.size(), 0) < 0)
+    return false;
+  bool changed = false;
+  for (std::size_t i = 0; i < polled.size(); i++) {
+    Target& target = under_way[i]->second;
+    if (polled[i].revents != 0)
+      changed |= finish(*under_way[i], pending_error(target.connection.get()));
+    else if (now_ns >= target.started_ns + target.settings.timeout_ms * kMillisecondNs)
+      changed |= note(*under_way[i], false,
+                      fmt::format("no answer within {} ms", target.settings.timeout_ms));
+  }
+  return changed;
+}
+
+bool HealthChecker::start_checks(std::uint64_t now_ns) {
+  std::vector<Entry*> due;
+  std::size_t under_way = 0;
+  for (Entry& entry : targets_) {
+    if (entry.second.connection)
+      under_way++;
+    else if (entry.second.due_ns <= now_ns)
+      due.push_back(&entry);
+  }
+  std::stable_sort(due.begin(), due.end(), [](const Entry* a, const Entry* b) {
+    return a->second.due_ns < b->second.due_ns;
+  });
+  bool changed = false;
+  for (Entry* entry : due) {
+    if (under_way == kMostUnderWay)
+      break;
+    changed |= start(*entry, now_ns);
+    under_way += entry->second.connection ? 1 : 0;
+  }
+  return changed;
+}
+
+bool HealthChecker::start(Entry& entry, std::uint64_t now_ns) {
+  auto& [backend, target] = entry;
+  const std::uint64_t interval_ns = target.settings.interval_ms * kMillisecondNs;
+  // Keeps its place in the interval, unless it was kept waiting for longer than one.
+  target.due_ns = std::max(target.due_ns + interval_ns, now_ns);
+  target.started_ns = now_ns;
+  const int family = family_of(backend.address) == TRAP_IPV4 ? AF_INET : AF_INET6;
+  target.connection = Fd(socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!target.connection)
+    return finish(entry, errno);
+  if (connect_to(target.connection.get(), backend) == 0)
+    return finish(entry, 0);
+  return errno == EINPROGRESS ? false : finish(entry, errno);
+}
+
+// A check ended with a connection (0) or with an error.
+bool HealthChecker::finish(Entry& entry, int error_number) {
+  Target& target = entry.second;
+  if (!is_own_failure(error_number))
+    return note(entry, error_number == 0, error_number == 0 ? "" : error_text(error_number));
+  target.connection.reset();
+  target.last_error = fmt::format("cannot check from here: {}", error_text(error_number));
+  return false;
+}
+
+// Takes a result. The connection is closed in order, not reset: services log resets as errors of
+// their clients, and the TIME_WAIT that an orderly close leaves on this host is one small entry for
+// a minute.
+bool HealthChecker::note(Entry& entry, bool success, const std::string& error) {
+  auto& [backend, target] = entry;
+  target.connection.reset();
+  target.last_error = error;
+  const bool changed = target.track.note(success, target.settings);
+  const Health health = target.track.health();
+  if (changed && health == Health::up)
+    log::info("backend {} is up", format_endpoint(backend));
+  else if (changed)
+    log::warn("backend {} is down: {} checks in a row failed: {}", format_endpoint(backend),
+              target.track.failures(), error);
+  else if (health == Health::unknown && target.track.failures() == target.settings.fall)
+    log::warn("backend {} has not answered a check yet ({}), and is used all the same: does its "
+              "guard trust this host?",
+              format_endpoint(backend), error);
+  return changed;
+}
+
+} // namespace trap::server
