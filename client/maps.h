@@ -50,8 +50,10 @@ enum trap_pending_state {
 
 /* Map `pending` (LRU hash by trap_tuple): the last SYN of each connect, until it is evicted. */
 struct trap_pending {
-  __be32 isn; /* ours */
-  __be32 iss; /* the server's, once its SYN-ACK was seen */
+  __be32 isn;             /* ours */
+  __be32 iss;             /* the server's, of the last SYN-ACK seen */
+  __be32 accepted_iss[2]; /* the last two of which ACCEPTs were sent: a fleet, or a new cookie
+                             window, answers one ISN by several */
   __be16 window;
   __u8 state; /* enum trap_pending_state */
   __u8 option_bytes;
@@ -195,7 +197,7 @@ struct trap_client_settings {
 #define TRAP_CLIENT_OWN_PRIORITY 0x54520000u
 
 TRAP_ASSERT(sizeof(struct trap_tuple) == 40, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_pending) == 60, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_pending) == 68, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirect_key) == 40, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirect) == 56, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_outward) == 24, "shared through a map");

@@ -83,6 +83,8 @@ static __always_inline void keep_progress(struct trap_pending* syn,
   if (!before || before->isn != syn->isn)
     return;
   syn->iss = before->iss;
+  syn->accepted_iss[0] = before->accepted_iss[0];
+  syn->accepted_iss[1] = before->accepted_iss[1];
   syn->accepts = before->accepts;
   syn->connect = before->connect;
   if (before->state == TRAP_ACCEPT_SENT || before->state == TRAP_SYN_ACK_PASSED)

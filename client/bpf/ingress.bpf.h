@@ -85,17 +85,36 @@ static __always_inline int lost_its_redirect(const struct trap_pending* syn) {
          !(syn->connect & TRAP_CONNECT_RESETS);
 }
 
+/* Was an ACCEPT sent for this connect to a SYN-ACK of that number? Then its answer is the module's,
+ * however late it comes, and never the socket's. */
+static __always_inline int was_accepted(const struct trap_pending* syn, __be32 iss) {
+  return syn->accepts && (syn->accepted_iss[0] == iss || syn->accepted_iss[1] == iss);
+}
+
+static __always_inline void note_accept(struct trap_pending* syn) {
+  if (explaining)
+    return;
+  if (!was_accepted(syn, syn->iss)) {
+    syn->accepted_iss[1] = syn->accepts ? syn->accepted_iss[0] : syn->iss;
+    syn->accepted_iss[0] = syn->iss;
+  }
+  if (syn->accepts < 255)
+    syn->accepts++;
+}
+
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
 judge_rst(struct __sk_buff* skb, struct packet_context* context, const struct trap_tuple* tuple,
           struct scratch* memory, const struct trap_option* option) {
   struct trap_pending* syn = bpf_map_lookup_elem(&pending, tuple);
   struct trap_redirect_key key = redirect_key(tuple);
-  int is_exact;
+  __be32 iss = TRAP_BE32(TRAP_FROM_BE32(context->packet.seq) - 1);
+  int is_exact, is_ours;
 
   if (!syn)
     return TRAP_PASS_OTHER;
-  is_exact = context->packet.seq == next_seq(syn->iss) &&
-             context->packet.ack == next_seq(syn->isn) && context->packet.flags & TRAP_TCP_ACK;
+  is_ours = was_accepted(syn, iss);
+  is_exact = (iss == syn->iss || is_ours) && context->packet.ack == next_seq(syn->isn) &&
+             context->packet.flags & TRAP_TCP_ACK;
   if (option->type != TRAP_REDIRECT)
     return is_exact && lost_its_redirect(syn) ? ask_to_be_served(skb, context, tuple, &key, syn)
                                               : TRAP_PASS_OTHER;
@@ -103,6 +122,8 @@ judge_rst(struct __sk_buff* skb, struct packet_context* context, const struct tr
     return TRAP_PASS_REDIRECT_UNEXPECTED;
   if (syn->state == TRAP_REDIRECTED || syn->state == TRAP_ANSWERED)
     return TRAP_DROP_LATE_ANSWER;
+  if (is_ours && (syn->state == TRAP_SYN_SENT || syn->state == TRAP_SYN_ACK_PASSED))
+    return TRAP_DROP_LATE_ANSWER; /* the connect goes on, or went on, without it */
   if (syn->state != TRAP_ACCEPT_SENT && syn->state != TRAP_SYN_ACK_PASSED)
     return TRAP_PASS_REDIRECT_UNEXPECTED;
   if (read_redirect(&context->packet, &memory->area, option, &memory->redirect))
@@ -145,9 +166,10 @@ judge_syn_ack(struct __sk_buff* skb, struct packet_context* context, const struc
     set_state(syn, TRAP_SYN_ACK_PASSED);
     return TRAP_PASS_OFFER_DECLINED;
   }
+  if (syn->state == TRAP_SYN_ACK_PASSED)
+    return TRAP_PASS_OFFER_DECLINED; /* the socket has a connection: nothing takes it back */
   set_state(syn, TRAP_ACCEPT_SENT);
-  if (!explaining && syn->accepts < 255)
-    syn->accepts++;
+  note_accept(syn);
   return reply_with_accept(skb, context, tuple, syn, option);
 }
 

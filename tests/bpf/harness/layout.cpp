@@ -96,6 +96,8 @@ const std::map<std::string, Layout>& layouts() {
         tuple_fields,
         {TRAP_FIELD("isn", trap_pending, isn, big_endian),
          TRAP_FIELD("iss", trap_pending, iss, big_endian),
+         TRAP_FIELD("accepted", trap_pending, accepted_iss[0], big_endian),
+         TRAP_FIELD("accepted_before", trap_pending, accepted_iss[1], big_endian),
          TRAP_FIELD("window", trap_pending, window, big_endian),
          TRAP_FIELD("state", trap_pending, state, native),
          TRAP_FIELD("option_bytes", trap_pending, option_bytes, native),
