@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # A scrape of a trap-server with 1,000 addresses makes at most 3,000 bpf() calls, as strace counts
-# them. Usage: scrape.sh BIN_DIR (as root). Prints "ok NAME" or "not ok NAME".
+# them. In shell, because strace counts them. Usage: scrape.sh BIN_DIR (as root). Prints "ok NAME" or
+# "not ok NAME".
 set -u
 name=scrape
 here=$(cd "$(dirname "$0")" && pwd) || exit 2
