@@ -152,7 +152,21 @@ def check_pages(root):
     return wrong if len(played) > 5 else [*wrong, "tests/documents/CMakeLists.txt: names hardly a page"]
 
 
-CHECKS = {"maps": check_maps, "walk": check_walk, "decisions": check_decisions, "links": check_links,
+FREE_RELATIVE = re.compile(r"(?:What|Who|Whoever|Whose|Whom|How|Where|Which|When|Whether) ")
+
+
+def check_openings(root):
+    """A file's first comment opens with a noun or a verb: "What the maps hold" is half a sentence."""
+    wrong = []
+    for path in sources(root, ".h", ".c", ".cpp", ".py", ".sh", ".txt", ".cmake", ".toml", ".conf", ".yml"):
+        lines = [line for line in path.read_text().splitlines()[:4] if line and "SPDX" not in line and not line.startswith("#!")]
+        first = re.sub(r'^(?://|/\*|#|""")\s*', "", lines[0]) if lines else ""
+        if FREE_RELATIVE.match(first) and not first.endswith("?"):
+            wrong.append(f"{path.relative_to(root)}: opens with \"{first.split()[0]}\"")
+    return wrong
+
+
+CHECKS = {"openings": check_openings, "maps": check_maps, "walk": check_walk, "decisions": check_decisions, "links": check_links,
           "troubleshooting": check_troubleshooting, "socket": check_socket, "pages": check_pages}
 
 
