@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What user space and the closed loop's programs share: the frame to vary and send, and what came
- * back. */
+/* Shared by user space and the closed loop's programs: the frame to vary and send, and counts of
+ * the answers. */
 #pragma once
 
 #include <linux/types.h>
@@ -8,13 +8,12 @@
 #include "protocol/assert.h"
 
 #define TRAP_FLOOD_FRAME_MAX 128
-#define TRAP_FLOOD_SAMPLING 256 /* one in so many answers is looked at closely */
-#define TRAP_FLOOD_TRIM 2       /* bytes that `generate` takes off the frame it is given */
-#define TRAP_FLOOD_PROOFS 16384 /* clients, a power of two */
+#define TRAP_FLOOD_SAMPLING 256      /* one in so many answers is looked at closely */
+#define TRAP_FLOOD_TRIM 2            /* bytes that `generate` takes off the frame it is given */
+#define TRAP_FLOOD_CREDENTIALS 16384 /* clients, a power of two */
 
-/* What a client has who is not invented: a cookie that acknowledges his ISN, or a ticket for his
- * address. */
-struct trap_flood_proof {
+/* A client's own cookie, which acknowledges its ISN, or its ticket. */
+struct trap_flood_credential {
   __u64 source[2]; /* as in union trap_address */
   __be32 seq;
   __be32 ack;
@@ -28,12 +27,12 @@ struct trap_flood_order {
               8]; /* the frame, of an even length, with right checksums over zeros in what varies */
   __u64 number;   /* of frames so far; each gives another */
   __u32 bytes;
-  __u32 family;        /* 4 or 6 */
-  __u32 cpu;           /* the measured one */
-  __u32 has_timestamp; /* a timestamp as Linux has it in a SYN: 28 bytes into the TCP header */
-  __u32 proves;        /* sources and what they need come from the table of proofs */
-  __u32 has_ticket;    /* 44 bytes into the TCP header, behind what Linux has; source ports are
-                          invented nevertheless */
+  __u32 family;          /* 4 or 6 */
+  __u32 cpu;             /* the measured one */
+  __u32 has_timestamp;   /* a timestamp as Linux has it in a SYN: 28 bytes into the TCP header */
+  __u32 has_credentials; /* sources and what they need come from the table of credentials */
+  __u32 has_ticket;      /* 44 bytes into the TCP header, behind what Linux has; source ports are
+                            invented nevertheless */
 };
 
 enum trap_flood_answer {
@@ -61,7 +60,7 @@ TRAP_INLINE __be32 trap_flood_seq(__be32 source, __be16 port) {
   return (__be32)((((__u64)source << 16 | port) * 0x9e3779b97f4a7c15ULL) >> 32);
 }
 
-TRAP_ASSERT(sizeof(struct trap_flood_proof) == 40, "shared through a variable");
+TRAP_ASSERT(sizeof(struct trap_flood_credential) == 40, "shared through a variable");
 TRAP_ASSERT(sizeof(struct trap_flood_order) == TRAP_FLOOD_FRAME_MAX + 32,
             "shared through a variable");
 TRAP_ASSERT(sizeof(struct trap_flood_seen) == 8 * (TRAP_FLOOD_ANSWERS + 6),
