@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-bench: what a packet costs in each path of the three programs, what applications notice of
-// the client's module, what throughput the guard costs, what a core answers in a closed loop beside
-// other defences, and what a flood, a backend's end and a long list of prefixes do. A table, the
-// targets, and a report in JSON.
+// trap-bench: the cost of a packet on each path of the three programs, the cost of TRAP for
+// applications, the capacity of a core beside other defences, and the experiments of the paper.
+// Prints tables and targets, and writes a report in JSON.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -11,19 +10,10 @@
 #include <filesystem>
 
 #include "bench/comparison/comparison.h"
-#include "bench/experiments/attack.h"
-#include "bench/experiments/connection_time.h"
-#include "bench/experiments/downloads.h"
-#include "bench/experiments/fleet.h"
+#include "bench/experiments/experiments.h"
+#include "bench/harness/pinned.h"
 #include "bench/harness/value_or_throw.h"
-#include "bench/speed/backend_churn.h"
-#include "bench/speed/client_speed.h"
-#include "bench/speed/growth.h"
-#include "bench/speed/guard_speed.h"
-#include "bench/speed/memory.h"
-#include "bench/speed/prefixes.h"
-#include "bench/speed/scrape.h"
-#include "bench/speed/speed.h"
+#include "bench/speed/measurements.h"
 #include "lab/hosts/session.h"
 #include "tests/bpf/harness/object.h"
 
@@ -33,7 +23,7 @@ namespace {
 using namespace std::chrono_literals;
 
 struct Plan {
-  Effort paths; // in each pass
+  PathEffort paths; // in each pass
   Measure loop;
   ClientEffort client;
   DownloadEffort downloads;
@@ -70,7 +60,7 @@ struct Options {
   std::string only;
 };
 
-// Removes the hosts whatever happens.
+// Removes the hosts, also after an exception.
 struct Cleaner {
   Cleaner() = default;
   Cleaner(const Cleaner&) = delete;
@@ -78,7 +68,7 @@ struct Cleaner {
   ~Cleaner() { lab::remove_all_hosts(); }
 };
 
-// A part whose set-up fails is refused; the others go on.
+// A measurement that fails is refused; the others go on.
 template <typename Measurement>
 void attempt(const char* what, Report& report, const Measurement& measurement) {
   try {
@@ -99,7 +89,7 @@ void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
     return;
   const lab::Session session = value_or_throw(lab::Session::begin());
   const Cleaner cleaner;
-  if (wanted("client-speed")) // before this process leaves a CPU to the closed loop
+  if (wanted("client-speed")) // before this process leaves the last CPU to the closed loop
     attempt("client-speed", report, [&] { measure_client(plan.client, report); });
   if (wanted("guard-speed"))
     attempt("guard-speed", report,
@@ -115,15 +105,15 @@ void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
     attempt("connection-time", report, [&] { measure_connection_times(plan.connections, report); });
   if (wanted("fleet"))
     attempt("fleet", report, [&] { measure_fleet(plan.fleet_connections, report); });
-  leave_measured_cpu();
+  const Pinned pinned{0};
   ClosedLoop loop;
   if (wanted("closed-loop"))
     attempt("closed-loop", report, [&] {
-      Comparison contest(loop, report);
+      Comparison comparison(loop, report);
       for (const FloodKind kind : {FloodKind::syn, FloodKind::ack_invalid, FloodKind::ack_valid,
                                    FloodKind::syn_uninvited, FloodKind::syn_ticketed})
         for (const int family : {4, 6})
-          contest.hold({kind, family}, plan.loop);
+          comparison.run({kind, family}, plan.loop);
     });
   if (wanted("memory"))
     attempt("memory", report, [&] { measure_memory(loop, report); });
@@ -142,10 +132,9 @@ int measure_all(const Options& options) {
     measure_backend_churn(report);
   measure_in_lab(options, plan, report);
   if (report.empty()) {
-    std::fprintf(
-        stderr,
-        "trap-bench: nothing that is measured has \"%s\" in its name: see trap-bench --help\n",
-        options.only.c_str());
+    std::fprintf(stderr,
+                 "trap-bench: no measurement has \"%s\" in its name: see trap-bench --help\n",
+                 options.only.c_str());
     return 2;
   }
   report.print_targets();
@@ -162,14 +151,16 @@ int run(int argc, char** argv) {
   const auto here = std::filesystem::canonical("/proc/self/exe").parent_path();
   Options options;
   options.output = (here.parent_path() / "bench" / "report.json").string();
-  CLI::App app{"What TRAP's programs cost a packet, beside an empty program and XDP_TX, and what a "
-               "core answers beside other defences."};
-  app.add_flag("--quick", options.quick, "few packets: shows that it works, measures little");
-  app.add_option("--output", options.output, "where the report goes")->capture_default_str();
-  app.add_option("--only", options.only,
-                 "only what has this in its name: a path, client-speed, guard-speed, download, "
-                 "attack-download, attack-rise, connection-time, closed-loop, fleet, growth, "
-                 "memory, churn, prefixes, scrape");
+  CLI::App app{"Measures the cost of TRAP's programs beside an empty program and XDP_TX, and the "
+               "capacity of a core beside other defences."};
+  app.add_flag("--quick", options.quick,
+               "few packets: shows that it works; the figures mean little");
+  app.add_option("--output", options.output, "file of the report")->capture_default_str();
+  app.add_option(
+      "--only", options.only,
+      "only measurements with this in their name: a path, client-speed, guard-speed, download, "
+      "attack-download, attack-rise, connection-time, closed-loop, fleet, growth, "
+      "memory, churn, prefixes, scrape");
   app.set_version_flag("--version", TRAP_VERSION_STRING);
   try {
     app.parse(argc, argv);
@@ -180,7 +171,7 @@ int run(int argc, char** argv) {
     return 2;
   }
   if (geteuid() != 0) {
-    std::fprintf(stderr, "trap-bench: loads BPF programs, which needs root; run it as root\n");
+    std::fprintf(stderr, "trap-bench: it loads BPF programs, which needs root: run it as root\n");
     return 1;
   }
   test::keep_libbpf_quiet();

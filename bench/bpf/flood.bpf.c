@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The two ends of the closed loop. `generate` runs upon BPF_PROG_TEST_RUN's live frames, whose
- * pages come back as the responder left them: every byte is written anew, with another source,
- * source port, sequence number and timestamp each time, or with those of clients who have what they
- * need (`proofs`). `sink` counts what is answered. Everything happens on one CPU, so plain
- * variables do. */
+/* The two ends of the closed loop. `generate` runs on BPF_PROG_TEST_RUN's live frames, whose pages
+ * come back as the responder left them. So it writes every byte anew, with another source, source
+ * port, sequence number and timestamp each time, or with those of `credentials`. `sink` counts the
+ * answers. Everything happens on one CPU, so plain variables do. */
 #include "bench/bpf/flood.h"
 
 #include <linux/bpf.h>
@@ -15,7 +14,7 @@
 
 struct trap_flood_order order;
 struct trap_flood_seen seen;
-struct trap_flood_proof proofs[TRAP_FLOOD_PROOFS];
+struct trap_flood_credential credentials[TRAP_FLOOD_CREDENTIALS];
 
 /* The finalizer of SplitMix64. */
 static __always_inline __u64 scatter(__u64 x) {
@@ -24,7 +23,7 @@ static __always_inline __u64 scatter(__u64 x) {
   return x ^ x >> 31;
 }
 
-/* The checksum field for data that had zeros where words with this sum now are. */
+/* The checksum field for data in which words with this sum replace zeros. */
 static __always_inline __be16 checksum_with(__be16 before, __u64 added) {
   return trap_sum_fold((__u64)(__u16)~before + added);
 }
@@ -47,34 +46,35 @@ static __always_inline int restore(void* data, void* end) {
 }
 
 struct varied {
-  __be32 source; /* what trap_flood_seq takes of it */
+  __be32 source; /* as trap_flood_seq takes it */
   __u64 address_sum;
   __u64 bits;
-  const struct trap_flood_proof* proof; /* or 0 */
+  const struct trap_flood_credential* credential; /* or 0 */
 };
 
 static __always_inline __u64 put_ticket(struct trap_tcp* tcp, void* end,
-                                        const struct trap_flood_proof* proof) {
+                                        const struct trap_flood_credential* credential) {
   __u8* at = (void*)tcp + TRAP_FLOOD_TICKET_AT;
 
-  if (at + sizeof(proof->ticket) > (__u8*)end)
+  if (at + sizeof(credential->ticket) > (__u8*)end)
     return 0;
-  __builtin_memcpy(at, proof->ticket, sizeof(proof->ticket));
+  __builtin_memcpy(at, credential->ticket, sizeof(credential->ticket));
   return trap_sum64(*(__u64*)at) + *(__u32*)(at + 8);
 }
 
 static __always_inline int vary_tcp(struct trap_tcp* tcp, void* end, const struct varied* varied) {
-  const struct trap_flood_proof* proof = varied->proof;
+  const struct trap_flood_credential* credential = varied->credential;
   __be16 port = (__be16)(varied->bits >> 48) | 4; /* 1024 and above: the high byte comes first */
   __u64 sum;
 
   if ((void*)(tcp + 1) > end)
     return 0;
-  tcp->source_port = proof && !order.has_ticket ? proof->port : port;
-  tcp->seq = proof && !order.has_ticket ? proof->seq : trap_flood_seq(varied->source, port);
+  tcp->source_port = credential && !order.has_ticket ? credential->port : port;
+  tcp->seq =
+      credential && !order.has_ticket ? credential->seq : trap_flood_seq(varied->source, port);
   sum = varied->address_sum + tcp->source_port + (__u64)tcp->seq;
   if (tcp->flags & 0x10) {
-    tcp->ack = proof ? proof->ack : (__be32)varied->bits;
+    tcp->ack = credential ? credential->ack : (__be32)varied->bits;
     sum += tcp->ack;
   }
   if (order.has_timestamp) {
@@ -85,8 +85,8 @@ static __always_inline int vary_tcp(struct trap_tcp* tcp, void* end, const struc
     *timestamp = (__be32)(varied->bits >> 8);
     sum += *timestamp;
   }
-  if (proof && order.has_ticket)
-    sum += put_ticket(tcp, end, proof);
+  if (credential && order.has_ticket)
+    sum += put_ticket(tcp, end, credential);
   tcp->checksum = checksum_with(tcp->checksum, sum);
   return 1;
 }
@@ -95,16 +95,18 @@ static __always_inline int vary_tcp(struct trap_tcp* tcp, void* end, const struc
 static __always_inline int vary(void* data, void* end) {
   __u64 bits = scatter(++order.number);
   void* l3 = data + sizeof(struct ethhdr);
-  struct varied varied = {.proof =
-                              order.proves ? &proofs[order.number & (TRAP_FLOOD_PROOFS - 1)] : 0};
+  struct varied varied = {
+      .credential =
+          order.has_credentials ? &credentials[order.number & (TRAP_FLOOD_CREDENTIALS - 1)] : 0};
 
   if (order.family == TRAP_IPV4) {
     struct iphdr* ip = l3;
 
     if ((void*)(ip + 1) > end)
       return 0;
-    ip->saddr = varied.proof ? (__be32)(varied.proof->source[1] >> 32)
-                             : (__be32)((bits & 0xffffff00) | (((bits & 0xff) * 126 >> 8) + 1));
+    ip->saddr = varied.credential
+                    ? (__be32)(varied.credential->source[1] >> 32)
+                    : (__be32)((bits & 0xffffff00) | (((bits & 0xff) * 126 >> 8) + 1));
     ip->check = checksum_with(ip->check, ip->saddr);
     varied.source = ip->saddr;
     varied.address_sum = ip->saddr;
@@ -112,8 +114,8 @@ static __always_inline int vary(void* data, void* end) {
     return vary_tcp((void*)(ip + 1), end, &varied);
   }
   struct ipv6hdr* ip = l3;
-  __u64 half = varied.proof ? varied.proof->source[0] : (bits & ~0xffffULL) | 0x0120;
-  __u64 more = varied.proof ? varied.proof->source[1] : scatter(bits);
+  __u64 half = varied.credential ? varied.credential->source[0] : (bits & ~0xffffULL) | 0x0120;
+  __u64 more = varied.credential ? varied.credential->source[1] : scatter(bits);
 
   if ((void*)(ip + 1) > end)
     return 0;
@@ -121,7 +123,7 @@ static __always_inline int vary(void* data, void* end) {
   __builtin_memcpy(l3 + 16, &more, 8);
   varied.source = (__be32)(more >> 32);
   varied.address_sum = trap_sum64(half) + trap_sum64(more);
-  varied.bits = (varied.proof ? bits : more) * 0x9e3779b97f4a7c15ULL;
+  varied.bits = (varied.credential ? bits : more) * 0x9e3779b97f4a7c15ULL;
   return vary_tcp((void*)(ip + 1), end, &varied);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Shared by user space and the closed loop's programs: the frame to vary and send, and the answers.
- * */
+/* Shared by user space and the closed loop's programs: the frame to vary and send, and counts of
+ * the answers. */
 #pragma once
 
 #include <linux/types.h>
@@ -15,11 +15,10 @@
 #define TRAP_FLOOD_TICKET_AT                                                                       \
   (trap_last_ticket_offset(TRAP_TCP_HEADER_BYTES + 20 + TRAP_TICKET_OPTION_BYTES, 0) +             \
    TRAP_HEADER_BYTES + 1)
-#define TRAP_FLOOD_PROOFS 16384 /* clients, a power of two */
+#define TRAP_FLOOD_CREDENTIALS 16384 /* clients, a power of two */
 
-/* What a client has who is not invented: a cookie that acknowledges his ISN, or a ticket for his
- * address. */
-struct trap_flood_proof {
+/* A client's own cookie, which acknowledges its ISN, or its ticket. */
+struct trap_flood_credential {
   __u64 source[2]; /* as in union trap_address */
   __be32 seq;
   __be32 ack;
@@ -33,11 +32,11 @@ struct trap_flood_order {
               8]; /* the frame, of an even length, with right checksums over zeros in what varies */
   __u64 number;   /* of frames so far; each gives another */
   __u32 bytes;
-  __u32 family;        /* 4 or 6 */
-  __u32 cpu;           /* the measured one */
-  __u32 has_timestamp; /* a timestamp as Linux has it in a SYN: 28 bytes into the TCP header */
-  __u32 proves;        /* sources and what they need come from the table of proofs */
-  __u32 has_ticket;    /* at TRAP_FLOOD_TICKET_AT; source ports are invented nevertheless */
+  __u32 family;          /* 4 or 6 */
+  __u32 cpu;             /* the measured one */
+  __u32 has_timestamp;   /* a timestamp as Linux has it in a SYN: 28 bytes into the TCP header */
+  __u32 has_credentials; /* sources and what they need come from the table of credentials */
+  __u32 has_ticket;      /* at TRAP_FLOOD_TICKET_AT; source ports are invented nevertheless */
 };
 
 enum trap_flood_answer {
@@ -65,7 +64,7 @@ TRAP_INLINE __be32 trap_flood_seq(__be32 source, __be16 port) {
   return (__be32)((((__u64)source << 16 | port) * 0x9e3779b97f4a7c15ULL) >> 32);
 }
 
-TRAP_ASSERT(sizeof(struct trap_flood_proof) == 40, "shared through a variable");
+TRAP_ASSERT(sizeof(struct trap_flood_credential) == 40, "shared through a variable");
 TRAP_ASSERT(sizeof(struct trap_flood_order) == TRAP_FLOOD_FRAME_MAX + 32,
             "shared through a variable");
 TRAP_ASSERT(sizeof(struct trap_flood_seen) == 8 * (TRAP_FLOOD_ANSWERS + 6),

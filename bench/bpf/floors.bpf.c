@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The programs that measurements stand beside: nothing at XDP, nothing at tc, and the least that
- * drops a packet or sends it back. */
+/* Floors for measurements: programs that do nothing at XDP or tc, and the least that drops a packet
+ * or sends it back. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>

@@ -42,14 +42,14 @@ static __always_inline __u64 scatter(__u64 x) {
   return x ^ x >> 31;
 }
 
-/* A bijection of 32 bits, for addresses of which there are no more. */
+/* A bijection of 32 bits, for IPv4 addresses. */
 static __always_inline __u32 scatter32(__u32 x) {
   x = (x ^ x >> 16) * 0x7feb352dU;
   x = (x ^ x >> 15) * 0x846ca68bU;
   return x ^ x >> 16;
 }
 
-/* The checksum field for data that had zeros where words with this sum now are. */
+/* The checksum field for data in which words with this sum replace zeros. */
 static __always_inline __be16 checksum_with(__be16 before, __u64 added) {
   return trap_sum_fold((__u64)(__u16)~before + added);
 }
@@ -93,9 +93,9 @@ static __always_inline __be32 plus(__be32 word, __u32 more) {
   return __builtin_bswap32(__builtin_bswap32(word) + more);
 }
 
-static __always_inline void prove(struct trap_tcp* tcp, const struct trap_replay_order* replay,
-                                  const union trap_address* client,
-                                  const union trap_address* server) {
+static __always_inline void put_cookie(struct trap_tcp* tcp, const struct trap_replay_order* replay,
+                                       const union trap_address* client,
+                                       const union trap_address* server) {
   struct trap_connection connection = {.client = *client,
                                        .server = *server,
                                        .client_port = tcp->source_port,
@@ -139,8 +139,8 @@ static __always_inline int vary_members(void* data, void* end,
   tcp->destination_port = __builtin_bswap16(
       (__u16)(__builtin_bswap16(tcp->destination_port) + draw((__u32)more, replay->ports)));
   tcp->seq = (__be32)(more >> 32);
-  if (replay->proves)
-    prove(tcp, replay, &from, &to);
+  if (replay->has_cookie)
+    put_cookie(tcp, replay, &from, &to);
   return 1;
 }
 

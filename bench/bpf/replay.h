@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Orders of user space to the replay programs: the frame to restore before each run, and the fields
- * to vary. */
+/* Orders for the replay programs: the frame to restore before each run, and the fields to vary. */
 #pragma once
 
 #include <linux/types.h>
@@ -21,9 +20,9 @@ enum trap_replay_vary {
 };
 
 struct trap_replay_order {
-  __u64 words[TRAP_REPLAY_FRAME_MAX /
-              8]; /* the frame; TRAP_REPLAY_SOURCES and _NUMBERS need zeros in what they vary */
-  __u64 number;   /* of runs so far; each gives another packet */
+  __u64 words[TRAP_REPLAY_FRAME_MAX / 8]; /* the frame; TRAP_REPLAY_SOURCES and _NUMBERS need zeros
+                                             in the fields that they vary */
+  __u64 number;                           /* of runs so far; each gives another packet */
   __u32 bytes;
   __u32 vary; /* enum trap_replay_vary */
   __u32 l3_offset;
@@ -35,7 +34,7 @@ struct trap_replay_order {
                          IPv6 address */
   __u32 destinations; /* one after the other, in the last word of the address */
   __u32 ports;        /* of destinations */
-  __u32 proves;       /* ack is a right cookie's, by these: */
+  __u32 has_cookie;   /* ack is a right cookie's, by these: */
   struct trap_key cookie_key;
   __u32 cookie_window;
   __u32 reserved;

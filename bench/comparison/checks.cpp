@@ -26,12 +26,12 @@ std::string fault_of_samples(const trap_flood_seen& seen, const Responder& respo
 } // namespace
 
 std::uint64_t answers_of(const LoopRun& run, const Responder& responder, FloodKind kind) {
-  const trap_flood_answer answer = responder.duties.at(kind).answer;
+  const trap_flood_answer answer = responder.expected.at(kind).answer;
   return answer == TRAP_FLOOD_OTHER ? 0 : run.seen.answers[answer];
 }
 
 std::string fault_of(const LoopRun& run, const Responder& responder, FloodKind kind) {
-  const trap_flood_answer answer = responder.duties.at(kind).answer;
+  const trap_flood_answer answer = responder.expected.at(kind).answer;
   const std::uint64_t answered = answers_of(run, responder, kind);
   for (int other = TRAP_FLOOD_OTHER; other < TRAP_FLOOD_ANSWERS; other++)
     if (run.seen.answers[other] > strays && (other != answer || answer == TRAP_FLOOD_OTHER))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks of a run of the closed loop: a responder that answers less than it should, or something
-// else, gets no figures.
+// Checks of a run of the closed loop. A responder that answers less than it should, or with
+// something else, has no figures.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ namespace trap::bench {
 // The answers that count for this flood; none if silence is right.
 std::uint64_t answers_of(const LoopRun& run, const Responder& responder, FloodKind kind);
 
-// "" if the run is what it should be, else one line.
+// "" if the run is right, else one line.
 std::string fault_of(const LoopRun& run, const Responder& responder, FloodKind kind);
 
 } // namespace trap::bench

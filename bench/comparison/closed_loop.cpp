@@ -11,11 +11,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <net/if.h>
-#include <sched.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "bench/harness/pinned.h"
 #include "bench/harness/value_or_throw.h"
 #include "tests/bpf/harness/object.h"
 #include "trap_flood.skel.h"
@@ -36,8 +36,8 @@ double clock_ns(clockid_t clock) {
   return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
 }
 
-// The kernel thread that takes over when a core has too many packets to handle them at once; 0 if
-// it is not to be seen.
+// The kernel thread that takes over when a core has more packets than it can handle at once; 0 if
+// it is not visible.
 pid_t softirq_thread(int cpu) {
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
@@ -54,17 +54,10 @@ double cpu_ns_of(pid_t pid) {
   return pid > 0 && clock_getcpuclockid(pid, &clock) == 0 ? clock_ns(clock) : 0;
 }
 
-bool keep_to(int cpu) {
-  cpu_set_t cpus;
-  CPU_ZERO(&cpus);
-  CPU_SET(static_cast<std::size_t>(cpu), &cpus);
-  return sched_setaffinity(0, sizeof cpus, &cpus) == 0;
-}
-
 struct Spent {
   double thread_ns = 0;
-  double loop_ns = 0; // what the kernel says of its loop, without set-up and without the times when
-                      // others had the core
+  double loop_ns = 0; // of the kernel's loop by its own account, without set-up and without the
+                      // times when others had the core
   int error = 0;
 };
 
@@ -88,7 +81,7 @@ bool is_syn(FloodKind kind) {
          kind == FloodKind::syn_ticketed;
 }
 
-// What a Linux SYN carries, its timestamp zero: mss 1460, SACK permitted, timestamps, window
+// Options as in a Linux SYN, with the timestamp 0: MSS 1460, SACK permitted, timestamps, window
 // scale 7.
 Json options_of(FloodKind kind) {
   Json options = Json::array();
@@ -101,9 +94,8 @@ Json options_of(FloodKind kind) {
   return options;
 }
 
-// Zeros where the generator puts its own values. Where a ticket lets the SYN pass, no more than the
-// guard is to be measured: the stack drops the frame at once, because it is addressed to another
-// host's card.
+// The frame has zeros where the generator puts its own values. A SYN that its ticket lets pass is
+// addressed to another host's card, so that the stack drops it at once and only the guard counts.
 Json description_of(const Flood& flood) {
   const Json ip = {{"src", flood.family == 4 ? "0.0.0.0" : "::"}, {"dst", "public"}};
   const Json tcp = {{"sport", 0},
@@ -121,25 +113,6 @@ Json description_of(const Flood& flood) {
 
 } // namespace
 
-int measured_cpu() {
-  return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)) - 1;
-}
-
-void leave_measured_cpu() {
-  if (!keep_to(0))
-    throw std::runtime_error(fmt::format("cannot keep to CPU 0: {}", error_text(errno)));
-}
-
-OnMeasuredCpu::OnMeasuredCpu() {
-  if (!keep_to(measured_cpu()))
-    throw std::runtime_error(
-        fmt::format("cannot keep to CPU {}: {}", measured_cpu(), error_text(errno)));
-}
-
-OnMeasuredCpu::~OnMeasuredCpu() {
-  keep_to(0);
-}
-
 ClosedLoop::ClosedLoop()
     : host_(value_or_throw(lab::Host::create("generator"))),
       programs_(trap_flood__open_and_load()) {
@@ -151,13 +124,13 @@ ClosedLoop::~ClosedLoop() {
   trap_flood__destroy(programs_);
 }
 
-Stand ClosedLoop::build_stand(const std::string& name) {
-  const int number = ++stands_;
+ResponderHost ClosedLoop::build_host(const std::string& name) {
+  const int number = ++hosts_;
   const std::string near = fmt::format("to-{}", number);
-  Stand stand{value_or_throw(lab::Host::create(name)), near};
+  ResponderHost on{value_or_throw(lab::Host::create(name)), near};
   value_or_throw(host_.ip(fmt::format("link add {} address 02:00:00:00:00:01 type veth peer name "
                                       "eth0 address 02:00:00:00:00:02 netns {}\n",
-                                      near, stand.host.namespace_name())));
+                                      near, on.host.namespace_name())));
   value_or_throw(
       host_.set(fmt::format("ipv6/conf/{}/disable_ipv6", near), "1")); // it would send by itself
   value_or_throw(host_.ip(fmt::format("link set {} up\n", near)));
@@ -169,28 +142,28 @@ Stand ClosedLoop::build_stand(const std::string& name) {
                          "route add default via {} dev eth0 onlink\n",
                          address, family == 4 ? 32 : 128, gateway, gateway);
   }
-  value_or_throw(stand.host.ip(lines));
-  attach_sink(stand);
+  value_or_throw(on.host.ip(lines));
+  attach_sink(on);
   {
     const lab::InHost inside{host_};
-    stand.index = if_nametoindex(near.c_str());
+    on.index = if_nametoindex(near.c_str());
   }
-  return stand;
+  return on;
 }
 
-void ClosedLoop::attach_sink(const Stand& stand) {
+void ClosedLoop::attach_sink(const ResponderHost& on) {
   const lab::InHost inside{host_};
-  const int index = static_cast<int>(if_nametoindex(stand.interface.c_str()));
+  const int index = static_cast<int>(if_nametoindex(on.interface.c_str()));
   if (!inside.entered() ||
       bpf_xdp_attach(index, bpf_program__fd(programs_->progs.sink), 0, nullptr) != 0)
-    throw std::runtime_error("cannot attach the sink to " + stand.interface + ": " +
+    throw std::runtime_error("cannot attach the sink to " + on.interface + ": " +
                              error_text(errno));
 }
 
-void ClosedLoop::set_proofs(const std::vector<trap_flood_proof>& proofs) {
-  if (proofs.size() != TRAP_FLOOD_PROOFS)
-    throw std::runtime_error("the table of proofs has another size");
-  std::ranges::copy(proofs, programs_->bss->proofs);
+void ClosedLoop::set_credentials(const std::vector<trap_flood_credential>& credentials) {
+  if (credentials.size() != TRAP_FLOOD_CREDENTIALS)
+    throw std::runtime_error("the table of credentials has another size");
+  std::ranges::copy(credentials, programs_->bss->credentials);
 }
 
 void ClosedLoop::prepare_order(const Flood& flood) {
@@ -202,51 +175,51 @@ void ClosedLoop::prepare_order(const Flood& flood) {
   std::memcpy(order.words, frame_.data(), frame_.size());
   order.bytes = static_cast<__u32>(frame_.size());
   order.family = static_cast<__u32>(flood.family);
-  order.cpu = static_cast<__u32>(measured_cpu());
+  order.cpu = static_cast<__u32>(last_cpu());
   order.has_timestamp = is_syn(flood.kind) ? 1 : 0;
-  order.proves =
+  order.has_credentials =
       flood.kind == FloodKind::ack_valid || flood.kind == FloodKind::syn_ticketed ? 1 : 0;
   order.has_ticket = flood.kind == FloodKind::syn_ticketed ? 1 : 0;
   programs_->bss->seen = {};
   frame_.resize(frame_.size() + TRAP_FLOOD_TRIM);
 }
 
-LoopRun ClosedLoop::try_run(const Stand& stand, const Flood& flood, std::uint64_t packets) {
+LoopRun ClosedLoop::try_run(const ResponderHost& on, const Flood& flood, std::uint64_t packets) {
   prepare_order(flood);
   Spent spent;
   bool ready = false;
-  static const pid_t helper = softirq_thread(measured_cpu());
-  const double helper_before_ns = cpu_ns_of(helper);
+  static const pid_t softirqs = softirq_thread(last_cpu());
+  const double softirqs_before_ns = cpu_ns_of(softirqs);
   const double wall_before_ns = clock_ns(CLOCK_MONOTONIC);
   std::thread([&] {
     const lab::InHost inside{host_};
-    ready = keep_to(measured_cpu()) && inside.entered();
+    ready = keep_to_cpu(last_cpu()) && inside.entered();
     if (ready)
-      spent = generate(bpf_program__fd(programs_->progs.generate), frame_, stand.index, packets);
+      spent = generate(bpf_program__fd(programs_->progs.generate), frame_, on.index, packets);
   }).join();
   const double wall_ns = clock_ns(CLOCK_MONOTONIC) - wall_before_ns;
   if (!ready || spent.error != 0)
-    throw std::runtime_error("cannot send live frames through " + stand.interface + ": " +
+    throw std::runtime_error("cannot send live frames through " + on.interface + ": " +
                              error_text(spent.error));
   usleep(settle_us);
   // Kernels that book interrupt time apart do not show the loop's softirqs in the thread's time;
   // the loop's own clock has them.
   const double core_ns =
-      std::max(spent.thread_ns, spent.loop_ns) + cpu_ns_of(helper) - helper_before_ns;
+      std::max(spent.thread_ns, spent.loop_ns) + cpu_ns_of(softirqs) - softirqs_before_ns;
   return {packets, packets, programs_->bss->seen, core_ns, wall_ns};
 }
 
 // A packet that a host sends by itself, such as a multicast report, can make another CPU poll a
 // veth, and it goes on polling while frames come. Then the time of one core is not the whole cost.
-LoopRun ClosedLoop::run(const Stand& stand, const Flood& flood, std::uint64_t packets) {
+LoopRun ClosedLoop::run(const ResponderHost& on, const Flood& flood, std::uint64_t packets) {
   for (int attempt = 0; attempt < attempts; attempt++) {
-    LoopRun done = try_run(stand, flood, packets);
+    LoopRun done = try_run(on, flood, packets);
     done.sent_in_all = packets * static_cast<std::uint64_t>(attempt + 1);
     if (done.seen.elsewhere <= packets / 1000)
       return done;
   }
   throw std::runtime_error(fmt::format("another CPU than {} takes part in every run through {}",
-                                       measured_cpu(), stand.interface));
+                                       last_cpu(), on.interface));
 }
 
 } // namespace trap::bench

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The closed loop on one core: a generator sends live frames into a veth, the responder behind it
 // answers, and a sink beside the generator counts the answers. The kernel does all of it on the CPU
-// of the thread that runs the generator, so the core's time is the whole cost.
+// of the thread that runs the generator, the last CPU, so the core's time is the whole cost. This
+// process keeps to the first.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@ struct trap_flood;
 
 namespace trap::bench {
 
-// Of invented sources: SYNs, ACKs with a wrong cookie, SYNs at a guard. Of clients who were
-// answered: ACKs with their cookie, SYNs with their ticket.
+// From invented sources: SYNs, ACKs with a wrong cookie, SYNs at a guard. From clients with
+// credentials: ACKs with a right cookie, SYNs with a right ticket.
 enum class FloodKind { syn, ack_invalid, syn_uninvited, ack_valid, syn_ticketed };
 
 struct Flood {
@@ -26,7 +27,7 @@ struct Flood {
   int family;
 };
 
-// What one run sent and saw.
+// One run: packets sent, answers seen, time spent.
 struct LoopRun {
   std::uint64_t sent = 0;
   std::uint64_t sent_in_all = 0; // with the attempts that were given up
@@ -35,24 +36,9 @@ struct LoopRun {
   double wall_ns = 0;
 };
 
-// CPUs: the last one is measured, this process keeps to the first.
-int measured_cpu();
-void leave_measured_cpu();
-
-// What starts while it lives runs on the measured CPU: what a responder sends by itself must not
-// wake the veths on another one, which would then poll them in parallel, unaccounted and with full
-// rings.
-class OnMeasuredCpu {
-public:
-  OnMeasuredCpu();
-  ~OnMeasuredCpu();
-  OnMeasuredCpu(const OnMeasuredCpu&) = delete;
-  OnMeasuredCpu& operator=(const OnMeasuredCpu&) = delete;
-};
-
 // A responder's host: a namespace with eth0, at the other end of a veth from the generator's
 // `interface`.
-struct Stand {
+struct ResponderHost {
   lab::Host host;
   std::string interface;
   unsigned index = 0; // of the interface
@@ -68,24 +54,24 @@ public:
 
   // A host called `name` with the public addresses of tests/vectors/world.json, a route back to
   // every source, and the sink in place.
-  Stand build_stand(const std::string& name);
+  ResponderHost build_host(const std::string& name);
 
-  // What the clients of ack_valid and syn_ticketed have; there must be TRAP_FLOOD_PROOFS of them.
-  void set_proofs(const std::vector<trap_flood_proof>& proofs);
+  // Credentials of the clients of ack_valid and syn_ticketed, exactly TRAP_FLOOD_CREDENTIALS.
+  void set_credentials(const std::vector<trap_flood_credential>& credentials);
 
   // Repeats a run in which another CPU took part.
-  LoopRun run(const Stand& stand, const Flood& flood, std::uint64_t packets);
+  LoopRun run(const ResponderHost& on, const Flood& flood, std::uint64_t packets);
 
 private:
-  LoopRun try_run(const Stand& stand, const Flood& flood, std::uint64_t packets);
-  void attach_sink(const Stand& stand);
+  LoopRun try_run(const ResponderHost& on, const Flood& flood, std::uint64_t packets);
+  void attach_sink(const ResponderHost& on);
   void prepare_order(const Flood& flood);
 
   lab::Host host_;
   trap_flood* programs_;
   const test::World world_;
   test::Bytes frame_;
-  int stands_ = 0;
+  int hosts_ = 0;
 };
 
 } // namespace trap::bench

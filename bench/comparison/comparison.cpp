@@ -17,11 +17,11 @@ namespace {
 
 constexpr std::uint64_t warm_up_packets = 20'000;
 constexpr std::uint64_t packets_least = 20'000, packets_most = 10'000'000;
-// What the generator alone takes must leave the responder the greater part of the time, or the loop
-// would measure the generator.
+// The generator must leave the responder the greater part of the time, or the loop would measure
+// the generator.
 constexpr double clearly_faster = 1.2;
 
-// How many times the packets per second of another a part of TRAP has to handle.
+// The least rate of a part of TRAP, as a multiple of another responder's.
 constexpr struct {
   FloodKind kind;
   const char* trap;
@@ -53,7 +53,7 @@ std::string experiment_of(const Flood& flood) {
   return "";
 }
 
-// Beside which a responder's rate is put.
+// The responder that the others are compared with.
 std::string floor_of(FloodKind kind) {
   if (kind == FloodKind::syn || kind == FloodKind::ack_valid)
     return "xdp-tx";
@@ -61,13 +61,13 @@ std::string floor_of(FloodKind kind) {
 }
 
 bool takes_part(const Responder& responder, const Flood& flood) {
-  return responder.duties.contains(flood.kind) &&
+  return responder.expected.contains(flood.kind) &&
          (flood.family == 4 || responder.why_not_ipv6.empty());
 }
 
-// Packets that count in a run: answers where there are to be some.
+// Packets per second: those answered, or those sent if silence is right.
 double rate_of(const LoopRun& run, const Responder& responder, FloodKind kind) {
-  const bool silent = responder.duties.at(kind).answer == TRAP_FLOOD_OTHER;
+  const bool silent = responder.expected.at(kind).answer == TRAP_FLOOD_OTHER;
   return static_cast<double>(silent ? run.sent : answers_of(run, responder, kind)) / run.core_ns *
          1e9;
 }
@@ -105,9 +105,9 @@ Comparison::Comparison(ClosedLoop& loop, Report& report) : loop_(loop), report_(
   for (Responder& responder : responders()) {
     std::printf("setting up %s\n", responder.name.c_str());
     Entry& made =
-        entries_.emplace_back(Entry{responder, loop.build_stand(responder.name), {}, {}, 0});
+        entries_.emplace_back(Entry{responder, loop.build_host(responder.name), {}, {}, 0});
     try {
-      made.equipment = responder.equip(made.stand);
+      made.equipment = responder.equip(made.on);
     } catch (const std::runtime_error& error) {
       if (responder.role == Role::peer)
         report.skip(responder.name, error.what());
@@ -118,8 +118,8 @@ Comparison::Comparison(ClosedLoop& loop, Report& report) : loop_(loop), report_(
   }
 }
 
-// The clients of this flood get what the responder's own keys make for them.
-void Comparison::prove(const Flood& flood) {
+// The clients of this flood get credentials made with the responder's own keys.
+void Comparison::give_credentials(const Flood& flood) {
   const bool cookies = flood.kind == FloodKind::ack_valid;
   if (!cookies && flood.kind != FloodKind::syn_ticketed)
     return;
@@ -127,9 +127,9 @@ void Comparison::prove(const Flood& flood) {
   const auto one =
       std::ranges::find(entries_, name, [](const Entry& entry) { return entry.responder.name; });
   if (one == entries_.end())
-    throw std::runtime_error("nobody has keys: " + name + " does not take part");
-  loop_.set_proofs(cookies ? cookies_of(one->stand.host, flood.family)
-                           : tickets_of(one->stand.host, flood.family));
+    throw std::runtime_error("no keys for credentials: " + name + " does not take part");
+  loop_.set_credentials(cookies ? cookies_of(one->on.host, flood.family)
+                                : tickets_of(one->on.host, flood.family));
 }
 
 void Comparison::run_rounds(const Flood& flood, const Measure& measure) {
@@ -140,7 +140,7 @@ void Comparison::run_rounds(const Flood& flood, const Measure& measure) {
     packets.push_back(0);
     if (!takes_part(one.responder, flood))
       continue;
-    const LoopRun first = loop_.run(one.stand, flood, warm_up_packets);
+    const LoopRun first = loop_.run(one.on, flood, warm_up_packets);
     one.sent += first.sent_in_all;
     const double each_ns = first.core_ns / static_cast<double>(first.sent);
     packets.back() = std::clamp(static_cast<std::uint64_t>(measure.run_ms * 1e6 / each_ns),
@@ -154,7 +154,7 @@ void Comparison::run_rounds(const Flood& flood, const Measure& measure) {
       const std::uint64_t wanted = *count++;
       if (wanted == 0)
         continue;
-      one.runs.push_back(loop_.run(one.stand, flood, wanted));
+      one.runs.push_back(loop_.run(one.on, flood, wanted));
       one.sent += one.runs.back().sent_in_all;
     }
   }
@@ -163,7 +163,7 @@ void Comparison::run_rounds(const Flood& flood, const Measure& measure) {
 void Comparison::judge(const Flood& flood) {
   const std::string experiment = experiment_of(flood);
   for (const Entry& one : entries_) {
-    if (!one.responder.duties.contains(flood.kind))
+    if (!one.responder.expected.contains(flood.kind))
       continue;
     if (one.runs.empty()) {
       report_.skip(fmt::format("{} ipv{} {}", experiment, flood.family, one.responder.name),
@@ -191,10 +191,10 @@ void Comparison::judge(const Flood& flood) {
   }
 }
 
-// The program's own account of what it did has to agree with what the sink saw.
+// The program's own counters have to agree with the sink's.
 void Comparison::check_trap_counters(const Entry& one, const Flood& flood,
                                      const lab::Counters& before) {
-  const std::string& verdict = one.responder.duties.at(flood.kind).verdict;
+  const std::string& verdict = one.responder.expected.at(flood.kind).verdict;
   const std::uint64_t counted = lab::count_of(
       lab::difference(before, value_or_throw(one.equipment.daemon->counters())), verdict);
   if (counted < one.sent - one.sent / 1000 || counted > one.sent)
@@ -210,8 +210,9 @@ void Comparison::compare(const Flood& flood) {
   };
   const bool answers = floor_of(flood.kind) == "xdp-tx";
   if (answers && rate("xdp-drop") < clearly_faster * rate("xdp-tx"))
-    report_.refuse(fmt::format("{} ipv{}", experiment, flood.family),
-                   "the generator is hardly faster than XDP_TX: the loop measures it");
+    report_.refuse(
+        fmt::format("{} ipv{}", experiment, flood.family),
+        "the generator is hardly faster than XDP_TX, so the loop measures the generator");
   for (const auto& [kind, trap, other, limit] : limits)
     if (kind == flood.kind && rate(trap) > 0 && rate(other) > 0)
       report_.add(
@@ -219,12 +220,12 @@ void Comparison::compare(const Flood& flood) {
                  rate(trap) / rate(other), Bound::at_least, limit, "x"});
 }
 
-void Comparison::hold(const Flood& flood, const Measure& measure) {
+void Comparison::run(const Flood& flood, const Measure& measure) {
   std::map<const Entry*, lab::Counters> before;
   for (const Entry& one : entries_)
     if (one.equipment.daemon && takes_part(one.responder, flood))
       before[&one] = value_or_throw(one.equipment.daemon->counters());
-  prove(flood);
+  give_credentials(flood);
   run_rounds(flood, measure);
   judge(flood);
   for (const auto& [one, counters] : before)

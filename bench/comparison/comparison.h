@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The responders against each other in the closed loop, in turns, and whether what they did is what
-// they are measured for.
+// The responders beside each other in the closed loop, in turns. A responder that does not react as
+// it should has no figures.
 #pragma once
 
 #include <list>
@@ -18,22 +18,22 @@ struct Measure {
 
 class Comparison {
 public:
-  // Everyone takes a stand; who cannot is skipped (peers) or refused.
+  // Sets every responder up. A peer that this machine cannot have is skipped, any other refused.
   Comparison(ClosedLoop& loop, Report& report);
 
-  // One flood for all; lines and targets go into the report.
-  void hold(const Flood& flood, const Measure& measure);
+  // Sends the flood to every responder that it is for. Lines and targets go into the report.
+  void run(const Flood& flood, const Measure& measure);
 
 private:
   struct Entry {
     Responder responder;
-    Stand stand;
+    ResponderHost on;
     Equipment equipment;
     std::vector<LoopRun> runs;
     std::uint64_t sent = 0; // in all, in this flood
   };
 
-  void prove(const Flood& flood);
+  void give_credentials(const Flood& flood);
   void run_rounds(const Flood& flood, const Measure& measure);
   void judge(const Flood& flood);
   static void check_trap_counters(const Entry& one, const Flood& flood,

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "bench/harness/pinned.h"
 #include "bench/harness/value_or_throw.h"
 #include "tests/bpf/harness/object.h"
 #include "trap_floors.skel.h"
@@ -22,62 +23,61 @@ constexpr std::chrono::milliseconds command_deadline{10000};
 constexpr std::string_view web =
     "[[service]]\nname = \"web\"\naddresses = [\"203.0.113.10:80\", \"[2001:db8:113::10]:80\"]\n";
 
-// For a peer, too: a veth takes the generator's frames only if its end receives through NAPI, and
-// an XDP program is what switches that on.
-std::shared_ptr<void> attach_floor(const Stand& stand, const std::string& program) {
+// A peer needs a program, too: a veth takes the generator's frames only if its end receives through
+// NAPI, and an XDP program switches that on.
+std::shared_ptr<void> attach_floor(const ResponderHost& on, const std::string& program) {
   trap_floors* floors = trap_floors__open_and_load();
   if (floors == nullptr)
     throw std::runtime_error("cannot load the floors: " + test::last_libbpf_warning());
   std::shared_ptr<void> held(
       floors, [](void* loaded) { trap_floors__destroy(static_cast<trap_floors*>(loaded)); });
   const int fd = bpf_program__fd(bpf_object__find_program_by_name(floors->obj, program.c_str()));
-  const lab::InHost inside{stand.host};
+  const lab::InHost inside{on.host};
   if (!inside.entered() ||
       bpf_xdp_attach(static_cast<int>(if_nametoindex("eth0")), fd, 0, nullptr) != 0)
     throw std::runtime_error("cannot attach " + program + ": " + error_text(errno));
   return held;
 }
 
-Equipment floor(const Stand& stand, const std::string& program) {
-  return {attach_floor(stand, program), nullptr};
+Equipment floor(const ResponderHost& on, const std::string& program) {
+  return {attach_floor(on, program), nullptr};
 }
 
-// A host whose stack receives, with a listener, and SYN cookies as they are by default unless said
-// otherwise.
-std::shared_ptr<void> equip_stack(const Stand& stand) {
+// A host whose stack receives, with a listener, and the default setting of SYN cookies.
+std::shared_ptr<void> equip_stack(const ResponderHost& on) {
   using Both = std::pair<std::shared_ptr<void>, std::shared_ptr<void>>;
-  return std::make_shared<Both>(attach_floor(stand, "empty_xdp"), listen_in(stand.host));
+  return std::make_shared<Both>(attach_floor(on, "empty_xdp"), listen_in(on.host));
 }
 
-Equipment kernel_cookies(const Stand& stand) {
-  value_or_throw(stand.host.set("ipv4/tcp_syncookies", "2"));
-  return {equip_stack(stand), nullptr};
+Equipment kernel_cookies(const ResponderHost& on) {
+  value_or_throw(on.host.set("ipv4/tcp_syncookies", "2"));
+  return {equip_stack(on), nullptr};
 }
 
-void run_in(const Stand& stand, std::vector<std::string> arguments, const std::string& input = {}) {
-  lab::Command command = stand.host.command(std::move(arguments));
+void run_in(const ResponderHost& on, std::vector<std::string> arguments,
+            const std::string& input = {}) {
+  lab::Command command = on.host.command(std::move(arguments));
   command.input = input;
   value_or_throw(lab::run_checked(command, command_deadline));
 }
 
-Equipment nft_synproxy(const Stand& stand) {
-  run_in(stand, {"nft", "-f", "-"}, std::string{nft_synproxy_rules()});
-  value_or_throw(stand.host.set("netfilter/nf_conntrack_tcp_loose", "0"));
-  return {equip_stack(stand), nullptr};
+Equipment nft_synproxy(const ResponderHost& on) {
+  run_in(on, {"nft", "-f", "-"}, std::string{nft_synproxy_rules()});
+  value_or_throw(on.host.set("netfilter/nf_conntrack_tcp_loose", "0"));
+  return {equip_stack(on), nullptr};
 }
 
-Equipment iptables_synproxy(const Stand& stand) {
+Equipment iptables_synproxy(const ResponderHost& on) {
   for (const std::string program : {"iptables-legacy", "ip6tables-legacy"}) {
-    run_in(stand, {program, "-t", "raw", "-A", "PREROUTING", "-p", "tcp", "--dport", "80", "--syn",
-                   "-j", "CT", "--notrack"});
-    run_in(stand, {program, "-A", "INPUT", "-p", "tcp", "--dport", "80", "-m", "conntrack",
-                   "--ctstate", "INVALID,UNTRACKED", "-j", "SYNPROXY", "--sack-perm", "--timestamp",
-                   "--wscale", "7", "--mss", "1460"});
-    run_in(stand,
-           {program, "-A", "INPUT", "-m", "conntrack", "--ctstate", "INVALID", "-j", "DROP"});
+    run_in(on, {program, "-t", "raw", "-A", "PREROUTING", "-p", "tcp", "--dport", "80", "--syn",
+                "-j", "CT", "--notrack"});
+    run_in(on, {program, "-A", "INPUT", "-p", "tcp", "--dport", "80", "-m", "conntrack",
+                "--ctstate", "INVALID,UNTRACKED", "-j", "SYNPROXY", "--sack-perm", "--timestamp",
+                "--wscale", "7", "--mss", "1460"});
+    run_in(on, {program, "-A", "INPUT", "-m", "conntrack", "--ctstate", "INVALID", "-j", "DROP"});
   }
-  value_or_throw(stand.host.set("netfilter/nf_conntrack_tcp_loose", "0"));
-  return {equip_stack(stand), nullptr};
+  value_or_throw(on.host.set("netfilter/nf_conntrack_tcp_loose", "0"));
+  return {equip_stack(on), nullptr};
 }
 
 void run_trapctl(std::vector<std::string> arguments) {
@@ -95,28 +95,30 @@ std::shared_ptr<lab::Daemon> start(lab::DaemonKind kind, const lab::Host& host,
                                    const std::string& configuration) {
   auto daemon = std::make_shared<lab::Daemon>(
       value_or_throw(lab::Daemon::prepare(kind, host, configuration)));
-  const OnMeasuredCpu pinned;
+  // Packets that the daemon sends by itself must not wake the veths on another CPU, which would
+  // then poll them in parallel, unaccounted and with full rings.
+  const Pinned pinned{last_cpu()};
   value_or_throw(daemon->start());
   return daemon;
 }
 
-Equipment trap_reset(const Stand& stand) {
+Equipment trap_reset(const ResponderHost& on) {
   // The sink would take announcements for answers.
-  const auto daemon = start_trap_server(stand.host, "announce_rate = 0\n" + reset_service());
+  const auto daemon = start_trap_server(on.host, "announce_rate = 0\n" + reset_service());
   return {daemon, daemon};
 }
 
-Equipment trap_serve(const Stand& stand) {
-  value_or_throw(stand.host.set("ipv4/tcp_syncookies", "2"));
-  value_or_throw(stand.host.set("ipv4/tcp_timestamps", "2"));
-  const auto listener = listen_in(stand.host);
-  const auto daemon = start_trap_server(stand.host, served_service());
+Equipment trap_serve(const ResponderHost& on) {
+  value_or_throw(on.host.set("ipv4/tcp_syncookies", "2"));
+  value_or_throw(on.host.set("ipv4/tcp_timestamps", "2"));
+  const auto listener = listen_in(on.host);
+  const auto daemon = start_trap_server(on.host, served_service());
   using Both = std::pair<std::shared_ptr<void>, std::shared_ptr<void>>;
   return {std::make_shared<Both>(listener, daemon), daemon};
 }
 
-Equipment trap_guard(const Stand& stand) {
-  const auto daemon = start_trap_guard(stand.host);
+Equipment trap_guard(const ResponderHost& on) {
+  const auto daemon = start_trap_guard(on.host);
   return {daemon, daemon};
 }
 
@@ -137,8 +139,8 @@ std::string_view nft_synproxy_rules() {
     })";
 }
 
-// nft_synproxy_do_eval calls nf_ip_checksum for IPv6 too, and drops what no device has marked as
-// checked.
+// nft_synproxy_do_eval calls nf_ip_checksum for IPv6 too, and drops segments that no device has
+// marked as checked.
 std::string_view nft_synproxy_why_not_ipv6() {
   return "the kernel's nft_synproxy checks IPv6 segments by IPv4's pseudo-header unless a device "
          "has checked them, which a veth does not";
@@ -188,17 +190,17 @@ std::string served_service() {
 
 std::vector<Responder> responders() {
   using enum FloodKind;
-  const Duty silence{TRAP_FLOOD_OTHER}, syn_ack{TRAP_FLOOD_SYN_ACK}, rst{TRAP_FLOOD_RST},
+  const ExpectedAnswer silence{TRAP_FLOOD_OTHER}, syn_ack{TRAP_FLOOD_SYN_ACK}, rst{TRAP_FLOOD_RST},
       own_syn{TRAP_FLOOD_SYN}, own_ack{TRAP_FLOOD_ACK};
-  const auto counted = [](const Duty& duty, const char* verdict) {
-    return Duty{duty.answer, verdict};
+  const auto counted = [](const ExpectedAnswer& expected, const char* verdict) {
+    return ExpectedAnswer{expected.answer, verdict};
   };
-  const std::map<FloodKind, Duty> syns_and_acks = {
+  const std::map<FloodKind, ExpectedAnswer> syns_and_acks = {
       {syn, counted(syn_ack, "reply-syn-ack")}, {ack_invalid, counted(silence, "drop-bad-cookie")}};
-  std::map<FloodKind, Duty> redirects = syns_and_acks;
+  std::map<FloodKind, ExpectedAnswer> redirects = syns_and_acks;
   redirects[ack_valid] = counted(rst, "reply-redirect");
   const auto at = [](const char* program) {
-    return [program](const Stand& stand) { return floor(stand, program); };
+    return [program](const ResponderHost& on) { return floor(on, program); };
   };
   return {
       {"xdp-drop",
@@ -226,10 +228,7 @@ std::vector<Responder> responders() {
        Role::peer,
        {{syn, syn_ack}, {ack_invalid, silence}},
        nft_synproxy,
-       // nft_synproxy_do_eval calls nf_ip_checksum for IPv6 too, and drops what no device has
-       // marked as checked.
-       "the kernel's nft_synproxy checks IPv6 segments by IPv4's pseudo-header unless a device has "
-       "checked them, which a veth does not"},
+       std::string{nft_synproxy_why_not_ipv6()}},
       {"iptables-synproxy",
        Role::peer,
        {{syn, syn_ack}, {ack_invalid, silence}},

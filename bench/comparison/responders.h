@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Responders to a SYN flood: two floors, trap-server as it is deployed, and Linux's own defences.
+// The responders to a SYN flood: floors, which do the least that a program can do, TRAP as it is
+// deployed, and the other defences of Linux.
 #pragma once
 
 #include <functional>
@@ -15,38 +16,38 @@ namespace trap::bench {
 
 enum class Role { floor, trap, peer };
 
-// What a responder has to do with a flood: TRAP_FLOOD_OTHER is silence. `verdict`: what TRAP counts
-// for each of its packets.
-struct Duty {
+// The right reaction to each packet of a flood: an answer (TRAP_FLOOD_OTHER is silence), and the
+// verdict that TRAP counts it under.
+struct ExpectedAnswer {
   trap_flood_answer answer;
   std::string verdict = {};
 };
 
-// What a responder holds while it stands: processes, sockets, programs.
+// Processes, sockets and programs of a responder, as long as they are held.
 struct Equipment {
   std::shared_ptr<void> held;
-  std::shared_ptr<lab::Daemon> daemon; // TRAP's only
+  std::shared_ptr<lab::Daemon> daemon; // of TRAP only
 };
 
 struct Responder {
   std::string name;
   Role role;
-  std::map<FloodKind, Duty> duties;             // the floods in which it takes part
-  std::function<Equipment(const Stand&)> equip; // throws if it cannot be had here
+  std::map<FloodKind, ExpectedAnswer> expected;         // to the floods that it is measured in
+  std::function<Equipment(const ResponderHost&)> equip; // throws if this machine cannot
   std::string why_not_ipv6 = {};
 };
 
 std::vector<Responder> responders();
 
-// SYNPROXY for port 80 in front of the host's own listener, as nft reads it, and why it has no part
-// in IPv6.
+// SYNPROXY for port 80 in front of the host's own listener, as nft reads it, and the reason why
+// IPv6 is left out.
 std::string_view nft_synproxy_rules();
 std::string_view nft_synproxy_why_not_ipv6();
 
 // A listener on every address, port 80, in a host: the service that a responder protects.
 std::shared_ptr<void> listen_in(const lab::Host& host);
 
-// trap-server with these services, as TOML; keys and all that it needs are made.
+// trap-server with these services, as TOML. Makes its keys.
 std::shared_ptr<lab::Daemon> start_trap_server(const lab::Host& host, const std::string& services);
 
 // trap-guard of port 80, with a key of its own.

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// 5 MB through a flood. The flood has the last CPU for itself, with what the network does for it;
-// clients and servers share the others. A download that does not end in time counts as its
-// deadline.
+// 5 MB through a flood. The flood has the last CPU for itself, including the network's work for it;
+// clients and servers share the first. A download that does not end in time counts as its deadline.
 #include <cstdio>
 #include <filesystem>
 #include <map>
 
 #include <fmt/format.h>
 
-#include "bench/experiments/attack.h"
+#include "bench/experiments/defence_rounds.h"
 #include "bench/experiments/defences.h"
-#include "bench/experiments/trial.h"
+#include "bench/experiments/experiments.h"
 #include "bench/harness/pinned.h"
 #include "bench/harness/value_or_throw.h"
 #include "lab/deployment/visit.h"
@@ -25,7 +24,7 @@ using lab::Family;
 using std::chrono::milliseconds;
 
 constexpr std::string_view document = "5mb.bin";
-// A flood is watched for at least this long, so that its rate means something.
+// A flood lasts at least this long, so that its rate means something.
 constexpr milliseconds flood_least{300};
 constexpr double paper_with_ms = 253.03, paper_without_ms = 2935.06;
 constexpr std::string_view paper_attack = "attack-paper", hardest_attack = "attack-flood";
@@ -43,9 +42,9 @@ public:
       : effort_(effort), report_(report), testbed_(Serves::documents, 0) {}
 
   void run() {
-    trial_.hold(effort_.rounds,
+    rounds_.run(effort_.rounds,
                 [&](const Defence& defence, Family family) { return attack(defence, family); });
-    trial_.for_each([&](const Defence& defence, Family family) {
+    rounds_.for_each([&](const Defence& defence, Family family) {
       for (const std::string_view experiment : {paper_attack, hardest_attack})
         add(experiment, defence, family);
     });
@@ -66,9 +65,9 @@ private:
     return work;
   }
 
-  // hping3's `-i u10` asks for 100,000 a second, but sleeps between two packets, and Linux does not
-  // wake it that often. It does not speak IPv6: there the lab's generator sends as many as hping3
-  // did.
+  // hping3's `-i u10` means 100,000 packets a second, but hping3 sleeps between two packets, and
+  // Linux does not wake it that often. It does not speak IPv6: there the lab's generator sends as
+  // many as hping3 did.
   [[nodiscard]] lab::FloodOrder paper_flood(Family family, std::string_view victim) const {
     lab::FloodOrder order = hardest_flood(family, victim);
     order.hping = {"-i", "u10", "-S", "-P"};
@@ -110,9 +109,8 @@ private:
     const double least =
         order.per_second == 0 ? hping_least : effort_.flood_share * order.per_second;
     if (per_second < least)
-      throw std::runtime_error(
-          fmt::format("the flood at {} was of {:.0f} SYNs/s, not {:.0f} or more", order.victim,
-                      per_second, least));
+      throw std::runtime_error(fmt::format("the flood at {} had {:.0f} SYNs/s, not {:.0f} or more",
+                                           order.victim, per_second, least));
   }
 
   void add(std::string_view experiment, const Defence& defence, Family family) {
@@ -156,7 +154,7 @@ private:
   const AttackedDownloadEffort& effort_;
   Report& report_;
   Testbed testbed_;
-  Trial trial_{"attack-download", defences_under_attack(), testbed_, report_};
+  DefenceRounds rounds_{"attack-download", defences_under_attack(), testbed_, report_};
   int hping_rate_ = 0; // the last
   std::map<std::tuple<std::string_view, std::string, Family>, std::vector<Outcome>> outcomes_;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Client and server share one CPU: waking another one of a virtual machine takes longer, and varies
-// more, than all that is compared here.
-#include "bench/experiments/connection_time.h"
+// more, than the differences between defences.
+#include "bench/experiments/experiments.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -10,8 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "bench/experiments/defence_rounds.h"
 #include "bench/experiments/defences.h"
-#include "bench/experiments/trial.h"
 #include "bench/harness/greeter.h"
 #include "bench/harness/pinned.h"
 #include "lab/hosts/interrupt.h"
@@ -36,17 +36,17 @@ public:
   explicit ConnectionTimes(Report& report) : report_(report), testbed_(Serves::greeting, 0) {}
 
   void run_paper() {
-    Trial trial{"connection-time-paper", defences(), testbed_, report_};
-    run(trial, paper_rounds, paper_connections);
-    trial.for_each([&](const Defence& defence, Family family) {
+    DefenceRounds rounds{"connection-time-paper", defences(), testbed_, report_};
+    run(rounds, paper_rounds, paper_connections);
+    rounds.for_each([&](const Defence& defence, Family family) {
       add_paper(defence, family, blocks_[{defence.name, family}]);
     });
   }
 
   void run_many(const ConnectionEffort& effort) {
-    Trial trial{"connection-time", defences(), testbed_, report_};
-    run(trial, effort.blocks, effort.connections / effort.blocks);
-    trial.for_each([&](const Defence& defence, Family family) {
+    DefenceRounds rounds{"connection-time", defences(), testbed_, report_};
+    run(rounds, effort.blocks, effort.connections / effort.blocks);
+    rounds.for_each([&](const Defence& defence, Family family) {
       add_percentiles(defence, family, blocks_[{defence.name, family}]);
     });
   }
@@ -58,9 +58,9 @@ private:
         trap_served("trap-serve"), kernel_cookies("kernel-cookies"), nft_synproxy("nft-synproxy")};
   }
 
-  void run(Trial& trial, int blocks, int connections) {
+  void run(DefenceRounds& rounds, int blocks, int connections) {
     blocks_.clear();
-    trial.hold(blocks, [&](const Defence& defence, Family family) {
+    rounds.run(blocks, [&](const Defence& defence, Family family) {
       return connect(defence, family, connections);
     });
   }

@@ -24,7 +24,7 @@ std::shared_ptr<void> start_plain(const Testbed& testbed, std::string_view cooki
 // SYNPROXY completes the handshake with the listener in the client's name. Recent kernels refuse
 // its ACK by the timestamp it echoes (TcpExtTSEcrRejected). A client's request makes up for that at
 // once, but where the server speaks first nothing happens for a second, until the listener repeats
-// its SYN-ACK. A SYN cookie is not looked at so closely.
+// its SYN-ACK. The kernel checks the ACK of a SYN cookie less closely.
 std::string_view cookies_behind_synproxy(Serves serves) {
   return serves == Serves::greeting ? "2" : "0";
 }
@@ -68,7 +68,7 @@ std::string first_of(std::initializer_list<std::string> faults) {
   return "";
 }
 
-// A flood is of thousands of SYNs; what is fewer than this is no flood that was answered.
+// A flood has thousands of SYNs: with fewer answers than this it was not answered.
 constexpr std::uint64_t of_a_flood = 1000;
 
 // The flood went another way than to the listener's SYN cookies.
@@ -81,7 +81,7 @@ std::uint64_t answers_least(const Work& work) {
   return work.connections + (work.flooded ? of_a_flood : 0);
 }
 
-// Where connections overlap, one now and then profits from what another has just learnt.
+// A few connections overlap, and one uses the redirect that another has just learnt.
 std::string fault_of_first(const Counters& moved, const Work& work) {
   const std::uint64_t firsts = work.connections - work.connections / 100;
   return first_of(
@@ -113,7 +113,7 @@ std::string fault_of_synproxy(const Counters& moved, const Work& work) {
                    few_cookies(moved, work.connections + of_a_flood)});
 }
 
-// What guards the service behind TRAP stands all the time.
+// The service behind TRAP is always defended.
 std::shared_ptr<void> nothing_more(Testbed&) {
   return nullptr;
 }
@@ -142,7 +142,7 @@ Defence trap_later(const std::string& name) {
   return {name, "client", "trap", nothing_more, fault_of_later};
 }
 
-// Kernels before 6.9 take no cookies but their own, and those need both settings.
+// Kernels before 6.9 accept only their own cookies, and those need both settings.
 Defence trap_served(const std::string& name) {
   return {name,
           "stranger",
@@ -156,7 +156,7 @@ Defence trap_served(const std::string& name) {
           false,
           {},
           "on the service's own host; XDP takes segmentation offload away from both ends of its "
-          "veth, which a real interface keeps"};
+          "veth, while a real interface keeps it"};
 }
 
 Defence kernel_cookies(const std::string& name) {
@@ -173,8 +173,7 @@ Defence nft_synproxy(const std::string& name) {
           false,
           std::string{nft_synproxy_why_not_ipv6()},
           "on the service's host; where the server speaks first, the listener behind it answers "
-          "with SYN cookies, because it would refuse "
-          "SYNPROXY's ACK by its timestamp"};
+          "with SYN cookies, because it would refuse the timestamp of SYNPROXY's ACK"};
 }
 
 std::vector<Defence> defences_under_attack() {

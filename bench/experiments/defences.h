@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The defences of the paper's experiments, each with what it must have counted to be believed.
+// The defences of the paper's experiments, each with a check of its counters: its figures count
+// only if it did the work.
 #pragma once
 
 #include <functional>
@@ -12,7 +13,7 @@
 
 namespace trap::bench {
 
-// What was done while a defence stood.
+// Work done while a defence was up.
 struct Work {
   std::uint64_t connections = 0; // that were answered
   bool flooded = false;
@@ -20,13 +21,13 @@ struct Work {
 
 struct Defence {
   std::string name;
-  std::string_view client, host; // who connects, and to which host of the lab
+  std::string_view client, host; // hosts of the lab: the client's and the server's
   std::function<std::shared_ptr<void>(Testbed&)> put_up;
   // "" if the counters moved as they must have if this defence did the work, else one line.
   std::function<std::string(const lab::Counters& moved, const Work& work)> fault;
   bool forgets = false; // every connection is the client's first
   std::string why_not_ipv6 = {};
-  std::string note = {}; // what a reader of its figures has to know
+  std::string note = {}; // for readers of its figures
 
   [[nodiscard]] std::string url(lab::Family family, std::string_view path) const;
   [[nodiscard]] std::string_view address(lab::Family family) const {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Three ways in turns: from a host without TRAP by a client without it, through TRAP's handshake,
-// and with what the client learnt by that. curl's own time counts; what it wrote is compared byte
-// by byte.
-#include "bench/experiments/downloads.h"
+// Three ways in turns: without TRAP, through TRAP's handshake, and with the redirect that the
+// client learnt by it. curl's own time counts; the content is compared byte by byte.
+#include "bench/experiments/experiments.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -66,12 +65,12 @@ public:
   }
 
 private:
-  // One copy for both servers: what they send comes from the same memory.
+  // One copy for both servers, so that both read the same memory.
   void share_documents() const {
     const fs::path ours = testbed_.host("plain").directory() / "nginx/documents",
                    theirs = documents();
     const std::uint64_t largest = sizes[std::size(sizes) - 1].bytes();
-    std::uint64_t needed = largest; // for what curl writes
+    std::uint64_t needed = largest; // for curl's copy
     for (const Size& size : sizes)
       needed += size.bytes();
     if (const auto room = fs::space(theirs).available; room < needed)
@@ -157,7 +156,7 @@ private:
     return static_cast<int>(times_[{family, sizes[0].megabytes}].plain.size());
   }
 
-  // Of pairs, so that what the machine did in a round hits both.
+  // Of pairs: other work of the machine in a round hits both.
   static double overhead_of(const std::vector<double>& trap, const std::vector<double>& plain) {
     std::vector<double> differences(trap.size());
     std::ranges::transform(trap, plain, differences.begin(), std::minus{});

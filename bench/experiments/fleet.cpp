@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bench/experiments/fleet.h"
+#include "bench/experiments/experiments.h"
 
 #include <cstdio>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Connections at even intervals while the flood rises, in steps. The flood has the last CPU for
-// itself, with what the network and XDP do for it; so the cost of a defence slows the flood, and
-// each step is reported at the rate that arrived. Clients and servers share the first CPU.
+// itself, including the work of network and XDP. So the cost of a defence slows the flood, and each
+// step is reported at the rate that arrived. Clients and servers share the first CPU.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -10,9 +10,9 @@
 
 #include <fmt/format.h>
 
-#include "bench/experiments/attack.h"
+#include "bench/experiments/defence_rounds.h"
 #include "bench/experiments/defences.h"
-#include "bench/experiments/trial.h"
+#include "bench/experiments/experiments.h"
 #include "bench/harness/greeter.h"
 #include "bench/harness/pinned.h"
 #include "bench/harness/value_or_throw.h"
@@ -49,9 +49,9 @@ public:
                                              effort.deadline} {}
 
   void run() {
-    trial_.hold(effort_.rounds,
+    rounds_.run(effort_.rounds,
                 [&](const Defence& defence, Family family) { return rise(defence, family); });
-    trial_.for_each([&](const Defence& defence, Family family) { conclude(defence, family); });
+    rounds_.for_each([&](const Defence& defence, Family family) { conclude(defence, family); });
   }
 
 private:
@@ -68,7 +68,7 @@ private:
     return work;
   }
 
-  // The rates well below the most that arrives at this defence, and the most.
+  // The rates well below the highest that arrives at this defence, and 0 for the highest.
   [[nodiscard]] std::vector<int> reachable(const Defence& defence, Family family) const {
     const lab::Flood flood = start_flood(defence, family, 0);
     if (!lab::sleep_for(probed))
@@ -150,10 +150,10 @@ private:
   Report& report_;
   Testbed testbed_;
   const Pace pace_;
-  Trial trial_{"attack-rise", defences_under_attack(), testbed_, report_};
-  std::map<std::pair<std::string, Family>, std::vector<int>> rates_; // 0: the most
+  DefenceRounds rounds_{"attack-rise", defences_under_attack(), testbed_, report_};
+  std::map<std::pair<std::string, Family>, std::vector<int>> rates_; // 0: the highest
   std::map<Key, std::vector<Window>> windows_;
-  std::map<Key, double> slow_; // where the flood was slower than asked, and how slow
+  std::map<Key, double> slow_; // rates of floods that were slower than asked
 };
 
 } // namespace

@@ -18,7 +18,7 @@ namespace {
 constexpr std::string_view budget =
     "[budget]\nclient_handshakes_per_s = 1000000\nnetwork_handshakes_per_s = 1000000\n";
 
-lab::DeploymentPlan plan_of_field() {
+lab::DeploymentPlan plan_of_testbed() {
   lab::DeploymentPlan plan;
   plan.guards_trust = true;
   plan.server_keys = budget;
@@ -38,7 +38,7 @@ void add(lab::Counters& all, const std::string& prefix, const lab::Counters& som
     all[prefix + name] = count;
 }
 
-// /proc/net/stat/synproxy: names, then a line of hexadecimal numbers for each CPU. Nothing if the
+// /proc/net/stat/synproxy: names, then a line of hexadecimal numbers for each CPU. Empty if the
 // module was never loaded.
 lab::Counters synproxy_counters(const lab::Host& host) {
   const lab::InHost inside{host};
@@ -61,7 +61,7 @@ lab::Counters synproxy_counters(const lab::Host& host) {
 
 } // namespace
 
-// Goes the way it came, the daemon last of all that needs the service.
+// Stopped in reverse order: the daemon needs the service.
 class Testbed::Served {
 public:
   explicit Served(Testbed& testbed) : testbed_(testbed), service_(testbed.start_plain()) {
@@ -90,14 +90,14 @@ private:
 Testbed::Testbed(Serves serves, int cpu)
     : serves_(serves), cpu_(cpu), topology_(value_or_throw(lab::Topology::build())) {
   const Pinned pinned{cpu};
-  trap_.emplace(value_or_throw(lab::Deployment::start(topology_, plan_of_field())));
+  trap_.emplace(value_or_throw(lab::Deployment::start(topology_, plan_of_testbed())));
   if (serves == Serves::greeting) {
     trap_->stop_nginx("service");
     greeter_ = std::make_shared<Greeter>(host("service"), lab::service_port);
   }
   redirects_.emplace(host("client"));
-  // A client of which the kernel remembers a round-trip time has part of the backlog to itself;
-  // every client here is a newcomer.
+  // The kernel reserves part of the backlog for clients whose round-trip time it remembers. Here
+  // every client is a newcomer.
   value_or_throw(host("plain").set("ipv4/tcp_no_metrics_save", "1"));
 }
 

@@ -12,13 +12,12 @@
 
 namespace trap::bench {
 
-// The service: a stock nginx, or the paper's server, which responds as soon as a connection is
-// there.
+// The service: a stock nginx, or the paper's server, which sends first.
 enum class Serves { documents, greeting };
 
 class Testbed {
 public:
-  // Everything that serves or defends runs on `cpu`. The lab's session must have begun.
+  // Servers and defences run on `cpu`. The lab's session must have begun.
   Testbed(Serves serves, int cpu);
 
   lab::Deployment& trap() { return *trap_; }
@@ -28,14 +27,14 @@ public:
   [[nodiscard]] Serves serves() const { return serves_; }
   [[nodiscard]] int cpu() const { return cpu_; }
 
-  // The service on "plain", started afresh: no connection of earlier floods waits for it any more.
-  // It serves while it is held.
+  // The service on "plain", started afresh, without connections of earlier floods. It serves while
+  // it is held.
   [[nodiscard]] std::shared_ptr<void> start_plain() const;
   // trap-server on "plain", which serves all clients of the service there. It is detached when it
-  // is let go.
+  // is released.
   [[nodiscard]] std::shared_ptr<void> start_trap_on_plain();
 
-  // What everybody counted: "server.", "guard.", "client." (TRAP before the service), "served."
+  // Counters of all parts: "server.", "guard.", "client." (TRAP before the service), "served."
   // (TRAP on "plain"), "stack." and "synproxy." of "plain".
   [[nodiscard]] lab::Counters counters() const;
 

@@ -64,45 +64,45 @@ trap_address client_of(std::mt19937_64& random, int family) {
 
 } // namespace
 
-std::vector<trap_flood_proof> cookies_of(const lab::Host& host, int family) {
+std::vector<trap_flood_credential> cookies_of(const lab::Host& host, int family) {
   const auto settings = read_settings<trap_server_settings>(host, "server");
   const trap_time moment = now();
   const std::uint32_t window = trap_cookie_window(moment.unix_ns);
   const trap_key& key = key_of(settings.cookie_keys, trap_epoch(moment.unix_ns));
   const trap_address server = test::World().address("public", family).value;
   std::mt19937_64 random{seed};
-  std::vector<trap_flood_proof> proofs(TRAP_FLOOD_PROOFS);
-  for (trap_flood_proof& proof : proofs) {
+  std::vector<trap_flood_credential> credentials(TRAP_FLOOD_CREDENTIALS);
+  for (trap_flood_credential& credential : credentials) {
     const auto isn = static_cast<std::uint32_t>(random());
-    proof.port = static_cast<__be16>(random()) | 4;
+    credential.port = static_cast<__be16>(random()) | 4;
     const trap_connection connection = {
-        client_of(random, family), server,         proof.port,
+        client_of(random, family), server,         credential.port,
         TRAP_BE16(service_port),   TRAP_BE32(isn), static_cast<__u32>(family)};
-    std::memcpy(proof.source, &connection.client, sizeof proof.source);
-    proof.seq = TRAP_BE32(isn + 1);
+    std::memcpy(credential.source, &connection.client, sizeof credential.source);
+    credential.seq = TRAP_BE32(isn + 1);
     const std::uint32_t cookie = trap_cookie(&key, &connection, window);
-    proof.ack = TRAP_BE32(cookie + 1);
+    credential.ack = TRAP_BE32(cookie + 1);
   }
-  return proofs;
+  return credentials;
 }
 
-std::vector<trap_flood_proof> tickets_of(const lab::Host& host, int family) {
+std::vector<trap_flood_credential> tickets_of(const lab::Host& host, int family) {
   const auto settings = read_settings<trap_guard_settings>(host, "guard");
   const trap_time moment = now();
   const std::uint64_t epoch = trap_epoch(moment.unix_ns);
   const trap_key& key = key_of(settings.ticket_keys, epoch);
   std::mt19937_64 random{seed};
-  std::vector<trap_flood_proof> proofs(TRAP_FLOOD_PROOFS);
-  for (trap_flood_proof& proof : proofs) {
+  std::vector<trap_flood_credential> credentials(TRAP_FLOOD_CREDENTIALS);
+  for (trap_flood_credential& credential : credentials) {
     const trap_grant grant = {client_of(random, family), TRAP_BE16(service_port),
                               static_cast<__u8>(family),
                               static_cast<__u8>(family == 4 ? TRAP_SCOPE_V4 : TRAP_SCOPE_V6)};
-    std::memcpy(proof.source, &grant.client, sizeof proof.source);
+    std::memcpy(credential.source, &grant.client, sizeof credential.source);
     const trap_ticket ticket = trap_ticket_make(&key, epoch, moment.unix_s, lifetime_s, 0, &grant);
-    static_assert(sizeof ticket == sizeof proof.ticket);
-    std::memcpy(proof.ticket, &ticket, sizeof ticket);
+    static_assert(sizeof ticket == sizeof credential.ticket);
+    std::memcpy(credential.ticket, &ticket, sizeof ticket);
   }
-  return proofs;
+  return credentials;
 }
 
 } // namespace trap::bench

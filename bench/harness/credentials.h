@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Valid cookies and tickets for simulated clients, made as a host's daemon makes them, with the
-// keys of its program.
+// Valid cookies and tickets for simulated clients, made with the keys that a host's program holds.
 #pragma once
 
 #include <vector>
@@ -10,11 +9,11 @@
 
 namespace trap::bench {
 
-// TRAP_FLOOD_PROOFS clients, each with the cookie of the present window for its ISN. The host runs
-// trap-server with reset_service().
-std::vector<trap_flood_proof> cookies_of(const lab::Host& host, int family);
+// TRAP_FLOOD_CREDENTIALS clients, each with the cookie of the present window for its ISN. The host
+// runs trap-server with reset_service().
+std::vector<trap_flood_credential> cookies_of(const lab::Host& host, int family);
 
 // The same with a ticket for port 80. The host runs trap-guard.
-std::vector<trap_flood_proof> tickets_of(const lab::Host& host, int family);
+std::vector<trap_flood_credential> tickets_of(const lab::Host& host, int family);
 
 } // namespace trap::bench

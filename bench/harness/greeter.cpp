@@ -23,7 +23,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int nginx_backlog = 511;
-constexpr timeval patience{5, 0};
+constexpr timeval response_timeout{5, 0};
 
 struct Target {
   sockaddr_storage address{};
@@ -162,8 +162,8 @@ void Greeter::serve() const {
 double time_greeting(std::string_view address, int port) {
   const Target target{address, port};
   const Fd fd = client_socket(target, 0);
-  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &response_timeout, sizeof response_timeout);
+  setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &response_timeout, sizeof response_timeout);
   char byte = 0;
   const auto start = Clock::now();
   if (connect(fd.get(), target.get(), target.length) != 0 || recv(fd.get(), &byte, 1, 0) != 1)

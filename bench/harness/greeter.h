@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The server of the paper's third experiment: it sends its response as soon as a connection is
-// there. And clients that time it.
+// The server of the paper's third experiment, which sends its response as soon as a connection is
+// accepted, and clients that time it.
 #pragma once
 
 #include <chrono>
@@ -14,8 +14,8 @@
 
 namespace trap::bench {
 
-// Listens on all addresses of a host, with the backlog of a stock nginx, and sends a byte to
-// whoever connects. It runs on the CPUs of whoever makes it.
+// Listens on all addresses of a host, with the backlog of a stock nginx, and sends a byte to every
+// client. Its thread runs on the CPUs of the thread that makes it.
 class Greeter {
 public:
   Greeter(const lab::Host& host, int port);
@@ -42,11 +42,11 @@ struct Pace {
 // One connection.
 struct Attempt {
   bool answered = false;
-  double took_ms = 0; // the deadline if nothing was answered
+  double took_ms = 0; // the deadline without an answer
 };
 
-// Starts connections at even intervals, whatever becomes of the ones before; `prepare` is called
-// before each.
+// Starts connections at even intervals, without waiting for earlier ones. Calls `prepare` before
+// each.
 std::vector<Attempt> time_greetings(const lab::Host& client, std::string_view address, int port,
                                     const Pace& pace, const std::function<void()>& prepare);
 

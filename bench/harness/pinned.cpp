@@ -16,12 +16,15 @@ int last_cpu() {
   return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)) - 1;
 }
 
-Pinned::Pinned(int cpu) {
+bool keep_to_cpu(int cpu) {
   cpu_set_t one;
   CPU_ZERO(&one);
   CPU_SET(static_cast<std::size_t>(cpu), &one);
-  if (sched_getaffinity(0, sizeof before_, &before_) != 0 ||
-      sched_setaffinity(0, sizeof one, &one) != 0)
+  return sched_setaffinity(0, sizeof one, &one) == 0;
+}
+
+Pinned::Pinned(int cpu) {
+  if (sched_getaffinity(0, sizeof before_, &before_) != 0 || !keep_to_cpu(cpu))
     throw std::runtime_error(fmt::format("cannot keep to CPU {}: {}", cpu, error_text(errno)));
 }
 

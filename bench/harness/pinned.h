@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps the calling thread, and what it starts, to one CPU for as long as it lives.
+// CPUs of the calling thread and of the processes that it starts. The last CPU is the measured one
+// where only one is measured.
 #pragma once
 
 #include <sched.h>
@@ -8,6 +9,10 @@ namespace trap::bench {
 
 int last_cpu();
 
+// Keeps the thread to one CPU from now on. False, with errno, if that fails.
+bool keep_to_cpu(int cpu);
+
+// Keeps the thread that makes it to one CPU for as long as it lives. Throws if that fails.
 class Pinned {
 public:
   explicit Pinned(int cpu);

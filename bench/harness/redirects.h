@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The redirects that a lab host's client module has learnt, to be forgotten so that the next
-// connection is a first one.
+// The redirects that trap-client on a host of the lab has learnt.
 #pragma once
 
 #include "lab/hosts/host.h"
@@ -12,6 +11,7 @@ class Redirects {
 public:
   // trap-client must be at work on `client`.
   explicit Redirects(const lab::Host& client);
+  // The next connection of every service is a first one.
   void forget() const;
 
 private:

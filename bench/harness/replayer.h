@@ -18,10 +18,10 @@ public:
   // For programs at XDP, or at tc. Throws if its own programs do not load.
   explicit Replayer(bool xdp);
 
-  // This frame, unless the order varies it.
+  // The frame, which the order may vary.
   void set(const test::Bytes& frame, trap_replay_order order);
-  // Goes on with the numbers of packets where it was. Nanoseconds of this thread's CPU, replay
-  // included.
+  // Continues with the next packet numbers. Returns nanoseconds of this thread's CPU, including the
+  // replay.
   double run(int program_fd, int packets);
 
   [[nodiscard]] const test::Object& floors() const { return *floors_; }

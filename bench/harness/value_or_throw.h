@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The lab returns results, the tests' harness throws; the benchmark stands on both and throws.
+// Errors as exceptions. The lab returns results and the tests' harness throws; the benchmark uses
+// both, and throws.
 #pragma once
 
 #include <stdexcept>

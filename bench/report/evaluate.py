@@ -18,7 +18,7 @@ from evaluation.report import Report, number, spread, table
 
 COLUMNS = 100
 
-# Every experiment that a whole run has: what it is, and a pattern of its names in the report.
+# Every experiment of a whole run: its title, and a pattern of its names in the report.
 EXPECTED = [
     ("downloads of the paper's Table 1", r"download-\d+mb"),
     ("a download during the paper's flood", r"attack-paper"),
@@ -87,7 +87,7 @@ def other(report):
 
 
 def comparisons(report):
-    """Pairs of a line of TRAP's and one of somebody else's in the same experiment, family, metric and rate, where TRAP's is worse."""
+    """Pairs of a line of TRAP's and another's in the same experiment, family, metric and rate, where TRAP's is worse."""
     groups = collections.defaultdict(list)
     for line in report.results:
         if "size" not in line and line["unit"] in LESS_IS_BETTER | MORE_IS_BETTER and not re.match(r"(server|guard)-|client-(e|in)gress", line["experiment"]):
@@ -113,8 +113,8 @@ def worse(report):
             "- The service's host needs trap-guard; the clients' hosts, or their router, need trap-client.",
             "- The maps are allocated when a daemon starts, whether they are used or not: see Growth.",
             "- Past what a guard's tables hold, the oldest entries go: such a client needs a ticket again, such a flow its socket.", "",
-            "Measured: wherever a figure of TRAP's is worse than that of another in the same experiment. Floors (xdp-drop, xdp-tx, xdp-pass, a bare round trip) are left out, "
-            "which are always better. A difference within the spread means nothing.", ""]
+            "Measured: wherever a figure of TRAP's is worse than that of another in the same experiment. Floors (xdp-drop, xdp-tx, xdp-pass, a bare round trip) are always better "
+            "and are left out. A difference within the spread means nothing.", ""]
     rows = [(experiment, family, metric.replace("_", " ") + (f" at {number(ours['rate'])}/s" if "rate" in ours else ""),
              f"{ours['responder']}: {spread(ours)} {ours['unit']}", f"{theirs['responder']}: {spread(theirs)} {theirs['unit']}")
             for experiment, family, metric, ours, theirs in comparisons(report)]

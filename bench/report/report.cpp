@@ -31,8 +31,7 @@ double memory_gib() {
          (1 << 30);
 }
 
-// What a program says of itself in its first line, up to what it adds in parentheses; empty if
-// there is no such program.
+// The first line of a program's version, up to a parenthesis; empty if there is no such program.
 std::string version_of(const std::string& command) {
   std::FILE* output = popen((command + " 2>&1").c_str(), "r");
   if (output == nullptr)
@@ -45,7 +44,7 @@ std::string version_of(const std::string& command) {
   return text.substr(0, std::min(text.find('\n'), text.find(" (")));
 }
 
-// TRAP, what it is built with, and whom it is compared with or attacked by.
+// TRAP, its build, the other defences and the attackers.
 Json versions() {
   Json json = {{"trap", TRAP_VERSION_STRING},
                {"libbpf", libbpf_version_string()},
@@ -68,7 +67,7 @@ std::string today() {
   return text;
 }
 
-// Four digits are more than any of this is good for.
+// No figure is exact to more than four digits.
 double rounded(double value) {
   if (value == 0)
     return 0;

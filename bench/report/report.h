@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The measurements, as report.json and as the list of targets that closes the table.
+// The figures of a run, as report.json and as the list of targets at the end of the tables.
 #pragma once
 
 #include <optional>
@@ -54,9 +54,9 @@ public:
   explicit Report(bool quick) : quick_(quick) {}
   void add(Line line) { lines_.push_back(std::move(line)); }
   void add(Target target) { targets_.push_back(std::move(target)); }
-  // Something that cannot be had on this machine.
+  // Something that this machine cannot have.
   void skip(const std::string& what, const std::string& why);
-  // A check of the measurement itself that failed: there are no figures of it.
+  // A measurement whose own check failed: it has no figures.
   void refuse(const std::string& what, const std::string& why);
 
   [[nodiscard]] const Line* find(const std::string& experiment, const std::string& responder,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bench/speed/backend_churn.h"
+#include "bench/speed/measurements.h"
 
 #include <cstdio>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every kind in turns, so that what else the machine does hits all alike. The direct connection
-// goes to the host that the translated one is led to, past the same client module.
-#include "bench/speed/client_speed.h"
+// Every kind in turns, so that other work of the machine hits all alike. The direct connection goes
+// to the host that the translated one is redirected to, past the same trap-client.
+#include "bench/speed/measurements.h"
 
 #include <cstdio>
 #include <ctime>
@@ -50,7 +50,7 @@ double time_connect(std::string_view address, int port, bool answers) {
   const double took = now_us() - start;
   if (connected != answers)
     throw std::runtime_error(fmt::format("connect to {}: {}", lab::endpoint(address, port),
-                                         connected ? "somebody listens" : error_text(errno)));
+                                         connected ? "a listener answers" : error_text(errno)));
   return took;
 }
 
@@ -122,7 +122,8 @@ void measure_load(lab::Deployment& trap, const Load& load, int rounds, Report& r
                     addresses_of(responder == translated ? "trap" : "service").address(load.family),
                     load);
   };
-  race({"client-throughput", "direct", translated, least_throughput}, load, rounds, run, report);
+  compare_transfers({"client-throughput", "direct", translated, least_throughput}, load, rounds,
+                    run, report);
 }
 
 } // namespace
@@ -134,7 +135,7 @@ void measure_client(const ClientEffort& effort, Report& report) {
     measure_connects(trap, family, effort.connections, report);
 
   // XDP at the receiving veth takes its segmentation offload away, which costs more than any
-  // translation: the guard is not measured here.
+  // translation. So the guard is detached.
   value_or_throw(trap.guard().detach());
   const lab::Process iperf = value_or_throw(lab::start_iperf(topology.host("service")));
   for (const Family family : lab::families)

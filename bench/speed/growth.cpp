@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bench/speed/growth.h"
+#include "bench/speed/measurements.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,9 +7,9 @@
 
 #include <fmt/format.h>
 
+#include "bench/harness/proc_numbers.h"
 #include "bench/harness/replayer.h"
 #include "bench/speed/growth_subjects.h"
-#include "bench/speed/memory.h"
 #include "lab/hosts/interrupt.h"
 #include "runtime/kernel/counters.h"
 #include "runtime/verdict_text.h"
@@ -22,19 +22,19 @@ constexpr std::uint32_t quickly_filled = 1'000;
 // Redirects fill a ring buffer, which is read between calls.
 constexpr int redirects_of_a_call = 4000, redirects_of_a_round = 20'000;
 constexpr std::uint32_t slots_most = 1024;
-// The guard's tables are sets of few entries: now and then one has no room for a member, even if
+// The guard's tables are sets of few entries. Now and then a set has no room for a member, although
 // most others are half empty.
 constexpr double share_on_path = 0.999;
 
-// How many times the time of the smallest the largest may take. Logarithmic: what a search by
-// halves would, if a step of it cost as much as the whole path with one member.
+// The most that the largest size may take, as a multiple of the smallest. Logarithmic: as a binary
+// search in which one step costs as much as the whole path with one member.
 double limit_of(Growth growth, std::uint32_t smallest, std::uint32_t largest) {
   return growth == Growth::flat ? 4 : 1 + std::log2(static_cast<double>(largest) / smallest);
 }
 
-class Trial {
+class GrowthRun {
 public:
-  Trial(const Subject& subject, const Population& population)
+  GrowthRun(const Subject& subject, const Population& population)
       : subject_(subject), replayer_(subject.xdp), tested_(subject.load(population)) {
     trap_replay_order order = subject.order(population);
     order.vary = TRAP_REPLAY_MEMBERS;
@@ -90,8 +90,8 @@ private:
     const auto other = std::ranges::max_element(packets) - packets.begin();
     if (static_cast<double>(counted) < static_cast<double>(sent) * share_on_path || counted > sent)
       throw std::runtime_error(
-          fmt::format("{} of {} packets took the path that is measured, most others were {}",
-                      counted, sent, verdict_name(static_cast<int>(other))));
+          fmt::format("{} of {} packets took the measured path, most others were {}", counted, sent,
+                      verdict_name(static_cast<int>(other))));
   }
 
   const Subject& subject_;
@@ -118,9 +118,9 @@ void measure_one(const Subject& subject, int family, const GrowthEffort& effort,
     if (lab::interrupted())
       throw std::runtime_error("interrupted");
     const Population population{size, family, world};
-    Trial trial(subject, population);
-    const Spread spread = trial.measure(effort);
-    const double kib = trial.kib();
+    GrowthRun run(subject, population);
+    const Spread spread = run.measure(effort);
+    const double kib = run.kib();
     std::printf("%-20s ipv%d  %8u  %7.1f ns  (%6.1f to %6.1f)  %9.0f KiB\n", subject.name.c_str(),
                 family, size, spread.median, spread.min, spread.max, kib);
     std::fflush(stdout);

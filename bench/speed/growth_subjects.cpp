@@ -28,11 +28,11 @@ constexpr int first_port = 1000;
 constexpr std::uint32_t backends_of_a_pool = 1000;
 constexpr std::uint32_t many_clients = 1'000'000;
 constexpr std::uint64_t hour_ns = 3'600'000'000'000;
-// Tables of sets are made so much larger than what they are to hold.
+// Tables of sets are this much larger than their population.
 constexpr std::uint32_t room = 4;
 
-// In the closed form of the replay program (TRAP_REPLAY_MEMBERS): the first source and the first of
-// many destinations.
+// The first source and the first of many destinations, as the replay program numbers them
+// (TRAP_REPLAY_MEMBERS).
 const char* first_source(int family) {
   return family == 4 ? "20.0.0.0" : "2001:100::1";
 }
@@ -130,7 +130,7 @@ std::uint32_t pools_of(std::uint32_t backends) {
   return (backends + backends_of_a_pool - 1) / backends_of_a_pool;
 }
 
-// Every client is of some prefix, which sends him to the pool where he would go anyway.
+// Every client is in a prefix, which sends it to the pool where it would go anyway.
 void put_prefixes(Object& object, const Population& population, std::uint32_t slot) {
   LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_NO_PREALLOC);
   const Fd trie{bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "growth", sizeof(trap_policy_key),
@@ -144,7 +144,7 @@ void put_prefixes(Object& object, const Population& population, std::uint32_t sl
     if (bpf_map_update_elem(trie.get(), &key, &policy, BPF_ANY) != 0)
       throw std::runtime_error("cannot write a policy");
   }
-  object.put("policies", slot, trie.get()); // which keeps it
+  object.put("policies", slot, trie.get()); // which holds a reference
 }
 
 trap_replay_order valid_acks(const Population& population) {
@@ -153,7 +153,7 @@ trap_replay_order valid_acks(const Population& population) {
   trap_replay_order order = {};
   order.sources = many_clients;
   order.ports = pools_of(population.size);
-  order.proves = 1;
+  order.has_cookie = 1;
   order.cookie_window = trap_cookie_window(unix_ns);
   for (const Json& epoch : now["epochs"])
     if (epoch["epoch"].get<std::uint64_t>() == trap_epoch(unix_ns))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The subjects that grow: programs with a number of members in their maps, and the packet whose
-// path looks for one of them.
+// Programs with a given number of members in their maps, and the packet whose path looks for one of
+// them.
 #pragma once
 
 #include <functional>
@@ -22,8 +22,8 @@ struct Population {
 };
 
 enum class Growth {
-  flat,        // arrays and small tables: what more members cost is a few misses of the cache
-  logarithmic, // tries; and tables so large that their translation is no longer cached either
+  flat,        // arrays and small tables: more members cost a few cache misses
+  logarithmic, // tries, and tables larger than the TLB covers
 };
 
 struct Subject {
@@ -34,7 +34,7 @@ struct Subject {
   Growth growth;
   std::vector<std::uint32_t> sizes;
   std::function<test::Json(int family)> packet; // of the first member
-  // A loaded program with that population, and which members the packets are of.
+  // A loaded program with that population, and the order that draws packets of its members.
   std::function<std::unique_ptr<test::Object>(const Population&)> load;
   std::function<trap_replay_order(const Population&)> order;
 };

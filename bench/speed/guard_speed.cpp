@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Both responders in turns at one interface: the guard's link is given the other program and its
-// own again. A host without any XDP program would be no fair comparison: a veth loses its
-// segmentation offload to the first one.
-#include "bench/speed/guard_speed.h"
+// Both responders in turns at one interface: the guard's link gets the other program and its own
+// again. A host without any XDP program would be no fair comparison, because a veth loses its
+// segmentation offload to the first program.
+#include "bench/speed/measurements.h"
 
 #include <bpf/bpf.h>
 #include <fmt/format.h>
@@ -58,8 +58,8 @@ lab::DeploymentPlan plan_of_bench() {
   return plan;
 }
 
-// The guard must have seen the segments of its own transfer, which are many more than those of
-// health checks, and none of the other's.
+// The guard must have counted the segments of its own transfer, many more than those of health
+// checks, and none of the other's.
 void check_path(std::string_view responder, const lab::Counters& moved) {
   constexpr std::uint64_t least = 1000;
   const std::uint64_t seen = lab::count_of(moved, "pass-flow");
@@ -78,7 +78,8 @@ void measure_load(lab::Deployment& trap, const Hook& hook, const Load& load, int
     check_path(responder, lab::difference(before, value_or_throw(trap.guard().counters())));
     return done;
   };
-  race({"guard-throughput", passing, guarding, least_throughput}, load, rounds, run, report);
+  compare_transfers({"guard-throughput", passing, guarding, least_throughput}, load, rounds, run,
+                    report);
 }
 
 } // namespace

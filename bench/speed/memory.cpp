@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bench/speed/memory.h"
+#include "bench/speed/measurements.h"
 
 #include <cstdio>
 #include <filesystem>
@@ -13,6 +13,8 @@
 #include <fmt/format.h>
 
 #include "bench/comparison/responders.h"
+#include "bench/harness/daemon_process.h"
+#include "bench/harness/proc_numbers.h"
 #include "bench/harness/value_or_throw.h"
 
 namespace trap::bench {
@@ -21,23 +23,14 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t warm_up = 100'000, flood_packets = 10'000'000;
-// The daemon answers the bench's own questions between the readings; what its allocator takes for
-// that is not the flood's.
+// The daemon answers the bench's own questions between the readings, and its allocator takes memory
+// for that.
 constexpr double allowance_kib = 256;
 
 struct Memory {
   double resident_kib = 0;
   double maps_kib = 0;
 };
-
-// The number behind `name` in a file of the kernel's "name: number" lines.
-double field(const fs::path& file, const std::string& name) {
-  std::ifstream lines{file};
-  for (std::string line; std::getline(lines, line);)
-    if (line.starts_with(name + ":"))
-      return std::stod(line.substr(name.size() + 1));
-  throw std::runtime_error("no " + name + " in " + file.string());
-}
 
 double maps_kib(const fs::path& pins) {
   double kib = 0;
@@ -53,40 +46,20 @@ double maps_kib(const fs::path& pins) {
 }
 
 Memory memory_of(const lab::Host& host) {
-  return {field(fmt::format("/proc/{}/status", daemon_in(host)), "VmRSS"),
+  return {number_in(fmt::format("/proc/{}/status", daemon_in(host)), "VmRSS"),
           maps_kib(host.bpf_directory() / "server")};
 }
 
 } // namespace
 
-pid_t daemon_in(const lab::Host& host) {
-  struct stat wanted {};
-  fstat(host.descriptor(), &wanted);
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
-    const pid_t pid = std::atoi(entry.path().filename().c_str());
-    struct stat found {};
-    std::string name;
-    if (pid > 0 && stat((entry.path() / "ns/net").c_str(), &found) == 0 &&
-        found.st_ino == wanted.st_ino && std::getline(std::ifstream{entry.path() / "comm"}, name) &&
-        name == "trap-server")
-      return pid;
-  }
-  throw std::runtime_error("no trap-server runs on " + host.name());
-}
-
-double map_kib(int fd) {
-  return field(fmt::format("/proc/self/fdinfo/{}", fd), "memlock") / 1024;
-}
-
 void measure_memory(ClosedLoop& loop, Report& report) {
-  const Stand stand = loop.build_stand("memory");
-  const auto daemon = start_trap_server(stand.host, reset_service());
-  loop.run(stand, {FloodKind::syn, 4}, warm_up);
-  const Memory before = memory_of(stand.host);
+  const ResponderHost on = loop.build_host("memory");
+  const auto daemon = start_trap_server(on.host, reset_service());
+  loop.run(on, {FloodKind::syn, 4}, warm_up);
+  const Memory before = memory_of(on.host);
   for (const int family : {4, 6}) {
     const lab::Counters counters = value_or_throw(daemon->counters());
-    const LoopRun run = loop.run(stand, {FloodKind::syn, family}, flood_packets / 2);
+    const LoopRun run = loop.run(on, {FloodKind::syn, family}, flood_packets / 2);
     if (run.seen.answers[TRAP_FLOOD_SYN_ACK] < flood_packets / 2 - flood_packets / 2000) {
       std::string counted;
       for (const auto& [verdict, packets] :
@@ -97,7 +70,7 @@ void measure_memory(ClosedLoop& loop, Report& report) {
       return;
     }
   }
-  const Memory after = memory_of(stand.host);
+  const Memory after = memory_of(on.host);
   std::printf(
       "memory after %llu million SYNs: resident %.0f KiB (was %.0f), maps %.0f KiB (were %.0f)\n",
       static_cast<unsigned long long>(flood_packets / 1'000'000), after.resident_kib,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A path to measure: its program, the packet that takes it, and the verdict that proves it did.
+// A path through one of the programs: the packet that takes it, and the verdict that shows that it
+// did.
 #pragma once
 
 #include <string>
@@ -10,17 +11,16 @@
 
 namespace trap::bench {
 
-struct Experiment {
+struct Path {
   std::string name;
   std::string part;    // server, guard, client
   std::string program; // in its object
   trap_verdict verdict;
-  test::Json packet; // as in tests/bpf/README.md
-  test::Json before; // map entries that the path needs
-  bool trusts =
-      false; // guard: some prefixes are trusted, so that uninvited SYNs are looked up among them
+  test::Json packet;   // as in tests/bpf/README.md
+  test::Json before;   // map entries that the path needs
+  bool trusts = false; // guard: there are trusted prefixes, in which uninvited SYNs are looked up
 };
 
-std::vector<Experiment> experiments();
+std::vector<Path> paths();
 
 } // namespace trap::bench

@@ -25,11 +25,11 @@ Json syn_with_ticket(const std::string& ticket) {
 const Json wrong_ack = {{"flags", "A"}, {"seq", 1}, {"ack", 2}};
 
 // Public ports 90 and 82 of server_rig.cpp: with TRAP's own cookies, and with the kernel's.
-Experiment served(const std::string& name, int port, trap_verdict verdict, const Json& tcp) {
+Path served(const std::string& name, int port, trap_verdict verdict, const Json& tcp) {
   return {name, "server", "trap_server", verdict, {{"tcp", merged(tcp, {{"dport", port}})}}, {}};
 }
 
-std::vector<Experiment> of_server() {
+std::vector<Path> of_server() {
   const std::string program = "trap_server";
   return {
       {"server-syn", "server", program, TRAP_REPLY_SYN_ACK, {{"tcp", linux_syn}}, {}},
@@ -57,7 +57,7 @@ std::vector<Experiment> of_server() {
   };
 }
 
-std::vector<Experiment> of_guard() {
+std::vector<Path> of_guard() {
   const std::string program = "trap_guard";
   const Json announced = Json::parse(
       R"({"announced": [{"client": "client-scope", "port": 80, "scope": "$scope", "in_s": 4000}]})");
@@ -97,7 +97,7 @@ std::vector<Experiment> of_guard() {
   };
 }
 
-std::vector<Experiment> of_client() {
+std::vector<Path> of_client() {
   const Json incoming = {{"src", "public"}, {"dst", "client"}};
   const Json from_backend = {{"src", "backend"}, {"dst", "client"}};
   const Json swapped_ports = {{"sport", 80}, {"dport", 40000}, {"flags", "A"}};
@@ -140,8 +140,8 @@ std::vector<Experiment> of_client() {
 
 } // namespace
 
-std::vector<Experiment> experiments() {
-  std::vector<Experiment> all = of_server();
+std::vector<Path> paths() {
+  std::vector<Path> all = of_server();
   for (const auto& more : {of_guard(), of_client()})
     all.insert(all.end(), more.begin(), more.end());
   return all;

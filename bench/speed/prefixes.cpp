@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bench/speed/prefixes.h"
+#include "bench/speed/measurements.h"
 
 #include <chrono>
 #include <cstdio>
@@ -19,7 +19,7 @@ constexpr int prefixes = 100'000;
 constexpr int rounds = 5;
 constexpr double limit_s = 1;
 
-// Different ones in each round, so that there is something to load.
+// Different prefixes in each round, so that there is something to load.
 std::string prefix_list(int count, int round) {
   std::string text = "# made by trap-bench\n";
   for (int i = 0; i < count; i++)
@@ -27,7 +27,7 @@ std::string prefix_list(int count, int round) {
   return text;
 }
 
-// What trap-server says that it holds, for its first address; -1 if it does not say.
+// Denied prefixes by trap-server's own account, for its first address; -1 if it gives none.
 int denied_prefixes(const lab::Daemon& daemon) {
   const lab::Finished status = value_or_throw(daemon.control({"status", "server", "--json"}));
   const test::Json report = test::Json::parse(status.output, nullptr, false);
@@ -38,11 +38,11 @@ int denied_prefixes(const lab::Daemon& daemon) {
 } // namespace
 
 void measure_prefixes(ClosedLoop& loop, Report& report) {
-  const Stand stand = loop.build_stand("prefixes");
-  const auto file = stand.host.directory() / "denied.txt";
+  const ResponderHost on = loop.build_host("prefixes");
+  const auto file = on.host.directory() / "denied.txt";
   value_or_throw(lab::write_text(file, prefix_list(1, 0)));
   const auto daemon = start_trap_server(
-      stand.host,
+      on.host,
       reset_service() +
           fmt::format("[[service.policy]]\naction = \"deny\"\nfile = \"{}\"\n", file.string()));
   std::vector<double> seconds;
@@ -53,8 +53,7 @@ void measure_prefixes(ClosedLoop& loop, Report& report) {
     seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
   }
   if (const int held = denied_prefixes(*daemon); held != prefixes) {
-    report.refuse("prefixes",
-                  fmt::format("trap-server says that it holds {} of {} prefixes", held, prefixes));
+    report.refuse("prefixes", fmt::format("trap-server reports {} of {} prefixes", held, prefixes));
     return;
   }
   const Spread spread = spread_of(seconds);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bench/speed/scrape.h"
+#include "bench/speed/measurements.h"
 
 #include <chrono>
 #include <csignal>
@@ -9,8 +9,8 @@
 #include <fmt/format.h>
 
 #include "bench/comparison/responders.h"
+#include "bench/harness/daemon_process.h"
 #include "bench/harness/value_or_throw.h"
-#include "bench/speed/memory.h"
 #include "lab/hosts/process.h"
 #include "runtime/fd.h"
 
@@ -81,13 +81,13 @@ double calls_of_scrape(const lab::Host& host, pid_t daemon) {
 } // namespace
 
 void measure_scrape(ClosedLoop& loop, Report& report) {
-  const Stand stand = loop.build_stand("scrape");
-  const auto daemon = start_trap_server(stand.host, service_with_addresses());
+  const ResponderHost on = loop.build_host("scrape");
+  const auto daemon = start_trap_server(on.host, service_with_addresses());
   std::vector<double> milliseconds;
   for (int round = 0; round < rounds; round++)
-    milliseconds.push_back(scrape_ms(stand.host));
+    milliseconds.push_back(scrape_ms(on.host));
   const Spread spread = spread_of(milliseconds);
-  const double calls = calls_of_scrape(stand.host, daemon_in(stand.host));
+  const double calls = calls_of_scrape(on.host, daemon_in(on.host));
   std::printf("scrape of %d addresses: %.0f bpf() calls, %.0f ms (%.0f to %.0f)\n", addresses,
               calls, spread.median, spread.min, spread.max);
   report.add(Line{"scrape", "trap-server", 0, "bpf-calls", "calls", calls, calls, calls});

@@ -11,7 +11,7 @@
 
 #include "bench/harness/pinned.h"
 #include "bench/harness/value_or_throw.h"
-#include "bench/speed/measure.h"
+#include "bench/speed/path_bench.h"
 #include "lab/deployment/configuration.h"
 #include "lab/hosts/process.h"
 #include "tests/support/vectors.h"
@@ -22,7 +22,7 @@ namespace {
 constexpr int attempts = 3;
 constexpr std::chrono::milliseconds transfer_deadline{20000};
 
-// Seconds of CPU that this machine has been busy, in whatever context.
+// Seconds that this machine's CPUs have been busy, in any context.
 double busy_s() {
   std::ifstream stat{"/proc/stat"};
   std::string name;
@@ -31,7 +31,7 @@ double busy_s() {
   return (user + nice + system + irq + softirq) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-// Now and then iperf3's two ends disagree about who reports the sum, and it says 0.
+// Now and then iperf3's two ends disagree about which reports the sum, and it is 0.
 Transfer transfer_once(const lab::Host& client, std::string_view address, const Load& load) {
   std::vector<std::string> arguments = {"iperf3",     "--json",
                                         "--client",   std::string{address},
@@ -68,35 +68,35 @@ Transfer transfer(const lab::Host& client, std::string_view address, const Load&
       fmt::format("iperf3 to {}, {}: measured nothing, {} times", address, load.text(), attempts));
 }
 
-void race(const Rivals& rivals, const Load& load, int rounds,
-          const std::function<Transfer(std::string_view)>& run, Report& report) {
+void compare_transfers(const ThroughputTarget& wanted, const Load& load, int rounds,
+                       const std::function<Transfer(std::string_view)>& run, Report& report) {
   std::map<std::string_view, std::vector<double>> rates, costs;
   std::vector<double> ratios;
   for (int round = 0; round < rounds; round++) {
     const bool turned = round % 2 != 0;
-    for (const char* who :
-         {turned ? rivals.responder : rivals.floor, turned ? rivals.floor : rivals.responder}) {
-      const Transfer done = run(who);
-      rates[who].push_back(done.megabits_per_s);
-      costs[who].push_back(done.cpu_ns_per_byte);
+    for (const char* responder :
+         {turned ? wanted.responder : wanted.floor, turned ? wanted.floor : wanted.responder}) {
+      const Transfer done = run(responder);
+      rates[responder].push_back(done.megabits_per_s);
+      costs[responder].push_back(done.cpu_ns_per_byte);
     }
-    ratios.push_back(rates[rivals.responder].back() / rates[rivals.floor].back());
+    ratios.push_back(rates[wanted.responder].back() / rates[wanted.floor].back());
   }
   const std::string name =
-      fmt::format("{}-{}-{}", rivals.experiment, load.parallel, load.down ? "down" : "up");
-  for (const char* who : {rivals.floor, rivals.responder}) {
-    const Spread rate = spread_of(rates[who]), cost = spread_of(costs[who]);
+      fmt::format("{}-{}-{}", wanted.experiment, load.parallel, load.down ? "down" : "up");
+  for (const char* responder : {wanted.floor, wanted.responder}) {
+    const Spread rate = spread_of(rates[responder]), cost = spread_of(costs[responder]);
     const int family = static_cast<int>(load.family);
-    report.add(
-        Line{name, who, family, "throughput", "Mbit/s", rate.median, rate.min, rate.max, rounds});
-    report.add(
-        Line{name, who, family, "cpu_per_byte", "ns", cost.median, cost.min, cost.max, rounds});
+    report.add(Line{name, responder, family, "throughput", "Mbit/s", rate.median, rate.min,
+                    rate.max, rounds});
+    report.add(Line{name, responder, family, "cpu_per_byte", "ns", cost.median, cost.min, cost.max,
+                    rounds});
     std::printf("%-24s  %-12s  %7.0f Mbit/s  (%.0f to %.0f)  %.3f ns of CPU a byte\n",
-                load.text().c_str(), who, rate.median, rate.min, rate.max, cost.median);
+                load.text().c_str(), responder, rate.median, rate.min, rate.max, cost.median);
   }
   std::fflush(stdout);
-  report.add(Target{fmt::format("{}: {} over {}", load.text(), rivals.responder, rivals.floor),
-                    spread_of(ratios).median, Bound::at_least, rivals.least, "x"});
+  report.add(Target{fmt::format("{}: {} over {}", load.text(), wanted.responder, wanted.floor),
+                    spread_of(ratios).median, Bound::at_least, wanted.least, "x"});
 }
 
 } // namespace trap::bench

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Seconds of iperf3 between two hosts of the lab, two ways in turns. Each end keeps to a CPU of its
-// own: where the scheduler puts them decides more than what is compared.
+// Seconds of iperf3 between two hosts of the lab, two responders in turns. Each end keeps to a CPU
+// of its own: the scheduler's choice would decide more than the responder.
 #pragma once
 
 #include <functional>
@@ -18,7 +18,7 @@ struct Transfer {
   double cpu_ns_per_byte = 0; // of the whole machine
 };
 
-// How much at once, and which way.
+// Streams at once, and their direction.
 struct Load {
   lab::Family family;
   int parallel;
@@ -27,20 +27,20 @@ struct Load {
   [[nodiscard]] std::string text() const;
 };
 
-// What `responder` is measured against.
-struct Rivals {
+// The least throughput of a responder, as a share of another's.
+struct ThroughputTarget {
   std::string experiment; // in the report; the load is added
   const char* floor;
   const char* responder;
   double least; // of the floor's throughput
 };
 
-// A second to iperf3's server at the address. Throws if nothing could be measured.
+// One second of transfer with iperf3's server at the address. Throws if nothing was measured.
 Transfer transfer(const lab::Host& client, std::string_view address, const Load& load);
 
-// `rounds` of both, each first in every other one. The target is about the median of the rounds'
-// ratios.
-void race(const Rivals& rivals, const Load& load, int rounds,
-          const std::function<Transfer(std::string_view)>& run, Report& report);
+// Runs both in every round, each first in every other one. The target is for the median of the
+// rounds' ratios.
+void compare_transfers(const ThroughputTarget& wanted, const Load& load, int rounds,
+                       const std::function<Transfer(std::string_view)>& run, Report& report);
 
 } // namespace trap::bench

@@ -3,11 +3,12 @@
 // are of documentation prefixes (RFC 5737, RFC 3849), so none is private and none is in use.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+
+#include "runtime/packet/segment.h"
 
 namespace trap::lab {
 
@@ -16,8 +17,6 @@ enum class Family { ipv4 = 4, ipv6 = 6 };
 inline constexpr Family families[] = {Family::ipv4, Family::ipv6};
 
 std::string_view name_of(Family family);
-
-using MacAddress = std::array<std::uint8_t, 6>;
 
 // "02:00:00:00:01:02"
 std::string text_of(const MacAddress& mac);

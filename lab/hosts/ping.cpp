@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/hosts/ping.h"
 
+#include <algorithm>
 #include <array>
-#include <cstring>
+#include <iterator>
 #include <string>
 
 #include <arpa/inet.h>
@@ -12,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "runtime/packet/segment.h"
+
 namespace trap::lab {
 namespace {
 
@@ -20,12 +23,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds interval{200};
 
-// ICMP and ICMPv6 echo messages have one layout (RFC 792, RFC 4443): type, code, checksum,
-// identifier, sequence.
-struct Echo {
-  std::uint8_t type, code;
-  std::uint16_t checksum, identifier, sequence;
-};
+constexpr std::uint8_t identifier[] = {0x54, 0x52};
+constexpr std::size_t identifier_at = 4, echo_bytes = 8; // RFC 792, RFC 4443
 
 Result<Fd> open_towards(const Host& host, Family family, const std::string& address) {
   const InHost inside{host};
@@ -44,33 +43,28 @@ Result<Fd> open_towards(const Host& host, Family family, const std::string& addr
   return socket;
 }
 
-std::uint16_t checksum_of(const Echo& echo) {
-  std::array<std::uint16_t, sizeof(Echo) / 2> words{};
-  std::memcpy(words.data(), &echo, sizeof echo);
-  std::uint32_t sum = 0;
-  for (const std::uint16_t word : words)
-    sum += word;
-  return static_cast<std::uint16_t>(~((sum & 0xffff) + (sum >> 16)));
-}
-
-void send_request(const Fd& socket, Family family, std::uint16_t sequence) {
-  Echo echo{family == Family::ipv4 ? std::uint8_t{ICMP_ECHO} : std::uint8_t{ICMP6_ECHO_REQUEST}, 0,
-            0, htons(0x5452), htons(sequence)};
-  if (family == Family::ipv4) // for ICMPv6 the kernel does it
-    echo.checksum = checksum_of(echo);
-  [[maybe_unused]] const ssize_t sent = send(socket.get(), &echo, sizeof echo, 0);
+// The kernel fills in the checksum of ICMPv6, which covers a source that is not known here.
+void send_request(const Fd& socket, Family family, std::string_view address,
+                  std::uint16_t sequence) {
+  const trap_address to = *parse_address(std::string{address});
+  const Bytes request = build_transport(IcmpMessage{
+      .from = to,
+      .to = to,
+      .type = family == Family::ipv4 ? std::uint8_t{ICMP_ECHO} : std::uint8_t{ICMP6_ECHO_REQUEST},
+      .body = {identifier[0], identifier[1], static_cast<std::uint8_t>(sequence >> 8),
+               static_cast<std::uint8_t>(sequence)}});
+  [[maybe_unused]] const ssize_t sent = send(socket.get(), request.data(), request.size(), 0);
 }
 
 // A raw IPv4 socket delivers the IP header too. The socket is connected, so the packet is from the
 // right host.
 bool is_reply(Family family, const std::uint8_t* packet, std::size_t bytes) {
   const std::size_t header = family == Family::ipv4 && bytes > 0 ? (packet[0] & 0xfu) * 4 : 0;
-  Echo echo{};
-  if (bytes < header + sizeof echo)
+  if (bytes < header + echo_bytes)
     return false;
-  std::memcpy(&echo, packet + header, sizeof echo);
-  return echo.type == (family == Family::ipv4 ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY) &&
-         echo.identifier == htons(0x5452);
+  const std::uint8_t* const echo = packet + header;
+  return echo[0] == (family == Family::ipv4 ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY) &&
+         std::equal(std::begin(identifier), std::end(identifier), echo + identifier_at);
 }
 
 bool reply_within(const Fd& socket, Family family, milliseconds time) {
@@ -96,7 +90,7 @@ Result<void> ping(const Host& host, Family family, std::string_view address,
   std::uint16_t sequence = 0;
   for (const auto until = Clock::now() + deadline;
        Clock::now() < until && sleep_for(milliseconds{0});) {
-    send_request(*socket, family, ++sequence);
+    send_request(*socket, family, address, ++sequence);
     if (reply_within(*socket, family, interval))
       return {};
   }

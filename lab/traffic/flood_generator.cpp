@@ -9,7 +9,6 @@
 #include <cstring>
 #include <thread>
 
-#include <arpa/inet.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
@@ -50,9 +49,11 @@ bool parse_mac(const std::string& text, MacAddress& mac) {
   return true;
 }
 
-bool parse_address(const std::string& text, FloodTarget& target) {
-  target.family = text.find(':') == std::string::npos ? 4 : 6;
-  return inet_pton(target.family == 4 ? AF_INET : AF_INET6, text.c_str(), &target.target) == 1;
+bool parse_target(const std::string& text, FloodTarget& target) {
+  const auto address = parse_address(text);
+  if (address)
+    target.target.address = *address;
+  return static_cast<bool>(address);
 }
 
 bool parse_kind(const std::string& text, FloodKind& kind) {
@@ -92,7 +93,7 @@ Result<Generator> parse(const std::vector<std::string>& arguments) {
   if ((arguments.size() != rate_at && !paced) ||
       !parse_mac(arguments[1], generator.target.source_mac) ||
       !parse_mac(arguments[2], generator.target.gateway_mac) ||
-      !parse_address(arguments[3], generator.target) ||
+      !parse_target(arguments[3], generator.target) ||
       !parse_number(arguments[4], 1, 65535, port) ||
       !parse_kind(arguments[5], generator.target.kind) ||
       !parse_number(arguments[6], 1, seconds_max, seconds) ||
@@ -100,7 +101,7 @@ Result<Generator> parse(const std::vector<std::string>& arguments) {
     return Error{"usage: trap-lab flood INTERFACE SOURCE-MAC GATEWAY-MAC ADDRESS PORT "
                  "syn|ack|rst|fin SECONDS [many] [PER-SECOND]",
                  ExitCode::usage};
-  generator.target.port = static_cast<std::uint16_t>(port);
+  generator.target.target.port = static_cast<std::uint16_t>(port);
   generator.target.many_sources = many;
   generator.duration = std::chrono::seconds{seconds};
   auto socket = open_packet_socket(arguments[0]);

@@ -2,32 +2,22 @@
 #include "lab/traffic/forger.h"
 
 #include "protocol/ticket.h"
-#include "runtime/config/endpoint.h"
 #include "runtime/keys/clock_writer.h"
+#include "runtime/packet/byte_writer.h"
+#include "runtime/packet/tcp_options.h"
 
 namespace trap::lab {
 namespace {
 
-trap_grant grant_of(const std::string& client, std::uint16_t port, int scope) {
-  const auto address = parse_address(client);
+trap_grant grant_of(const trap_address& client, std::uint16_t port, int scope) {
   trap_grant grant{};
-  grant.client = address ? *address : trap_address{};
+  grant.client = client;
   grant.port = TRAP_BE16(port);
   grant.family = static_cast<std::uint8_t>(family_of(grant.client));
   grant.scope = static_cast<std::uint8_t>(scope != 0                  ? scope
                                           : grant.family == TRAP_IPV4 ? TRAP_SCOPE_V4
                                                                       : TRAP_SCOPE_V6);
   return grant;
-}
-
-template <typename Body>
-Bytes option_of(trap_option_type type, const Body& body, const Bytes& address) {
-  Bytes option(TRAP_HEADER_BYTES);
-  trap_put_header(option.data(), type, static_cast<std::uint32_t>(sizeof body + address.size()), 0);
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(&body);
-  option.insert(option.end(), bytes, bytes + sizeof body);
-  option.insert(option.end(), address.begin(), address.end());
-  return option;
 }
 
 } // namespace
@@ -50,7 +40,7 @@ Bytes Forger::ticket(const ForgedTicket& order) const {
       .flags = 0,
       .ticket = trap_ticket_make(&key, epoch, static_cast<std::uint32_t>(now.unix_s),
                                  static_cast<std::uint32_t>(order.lifetime_s), order.tag, &grant)};
-  return option_of(TRAP_TICKET, body, {});
+  return TcpOptions().trap(TRAP_TICKET, bytes_of(body), false).bytes();
 }
 
 Bytes Forger::announcement(const ForgedAnnouncement& order) const {
@@ -58,13 +48,15 @@ Bytes Forger::announcement(const ForgedAnnouncement& order) const {
                                                    order.issued_ahead_s);
   const trap_key key = derive_announce_key(key_.secret, trap_epoch_of_second(issued_s));
   const trap_grant grant = grant_of(order.client, order.port, order.scope);
-  trap_announce_body body{};
-  body.lifetime_s = TRAP_BE16(order.lifetime_s);
-  body.scope = grant.scope;
-  body.issued_s = TRAP_BE32(issued_s);
-  trap_put_mac(body.mac, trap_announce_mac(&key, &body, &grant));
-  const auto* client = grant.client.bytes + (grant.family == TRAP_IPV4 ? 12 : 0);
-  return option_of(TRAP_ANNOUNCE, body, {client, grant.client.bytes + 16});
+  trap_announce_body fixed{};
+  fixed.lifetime_s = TRAP_BE16(order.lifetime_s);
+  fixed.scope = grant.scope;
+  fixed.issued_s = TRAP_BE32(issued_s);
+  trap_put_mac(fixed.mac, trap_announce_mac(&key, &fixed, &grant));
+  ByteWriter body;
+  body.append(bytes_of(fixed));
+  body.address(grant.client);
+  return TcpOptions().trap(TRAP_ANNOUNCE, body.out, false).bytes();
 }
 
 } // namespace trap::lab

@@ -13,7 +13,7 @@
 namespace trap::lab {
 
 struct ForgedTicket {
-  std::string client;
+  trap_address client = {};
   std::uint16_t port = 80;
   int epochs_ahead = 0; // of the present epoch
   int lifetime_s = 600; // from now; negative: over
@@ -21,7 +21,7 @@ struct ForgedTicket {
 };
 
 struct ForgedAnnouncement {
-  std::string client;
+  trap_address client = {};
   std::uint16_t port = 80;
   int issued_ahead_s = 0; // of now; negative: in the past
   int lifetime_s = 600;

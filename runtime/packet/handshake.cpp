@@ -12,6 +12,9 @@ namespace {
 
 constexpr std::uint8_t window_scale = 7;
 
+static_assert(tcp_fin == TRAP_TCP_FIN && tcp_syn == TRAP_TCP_SYN && tcp_rst == TRAP_TCP_RST &&
+              tcp_psh == TRAP_TCP_PSH && tcp_ack == TRAP_TCP_ACK);
+
 std::size_t redirect_option_bytes(trap_family family, bool experimental) {
   return (family == TRAP_IPV4 ? 24u : 36u) + (experimental ? 4 : 0);
 }
@@ -73,7 +76,7 @@ HandshakeSegment from_view(const trap_packet& packet, const std::uint8_t* tcp,
 
 TcpOptions options_of(const HandshakeSegment& segment, const trap_ticket* ticket) {
   TcpOptions options;
-  if (segment.flags == TRAP_TCP_SYN)
+  if (segment.flags == tcp_syn)
     options.mss(usual_mss(family_of(segment.from.address)))
         .nop(2)
         .sack_permitted()

@@ -33,8 +33,8 @@ struct FlagName {
 };
 
 constexpr FlagName flag_names[] = {
-    {"SYN", TRAP_TCP_SYN}, {"ACK", TRAP_TCP_ACK}, {"RST", TRAP_TCP_RST}, {"FIN", TRAP_TCP_FIN},
-    {"PSH", TRAP_TCP_PSH}, {"URG", 0x20},         {"ECE", 0x40},         {"CWR", 0x80},
+    {"SYN", tcp_syn}, {"ACK", tcp_ack}, {"RST", tcp_rst}, {"FIN", tcp_fin},
+    {"PSH", tcp_psh}, {"URG", tcp_urg}, {"ECE", 0x40},    {"CWR", 0x80},
 };
 
 // From a line to a frame.

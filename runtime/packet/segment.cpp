@@ -3,11 +3,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <span>
 
 #include <linux/if_ether.h>
 #include <netinet/in.h>
-#include <netinet/ip.h>
 
 #include "dataplane/checksum.h"
 #include "protocol/wire.h"
@@ -16,26 +14,32 @@
 namespace trap {
 namespace {
 
+constexpr std::size_t ipv4_bytes = 20, ipv6_bytes = 40; // without options and extension headers
 constexpr std::size_t ipv4_checksum_at = 10, tcp_checksum_at = 16, udp_checksum_at = 6,
                       icmp_checksum_at = 2;
 
 // Over `header`, whose field is still 0, and what `pseudo_sum` counts.
-void put_checksum(Bytes& header, std::size_t at, std::uint64_t pseudo_sum, std::uint16_t damage) {
+void put_checksum(std::span<std::uint8_t> header, std::size_t at, std::uint64_t pseudo_sum,
+                  std::uint16_t damage) {
   const __be16 checksum =
       trap_sum_fold(pseudo_sum + trap_sum_bytes(header.data(), static_cast<__u32>(header.size()))) ^
       TRAP_BE16(damage);
   std::memcpy(header.data() + at, &checksum, sizeof(checksum));
 }
 
+void clear_checksum(std::span<std::uint8_t> header, std::size_t at) {
+  header[at] = header[at + 1] = 0;
+}
+
 std::uint64_t pseudo_sum(const trap_address& from, const trap_address& to, std::uint8_t protocol,
-                         const Bytes& transport) {
+                         std::span<const std::uint8_t> transport) {
   return trap_sum_pseudo_header(&from, &to, family_of(from), protocol,
                                 static_cast<__u32>(transport.size()));
 }
 
 void put_ipv4_header(ByteWriter& packet, const trap_address& from, const trap_address& to,
                      std::uint8_t protocol, const IpFields& ip, std::size_t payload_bytes) {
-  const std::size_t header_bytes = sizeof(iphdr) + ip.options.size();
+  const std::size_t header_bytes = ipv4_bytes + ip.options.size();
   ByteWriter header;
   header.number(0x40 | header_bytes / 4, 1);
   header.number(0, 1);
@@ -191,6 +195,26 @@ IcmpMessage icmp_error(const trap_address& reporter, std::uint8_t type, std::uin
           .type = type,
           .code = code,
           .body = std::move(body.out)};
+}
+
+void renew_checksums(std::span<std::uint8_t> packet) {
+  const bool is_ipv4 = packet[0] >> 4 == 4;
+  const auto header = packet.first(is_ipv4 ? ipv4_bytes : ipv6_bytes);
+  const auto tcp = packet.subspan(header.size());
+  trap_address from, to;
+  if (is_ipv4) {
+    __be32 addresses[2];
+    std::memcpy(addresses, &header[12], sizeof(addresses));
+    from = trap_address_v4(addresses[0]);
+    to = trap_address_v4(addresses[1]);
+    clear_checksum(header, ipv4_checksum_at);
+    put_checksum(header, ipv4_checksum_at, 0, 0);
+  } else {
+    std::memcpy(from.bytes, &header[8], sizeof(from.bytes));
+    std::memcpy(to.bytes, &header[24], sizeof(to.bytes));
+  }
+  clear_checksum(tcp, tcp_checksum_at);
+  put_checksum(tcp, tcp_checksum_at, pseudo_sum(from, to, IPPROTO_TCP, tcp), 0);
 }
 
 } // namespace trap

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "runtime/config/endpoint.h"
@@ -18,6 +19,8 @@ namespace trap {
 using Bytes = std::vector<std::uint8_t>;
 using MacAddress = std::array<std::uint8_t, 6>;
 
+inline constexpr std::uint8_t tcp_fin = 0x01, tcp_syn = 0x02, tcp_rst = 0x04, tcp_psh = 0x08,
+                              tcp_ack = 0x10, tcp_urg = 0x20;
 inline constexpr std::uint8_t usual_hop_limit = 64;
 inline constexpr std::uint16_t usual_window = 64240;
 inline constexpr std::uint16_t ipv4_dont_fragment = 0x4000, ipv4_more_fragments = 0x2000;
@@ -108,5 +111,9 @@ Bytes build_frame(const Ethernet& ethernet, const IcmpMessage& message);
 // header's last word, such as an MTU. The error quotes the whole packet.
 IcmpMessage icmp_error(const trap_address& reporter, std::uint8_t type, std::uint8_t code,
                        std::uint32_t rest, const Segment& about);
+
+// Makes the checksums of an IP packet right after its fields were changed in place, without an
+// allocation. The packet holds a whole TCP segment, no IPv4 option and no extension header.
+void renew_checksums(std::span<std::uint8_t> packet);
 
 } // namespace trap

@@ -16,7 +16,7 @@ LOOPS = (("closed-loop-syn", "SYN at the server", "Beside the kernel's own defen
          ("closed-loop-ack-valid", "ACK with a right cookie: budgets, backend, ticket, redirect",
           "No peer: with cookies or SYNPROXY such an ACK makes a connection, which is more than an answer. Announcements to the guard, "
           "which the daemon makes at a limited rate, are off."),
-         ("closed-loop-syn-uninvited", "SYN at the guard, without invitation", "What the peers do with it is under SYN at the server."),
+         ("closed-loop-syn-uninvited", "SYN at the guard, without invitation", "For the peers see SYN at the server."),
          ("closed-loop-syn-ticketed", "SYN at the guard, with a ticket",
           "The stack drops the frame right behind the program, because it is addressed to another card: xdp-pass is that alone."))
 
@@ -89,12 +89,12 @@ def on_paper(report):
     text = ["### On paper", "",
             f"From the figures above: a core answers what `trap-reset` and `trap-serve` answer in the closed loop, at {LOAD_OF_A_CORE:.0%} load; cores add up, "
             f"because a SYN touches nothing that cores share but counters of caps; a host has {CORES_OF_A_HOST} cores and a line of {LINE_OF_A_HOST / 1e9:.0f} Gbit/s. "
-            "It is arithmetic: nobody has measured it. SYNs arrive as frames of 74 bytes, or as small as Ethernet allows, with 24 bytes between frames.", ""]
+            "It is arithmetic, not a measurement. SYNs arrive as frames of 74 bytes, or as small as Ethernet allows, with 24 bytes between frames.", ""]
     rows = []
-    for who in ("trap-reset", "trap-serve"):
-        line = report.one(r"closed-loop-syn", responder=who, family="ipv4")
+    for responder in ("trap-reset", "trap-serve"):
+        line = report.one(r"closed-loop-syn", responder=responder, family="ipv4")
         if not line:
-            text += [f"The closed loop's figure for {who} is missing: nothing to compute from.", ""]
+            text += [f"The closed loop's figure for {responder} is missing: nothing to compute from.", ""]
             continue
         loads = [(f"{mpps} Mpps", mpps * 1e6, wire) for mpps in (1, 10, 100) for wire in ["Linux SYN, 74 bytes"]]
         loads += [(f"1 Tbit/s, {wire}", 1e12 / 8 / size, wire) for wire, size in WIRE_BYTES.items()]
@@ -102,6 +102,6 @@ def on_paper(report):
             cores = math.ceil(pps / (line["value"] * LOAD_OF_A_CORE))
             lines = math.ceil(pps * WIRE_BYTES[wire] * 8 / LINE_OF_A_HOST)
             hosts = max(math.ceil(cores / CORES_OF_A_HOST), lines)
-            rows.append((who, name, f"{pps / 1e6:,.0f}", f"{cores:,}", f"{hosts:,}",
+            rows.append((responder, name, f"{pps / 1e6:,.0f}", f"{cores:,}", f"{hosts:,}",
                          "" if hosts == 1 else "lines" if lines == hosts else "cores"))
     return text + table(("", "flood", "Mpps", "cores", "hosts", "bound by"), rows)

@@ -8,9 +8,9 @@ from evaluation.report import number, spread, table
 
 
 def notes(report, pattern):
-    """What a reader has to know of some defences' figures."""
+    """Notes on some defences' figures."""
     found = {line["responder"]: line["note"] for line in report.select(pattern) if "note" in line}
-    return [f"- `{who}`: {note}." for who, note in found.items()] + [""] if found else []
+    return [f"- `{responder}`: {note}." for responder, note in found.items()] + [""] if found else []
 
 
 def downloads(report):
@@ -20,8 +20,8 @@ def downloads(report):
     for family in report.families(r"download-\d+mb"):
         rows = []
         for size in sizes:
-            got = {who: report.one(f"download-{size}mb", responder=who, family=family, metric="download_time")
-                   for who in ("plain", "trap-first", "trap-later")}
+            got = {responder: report.one(f"download-{size}mb", responder=responder, family=family, metric="download_time")
+                   for responder in ("plain", "trap-first", "trap-later")}
             if not got["plain"] or not got["trap-first"]:
                 continue
             rows.append((f"{size} MB",
@@ -83,8 +83,8 @@ def connections(report):
             text += ["Many connections, µs:", ""]
         rows = []
         for family in report.families(pattern):
-            for who in dict.fromkeys(line["responder"] for line in report.select(pattern, family=family)):
-                values = [report.one(pattern, responder=who, family=family, metric=metric) for metric in metrics]
-                rows.append((family, who, *(number(one["value"]) if one else "" for one in values)))
+            for responder in dict.fromkeys(line["responder"] for line in report.select(pattern, family=family)):
+                values = [report.one(pattern, responder=responder, family=family, metric=metric) for metric in metrics]
+                rows.append((family, responder, *(number(one["value"]) if one else "" for one in values)))
         text += table(("", "defence", *(metric.replace("_", " ") for metric in metrics)), rows)
     return text + notes(report, r"connection-time")

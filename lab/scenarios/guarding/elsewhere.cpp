@@ -91,7 +91,7 @@ void expect_nothing_else_gets_in(Scene& scene, const Host& inner, std::string_vi
        {std::pair{tcp_syn, "drop-uninvited"}, std::pair{tcp_ack, "drop-no-flow"},
         std::pair{tcp_rst, "drop-no-flow"}}) {
     Segment segment = syn_from("stranger", family);
-    segment.destination = address;
+    segment.to.address = address_from(address);
     segment.flags = flags;
     expect_verdict(scene, std::vector<Segment>(20, segment), verdict,
                    fmt::format("{}: segments of strangers", what));

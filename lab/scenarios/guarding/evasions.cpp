@@ -13,13 +13,13 @@ namespace trap::lab {
 namespace {
 
 constexpr std::uint16_t dot1q = 0x8100, dot1ad = 0x88a8;
-constexpr std::uint16_t more_fragments = 0x2000;
 constexpr std::uint8_t hop_by_hop = 0, routing = 43, fragment = 44, authentication = 51,
                        destination = 60;
 
 struct Evasion {
   std::string_view name, verdict;
   Segment segment;
+  std::vector<VlanTag> tags = {};
 };
 
 Bytes joined(Bytes first, const Bytes& second) {
@@ -27,7 +27,7 @@ Bytes joined(Bytes first, const Bytes& second) {
   return first;
 }
 
-Extension extension(std::uint8_t type) {
+ExtensionHeader extension(std::uint8_t type) {
   switch (type) {
   case authentication:
     return {type, {0, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}};
@@ -38,7 +38,7 @@ Extension extension(std::uint8_t type) {
   }
 }
 
-Extension fragment_header(std::uint8_t offset_bytes, bool more) {
+ExtensionHeader fragment_header(std::uint8_t offset_bytes, bool more) {
   return {fragment,
           {0, 0, 0, static_cast<std::uint8_t>(offset_bytes | (more ? 1 : 0)), 0, 0, 0, 7}};
 }
@@ -50,17 +50,23 @@ std::vector<Evasion> in_either(const Segment& syn, const Bytes& valid) {
     all.push_back({name, verdict, syn});
     change(all.back().segment);
   };
-  add("a VLAN tag", "drop-uninvited", [](Segment& s) { s.tags = {dot1q}; });
-  add("an 802.1ad tag", "drop-uninvited", [](Segment& s) { s.tags = {dot1ad}; });
-  add("QinQ", "drop-uninvited", [](Segment& s) { s.tags = {dot1ad, dot1q}; });
-  add("QinQ, an ACK", "drop-no-flow", [](Segment& s) {
-    s.tags = {dot1ad, dot1q}, s.flags = tcp_ack;
-  });
-  add("three VLAN tags", "drop-vlan-tags", [&](Segment& s) {
-    s.tags = {dot1ad, dot1q, dot1q}, s.options = valid;
-  });
-  add("eight VLAN tags", "drop-vlan-tags",
-      [&](Segment& s) { s.tags = std::vector<std::uint16_t>(8, dot1q), s.options = valid; });
+  const auto add_tagged = [&](std::string_view name, std::string_view verdict,
+                              std::initializer_list<std::uint16_t> types, auto change) {
+    add(name, verdict, change);
+    std::uint16_t id = 10;
+    for (const std::uint16_t type : types)
+      all.back().tags.push_back({type, id++});
+  };
+  const auto as_it_is = [](Segment&) {};
+  const auto with_ticket = [&](Segment& s) { s.options = valid; };
+  add_tagged("a VLAN tag", "drop-uninvited", {dot1q}, as_it_is);
+  add_tagged("an 802.1ad tag", "drop-uninvited", {dot1ad}, as_it_is);
+  add_tagged("QinQ", "drop-uninvited", {dot1ad, dot1q}, as_it_is);
+  add_tagged("QinQ, an ACK", "drop-no-flow", {dot1ad, dot1q},
+             [](Segment& s) { s.flags = tcp_ack; });
+  add_tagged("three VLAN tags", "drop-vlan-tags", {dot1ad, dot1q, dot1q}, with_ticket);
+  add_tagged("eight VLAN tags", "drop-vlan-tags",
+             {dot1q, dot1q, dot1q, dot1q, dot1q, dot1q, dot1q, dot1q}, with_ticket);
   for (const std::uint8_t words : {0, 4, 6, 15})
     add("a data offset that is not there", "drop-bad-data-offset",
         [=](Segment& s) { s.data_offset = words; });
@@ -98,28 +104,28 @@ std::vector<Evasion> in_ipv4(const Segment& syn) {
     all.push_back({name, verdict, syn});
     change(all.back().segment);
   };
-  add("IPv4 options", "drop-uninvited", [](Segment& s) { s.ip_options = {1, 1, 1, 0}; });
+  add("IPv4 options", "drop-uninvited", [](Segment& s) { s.ip.options = {1, 1, 1, 0}; });
   add("forty bytes of IPv4 options", "drop-uninvited",
-      [](Segment& s) { s.ip_options = Bytes(40, 1); });
+      [](Segment& s) { s.ip.options = Bytes(40, 1); });
   add("a source route", "drop-uninvited",
-      [](Segment& s) { s.ip_options = {1, 0x83, 7, 8, 198, 51, 100, 20}; });
+      [](Segment& s) { s.ip.options = {1, 0x83, 7, 8, 198, 51, 100, 20}; });
   add("a tiny first fragment", "drop-fragment",
-      [](Segment& s) { s.fragment = more_fragments, s.part_bytes = 8; });
+      [](Segment& s) { s.ip.fragment = ipv4_more_fragments, s.part_bytes = 8; });
   add("the rest after a tiny fragment", "drop-fragment",
-      [](Segment& s) { s.fragment = 1, s.part_from = 8; });
+      [](Segment& s) { s.ip.fragment = 1, s.part_from = 8; });
   add("a whole segment that says more is to come", "drop-fragment",
-      [](Segment& s) { s.fragment = more_fragments; });
+      [](Segment& s) { s.ip.fragment = ipv4_more_fragments; });
   add("a fragment over the ports of an earlier one", "drop-fragment",
-      [](Segment& s) { s.fragment = more_fragments, s.part_bytes = 16; });
+      [](Segment& s) { s.ip.fragment = ipv4_more_fragments, s.part_bytes = 16; });
   return all;
 }
 
 std::vector<Evasion> in_ipv6(const Segment& syn) {
   std::vector<Evasion> all;
   const auto add = [&](std::string_view name, std::string_view verdict,
-                       std::vector<Extension> extensions) -> Segment& {
+                       std::vector<ExtensionHeader> extensions) -> Segment& {
     all.push_back({name, verdict, syn});
-    all.back().segment.extensions = std::move(extensions);
+    all.back().segment.ip.extensions = std::move(extensions);
     return all.back().segment;
   };
   add("hop-by-hop options", "drop-uninvited", {extension(hop_by_hop)});
@@ -133,7 +139,7 @@ std::vector<Evasion> in_ipv6(const Segment& syn) {
       {extension(hop_by_hop), extension(destination), extension(routing), extension(destination),
        extension(destination)});
   add("twelve extension headers", "drop-extension-headers",
-      std::vector<Extension>(12, extension(destination)));
+      std::vector<ExtensionHeader>(12, extension(destination)));
   add("a fragment of one", "drop-fragment", {fragment_header(0, false)});
   add("a first fragment", "drop-fragment", {fragment_header(0, true)});
   add("a tiny first fragment", "drop-fragment", {fragment_header(0, true)}).part_bytes = 8;
@@ -147,24 +153,22 @@ std::vector<Evasion> in_ipv6(const Segment& syn) {
 
 // A part of the segment as a fragment, by its first byte, which is a multiple of eight.
 Segment part_of(Segment whole, std::uint8_t from, std::size_t bytes, bool more) {
-  whole.fragment = static_cast<std::uint16_t>(from / 8 | (more ? more_fragments : 0));
-  if (whole.family == Family::ipv6)
-    whole.extensions = {fragment_header(from, more)};
+  whole.ip.fragment = static_cast<std::uint16_t>(from / 8 | (more ? ipv4_more_fragments : 0));
+  whole.ip.extensions = {fragment_header(from, more)};
   whole.part_from = from;
   whole.part_bytes = bytes;
   return whole;
 }
 
 // Whichever of them the stack would believe (RFC 5722 forbids them in IPv6): none comes to it.
-void overlapping_fragments(Scene& scene, const Segment& syn, const Bytes& valid) {
+void overlapping_fragments(Scene& scene, Family family, const Segment& syn, const Bytes& valid) {
   Segment ticketed = syn;
   ticketed.options = valid;
   const Segment first = part_of(ticketed, 0, 24, true), over_the_first = part_of(syn, 0, 16, true),
                 across = part_of(ticketed, 8, 16, true),
                 rest = part_of(ticketed, 16, std::numeric_limits<std::size_t>::max(), false);
   const auto expect = [&](const std::vector<Segment>& fragments, std::string_view what) {
-    expect_verdict(scene, fragments, "drop-fragment",
-                   fmt::format("{}, {}", name_of(syn.family), what));
+    expect_verdict(scene, fragments, "drop-fragment", fmt::format("{}, {}", name_of(family), what));
   };
   expect({first, over_the_first, rest}, "a second first fragment over the first");
   expect({first, across, rest}, "a fragment across two others");
@@ -180,14 +184,15 @@ void evasions(Scene& scene) {
     return;
   for (const Family family : families) {
     const Segment syn = syn_from("stranger", family);
-    const Bytes valid = forger->ticket({.client = syn.source});
+    const Bytes valid = forger->ticket({.client = syn.from.address});
     std::vector<Evasion> all = in_either(syn, valid);
     for (Evasion& more : family == Family::ipv4 ? in_ipv4(syn) : in_ipv6(syn))
       all.push_back(std::move(more));
     for (const Evasion& one : all)
-      expect_verdict(scene, {one.segment}, std::string{one.verdict},
-                     fmt::format("{}, {}", name_of(family), one.name));
-    overlapping_fragments(scene, syn, valid);
+      expect_verdict_of_frames(scene, {frame_to(addresses_of("service"), one.segment, one.tags)},
+                               std::string{one.verdict},
+                               fmt::format("{}, {}", name_of(family), one.name));
+    overlapping_fragments(scene, family, syn, valid);
   }
 }
 

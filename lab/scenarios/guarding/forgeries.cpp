@@ -39,8 +39,8 @@ Segment with_option(Segment segment, const Bytes& option) {
   return segment;
 }
 
-std::string address_of(std::string_view host, Family family) {
-  return std::string{addresses_of(host).address(family)};
+trap_address address_of(std::string_view host, Family family) {
+  return address_from(addresses_of(host).address(family));
 }
 
 // Each in its own bit; those of the epoch and the expiry may show before the MAC does.
@@ -68,7 +68,7 @@ void flip_every_bit(Scene& scene, const Forger& forger, Family family) {
 
 void wrong_tickets(Scene& scene, const Forger& forger, const Forger& of_another_guard,
                    Family family) {
-  const std::string stranger = address_of("stranger", family);
+  const trap_address stranger = address_of("stranger", family);
   const auto expect = [&](const Bytes& ticket, const std::string& verdict, std::string_view what) {
     expect_verdict(scene, {with_option(syn_from("stranger", family), ticket)}, verdict,
                    fmt::format("{}, a ticket {}", name_of(family), what));
@@ -124,7 +124,7 @@ Segment announcement_of(const Bytes& option, Family family, std::string_view fro
 
 void wrong_announcements(Scene& scene, const Forger& forger, const Forger& of_another_guard,
                          Family family) {
-  const std::string stranger = address_of("stranger", family);
+  const trap_address stranger = address_of("stranger", family);
   const auto expect = [&](const Segment& rst, const std::string& verdict, std::string_view what) {
     expect_verdict(scene, {rst}, verdict,
                    fmt::format("{}, an announcement {}", name_of(family), what));

@@ -95,24 +95,39 @@ void send_frames_to_service(Scene& scene, const std::vector<Bytes>& frames, std:
                 sent.error().message);
 }
 
-void send_to_service(Scene& scene, const std::vector<Segment>& segments, std::string_view what) {
+namespace {
+
+std::vector<Bytes> frames_of(const std::vector<Segment>& segments) {
   std::vector<Bytes> frames;
   for (const Segment& segment : segments)
     frames.push_back(frame_to(addresses_of("service"), segment));
+  return frames;
+}
+
+} // namespace
+
+void send_to_service(Scene& scene, const std::vector<Segment>& segments, std::string_view what) {
+  send_frames_to_service(scene, frames_of(segments), what);
+}
+
+void expect_verdict_of_frames(Scene& scene, const std::vector<Bytes>& frames,
+                              const std::string& verdict, std::string_view what) {
+  GuardWatch watch = GuardWatch::begin(scene);
   send_frames_to_service(scene, frames, what);
+  watch.expect_only({{verdict, frames.size()}}, what);
 }
 
 void expect_verdict(Scene& scene, const std::vector<Segment>& segments, const std::string& verdict,
                     std::string_view what) {
-  GuardWatch watch = GuardWatch::begin(scene);
-  send_to_service(scene, segments, what);
-  watch.expect_only({{verdict, segments.size()}}, what);
+  expect_verdict_of_frames(scene, frames_of(segments), verdict, what);
 }
 
 Segment syn_from(std::string_view host, Family family) {
-  return {.family = family,
-          .source = std::string{addresses_of(host).address(family)},
-          .destination = std::string{addresses_of("service").address(family)}};
+  return {.from = {address_from(addresses_of(host).address(family)), 40000},
+          .to = {address_from(addresses_of("service").address(family)), service_port},
+          .seq = 1,
+          .flags = tcp_syn,
+          .ip = {.fragment = 0}};
 }
 
 } // namespace trap::lab

@@ -37,11 +37,13 @@ private:
 void send_frames_to_service(Scene& scene, const std::vector<Bytes>& frames, std::string_view what);
 void send_to_service(Scene& scene, const std::vector<Segment>& segments, std::string_view what);
 
-// The same, and then each of them was counted under `verdict`, and under no other.
+// The same, and then checks that each of them was counted under `verdict`, and under no other.
+void expect_verdict_of_frames(Scene& scene, const std::vector<Bytes>& frames,
+                              const std::string& verdict, std::string_view what);
 void expect_verdict(Scene& scene, const std::vector<Segment>& segments, const std::string& verdict,
                     std::string_view what);
 
-// A SYN from a host of the lab to the protected port.
+// A SYN from a host of the lab to the protected port. It may be fragmented.
 Segment syn_from(std::string_view host, Family family);
 
 } // namespace trap::lab

@@ -69,22 +69,21 @@ void narrow_paths(Scene& scene) {
   scene.done(router.ip(fmt::format("link set client mtu {}\n", usual_mtu)), "and wide again");
 }
 
-// A segment as the service would have sent it to a client.
-Segment answer_to(const std::string& client, Family family, std::uint16_t client_port) {
+// What the service would have sent to a client.
+Segment answer_to(const Endpoint& client, Family family) {
   Segment answer = syn_from("service", family);
-  answer.destination = client;
-  answer.source_port = service_port;
-  answer.destination_port = client_port;
+  answer.from.port = service_port;
+  answer.to = client;
   answer.flags = tcp_syn | tcp_ack;
   return answer;
 }
 
-void expect_errors(Scene& scene, const Segment& about, const std::string& verdict,
+void expect_errors(Scene& scene, Family family, const Segment& about, const std::string& verdict,
                    std::string_view whose) {
-  for (const Kind& kind : kinds(about.family)) {
-    const std::string what = fmt::format("{}, {} of {}", name_of(about.family), kind.name, whose);
-    const IcmpError error{std::string{addresses_of("attacker").address(about.family)}, kind.type,
-                          kind.code, kind.rest, about};
+  const trap_address reporter = address_from(addresses_of("attacker").address(family));
+  for (const Kind& kind : kinds(family)) {
+    const std::string what = fmt::format("{}, {} of {}", name_of(family), kind.name, whose);
+    const IcmpMessage error = icmp_error(reporter, kind.type, kind.code, kind.rest, about);
     const std::vector<Bytes> frames(errors_of_each_kind, frame_to(addresses_of("service"), error));
     const auto before = scene.trap().guard().counters();
     const std::uint64_t taken_before = taken_by_stack(scene);
@@ -105,25 +104,25 @@ void expect_errors(Scene& scene, const Segment& about, const std::string& verdic
   }
 }
 
-// No host has the client's address, so no host ends the flow that its ticket opens.
+// No host has the client's address, so none ends the flow that its ticket opens.
 void forged_errors(Scene& scene, const Forger& forger, Family family) {
   Segment syn = syn_from("stranger", family);
-  syn.source = family == Family::ipv4 ? "198.18.0.2" : "2001:db8:b07::2";
-  expect_errors(scene, answer_to(syn.source, family, syn.source_port), "drop-icmp-no-flow",
+  syn.from.address = address_from(family == Family::ipv4 ? "198.18.0.2" : "2001:db8:b07::2");
+  expect_errors(scene, family, answer_to(syn.from, family), "drop-icmp-no-flow",
                 "a connection that does not exist");
-  Segment elsewhere = answer_to(syn.source, family, syn.source_port);
-  elsewhere.source_port = open_port;
-  expect_errors(scene, elsewhere, "pass-other", "a port that is not protected");
-  syn.options = forger.ticket({.client = syn.source});
+  Segment elsewhere = answer_to(syn.from, family);
+  elsewhere.from.port = open_port;
+  expect_errors(scene, family, elsewhere, "pass-other", "a port that is not protected");
+  syn.options = forger.ticket({.client = syn.from.address});
   GuardWatch watch = GuardWatch::begin(scene);
   const std::string what = fmt::format("{}, a client with a ticket", name_of(family));
   send_to_service(scene, {syn}, what);
   const Counters moved = watch.wait_for(1);
   scene.check(moved == Counters{{"pass-ticket", 1}}, what + " opens a connection", text_of(moved));
-  expect_errors(scene, answer_to(syn.source, family, syn.source_port), "pass-icmp-flow",
-                "this connection");
-  const auto other_port = static_cast<std::uint16_t>(syn.source_port + 1);
-  expect_errors(scene, answer_to(syn.source, family, other_port), "drop-icmp-no-flow",
+  expect_errors(scene, family, answer_to(syn.from, family), "pass-icmp-flow", "this connection");
+  Endpoint other_end = syn.from;
+  other_end.port++;
+  expect_errors(scene, family, answer_to(other_end, family), "drop-icmp-no-flow",
                 "another of this client");
 }
 

@@ -29,8 +29,8 @@ std::string bot(Family family, int number) {
 
 Segment invited_syn(const Forger& forger, Family family, std::uint8_t tag) {
   Segment syn = syn_from("stranger", family);
-  syn.source = bot(family, tag);
-  syn.options = forger.ticket({.client = syn.source, .tag = tag});
+  syn.from.address = address_from(bot(family, tag));
+  syn.options = forger.ticket({.client = syn.from.address, .tag = tag});
   return syn;
 }
 
@@ -65,7 +65,7 @@ void expect_within(Scene& scene, const std::vector<Segment>& segments, const std
 void syns(Scene& scene, const Forger& forger, Family family) {
   std::vector<Segment> segments(500, invited_syn(forger, family, few_syns));
   for (std::size_t i = 0; i < segments.size(); i++)
-    segments[i].source_port = static_cast<std::uint16_t>(10'000 + i);
+    segments[i].from.port = static_cast<std::uint16_t>(10'000 + i);
   expect_within(scene, segments, "pass-ticket", "drop-client-syns",
                 {syns_saved, syns_saved, syns_per_s},
                 fmt::format("{}, {} SYNs with a right ticket", name_of(family), segments.size()));
@@ -107,7 +107,7 @@ void flows(Scene& scene, const Forger& forger, Family family) {
       fmt::format("{}, a bot that may have {} connections", name_of(family), flows_at_once);
   const auto at_port = [&](std::size_t port) {
     Segment syn = invited_syn(forger, family, few_flows);
-    syn.source_port = static_cast<std::uint16_t>(port);
+    syn.from.port = static_cast<std::uint16_t>(port);
     return syn;
   };
   const auto expect = [&](const std::vector<Segment>& segments, const Counters& verdicts,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon/announce/announcement.h"
 
-#include "dataplane/packet.h"
 #include "protocol/ticket.h"
 #include "runtime/packet/byte_writer.h"
 #include "runtime/packet/segment.h"
@@ -36,7 +35,7 @@ Bytes build_announcement(const Announcement& announcement, const trap_key& annou
       (experimental_kind ? TRAP_HEADER_BYTES_EXPERIMENTAL : TRAP_HEADER_BYTES) + body.size();
   return build_packet(Segment{.from = {announcement.source, announcement.backend.port},
                               .to = announcement.backend,
-                              .flags = TRAP_TCP_RST,
+                              .flags = tcp_rst,
                               .window = 0,
                               .options = TcpOptions()
                                              .nop((4 - option_bytes % 4) % 4)

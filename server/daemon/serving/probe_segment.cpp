@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon/serving/probe_segment.h"
 
-#include "dataplane/packet.h"
 #include "runtime/packet/segment.h"
 #include "runtime/packet/tcp_options.h"
 
@@ -27,7 +26,7 @@ std::vector<std::uint8_t> build_probe(const Endpoint& listener, const ProbeSyn& 
   return build_transport(Segment{.from = {listener.address, syn.source_port},
                                  .to = listener,
                                  .seq = syn.sequence,
-                                 .flags = TRAP_TCP_SYN,
+                                 .flags = tcp_syn,
                                  .options = TcpOptions()
                                                 .mss(usual_mss(family_of(listener.address)))
                                                 .sack_permitted()
@@ -41,13 +40,13 @@ ProbeReply read_reply(const Endpoint& listener, const ProbeSyn& syn,
                       const std::optional<HandshakeSegment>& segment, ListenerAnswer& answer) {
   const Endpoint probe = {listener.address, syn.source_port};
   if (!segment || segment->from != listener || segment->to != probe ||
-      !(segment->flags & TRAP_TCP_ACK) || segment->ack != syn.sequence + 1)
+      !(segment->flags & tcp_ack) || segment->ack != syn.sequence + 1)
     return ProbeReply::none;
-  if (segment->flags & TRAP_TCP_RST) {
+  if (segment->flags & tcp_rst) {
     answer = {};
     return ProbeReply::reset;
   }
-  if (!(segment->flags & TRAP_TCP_SYN))
+  if (!(segment->flags & tcp_syn))
     return ProbeReply::none;
   answer = answer_of(*segment);
   return ProbeReply::syn_ack;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Measuring: the same frame through the empty program, the XDP_TX floor and the program under test,
-// in turns.
+// Time of a path: the same frame through the empty program, XDP_TX and the program under test, in
+// turns.
 #pragma once
 
 #include <memory>
@@ -12,14 +12,14 @@
 
 namespace trap::bench {
 
-struct Effort {
-  int rounds;  // in which every responder runs once
+struct PathEffort {
+  int rounds;  // in each of which every responder runs once
   int packets; // of each responder in each round
   int passes;  // over all paths; each has its rounds in every pass
 };
 
-// One line of the report: nanoseconds a packet.
-struct Result {
+// Nanoseconds per packet of one responder on one path.
+struct PathTime {
   std::string experiment;
   std::string responder; // trap, empty, send-back
   int family;
@@ -27,16 +27,16 @@ struct Result {
   std::vector<double> rounds; // ns, one value a round
 };
 
-// One experiment for one family. Rounds can be run at several times, between those of other
-// experiments, so that a machine that is busy for some seconds does not spoil one of them. Throws
-// std::runtime_error if a program does not load or the packets did not take the path.
+// One path for one family. Its rounds can be spread between those of other paths, so that a machine
+// that is busy for some seconds does not spoil one of them. Throws std::runtime_error if a program
+// does not load or the packets did not take the path.
 class PathBench {
 public:
-  PathBench(const Experiment& experiment, int family);
+  PathBench(const Path& path, int family);
   ~PathBench();
-  void run(const Effort& effort);
+  void run(const PathEffort& effort);
   // Of all rounds: "empty", "send-back" where there is such a floor, then "trap".
-  std::vector<Result> results();
+  std::vector<PathTime> results();
 
 private:
   class Bench;

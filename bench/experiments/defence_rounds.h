@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Defences in turns, for both families. One that is at fault is refused and has no figures; the
+// Defences in turns, for both families. A defence at fault is refused and has no figures; the
 // others go on.
 #pragma once
 
@@ -14,22 +14,24 @@
 
 namespace trap::bench {
 
-class Trial {
+class DefenceRounds {
 public:
-  Trial(std::string experiment, std::vector<Defence> defences, Testbed& testbed, Report& report)
+  DefenceRounds(std::string experiment, std::vector<Defence> defences, Testbed& testbed,
+                Report& report)
       : experiment_(std::move(experiment)), defences_(std::move(defences)), testbed_(testbed),
         report_(report) {}
 
-  // Every defence is put up `rounds` times for each family. `measure` throws if what it did may not
-  // be used; so does this when interrupted.
-  void hold(int rounds, const std::function<Work(const Defence&, lab::Family)>& measure);
+  // Puts every defence up `rounds` times for each family. `measure` throws if its figures may not
+  // be used. Throws when interrupted.
+  void run(int rounds, const std::function<Work(const Defence&, lab::Family)>& measure);
 
-  // Those that have figures. Whom this machine cannot have is named in the report, once.
+  // The defences that have figures. The report names once each defence that this machine cannot
+  // have.
   void for_each(const std::function<void(const Defence&, lab::Family)>& conclude);
 
 private:
-  void stand(const Defence& defence, lab::Family family,
-             const std::function<Work(const Defence&, lab::Family)>& measure);
+  void measure_once(const Defence& defence, lab::Family family,
+                    const std::function<Work(const Defence&, lab::Family)>& measure);
   [[nodiscard]] bool takes_part(const Defence& defence, lab::Family family) const {
     return family == lab::Family::ipv4 || defence.why_not_ipv6.empty();
   }

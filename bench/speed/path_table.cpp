@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bench/speed/speed.h"
+#include "bench/speed/measurements.h"
 
 #include <cstdio>
 #include <memory>
@@ -9,7 +9,7 @@
 namespace trap::bench {
 namespace {
 
-// Issue: what a path may cost, as a multiple of sending a packet back unread.
+// The most that a path may cost, as a multiple of sending a packet back unread.
 constexpr struct {
   const char* path;
   double limit;
@@ -20,8 +20,8 @@ constexpr struct {
               {"server-serve-ack-invalid", 3.5}};
 constexpr double limit_of_ipv6 = 1.4; // times IPv4
 
-// What a path of the guard, and at the client a packet that has nothing to do with TRAP, may cost
-// beyond an empty program.
+// The most that a path may cost beyond an empty program: paths of the guard, and of packets at the
+// client that are none of TRAP's.
 constexpr struct {
   const char* path;
   double limit_ns;
@@ -29,24 +29,23 @@ constexpr struct {
                          {"guard-syn-uninvited", 20},  {"guard-flow", 40},
                          {"client-egress-other", 30},  {"client-ingress-other", 30}};
 
-// Comparisons are made within each round, in which the machine was as fast for one as for the
-// other, and the median of them counts.
-double median_ratio(const Result& one, const Result& other) {
+// Compared within each round, in which the machine was equally fast for both; the median counts.
+double median_ratio(const PathTime& one, const PathTime& other) {
   std::vector<double> ratios;
   for (std::size_t i = 0; i < one.rounds.size(); i++)
     ratios.push_back(one.rounds[i] / other.rounds[i]);
   return spread_of(ratios).median;
 }
 
-double median_difference(const Result& one, const Result& other) {
+double median_difference(const PathTime& one, const PathTime& other) {
   std::vector<double> differences;
   for (std::size_t i = 0; i < one.rounds.size(); i++)
     differences.push_back(one.rounds[i] - other.rounds[i]);
   return spread_of(differences).median;
 }
 
-void print_row(const std::vector<Result>& rows) {
-  const Result& trap = rows.back();
+void print_row(const std::vector<PathTime>& rows) {
+  const PathTime& trap = rows.back();
   std::printf("%-34s ipv%d  %7.1f  (%6.1f to %6.1f)  %5.1fx", trap.experiment.c_str(), trap.family,
               trap.ns.median, trap.ns.min, trap.ns.max, median_ratio(trap, rows[0]));
   if (rows.size() > 2)
@@ -55,9 +54,9 @@ void print_row(const std::vector<Result>& rows) {
   std::fflush(stdout);
 }
 
-void add_lines(const std::vector<Result>& rows, Report& report) {
-  const Result& floor = rows.size() > 2 ? rows[1] : rows[0];
-  for (const Result& row : rows) {
+void add_lines(const std::vector<PathTime>& rows, Report& report) {
+  const PathTime& floor = rows.size() > 2 ? rows[1] : rows[0];
+  for (const PathTime& row : rows) {
     Line line{row.experiment,    row.responder, row.family,
               "time_per_packet", "ns",          row.ns.median,
               row.ns.min,        row.ns.max,    static_cast<int>(row.rounds.size())};
@@ -99,14 +98,14 @@ void add_targets_over_empty(Report& report) {
 
 } // namespace
 
-void measure_paths(const Effort& effort, const std::string& only, Report& report) {
-  const std::vector<Experiment> all = experiments();
+void measure_paths(const PathEffort& effort, const std::string& only, Report& report) {
+  const std::vector<Path> all = paths();
   std::vector<std::unique_ptr<PathBench>> benches;
-  for (const Experiment& experiment : all) {
-    if (experiment.name.find(only) == std::string::npos)
+  for (const Path& path : all) {
+    if (path.name.find(only) == std::string::npos)
       continue;
     for (const int family : {4, 6})
-      benches.push_back(std::make_unique<PathBench>(experiment, family));
+      benches.push_back(std::make_unique<PathBench>(path, family));
   }
   if (benches.empty())
     return;
@@ -119,7 +118,7 @@ void measure_paths(const Effort& effort, const std::string& only, Report& report
   std::printf("%-34s %5s  %7s  %18s  %6s  %6s\n", "path", "", "ns", "min to max", "empty",
               "XDP_TX");
   for (const auto& bench : benches) {
-    const std::vector<Result> rows = bench->results();
+    const std::vector<PathTime> rows = bench->results();
     print_row(rows);
     add_lines(rows, report);
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run is BPF_PROG_TEST_RUN of a replay program, which restores the frame and tail-calls the
-// responder. What restoring costs is the same for all, so: ns of a responder = (its run - the empty
-// program's run of the same round) + what the empty program costs by itself.
-#include "bench/speed/measure.h"
+// responder. Restoring costs the same for all, so: ns of a responder = (its run - the empty
+// program's run of the same round) + the empty program's run without replay.
+#include "bench/speed/path_bench.h"
 
 #include <algorithm>
 #include <functional>
@@ -38,21 +38,20 @@ struct Responder {
 
 class PathBench::Bench {
 public:
-  Bench(const Experiment& experiment, int family)
-      : experiment_(experiment), family_(family), is_xdp_(experiment.part != "client"),
-        replayer_(is_xdp_) {
-    frame_ = test::build_packet(experiment.packet, family, world_);
+  Bench(const Path& path, int family)
+      : path_(path), family_(family), is_xdp_(path.part != "client"), replayer_(is_xdp_) {
+    frame_ = test::build_packet(path.packet, family, world_);
     load_tested();
     replayer_.set(frame_, {});
     responders_.push_back({"empty", replayer_.floors().program_fd(replayer_.empty()), {}});
     if (is_xdp_)
       responders_.push_back({"send-back", replayer_.floors().program_fd("send_back_xdp"), {}});
-    responders_.push_back({"trap", tested_->program_fd(experiment_.program), {}});
+    responders_.push_back({"trap", tested_->program_fd(path_.program), {}});
   }
 
-  void run(const Effort& wanted) {
-    const bool fills_ring = experiment_.verdict == TRAP_REPLY_REDIRECT;
-    const Effort effort = {
+  void run(const PathEffort& wanted) {
+    const bool fills_ring = path_.verdict == TRAP_REPLY_REDIRECT;
+    const PathEffort effort = {
         wanted.rounds, fills_ring ? std::min(wanted.packets, redirects_of_a_run) : wanted.packets,
         wanted.passes};
     packets_of_a_call_ = fills_ring ? redirects_of_a_call : effort.packets;
@@ -67,14 +66,14 @@ public:
         static_cast<std::uint64_t>(packets_of_a_call_);
   }
 
-  std::vector<Result> results() {
+  std::vector<PathTime> results() {
     check_path();
-    std::vector<Result> all;
+    std::vector<PathTime> all;
     for (const Responder& responder : responders_) {
       std::vector<double> ns;
       for (std::size_t round = 0; round < alone_.size(); round++)
         ns.push_back(alone_[round] + responder.ns[round] - responders_[0].ns[round]);
-      all.push_back({experiment_.name, responder.name, family_, spread_of(ns), ns});
+      all.push_back({path_.name, responder.name, family_, spread_of(ns), ns});
     }
     return all;
   }
@@ -87,18 +86,18 @@ private:
   }
 
   void load_tested() {
-    const test::Rig& rig = rig_of(experiment_.part);
+    const test::Rig& rig = rig_of(path_.part);
     const test::Json& moment = world_.moment("now");
     tested_ = rig.load(false, false);
     rig.configure(*tested_, world_);
     rig.set_time(*tested_, world_, moment);
-    if (experiment_.part == "guard" && !experiment_.trusts)
-      trust_nobody();
-    if (experiment_.part == "client" && experiment_.before.empty())
+    if (path_.part == "guard" && !path_.trusts)
+      clear_trust();
+    if (path_.part == "client" && path_.before.empty())
       tested_->put("remotes", std::uint32_t{0}, trap_remotes{}); // the rig has every bit set
-    if (experiment_.part == "server")
+    if (path_.part == "server")
       test::trust_known(*tested_);
-    for (const auto& map : experiment_.before.items()) {
+    for (const auto& map : path_.before.items()) {
       for (const test::Json& entry : map.value()) {
         const test::DescribedEntry described =
             test::describe_entry(map.key(), entry, family_, world_, moment["unix_s"]);
@@ -107,24 +106,25 @@ private:
     }
   }
 
-  void trust_nobody() {
+  void clear_trust() {
     auto settings = tested_->get<trap_guard_settings>("settings", std::uint32_t{0});
     settings.flags &= ~TRAP_GUARD_TRUSTS;
     tested_->put("settings", std::uint32_t{0}, settings);
   }
 
-  // Nanoseconds of CPU a run; the records of the ring buffer are read outside of the measured time.
+  // Nanoseconds of CPU per packet. The records of the ring buffer are read outside the measured
+  // time.
   double time_runs(const Responder& responder, int packets) {
     double spent_ns = 0;
     for (int done = 0; done < packets; done += packets_of_a_call_) {
       spent_ns += replayer_.run(responder.program_fd, packets_of_a_call_);
-      if (experiment_.part == "server")
+      if (path_.part == "server")
         tested_->entries("redirected");
     }
     return spent_ns / packets;
   }
 
-  // Without what a call costs by itself.
+  // The empty program without replay, and without the cost of a call.
   double time_alone(int packets) {
     const test::Object& floors = replayer_.floors();
     const double start_ns = thread_cpu_ns();
@@ -134,44 +134,44 @@ private:
     return std::max(0.1, (thread_cpu_ns() - middle_ns - (middle_ns - start_ns)) / packets);
   }
 
-  // A measurement of another path than the one that it is named for is worse than none.
+  // Figures of another path would be worse than none.
   void check_path() {
     std::uint64_t counted = 0;
     bpf_map_info counters = {};
     __u32 bytes = sizeof counters;
     if (bpf_obj_get_info_by_fd(tested_->map_fd("counters"), &counters, &bytes) != 0)
-      throw std::runtime_error(experiment_.name + ": no counters");
+      throw std::runtime_error(path_.name + ": no counters");
     const std::uint32_t slots =
         std::min(counters.max_entries / TRAP_VERDICT_SLOTS, slots_of_the_rigs);
     for (std::uint32_t slot = 0; slot < slots; slot++)
-      counted += tested_->counters(slot)[experiment_.verdict];
+      counted += tested_->counters(slot)[path_.verdict];
     if (counted != sent_)
-      throw std::runtime_error(experiment_.name + ": " + std::to_string(counted) + " of " +
+      throw std::runtime_error(path_.name + ": " + std::to_string(counted) + " of " +
                                std::to_string(sent_) + " packets took the path that is measured");
   }
 
-  const Experiment& experiment_;
+  const Path& path_;
   const int family_;
   const bool is_xdp_;
   Replayer replayer_;
   int packets_of_a_call_ = 0;
   std::uint64_t sent_ = 0;
   std::vector<Responder> responders_;
-  std::vector<double> alone_; // what the empty program costs by itself, one value a round
+  std::vector<double> alone_; // ns of the empty program without replay, one value a round
   const test::World world_;
   test::Bytes frame_;
   std::unique_ptr<Object> tested_;
 };
 
-PathBench::PathBench(const Experiment& experiment, int family)
-    : bench_(std::make_unique<Bench>(experiment, family)) {}
+PathBench::PathBench(const Path& path, int family)
+    : bench_(std::make_unique<Bench>(path, family)) {}
 PathBench::~PathBench() = default;
 
-void PathBench::run(const Effort& effort) {
+void PathBench::run(const PathEffort& effort) {
   bench_->run(effort);
 }
 
-std::vector<Result> PathBench::results() {
+std::vector<PathTime> PathBench::results() {
   return bench_->results();
 }
 

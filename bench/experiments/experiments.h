@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The experiments of the paper, and those that continue them: a service with and without TRAP and
+// other defences. Each prints its figures and adds lines and targets to the report.
+#pragma once
+
+#include <chrono>
+#include <vector>
+
+#include "bench/report/report.h"
+
+namespace trap::bench {
+
+struct DownloadEffort {
+  int rounds; // each fetches every size in every way, by both families
+};
+
+// The paper's table 1: the time that TRAP adds to a download.
+void measure_downloads(const DownloadEffort& effort, Report& report);
+
+struct AttackedDownloadEffort {
+  int rounds;                         // each puts every defence up once for each family
+  std::chrono::milliseconds deadline; // of a download
+  double flood_share;                 // of the requested rate, that must arrive
+};
+
+// The paper's download during a SYN flood.
+void measure_attacked_downloads(const AttackedDownloadEffort& effort, Report& report);
+
+struct RisingAttackEffort {
+  int rounds;
+  std::chrono::milliseconds window;   // of new connections at each rate
+  std::chrono::milliseconds deadline; // of a connection
+  double flood_share;                 // as above
+  std::vector<int> rates; // SYNs per second, rising; the generator's maximum comes after them
+};
+
+// Connections while a SYN flood rises.
+void measure_rising_attack(const RisingAttackEffort& effort, Report& report);
+
+struct ConnectionEffort {
+  int connections; // for the percentiles, of each defence and family
+  int blocks;      // each has an equal share of every defence's connections
+};
+
+// The paper's third experiment: from the request for a connection to the first byte of the
+// response, without a flood.
+void measure_connection_times(const ConnectionEffort& effort, Report& report);
+
+// Connections that fail when one of three TRAP servers is lost under load, behind a router that
+// knows nothing of connections.
+void measure_fleet(int connections, Report& report);
+
+} // namespace trap::bench
