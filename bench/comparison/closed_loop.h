@@ -11,6 +11,7 @@
 
 #include "bench/bpf/flood.h"
 #include "lab/hosts/host.h"
+#include "runtime/kernel/program.h"
 #include "tests/support/packet.h"
 
 struct trap_flood;
@@ -66,8 +67,8 @@ public:
   ClosedLoop(const ClosedLoop&) = delete;
   ClosedLoop& operator=(const ClosedLoop&) = delete;
 
-  // A host called `name` with the public addresses of tests/vectors/world.json, a route back to
-  // every source, and the sink in place.
+  // A host called `name` with the public addresses of tests/vectors/test_constants.json, a route
+  // back to every source, and the sink in place.
   Stand build_stand(const std::string& name);
 
   // What the clients of ack_valid and syn_ticketed have; there must be TRAP_FLOOD_PROOFS of them.
@@ -82,8 +83,8 @@ private:
   void prepare_order(const Flood& flood);
 
   lab::Host host_;
-  trap_flood* programs_;
-  const test::World world_;
+  Program<trap_flood> programs_;
+  const test::TestConstants constants_;
   test::Bytes frame_;
   int stands_ = 0;
 };

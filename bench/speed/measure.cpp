@@ -41,7 +41,7 @@ public:
   Bench(const Experiment& experiment, int family)
       : experiment_(experiment), family_(family), is_xdp_(experiment.part != "client"),
         replayer_(is_xdp_) {
-    frame_ = test::build_packet(experiment.packet, family, world_);
+    frame_ = test::build_packet(experiment.packet, family, constants_);
     load_tested();
     replayer_.set(frame_, {});
     responders_.push_back({"empty", replayer_.floors().program_fd(replayer_.empty()), {}});
@@ -88,10 +88,10 @@ private:
 
   void load_tested() {
     const test::Rig& rig = rig_of(experiment_.part);
-    const test::Json& moment = world_.moment("now");
+    const test::Json& moment = constants_.moment("now");
     tested_ = rig.load(false, false);
-    rig.configure(*tested_, world_);
-    rig.set_time(*tested_, world_, moment);
+    rig.configure(*tested_, constants_);
+    rig.set_time(*tested_, constants_, moment);
     if (experiment_.part == "guard" && !experiment_.trusts)
       trust_nobody();
     if (experiment_.part == "client" && experiment_.before.empty())
@@ -101,7 +101,7 @@ private:
     for (const auto& map : experiment_.before.items()) {
       for (const test::Json& entry : map.value()) {
         const test::DescribedEntry described =
-            test::describe_entry(map.key(), entry, family_, world_, moment["unix_s"]);
+            test::describe_entry(map.key(), entry, family_, constants_, moment["unix_s"]);
         tested_->put(map.key(), described.key, described.value);
       }
     }
@@ -158,7 +158,7 @@ private:
   std::uint64_t sent_ = 0;
   std::vector<Responder> responders_;
   std::vector<double> alone_; // what the empty program costs by itself, one value a round
-  const test::World world_;
+  const test::TestConstants constants_;
   test::Bytes frame_;
   std::unique_ptr<Object> tested_;
 };
