@@ -113,16 +113,14 @@ Json description_of(const Flood& flood) {
 
 } // namespace
 
-ClosedLoop::ClosedLoop()
-    : host_(value_or_throw(lab::Host::create("generator"))),
-      programs_(trap_flood__open_and_load()) {
-  if (programs_ == nullptr)
-    throw std::runtime_error("cannot load the generator: " + test::last_libbpf_warning());
+ClosedLoop::ClosedLoop() : host_(value_or_throw(lab::Host::create("generator"))) {
+  auto loaded = Program<trap_flood>::load();
+  if (!loaded)
+    throw std::runtime_error(loaded.error().message + ": " + test::last_libbpf_warning());
+  programs_ = std::move(*loaded);
 }
 
-ClosedLoop::~ClosedLoop() {
-  trap_flood__destroy(programs_);
-}
+ClosedLoop::~ClosedLoop() = default;
 
 ResponderHost ClosedLoop::build_host(const std::string& name) {
   const int number = ++hosts_;
@@ -136,7 +134,7 @@ ResponderHost ClosedLoop::build_host(const std::string& name) {
   value_or_throw(host_.ip(fmt::format("link set {} up\n", near)));
   std::string lines = "link set eth0 up\n";
   for (const auto& [family, gateway] : {std::pair{4, "192.0.2.1"}, {6, "2001:db8:192::1"}}) {
-    const std::string address = world_.values().at(fmt::format("address.v{}.public", family));
+    const std::string address = constants_.values().at(fmt::format("address.v{}.public", family));
     lines += fmt::format("address add {}/{} dev eth0\n"
                          "neighbour add {} lladdr 02:00:00:00:00:01 nud permanent dev eth0\n"
                          "route add default via {} dev eth0 onlink\n",
@@ -167,7 +165,7 @@ void ClosedLoop::set_credentials(const std::vector<trap_flood_credential>& crede
 }
 
 void ClosedLoop::prepare_order(const Flood& flood) {
-  frame_ = test::build_packet(description_of(flood), flood.family, world_);
+  frame_ = test::build_packet(description_of(flood), flood.family, constants_);
   trap_flood_order& order = programs_->bss->order;
   if (frame_.size() > sizeof order.words || frame_.size() % 2 != 0)
     throw std::runtime_error("the flood's frame does not fit the generator");

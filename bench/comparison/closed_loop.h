@@ -12,6 +12,7 @@
 
 #include "bench/bpf/flood.h"
 #include "lab/hosts/host.h"
+#include "runtime/kernel/program.h"
 #include "tests/support/packet.h"
 
 struct trap_flood;
@@ -52,8 +53,8 @@ public:
   ClosedLoop(const ClosedLoop&) = delete;
   ClosedLoop& operator=(const ClosedLoop&) = delete;
 
-  // A host called `name` with the public addresses of tests/vectors/world.json, a route back to
-  // every source, and the sink in place.
+  // A host called `name` with the public addresses of tests/vectors/test_constants.json, a route
+  // back to every source, and the sink in place.
   ResponderHost build_host(const std::string& name);
 
   // Credentials of the clients of ack_valid and syn_ticketed, exactly TRAP_FLOOD_CREDENTIALS.
@@ -68,8 +69,8 @@ private:
   void prepare_order(const Flood& flood);
 
   lab::Host host_;
-  trap_flood* programs_;
-  const test::World world_;
+  Program<trap_flood> programs_;
+  const test::TestConstants constants_;
   test::Bytes frame_;
   int hosts_ = 0;
 };

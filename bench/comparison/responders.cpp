@@ -13,6 +13,7 @@
 
 #include "bench/harness/pinned.h"
 #include "bench/harness/value_or_throw.h"
+#include "runtime/kernel/program.h"
 #include "tests/bpf/harness/object.h"
 #include "trap_floors.skel.h"
 
@@ -26,12 +27,11 @@ constexpr std::string_view web =
 // A peer needs a program, too: a veth takes the generator's frames only if its end receives through
 // NAPI, and an XDP program switches that on.
 std::shared_ptr<void> attach_floor(const ResponderHost& on, const std::string& program) {
-  trap_floors* floors = trap_floors__open_and_load();
-  if (floors == nullptr)
-    throw std::runtime_error("cannot load the floors: " + test::last_libbpf_warning());
-  std::shared_ptr<void> held(
-      floors, [](void* loaded) { trap_floors__destroy(static_cast<trap_floors*>(loaded)); });
-  const int fd = bpf_program__fd(bpf_object__find_program_by_name(floors->obj, program.c_str()));
+  auto loaded = Program<trap_floors>::load();
+  if (!loaded)
+    throw std::runtime_error(loaded.error().message + ": " + test::last_libbpf_warning());
+  auto held = std::make_shared<Program<trap_floors>>(std::move(*loaded));
+  const int fd = bpf_program__fd(bpf_object__find_program_by_name(held->object(), program.c_str()));
   const lab::InHost inside{on.host};
   if (!inside.entered() ||
       bpf_xdp_attach(static_cast<int>(if_nametoindex("eth0")), fd, 0, nullptr) != 0)

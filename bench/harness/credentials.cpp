@@ -69,7 +69,7 @@ std::vector<trap_flood_credential> cookies_of(const lab::Host& host, int family)
   const trap_time moment = now();
   const std::uint32_t window = trap_cookie_window(moment.unix_ns);
   const trap_key& key = key_of(settings.cookie_keys, trap_epoch(moment.unix_ns));
-  const trap_address server = test::World().address("public", family).value;
+  const trap_address server = test::TestConstants().address("public", family).value;
   std::mt19937_64 random{seed};
   std::vector<trap_flood_credential> credentials(TRAP_FLOOD_CREDENTIALS);
   for (trap_flood_credential& credential : credentials) {

@@ -6,12 +6,11 @@
 #include <ctime>
 #include <stdexcept>
 
+#include "tests/bpf/harness/rig.h"
 #include "trap_floors.skel.h"
 #include "trap_replay.skel.h"
 
 namespace trap::bench {
-
-using test::Object;
 
 double thread_cpu_ns() {
   timespec now{};
@@ -20,12 +19,8 @@ double thread_cpu_ns() {
 }
 
 Replayer::Replayer(bool xdp) : xdp_(xdp) {
-  trap_replay* replay = trap_replay__open_and_load();
-  trap_floors* floors = trap_floors__open_and_load();
-  if (replay == nullptr || floors == nullptr)
-    throw std::runtime_error("cannot load the replay programs: " + test::last_libbpf_warning());
-  replay_ = std::make_unique<Object>(replay->obj, [replay] { trap_replay__destroy(replay); });
-  floors_ = std::make_unique<Object>(floors->obj, [floors] { trap_floors__destroy(floors); });
+  replay_ = test::object_of(Program<trap_replay>::load());
+  floors_ = test::object_of(Program<trap_floors>::load());
 }
 
 void Replayer::set(const test::Bytes& frame, trap_replay_order order) {

@@ -35,7 +35,7 @@ struct Churn {
 // clients.
 Churn between(const std::vector<Candidate>& before, const std::vector<Candidate>& after,
               int changed) {
-  const trap_key key = test::World().selector_key();
+  const trap_key key = test::TestConstants().selector_key();
   trap_selection old_table{}, new_table{};
   server::fill_selection(old_table, key, before);
   server::fill_selection(new_table, key, after);

@@ -41,9 +41,9 @@ public:
     order.family = static_cast<__u32>(population.family);
     order.l3_offset = 14;
     order.l4_offset = population.family == 4 ? 34 : 54;
-    replayer_.set(
-        test::build_packet(subject.packet(population.family), population.family, population.world),
-        order);
+    replayer_.set(test::build_packet(subject.packet(population.family), population.family,
+                                     population.constants),
+                  order);
   }
 
   Spread measure(const GrowthEffort& effort) {
@@ -109,7 +109,7 @@ void add(const Subject& subject, const Population& population, const char* metri
 }
 
 void measure_one(const Subject& subject, int family, const GrowthEffort& effort, Report& report) {
-  const test::World world;
+  const test::TestConstants constants;
   std::vector<std::uint32_t> sizes = subject.sizes;
   if (!effort.all)
     sizes = {sizes.front(), std::min(sizes.back(), quickly_filled)};
@@ -117,7 +117,7 @@ void measure_one(const Subject& subject, int family, const GrowthEffort& effort,
   for (const std::uint32_t size : sizes) {
     if (lab::interrupted())
       throw std::runtime_error("interrupted");
-    const Population population{size, family, world};
+    const Population population{size, family, constants};
     GrowthRun run(subject, population);
     const Spread spread = run.measure(effort);
     const double kib = run.kib();

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <stdexcept>
 
 #include <bpf/bpf.h>
@@ -11,7 +10,7 @@
 #include "client/maps.h"
 #include "guard/maps.h"
 #include "guard/tables.h"
-#include "runtime/fd.h"
+#include "runtime/config/endpoint.h"
 #include "server/maps.h"
 #include "tests/bpf/guard/guard_tables.h"
 #include "tests/bpf/harness/rig.h"
@@ -70,85 +69,82 @@ Json packet_to(int family, const std::string& destination, int port, Json tcp,
 
 // --- trap-server
 
-void put_place(Object& object, const trap_address& address, int port, std::uint32_t slot) {
-  trap_place place = {};
-  place.slot = slot;
-  place.port = TRAP_BE16(port);
-  place.state = TRAP_PLACE_TAKEN;
-  place.address = address;
-  std::uint32_t at = trap_place_of(&address, place.port);
-  for (int probe = 0; probe < TRAP_PLACE_PROBES; probe++, at = (at + 1) % TRAP_PLACES) {
-    if (object.get<trap_place>("service_table", at).state == TRAP_PLACE_TAKEN)
-      continue;
-    object.put("service_table", at, place);
-    return;
-  }
-  throw std::runtime_error("no place for a service");
+std::string text_of(const trap_address& address) {
+  return format_address(address);
 }
 
-// Services at ports from `first_port`, in slots from 1, each with a pool of its slot's number.
-std::unique_ptr<Object> load_server(const Population& population, std::uint32_t services,
-                                    std::uint32_t flags) {
-  const test::Rig& rig = test::server_rig();
-  auto object = rig.load(false, false);
-  rig.configure(*object, population.world);
-  rig.set_time(*object, population.world, population.world.moment("now"));
+std::string text_of(const trap_address& address, int port) {
+  return "\"" + format_endpoint({address, static_cast<std::uint16_t>(port)}) + "\"";
+}
+
+std::string backend_text(const trap_address& address, const char* more = "") {
+  return "[[service.backend]]\nguard = \"web-1\"\naddress = " + text_of(address, 80) + "\n" + more;
+}
+
+// Budgets that allow everything, as the subjects' packets come from everywhere.
+constexpr char unlimited[] = R"(interfaces = ["lo"]
+[budget]
+client_handshakes_per_s = 0
+network_handshakes_per_s = 0
+syn_acks_per_s = 0
+resets_per_s = 0
+)";
+
+std::string service_text(const Population& population, std::uint32_t first, std::uint32_t count) {
+  std::string text = "[[service]]\nname = \"s" + std::to_string(first) + "\"\naddresses = [";
+  for (std::uint32_t i = first; i < first + count; i++)
+    text += text_of(population.constants.address("public", population.family).value,
+                    first_port + static_cast<int>(i)) +
+            ", ";
+  return text + "]\n";
+}
+
+std::unique_ptr<Object> load_server(const Population& population, const std::string& services) {
+  auto object = test::server_rig().load(false, false);
+  test::configure_server_from(*object, population.constants, unlimited + services);
   test::trust_known(*object);
-  trap_service service = {};
-  service.flags = TRAP_SERVICE_OFFERS | flags;
-  for (std::uint32_t slot = 1; slot <= services; slot++) {
-    service.pool = slot;
-    object->put("services", slot, service);
-    put_place(*object, population.world.address("public", population.family).value,
-              first_port + static_cast<int>(slot) - 1, slot);
-  }
   return object;
 }
 
-void put_backends(Object& object, const Population& population, std::uint32_t pools) {
-  trap_backend backend = {};
-  backend.port = TRAP_BE16(80);
-  backend.lifetime_s = TRAP_BE16(600);
-  backend.scope_v4 = TRAP_SCOPE_V4;
-  backend.scope_v6 = TRAP_SCOPE_V6;
-  for (std::uint32_t index = 0; index < population.size; index++) {
-    backend.address = destination_of(first_destination(population.family), index);
-    object.put("backends", index, backend);
-  }
-  for (std::uint32_t pool = 0; pool < pools; pool++) {
-    trap_selection selection = {};
-    selection.backend_count =
-        std::min(population.size - pool * backends_of_a_pool, backends_of_a_pool);
-    for (std::uint32_t slot = 0; slot < TRAP_SELECTION_SLOTS; slot++)
-      selection.backends[slot] =
-          static_cast<__u16>(pool * backends_of_a_pool + slot % selection.backend_count);
-    object.put("selections", pool + 1, selection);
-  }
+// Services at ports from `first_port`, in slots from 1.
+std::string many_services(const Population& population) {
+  return service_text(population, 0, population.size) +
+         backend_text(population.constants.address("backend", population.family).value);
 }
 
 std::uint32_t pools_of(std::uint32_t backends) {
   return (backends + backends_of_a_pool - 1) / backends_of_a_pool;
 }
 
-// Every client is in a prefix, which sends it to the pool where it would go anyway.
-void put_prefixes(Object& object, const Population& population, std::uint32_t slot) {
-  LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_NO_PREALLOC);
-  const Fd trie{bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "growth", sizeof(trap_policy_key),
-                               sizeof(trap_policy), population.size, &options)};
-  const trap_policy policy = {.action = TRAP_POLICY_POOL, .pool = slot};
-  for (std::uint32_t index = 0; index < population.size; index++) {
-    const trap_address prefix =
-        source_of(population.family, index, prefix_shift(population.family));
-    trap_policy_key key = {.bits = population.family == 4 ? 96U + 24 : 48, .address = {}};
-    std::memcpy(key.address, &prefix, sizeof key.address);
-    if (bpf_map_update_elem(trie.get(), &key, &policy, BPF_ANY) != 0)
-      throw std::runtime_error("cannot write a policy");
+// A service for each pool of a thousand.
+std::string many_backends(const Population& population) {
+  std::string text;
+  for (std::uint32_t pool = 0; pool < pools_of(population.size); pool++) {
+    text += service_text(population, pool, 1);
+    const std::uint32_t first = pool * backends_of_a_pool;
+    for (std::uint32_t i = first; i < std::min(population.size, first + backends_of_a_pool); i++)
+      text += backend_text(destination_of(first_destination(population.family), i));
   }
-  object.put("policies", slot, trie.get()); // which holds a reference
+  return text;
+}
+
+// Every client is of some prefix, which sends it to a pool of the only backend.
+std::string many_prefixes(const Population& population) {
+  const trap_address backend = population.constants.address("backend", population.family).value;
+  std::string text = service_text(population, 0, 1) + backend_text(backend) +
+                     backend_text(backend, "pool = \"same\"\n") +
+                     "[[service.policy]]\naction = \"pool\"\npool = \"same\"\nprefixes = [";
+  for (std::uint32_t index = 0; index < population.size; index++) {
+    trap_address prefix = source_of(population.family, index, prefix_shift(population.family));
+    prefix = trap_address_mask(prefix, static_cast<__u32>(population.family),
+                               population.family == 4 ? 24 : 48);
+    text += "\"" + text_of(prefix) + (population.family == 4 ? "/24" : "/48") + "\", ";
+  }
+  return text + "]\n";
 }
 
 trap_replay_order valid_acks(const Population& population) {
-  const Json& now = population.world.moment("now");
+  const Json& now = population.constants.moment("now");
   const std::uint64_t unix_ns = now["unix_ns"];
   trap_replay_order order = {};
   order.sources = many_clients;
@@ -171,7 +167,9 @@ std::vector<Subject> of_server() {
        Growth::flat,
        {1, 10, 100, 1000},
        syn,
-       [](const Population& population) { return load_server(population, population.size, 0); },
+       [](const Population& population) {
+         return load_server(population, many_services(population));
+       },
        [](const Population& population) {
          trap_replay_order order = {};
          order.sources = many_clients;
@@ -189,9 +187,7 @@ std::vector<Subject> of_server() {
                           {{"flags", "A"}, {"options", {{{"accept", 0}}, {{"nop", 20}}}}});
        },
        [](const Population& population) {
-         auto object = load_server(population, pools_of(population.size), 0);
-         put_backends(*object, population, pools_of(population.size));
-         return object;
+         return load_server(population, many_backends(population));
        },
        valid_acks},
       {"growth-prefixes",
@@ -202,9 +198,7 @@ std::vector<Subject> of_server() {
        {1, 10, 100, 1000, 10'000, 100'000},
        syn,
        [](const Population& population) {
-         auto object = load_server(population, 1, TRAP_SERVICE_POLICED);
-         put_prefixes(*object, population, 1);
-         return object;
+         return load_server(population, many_prefixes(population));
        },
        [](const Population& population) {
          trap_replay_order order = {};
@@ -223,26 +217,21 @@ template <typename Bucket> test::Buckets<Bucket> map_table(const Object& object,
 }
 
 std::unique_ptr<Object> load_guard(const Population& population) {
-  trap_guard* skeleton = trap_guard__open();
-  if (skeleton == nullptr)
-    throw std::runtime_error("cannot open trap_guard: " + test::last_libbpf_warning());
   const std::uint32_t entries = std::bit_ceil(room * population.size);
-  skeleton->rodata->flow_buckets =
-      std::max<std::uint32_t>(entries, TRAP_GUARD_FLOWS) / TRAP_FLOW_WAYS;
-  skeleton->rodata->announced_buckets =
-      std::max<std::uint32_t>(entries, TRAP_GUARD_CLIENTS) / TRAP_ANNOUNCED_WAYS;
-  bpf_map__set_max_entries(skeleton->maps.flows, skeleton->rodata->flow_buckets);
-  bpf_map__set_max_entries(skeleton->maps.announced, skeleton->rodata->announced_buckets);
-  bpf_map__set_max_entries(
-      skeleton->maps.admitted,
-      std::max<std::uint32_t>(std::bit_ceil(population.size), TRAP_GUARD_CLIENTS));
-  if (trap_guard__load(skeleton) != 0)
-    throw std::runtime_error("cannot load trap_guard: " + test::last_libbpf_warning());
-  auto object =
-      std::make_unique<Object>(skeleton->obj, [skeleton] { trap_guard__destroy(skeleton); });
+  auto object = test::object_of(Program<trap_guard>::load([&](trap_guard& skeleton) {
+    skeleton.rodata->flow_buckets =
+        std::max<std::uint32_t>(entries, TRAP_GUARD_FLOWS) / TRAP_FLOW_WAYS;
+    skeleton.rodata->announced_buckets =
+        std::max<std::uint32_t>(entries, TRAP_GUARD_CLIENTS) / TRAP_ANNOUNCED_WAYS;
+    bpf_map__set_max_entries(skeleton.maps.flows, skeleton.rodata->flow_buckets);
+    bpf_map__set_max_entries(skeleton.maps.announced, skeleton.rodata->announced_buckets);
+    bpf_map__set_max_entries(
+        skeleton.maps.admitted,
+        std::max<std::uint32_t>(std::bit_ceil(population.size), TRAP_GUARD_CLIENTS));
+  }));
   const test::Rig& rig = test::guard_rig();
-  rig.configure(*object, population.world);
-  rig.set_time(*object, population.world, population.world.moment("now"));
+  rig.configure(*object, population.constants);
+  rig.set_time(*object, population.constants, population.constants.moment("now"));
   return object;
 }
 
@@ -250,7 +239,7 @@ void put_flows(Object& object, const Population& population) {
   const auto settings = object.get<trap_guard_settings>("settings", std::uint32_t{0});
   auto buckets = map_table<trap_flow_bucket>(object, "flows");
   trap_flow_key key = {};
-  key.service = population.world.address("backend", population.family).value;
+  key.service = population.constants.address("backend", population.family).value;
   key.client_port = TRAP_BE16(40000);
   key.service_port = TRAP_BE16(80);
   trap_guard_flow flow = {};
@@ -281,7 +270,7 @@ void put_announced(Object& object, const Population& population) {
   key.port = TRAP_BE16(80);
   key.scope = population.family == 4 ? TRAP_SCOPE_V4 : TRAP_SCOPE_V6;
   const std::uint32_t until_s =
-      population.world.moment("now")["unix_s"].get<std::uint32_t>() + 4000;
+      population.constants.moment("now")["unix_s"].get<std::uint32_t>() + 4000;
   for (std::uint32_t index = 0; index < population.size; index++) {
     key.client = trap_address_mask(source_of(population.family, index),
                                    static_cast<__u32>(population.family), key.scope);
@@ -352,19 +341,14 @@ std::vector<Subject> of_guard() {
 // --- trap-client
 
 std::unique_ptr<Object> load_client(const Population& population) {
-  trap_client* skeleton = trap_client__open();
-  if (skeleton == nullptr)
-    throw std::runtime_error("cannot open trap_client: " + test::last_libbpf_warning());
   const std::uint32_t entries = std::bit_ceil(2 * population.size);
-  bpf_map__set_max_entries(skeleton->maps.redirects,
-                           std::max<std::uint32_t>(entries, TRAP_CLIENT_REDIRECTS));
-  for (bpf_map* map : {skeleton->maps.to_backend, skeleton->maps.to_public})
-    bpf_map__set_max_entries(map, std::max<std::uint32_t>(entries, TRAP_CLIENT_FLOWS));
-  if (trap_client__load(skeleton) != 0)
-    throw std::runtime_error("cannot load trap_client: " + test::last_libbpf_warning());
-  auto object =
-      std::make_unique<Object>(skeleton->obj, [skeleton] { trap_client__destroy(skeleton); });
-  test::client_rig().configure(*object, population.world);
+  auto object = test::object_of(Program<trap_client>::load([&](trap_client& skeleton) {
+    bpf_map__set_max_entries(skeleton.maps.redirects,
+                             std::max<std::uint32_t>(entries, TRAP_CLIENT_REDIRECTS));
+    for (bpf_map* map : {skeleton.maps.to_backend, skeleton.maps.to_public})
+      bpf_map__set_max_entries(map, std::max<std::uint32_t>(entries, TRAP_CLIENT_FLOWS));
+  }));
+  test::client_rig().configure(*object, population.constants);
   return object;
 }
 
@@ -374,7 +358,7 @@ void put_redirects(Object& object, const Population& population) {
   redirect.until_ns = redirect.learnt_ns + hour_ns;
   redirect.port = TRAP_BE16(80);
   trap_redirect_key key = {};
-  key.local = population.world.address("client", population.family).value;
+  key.local = population.constants.address("client", population.family).value;
   key.port = TRAP_BE16(80);
   for (std::uint32_t index = 0; index < population.size; index++) {
     key.service = destination_of(first_destination(population.family), index);

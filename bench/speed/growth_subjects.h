@@ -18,7 +18,7 @@ namespace trap::bench {
 struct Population {
   std::uint32_t size;
   int family;
-  const test::World& world;
+  const test::TestConstants& constants;
 };
 
 enum class Growth {

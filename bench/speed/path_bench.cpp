@@ -40,7 +40,7 @@ class PathBench::Bench {
 public:
   Bench(const Path& path, int family)
       : path_(path), family_(family), is_xdp_(path.part != "client"), replayer_(is_xdp_) {
-    frame_ = test::build_packet(path.packet, family, world_);
+    frame_ = test::build_packet(path.packet, family, constants_);
     load_tested();
     replayer_.set(frame_, {});
     responders_.push_back({"empty", replayer_.floors().program_fd(replayer_.empty()), {}});
@@ -87,12 +87,12 @@ private:
 
   void load_tested() {
     const test::Rig& rig = rig_of(path_.part);
-    const test::Json& moment = world_.moment("now");
+    const test::Json& moment = constants_.moment("now");
     tested_ = rig.load(false, false);
-    rig.configure(*tested_, world_);
-    rig.set_time(*tested_, world_, moment);
+    rig.configure(*tested_, constants_);
+    rig.set_time(*tested_, constants_, moment);
     if (path_.part == "guard" && !path_.trusts)
-      clear_trust();
+      trust_nobody();
     if (path_.part == "client" && path_.before.empty())
       tested_->put("remotes", std::uint32_t{0}, trap_remotes{}); // the rig has every bit set
     if (path_.part == "server")
@@ -100,7 +100,7 @@ private:
     for (const auto& map : path_.before.items()) {
       for (const test::Json& entry : map.value()) {
         const test::DescribedEntry described =
-            test::describe_entry(map.key(), entry, family_, world_, moment["unix_s"]);
+            test::describe_entry(map.key(), entry, family_, constants_, moment["unix_s"]);
         tested_->put(map.key(), described.key, described.value);
       }
     }
@@ -158,7 +158,7 @@ private:
   std::uint64_t sent_ = 0;
   std::vector<Responder> responders_;
   std::vector<double> alone_; // ns of the empty program without replay, one value a round
-  const test::World world_;
+  const test::TestConstants constants_;
   test::Bytes frame_;
   std::unique_ptr<Object> tested_;
 };

@@ -32,14 +32,14 @@ private:
   int count_ = 0;
 };
 
-void add_packet(Corpus& corpus, const Json& step, const World& world) {
+void add_packet(Corpus& corpus, const Json& step, const TestConstants& constants) {
   if (!step.contains("packet") || step["packet"].dump().find("${") != std::string::npos)
     return;
   for (const int family : {4, 6}) {
     for (const int tags : {0, 1, 2}) {
       Json packet = step["packet"];
       packet["vlan"] = tags;
-      const Bytes frame = build_packet(packet, family, world);
+      const Bytes frame = build_packet(packet, family, constants);
       if (frame.size() > longest_seed)
         continue;
       corpus.add(frame);
@@ -50,14 +50,14 @@ void add_packet(Corpus& corpus, const Json& step, const World& world) {
 }
 
 void write_packets(Corpus& corpus) {
-  const World world;
+  const TestConstants constants;
   for (const auto& file : std::filesystem::recursive_directory_iterator(TRAP_TEST_FIXTURES)) {
     if (file.path().extension() != ".json")
       continue;
     for (const Json& fixture : read_json(file.path().string())) {
-      add_packet(corpus, fixture, world);
+      add_packet(corpus, fixture, constants);
       for (const Json& step : fixture.value("steps", Json::array()))
-        add_packet(corpus, step, world);
+        add_packet(corpus, step, constants);
     }
   }
 }

@@ -25,16 +25,16 @@ std::uint16_t internet_checksum(const Bytes& bytes) {
 
 std::uint64_t Description::number(const char* key, std::uint64_t otherwise) const {
   const auto found = json.find(key);
-  return found == json.end() ? otherwise : world.number(*found, family);
+  return found == json.end() ? otherwise : constants.number(*found, family);
 }
 
 Bytes Description::bytes(const char* key) const {
   const auto found = json.find(key);
-  return found == json.end() ? Bytes() : world.bytes(*found, family);
+  return found == json.end() ? Bytes() : constants.bytes(*found, family);
 }
 
 Address Description::address(const char* key, const char* otherwise) const {
-  return world.address(json.value(key, std::string(otherwise)), family);
+  return constants.address(json.value(key, std::string(otherwise)), family);
 }
 
 namespace {
@@ -95,12 +95,13 @@ Bytes extension_headers(const Description& ip, std::uint64_t last) {
   const Json list = ip.json.value("extensions", Json::array());
   Writer w;
   for (std::size_t i = 0; i < list.size(); i++) {
-    const Description header = {list[i], ip.family, ip.world};
+    const Description header = {list[i], ip.family, ip.constants};
     const std::uint64_t type = header.number("type", 0);
     const std::uint64_t length = header.number("length", type == 51 ? 16 : 8);
     const std::size_t start = w.out.size();
-    w.number(i + 1 < list.size() ? Description{list[i + 1], ip.family, ip.world}.number("type", 0)
-                                 : last,
+    w.number(i + 1 < list.size()
+                 ? Description{list[i + 1], ip.family, ip.constants}.number("type", 0)
+                 : last,
              1);
     if (type == 44) {
       w.number(0, 1);
@@ -124,7 +125,7 @@ Bytes ipv6_header(const Description& ip, std::size_t payload_bytes) {
   const std::uint64_t first =
       extensions.empty()
           ? protocol
-          : Description{ip.json["extensions"][0], ip.family, ip.world}.number("type", 0);
+          : Description{ip.json["extensions"][0], ip.family, ip.constants}.number("type", 0);
   Writer w;
   w.number(ip.number("version", 6) << 28 | ip.number("tos", 0) << 20 | ip.number("flow_label", 0),
            4);
@@ -171,12 +172,12 @@ void damage(Bytes& frame, const Json& description, std::size_t l3, std::size_t l
 
 } // namespace
 
-Bytes build_packet(const Json& description, int family, const World& world) {
+Bytes build_packet(const Json& description, int family, const TestConstants& constants) {
   if (description.contains("hex"))
-    return world.bytes(description["hex"], family);
+    return constants.bytes(description["hex"], family);
   static const Json nothing = Json::object();
   const Json& ip_json = description.contains("ip") ? description["ip"] : nothing;
-  const Description ip = {ip_json, family, world};
+  const Description ip = {ip_json, family, constants};
   const Bytes l4 = build_l4(description, ip);
 
   Writer frame;

@@ -9,10 +9,10 @@ namespace trap::test {
 
 // The frame a description means, with right lengths and checksums wherever it does not say
 // otherwise. `family` is 4 or 6.
-Bytes build_packet(const Json& description, int family, const World& world);
+Bytes build_packet(const Json& description, int family, const TestConstants& constants);
 
 // Bytes of the TCP options that a list of option descriptions means, not padded.
-Bytes build_options(const Json& options, int family, const World& world);
+Bytes build_options(const Json& options, int family, const TestConstants& constants);
 
 // RFC 1071 over bytes in network order, as the value of the checksum field.
 std::uint16_t internet_checksum(const Bytes& bytes);

@@ -17,7 +17,7 @@ struct Writer {
 struct Description {
   const Json& json;
   int family;
-  const World& world;
+  const TestConstants& constants;
 
   std::uint64_t number(const char* key, std::uint64_t otherwise) const;
   Bytes bytes(const char* key) const;

@@ -43,7 +43,7 @@ Bytes redirect_body(const Description& redirect) {
   w.number(redirect.number("lifetime_s", 600), 2);
   w.append(redirect.json.contains("ticket")
                ? redirect.bytes("ticket")
-               : redirect.world.bytes("$ticket.valid", redirect.family));
+               : redirect.constants.bytes("$ticket.valid", redirect.family));
   w.append(wire_bytes(redirect.address("address", "backend")));
   return w.out;
 }
@@ -62,7 +62,7 @@ Bytes described_trap_option(const Description& option) {
   if (option.json.contains("accept"))
     return trap_option(2, with_flags(option, {}), experimental);
   if (option.json.contains("redirect"))
-    return trap_option(3, redirect_body({option.json["redirect"], option.family, option.world}),
+    return trap_option(3, redirect_body({option.json["redirect"], option.family, option.constants}),
                        experimental);
   if (option.json.contains("ticket"))
     return trap_option(4, with_flags(option, option.bytes("ticket")), experimental);
@@ -96,7 +96,8 @@ Bytes described_option(const Description& option) {
 }
 
 Bytes build_tcp(const Description& tcp, const Bytes& payload) {
-  Bytes options = build_options(tcp.json.value("options", Json::array()), tcp.family, tcp.world);
+  Bytes options =
+      build_options(tcp.json.value("options", Json::array()), tcp.family, tcp.constants);
   const std::size_t padding = (4 - options.size() % 4) % 4;
   if (tcp.json.value("padding", "") == "nop-before")
     options.insert(options.begin(), padding, 1);
@@ -123,7 +124,7 @@ Bytes build_payload(const Json& packet, const Description& ip) {
   if (!packet.contains("payload"))
     return {};
   if (packet["payload"].is_string())
-    return ip.world.bytes(packet["payload"], ip.family);
+    return ip.constants.bytes(packet["payload"], ip.family);
   Bytes bytes(packet["payload"].get<std::size_t>());
   for (std::size_t i = 0; i < bytes.size(); i++)
     bytes[i] = static_cast<std::uint8_t>('a' + i % 26);
@@ -148,24 +149,24 @@ void put_checksum(Bytes& l4, std::size_t at, std::uint64_t checksum) {
 
 } // namespace
 
-Bytes build_options(const Json& options, int family, const World& world) {
+Bytes build_options(const Json& options, int family, const TestConstants& constants) {
   Writer w;
   for (const Json& option : options)
-    w.append(described_option({option, family, world}));
+    w.append(described_option({option, family, constants}));
   return w.out;
 }
 
 Bytes build_l4(const Json& packet, const Description& ip) {
   Bytes payload = build_payload(packet, ip);
   if (packet.contains("tcp")) {
-    const Description tcp = {packet["tcp"], ip.family, ip.world};
+    const Description tcp = {packet["tcp"], ip.family, ip.constants};
     Bytes l4 = build_tcp(tcp, payload);
     put_checksum(l4, 16,
                  tcp.number("checksum", l4_checksum(l4, ip, 6)) ^ tcp.number("checksum_damage", 0));
     return l4;
   }
   if (packet.contains("udp")) {
-    const Description udp = {packet["udp"], ip.family, ip.world};
+    const Description udp = {packet["udp"], ip.family, ip.constants};
     Writer w;
     w.number(udp.number("sport", 40000), 2);
     w.number(udp.number("dport", 80), 2);

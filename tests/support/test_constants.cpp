@@ -2,11 +2,12 @@
 // Resolving the names that fixtures use.
 #include "tests/support/test_constants.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace trap::test {
 
-const Json& World::named(const std::string& name, int family) const {
+const Json& TestConstants::named(const std::string& name, int family) const {
   if (name == "isn" || name == "lifetime_s")
     return json_.at(name);
   const std::size_t dot = name.find('.');
@@ -16,16 +17,23 @@ const Json& World::named(const std::string& name, int family) const {
                                : name.substr(0, dot) + family_name + name.substr(dot);
   const auto found = json_.at("values").find(full);
   if (found == json_.at("values").end())
-    throw std::runtime_error("no value is called " + full + " in world.json");
+    throw std::runtime_error("no value is called " + full + " in test_constants.json");
   return *found;
 }
 
-Address World::address(const std::string& text, int family) const {
+Secret TestConstants::master() const {
+  const Bytes bytes = read_hex(json_.at("master").get<std::string>());
+  Secret secret;
+  std::copy(bytes.begin(), bytes.end(), secret.bytes.begin());
+  return secret;
+}
+
+Address TestConstants::address(const std::string& text, int family) const {
   const auto role = json_.at("values").find("address.v" + std::to_string(family) + "." + text);
   return read_address(role != json_.at("values").end() ? *role : Json(text));
 }
 
-std::uint64_t World::number(const Json& value, int family) const {
+std::uint64_t TestConstants::number(const Json& value, int family) const {
   if (value.is_number())
     return value.get<std::uint64_t>();
   if (value.is_boolean())
@@ -45,7 +53,7 @@ std::uint64_t World::number(const Json& value, int family) const {
                                   : base + static_cast<std::uint64_t>(std::stoll(text.substr(cut)));
 }
 
-Bytes World::bytes(const Json& value, int family) const {
+Bytes TestConstants::bytes(const Json& value, int family) const {
   const std::string text = value.get<std::string>();
   return read_hex(!text.empty() && text[0] == '$' ? named(text.substr(1), family).get<std::string>()
                                                   : text);

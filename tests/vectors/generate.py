@@ -8,7 +8,7 @@ import pathlib
 import sys
 
 import reference as r
-import world
+import test_constants
 
 HERE = pathlib.Path(__file__).resolve().parent
 MASTER = bytes(range(32))
@@ -136,7 +136,7 @@ def option_vectors():
     }
     encoded = [{"name": name, "type": kind, "experimental": experimental, "bytes": r.option(kind, body, experimental).hex()}
                for name, (kind, body) in bodies.items() for experimental in (False, True)]
-    return {"encoded": encoded, "walked": [walked(name, area) for name, area in world.option_areas(encoded)]}
+    return {"encoded": encoded, "walked": [walked(name, area) for name, area in test_constants.option_areas(encoded)]}
 
 
 def walked(name, area):
@@ -189,7 +189,7 @@ def files():
     yield "options.json", option_vectors()
     yield "selection.json", selection_vectors()
     yield "addresses.json", address_vectors()
-    yield "world.json", world.world()
+    yield "test_constants.json", test_constants.test_constants()
 
 
 def main():

@@ -24,23 +24,20 @@ protected:
     bring_loopback_up();
   }
 
-  void SetUp() override {
-    client_ = part_under_test().load(false, true);
-    part_under_test().configure(*client_, world_);
-  }
+  void SetUp() override { client_ = &fresh_object(part_under_test(), constants_); }
 
   const char* loopback() const { return GetParam() == 4 ? "127.0.0.1" : "::1"; }
 
   void put(const std::string& map, const Json& entry) {
-    const DescribedEntry described = describe_entry(map, entry, GetParam(), world_, 0);
+    const DescribedEntry described = describe_entry(map, entry, GetParam(), constants_, 0);
     client_->put(map, described.key, described.value);
   }
 
   // As the program at egress notes it in the socket.
   void translate_in_socket(const Socket& socket, int port = service_port) {
     trap_translation translation{};
-    translation.service = world_.address(loopback(), GetParam()).value;
-    translation.backend = world_.address("backend", GetParam()).value;
+    translation.service = constants_.address(loopback(), GetParam()).value;
+    translation.backend = constants_.address("backend", GetParam()).value;
     translation.service_port = htons(static_cast<std::uint16_t>(port));
     translation.backend_port = htons(8080);
     const int fd = socket.fd();
@@ -73,7 +70,7 @@ protected:
         {{"ip", {{"src", source}, {"dst", loopback()}}},
          {"tcp", {{"sport", port}, {"dport", local_port}, {"flags", "PA"}, {"seq", 7}, {"ack", 9}}},
          {"payload", 100}},
-        GetParam(), world_);
+        GetParam(), constants_);
   }
 
   Bytes translated() const { return from_backend(loopback(), service_port); }
@@ -105,15 +102,15 @@ protected:
     client_->run("trap_client_egress",
                  build_packet({{"ip", {{"src", loopback()}, {"dst", loopback()}}},
                                {"tcp", {{"sport", local_port + 1}, {"dport", port}}}},
-                              GetParam(), world_));
+                              GetParam(), constants_));
     EXPECT_EQ(client_->counters(0)[TRAP_PASS_SYN_TICKETED] - before[TRAP_PASS_SYN_TICKETED], 1u)
         << port;
   }
 
   std::size_t inward_entries() { return client_->entries("to_public").size(); }
 
-  const World world_;
-  std::unique_ptr<Object> client_;
+  const TestConstants constants_;
+  Object* client_ = nullptr;
 };
 
 TEST_P(ClientFlows, a_silent_connection_is_found_in_its_socket) {
@@ -174,11 +171,11 @@ TEST_P(ClientFlows, where_connections_were_redirected_is_told_by_two_bits) {
   const Json ends = {{"sport", 8080}, {"dport", local_port + 1}, {"flags", "A"}};
   client_->run("trap_client_ingress",
                build_packet({{"ip", {{"src", "backend"}, {"dst", loopback()}}}, {"tcp", ends}},
-                            GetParam(), world_));
+                            GetParam(), constants_));
   const Json back = {{"sport", local_port + 1}, {"dport", service_port}, {"flags", "A"}};
   client_->run("trap_client_egress",
                build_packet({{"ip", {{"src", loopback()}, {"dst", loopback()}}}, {"tcp", back}},
-                            GetParam(), world_));
+                            GetParam(), constants_));
   EXPECT_EQ(client_->counters(0)[TRAP_PASS_FROM_SERVICE] - before[TRAP_PASS_FROM_SERVICE], 1u);
   EXPECT_EQ(client_->counters(0)[TRAP_PASS_TO_SERVICE] - before[TRAP_PASS_TO_SERVICE], 1u);
 }
@@ -187,7 +184,7 @@ TEST_P(ClientFlows, where_connections_were_redirected_is_told_by_two_bits) {
 TEST_P(ClientFlows, every_table_is_bounded) {
   const auto send = [&](const char* program, const Json& packet, trap_verdict verdict) {
     const auto before = client_->counters(0);
-    client_->run(program, build_packet(packet, GetParam(), world_));
+    client_->run(program, build_packet(packet, GetParam(), constants_));
     EXPECT_EQ(client_->counters(0)[verdict] - before[verdict], 1u) << packet.dump();
   };
   const Json back = {{"src", "public"}, {"dst", "client"}};
@@ -228,7 +225,7 @@ TEST_P(ClientFlows, what_is_explained_is_found_in_its_socket_too) {
   const Bytes outgoing =
       build_packet({{"ip", {{"src", loopback()}, {"dst", loopback()}}},
                     {"tcp", {{"sport", local_port}, {"dport", service_port}, {"flags", "A"}}}},
-                   GetParam(), world_);
+                   GetParam(), constants_);
   EXPECT_EQ(twin->run("trap_client_egress", outgoing).action & 0xff,
             static_cast<unsigned>(TRAP_PASS_TO_SERVICE));
 }

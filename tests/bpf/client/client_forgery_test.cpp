@@ -22,17 +22,14 @@ constexpr int guesses = 1'000'000, chunk = 10'000;
 class ClientForgery : public testing::TestWithParam<int> {
 protected:
   void SetUp() override {
-    skeleton_ = trap_replay__open_and_load();
-    ASSERT_NE(skeleton_, nullptr) << last_libbpf_warning();
-    replay_ = std::make_unique<Object>(skeleton_->obj, [this] { trap_replay__destroy(skeleton_); });
-    client_ = part_under_test().load(false, true);
-    part_under_test().configure(*client_, world_);
+    replay_ = object_of(Program<::trap_replay>::load());
+    client_ = &fresh_object(part_under_test(), constants_);
     replay_->put("tc_target", std::uint32_t{0},
                  static_cast<std::uint32_t>(client_->program_fd("trap_client_ingress")));
   }
 
   void put(const std::string& map, const Json& entry, int family) {
-    const DescribedEntry described = describe_entry(map, entry, family, world_, 0);
+    const DescribedEntry described = describe_entry(map, entry, family, constants_, 0);
     client_->put(map, described.key, described.value);
   }
 
@@ -91,7 +88,7 @@ protected:
   }
 
   void guess(const Json& packet, int family) {
-    const Bytes bytes = build_packet(packet, family, world_);
+    const Bytes bytes = build_packet(packet, family, constants_);
     trap_replay_order order = {};
     ASSERT_LE(bytes.size(), sizeof order.words);
     std::memcpy(order.words, bytes.data(), bytes.size());
@@ -120,10 +117,9 @@ protected:
               {"options", options}}}};
   }
 
-  const World world_;
-  ::trap_replay* skeleton_ = nullptr;
+  const TestConstants constants_;
   std::unique_ptr<Object> replay_;
-  std::unique_ptr<Object> client_;
+  Object* client_ = nullptr;
   std::uint64_t sent_ = 0;
 };
 

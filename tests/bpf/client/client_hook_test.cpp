@@ -15,16 +15,12 @@ namespace {
 
 class Hook : public testing::TestWithParam<int> {
 protected:
-  void SetUp() override {
-    const Rig& rig = part_under_test();
-    client_ = rig.load(false, true);
-    rig.configure(*client_, world_);
-  }
+  void SetUp() override { client_ = &fresh_object(part_under_test(), constants_); }
 
   // The verdict that a SYN of this origin counts.
   trap_verdict verdict_of(const std::string& program, std::uint32_t ingress_ifindex,
                           std::uint32_t priority) {
-    const Bytes frame = build_packet(Json::parse(R"({"tcp": {"seq": 7}})"), GetParam(), world_);
+    const Bytes frame = build_packet(Json::parse(R"({"tcp": {"seq": 7}})"), GetParam(), constants_);
     __sk_buff context = {};
     context.ingress_ifindex = ingress_ifindex;
     context.priority = priority;
@@ -45,8 +41,8 @@ protected:
 
   std::size_t remembered() { return client_->entries("pending").size(); }
 
-  const World world_;
-  std::unique_ptr<Object> client_;
+  const TestConstants constants_;
+  Object* client_ = nullptr;
 };
 
 TEST_P(Hook, the_hosts_own_syns_are_remembered_and_forwarded_ones_pass) {
@@ -67,7 +63,8 @@ TEST_P(Hook, a_forwarded_syn_takes_the_place_of_what_is_over) {
     "to_backend": {"local": "client", "remote": "elsewhere", "local_port": 40000, "remote_port": 443, "backend": "public", "backend_port": 80},
     "to_public": {"local": "client", "remote": "public", "local_port": 40000, "remote_port": 80, "service": "elsewhere", "port": 443}})");
   for (const auto& map : tuples.items()) {
-    const DescribedEntry described = describe_entry(map.key(), map.value(), GetParam(), world_, 0);
+    const DescribedEntry described =
+        describe_entry(map.key(), map.value(), GetParam(), constants_, 0);
     client_->put(map.key(), described.key, described.value);
   }
   EXPECT_EQ(verdict_of("trap_client_egress", 1, 0), TRAP_PASS_OTHER);

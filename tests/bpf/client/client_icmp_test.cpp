@@ -31,8 +31,7 @@ struct Message {
 class ClientAndIcmp : public testing::TestWithParam<int> {
 protected:
   void SetUp() override {
-    client_ = part_under_test().load(false, true);
-    part_under_test().configure(*client_, world_);
+    client_ = &fresh_object(part_under_test(), constants_);
     put("to_backend",
         R"({"local": "client", "remote": "public", "local_port": 40000, "remote_port": 80, "backend": "backend", "backend_port": 8080, "syns": 1, "isn": "$isn"})");
     put("to_public",
@@ -40,7 +39,8 @@ protected:
   }
 
   void put(const std::string& map, const char* entry) {
-    const DescribedEntry described = describe_entry(map, Json::parse(entry), GetParam(), world_, 0);
+    const DescribedEntry described =
+        describe_entry(map, Json::parse(entry), GetParam(), constants_, 0);
     client_->put(map, described.key, described.value);
   }
 
@@ -65,7 +65,7 @@ protected:
           {"seq", message.quoted_seq},
           {"flags", "A"}}},
         {"payload", 300}};
-    const Bytes frame = build_packet(packet, GetParam(), world_);
+    const Bytes frame = build_packet(packet, GetParam(), constants_);
     const std::size_t end = std::min(frame.size(), l2 + ip_bytes() + message.quoted_bytes);
     return {frame.begin() + l2, frame.begin() + static_cast<std::ptrdiff_t>(end)};
   }
@@ -91,7 +91,7 @@ protected:
   Bytes frame_of(const Message& message) const {
     const Json packet = {{"ip", {{"src", message.source}, {"dst", message.destination}}},
                          {"tcp", {{"flags", "A"}}}};
-    Bytes frame = build_packet(packet, GetParam(), world_);
+    Bytes frame = build_packet(packet, GetParam(), constants_);
     const std::size_t icmp = l2 + ip_bytes();
     frame.resize(icmp);
     frame.insert(frame.end(), {message.type, message.code, 0, 0, 0, 0, 5, 0x14});
@@ -139,8 +139,8 @@ protected:
     return message;
   }
 
-  const World world_;
-  std::unique_ptr<Object> client_;
+  const TestConstants constants_;
+  Object* client_ = nullptr;
 };
 
 TEST_P(ClientAndIcmp, errors_about_a_redirected_connection_reach_its_socket) {
@@ -235,7 +235,8 @@ TEST_P(ClientAndIcmp, a_backend_that_cannot_be_reached_is_given_up_at_once) {
     put("to_public",
         R"({"local": "client", "remote": "backend", "local_port": 40000, "remote_port": 8080, "service": "public", "port": 80})");
   };
-  const Bytes again = build_packet({{"tcp", {{"seq", "$isn"}, {"window", 0}}}}, GetParam(), world_);
+  const Bytes again =
+      build_packet({{"tcp", {{"seq", "$isn"}, {"window", 0}}}}, GetParam(), constants_);
   for (const int state : {3, 4})
     for (const int asked_again : {0, 2})
       for (const bool too_big : {false, true})

@@ -15,11 +15,8 @@ namespace {
 class GuardFrames : public testing::TestWithParam<int> {};
 
 TEST_P(GuardFrames, are_counted_with_every_byte_of_every_buffer) {
-  const World world;
-  const Rig& rig = part_under_test();
-  const auto guard = rig.load(false, true);
-  rig.configure(*guard, world);
-  rig.set_time(*guard, world, world.moment("now"));
+  const TestConstants constants;
+  Object* guard = &fresh_object(part_under_test(), constants);
   const auto counted = [&](trap_verdict verdict) {
     return guard->counts(2)[TRAP_VERDICT_SLOTS + verdict].bytes_in;
   };
@@ -27,13 +24,13 @@ TEST_P(GuardFrames, are_counted_with_every_byte_of_every_buffer) {
   for (const int payload : {10, 3600, 8948, 65000}) {
     const Json tcp = {{"flags", "PA"}};
     const Bytes frame = build_packet(
-        {{"ip", {{"dst", "backend"}}}, {"tcp", tcp}, {"payload", payload}}, GetParam(), world);
+        {{"ip", {{"dst", "backend"}}}, {"tcp", tcp}, {"payload", payload}}, GetParam(), constants);
     EXPECT_EQ(guard->run("trap_guard", frame).action, XDP_DROP);
     dropped += frame.size();
     EXPECT_EQ(counted(TRAP_DROP_NO_FLOW), dropped) << payload;
     const Json flow = {
         {"client", "client"}, {"service", "backend"}, {"client_port", 40000}, {"service_port", 80}};
-    const DescribedEntry entry = describe_entry("flows", flow, GetParam(), world, 0);
+    const DescribedEntry entry = describe_entry("flows", flow, GetParam(), constants, 0);
     guard->put("flows", entry.key, entry.value);
     const Outcome outcome = guard->run("trap_guard", frame);
     EXPECT_EQ(outcome.action, XDP_PASS);
@@ -46,7 +43,7 @@ TEST_P(GuardFrames, are_counted_with_every_byte_of_every_buffer) {
 
 // Without it, test runs are as above, and links of large frames take no program.
 TEST_P(GuardFrames, of_several_buffers_may_come_to_the_program) {
-  const auto guard = part_under_test().load(false, true);
+  Object* guard = &fresh_object(part_under_test(), TestConstants());
   const bpf_program* program = bpf_object__find_program_by_name(guard->object(), "trap_guard");
   ASSERT_NE(program, nullptr);
   EXPECT_STREQ(bpf_program__section_name(program), "xdp.frags");

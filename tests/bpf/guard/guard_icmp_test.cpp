@@ -19,16 +19,13 @@ constexpr std::uint8_t icmpv4 = 1, icmpv6 = 58;
 class GuardAndIcmp : public testing::TestWithParam<int> {
 protected:
   void SetUp() override {
-    const Rig& rig = part_under_test();
-    guard_ = rig.load(false, true);
-    rig.configure(*guard_, world_);
-    rig.set_time(*guard_, world_, world_.moment("now"));
+    guard_ = &fresh_object(part_under_test(), constants_);
     for (const int family : {4, 6}) {
       const Json flow = {{"client", "client"},
                          {"service", "backend"},
                          {"client_port", 40000},
                          {"service_port", 80}};
-      const DescribedEntry entry = describe_entry("flows", flow, family, world_, 0);
+      const DescribedEntry entry = describe_entry("flows", flow, family, constants_, 0);
       guard_->put("flows", entry.key, entry.value);
     }
   }
@@ -40,7 +37,7 @@ protected:
     const Json packet = {
         {"ip", {{"src", "backend"}, {"dst", client}}},
         {"tcp", {{"sport", service_port}, {"dport", client_port}, {"flags", "A"}}}};
-    const Bytes frame = build_packet(packet, GetParam(), world_);
+    const Bytes frame = build_packet(packet, GetParam(), constants_);
     return {frame.begin() + l2, frame.begin() + l2 + static_cast<std::ptrdiff_t>(ip_bytes()) + 8};
   }
 
@@ -48,7 +45,7 @@ protected:
   Bytes message(std::uint8_t type, const Bytes& body) const {
     const Json packet = {{"ip", {{"src", "stranger"}, {"dst", "backend"}}},
                          {"tcp", {{"flags", "A"}}}};
-    Bytes frame = build_packet(packet, GetParam(), world_);
+    Bytes frame = build_packet(packet, GetParam(), constants_);
     frame.resize(l2 + ip_bytes());
     if (GetParam() == 4)
       frame[l2 + 9] = icmpv4;
@@ -76,8 +73,8 @@ protected:
 
   std::uint8_t type(std::uint8_t v4, std::uint8_t v6) const { return GetParam() == 4 ? v4 : v6; }
 
-  const World world_;
-  std::unique_ptr<Object> guard_;
+  const TestConstants constants_;
+  Object* guard_ = nullptr;
 };
 
 TEST_P(GuardAndIcmp, errors_about_a_protected_port_are_of_a_flow_or_dropped) {

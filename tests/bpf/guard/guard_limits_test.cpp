@@ -26,19 +26,14 @@ class GuardLimits : public testing::TestWithParam<int> {
 protected:
   void SetUp() override {
     bring_loopback_up();
-    skeleton_ = trap_replay__open_and_load();
-    ASSERT_NE(skeleton_, nullptr) << last_libbpf_warning();
-    replay_ = std::make_unique<Object>(skeleton_->obj, [this] { trap_replay__destroy(skeleton_); });
-    const Rig& rig = part_under_test();
-    guard_ = rig.load(false, false);
-    rig.configure(*guard_, world_);
-    rig.set_time(*guard_, world_, world_.moment("now"));
+    replay_ = object_of(Program<::trap_replay>::load());
+    guard_ = &fresh_object(part_under_test(), constants_, false, false);
   }
 
   // What the guard makes of one packet to port 80, which counts under `verdict` or does not.
   bool is(trap_verdict verdict, const Json& packet) {
     const std::uint64_t before = guard_->counters(1)[verdict];
-    guard_->run("trap_guard", build_packet(packet, GetParam(), world_));
+    guard_->run("trap_guard", build_packet(packet, GetParam(), constants_));
     return guard_->counters(1)[verdict] - before == 1;
   }
 
@@ -58,7 +53,7 @@ protected:
     const int family = GetParam();
     const Json ip = {{"src", family == 4 ? "0.0.0.0" : "::"}, {"dst", "backend"}};
     const Bytes frame =
-        build_packet({{"ip", ip}, {"tcp", {{"flags", "S"}, {"sport", 0}}}}, family, world_);
+        build_packet({{"ip", ip}, {"tcp", {{"flags", "S"}, {"sport", 0}}}}, family, constants_);
     trap_replay_order order = {};
     ASSERT_LE(frame.size(), sizeof order.words);
     std::memcpy(order.words, frame.data(), frame.size());
@@ -81,10 +76,9 @@ protected:
     ASSERT_EQ(bpf_map_delete_elem(guard_->map_fd("trusted"), &everybody), 0);
   }
 
-  const World world_;
-  ::trap_replay* skeleton_ = nullptr;
+  const TestConstants constants_;
   std::unique_ptr<Object> replay_;
-  std::unique_ptr<Object> guard_;
+  Object* guard_ = nullptr;
 };
 
 TEST_P(GuardLimits, more_flows_than_there_is_room_for) {
@@ -116,9 +110,9 @@ TEST_P(GuardLimits, more_flows_than_there_is_room_for) {
 }
 
 TEST_P(GuardLimits, more_announced_clients_than_there_is_room_for) {
-  const std::uint64_t now = world_.moment("now")["unix_s"];
+  const std::uint64_t now = constants_.moment("now")["unix_s"];
   const Json entry = {{"client", "client-scope"}, {"port", 80}, {"scope", "$scope"}, {"in_s", 600}};
-  DescribedEntry described = describe_entry("announced", entry, GetParam(), world_, now);
+  DescribedEntry described = describe_entry("announced", entry, GetParam(), constants_, now);
   for (std::uint32_t i = 0; i < 2 * TRAP_ANNOUNCED_BUCKETS * TRAP_ANNOUNCED_WAYS;
        i++) { // somebody else each time, of a port that nobody asks for
     auto* key = reinterpret_cast<trap_announced_key*>(described.key.data());

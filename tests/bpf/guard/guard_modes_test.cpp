@@ -18,12 +18,7 @@ namespace {
 
 class GuardModes : public testing::TestWithParam<int> {
 protected:
-  void SetUp() override {
-    const Rig& rig = part_under_test();
-    guard_ = rig.load(false, true);
-    rig.configure(*guard_, world_);
-    rig.set_time(*guard_, world_, world_.moment("now"));
-  }
+  void SetUp() override { guard_ = &fresh_object(part_under_test(), constants_); }
 
   template <typename Change> void change_settings(const Change& change) {
     auto settings = guard_->get<trap_guard_settings>("settings", std::uint32_t{0});
@@ -34,7 +29,7 @@ protected:
   Outcome send(const Json& tcp, const char* source = "client") {
     return guard_->run("trap_guard",
                        build_packet({{"ip", {{"src", source}, {"dst", "backend"}}}, {"tcp", tcp}},
-                                    GetParam(), world_));
+                                    GetParam(), constants_));
   }
 
   std::uint64_t counted(trap_verdict verdict) const { return guard_->counters(1)[verdict]; }
@@ -55,8 +50,8 @@ protected:
     return {{"seq", "$isn"}, {"options", {{{"ticket", ticket}}}}};
   }
 
-  const World world_;
-  std::unique_ptr<Object> guard_;
+  const TestConstants constants_;
+  Object* guard_ = nullptr;
 };
 
 const Json syn = {{"seq", "$isn"}, {"flags", "S"}};
@@ -74,7 +69,7 @@ TEST_P(GuardModes, monitor_counts_and_names_who_would_be_dropped_and_drops_nothi
   ASSERT_EQ(suspects.size(), 1u) << "the second came too soon to be named";
   trap_suspect suspect = {};
   std::memcpy(&suspect, suspects.begin()->second.data(), sizeof suspect);
-  EXPECT_EQ(bytes_of(suspect.source), bytes_of(world_.address("client", GetParam()).value));
+  EXPECT_EQ(bytes_of(suspect.source), bytes_of(constants_.address("client", GetParam()).value));
   EXPECT_EQ(suspect.slot, 1u);
   EXPECT_EQ(suspect.verdict, static_cast<__u32>(TRAP_DROP_UNINVITED));
   EXPECT_EQ(send(syn_with("$ticket.valid")).action, XDP_PASS);
@@ -94,7 +89,7 @@ TEST_P(GuardModes, enforcing_ends_by_itself) {
 TEST_P(GuardModes, keys_that_have_run_out_shut_the_port_or_leave_it_to_connections) {
   const Json flow = {
       {"client", "client"}, {"service", "backend"}, {"client_port", 40000}, {"service_port", 80}};
-  const DescribedEntry entry = describe_entry("flows", flow, GetParam(), world_, 0);
+  const DescribedEntry entry = describe_entry("flows", flow, GetParam(), constants_, 0);
   guard_->put("flows", entry.key, entry.value);
   const auto run_out = [](trap_guard_settings& settings) {
     settings.keys_until_ns = coarse_ns() - 1;
@@ -116,7 +111,7 @@ TEST_P(GuardModes, keys_that_have_run_out_shut_the_port_or_leave_it_to_connectio
 
 TEST_P(GuardModes, counts_of_flows_that_nobody_corrects_lock_nobody_out) {
   const Json client = {{"prefix", "client-scope"}, {"slot", 1}, {"flows", 2}, {"tag", 7}};
-  const DescribedEntry entry = describe_entry("admitted", client, GetParam(), world_, 0);
+  const DescribedEntry entry = describe_entry("admitted", client, GetParam(), constants_, 0);
   guard_->put("admitted", entry.key, entry.value);
   EXPECT_EQ(send(syn_with("$ticket.tagged")).action, XDP_DROP);
   EXPECT_EQ(counted(TRAP_DROP_CLIENT_FLOWS), 1u);
@@ -126,7 +121,7 @@ TEST_P(GuardModes, counts_of_flows_that_nobody_corrects_lock_nobody_out) {
 }
 
 TEST_P(GuardModes, announcements_show_when_a_trap_server_was_heard_and_what_its_clock_says) {
-  const union trap_address server = world_.address("trap-server", GetParam()).value;
+  const union trap_address server = constants_.address("trap-server", GetParam()).value;
   const Json announcement = {{"sport", 80},
                              {"flags", "R"},
                              {"window", 0},
@@ -142,7 +137,7 @@ TEST_P(GuardModes, announcements_show_when_a_trap_server_was_heard_and_what_its_
   const auto peer = guard_->get<trap_guard_peer>("trap_servers", server);
   EXPECT_EQ(peer.announcements, 1u);
   EXPECT_EQ(peer.skew_s, 58);
-  EXPECT_EQ(peer.heard_s, world_.moment("now")["unix_s"].get<std::uint32_t>());
+  EXPECT_EQ(peer.heard_s, constants_.moment("now")["unix_s"].get<std::uint32_t>());
 }
 
 TEST_P(GuardModes, new_clients_of_a_network_are_capped_and_known_ones_are_not_new) {

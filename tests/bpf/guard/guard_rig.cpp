@@ -1,59 +1,67 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-guard in the fixtures' world: port 80 with the default scopes, port 81 with /24 and /56,
-// port 83 of a service whose sockets are elsewhere. Trusted: 10.9.0.1 and 10.8.0.0/28, fd00:9::1
-// and fd00:8::/32. Tag 7 is of a class with limits.
+// trap-guard for the fixtures: maps that the daemon's own reader, planner and writer filled from
+// the configuration below, and the few values that no configuration can say.
 #include "tests/bpf/harness/rig.h"
 
-#include <cstring>
 #include <stdexcept>
 
-#include "guard/maps.h"
-#include "protocol/wire.h"
+#include "guard/daemon/enforcement/enforcement.h"
+#include "guard/daemon/maps/guard_maps.h"
+#include "runtime/keys/clock_writer.h"
 #include "tests/bpf/guard/guard_tables.h"
 #include "trap_guard.skel.h"
 
 namespace trap::test {
 namespace {
 
+using namespace guard;
+
 constexpr std::uint32_t small_buckets = 64;
 
-std::unique_ptr<Object> load_guard(bool, bool small) {
-  trap_guard* skeleton = trap_guard__open();
-  if (skeleton == nullptr)
-    throw std::runtime_error("cannot open trap_guard: " + last_libbpf_warning());
-  if (small) {
-    shrink_lru_maps(skeleton->obj);
-    skeleton->rodata->flow_buckets = small_buckets;
-    skeleton->rodata->announced_buckets = small_buckets;
-    bpf_map__set_max_entries(skeleton->maps.flows, small_buckets);
-    bpf_map__set_max_entries(skeleton->maps.announced, small_buckets);
-  }
-  if (trap_guard__load(skeleton) != 0)
-    throw std::runtime_error("cannot load trap_guard: " + last_libbpf_warning());
-  auto object =
-      std::make_unique<Object>(skeleton->obj, [skeleton] { trap_guard__destroy(skeleton); });
-  see_guard_tables(*object);
-  return object;
+// Slots 1 to 3, in this order. Of 10.8.0.0/28 there are so few that a flood with invented sources
+// has none of them.
+constexpr char configuration[] = R"(interfaces = ["lo"]
+trap_servers = [{trap-server}]
+trusted = ["10.9.0.1", "10.8.0.0/28", "fd00:9::1", "fd00:8::/32"]
+announced_per_network_per_s = 0
+[[class]]
+name = "default"
+syns_per_s = 0
+packets_per_s = 0
+bytes_per_s = 0
+flows = 0
+[[class]]
+name = "limited"
+tags = [7]
+flows = 2
+[[service]]
+name = "web"
+port = 80
+[[service]]
+name = "wide"
+port = 81
+scope_v4 = 24
+scope_v6 = 56
+[[service]]
+name = "elsewhere"
+port = 83
+sockets = "elsewhere"
+)";
+
+const GuardConfig& config(const TestConstants& constants) {
+  static const GuardConfig read =
+      read_configuration(fill_in(constants, configuration), read_guard_config);
+  return read;
 }
 
-std::unique_ptr<Object> load_guard_twin(bool, const Object& live) {
-  trap_guard* skeleton = trap_guard__open();
-  if (skeleton == nullptr)
-    throw std::runtime_error("cannot open trap_guard: " + last_libbpf_warning());
-  skeleton->rodata->explaining = 1;
-  skeleton->rodata->flow_buckets =
-      bpf_map__max_entries(bpf_object__find_map_by_name(live.object(), "flows"));
-  skeleton->rodata->announced_buckets =
-      bpf_map__max_entries(bpf_object__find_map_by_name(live.object(), "announced"));
-  load_twin_of(live, skeleton->obj, [skeleton] { return trap_guard__load(skeleton); });
-  return std::make_unique<Object>(skeleton->obj, [skeleton] { trap_guard__destroy(skeleton); });
-}
-
-void trust(Object& object, const char* address, std::uint32_t bits) {
-  const Address from = read_address(address);
-  trap_trusted_key key = {.bits = bits, .address = {}};
-  std::memcpy(key.address, &from.value, sizeof key.address);
-  object.put("trusted", key, std::uint8_t{1});
+MapFds fds_of(const Object& object) {
+  return {.ports = object.map_fd("ports"),
+          .classes = object.map_fd("classes"),
+          .trap_servers = object.map_fd("trap_servers"),
+          .trusted = object.map_fd("trusted"),
+          .admitted = object.map_fd("admitted"),
+          .counters = object.map_fd("counters"),
+          .monitored = object.map_fd("monitored")};
 }
 
 // So slow that nothing comes back while a test runs.
@@ -62,58 +70,85 @@ trap_rate tokens(std::uint64_t burst, std::uint32_t chunk) {
   return {.token_ns = token_ns, .burst_ns = token_ns * burst, .chunk = chunk, .reserved = 0};
 }
 
-// 3 SYNs, 8 packets in chunks of 4, 4 KiB in chunks of 1, 2 flows.
-trap_guard_class limited_class() {
-  return {.syns = tokens(3, 1),
-          .packets = tokens(8, 4),
-          .kib = tokens(4, 1),
-          .flows = 2,
-          .reserved = 0};
+// 3 SYNs, 8 packets in chunks of 4, 4 KiB in chunks of 1.
+void override_rates(Object& object) {
+  auto limited = object.get<trap_guard_class>("classes", std::uint32_t{7});
+  limited.syns = tokens(3, 1);
+  limited.packets = tokens(8, 4);
+  limited.kib = tokens(4, 1);
+  object.put("classes", std::uint32_t{7}, limited);
 }
 
-void configure_guard(Object& object, const World& world) {
-  const std::map<std::uint32_t, trap_guard_port> ports = {
-      {80, {.slot = 1, .scope_v4 = 32, .scope_v6 = 64, .flags = TRAP_PORT_SOCKETS}},
-      {81, {.slot = 2, .scope_v4 = 24, .scope_v6 = 56, .flags = TRAP_PORT_SOCKETS}},
-      {83, {.slot = 3, .scope_v4 = 32, .scope_v6 = 64, .flags = 0}},
-  };
-  for (const auto& [number, port] : ports)
-    object.put("ports", number, port);
-  object.put("classes", std::uint32_t{7}, limited_class());
-  for (const int family : {4, 6})
-    object.put("trap_servers", world.address("trap-server", family).value, trap_guard_peer{});
-  trust(object, "10.9.0.1", 128);
-  trust(object, "10.8.0.0", 96 + 28); // so few that a flood with invented sources has none of them
-  trust(object, "fd00:9::1", 128);
-  trust(object, "fd00:8::", 32);
+// Settings as they are, so that set_time need not come first.
+void configure_guard(Object& object, const TestConstants& constants) {
+  const GuardConfig& now = config(constants);
+  const MapFds fds = fds_of(object);
+  const PortSlots earlier = read_port_slots(fds);
+  const auto slots = plan_slots(now, earlier);
+  auto settings = object.get<trap_guard_settings>("settings", std::uint32_t{0});
+  if (auto written = write_maps(fds, settings, now, *slots, earlier); !written)
+    throw std::runtime_error(written.error().message);
+  object.put("settings", std::uint32_t{0}, settings);
+  override_rates(object);
 }
 
-void set_guard_time(Object& object, const World&, const Json& moment) {
-  trap_guard_settings settings = {};
-  settings.flags = TRAP_GUARD_TRUSTS;
-  settings.clock_skew_s = TRAP_CLOCK_SKEW_S;
-  settings.enforced_until_ns = TRAP_GUARD_ALWAYS;
+// The keys of the daemon's last breath, which may be long before the moment.
+void set_guard_time(Object& object, const TestConstants& constants, const Json& moment) {
+  auto settings = object.get<trap_guard_settings>("settings", std::uint32_t{0});
+  const trap_guard_settings configured = settings;
+  settings = {};
+  settings.flags = configured.flags;
+  settings.clock_skew_s = configured.clock_skew_s;
+  settings.announced = configured.announced;
+  renew_settings(settings, derive_guard_secret(constants.master(), "web-1"),
+                 anchor_in(constants.present_epoch(moment)));
+  publish_clock(settings.clock, anchor_at(moment));
+  set_mode(settings, Mode::enforce);
+  // Until a test says otherwise; the daemon would say it by the time of this host.
   settings.keys_until_ns = TRAP_GUARD_ALWAYS;
   settings.flow_counts_until_ns = TRAP_GUARD_ALWAYS;
+  // The daemon's are random, and then entries would lie elsewhere at each run.
   settings.table_keys[0] = 0x0123456789abcdef;
   settings.table_keys[1] = 0xfedcba9876543210;
-  settings.clock.anchors[0] = {
-      .monotonic_ns = coarse_ns(), .unix_ns = moment["unix_ns"], .unix_s = moment["unix_s"]};
-  for (const Json& e : moment["epochs"]) {
-    const std::uint64_t epoch = e["epoch"];
-    settings.ticket_keys.slots[epoch % TRAP_KEYRING_SLOTS] = {.epoch = epoch,
-                                                              .key = read_key(e["ticket_key"])};
-    settings.announce_keys.slots[epoch % TRAP_KEYRING_SLOTS] = {.epoch = epoch,
-                                                                .key = read_key(e["announce_key"])};
-  }
   object.put("settings", std::uint32_t{0}, settings);
+}
+
+Program<trap_guard>::Prepare sized(std::uint32_t flows, std::uint32_t announced, bool small) {
+  return [=](trap_guard& skeleton) {
+    if (small)
+      shrink_lru_maps(skeleton.obj);
+    skeleton.rodata->flow_buckets = flows;
+    skeleton.rodata->announced_buckets = announced;
+    bpf_map__set_max_entries(skeleton.maps.flows, flows);
+    bpf_map__set_max_entries(skeleton.maps.announced, announced);
+  };
+}
+
+std::unique_ptr<Object> load_guard(bool, bool small) {
+  auto object = object_of(
+      Program<trap_guard>::load(small ? sized(small_buckets, small_buckets, true)
+                                      : sized(TRAP_FLOW_BUCKETS, TRAP_ANNOUNCED_BUCKETS, false)));
+  see_guard_tables(*object);
+  return object;
+}
+
+std::unique_ptr<Object> load_guard_twin(bool, const Object& live) {
+  const auto entries = [&](const char* map) {
+    return bpf_map__max_entries(bpf_object__find_map_by_name(live.object(), map));
+  };
+  return object_of(Program<trap_guard>::load_twin(
+      live.object(), sized(entries("flows"), entries("announced"), false)));
 }
 
 } // namespace
 
 const Rig& guard_rig() {
-  static const Rig rig = {"guard",        load_guard, configure_guard, set_guard_time,
-                          {"trap_guard"}, nullptr,    load_guard_twin};
+  static const Rig rig = {.part = "guard",
+                          .load = load_guard,
+                          .configure = configure_guard,
+                          .set_time = set_guard_time,
+                          .programs = {"trap_guard"},
+                          .load_twin = load_guard_twin};
   return rig;
 }
 

@@ -20,10 +20,7 @@ protected:
   void SetUp() override {
     ASSERT_EQ(unshare(CLONE_NEWNET), 0); // nobody else's sockets
     bring_loopback_up();
-    const Rig& rig = part_under_test();
-    guard_ = rig.load(false, true);
-    rig.configure(*guard_, world_);
-    rig.set_time(*guard_, world_, world_.moment("now"));
+    guard_ = &fresh_object(part_under_test(), constants_);
   }
 
   // Whether port 80's sockets are this host's.
@@ -39,7 +36,7 @@ protected:
     const std::uint64_t before = guard_->counters(1)[verdict];
     const Json packet = {{"ip", {{"src", "loopback"}, {"dst", "loopback"}}},
                          {"tcp", {{"sport", port}, {"flags", flags}}}};
-    guard_->run("trap_guard", build_packet(packet, GetParam(), world_));
+    guard_->run("trap_guard", build_packet(packet, GetParam(), constants_));
     return guard_->counters(1)[verdict] - before;
   }
 
@@ -49,7 +46,7 @@ protected:
     const std::size_t ip_bytes = GetParam() == 4 ? 20 : 40;
     const Json answer = {{"ip", {{"src", "loopback"}, {"dst", "loopback"}}},
                          {"tcp", {{"sport", 80}, {"dport", port}, {"flags", "A"}}}};
-    const Bytes quoted = build_packet(answer, GetParam(), world_);
+    const Bytes quoted = build_packet(answer, GetParam(), constants_);
     Bytes frame(quoted.begin(), quoted.begin() + static_cast<std::ptrdiff_t>(l2 + ip_bytes));
     if (GetParam() == 4)
       frame[l2 + 9] = IPPROTO_ICMP;
@@ -63,8 +60,8 @@ protected:
     return guard_->counters(1)[verdict] - before;
   }
 
-  const World world_;
-  std::unique_ptr<Object> guard_;
+  const TestConstants constants_;
+  Object* guard_ = nullptr;
 };
 
 TEST_P(GuardAndSockets, a_listener_lets_nobody_in_and_a_connection_passes) {
@@ -104,7 +101,7 @@ TEST_P(GuardAndSockets, nobody_is_trusted_without_the_flag) {
     guard_->put("settings", zero, settings);
     const trap_verdict verdict = trusts ? TRAP_PASS_TRUSTED : TRAP_DROP_UNINVITED;
     const std::uint64_t before = guard_->counters(1)[verdict];
-    guard_->run("trap_guard", build_packet(packet, GetParam(), world_));
+    guard_->run("trap_guard", build_packet(packet, GetParam(), constants_));
     EXPECT_EQ(guard_->counters(1)[verdict] - before, 1u) << trusts;
   }
 }

@@ -40,7 +40,7 @@ public:
   // Loads the programs; throws if the kernel refuses one.
   void prepare();
   std::string run(const Fixture& fixture, const Variables& variables);
-  const World& world() const { return world_; }
+  const TestConstants& constants() const { return constants_; }
 
 private:
   using State = std::map<std::string, Entries>;
@@ -60,8 +60,9 @@ private:
   void write_state(Object& object, const Json& before, int family);
 
   const Rig& rig_;
-  const World world_;
-  std::unique_ptr<Object> objects_[2];
+  const TestConstants constants_;
+  Object* tested_[2] = {}; // by encoding, as the fixture at hand uses them
+  int encoding_ = 0;
   std::unique_ptr<Object> twins_[2]; // of those, which explain
   std::vector<trap_count> counted_;  // before the packet
   std::uint64_t now_unix_s_ = 0;

@@ -55,7 +55,7 @@ bool slot_fits(const Json& expect, std::uint32_t slot) {
 
 // What a fixture cannot know, as it is in the frame: "seq": "any", and {"any": 4} for bytes among
 // the options.
-Json adopt(Json packet, const Bytes& frame, int family, const World& world) {
+Json adopt(Json packet, const Bytes& frame, int family, const TestConstants& constants) {
   if (!packet.contains("tcp"))
     return packet;
   const std::size_t l4 = 14 + 4 * packet.value("vlan", std::size_t{0}) + (family == 4 ? 20 : 40);
@@ -70,7 +70,7 @@ Json adopt(Json packet, const Bytes& frame, int family, const World& world) {
     tcp["seq"] = "0x" + hex_at(l4 + 4, 4);
   Json before = Json::array();
   for (const Json& option : tcp.value("options", Json::array())) {
-    const std::size_t at = l4 + 20 + build_options(before, family, world).size();
+    const std::size_t at = l4 + 20 + build_options(before, family, constants).size();
     before.push_back(option.contains("any") ? Json({{"hex", hex_at(at, option["any"])}}) : option);
   }
   tcp["options"] = before;
@@ -80,14 +80,11 @@ Json adopt(Json packet, const Bytes& frame, int family, const World& world) {
 } // namespace
 
 Object& FixtureRunner::object(bool experimental) {
-  std::unique_ptr<Object>& object = objects_[experimental ? 1 : 0];
-  if (!object) {
-    object = rig_.load(experimental, true);
-    rig_.configure(*object, world_);
-    if (rig_.load_twin)
-      twins_[experimental ? 1 : 0] = rig_.load_twin(experimental, *object);
-  }
-  return *object;
+  Object& tested = fresh_object(rig_, constants_, experimental);
+  std::unique_ptr<Object>& twin = twins_[experimental ? 1 : 0];
+  if (!twin && rig_.load_twin)
+    twin = rig_.load_twin(experimental, tested);
+  return tested;
 }
 
 void FixtureRunner::prepare() {
@@ -107,7 +104,7 @@ void FixtureRunner::write_state(Object& object, const Json& before, int family) 
   for (const auto& map : before.items()) {
     for (const Json& entry : map.value()) {
       const DescribedEntry described =
-          describe_entry(map.key(), entry, family, world_, now_unix_s_);
+          describe_entry(map.key(), entry, family, constants_, now_unix_s_);
       object.put(map.key(), described.key, described.value);
     }
   }
@@ -115,7 +112,13 @@ void FixtureRunner::write_state(Object& object, const Json& before, int family) 
 
 std::string FixtureRunner::run(const Fixture& fixture, const Variables& variables) {
   const auto experimental = variables.find("experimental");
-  Object& tested = object(experimental != variables.end() && experimental->second.get<bool>());
+  encoding_ = experimental != variables.end() && experimental->second.get<bool>() ? 1 : 0;
+  const bool is_next = looked_at_ != &fixture || !tested_[encoding_];
+  if (looked_at_ != &fixture)
+    tested_[0] = tested_[1] = nullptr;
+  if (is_next)
+    tested_[encoding_] = &object(encoding_ == 1);
+  Object& tested = *tested_[encoding_];
   const auto family = variables.find("family");
   const Json json = substitute(fixture.json, variables);
   const int family_number =
@@ -128,10 +131,11 @@ std::string FixtureRunner::run(const Fixture& fixture, const Variables& variable
   whole_ = looked_at_ !=
            &fixture; // the first combination of its variables only: to read every map takes long
   looked_at_ = &fixture;
-  const Json& moment = world_.moment(json.value("moment", "now"));
+  const Json& moment = constants_.moment(json.value("moment", "now"));
   now_unix_s_ = moment["unix_s"];
-  rig_.set_time(tested, world_, moment);
-  rig_.configure(tested, world_);
+  for (const std::string& name : rig_.refilled)
+    tested.restore(name);
+  rig_.set_time(tested, constants_, moment);
   if (rig_.set_rates)
     rig_.set_rates(tested, json.value("rates", Json::object()));
   write_state(tested, json.value("before", Json::object()), family_number);
@@ -149,7 +153,7 @@ std::string FixtureRunner::run(const Fixture& fixture, const Variables& variable
 
 std::string FixtureRunner::run_step(Object& object, const Json& step, const Variables& variables,
                                     int family) {
-  const Bytes in = build_packet(step.at("packet"), family, world_);
+  const Bytes in = build_packet(step.at("packet"), family, constants_);
   const State before = state(object);
   counted_ = object.counts(watched_slots);
   const Json& expect = choose_expectation(step.at("expect"), variables);
@@ -215,7 +219,7 @@ std::string FixtureRunner::check_frame(const Json& expect, const Bytes& in, cons
   return difference(
       packet == "unchanged"
           ? in
-          : build_packet(adopt(packet, outcome.frame, family, world_), family, world_),
+          : build_packet(adopt(packet, outcome.frame, family, constants_), family, constants_),
       outcome.frame);
 }
 
@@ -234,7 +238,7 @@ std::string FixtureRunner::check_state(Object& object, const Json& after, const 
       return "map " + name + " has " + std::to_string(entries.size()) + " entries, expected " +
              std::to_string(after[name].size());
     for (const Json& entry : after[name]) {
-      const DescribedEntry described = describe_entry(name, entry, family, world_, now_unix_s_);
+      const DescribedEntry described = describe_entry(name, entry, family, constants_, now_unix_s_);
       const auto found = entries.find(described.key);
       if (found == entries.end())
         return "map " + name + " has no entry " + entry.dump();

@@ -158,24 +158,24 @@ const std::map<std::string, Layout>& layouts() {
 
 struct Encoder {
   int family;
-  const World& world;
+  const TestConstants& constants;
   std::uint64_t now_unix_s;
 
   Bytes encode(const Field& field, const Json& value) const {
     switch (field.kind) {
     case Kind::address:
-      return bytes_of(world.address(value, family).value);
+      return bytes_of(constants.address(value, family).value);
     case Kind::bytes:
-      return world.bytes(value, family);
+      return constants.bytes(value, family);
     case Kind::options:
-      return build_options(value, family, world);
+      return build_options(value, family, constants);
     default:
       return encode_number(field, value);
     }
   }
 
   Bytes encode_number(const Field& field, const Json& value) const {
-    std::uint64_t number = world.number(value, family);
+    std::uint64_t number = constants.number(value, family);
     if (field.kind == Kind::unix_in_s)
       number += now_unix_s;
     if (field.kind == Kind::clock_in_s)
@@ -215,14 +215,14 @@ std::size_t write_fields(const std::vector<Field>& fields, const Json& entry,
 } // namespace
 
 DescribedEntry describe_entry(const std::string& map, const Json& entry, int family,
-                              const World& world, std::uint64_t now_unix_s) {
+                              const TestConstants& constants, std::uint64_t now_unix_s) {
   const auto found = layouts().find(map);
   if (found == layouts().end())
     throw std::runtime_error("fixtures cannot describe the map " + map);
   const Layout& layout = found->second;
   DescribedEntry result{Bytes(layout.key_bytes), Bytes(layout.value_bytes),
                         Bytes(layout.value_bytes)};
-  const Encoder encoder = {family, world, now_unix_s};
+  const Encoder encoder = {family, constants, now_unix_s};
   std::size_t used = write_fields(layout.key, entry, encoder, result.key, nullptr);
   used += write_fields(layout.value, entry, encoder, result.value, &result.value_mask);
   if (used != entry.size())

@@ -16,6 +16,6 @@ struct DescribedEntry {
 // `now_unix_s` is what "in_s" of an announcement counts from; "in_s" and "ago_s" of other maps
 // count from CLOCK_MONOTONIC_COARSE.
 DescribedEntry describe_entry(const std::string& map, const Json& entry, int family,
-                              const World& world, std::uint64_t now_unix_s);
+                              const TestConstants& constants, std::uint64_t now_unix_s);
 
 } // namespace trap::test

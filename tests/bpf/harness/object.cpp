@@ -12,6 +12,8 @@
 namespace trap::test {
 namespace {
 
+constexpr __u32 dump_block = 16384; // entries that are read at once
+
 std::string& warnings() {
   static std::string text;
   return text;
@@ -161,15 +163,15 @@ Bytes Object::dump(const std::string& name) const {
   const bpf_map* m = map(name);
   if (bpf_map__type(m) == BPF_MAP_TYPE_RINGBUF)
     return {};
-  constexpr __u32 most = 16384;
   const std::size_t key_size = bpf_map__key_size(m);
+  const __u32 block = std::min(dump_block, bpf_map__max_entries(m));
   Bytes all;
-  Bytes keys(most * key_size);
-  Bytes values(most * value_bytes(m));
+  Bytes keys(block * key_size);
+  Bytes values(block * value_bytes(m));
   Bytes position(std::max<std::size_t>(key_size, 8));
   Bytes next(position.size());
   for (bool first = true;; first = false) {
-    __u32 count = std::min(most, bpf_map__max_entries(m));
+    __u32 count = block;
     const bool last =
         bpf_map_lookup_batch(bpf_map__fd(m), first ? nullptr : position.data(), next.data(),
                              keys.data(), values.data(), &count, nullptr) != 0;
@@ -181,6 +183,81 @@ Bytes Object::dump(const std::string& name) const {
     if (last)
       return all;
     position = next;
+  }
+}
+
+namespace {
+
+bool is_array(bpf_map_type type) {
+  return type == BPF_MAP_TYPE_ARRAY || type == BPF_MAP_TYPE_PERCPU_ARRAY;
+}
+
+bool keeps_entries(bpf_map_type type) {
+  return type == BPF_MAP_TYPE_HASH || type == BPF_MAP_TYPE_LRU_HASH ||
+         type == BPF_MAP_TYPE_LPM_TRIE;
+}
+
+} // namespace
+
+void Object::remember() {
+  for (const std::string& name : map_names()) {
+    if (is_array(map_type(name)))
+      remembered_[name] = dump(name);
+    else if (keeps_entries(map_type(name)))
+      remembered_entries_[name] = raw_entries(name);
+  }
+}
+
+void Object::restore() {
+  for (const std::string& name : map_names())
+    restore(name);
+}
+
+void Object::restore(const std::string& name) {
+  if (is_array(map_type(name)))
+    restore_array(name);
+  else if (keeps_entries(map_type(name)))
+    restore_entries(name);
+  else if (map_type(name) == BPF_MAP_TYPE_RINGBUF)
+    drain();
+}
+
+// A dump has blocks of many keys and then their values; entries of an array come in order.
+void Object::restore_array(const std::string& name) {
+  const bpf_map* m = map(name);
+  const Bytes& before = remembered_.at(name);
+  const Bytes now = dump(name);
+  if (now == before)
+    return;
+  const std::size_t bytes = value_bytes(m);
+  const __u32 entries = bpf_map__max_entries(m);
+  std::size_t block_at = 0;
+  for (__u32 first = 0; first < entries; first += dump_block) {
+    const __u32 count = std::min(dump_block, entries - first);
+    const std::size_t values_at = block_at + count * sizeof(__u32);
+    for (__u32 i = 0; i < count; i++) {
+      const std::size_t at = values_at + i * bytes;
+      const __u32 key = first + i;
+      if (std::memcmp(&now[at], &before[at], bytes) != 0 &&
+          bpf_map_update_elem(bpf_map__fd(m), &key, &before[at], BPF_ANY) != 0)
+        fail("cannot restore map " + name);
+    }
+    block_at = values_at + count * bytes;
+  }
+}
+
+void Object::restore_entries(const std::string& name) {
+  const Entries& before = remembered_entries_.at(name);
+  const Entries now = raw_entries(name);
+  for (const auto& [key, value] : now) {
+    if (!before.contains(key))
+      bpf_map_delete_elem(map_fd(name), key.data());
+  }
+  for (const auto& [key, value] : before) {
+    const auto found = now.find(key);
+    if ((found == now.end() || found->second != value) &&
+        bpf_map_update_elem(map_fd(name), key.data(), value.data(), BPF_ANY) != 0)
+      fail("cannot restore map " + name);
   }
 }
 

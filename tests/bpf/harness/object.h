@@ -77,6 +77,12 @@ public:
   // The same as the kernel has them, also of a table.
   Entries raw_entries(const std::string& map);
 
+  // Keeps what every map holds now; restore() writes the differences back, of all maps or of one.
+  // Arrays of maps, which nothing writes but the configuration, stay as they are.
+  void remember();
+  void restore();
+  void restore(const std::string& map);
+
   // Everything a map holds, for comparison: keys and values one after the other, of all CPUs;
   // nothing for a ring buffer.
   Bytes dump(const std::string& map) const;
@@ -95,6 +101,8 @@ public:
   Outcome run(const std::string& program, const Bytes& frame, int repeat = 1) const;
 
 private:
+  void restore_array(const std::string& map);
+  void restore_entries(const std::string& map);
   bpf_map* map(const std::string& name) const;
   std::size_t value_bytes(const bpf_map* map) const;
   Entries drain();
@@ -106,6 +114,8 @@ private:
   std::unique_ptr<ring_buffer, void (*)(ring_buffer*)> ring_{nullptr, ring_buffer__free};
   std::vector<Bytes> records_;
   std::map<std::string, Table> tables_;
+  std::map<std::string, Bytes> remembered_; // dumps of arrays
+  std::map<std::string, Entries> remembered_entries_;
 };
 
 // The last message of libbpf that was a warning, for messages of our own; libbpf prints nothing by

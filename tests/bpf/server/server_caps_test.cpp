@@ -20,10 +20,7 @@ class Caps : public testing::Test {
 protected:
   void SetUp() override {
     ASSERT_EQ(sched_getaffinity(0, sizeof allowed_, &allowed_), 0);
-    const Rig& rig = part_under_test();
-    server_ = rig.load(false, true);
-    rig.configure(*server_, world_);
-    rig.set_time(*server_, world_, world_.moment("now"));
+    server_ = &fresh_object(part_under_test(), constants_);
   }
   void TearDown() override { sched_setaffinity(0, sizeof allowed_, &allowed_); }
 
@@ -41,7 +38,7 @@ protected:
     CPU_SET(cpu, &one);
     if (sched_setaffinity(0, sizeof one, &one) != 0)
       throw std::runtime_error("cannot run on CPU " + std::to_string(cpu));
-    const Bytes syn = build_packet({{"tcp", {{"dport", 87}}}}, 4, world_);
+    const Bytes syn = build_packet({{"tcp", {{"dport", 87}}}}, 4, constants_);
     int answers = 0;
     for (int i = 0; i < syns; i++)
       answers += server_->run("trap_server", syn).action == XDP_TX ? 1 : 0;
@@ -57,8 +54,8 @@ protected:
     return list;
   }
 
-  const World world_;
-  std::unique_ptr<Object> server_;
+  const TestConstants constants_;
+  Object* server_ = nullptr;
   cpu_set_t allowed_ = {};
 };
 

@@ -13,7 +13,7 @@ protected:
     trust_known(*server_);
   }
 
-  trap_address loopback_address() const { return world_.address("loopback", GetParam()).value; }
+  trap_address loopback_address() const { return constants_.address("loopback", GetParam()).value; }
 
   __u64 hash_of(int port, int service_port = offering_port) const {
     const trap_address client = loopback_address();

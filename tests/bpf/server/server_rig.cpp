@@ -1,203 +1,260 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-server in the fixtures' world: public:80 with OFFER, second:80 without, public:81 without
-// backend; served: public:82 with backend, public:83 without; public:84 as 82, at peace; public:85
-// as 82, with policies; public:86 as 80, silent; public:87 as 80, with a cap; public:88 as 80, with
-// policies; public:90 as 82, with TRAP's own cookies; loopback:82 and loopback:83 as public:82 and
-// public:83, where tests have sockets. Policies: neighbour is denied, stranger is served, elsewhere
-// goes to a pool of its own: port 8080 of the backend.
+// trap-server for the fixtures: maps that the daemon's own reader, planner and writer filled from
+// the configuration below, in slots that the fixtures name, and the few values that no
+// configuration can say.
 #include "tests/bpf/harness/rig.h"
 
-#include <unistd.h>
-
-#include <cstring>
+#include <algorithm>
 #include <stdexcept>
 
-#include "server/maps.h"
+#include "runtime/keys/clock_writer.h"
+#include "server/daemon/maps/server_maps.h"
+#include "server/daemon/maps/server_settings.h"
 #include "trap_server.skel.h"
 
 namespace trap::test {
 namespace {
 
-std::unique_ptr<Object> load_server(bool experimental, bool small) {
-  trap_server* skeleton = trap_server__open();
-  if (skeleton == nullptr)
-    throw std::runtime_error("cannot open trap_server: " + last_libbpf_warning());
-  if (small)
-    shrink_lru_maps(skeleton->obj);
-  skeleton->rodata->send_experimental = experimental ? 1 : 0;
-  if (trap_server__load(skeleton) != 0)
-    throw std::runtime_error("cannot load trap_server: " + last_libbpf_warning());
-  return std::make_unique<Object>(skeleton->obj, [skeleton] { trap_server__destroy(skeleton); });
-}
-
-std::unique_ptr<Object> load_server_twin(bool experimental, const Object& live) {
-  trap_server* skeleton = trap_server__open();
-  if (skeleton == nullptr)
-    throw std::runtime_error("cannot open trap_server: " + last_libbpf_warning());
-  skeleton->rodata->send_experimental = experimental ? 1 : 0;
-  skeleton->rodata->explaining = 1;
-  load_twin_of(live, skeleton->obj, [skeleton] { return trap_server__load(skeleton); });
-  return std::make_unique<Object>(skeleton->obj, [skeleton] { trap_server__destroy(skeleton); });
-}
-
-void add_place(Object& object, const trap_address& address, int port, std::uint32_t slot) {
-  trap_place place = {};
-  place.slot = slot;
-  place.port = TRAP_BE16(port);
-  place.state = TRAP_PLACE_TAKEN;
-  place.address = address;
-  std::uint32_t at = trap_place_of(&address, place.port);
-  for (int probe = 0; probe < TRAP_PLACE_PROBES; probe++, at = (at + 1) % TRAP_PLACES) {
-    const auto there = object.get<trap_place>("service_table", at);
-    const bool same = there.port == place.port && trap_address_equal(&there.address, &address);
-    if (there.state == TRAP_PLACE_TAKEN && !same)
-      continue;
-    object.put("service_table", at, place);
-    return;
-  }
-  throw std::runtime_error("no place for a service");
-}
+using namespace server;
 
 // A token costs an hour, so that buckets do not fill again while a test runs.
 constexpr std::uint64_t hour_ns = 3'600'000'000'000;
 
-// The slot is its pool's index, too.
-void add_service(Object& object, const Address& address, int port, std::uint32_t slot,
-                 std::uint32_t flags) {
-  add_place(object, address.value, 0, 0);
-  add_place(object, address.value, port, slot);
-  trap_service service = {};
-  service.flags = flags;
-  service.pool = slot;
-  service.mss = TRAP_BE16(1400);
-  service.window = TRAP_BE16(64240);
-  service.window_scale = 7;
-  service.syn_acks = {.token_ns = hour_ns, .burst_ns = 3 * hour_ns, .chunk = 1, .reserved = 0};
-  object.put("services", slot, service);
+// Words in braces stand for addresses of both families: fill_in(). Policies: neighbour is denied,
+// stranger is served, elsewhere goes to a pool of its own, port 8080 of the backend.
+constexpr char configuration[] = R"(interfaces = ["lo"]
+[budget]
+client_handshakes_per_s = 0
+network_handshakes_per_s = 0
+syn_acks_per_s = 0
+resets_per_s = 0
+[[service]]
+name = "resets"
+addresses = [{public:80}]
+{backends}
+[[service]]
+name = "makes-no-offer"
+addresses = [{second:80}]
+offer = false
+{backends}
+[[service]]
+name = "lost-its-backend"
+addresses = [{public:81}]
+{backends-down}
+[[service]]
+name = "serves"
+addresses = [{public:82}]
+unaware = "serve"
+{backends}
+[[service]]
+name = "serves-alone"
+addresses = [{public:83}]
+[[service]]
+name = "at-peace"
+addresses = [{public:84}]
+unaware = "serve"
+activate = "attack"
+{backends}
+[[service]]
+name = "serves-by-policy"
+addresses = [{public:85}]
+unaware = "serve"
+{backends}
+{policies}
+[[service]]
+name = "is-silent"
+addresses = [{public:86}]
+{backends-down}
+[[service]]
+name = "is-capped"
+addresses = [{public:87}]
+syn_acks_per_s = 1
+{backends}
+[[service]]
+name = "resets-by-policy"
+addresses = [{public:88}]
+unaware = "serve"
+{backends}
+{policies}
+[[service]]
+name = "makes-sockets"
+addresses = [{public:90}]
+unaware = "serve"
+{backends}
+)";
+
+constexpr char guard_name[] = "web-1";
+
+std::string backend_text(const std::string& address, const char* more) {
+  return "[[service.backend]]\naddress = " + address + "\nguard = \"" + guard_name + "\"\n" + more;
 }
 
-constexpr std::uint32_t served = TRAP_SERVICE_SERVES | TRAP_SERVICE_SOCKETS |
-                                 TRAP_SERVICE_TIMESTAMPS | TRAP_SERVICE_SACK | TRAP_SERVICE_SCALES;
-
-// Slots from 10 for IPv4, from 20 for IPv6.
-void add_more_services(Object& object, const Address& public_address, const Address& loopback,
-                       std::uint32_t first_slot) {
-  add_service(object, public_address, 82, first_slot + 2, served | TRAP_SERVICE_OFFERS);
-  add_service(object, public_address, 83, first_slot + 3, served);
-  add_service(object, public_address, 84, first_slot + 4,
-              served | TRAP_SERVICE_OFFERS | TRAP_SERVICE_RESTS);
-  add_service(object, public_address, 85, first_slot + 5,
-              served | TRAP_SERVICE_OFFERS | TRAP_SERVICE_POLICED);
-  add_service(object, public_address, 86, first_slot + 6,
-              TRAP_SERVICE_OFFERS | TRAP_SERVICE_SILENT);
-  add_service(object, public_address, 87, first_slot + 7,
-              TRAP_SERVICE_OFFERS | TRAP_SERVICE_CAPPED);
-  add_service(object, public_address, 90, first_slot + 1,
-              served | TRAP_SERVICE_OFFERS | TRAP_SERVICE_ASSIGNS);
-  add_service(object, public_address, 88, first_slot, TRAP_SERVICE_OFFERS | TRAP_SERVICE_POLICED);
-  add_service(object, loopback, 82, first_slot + 8, served | TRAP_SERVICE_OFFERS);
-  add_service(object, loopback, 83, first_slot + 9, served);
+std::string backends_text(const TestConstants& constants, const std::string& port,
+                          const char* more = "") {
+  std::string text;
+  for (const int family : {4, 6})
+    text += backend_text(quoted(constants, "backend", family, port), more);
+  return text;
 }
 
-void add_policy(int trie, const Address& client, trap_policy_action action, std::uint32_t pool) {
-  trap_policy_key key = {.bits = 128, .address = {}};
-  std::memcpy(key.address, &client.value, sizeof key.address);
-  const trap_policy policy = {.action = static_cast<__u32>(action), .pool = pool};
-  if (bpf_map_update_elem(trie, &key, &policy, BPF_ANY) != 0)
-    throw std::runtime_error("cannot write a policy");
+std::string policy_text(const TestConstants& constants, const char* client, const char* action) {
+  return std::string("[[service.policy]]\nprefixes = [") + quoted(constants, client, 4) + ", " +
+         quoted(constants, client, 6) + "]\naction = " + action + "\n";
 }
 
-// Once for each object: to change an array of maps takes the kernel long.
-void add_policies(Object& object, const World& world, int family, std::uint32_t slot,
-                  std::uint32_t pool) {
-  std::uint32_t there = 0;
-  if (bpf_map_lookup_elem(object.map_fd("policies"), &slot, &there) == 0)
-    return;
-  LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_NO_PREALLOC);
-  const int trie = bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "test", sizeof(trap_policy_key),
-                                  sizeof(trap_policy), 16, &options);
-  if (trie < 0)
-    throw std::runtime_error("cannot make a trie of policies");
-  add_policy(trie, world.address("neighbour", family), TRAP_POLICY_DENY, 0);
-  add_policy(trie, world.address("stranger", family), TRAP_POLICY_SERVE, 0);
-  add_policy(trie, world.address("elsewhere", family), TRAP_POLICY_POOL, pool);
-  object.put("policies", slot, trie); // which keeps it
-  close(trie);
+std::string configuration_text(const TestConstants& constants) {
+  return fill_in(
+      constants, configuration,
+      {{"backends", backends_text(constants, "80")},
+       {"backends-down", backends_text(constants, "80", "state = \"down\"\n")},
+       {"policies", backends_text(constants, "8080", "pool = \"elsewhere\"\n") +
+                        policy_text(constants, "neighbour", "\"deny\"") +
+                        policy_text(constants, "stranger", "\"serve\"") +
+                        policy_text(constants, "elsewhere", "\"pool\"\npool = \"elsewhere\"")}});
 }
 
-// Backend and pool of clients from elsewhere.
-void add_pool(Object& object, const World& world, int family, std::uint32_t pool,
-              trap_backend backend) {
-  const std::uint32_t index = 10 + pool;
-  backend.port = TRAP_BE16(8080);
-  object.put("backends", index, backend);
-  trap_selection selection = {};
-  selection.backend_count = 1;
-  for (auto& choice : selection.backends)
-    choice = static_cast<__u16>(index);
-  object.put("selections", pool, selection);
-  for (const std::uint32_t slot : {family == 4 ? 10U : 20U, family == 4 ? 15U : 25U})
-    add_policies(object, world, family, slot, pool);
+Endpoint endpoint(const TestConstants& constants, const char* name, int family, unsigned port) {
+  return {constants.address(name, family).value, static_cast<std::uint16_t>(port)};
 }
 
-// Full again, as a fixture's rates expect them.
-void fill_buckets(Object& object) {
-  const Bytes none(static_cast<std::size_t>(libbpf_num_possible_cpus()) * sizeof(__u64));
-  for (const std::uint32_t cap :
-       {TRAP_CAP_SYN_ACKS, TRAP_CAP_RESETS, TRAP_CAP_SERVICE + 17, TRAP_CAP_SERVICE + 27}) {
-    object.put("caps", cap, trap_cap{});
-    object.put("allowances", bytes_of(cap), none);
-  }
+ServiceConfig& service_of(ServerConfig& config, const char* name) {
+  return *std::ranges::find(config.services, name, &ServiceConfig::name);
 }
 
-void configure_server(Object& object, const World& world) {
-  std::uint32_t index = 0;
+// The maps of an earlier run, which decide where things lie: fixtures and tests name slots, pools
+// and backends by number.
+EarlierMaps places(const TestConstants& constants) {
+  EarlierMaps earlier;
+  earlier.guards[guard_name] = 0;
   for (const int family : {4, 6}) {
-    const std::uint32_t first_slot = 1 + 3 * index;
-    add_service(object, world.address("public", family), 80, first_slot, TRAP_SERVICE_OFFERS);
-    add_service(object, world.address("second", family), 80, first_slot + 1, 0);
-    add_service(object, world.address("public", family), 81, first_slot + 2, TRAP_SERVICE_OFFERS);
-
-    trap_backend backend = {};
-    backend.address = world.address("backend", family).value;
-    backend.port = TRAP_BE16(80);
-    backend.lifetime_s = TRAP_BE16(600);
-    backend.scope_v4 = TRAP_SCOPE_V4;
-    backend.scope_v6 = TRAP_SCOPE_V6;
-    object.put("backends", index, backend);
-
-    trap_selection selection = {};
-    selection.backend_count = 1;
-    for (auto& choice : selection.backends)
-      choice = static_cast<__u16>(index);
-    add_more_services(object, world.address("public", family), world.address("loopback", family),
-                      10 + 10 * index);
-    for (const std::uint32_t pool :
-         {first_slot, first_slot + 1, 12 + 10 * index, 14 + 10 * index, 15 + 10 * index,
-          17 + 10 * index, 18 + 10 * index, 10 + 10 * index})
-      object.put("selections", pool, selection);
-    add_pool(object, world, family, 40 + index, backend);
-    index++;
+    const std::uint32_t first = family == 4 ? 1 : 4, more = family == 4 ? 10 : 20;
+    const std::uint32_t index = family == 4 ? 0 : 1;
+    const auto put = [&](const char* name, unsigned port, std::uint32_t slot) {
+      earlier.slots[endpoint(constants, name, family, port)] = slot;
+      earlier.pools[{slot, ""}] = slot;
+    };
+    put("public", 80, first);
+    put("second", 80, first + 1);
+    put("public", 81, first + 2);
+    put("public", 88, more);
+    put("public", 90, more + 1);
+    for (unsigned port = 82; port <= 87; port++)
+      put("public", port, more + port - 80);
+    put("loopback", 82, more + 8);
+    put("loopback", 83, more + 9);
+    earlier.pools[{more, "elsewhere"}] = 40 + index;
+    earlier.pools[{more + 5, "elsewhere"}] = 42 + index;
+    earlier.backends[{endpoint(constants, "backend", family, 80), 0, 600}] = index;
+    earlier.backends[{endpoint(constants, "backend", family, 8080), 0, 600}] = 50 + index;
   }
-  fill_buckets(object);
+  return earlier;
 }
 
-void set_server_time(Object& object, const World& world, const Json& moment) {
-  trap_server_settings settings = {};
-  trap_server_guard guard = {};
-  settings.clock.anchors[0] = {
-      .monotonic_ns = coarse_ns(), .unix_ns = moment["unix_ns"], .unix_s = moment["unix_s"]};
-  settings.selector_key = world.selector_key();
-  for (const Json& e : moment["epochs"]) {
-    const std::uint64_t epoch = e["epoch"];
-    settings.cookie_keys.slots[epoch % TRAP_KEYRING_SLOTS] = {.epoch = epoch,
-                                                              .key = read_key(e["cookie_key"])};
-    guard.ticket_keys.slots[epoch % TRAP_KEYRING_SLOTS] = {.epoch = epoch,
-                                                           .key = read_key(e["ticket_key"])};
+// What the configuration's reader refuses, and programs must cope with.
+void override_config(ServerConfig& config, const TestConstants& constants) {
+  for (const int family : {4, 6}) { // tests have their sockets there, which no client could reach
+    service_of(config, "serves").addresses.push_back(endpoint(constants, "loopback", family, 82));
+    service_of(config, "serves-alone")
+        .addresses.push_back(endpoint(constants, "loopback", family, 83));
   }
-  const std::uint32_t zero = 0;
-  object.put("settings", zero, settings);
-  object.put("guards", zero, guard);
+  // A policy that has clients served by a service that resets.
+  service_of(config, "resets-by-policy").unaware = Unaware::reset;
+  service_of(config, "resets-by-policy").when_down = WhenDown::silence;
+}
+
+void override_contents(const ServerPlan& plan, MapContents& contents) {
+  for (const PlannedService& planned : plan.services) {
+    trap_service& value = contents.services.at(planned.slot);
+    if (value.mss != 0)
+      value.mss = TRAP_BE16(1400); // of both families, so that fixtures need one number
+    if (planned.service->name == "lost-its-backend")
+      value.flags = TRAP_SERVICE_OFFERS; // its SYN-ACKs went out before it did
+    if (planned.service->name == "is-capped")
+      value.syn_acks = {.token_ns = hour_ns, .burst_ns = 3 * hour_ns, .chunk = 1, .reserved = 0};
+    if (planned.service->name == "makes-sockets")
+      value.flags |= TRAP_SERVICE_ASSIGNS; // a host has one answer for all services
+  }
+}
+
+std::unique_ptr<ActiveConfiguration> make_active(const TestConstants& constants) {
+  auto made = std::make_unique<ActiveConfiguration>();
+  made->config = read_configuration(configuration_text(constants), read_server_config);
+  override_config(made->config, constants);
+  made->master = constants.master();
+  auto plan = make_plan(made->config, places(constants));
+  if (!plan)
+    throw std::runtime_error(plan.error().message);
+  made->plan = std::move(*plan);
+  return made;
+}
+
+// The same for every object, and pointed into by plans.
+const ActiveConfiguration& active(const TestConstants& constants) {
+  static const std::unique_ptr<ActiveConfiguration> made = make_active(constants);
+  return *made;
+}
+
+MapFds fds_of(const Object& object) {
+  return {.places = object.map_fd("service_table"),
+          .services = object.map_fd("services"),
+          .selections = object.map_fd("selections"),
+          .backends = object.map_fd("backends"),
+          .guards = object.map_fd("guards"),
+          .policies = object.map_fd("policies"),
+          .clients = object.map_fd("clients"),
+          .caps = object.map_fd("caps"),
+          .allowances = object.map_fd("allowances"),
+          .counters = object.map_fd("counters")};
+}
+
+ServiceState state_of(const PlannedService& planned) {
+  ServiceState state;
+  state.rests = planned.service->activate == Activate::attack;
+  return state;
+}
+
+MapContents contents_of(const ServerPlan& plan) {
+  const HostState host = {
+      .settings = {
+          .tcp_syncookies = 2, .tcp_timestamps = 2, .tcp_sack = 1, .tcp_window_scaling = 1}};
+  return make_contents(plan, BackendAvailability(), host, state_of);
+}
+
+void write_maps(Object& object, const ActiveConfiguration& now, const MapContents& contents,
+                std::uint64_t epoch) {
+  ServerMaps maps(fds_of(object));
+  const EarlierMaps earlier = maps.read(guard_names(now.config), now.master, epoch);
+  auto change = maps.prepare(now.plan, contents);
+  if (!change)
+    throw std::runtime_error(change.error().message);
+  if (auto applied = maps.apply(now.plan, contents, *change, earlier, now.master, epoch); !applied)
+    throw std::runtime_error(applied.error().message);
+}
+
+void configure_server(Object& object, const TestConstants& constants) {
+  const ActiveConfiguration& now = active(constants);
+  MapContents contents = contents_of(now.plan);
+  override_contents(now.plan, contents);
+  write_maps(object, now, contents, constants.present_epoch(constants.moment("now")));
+}
+
+// The keys of the daemon's last breath, which may be long before the moment.
+void write_settings(Object& object, const ActiveConfiguration& now, std::uint64_t epoch,
+                    const Json& moment) {
+  trap_server_settings settings = {};
+  publish_settings(settings, now, anchor_in(epoch));
+  publish_clock(settings.clock, anchor_at(moment));
+  object.put("settings", std::uint32_t{0}, settings);
+}
+
+void set_server_time(Object& object, const TestConstants& constants, const Json& moment) {
+  const ActiveConfiguration& now = active(constants);
+  const std::uint64_t epoch = constants.present_epoch(moment);
+  write_settings(object, now, epoch, moment);
+  object.put("guards", std::uint32_t{0}, trap_server_guard{});
+  ServerMaps maps(fds_of(object));
+  if (auto rotated = maps.rotate_guard_keys(now.plan, now.master, epoch); !rotated)
+    throw std::runtime_error(rotated.error().message);
 }
 
 // A full bucket of that many tokens, and no more before the test is over.
@@ -220,6 +277,14 @@ void set_server_rates(Object& object, const Json& rates) {
   object.put("settings", zero, settings);
 }
 
+Program<trap_server>::Prepare prepared(bool experimental, bool small) {
+  return [=](trap_server& skeleton) {
+    skeleton.rodata->send_experimental = experimental ? 1 : 0;
+    if (small)
+      shrink_lru_maps(skeleton.obj);
+  };
+}
+
 } // namespace
 
 void trust_known(Object& object) {
@@ -229,9 +294,38 @@ void trust_known(Object& object) {
   object.put("settings", zero, settings);
 }
 
+void configure_server_from(Object& object, const TestConstants& constants,
+                           const std::string& configuration) {
+  const Json& moment = constants.moment("now");
+  const std::uint64_t epoch = constants.present_epoch(moment);
+  ActiveConfiguration now;
+  now.config = read_configuration(configuration, read_server_config);
+  now.master = constants.master();
+  auto plan = make_plan(now.config, {});
+  if (!plan)
+    throw std::runtime_error(plan.error().message);
+  now.plan = std::move(*plan);
+  write_maps(object, now, contents_of(now.plan), epoch);
+  write_settings(object, now, epoch, moment);
+}
+
 const Rig& server_rig() {
-  static const Rig rig = {"server",        load_server,      configure_server, set_server_time,
-                          {"trap_server"}, set_server_rates, load_server_twin};
+  static const Rig rig = {
+      .part = "server",
+      .load =
+          [](bool experimental, bool small) {
+            return object_of(Program<trap_server>::load(prepared(experimental, small)));
+          },
+      .configure = configure_server,
+      .set_time = set_server_time,
+      .programs = {"trap_server"},
+      .refilled = {"caps", "allowances"},
+      .set_rates = set_server_rates,
+      .load_twin =
+          [](bool experimental, const Object& live) {
+            return object_of(
+                Program<trap_server>::load_twin(live.object(), prepared(experimental, false)));
+          }};
   return rig;
 }
 

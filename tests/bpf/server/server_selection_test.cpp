@@ -16,18 +16,14 @@ constexpr std::uint16_t backends = 3;
 class Selection : public testing::Test {
 protected:
   void SetUp() override {
-    const Rig& rig = part_under_test();
-    server_ = rig.load(false, true);
-    rig.configure(*server_, world_);
-    const Json& moment = world_.moment("now");
-    rig.set_time(*server_, world_, moment);
+    server_ = &fresh_object(part_under_test(), constants_);
     const auto settings = server_->entries("settings").begin()->second;
     std::memcpy(&settings_, settings.data(), sizeof settings_);
     settings_.selector_key = read_key(vectors_["key"]);
     server_->put("settings", std::uint32_t{0}, settings_);
     for (std::uint32_t index = 0; index < backends; index++) {
       trap_backend backend = {};
-      backend.address = world_.address("backend", 4).value;
+      backend.address = constants_.address("backend", 4).value;
       backend.port = TRAP_BE16(8000 + index);
       backend.scope_v4 = TRAP_SCOPE_V4;
       backend.scope_v6 = TRAP_SCOPE_V6;
@@ -46,12 +42,12 @@ protected:
   }
 
   std::uint32_t backend_of(const std::string& client, int family) {
-    const Address source = world_.address(client, family);
-    const std::uint32_t window = trap_cookie_window(world_.moment("now")["unix_ns"]);
+    const Address source = constants_.address(client, family);
+    const std::uint32_t window = trap_cookie_window(constants_.moment("now")["unix_ns"]);
     trap_key key = {};
     trap_keyring_find(&settings_.cookie_keys, window >> TRAP_WINDOWS_PER_EPOCH_SHIFT, &key);
     const trap_connection connection = {.client = source.value,
-                                        .server = world_.address("public", family).value,
+                                        .server = constants_.address("public", family).value,
                                         .client_port = TRAP_BE16(40000),
                                         .server_port = TRAP_BE16(80),
                                         .client_isn = TRAP_BE32(1),
@@ -59,7 +55,7 @@ protected:
     const Json packet = {
         {"ip", {{"src", client}}},
         {"tcp", {{"flags", "A"}, {"seq", 2}, {"ack", trap_cookie(&key, &connection, window) + 1}}}};
-    server_->run("trap_server", build_packet(packet, family, world_));
+    server_->run("trap_server", build_packet(packet, family, constants_));
     const Entries records = server_->entries("redirected");
     if (records.size() != 1)
       return ~0U;
@@ -68,10 +64,10 @@ protected:
     return record.backend;
   }
 
-  const World world_;
+  const TestConstants constants_;
   const Json vectors_ = read_json("selection.json");
   trap_server_settings settings_ = {};
-  std::unique_ptr<Object> server_;
+  Object* server_ = nullptr;
 };
 
 TEST_F(Selection, follows_the_slot_of_the_masked_address) {

@@ -47,10 +47,7 @@ void Serving::SetUp() {
   bring_loopback_up();
   set_tcp_sysctl("tcp_syncookies", 2);
   set_tcp_sysctl("tcp_timestamps", 2);
-  const Rig& rig = part_under_test();
-  server_ = rig.load(false, true);
-  rig.configure(*server_, world_);
-  rig.set_time(*server_, world_, world_.moment("now"));
+  server_ = &fresh_object(part_under_test(), constants_);
 }
 
 Json Serving::packet(int port, const Json& tcp) const {

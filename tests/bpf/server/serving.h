@@ -40,7 +40,7 @@ protected:
 
   // From loopback:port to a service there.
   Json packet(int port, const Json& tcp) const;
-  Bytes build(const Json& json) const { return build_packet(json, GetParam(), world_); }
+  Bytes build(const Json& json) const { return build_packet(json, GetParam(), constants_); }
 
   // The name of the one verdict that counted. The frame out goes to *out.
   std::string verdict_of(const Json& json, Bytes* out = nullptr);
@@ -56,8 +56,8 @@ protected:
   // Of loopback's services.
   void change_flags(std::uint32_t add, std::uint32_t remove);
 
-  const World world_;
-  std::unique_ptr<Object> server_;
+  const TestConstants constants_;
+  Object* server_ = nullptr;
 };
 
 Json linux_options();

@@ -31,7 +31,7 @@ TEST(Builder, ipv4_is_what_libtins_serializes) {
   set_segment(tcp);
   Tins::EthernetII frame =
       Tins::EthernetII("02:00:00:00:00:02", "02:00:00:00:00:01") / ip / tcp / Tins::RawPDU("hello");
-  EXPECT_EQ(difference(build_packet(description, 4, World()), frame.serialize()), "");
+  EXPECT_EQ(difference(build_packet(description, 4, TestConstants()), frame.serialize()), "");
 }
 
 TEST(Builder, ipv6_is_what_libtins_serializes) {
@@ -41,7 +41,7 @@ TEST(Builder, ipv6_is_what_libtins_serializes) {
   set_segment(tcp);
   Tins::EthernetII frame =
       Tins::EthernetII("02:00:00:00:00:02", "02:00:00:00:00:01") / ip / tcp / Tins::RawPDU("hello");
-  EXPECT_EQ(difference(build_packet(description, 6, World()), frame.serialize()), "");
+  EXPECT_EQ(difference(build_packet(description, 6, TestConstants()), frame.serialize()), "");
 }
 
 } // namespace

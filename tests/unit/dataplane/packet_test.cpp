@@ -24,11 +24,11 @@ protected:
     return trap_read_frame(&packet_, copy, copy + frame.size());
   }
   trap_layer read(const Json& description, int family) {
-    return read(build_packet(description, family, world_));
+    return read(build_packet(description, family, constants_));
   }
   void expect_ordinary(int family) {
-    const Address client = world_.address("client", family);
-    const Address service = world_.address("public", family);
+    const Address client = constants_.address("client", family);
+    const Address service = constants_.address("public", family);
     EXPECT_TRUE(trap_address_equal(&packet_.source, &client.value));
     EXPECT_TRUE(trap_address_equal(&packet_.destination, &service.value));
     EXPECT_EQ(packet_.family, family);
@@ -40,7 +40,7 @@ protected:
     EXPECT_TRUE(packet_.has_ports);
   }
 
-  const World world_;
+  const TestConstants constants_;
   const Json tcp_ = {{"seq", 0x11223344}, {"ack", 0x55667788}, {"flags", "PA"}};
   trap_packet packet_ = {};
 };
@@ -148,7 +148,7 @@ TEST_F(PacketView, never_takes_a_truncated_frame_for_a_segment) {
   for (const int family : {4, 6}) {
     for (const int tags : {0, 1, 2}) {
       const Json description = {{"vlan", tags}, {"tcp", {{"options", {{{"linux", 1}}}}}}};
-      const Bytes frame = build_packet(description, family, world_);
+      const Bytes frame = build_packet(description, family, constants_);
       const std::size_t addresses_end =
           14 + 4 * static_cast<std::size_t>(tags) + (family == 4 ? 20 : 40);
       for (std::size_t size = 0; size < frame.size(); size++) {

@@ -118,7 +118,7 @@ TEST_F(KeyFile, one_that_others_can_use_is_refused) {
 TEST_F(KeyFile, damaged_ones_are_refused) {
   for (const std::string text :
        {"", "\n", "trap-master-1", "trap-master-1 AAAA", "trap-master-1 !!!!", "trap-master-2 AAAA",
-        "hello world", "trap-master-1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=extra",
+        "hello constants", "trap-master-1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=extra",
         "trap-master-1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8= more"}) {
     const auto key = read_master_key(write(text));
     ASSERT_FALSE(key) << text;

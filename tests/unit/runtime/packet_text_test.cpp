@@ -13,7 +13,7 @@ using testing::HasSubstr;
 
 Bytes built(Json packet, int family) {
   packet["eth"] = {{"src", "02:00:00:00:00:01"}, {"dst", "02:00:00:00:00:02"}};
-  return build_packet(packet, family, World());
+  return build_packet(packet, family, TestConstants());
 }
 
 void expect_same_behind_the_ethernet_addresses(const std::string& line, const Json& packet,

@@ -199,7 +199,7 @@ void add_defect(Inventor& inventor, Described& described) {
   case 3:
     segment.cut_bytes = 1 + inventor.below(20);
     described.json["truncate"] =
-        build_packet(described.json, described.family, World()).size() - segment.cut_bytes;
+        build_packet(described.json, described.family, TestConstants()).size() - segment.cut_bytes;
     break;
   default: {
     const auto offset = static_cast<std::uint16_t>(inventor.below(100));
@@ -219,17 +219,17 @@ void add_defect(Inventor& inventor, Described& described) {
 
 TEST(Segment, is_what_the_independent_builder_makes_of_the_same_description) {
   Inventor inventor(1);
-  const World world;
+  const TestConstants constants;
   for (int i = 0; i < descriptions; i++) {
     Described described = invent(inventor);
     if (inventor.one_in(2))
       add_defect(inventor, described);
-    const Bytes wanted = build_packet(described.json, described.family, world);
+    const Bytes wanted = build_packet(described.json, described.family, constants);
     ASSERT_EQ(difference(wanted, build_frame(described.ethernet, described.segment)), "")
         << described.json;
     described.json["eth"] = "none";
     if (described.segment.cut_bytes == 0)
-      ASSERT_EQ(difference(build_packet(described.json, described.family, world),
+      ASSERT_EQ(difference(build_packet(described.json, described.family, constants),
                            build_packet(described.segment)),
                 "")
           << described.json;
@@ -279,7 +279,7 @@ TEST(Segment, carries_a_part_of_itself_as_a_fragment_does) {
 
 TEST(Datagram, is_what_the_independent_builder_makes_of_the_same_description) {
   Inventor inventor(3);
-  const World world;
+  const TestConstants constants;
   for (int i = 0; i < 200; i++) {
     const int family = inventor.one_in(2) ? 4 : 6;
     const Datagram datagram = {.from = {inventor.address(family), inventor.any<std::uint16_t>()},
@@ -292,7 +292,8 @@ TEST(Datagram, is_what_the_independent_builder_makes_of_the_same_description) {
                          {"protocol", 17}}},
                        {"udp", {{"sport", datagram.from.port}, {"dport", datagram.to.port}}},
                        {"payload", to_hex(datagram.payload)}};
-    ASSERT_EQ(difference(build_packet(json, family, world), build_packet(datagram)), "") << json;
+    ASSERT_EQ(difference(build_packet(json, family, constants), build_packet(datagram)), "")
+        << json;
   }
 }
 
@@ -303,7 +304,7 @@ Bytes icmp_by_hand(const trap_address& from, const trap_address& to, Bytes messa
                    {"protocol", family == 4 ? 1 : 58}};
   Bytes summed = message;
   if (family == 6) {
-    const Bytes pseudo = build_packet({{"eth", "none"}, {"ip", ip}}, family, World());
+    const Bytes pseudo = build_packet({{"eth", "none"}, {"ip", ip}}, family, TestConstants());
     summed.assign(pseudo.begin() + 8, pseudo.end());
     for (const std::size_t word : {message.size(), std::size_t{58}})
       for (int shift = 24; shift >= 0; shift -= 8)
@@ -313,7 +314,8 @@ Bytes icmp_by_hand(const trap_address& from, const trap_address& to, Bytes messa
   const std::uint16_t checksum = internet_checksum(summed);
   message[2] = static_cast<std::uint8_t>(checksum >> 8);
   message[3] = static_cast<std::uint8_t>(checksum);
-  return build_packet({{"eth", "none"}, {"ip", ip}, {"payload", to_hex(message)}}, family, World());
+  return build_packet({{"eth", "none"}, {"ip", ip}, {"payload", to_hex(message)}}, family,
+                      TestConstants());
 }
 
 TEST(IcmpMessage, error_quotes_the_packet_that_it_is_about) {

@@ -16,15 +16,15 @@ using server::AnnounceFilter;
 constexpr std::uint64_t second_ns = 1'000'000'000;
 
 TEST(Announcement, is_the_packet_that_guards_accept) {
-  const World world;
-  const Json& moment = world.moment("now");
+  const TestConstants constants;
+  const Json& moment = constants.moment("now");
   const trap_key key = read_key(moment["epochs"][1]["announce_key"]);
   for (const int family : {4, 6}) {
     for (const bool experimental : {false, true}) {
       const server::Announcement announcement = {
-          .source = world.address("trap-server", family).value,
-          .backend = {world.address("backend", family).value, 80},
-          .client = world.address("client", family).value,
+          .source = constants.address("trap-server", family).value,
+          .backend = {constants.address("backend", family).value, 80},
+          .client = constants.address("client", family).value,
           .scope = static_cast<std::uint8_t>(family == 4 ? 32 : 64),
           .tag = 0,
           .lifetime_s = 600,
@@ -39,7 +39,7 @@ TEST(Announcement, is_the_packet_that_guards_accept) {
             {"flags", "R"},
             {"window", 0},
             {"options", {{{"announce", "$announce.valid"}, {"experimental", experimental}}}}}}};
-      const Bytes frame = build_packet(description, family, world);
+      const Bytes frame = build_packet(description, family, constants);
       EXPECT_EQ(difference(Bytes(frame.begin() + 14, frame.end()), got), "")
           << family << experimental;
     }

@@ -24,9 +24,9 @@ Bytes reply(const Json& tcp, int family) {
                  {"ack", 0xffffffff}, {"flags", "SA"},  {"window", 65535}};
   merged.update(tcp);
   const std::string address = format_address(listener_of(family).address);
-  const World world;
-  const Bytes frame =
-      build_packet({{"ip", {{"src", address}, {"dst", address}}}, {"tcp", merged}}, family, world);
+  const TestConstants constants;
+  const Bytes frame = build_packet({{"ip", {{"src", address}, {"dst", address}}}, {"tcp", merged}},
+                                   family, constants);
   return {frame.begin() + 14 + (family == 4 ? 20 : 40), frame.end()};
 }
 
@@ -46,9 +46,9 @@ TEST(ProbeSegment, is_a_syn_as_linux_sends_it) {
                       {"flags", "S"},
                       {"window", 64240},
                       {"options", {{{"hex", "0204" + mss + "0402080a010203040000000001030307"}}}}};
-    const World world;
-    const Bytes frame =
-        build_packet({{"ip", {{"src", address}, {"dst", address}}}, {"tcp", tcp}}, family, world);
+    const TestConstants constants;
+    const Bytes frame = build_packet({{"ip", {{"src", address}, {"dst", address}}}, {"tcp", tcp}},
+                                     family, constants);
     const Bytes wanted(frame.begin() + 14 + (family == 4 ? 20 : 40), frame.end());
     EXPECT_EQ(difference(wanted, server::build_probe(listener_of(family), syn)), "") << family;
   }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The little world in which the BPF fixtures play, and every value in it that a key or a clock decides.
+"""The constants of the BPF fixtures: addresses by role, keys, moments, and every value that a key or a clock decides.
 
 Fixtures call these values by name ("$cookie.now" is cookie.v4.now or cookie.v6.now, as the family may be).
 """
@@ -109,7 +109,7 @@ def family_values(name, f):
     return values
 
 
-def world():
+def test_constants():
     secret = r.guard_secret(MASTER, "web-1")
     moments = {}
     for name, now_s in (("now", NOW_S), ("epoch-start", EPOCH_START_S)):
@@ -129,7 +129,7 @@ def world():
     values = {}
     for name, family in FAMILIES.items():
         values.update(family_values(name, family))
-    return {"lifetime_s": LIFETIME_S, "isn": ISN, "selector_key": r.selector_key(MASTER).hex(), "moments": moments, "values": values}
+    return {"master": MASTER.hex(), "lifetime_s": LIFETIME_S, "isn": ISN, "selector_key": r.selector_key(MASTER).hex(), "moments": moments, "values": values}
 
 
 def option_areas(encoded):
