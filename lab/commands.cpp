@@ -63,7 +63,7 @@ Result<int> play_demo(const Options& options, const Terminal& terminal) {
   if (!played)
     return played.error();
 
-  terminal.heading("5. What was measured");
+  terminal.heading("5. Measurements");
   terminal.line(table_of(demo.steps()));
   terminal.line(terminal.strong(summary));
   terminal.line(fmt::format("\nReport: {}", report.lexically_normal().string()));
@@ -97,6 +97,8 @@ Result<std::vector<const Registered*>> choose(const std::vector<std::string>& na
 }
 
 void print_log_ends(Deployment& deployment, const Terminal& terminal) {
+  if (!deployment.plan().started)
+    return;
   for (const Daemon* daemon : {&deployment.server(), &deployment.guard(), &deployment.client()})
     for (const std::string& line : last_lines(daemon->log(), 8))
       terminal.line(fmt::format("#   trap-{}: {}", name_of(daemon->kind()), line));

@@ -26,7 +26,7 @@ void describe(CLI::App& app, Arguments& arguments) {
   app.require_subcommand(1);
   app.set_version_flag("--version", TRAP_VERSION_STRING);
   app.fallthrough();
-  app.add_option("--report", arguments.options.report, "Write what was measured to FILE (JSON)")
+  app.add_option("--report", arguments.options.report, "Write measurements to FILE (JSON)")
       ->type_name("FILE");
   app.add_flag("--no-color", arguments.no_colour, "Plain text");
   app.add_flag("--keep", arguments.options.keep, "Leave the lab up until interrupted");
@@ -41,7 +41,7 @@ void describe(CLI::App& app, Arguments& arguments) {
       ->required();
   app.add_subcommand("up", "Bring the lab up with TRAP at work, until interrupted")
       ->add_flag("--bare", arguments.options.bare, "Hosts and links only: no program runs on them");
-  app.add_subcommand("cleanup", "Remove what a killed lab left behind");
+  app.add_subcommand("cleanup", "Remove the remains of a killed lab");
 }
 
 int dispatch(const CLI::App& app, const Arguments& arguments) {

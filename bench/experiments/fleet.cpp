@@ -6,13 +6,13 @@
 #include <fmt/format.h>
 
 #include "bench/harness/value_or_throw.h"
-#include "lab/deployment/fleet.h"
+#include "lab/deployment/server_fleet.h"
 
 namespace trap::bench {
 namespace {
 
-using lab::Fleet;
 using lab::FleetLoad;
+using lab::ServerFleet;
 using lab::Spreading;
 
 void add(const char* responder, lab::Family family, const FleetLoad& load, Report& report) {
@@ -23,7 +23,7 @@ void add(const char* responder, lab::Family family, const FleetLoad& load, Repor
   const auto failed = static_cast<double>(load.failures);
   Line failures{"fleet", responder, static_cast<int>(family), "failed_connections", "", failed,
                 failed,  failed};
-  failures.more = {{"connections", all}, {"servers", Fleet::size}};
+  failures.more = {{"connections", all}, {"servers", ServerFleet::size}};
   report.add(std::move(failures));
   report.add(
       Target{fmt::format("fleet, {}, {}: connections that failed", responder, name_of(family)),
@@ -41,9 +41,9 @@ void add(const char* responder, lab::Family family, const FleetLoad& load, Repor
 void measure_fleet(int connections, Report& report) {
   const lab::Topology topology = value_or_throw(lab::Topology::build());
   lab::Deployment deployment = value_or_throw(lab::Deployment::start(topology));
-  const auto fleet = value_or_throw(Fleet::start(deployment));
+  const auto fleet = value_or_throw(ServerFleet::start(deployment));
   const std::atomic<bool> never = false;
-  if (Fleet::kernel_has_ecmp()) {
+  if (ServerFleet::kernel_has_ecmp()) {
     value_or_throw(fleet->spread(Spreading::ecmp));
     for (const lab::Family family : lab::families)
       add("ecmp", family, lab::ask_each_time(deployment, family, connections, never), report);

@@ -15,7 +15,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define SEEN 0x6c6162 /* mark of what was handled already */
+#define SEEN 0x6c6162 /* mark of packets that were handled already */
 #define OPTIONS_MAX 40
 #define FRAME_MAX 1514
 
@@ -36,7 +36,7 @@ enum direction { FROM_CLIENT, TO_CLIENT };
 
 struct sight {
   struct segment tcp;
-  __be32 remote[LAB_ADDRESS_WORDS]; /* who is not the client */
+  __be32 remote[LAB_ADDRESS_WORDS]; /* the end that is not the client */
   __u32 l4;
   __u32 direction;
   int is_public;
@@ -254,7 +254,7 @@ static __always_inline int keep(struct __sk_buff* skb, struct held* held) {
   return 1;
 }
 
-/* Sends the frame at hand and then what was kept, in its place. */
+/* Sends the frame at hand and then the one that was kept, in its place. */
 static __always_inline int release(struct __sk_buff* skb, struct held* held) {
   __u64 bytes = held->bytes;
 

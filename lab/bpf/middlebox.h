@@ -15,7 +15,7 @@
 #define LAB_REWRITES_ISN (1u << 5)      /* of both sides, another way for each connection */
 #define LAB_DUPLICATES (1u << 6)        /* every packet */
 #define LAB_REORDERS (1u << 7)          /* keeps every third packet until the next has passed */
-#define LAB_CUTS_OFF (1u << 8)          /* drops what is not to or from the public address */
+#define LAB_CUTS_OFF (1u << 8)          /* drops packets not to or from the public address */
 
 #define LAB_ADDRESS_WORDS 4 /* IPv4 in the first */
 

@@ -15,7 +15,7 @@ struct Answer {
   std::string_view verdict, text;
 };
 
-// What a reader of the table wants to know first; the rest is in the report.
+// The figures that a reader of the table wants first; the rest is in the report.
 constexpr Answer server_answers[] = {{"reply-syn-ack", "SYN-ACK"},
                                      {"reply-redirect", "redirect"},
                                      {"drop-bad-cookie", "bad ACK dropped"}};

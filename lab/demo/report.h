@@ -21,17 +21,17 @@ struct Step {
   Family family = Family::ipv4;
   bool ok = false; // it behaved as it must
   std::string note;
-  std::string who; // answered what, where no counters tell
+  std::string who; // who answered, where no counters tell
   Response response;
   std::optional<FloodSeen> flood;
-  Reading counters; // what the step added
+  Reading counters; // added by the step
 };
 
 // A table with a line for each step.
 std::string table_of(const std::vector<Step>& steps);
 
-// Who answered what in a step, from the verdict counters: "server 1 SYN-ACK, 1 redirect; guard 1
-// ticket".
+// The answers in a step, by their senders, from the verdict counters: "server 1 SYN-ACK, 1
+// redirect; guard 1 ticket".
 std::string who_answered(const Reading& counters);
 
 // {"version", "steps": [{name, family, ok, times, http_status, bytes, flood_pps, counters}],

@@ -33,7 +33,7 @@ std::string service_text(const DeploymentPlan& plan, const DeployedService& serv
   if (plan.backends)
     text += fmt::format("unaware = \"{}\"\noffer = {}\n", plan.serves() ? "serve" : "reset",
                         plan.offer);
-  if (service.port == speed_port) // iperf3 takes whoever connects for its one client
+  if (service.port == speed_port) // iperf3 takes a health check for its one client
     text += "health = \"off\"\n";
   text += plan.service_keys;
   if (plan.backends)
@@ -71,7 +71,7 @@ std::string_view guard_of(std::string_view host) {
   return host == "service" ? "web-1" : "web-2";
 }
 
-// Who serves itself needs neither keys nor options: the configuration is the services.
+// A host that serves by itself needs neither keys nor options: only services.
 std::string server_text(const DeploymentPlan& plan) {
   std::string text = "xdp_mode = \"native\"\n";
   if (plan.backends)
@@ -96,7 +96,7 @@ std::string guard_text(const DeploymentPlan& plan, std::string_view host) {
   const auto services = services_of(plan);
   if (std::any_of(services.begin(), services.end(),
                   [](const DeployedService& service) { return service.port == 22; }))
-    text += "management_ports = []\n"; // nobody manages these hosts
+    text += "management_ports = []\n"; // these hosts are not managed
   text += plan.guard_keys;
   for (const DeployedService& service : services)
     text += fmt::format("[[service]]\nname = \"{}\"\nport = {}\n", service.name, service.port);

@@ -14,6 +14,7 @@
 namespace trap::lab {
 
 struct DeploymentPlan {
+  bool started = true; // else there are keys and hosts, and the scenario starts what it needs
   bool offer = true;
   std::string option_kind = "reserved";
   bool two_backends = false; // service-2 as well
@@ -21,7 +22,7 @@ struct DeploymentPlan {
   std::string second_pool{}; // of service-2, if it is not in the default pool
   int ticket_lifetime_s = 600;
 
-  // Who has no client module is served by the TRAP host: through a relay, or, with no backends, by
+  // The TRAP host serves clients without a module: through a relay, or, with no backends, by
   // itself.
   RelayKind relay = RelayKind::none;
   bool backends = true;

@@ -19,9 +19,9 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-constexpr milliseconds start_deadline{15000}, stop_deadline{10000}, control_deadline{5000};
+constexpr milliseconds start_deadline{30000}, stop_deadline{10000}, control_deadline{5000};
 
-// Missing or odd members read as empty: what a scenario expects it checks by value.
+// Missing or odd members read as empty: scenarios check values.
 std::uint64_t unsigned_of(const json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
@@ -110,14 +110,29 @@ fs::path Daemon::log() const {
   return file(".log");
 }
 
+fs::path Daemon::configuration_file() const {
+  return file(".toml");
+}
+
+fs::path Daemon::control_socket() const {
+  return file(".sock");
+}
+
+fs::path Daemon::pin_directory() const {
+  return host_->bpf_directory() / name_of(kind_);
+}
+
+Command Daemon::command(std::vector<std::string> arguments) const {
+  arguments.insert(arguments.begin(),
+                   {(program_directory() / fmt::format("trap-{}", name_of(kind_))).string(),
+                    "--config", configuration_file().string()});
+  return host_->command(std::move(arguments));
+}
+
 Command Daemon::program(std::vector<std::string> more) const {
-  std::vector<std::string> arguments = {
-      (program_directory() / fmt::format("trap-{}", name_of(kind_))).string(), "--config",
-      file(".toml").string()};
-  arguments.insert(arguments.end(), more.begin(), more.end());
-  Command command = host_->command(arguments);
-  command.log = log();
-  return command;
+  Command logged = command(std::move(more));
+  logged.log = log();
+  return logged;
 }
 
 std::string Daemon::last_log_line() const {
@@ -136,8 +151,8 @@ Result<Daemon> Daemon::prepare(DaemonKind kind, const Host& host,
 Result<void> Daemon::configure(const std::string& configuration, const std::string& interfaces) {
   const std::string head =
       fmt::format("interfaces = [{}]\npin_dir = \"{}\"\ncontrol_socket = \"{}\"\n", interfaces,
-                  (host_->bpf_directory() / name_of(kind_)).string(), file(".sock").string());
-  return write_text(file(".toml"), head + configuration);
+                  pin_directory().string(), control_socket().string());
+  return write_text(configuration_file(), head + configuration);
 }
 
 Result<Finished> Daemon::control(std::vector<std::string> words) const {
@@ -157,34 +172,49 @@ Result<void> Daemon::reload() {
 }
 
 // Everything is attached once it says so; that the control socket answers is not enough.
-bool Daemon::says_ready(std::uintmax_t log_before) const {
+bool Daemon::says_ready() const {
   std::ifstream lines{log()};
-  lines.seekg(static_cast<std::streamoff>(log_before));
+  lines.seekg(static_cast<std::streamoff>(log_before_));
   for (std::string line; std::getline(lines, line);)
     if (line.find(" ready: ") != std::string::npos)
       return true;
   return false;
 }
 
-Result<void> Daemon::start() {
+Result<void> Daemon::launch() {
   std::error_code absent;
   const std::uintmax_t bytes = fs::file_size(log(), absent);
-  const std::uintmax_t log_before = absent ? 0 : bytes;
+  log_before_ = absent ? 0 : bytes;
   auto process = Process::start(program({"--log-level", "info"}));
   if (!process)
     return process.error();
   process_ = std::move(*process);
-  for (const auto until = std::chrono::steady_clock::now() + scale_timeout(start_deadline);
-       std::chrono::steady_clock::now() < until;) {
-    if (!process_->running())
-      break;
-    if (says_ready(log_before) && status())
-      return {};
-    if (!sleep_for(milliseconds{20}))
-      return Error{"interrupted"};
-  }
+  return {};
+}
+
+Result<void> Daemon::wait_until_ready() {
+  bool ready = false;
+  becomes(
+      [&] {
+        ready = says_ready() && status();
+        return ready || !process_->running();
+      },
+      start_deadline);
+  if (ready)
+    return {};
   return Error{fmt::format("trap-{} on {} does not start: {}", name_of(kind_), host_->name(),
                            last_log_line())};
+}
+
+Result<void> Daemon::start() {
+  if (auto launched = launch(); !launched)
+    return launched;
+  return wait_until_ready();
+}
+
+void Daemon::hang_up() const {
+  if (pid() > 0)
+    ::kill(pid(), SIGHUP);
 }
 
 Result<void> Daemon::stop() {

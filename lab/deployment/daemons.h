@@ -55,8 +55,8 @@ public:
   static Result<Daemon> prepare(DaemonKind kind, const Host& host,
                                 const std::string& configuration);
 
-  // Replaces the configuration file; who runs does not notice before reload(). `interfaces` as in
-  // TOML.
+  // Replaces the configuration file; a running daemon does not notice before reload(). `interfaces`
+  // as in TOML.
   Result<void> configure(const std::string& configuration,
                          const std::string& interfaces = R"("eth0")");
 
@@ -68,6 +68,13 @@ public:
 
   // Starts it and waits until it says that it is ready, and its control socket answers.
   Result<void> start();
+
+  // The two halves of start(), so that several daemons load their programs side by side.
+  Result<void> launch();
+  Result<void> wait_until_ready();
+
+  // SIGHUP.
+  void hang_up() const;
 
   // SIGTERM: ends the daemon, leaves its programs at work. An error if it does not end well.
   Result<void> stop();
@@ -85,16 +92,25 @@ public:
   [[nodiscard]] Result<Counters> counters() const;
   [[nodiscard]] DaemonKind kind() const { return kind_; }
   [[nodiscard]] std::filesystem::path log() const;
+  [[nodiscard]] std::filesystem::path configuration_file() const;
+  [[nodiscard]] std::filesystem::path control_socket() const;
+  [[nodiscard]] std::filesystem::path pin_directory() const;
+  [[nodiscard]] pid_t pid() const { return process_ ? process_->pid() : -1; }
+
+  // The program with this configuration and these arguments, as a command on its host; its output
+  // is captured.
+  [[nodiscard]] Command command(std::vector<std::string> arguments) const;
 
 private:
   Daemon(DaemonKind kind, const Host& host) : kind_(kind), host_(&host) {}
   [[nodiscard]] std::filesystem::path file(std::string_view suffix) const;
   [[nodiscard]] Command program(std::vector<std::string> more) const;
   [[nodiscard]] std::string last_log_line() const;
-  [[nodiscard]] bool says_ready(std::uintmax_t log_before) const;
+  [[nodiscard]] bool says_ready() const;
   DaemonKind kind_;
   const Host* host_;
   std::optional<Process> process_;
+  std::uintmax_t log_before_ = 0; // bytes of the log when it was launched
 };
 
 } // namespace trap::lab

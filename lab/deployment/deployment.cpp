@@ -27,11 +27,11 @@ Result<void> trapctl(std::vector<std::string> arguments) {
   return {};
 }
 
-Result<void> keep(std::optional<Daemon>& place, Result<Daemon> made) {
+Result<void> launch(std::optional<Daemon>& place, Result<Daemon> made) {
   if (!made)
     return made.error();
   place.emplace(std::move(*made));
-  return place->start();
+  return place->launch();
 }
 
 // A program that is ready once it was made.
@@ -50,7 +50,7 @@ bool kernel_takes_own_cookies() {
          (major > 6 || (major == 6 && minor >= 9));
 }
 
-// What the kernel's cookies need of a host that serves clients. TRAP's own need nothing, and get
+// The kernel's cookies need this of a host that serves clients. TRAP's own need nothing, and get
 // nothing, so that a scenario shows it.
 Result<void> prepare_for_kernel_cookies(const Host& trap) {
   if (auto set = trap.set("ipv4/tcp_syncookies", "2"); !set)
@@ -80,12 +80,16 @@ Result<Deployment> Deployment::start(const Topology& topology, const DeploymentP
   Deployment deployment{topology, plan};
   if (auto made = deployment.make_keys(); !made)
     return made.error();
+  if (!plan.started)
+    return deployment;
+  if (auto launched = deployment.launch_daemons(); !launched)
+    return launched.error();
   if (auto started = deployment.start_services(); !started)
     return started.error();
   if (auto started = deployment.start_serving(); !started)
     return started.error();
-  if (auto started = deployment.start_daemons(); !started)
-    return started.error();
+  if (auto ready = deployment.wait_for_daemons(); !ready)
+    return ready.error();
   return deployment;
 }
 
@@ -147,24 +151,32 @@ Result<void> Deployment::start_serving() {
   return keep(relay_, Relay::start(trap, plan_.relay, ports_of(plan_)));
 }
 
-Result<void> Deployment::start_daemons() {
-  if (auto kept = keep(guard_, Daemon::prepare(DaemonKind::guard, topology_->host("service"),
-                                               guard_text(plan_, "service")));
-      !kept)
-    return kept;
-  if (plan_.two_backends) {
-    if (auto kept =
-            keep(second_guard_, Daemon::prepare(DaemonKind::guard, topology_->host("service-2"),
-                                                guard_text(plan_, "service-2")));
-        !kept)
-      return kept;
-  }
-  if (auto kept = keep(server_, Daemon::prepare(DaemonKind::server, topology_->host("trap"),
-                                                server_text(plan_)));
-      !kept)
-    return kept;
-  return keep(client_, Daemon::prepare(DaemonKind::client, topology_->host("client"),
-                                       "allow_private_targets = false\n"));
+// The kernel verifies their programs while everything else starts.
+Result<void> Deployment::launch_daemons() {
+  if (auto launched = launch(client_, Daemon::prepare(DaemonKind::client, topology_->host("client"),
+                                                      "allow_private_targets = false\n"));
+      !launched)
+    return launched;
+  if (auto launched = launch(guard_, Daemon::prepare(DaemonKind::guard, topology_->host("service"),
+                                                     guard_text(plan_, "service")));
+      !launched)
+    return launched;
+  if (plan_.two_backends)
+    if (auto launched =
+            launch(second_guard_, Daemon::prepare(DaemonKind::guard, topology_->host("service-2"),
+                                                  guard_text(plan_, "service-2")));
+        !launched)
+      return launched;
+  return launch(server_,
+                Daemon::prepare(DaemonKind::server, topology_->host("trap"), server_text(plan_)));
+}
+
+Result<void> Deployment::wait_for_daemons() {
+  for (std::optional<Daemon>* daemon : {&guard_, &second_guard_, &server_, &client_})
+    if (*daemon)
+      if (auto ready = (*daemon)->wait_until_ready(); !ready)
+        return ready;
+  return {};
 }
 
 Result<Reading> Deployment::read() const {

@@ -56,7 +56,8 @@ private:
   Result<void> make_keys();
   Result<void> start_services();
   Result<void> start_serving();
-  Result<void> start_daemons();
+  Result<void> launch_daemons();
+  Result<void> wait_for_daemons();
   const Topology* topology_;
   DeploymentPlan plan_;
   std::optional<Nginx> service_, second_service_, own_service_;

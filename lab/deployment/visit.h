@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A download through the public address by a client with the module, and what the counters must
-// show of it.
+// A download through the public address by a client with the module, and the counters that it must
+// move.
 #pragma once
 
 #include <cstdint>

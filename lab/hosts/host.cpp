@@ -101,7 +101,7 @@ void unmount_all() {
     umount2(point->c_str(), MNT_DETACH);
 }
 
-// iproute2 mounts /run/netns upon itself at first use; nobody needs that while it is empty.
+// iproute2 mounts /run/netns upon itself at first use; while it is empty the mount has no use.
 void remove_empty_namespace_directory() {
   std::error_code failed;
   if (!fs::is_empty(namespaces, failed) || failed)

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/time.h>
 
 #include <fmt/format.h>
 
@@ -17,16 +18,25 @@ using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds start_deadline{10000};
 
-bool accepts(const Host& host, std::string_view address, int port) {
-  const InHost inside{host};
+} // namespace
+
+bool connects(const Host& from, std::string_view address, int port, milliseconds within,
+              std::string_view source) {
+  const InHost inside{from};
   socklen_t length = 0;
   const sockaddr_storage target = socket_address(address, port, length);
   const Fd socket{::socket(target.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  return inside.entered() &&
-         connect(socket.get(), reinterpret_cast<const sockaddr*>(&target), length) == 0;
+  const timeval timeout{within.count() / 1000, within.count() % 1000 * 1000};
+  if (!inside.entered() ||
+      setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) != 0)
+    return false;
+  if (!source.empty()) {
+    const sockaddr_storage own = socket_address(source, 0, length);
+    if (bind(socket.get(), reinterpret_cast<const sockaddr*>(&own), length) != 0)
+      return false;
+  }
+  return connect(socket.get(), reinterpret_cast<const sockaddr*>(&target), length) == 0;
 }
-
-} // namespace
 
 sockaddr_storage socket_address(std::string_view address, int port, socklen_t& length) {
   sockaddr_storage storage{};
@@ -49,7 +59,7 @@ sockaddr_storage socket_address(std::string_view address, int port, socklen_t& l
 
 Result<void> wait_until_accepting(const Host& host, std::string_view address, int port) {
   for (const auto until = Clock::now() + scale_timeout(start_deadline);
-       !accepts(host, address, port);)
+       !connects(host, address, port, start_deadline);)
     if (Clock::now() > until || !sleep_for(milliseconds{20}))
       return Error{
           fmt::format("{} does not accept connections at {} port {}", host.name(), address, port)};

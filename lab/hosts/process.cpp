@@ -27,7 +27,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds poll_interval{20};
 
-// What the child needs, all of it prepared before fork().
+// Everything that the child needs, prepared before fork().
 struct Launch {
   std::vector<char*> argv;
   int network_namespace, input, output, errors, report;
@@ -76,7 +76,7 @@ int exit_code_of(int status) {
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-// What a program said, on one line.
+// A program's output on one line.
 std::string one_line(std::string text) {
   text.erase(text.find_last_not_of(" \n\r\t") + 1);
   for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2)

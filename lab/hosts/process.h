@@ -20,7 +20,7 @@ namespace trap::lab {
 struct Command {
   std::vector<std::string> arguments; // argv; argv[0] is looked up in PATH
   int network_namespace = -1;         // descriptor of the namespace to run in, -1: the lab's own
-  std::string input{};                // what the program reads on stdin
+  std::string input{};                // stdin of the program
   std::filesystem::path log{};        // stdout and stderr are appended here; empty: captured
   bool for_cleanup = false;           // an interrupt does not cut it short
 
@@ -45,6 +45,7 @@ public:
   ~Process();
 
   [[nodiscard]] bool running();
+  [[nodiscard]] pid_t pid() const { return pid_; } // -1 once it has ended and was waited for
 
   // Waits for the end; past the deadline, or when interrupted, kills the group.
   Result<Finished> wait(std::chrono::milliseconds deadline);
@@ -69,7 +70,7 @@ private:
 // exit_code.
 Result<Finished> run(const Command& command, std::chrono::milliseconds deadline);
 
-// As run(), but an exit code other than 0 is an error that quotes the command and what it said.
+// As run(), but an exit code other than 0 is an error that quotes the command and its output.
 Result<std::string> run_checked(const Command& command, std::chrono::milliseconds deadline);
 
 // Sleeps, but not through an interrupt: then false.

@@ -11,8 +11,8 @@ namespace trap::lab {
 // owner, however that ends. An error if another lab has it.
 Result<Fd> lock_lab();
 
-// Checks for root, takes the lock, watches for interrupts, and removes what a killed lab left
-// behind.
+// Checks for root, takes the lock, watches for interrupts, and removes the remains of a killed
+// lab.
 class Session {
 public:
   static Result<Session> begin();

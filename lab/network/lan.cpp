@@ -77,9 +77,9 @@ Result<void> load(const Host& gateway, std::vector<std::string> loader, std::str
   return {};
 }
 
-std::string bridge_lines(const LanAddresses& addresses, LanUplink uplink) {
+std::string bridge_lines(const LanAddresses& addresses, LanKind uplink) {
   const HostAddresses& client = addresses_of("client");
-  if (uplink == LanUplink::routed)
+  if (uplink == LanKind::routed)
     return fmt::format(
         "link add br0 type bridge\n"
         "address add {}/24 dev br0\naddress add {}/64 dev br0 nodad\nlink set br0 up\n",
@@ -98,9 +98,9 @@ std::string port_lines(int number, const Host& host) {
       number, host.namespace_name());
 }
 
-std::string host_lines(const LanAddresses& addresses, LanUplink uplink, int number) {
+std::string host_lines(const LanAddresses& addresses, LanKind uplink, int number) {
   const HostAddresses& client = addresses_of("client");
-  const bool routed = uplink == LanUplink::routed;
+  const bool routed = uplink == LanKind::routed;
   return fmt::format(
       "address add {}/{} dev eth0\naddress add {}/64 dev eth0 nodad\nlink set eth0 up\n"
       "route add default via {}\nroute add ::/0 via {}\n",
@@ -111,7 +111,7 @@ std::string host_lines(const LanAddresses& addresses, LanUplink uplink, int numb
 }
 
 Result<void> connect(const Host& gateway, const Host& host, const LanAddresses& addresses,
-                     LanUplink uplink, int number) {
+                     LanKind uplink, int number) {
   if (auto done = gateway.ip(port_lines(number, host)); !done)
     return done;
   return host.ip(host_lines(addresses, uplink, number));
@@ -126,14 +126,14 @@ Result<void> forward(const Host& gateway) {
 
 } // namespace
 
-Result<Lan> Lan::build(const Topology& topology, const LanAddresses& addresses, LanUplink uplink) {
+Result<Lan> Lan::build(const Topology& topology, const LanAddresses& addresses, LanKind uplink) {
   const Host& gateway = topology.host("client");
   auto first = Host::create("lan-1"), second = Host::create("lan-2");
   if (!first || !second)
     return (!first ? first : second).error();
   if (auto done = gateway.ip(bridge_lines(addresses, uplink)); !done)
     return done.error();
-  if (uplink == LanUplink::routed)
+  if (uplink == LanKind::routed)
     if (auto done = forward(gateway); !done)
       return done.error();
   std::array<Host, 2> hosts{std::move(*first), std::move(*second)};

@@ -25,10 +25,10 @@ struct LanAddresses {
   }
 };
 
-// Of a LAN that nobody outside can reach.
+// Of a LAN that no host outside can reach.
 inline const LanAddresses private_lan{"10.77.0.", "fd77::"};
 
-enum class LanUplink {
+enum class LanKind {
   routed,  // the client's host has an address in the LAN and forwards
   bridged, // eth0 is a port of br0, and the LAN's hosts are neighbours of the client's host
 };
@@ -36,8 +36,7 @@ enum class LanUplink {
 class Lan {
 public:
   // The hosts, connected. Routes and translation are the caller's. They go with the lab.
-  static Result<Lan> build(const Topology& topology, const LanAddresses& addresses,
-                           LanUplink uplink);
+  static Result<Lan> build(const Topology& topology, const LanAddresses& addresses, LanKind uplink);
 
   [[nodiscard]] const Host& host(int number) const {
     return hosts_.at(static_cast<std::size_t>(number - 1));

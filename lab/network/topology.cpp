@@ -60,7 +60,7 @@ std::string inner_lines() {
   return lines;
 }
 
-// What an operator's edge does: nobody outside may send from the address that guards trust.
+// As an operator's edge does: no host outside may send from the address that guards trust.
 Result<void> guard_the_edge(const Host& router) {
   for (const std::string_view outside : {"client", "stranger", "attacker"})
     for (const auto& [family, inner] : {std::pair{"-4", inner_ipv4}, std::pair{"-6", inner_ipv6}})

@@ -28,7 +28,7 @@ Result<Fd> open_end(const TunnelEnd& end) {
   return device;
 }
 
-// What an interface that is down does not take is lost, as on a wire.
+// An interface that is down takes no packet: it is lost, as on a wire.
 void carry_one(int from, int to) {
   std::array<char, 65536> packet;
   const ssize_t bytes = read(from, packet.data(), packet.size());

@@ -30,7 +30,7 @@ public:
   // Ends it. The fetch that this cuts short counts neither way.
   LoopResult finish();
 
-  // What was fetched so far.
+  // The fetches so far.
   [[nodiscard]] LoopResult so_far() const;
 
 private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A connection to the service at its public address that says nothing until it is told to; then it
-// asks for a page.
+// A connection to the service at its public address that stays silent until it is told to ask for a
+// page.
 #pragma once
 
 #include <filesystem>

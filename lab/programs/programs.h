@@ -18,7 +18,7 @@ Result<std::filesystem::path> wget(const Host& host, const std::string& url);
 // Megabits a second that iperf3 measured in a second, upwards or, with `reverse`, downwards.
 Result<double> iperf(const Host& host, std::string_view address, int port, bool reverse);
 
-// What a headless Chromium makes of a page, after its scripts ran.
+// The document that a headless Chromium has of a page after its scripts ran.
 Result<std::string> chromium(const Host& host, const std::string& url);
 
 // Puts a page of four resources among nginx's documents as page.html. Its script writes

@@ -39,19 +39,20 @@ Visit Scene::visit(const Host& from, const std::string& url, std::chrono::millis
   return {std::move(*response), difference(*before, *after)};
 }
 
+bool Scene::equal(std::string_view wanted, std::string_view got, std::string_view what) {
+  return check(wanted == got, what, fmt::format("\"{}\", not \"{}\"", got, wanted));
+}
+
 void Scene::forget_redirects() {
-  if (auto fresh = trap().client().start_afresh(); !fresh)
-    check(false, "start trap-client afresh", fresh.error().message);
+  const auto flushed = trap().client().control({"redirects", "flush"});
+  if (!flushed || flushed->exit_code != 0)
+    check(false, "forget the client's redirects",
+          flushed ? flushed->errors : flushed.error().message);
 }
 
 bool Scene::wait_until_under_way(Transfer& transfer) {
-  for (int tenths = 0; tenths < 100 && transfer.running(); tenths++) {
-    if (transfer.bytes_so_far() >= bytes_under_way)
-      return true;
-    if (!sleep_for(std::chrono::milliseconds{100}))
-      return false;
-  }
-  return false;
+  becomes([&] { return transfer.bytes_so_far() >= bytes_under_way || !transfer.running(); });
+  return transfer.bytes_so_far() >= bytes_under_way && transfer.running();
 }
 
 void Scene::expect_whole(const Visit& visit, Family family, std::uint64_t bytes,

@@ -28,6 +28,9 @@ public:
   // Prints `ok N - what`, or `not ok N - what` and why. Returns `holds`.
   bool check(bool holds, std::string_view what, std::string_view why_not);
 
+  // Prints `# line`, which is no check.
+  void note(std::string_view line) { terminal_->line("# " + std::string{line}); }
+
   // The same for something that was to be done.
   bool done(const Result<void>& result, std::string_view what);
 
@@ -44,7 +47,10 @@ public:
     return visit("client", Deployment::public_url(family, path));
   }
 
-  // Takes the client module away and starts it anew, so that the next connection is a first one.
+  // The same for a value and the one that it must have.
+  bool equal(std::string_view wanted, std::string_view got, std::string_view what);
+
+  // `trapctl redirects flush`: the next connection is a first one.
   void forget_redirects();
 
   // Waits until some of a transfer's body has arrived; false if it ends before, or nothing comes.

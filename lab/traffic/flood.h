@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Floods from the attacker's host: hping3 with random sources where it can (SYN, IPv4), a generator
-// of our own for IPv6 and for ACK, RST and FIN. What counts is what the victim's interface saw, not
-// what the sender claims.
+// of our own for IPv6 and for ACK, RST and FIN. Counts are those of the victim's interface, not
+// the sender's claims.
 #pragma once
 
 #include <chrono>
@@ -44,7 +44,7 @@ public:
   // Starts it and waits until the victim's interface sees it.
   static Result<Flood> start(const Topology& topology, const FloodOrder& order);
 
-  // What the victim's interface received since start(); the flood goes on.
+  // Packets that the victim's interface received since start(); the flood goes on.
   [[nodiscard]] Result<FloodSeen> seen() const;
 
 private:

@@ -137,7 +137,7 @@ void send_until_over(const Generator& generator) {
     for (auto& frame : std::span{frames}.first(portion))
       scatter_flood_frame(generator.target, scatter, std::span{frame}.first(bytes));
     sendmmsg(generator.socket.get(), messages.data(), static_cast<unsigned>(portion),
-             0); // what the link refuses is lost, as on a wire
+             0); // a packet that the link refuses is lost, as on a wire
   }
 }
 

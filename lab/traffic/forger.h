@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tickets and announcements as a TRAP server makes them, by whoever got hold of a guard's key file;
-// and whatever near misses a forger may try.
+// Tickets and announcements as a TRAP server makes them, by an attacker with a guard's key file;
+// and near misses that a forger may try.
 #pragma once
 
 #include <cstdint>

@@ -81,7 +81,7 @@ Result<ResetWatch> ResetWatch::start(const Host& host) {
   return ResetWatch{std::move(socket)};
 }
 
-// A raw socket is given what the stack is given.
+// A raw socket gets the packets that the stack gets.
 Result<ResetWatch> ResetWatch::start_at_stack(const Host& host) {
   const InHost inside{host};
   Fd ipv4{::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP)};

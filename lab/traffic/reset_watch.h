@@ -16,7 +16,7 @@ class ResetWatch {
 public:
   static Result<ResetWatch> start(const Host& host);
 
-  // Counts only those that its stack is given: what a client module took up is not among them.
+  // Counts only resets that its stack gets: those that a client module took are not among them.
   static Result<ResetWatch> start_at_stack(const Host& host);
 
   // Resets since the start, or since the last call.

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Bad input: each case gives exactly one line on stderr that names file and line or the thing itself, the documented exit code,
-# and leaves nothing attached, pinned or listening. Usage: bad_input.sh BIN_DIR (as root). Prints "ok NAME" or "not ok NAME".
+# and leaves nothing attached, pinned or listening. In shell, because a case is a command line and an edit of a file. Usage:
+# bad_input.sh BIN_DIR (as root). Prints "ok NAME" or "not ok NAME".
 set -u
 
 bin=${1:?usage: bad_input.sh BIN_DIR}

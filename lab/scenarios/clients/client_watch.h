@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-client as scenarios change its configuration and look at what it makes of it.
+// Changes of trap-client's configuration, and their effect in its status.
 #pragma once
 
 #include <string>

@@ -13,7 +13,7 @@
 namespace trap::lab {
 namespace {
 
-// The tables have 65536 places at most, and spare what was used for a while.
+// The tables have 65536 places at most, and spare entries in use for a while.
 constexpr std::uint32_t newer_connections = 100'000;
 constexpr int most_rounds = 30;
 
@@ -32,7 +32,7 @@ struct Table {
     return table;
   }
 
-  // Connections that nobody makes, other ones each time. Each is written twice, which makes it one
+  // Invented connections, other ones each time. Each is written twice, which makes it one
   // that was used: the others are forgotten before it.
   [[nodiscard]] Result<void> crowd() {
     std::vector<std::uint8_t> key(info.key_size), value(info.value_size);

@@ -7,8 +7,8 @@
 
 #include "lab/hosts/files.h"
 #include "lab/network/tunnel.h"
-#include "lab/scenarios/clients/client_links.h"
 #include "lab/scenarios/clients/client_watch.h"
+#include "lab/scenarios/clients/uplinks.h"
 #include "lab/scenarios/scenario.h"
 
 namespace trap::lab {
@@ -19,10 +19,10 @@ using std::chrono::milliseconds;
 constexpr milliseconds transfer_deadline{40000};
 constexpr int degraded = 4;
 
-constexpr Way spare{"spare0",      "spare",           "198.18.66.2",
-                    "198.18.66.1", "2001:db8:166::2", "2001:db8:166::1"};
-constexpr Way tunnel{"tun0",        "tunnel",          "198.18.67.2",
-                     "198.18.67.1", "2001:db8:167::2", "2001:db8:167::1"};
+constexpr Uplink spare{"spare0",      "spare",           "198.18.66.2",
+                       "198.18.66.1", "2001:db8:166::2", "2001:db8:166::1"};
+constexpr Uplink tunnel{"tun0",        "tunnel",          "198.18.67.2",
+                        "198.18.67.1", "2001:db8:167::2", "2001:db8:167::1"};
 
 void expect_transfer(Scene& scene, Result<Transfer>& transfer, const std::string& what) {
   if (!transfer)
@@ -33,7 +33,7 @@ void expect_transfer(Scene& scene, Result<Transfer>& transfer, const std::string
               what, response ? response->text() : response.error().message);
 }
 
-void change_ways(Scene& scene, Family family) {
+void change_uplinks(Scene& scene, Family family) {
   const std::string name{name_of(family)};
   auto transfer = Transfer::start(
       scene.host("client"), {Deployment::public_url(family, "/slow/5mb.bin"), transfer_deadline});
@@ -44,13 +44,13 @@ void change_ways(Scene& scene, Family family) {
               name + ": the interface that appeared is attached", "it is not");
   scene.check(client_status_code(scene) == 0, name + ": and nothing is degraded any more",
               "exit code 4");
-  take(scene, spare);
+  take_uplink(scene, spare);
   expect_service(scene, family, name + ", by another interface and address");
-  expect_transfer(scene, transfer,
-                  name +
-                      ": the download that began on the other interface completes on the new way");
+  expect_transfer(
+      scene, transfer,
+      name + ": the download that began on the other interface completes on the new uplink");
   unplug(scene, spare.near);
-  take_first_way(scene);
+  take_eth0(scene);
   scene.check(becomes([&] { return client_status_code(scene) == degraded; }),
               name + ": the status is degraded without it",
               fmt::format("exit code {}", client_status_code(scene)));
@@ -64,13 +64,13 @@ void interfaces(Scene& scene) {
               "an interface that is named and not there makes the status degraded",
               fmt::format("exit code {}", client_status_code(scene)));
   for (const Family family : families)
-    change_ways(scene, family);
+    change_uplinks(scene, family);
   scene.done(scene.host("client").ip("link set eth0 down\n"), "eth0 goes down");
   scene.done(scene.host("client").ip("link set eth0 up\n"), "and comes back");
   scene.done(scene.host("client").ip(fmt::format("address replace {}/64 dev eth0 nodad\n",
                                                  addresses_of("client").ipv6)),
              "with its IPv6 address");
-  take_first_way(scene);
+  take_eth0(scene);
   for (const Family family : families) {
     const Visit back = scene.visit_service(family, "/5mb.bin");
     scene.expect_whole(back, family, download_bytes,
@@ -88,7 +88,7 @@ void interfaces(Scene& scene) {
   scene.check(becomes([&] {
                 return attached_interfaces(scene) == std::vector<std::string>{"eth0", "spare0"};
               }),
-              "every interface that is up is attached, but loopback and what is excepted",
+              "every interface that is up is attached, but loopback and exceptions",
               fmt::format("{}", fmt::join(attached_interfaces(scene), ", ")));
   scene.done(scene.host("client").ip("link set spare0 down\n"), "one goes down");
   scene.check(becomes([&] { return !is_attached(scene, spare.near); }), "and is left alone",
@@ -102,7 +102,7 @@ void tunnel_interface(Scene& scene) {
                    dug ? "" : dug.error().message))
     return;
   reconfigure_client(scene, "", R"("eth0", "tun*")");
-  take(scene, tunnel);
+  take_uplink(scene, tunnel);
   scene.check(becomes([&] { return is_attached(scene, tunnel.near); }),
               "the tunnel's interface is attached", "it is not");
   for (const Family family : families)

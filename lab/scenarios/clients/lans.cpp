@@ -107,8 +107,8 @@ void expect_port_given_again(Scene& scene, const Lan& lan, const std::string& wh
   }
 }
 
-// Without `lan` nobody helps them: what follows shows that it is this that does.
-void expect_nobody_helps(Scene& scene, const Lan& lan, const std::string& what) {
+// Control: without `lan` hosts behind the router are reset.
+void expect_reset_without_lan(Scene& scene, const Lan& lan, const std::string& what) {
   for (const Family family : families) {
     const Visit visit =
         scene.visit(lan.host(1), Deployment::public_url(family, "/small.txt"), milliseconds{5000});
@@ -119,7 +119,7 @@ void expect_nobody_helps(Scene& scene, const Lan& lan, const std::string& what) 
   }
 }
 
-std::optional<Lan> build(Scene& scene, const LanAddresses& addresses, LanUplink uplink) {
+std::optional<Lan> build(Scene& scene, const LanAddresses& addresses, LanKind uplink) {
   auto lan = Lan::build(scene.trap().topology(), addresses, uplink);
   if (!scene.check(static_cast<bool>(lan), "two hosts are behind the client's host",
                    lan ? "" : lan.error().message))
@@ -128,12 +128,12 @@ std::optional<Lan> build(Scene& scene, const LanAddresses& addresses, LanUplink 
 }
 
 void translation(Scene& scene) {
-  const auto lan = build(scene, private_lan, LanUplink::routed);
+  const auto lan = build(scene, private_lan, LanKind::routed);
   if (!lan || !scene.done(filter(scene.host("client")), "the client's host filters") ||
       !scene.done(masquerade(scene.host("client")), "and translates"))
     return;
   filter_bridged(scene, true);
-  expect_nobody_helps(scene, *lan, "translated");
+  expect_reset_without_lan(scene, *lan, "translated");
   reconfigure_client(scene, "lan = [\"br0\"]\n");
   expect_lan_served(scene, *lan, "translated");
   expect_own_connections(scene, "translated");
@@ -143,7 +143,7 @@ void translation(Scene& scene) {
 }
 
 void forwarding(Scene& scene) {
-  const auto lan = build(scene, public_lan, LanUplink::routed);
+  const auto lan = build(scene, public_lan, LanKind::routed);
   const HostAddresses& client = addresses_of("client");
   if (!lan || !scene.done(filter(scene.host("client")), "the client's host filters") ||
       !scene.done(scene.host("router").ip(
@@ -160,12 +160,12 @@ void forwarding(Scene& scene) {
 }
 
 void containers(Scene& scene) {
-  const auto lan = build(scene, container_lan, LanUplink::routed);
+  const auto lan = build(scene, container_lan, LanKind::routed);
   if (!lan || !scene.done(enforce_container_rules(scene.host("client"), container_lan),
                           "the client's host has a container engine's rules"))
     return;
   filter_bridged(scene, true);
-  expect_nobody_helps(scene, *lan, "containers");
+  expect_reset_without_lan(scene, *lan, "containers");
   reconfigure_client(scene, "lan = [\"br0\"]\n");
   expect_lan_served(scene, *lan, "containers");
   expect_own_connections(scene, "containers");
@@ -173,7 +173,7 @@ void containers(Scene& scene) {
 }
 
 void bridge(Scene& scene) {
-  const auto lan = build(scene, clients_lan, LanUplink::bridged);
+  const auto lan = build(scene, clients_lan, LanKind::bridged);
   if (!lan)
     return;
   reconfigure_client(scene, "lan = [\"port-*\"]\n", R"("br0")");

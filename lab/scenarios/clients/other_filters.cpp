@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Filters of somebody else on the client's interface, before ours and behind it.
+// Filters of another program on the client's interface, before ours and behind it.
 #include <algorithm>
 #include <fstream>
 
@@ -61,11 +61,11 @@ void other_filters(Scene& scene) {
   scene.check(reaches_closed_port(scene), "without other filters port 9 refuses", "it does not");
   scene.done(scene.trap().client().detach(), "the client module is taken away");
   for (const std::string_view direction : {"ingress", "egress"})
-    if (!add_filter(scene, direction, before, leaves_all, "a filter of somebody else") ||
+    if (!add_filter(scene, direction, before, leaves_all, "a filter of another program") ||
         !add_filter(scene, direction, behind, direction == "egress" ? drops_discard : leaves_all,
                     "another one"))
       return;
-  scene.forget_redirects();
+  scene.done(scene.trap().client().start(), "and comes back");
   scene.check(client_says(scene, "priority before ours"),
               "trap-client says that it is not the first", "its log says nothing of it");
   for (const Family family : families) {
@@ -77,18 +77,18 @@ void other_filters(Scene& scene) {
     scene.expect_whole(second, family, download_bytes, name + ", second connection");
     scene.expect_straight(second, name + ", second connection");
   }
-  scene.check(!reaches_closed_port(scene), "the filter behind ours still drops what it drops",
+  scene.check(!reaches_closed_port(scene), "the filter behind ours still drops its packets",
               "port 9 refuses");
   scene.done(scene.trap().client().detach(), "the client module is taken away");
   for (const std::string_view direction : {"ingress", "egress"})
     scene.check(has_filter(scene, direction, before) && has_filter(scene, direction, behind),
                 fmt::format("the other filters are still there, {}", direction), "they are not");
 
-  // It fails open: who accepts everything before us has the packets to himself.
+  // It fails open: a filter before ours that accepts everything hides the packets from ours.
   scene.check(static_cast<bool>(tc(scene, {"filter", "del", "dev", "eth0", "egress", "prio", "1"})),
               "the first filter goes", "it does not");
   add_filter(scene, "egress", before, accepts_all, "one that accepts everything takes its place");
-  scene.forget_redirects();
+  scene.done(scene.trap().client().start(), "trap-client comes back");
   const Visit alone = scene.visit_service(Family::ipv4, "/small.txt");
   scene.check(!alone.response.complete() && count_of(alone.moved.server, "reply-redirect") == 1 &&
                   count_of(alone.moved.client, "reply-reissued-syn") == 0,

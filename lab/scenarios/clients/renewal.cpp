@@ -16,7 +16,7 @@ using std::chrono::milliseconds;
 constexpr auto patience = std::chrono::seconds{90};
 constexpr std::uint64_t renewals = 2; // of each redirect
 
-// Who has a redirect, and in which family.
+// A host with a redirect, and the redirect's family.
 struct User {
   const Host* host;
   Family family;
@@ -25,7 +25,8 @@ struct User {
   }
 };
 
-// Connections of all users in turns, until so much was counted of a verdict. What they moved.
+// Connections of all users in turns, until a verdict was counted so often. Returns the counters
+// that moved.
 Counters visit_until(Scene& scene, const std::vector<User>& users, std::string_view verdict,
                      std::uint64_t count, const std::string& what) {
   const auto before = scene.trap().client().counters();
@@ -67,7 +68,7 @@ void expect_renewed(Scene& scene, const std::vector<User>& users) {
 }
 
 void renewal(Scene& scene) {
-  const auto lan = Lan::build(scene.trap().topology(), private_lan, LanUplink::routed);
+  const auto lan = Lan::build(scene.trap().topology(), private_lan, LanKind::routed);
   const Host& gateway = scene.host("client");
   if (!scene.check(static_cast<bool>(lan), "a host is behind the client's host",
                    lan ? "" : lan.error().message) ||

@@ -94,7 +94,7 @@ void expect_nothing_else_gets_in(Scene& scene, const Host& inner, std::string_vi
     segment.destination = address;
     segment.flags = flags;
     expect_verdict(scene, std::vector<Segment>(20, segment), verdict,
-                   fmt::format("{}: segments of nobody", what));
+                   fmt::format("{}: segments of strangers", what));
   }
   const auto after = stack_counters(inner);
   const std::uint64_t received =

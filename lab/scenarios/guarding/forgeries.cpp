@@ -14,7 +14,7 @@ namespace {
 constexpr int ticket_bits = 96, mac_bits = 64;
 constexpr std::size_t ticket_at = 4, announced_client_at = 20; // in the TCP option
 
-// What the guard remembers of clients.
+// The guard's memory of clients.
 struct Memory {
   std::uint64_t flows = 0, announced = 0;
   bool operator==(const Memory&) const = default;
@@ -83,7 +83,7 @@ void wrong_tickets(Scene& scene, const Forger& forger, const Forger& of_another_
   expect(forger.ticket({.client = stranger, .lifetime_s = -4000}), "drop-ticket-expired",
          "that expired an hour ago");
   expect(forger.ticket({.client = stranger, .lifetime_s = 40'000}), "drop-ticket-expired",
-         "that nobody may give for so long");
+         "with a longer lifetime than is allowed");
   expect(forger.ticket({.client = stranger, .epochs_ahead = -2}), "drop-ticket-epoch",
          "of a revoked epoch");
   expect(forger.ticket({.client = stranger, .epochs_ahead = 2}), "drop-ticket-epoch",
@@ -168,7 +168,7 @@ bool repeat_until_over(Scene& scene, const Segment& rst, std::string_view what) 
   return false;
 }
 
-// The lifetime of an announcement counts from its issue: whoever repeats it wins nothing.
+// The lifetime of an announcement counts from its issue: a replay wins nothing.
 void replay(Scene& scene, const Forger& forger, Family family) {
   const std::string what = fmt::format("{}, a replayed announcement", name_of(family));
   const Segment rst = announcement_of(
@@ -190,7 +190,7 @@ void replay(Scene& scene, const Forger& forger, Family family) {
   expect_verdict(scene, {syn_from("stranger", family)}, "drop-uninvited",
                  what + ": its client is as uninvited as before");
   const Memory now = memory_of(scene);
-  scene.check(now.announced == 0, what + ": nobody is announced any more",
+  scene.check(now.announced == 0, what + ": no client is announced any more",
               fmt::format("{} are", now.announced));
 }
 

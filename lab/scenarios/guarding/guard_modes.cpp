@@ -20,7 +20,7 @@ std::string service_url(Family family) {
                      endpoint(addresses_of("service").address(family), service_port));
 }
 
-// `trapctl guard ...`, which must succeed. Returns what it printed.
+// `trapctl guard ...`, which must succeed. Returns its output.
 std::string command(Scene& scene, std::vector<std::string> words) {
   std::string text = "trapctl guard";
   for (const std::string& word : words)
@@ -50,7 +50,7 @@ void expect_shut(Scene& scene, std::string_view when) {
                 "it gets in");
 }
 
-// The program's own clock decides; nobody else opens the port again.
+// The program's own clock decides; nothing else opens the port again.
 void expect_to_open_by_itself(Scene& scene, std::string_view when) {
   bool open = false;
   for (const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{20};
@@ -87,10 +87,10 @@ void guard_modes(Scene& scene) {
     expect_to_be_named(scene, family);
   command(scene, {"enforce", "--confirm", "3s"});
   expect_shut(scene, "on trial");
-  expect_to_open_by_itself(scene, "nobody confirmed");
+  expect_to_open_by_itself(scene, "not confirmed");
   command(scene, {"enforce", "--confirm", "3s"});
   scene.trap().guard().kill();
-  expect_to_open_by_itself(scene, "nobody confirmed, and the daemon was killed");
+  expect_to_open_by_itself(scene, "not confirmed, and the daemon was killed");
   scene.done(scene.trap().guard().start(), "the daemon starts again");
   expect_shut(scene, "as configured, again");
   command(scene, {"monitor"});

@@ -24,7 +24,7 @@ public:
   // segment and no fragment.
   void expect_only(const Counters& verdicts, std::string_view what);
 
-  // Of TCP segments and fragments, what the stack counted since the beginning.
+  // The stack's counters of TCP segments and fragments that moved since the beginning.
   [[nodiscard]] Counters stack_moved() const;
 
 private:

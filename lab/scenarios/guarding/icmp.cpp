@@ -69,7 +69,7 @@ void narrow_paths(Scene& scene) {
   scene.done(router.ip(fmt::format("link set client mtu {}\n", usual_mtu)), "and wide again");
 }
 
-// What the service would have sent to a client.
+// A segment as the service would have sent it to a client.
 Segment answer_to(const std::string& client, Family family, std::uint16_t client_port) {
   Segment answer = syn_from("service", family);
   answer.destination = client;
@@ -105,7 +105,7 @@ void expect_errors(Scene& scene, const Segment& about, const std::string& verdic
   }
 }
 
-// `client` is nobody's address, so that nobody ends the flow that its ticket opens.
+// No host has the client's address, so no host ends the flow that its ticket opens.
 void forged_errors(Scene& scene, const Forger& forger, Family family) {
   Segment syn = syn_from("stranger", family);
   syn.source = family == Family::ipv4 ? "198.18.0.2" : "2001:db8:b07::2";

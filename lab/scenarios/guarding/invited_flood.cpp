@@ -12,8 +12,8 @@
 namespace trap::lab {
 namespace {
 
-// Classes of the catalogue by tag, with what they save up and what comes back a second. Ten seconds
-// of SYNs are saved, one of packets, and of bytes at least as many as the longest frame has.
+// Classes by tag, with their buckets' sizes and rates. A bucket holds ten seconds of SYNs, one of
+// packets, and of bytes at least as many as the longest frame has.
 constexpr std::uint8_t few_syns = 7, few_packets = 8, few_bytes = 9, few_flows = 10;
 constexpr double syns_saved = 10, syns_per_s = 1;
 constexpr double packets_saved = 10, packets_per_s = 10;
@@ -34,8 +34,8 @@ Segment invited_syn(const Forger& forger, Family family, std::uint8_t tag) {
   return syn;
 }
 
-// What a flood may pass through a budget, whatever the machine's speed: what was saved, and what
-// came back while it lasted.
+// Packets that a flood may get through a budget, whatever the machine's speed: a full bucket, and
+// the refill while it lasted.
 struct Allowance {
   double saved, saved_at_most, per_s;
 };

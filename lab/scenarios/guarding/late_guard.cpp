@@ -7,8 +7,7 @@
 namespace trap::lab {
 namespace {
 
-// A guard that is deployed on a busy host: who is connected stays connected, who comes later needs
-// an admission.
+// A guard that is deployed on a busy host: open connections go on, new ones need an admission.
 void late_guard(Scene& scene) {
   if (!scene.done(scene.trap().guard().detach(), "the service's host has no guard"))
     return;

@@ -39,8 +39,8 @@ bool download_large(Scene& scene, Family family) {
   return whole;
 }
 
-// Whatever the links lose under such a load, they lose before the guard or behind it; what the
-// guard dropped, it counted.
+// Links lose packets under such a load, before the guard or behind it; the guard counts its own
+// drops.
 void expect_no_drop_but_the_floods(Scene& scene, const Result<Reading>& before) {
   const auto after = scene.trap().read();
   const Reading moved = before && after ? difference(*before, *after) : Reading{};

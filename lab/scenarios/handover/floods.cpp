@@ -8,7 +8,7 @@ namespace trap::lab {
 namespace {
 
 constexpr std::uint64_t packets_that_count = 1000;
-// What the guard may know of after one client's visits, however many packets the flood had.
+// Flows that the guard may hold after one client's visits, however many packets the flood had.
 constexpr std::uint64_t flows_of_one_client = 16;
 
 std::string_view verdict_at_server(FloodKind kind) {

@@ -27,7 +27,7 @@ bool widen_links(Scene& scene) {
   return true;
 }
 
-// What the service's stack says of a connection's segments, in the direction to the client.
+// The size of a connection's segments to the client, by the service's stack.
 void expect_jumbo_segments(Scene& scene, Family family) {
   const std::string what = fmt::format("{}, a download under way", name_of(family));
   auto transfer =
@@ -50,7 +50,7 @@ void expect_jumbo_segments(Scene& scene, Family family) {
 }
 
 // Segmentation is not offloaded to a veth with an XDP program: the service's interface receives
-// what was on the link.
+// frames as they were on the link.
 void expect_jumbo_upload(Scene& scene, Family family) {
   const std::string what = fmt::format("{}, an upload", name_of(family));
   const std::string name = fmt::format("jumbo-{}", name_of(family));

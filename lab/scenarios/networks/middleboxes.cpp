@@ -139,7 +139,7 @@ void reordering(Scene& scene) {
   scene.check(box->count(LAB_REORDERED) > 0, "it swaps packets", "it did not");
 }
 
-// What a service is remembered for is not for ever: when the middlebox goes, the second SYN finds
+// A client does not remember a detour for ever: when the middlebox goes, the second SYN finds
 // out, and the next connection is as usual.
 void middlebox_goes(Scene& scene) {
   auto box = install(scene, {"drops SYNs with TRAP's option", LAB_DROPS_SYN_OPTIONS});
@@ -250,7 +250,7 @@ const Registration register_duplicates{{
 
 const Registration register_middlebox_goes{{
     .name = "middlebox-goes",
-    .goal = "what is remembered of a middlebox costs nothing when it is gone",
+    .goal = "the memory of a middlebox costs nothing when it is gone",
     .play = middlebox_goes,
 }};
 

@@ -14,8 +14,7 @@ using std::chrono::milliseconds;
 constexpr int narrow_mtu = 1300;
 constexpr milliseconds transfer_deadline{30000};
 
-// What the router sends to these hosts goes over a link of its own in name only: its routes say how
-// much that takes.
+// The router's routes say how large a packet to these hosts may be; the link itself takes more.
 std::string narrow_routes() {
   return fmt::format("route replace 198.51.100.16/28 dev service src 198.51.100.17 mtu lock {0}\n"
                      "route replace 192.0.2.0/26 dev client src 192.0.2.1 mtu lock {0}\n"

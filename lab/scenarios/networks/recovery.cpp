@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds transfer_deadline{40000}, expiry_deadline{20000};
 
-// Which host answers one connection, and what it moved at the client.
+// The host that answers one connection, and the counters that moved at the client.
 struct Answer {
   std::string host;
   Counters moved;

@@ -25,7 +25,7 @@ struct Servers {
   std::filesystem::path documents;
 };
 
-// Where the programs are sent, and who is there.
+// The address that the programs dial, and the servers behind it.
 struct Target {
   std::string_view host; // whose address is dialled
   const Servers* servers;

@@ -25,7 +25,7 @@ std::string text_of(const Answers& answers) {
   return text;
 }
 
-// Clients that nobody redirected yet, of both families.
+// Clients that were not redirected yet.
 Answers first_visits(Scene& scene, const std::vector<std::string>& clients) {
   Answers answers;
   for (const std::string& local : clients)
@@ -49,7 +49,7 @@ void order(Scene& scene, const std::string& action, std::string_view host) {
   }
 }
 
-// One nginx dies: nobody is led to it any more, and when it comes back, those are who were.
+// One nginx dies: no client is redirected to it any more; when it comes back, its clients are.
 void lose_and_regain(Scene& scene, const std::string& lost, const std::string& other) {
   scene.trap().stop_nginx(lost);
   scene.check(wait_for_health(scene, lost, "down"), lost + " dies: the server finds out within 2 s",
@@ -68,7 +68,7 @@ void lose_and_regain(Scene& scene, const std::string& lost, const std::string& o
   scene.check(back == lost, lost + " is back: and so is its client", back);
 }
 
-// A backend that is drained keeps who it has, and gets nobody new.
+// A backend that is drained keeps its clients and gets no new ones.
 void drain_and_activate(Scene& scene, const std::string& drained, const std::string& other) {
   auto transfer =
       Transfer::start(scene.host("client"), {Deployment::public_url(Family::ipv6, "/slow/5mb.bin"),
@@ -78,7 +78,7 @@ void drain_and_activate(Scene& scene, const std::string& drained, const std::str
     return;
   order(scene, "drain", drained);
   const Answers answers = first_visits(scene, add_clients(scene, 34, 34 + clients_at_a_time - 1));
-  scene.check(all_from(answers, other), drained + " is draining: who is new is led to the other",
+  scene.check(all_from(answers, other), drained + " is draining: new clients are led to the other",
               text_of(answers));
   scene.done(scene.trap().server().reload(), "a reload");
   const auto status = scene.trap().server().status();
@@ -89,7 +89,7 @@ void drain_and_activate(Scene& scene, const std::string& drained, const std::str
   scene.check(still, drained + " is draining after a reload as well",
               status ? "it is not" : status.error().message);
   const std::string old = answering_host(scene, Family::ipv6, {});
-  scene.check(old == drained, drained + " is draining: who was led to it stays", old);
+  scene.check(old == drained, drained + " is draining: its client stays", old);
   const auto response = transfer->finish();
   scene.check(response && response->complete() && response->bytes == download_bytes,
               drained + " is draining: the download completes",

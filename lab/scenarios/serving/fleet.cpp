@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lab/deployment/fleet.h"
+#include "lab/deployment/server_fleet.h"
 
 #include <fmt/format.h>
 
@@ -15,8 +15,8 @@ struct Moved {
   std::uint64_t answered = 0, redirected = 0;
 };
 
-std::vector<Moved> moved_between(const std::array<Counters, Fleet::size>& before,
-                                 const std::array<Counters, Fleet::size>& after) {
+std::vector<Moved> moved_between(const std::array<Counters, ServerFleet::size>& before,
+                                 const std::array<Counters, ServerFleet::size>& after) {
   std::vector<Moved> moved;
   for (std::size_t i = 0; i < before.size(); i++) {
     const Counters counters = difference(before[i], after[i]);
@@ -33,7 +33,7 @@ std::string text_of(const std::vector<Moved>& moved) {
 }
 
 // One connection at a time: the server that answered its SYN is not the one that redirected it.
-void expect_two_servers(Scene& scene, Fleet& fleet, Family family) {
+void expect_two_servers(Scene& scene, ServerFleet& fleet, Family family) {
   int apart = 0;
   std::string last;
   for (int i = 0; i < single_connections; i++) {
@@ -61,7 +61,7 @@ void expect_two_servers(Scene& scene, Fleet& fleet, Family family) {
       fmt::format("{} times; last: {}", apart, last));
 }
 
-void expect_all_in_use(Scene& scene, Fleet& fleet, Family family, const std::string& what) {
+void expect_all_in_use(Scene& scene, ServerFleet& fleet, Family family, const std::string& what) {
   const auto before = fleet.counters();
   const FleetLoad load = ask_each_time(scene.trap(), family, many_connections, never);
   const auto after = fleet.counters();
@@ -74,12 +74,12 @@ void expect_all_in_use(Scene& scene, Fleet& fleet, Family family, const std::str
   const std::vector<Moved> moved = moved_between(*before, *after);
   const auto in_use = std::ranges::count_if(
       moved, [](const Moved& one) { return one.answered > 0 && one.redirected > 0; });
-  scene.check(in_use == Fleet::size,
+  scene.check(in_use == ServerFleet::size,
               fmt::format("{}, {}: all three servers answer and redirect", what, name_of(family)),
               text_of(moved));
 }
 
-void expect_loss_unnoticed(Scene& scene, Fleet& fleet, const std::string& what) {
+void expect_loss_unnoticed(Scene& scene, ServerFleet& fleet, const std::string& what) {
   const std::array<FleetLoad, 2> loads = lose_last_under_load(scene.trap(), fleet);
   for (std::size_t i = 0; i < loads.size(); i++)
     scene.check(
@@ -90,12 +90,12 @@ void expect_loss_unnoticed(Scene& scene, Fleet& fleet, const std::string& what) 
 
 // Equal-cost routes first, because the loss of a server ends the scenario.
 void fleet(Scene& scene) {
-  auto started = Fleet::start(scene.trap());
+  auto started = ServerFleet::start(scene.trap());
   if (!scene.check(static_cast<bool>(started), "three TRAP servers share the public addresses",
                    started ? "" : started.error().message))
     return;
-  Fleet& fleet = **started;
-  if (Fleet::kernel_has_ecmp() &&
+  ServerFleet& fleet = **started;
+  if (ServerFleet::kernel_has_ecmp() &&
       scene.done(fleet.spread(Spreading::ecmp), "equal-cost routes lead to all three"))
     for (const Family family : families)
       expect_all_in_use(scene, fleet, family, "by equal-cost routes");

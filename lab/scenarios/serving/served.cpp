@@ -12,7 +12,7 @@ namespace trap::lab {
 namespace {
 
 constexpr std::string_view word = "word-from-behind";
-// A flood worth the name; what the machine gives is in the check's line.
+// A flood worth the name; the check's line has the rate that the machine gives.
 constexpr double flood_at_least = 5'000;
 constexpr double megabits_at_least = 1;
 
@@ -90,7 +90,7 @@ void expect_flood(Scene& scene, const Flood& flood, const std::string& what) {
       "that is no flood");
 }
 
-// One program and what is expected of it. iperf3 resets a connection by itself, now and then, if it
+// One program and its checks. iperf3 resets a connection by itself, now and then, if it
 // closes it with data unread: its resets do not count.
 struct Program {
   std::string_view name;
@@ -133,7 +133,7 @@ void serve_family(Scene& scene, Family family) {
               what + ": handshakes by cookie, segments to their sockets", text_of(moved.server));
   scene.check(count_of(moved.server, "reply-redirect") == 0 &&
                   count_of(moved.server, "drop-no-listener") == 0,
-              what + ": nobody was redirected or refused", text_of(moved.server));
+              what + ": no client was redirected or refused", text_of(moved.server));
   if (scene.trap().plan().backends)
     scene.check(count_of(moved.guard, "pass-trusted") >= 4, what + ": the guard let the relay in",
                 text_of(moved.guard));

@@ -18,8 +18,8 @@ struct Case {
   int times = 1;
 };
 
-// Whoever closes first keeps the connection in TIME_WAIT: with HTTP/1.0 that is the server, which a
-// SYN of the same ports must satisfy. A reset leaves nothing at either end.
+// The end that closes first keeps the connection in TIME_WAIT: with HTTP/1.0 that is the server,
+// which a SYN of the same ports must satisfy. A reset leaves nothing at either end.
 constexpr Case cases[] = {
     {"a plain connect", {}, 3},
     {"a non-blocking connect", {.non_blocking = true}, 3},

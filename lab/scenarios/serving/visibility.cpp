@@ -94,11 +94,11 @@ void expect_redirects(Scene& scene, Family family) {
       learnt.is_object() && learnt.value("connections", 0) >= 1 &&
           learnt.value("learnt_from", "") == "handshake" && learnt.value("expires_in_s", 0) > 500 &&
           learnt.value("connections_unticketed", 1) == 0,
-      fmt::format("{}: trapctl redirects tells what was learnt", name_of(family)), learnt.dump());
+      fmt::format("{}: trapctl redirects shows the redirect", name_of(family)), learnt.dump());
   const auto unknown =
       client.control({"redirects", "flush", endpoint(addresses_of("plain").address(family), 1)});
   scene.check(unknown && unknown->exit_code == 2,
-              fmt::format("{}: flushing what is not held is an error", name_of(family)),
+              fmt::format("{}: flushing a redirect that is not held is an error", name_of(family)),
               "it is none");
   const auto flushed = client.control({"redirects", "flush", service});
   scene.check(flushed && flushed->exit_code == 0 && of_service().is_null(),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lab/scenarios/clients/client_links.h"
+#include "lab/scenarios/clients/uplinks.h"
 
 #include <algorithm>
 
@@ -21,21 +21,21 @@ void unplug(Scene& scene, std::string_view near) {
              fmt::format("{} is unplugged", near));
 }
 
-void take(Scene& scene, const Way& way) {
+void take_uplink(Scene& scene, const Uplink& uplink) {
   scene.done(
       scene.host("router").ip(fmt::format(
           "address replace {}/24 dev {}\naddress replace {}/64 dev {} nodad\nlink set {} up\n",
-          way.ipv4_gateway, way.far, way.ipv6_gateway, way.far, way.far)),
-      fmt::format("the router has its end of {}", way.near));
+          uplink.ipv4_gateway, uplink.far, uplink.ipv6_gateway, uplink.far, uplink.far)),
+      fmt::format("the router has its end of {}", uplink.near));
   scene.done(
       scene.host("client").ip(fmt::format(
           "link set {0} up\naddress replace {1}/24 dev {0}\naddress replace {2}/64 dev {0} nodad\n"
           "route replace default via {3} dev {0} onlink\nroute replace ::/0 via {4} dev {0}\n",
-          way.near, way.ipv4, way.ipv6, way.ipv4_gateway, way.ipv6_gateway)),
-      fmt::format("the client's traffic takes {}", way.near));
+          uplink.near, uplink.ipv4, uplink.ipv6, uplink.ipv4_gateway, uplink.ipv6_gateway)),
+      fmt::format("the client's traffic takes {}", uplink.near));
 }
 
-void take_first_way(Scene& scene) {
+void take_eth0(Scene& scene) {
   const HostAddresses& client = addresses_of("client");
   scene.done(scene.host("client").ip(
                  fmt::format("route replace default via {}\nroute replace ::/0 via {} dev eth0\n",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ways of the client's host to the router other than eth0.
+// Uplinks of the client's host to the router other than eth0.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 namespace trap::lab {
 
 // The client's host has other addresses there.
-struct Way {
+struct Uplink {
   std::string_view near, far; // interfaces: of the client's host, of the router
   std::string_view ipv4, ipv4_gateway, ipv6, ipv6_gateway;
 };
@@ -19,10 +19,10 @@ struct Way {
 bool plug(Scene& scene, std::string_view near, std::string_view far);
 void unplug(Scene& scene, std::string_view near);
 
-// Addresses for a way whose interfaces are there, and all traffic of the client's host to it; and
-// back to eth0.
-void take(Scene& scene, const Way& way);
-void take_first_way(Scene& scene);
+// Gives both ends of an uplink their addresses and moves all traffic of the client's host to it,
+// or back to eth0.
+void take_uplink(Scene& scene, const Uplink& uplink);
+void take_eth0(Scene& scene);
 
 // Has trap-client its filters there?
 bool is_attached(Scene& scene, std::string_view interface);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kinds of interfaces that not every kernel has: a VLAN, a WireGuard tunnel and PPP, as the
-// client's way to everything.
+// client's uplink.
 #include <fmt/format.h>
 
 #include "lab/hosts/files.h"
-#include "lab/scenarios/clients/client_links.h"
 #include "lab/scenarios/clients/client_watch.h"
+#include "lab/scenarios/clients/uplinks.h"
 #include "lab/scenarios/scenario.h"
 
 namespace trap::lab {
@@ -17,17 +17,17 @@ constexpr milliseconds wg_deadline{10000};
 constexpr int wireguard_port = 51820;
 
 constexpr std::string_view trunk = "trunk0", trunk_far = "trunk";
-constexpr Way vlan{"vlan7",       "vlan7",           "198.18.70.2",
-                   "198.18.70.1", "2001:db8:170::2", "2001:db8:170::1"};
-constexpr Way wireguard{
+constexpr Uplink vlan{"vlan7",       "vlan7",           "198.18.70.2",
+                      "198.18.70.1", "2001:db8:170::2", "2001:db8:170::1"};
+constexpr Uplink wireguard{
     "wg0", "wg0", "198.18.71.2", "198.18.71.1", "2001:db8:171::2", "2001:db8:171::1"};
-constexpr Way ppp{"ppp0",        "pppfar",          "198.18.72.2",
-                  "198.18.72.1", "2001:db8:172::2", "2001:db8:172::1"};
+constexpr Uplink ppp{"ppp0",        "pppfar",          "198.18.72.2",
+                     "198.18.72.1", "2001:db8:172::2", "2001:db8:172::1"};
 
-void expect_way(Scene& scene, const Way& way, const std::string& what) {
-  take(scene, way);
-  if (!scene.check(becomes([&] { return is_attached(scene, way.near); }),
-                   fmt::format("{} is attached", way.near), "it is not"))
+void expect_uplink(Scene& scene, const Uplink& uplink, const std::string& what) {
+  take_uplink(scene, uplink);
+  if (!scene.check(becomes([&] { return is_attached(scene, uplink.near); }),
+                   fmt::format("{} is attached", uplink.near), "it is not"))
     return;
   for (const Family family : families)
     expect_service(scene, family, fmt::format("{}, {}", name_of(family), what));
@@ -48,11 +48,11 @@ Result<Identity> make_identity() {
   return Identity{std::move(*secret), shown->substr(0, shown->find('\n'))};
 }
 
-Result<void> join(const Host& host, const Way& way, const Identity& own, const Identity& other,
-                  std::string_view endpoint_address) {
-  if (auto made = host.ip(fmt::format("link add {} type wireguard\n", way.near)); !made)
+Result<void> join(const Host& host, const Uplink& uplink, const Identity& own,
+                  const Identity& other, std::string_view endpoint_address) {
+  if (auto made = host.ip(fmt::format("link add {} type wireguard\n", uplink.near)); !made)
     return made;
-  Command set = host.command({"wg", "set", std::string{way.near}, "listen-port",
+  Command set = host.command({"wg", "set", std::string{uplink.near}, "listen-port",
                               std::to_string(wireguard_port), "private-key", "/dev/stdin", "peer",
                               other.public_key, "allowed-ips", "0.0.0.0/0,::/0", "endpoint",
                               fmt::format("{}:{}", endpoint_address, wireguard_port)});
@@ -72,7 +72,7 @@ void play_vlan(Scene& scene) {
             fmt::format("a VLAN on the trunk of the {}", host)))
       return;
   reconfigure_client(scene, "", R"("eth0", "vlan7")");
-  expect_way(scene, vlan, "over a VLAN");
+  expect_uplink(scene, vlan, "over a VLAN");
   scene.forget_redirects();
   reconfigure_client(scene, "", R"("*")"); // every packet crosses two hooks each way
   scene.check(becomes([&] { return is_attached(scene, trunk) && is_attached(scene, vlan.near); }),
@@ -95,7 +95,7 @@ void play_wireguard(Scene& scene) {
                   "the router's end"))
     return;
   reconfigure_client(scene, "", R"("eth0", "wg*")");
-  expect_way(scene, wireguard, "through WireGuard");
+  expect_uplink(scene, wireguard, "through WireGuard");
 }
 
 void play_ppp(Scene& scene) {
@@ -114,7 +114,7 @@ void play_ppp(Scene& scene) {
   if (scene.check(becomes([&] { return is_attached(scene, ppp.near); }),
                   "the line is up, and attached",
                   fmt::format("{}", fmt::join(last_lines(dial.log, 3), "; "))))
-    expect_way(scene, ppp, "over PPP");
+    expect_uplink(scene, ppp, "over PPP");
 }
 
 void links(Scene& scene) {

@@ -20,14 +20,14 @@ enum class Spreading {
   ecmp,  // equal-cost routes, by the kernel's hash of a connection
 };
 
-class Fleet {
+class ServerFleet {
 public:
   static constexpr int size = 3;
 
-  static Result<std::unique_ptr<Fleet>> start(Deployment& deployment);
-  ~Fleet();
-  Fleet(const Fleet&) = delete;
-  Fleet& operator=(const Fleet&) = delete;
+  static Result<std::unique_ptr<ServerFleet>> start(Deployment& deployment);
+  ~ServerFleet();
+  ServerFleet(const ServerFleet&) = delete;
+  ServerFleet& operator=(const ServerFleet&) = delete;
 
   // CONFIG_IP_ROUTE_MULTIPATH
   static bool kernel_has_ecmp();
@@ -43,7 +43,7 @@ public:
   Result<void> withdraw_last();
 
 private:
-  explicit Fleet(Deployment& deployment) : deployment_(&deployment) {}
+  explicit ServerFleet(Deployment& deployment) : deployment_(&deployment) {}
   Result<void> add_host(int number);
   Result<void> attach_spray();
   Result<void> route(int members);
@@ -73,6 +73,6 @@ FleetLoad ask_each_time(Deployment& deployment, Family family, int count,
 
 // Such connections go on in both families while the last server is lost and, when the router learns
 // of it, a while longer.
-std::array<FleetLoad, 2> lose_last_under_load(Deployment& deployment, Fleet& fleet);
+std::array<FleetLoad, 2> lose_last_under_load(Deployment& deployment, ServerFleet& fleet);
 
 } // namespace trap::lab

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lab/deployment/fleet.h"
+#include "lab/deployment/server_fleet.h"
 
 #include <algorithm>
 #include <chrono>
@@ -38,8 +38,7 @@ MacAddress mac_of(int number, bool routers) {
           static_cast<std::uint8_t>(routers ? 1 : 2)};
 }
 
-// The router never asks who has the public address: whatever server is lost, the others are
-// reached.
+// The router never resolves the public address: whatever server is lost, the others are reached.
 std::string fixed_neighbours(std::string_view interface, const MacAddress& mac) {
   const HostAddresses& trap = addresses_of("trap");
   std::string lines;
@@ -74,12 +73,12 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 } // namespace
 
-Fleet::~Fleet() {
+ServerFleet::~ServerFleet() {
   lab_spray__destroy(spray_);
 }
 
-Result<std::unique_ptr<Fleet>> Fleet::start(Deployment& deployment) {
-  std::unique_ptr<Fleet> fleet{new Fleet(deployment)};
+Result<std::unique_ptr<ServerFleet>> ServerFleet::start(Deployment& deployment) {
+  std::unique_ptr<ServerFleet> fleet{new ServerFleet(deployment)};
   if (auto fixed = fleet->router().ip(fixed_neighbours("trap", addresses_of("trap").mac())); !fixed)
     return fixed.error();
   for (int number = 1; number < size; number++)
@@ -90,7 +89,7 @@ Result<std::unique_ptr<Fleet>> Fleet::start(Deployment& deployment) {
   return fleet;
 }
 
-Result<void> Fleet::add_host(int number) {
+Result<void> ServerFleet::add_host(int number) {
   auto created = Host::create(host_name(number));
   if (!created)
     return created.error();
@@ -114,7 +113,7 @@ Result<void> Fleet::add_host(int number) {
   return daemons_.back()->start();
 }
 
-Result<void> Fleet::attach_spray() {
+Result<void> ServerFleet::attach_spray() {
   const InHost inside{router()};
   spray_ = lab_spray__open_and_load();
   if (!inside.entered() || spray_ == nullptr)
@@ -137,12 +136,12 @@ Result<void> Fleet::attach_spray() {
   return {};
 }
 
-void Fleet::set_members(int count) {
+void ServerFleet::set_members(int count) {
   __atomic_store_n(&spray_->bss->order.count, static_cast<__u32>(count), __ATOMIC_RELEASE);
 }
 
 // Equal-cost routes to the first `members` servers; 1 is as the lab was.
-Result<void> Fleet::route(int members) {
+Result<void> ServerFleet::route(int members) {
   const HostAddresses& trap = addresses_of("trap");
   for (const Family family : families) {
     const std::string via =
@@ -165,17 +164,17 @@ Result<void> Fleet::route(int members) {
   return {};
 }
 
-bool Fleet::kernel_has_ecmp() {
+bool ServerFleet::kernel_has_ecmp() {
   return access("/proc/sys/net/ipv4/fib_multipath_hash_policy", F_OK) == 0;
 }
 
-Result<void> Fleet::spread(Spreading how) {
+Result<void> ServerFleet::spread(Spreading how) {
   how_ = how;
   set_members(how == Spreading::spray ? size : 0);
   return route(how == Spreading::ecmp ? size : 1);
 }
 
-Result<std::array<Counters, Fleet::size>> Fleet::counters() {
+Result<std::array<Counters, ServerFleet::size>> ServerFleet::counters() {
   std::array<Counters, size> all;
   for (int number = 0; number < size; number++) {
     auto counters = number == 0 ? deployment_->server().counters()
@@ -187,12 +186,12 @@ Result<std::array<Counters, Fleet::size>> Fleet::counters() {
   return all;
 }
 
-Result<void> Fleet::lose_last() {
+Result<void> ServerFleet::lose_last() {
   daemons_.back()->kill();
   return hosts_.back()->ip("link set eth0 down\n");
 }
 
-Result<void> Fleet::withdraw_last() {
+Result<void> ServerFleet::withdraw_last() {
   if (how_ == Spreading::ecmp)
     return route(size - 1);
   set_members(size - 1);
@@ -233,7 +232,7 @@ FleetLoad ask_each_time(Deployment& deployment, Family family, int count,
   return load;
 }
 
-std::array<FleetLoad, 2> lose_last_under_load(Deployment& deployment, Fleet& fleet) {
+std::array<FleetLoad, 2> lose_last_under_load(Deployment& deployment, ServerFleet& fleet) {
   std::array<FleetLoad, 2> loads;
   std::atomic<bool> enough = false;
   std::thread ipv4([&] { loads[0] = ask_each_time(deployment, Family::ipv4, 0, enough); });

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// trapctl against running daemons: reload, key status, backend, redirects, knock, top; and what
+// each says when it cannot.
+#include <ctime>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "lab/scenarios/daemons/daemon_host.h"
+
+namespace trap::lab {
+namespace {
+
+using nlohmann::json;
+
+constexpr DaemonKind server = DaemonKind::server, client = DaemonKind::client;
+constexpr std::string_view first_backend = "198.51.100.20:80", second_backend = "198.51.100.21:80";
+
+class Control {
+public:
+  Control(Scene& scene, DaemonHost& host) : scene_(scene), host_(host) {}
+
+  void play() {
+    for (const DaemonKind kind : daemon_kinds)
+      if (!scene_.done(host_.configure(kind, metrics_at(kind, 0)),
+                       fmt::format("{}: is configured", name_of(kind))) ||
+          !host_.start(kind))
+        return;
+    for (const DaemonKind kind : daemon_kinds)
+      reload(kind);
+    at_no_socket({"reload", "server"}, "server does not run", "reload, no daemon there");
+    for (const DaemonKind kind : {DaemonKind::server, DaemonKind::guard})
+      keys(kind);
+    complains(client, {"key", "status"}, 3, "server.s and the guard.s", "key status of a client");
+    backends();
+    redirects();
+    knocks();
+    top();
+  }
+
+private:
+  static std::string metrics_at(DaemonKind kind, int offset) {
+    return fmt::format("metrics_listen = \"127.0.0.1:{}\"\n",
+                       9464 + offset + static_cast<int>(kind));
+  }
+
+  void complains(DaemonKind kind, std::vector<std::string> words, int exit_code,
+                 const std::string& pattern, std::string_view what) {
+    host_.expect_complaint(host_.control(kind, std::move(words)), exit_code, pattern, what);
+  }
+
+  void at_no_socket(std::vector<std::string> words, const std::string& pattern,
+                    std::string_view what) {
+    words.insert(words.end(), {"--socket", (host_.host().directory() / "none.sock").string()});
+    host_.expect_complaint(host_.run_program("trapctl", std::move(words)), 3, pattern, what);
+  }
+
+  void reload(DaemonKind kind) {
+    const std::string name{name_of(kind)};
+    const Finished done = host_.control(kind, {"reload", name});
+    scene_.equal("0", std::to_string(done.exit_code), name + ": reload succeeds");
+    const std::string said = done.output + done.errors;
+    scene_.check(count_lines(said, "") == 1 && count_lines(said, "^trap-" + name + ": ") == 1,
+                 name + ": reload tells in one line", said);
+    const json told = host_.control_json(kind, {"reload", name});
+    scene_.check(told.is_array() && told[0].value("part", "") == name &&
+                     !told[0]["reloaded"].empty(),
+                 name + ": reload as JSON", told.dump());
+    scene_.done(host_.configure(kind, metrics_at(kind, 500)), name + ": metrics_listen changes");
+    complains(kind, {"reload", name}, 2, "metrics_listen.*restart",
+              name + ": a change that needs a restart");
+    scene_.equal("degraded", host_.status(kind).value("state", ""),
+                 name + ": goes on, and says so in status");
+    scene_.done(host_.configure(kind, metrics_at(kind, 0)), name + ": it changes back");
+    host_.control(kind, {"reload", name});
+    scene_.equal("ok", host_.status(kind).value("state", ""), name + ": a good reload mends it");
+  }
+
+  void keys(DaemonKind kind) {
+    const std::string name{name_of(kind)};
+    const json told = host_.control_json(kind, {"key", "status", name});
+    const std::string words = host_.control(kind, {"key", "status", name}).output;
+    int held = 0;
+    json present;
+    for (const json& epoch : told.is_array() ? told[0]["epochs"] : json::array()) {
+      if (epoch.value("role", "") == "present")
+        present = epoch;
+      held += epoch.value("role", "") != "ahead" && epoch.value("held", false) ? 1 : 0;
+    }
+    scene_.equal(host_.status(kind)["keys"]["epoch"].dump(), present.value("epoch", json{}).dump(),
+                 name + ": key status has the present epoch");
+    const std::time_t now = std::time(nullptr);
+    scene_.check(present.value("since_unix_s", now + 1) <= now &&
+                     now < present.value("until_unix_s", now),
+                 name + ": its time is now", present.dump());
+    scene_.equal("3", std::to_string(held), name + ": it and its neighbours are held");
+    scene_.equal("3", std::to_string(count_lines(words, "(previous|present|next) .* held$")),
+                 name + ": key status in words");
+  }
+
+  // A field of a backend in `trapctl backend list web`.
+  std::string of_backend(std::string_view address, const char* field) {
+    const json list = host_.control_json(server, {"backend", "list", "web"});
+    for (const json& backend : list.is_array() ? list : json::array())
+      if (backend.value("address", "") == address)
+        return text_of(backend.value(field, json{}));
+    return "none";
+  }
+
+  void backends() {
+    const std::string first{first_backend};
+    scene_.equal("active active",
+                 of_backend(first, "state") + " " + of_backend(second_backend, "state"),
+                 "backend list: both are active");
+    const std::string words = host_.control(server, {"backend", "list"}).output;
+    scene_.check(count_lines(words, "^web +203.0.113.10:80 +198.51.100.2[01]:80 +web-1 .*active") ==
+                     2,
+                 "backend list in words", words);
+    scene_.equal(
+        "0", std::to_string(host_.control(server, {"backend", "drain", "web", first}).exit_code),
+        "backend drain: succeeds");
+    scene_.equal("draining", of_backend(first, "state"), "backend drain: its state");
+    scene_.equal("0.0 100.0",
+                 of_backend(first, "share_percent") + " " +
+                     of_backend(second_backend, "share_percent"),
+                 "backend drain: its share goes to the other");
+    host_.control(server, {"reload", "server"});
+    scene_.equal("draining", of_backend(first, "state"), "backend drain: survives a reload");
+    host_.control(server, {"backend", "activate", "web", first});
+    scene_.equal("active", of_backend(first, "state"), "backend activate: its state");
+    complains(server, {"backend", "drain", "web", "198.51.100.99:80"}, 2, "198.51.100.99:80",
+              "backend: not one of the service");
+    complains(server, {"backend", "drain", "nosuch", first}, 2, "nosuch",
+              "backend: no such service");
+    complains(server, {"backend", "list", "nosuch"}, 2, "nosuch",
+              "backend: no such service to list");
+    complains(server, {"backend", "drain", "web", "198.51.100.20"}, 2, "no port",
+              "backend: no port");
+    complains(server, {"backend", "drain", "../reload", first}, 2, "service.s name",
+              "backend: a name that is none");
+  }
+
+  void redirects() {
+    scene_.equal("[]", host_.control_json(client, {"redirects"}).dump(),
+                 "redirects: a client that connected to no service has none");
+    scene_.equal("1",
+                 std::to_string(count_lines(host_.control(client, {"redirects"}).output,
+                                            "^SERVICE .* FALLBACKS$")),
+                 "redirects in words");
+    scene_.equal("0 redirect(s) forgotten\n", host_.control(client, {"redirects", "flush"}).output,
+                 "redirects flush: of nothing, nothing");
+    complains(client, {"redirects", "flush", "203.0.113.10:80"}, 2,
+              "no redirect of 203.0.113.10:80", "redirects flush: one that is not held");
+    complains(client, {"redirects", "flush", "web"}, 2, "no port", "redirects flush: no address");
+    complains(server, {"redirects"}, 2, "a client.s", "redirects of a server");
+    at_no_socket({"redirects"}, "does not run", "redirects, no daemon there");
+  }
+
+  void knocks() {
+    const std::string trapctl = (program_directory() / "trapctl").string();
+    const auto complains_of = [&](std::vector<std::string> words, int exit_code,
+                                  const std::string& pattern, std::string_view what) {
+      host_.expect_complaint(host_.run(std::move(words)), exit_code, pattern, what);
+    };
+    complains_of({trapctl, "knock", "203.0.113.10"}, 2, "no port", "knock: no port");
+    complains_of({trapctl, "knock", "203.0.113.10:80", "--patience", "0"}, 2, "patience",
+                 "knock: a patience that is none");
+    complains_of({trapctl, "knock", "198.18.0.1:80"}, 1, "no way to 198.18.0.1:80",
+                 "knock: no way there");
+    complains_of({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", trapctl, "knock",
+                  "203.0.113.2:80"},
+                 1, "run as root", "knock: not root");
+    const json told = json::parse(host_.run({trapctl, "knock", "203.0.113.2:80", "--json"}).output,
+                                  nullptr, false);
+    std::string segments;
+    for (const json& step : told.is_object() ? told["steps"] : json::array())
+      segments += (segments.empty() ? "" : ", ") + step.value("segment", "");
+    scene_.equal("SYN, RST", segments, "knock: at a host that does not listen");
+  }
+
+  // SYNs a second of the service in a first page of `trapctl top`.
+  double syns_per_s() {
+    const json page = host_.control_json(server, {"top", "server", "--once", "--interval", "2"});
+    for (const json& service : page.is_object() ? page["services"] : json::array())
+      if (service.value("service", "") == "web")
+        return service["per_s"].value("syn", 0.0);
+    return 0;
+  }
+
+  void top() {
+    std::jthread neighbour([&](const std::stop_token& stop) {
+      while (!stop.stop_requested())
+        host_.knock();
+    });
+    scene_.check(syns_per_s() > 0, "top --once --json: SYNs of the server's service are counted",
+                 "there are none");
+    neighbour.request_stop();
+    neighbour.join();
+    for (const DaemonKind kind : {DaemonKind::server, DaemonKind::guard}) {
+      const std::string name{name_of(kind)};
+      const std::string page =
+          host_.control(kind, {"top", name, "--once", "--interval", "0.1"}).output;
+      scene_.equal("1", std::to_string(count_lines(page, "^trap-" + name)),
+                   name + ": top --once prints a table");
+    }
+    auto piped = host_.host().command(
+        {"timeout", "2", (program_directory() / "trapctl").string(), "top", "server", "--socket",
+         host_.daemon(server).control_socket().string(), "--interval", "0.1"});
+    const auto pages = run(piped, std::chrono::seconds{10});
+    scene_.check(pages && count_lines(pages->output, "^trap-server") > 2 &&
+                     pages->output.find('\033') == std::string::npos,
+                 "top into a pipe: one plain table after the other",
+                 pages ? pages->output : pages.error().message);
+    at_no_socket({"top", "server", "--once"}, "does not run", "top, no daemon there");
+    complains(server, {"top", "server", "--interval", "0"}, 2, "interval",
+              "top: an interval that is none");
+  }
+
+  Scene& scene_;
+  DaemonHost& host_;
+};
+
+void control(Scene& scene) {
+  if (const auto host = DaemonHost::make(scene))
+    Control{scene, *host}.play();
+}
+
+const Registration register_control{{
+    .name = "control",
+    .goal = "trapctl orders and shows, and says in one line what it cannot",
+    .plan = daemons_plan(),
+    .play = control,
+}};
+
+} // namespace
+} // namespace trap::lab
