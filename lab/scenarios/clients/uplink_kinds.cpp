@@ -117,17 +117,17 @@ void play_ppp(Scene& scene) {
     expect_uplink(scene, ppp, "over PPP");
 }
 
-void links(Scene& scene) {
+void uplink_kinds(Scene& scene) {
   play_vlan(scene);
   play_wireguard(scene);
   play_ppp(scene);
 }
 
-const Registration register_links{{
-    .name = "links",
+const Registration register_uplink_kinds{{
+    .name = "uplink-kinds",
     .goal = "the client's uplink is a VLAN, a WireGuard tunnel, a PPP line",
     .run_class = RunClass::emulated,
-    .play = links,
+    .play = uplink_kinds,
 }};
 
 } // namespace

@@ -16,14 +16,12 @@ constexpr int closed_port = 9;
 
 // Announcements leave the server's daemon a moment after the redirect.
 bool wait_for_announcement(Scene& scene, std::uint64_t at_least) {
-  for (int tenths = 0; tenths < 50; tenths++) {
-    const auto counters = scene.trap().guard().counters();
-    if (counters && count_of(*counters, "announce-accepted") >= at_least)
-      return true;
-    if (!sleep_for(std::chrono::milliseconds{100}))
-      return false;
-  }
-  return false;
+  return becomes(
+      [&] {
+        const auto counters = scene.trap().guard().counters();
+        return counters && count_of(*counters, "announce-accepted") >= at_least;
+      },
+      std::chrono::seconds{5});
 }
 
 // Connects from one address of the client's host after the other, as fast as it goes. How many were

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <optional>
+#include <vector>
+
 #include <fmt/format.h>
 
 #include "lab/hosts/files.h"
@@ -42,44 +45,62 @@ void expect_counters_kept(Scene& scene, const Result<Counters>& before,
               what + ": the counters went on from where they were", text_of(lost));
 }
 
-void restart_during_transfer(Scene& scene, Family family, DaemonKind kind, bool violently) {
-  const std::string what = fmt::format("{}, trap-{} {}", name_of(family), name_of(kind),
-                                       violently ? "killed" : "stopped");
-  auto transfer = Transfer::start(
-      scene.host("client"), {Deployment::public_url(family, "/slow/5mb.bin"), transfer_deadline});
-  if (!scene.check(static_cast<bool>(transfer), what + ": a download begins",
-                   transfer ? "" : transfer.error().message))
-    return;
-  scene.check(Scene::wait_until_under_way(*transfer), what + ": the download is under way",
-              fmt::format("{} bytes", transfer->bytes_so_far()));
+// A download of each family is under way while the daemon is away.
+struct Downloads {
+  std::vector<Transfer> transfers; // as in `families`
+  std::vector<std::string> names;
+};
 
+std::optional<Downloads> begin_downloads(Scene& scene, const std::string& daemon) {
+  Downloads downloads;
+  for (const Family family : families) {
+    const std::string what = fmt::format("{}, {}", name_of(family), daemon);
+    auto transfer = Transfer::start(
+        scene.host("client"), {Deployment::public_url(family, "/slow/5mb.bin"), transfer_deadline});
+    if (!scene.check(static_cast<bool>(transfer), what + ": a download begins",
+                     transfer ? "" : transfer.error().message))
+      return std::nullopt;
+    scene.check(Scene::wait_until_under_way(*transfer), what + ": the download is under way",
+                fmt::format("{} bytes", transfer->bytes_so_far()));
+    downloads.transfers.push_back(std::move(*transfer));
+    downloads.names.push_back(what);
+  }
+  return downloads;
+}
+
+void restart(Scene& scene, DaemonKind kind, bool violently) {
+  const std::string name =
+      fmt::format("trap-{} {}", name_of(kind), violently ? "killed" : "stopped");
+  auto downloads = begin_downloads(scene, name);
+  if (!downloads)
+    return;
   Daemon& daemon = daemon_of(scene, kind);
   const auto counted = daemon.counters();
   if (violently)
     daemon.kill();
   else
-    scene.done(daemon.stop(), what + ": ends well");
-  visit_without_daemon(scene, family, what);
-  scene.check(transfer->running(), what + ": the download was still under way",
-              "it had ended before");
-  scene.done(daemon.start(), what + ": starts again");
-  expect_counters_kept(scene, counted, daemon.counters(), what);
-
-  const auto response = transfer->finish();
-  scene.check(response && response->complete() &&
-                  same_content(response->body, scene.trap().service().documents() / "5mb.bin"),
-              what + ": the download completes",
-              response ? response->text() : response.error().message);
-  scene.expect_whole(scene.visit_service(family, "/5mb.bin"), family, download_bytes,
-                     what + ", next connection");
+    scene.done(daemon.stop(), name + ": ends well");
+  for (std::size_t i = 0; i < downloads->transfers.size(); i++) {
+    visit_without_daemon(scene, families[i], downloads->names[i]);
+    scene.check(downloads->transfers[i].running(),
+                downloads->names[i] + ": the download was still under way", "it had ended before");
+  }
+  scene.done(daemon.start(), name + ": starts again");
+  expect_counters_kept(scene, counted, daemon.counters(), name);
+  for (std::size_t i = 0; i < downloads->transfers.size(); i++) {
+    const std::string& what = downloads->names[i];
+    const auto response = downloads->transfers[i].finish();
+    scene.check(response && response->complete() &&
+                    same_content(response->body, scene.trap().service().documents() / "5mb.bin"),
+                what + ": the download completes",
+                response ? response->text() : response.error().message);
+    scene.expect_whole(scene.visit_service(families[i], "/5mb.bin"), families[i], download_bytes,
+                       what + ", next connection");
+  }
   scene.forget_redirects();
-  scene.expect_whole(scene.visit_service(family, "/5mb.bin"), family, download_bytes,
-                     what + ", next first connection");
-}
-
-void restart(Scene& scene, DaemonKind kind, bool violently) {
   for (const Family family : families)
-    restart_during_transfer(scene, family, kind, violently);
+    scene.expect_whole(scene.visit_service(family, "/5mb.bin"), family, download_bytes,
+                       fmt::format("{}, {}, next first connection", name_of(family), name));
 }
 
 const Registration register_kill_server{{

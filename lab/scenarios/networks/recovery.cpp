@@ -98,15 +98,12 @@ void expect_download(Scene& scene, Transfer& transfer, const std::string& what) 
 }
 
 bool wait_until_redirects_are_over(Scene& scene) {
-  for (const auto until = std::chrono::steady_clock::now() + expiry_deadline;
-       std::chrono::steady_clock::now() < until;) {
-    const auto status = scene.trap().client().status();
-    if (status && status->redirects.empty())
-      return true;
-    if (!sleep_for(milliseconds{100}))
-      return false;
-  }
-  return false;
+  return becomes(
+      [&] {
+        const auto status = scene.trap().client().status();
+        return status && status->redirects.empty();
+      },
+      expiry_deadline);
 }
 
 void dead_services(Scene& scene) {

@@ -13,8 +13,6 @@
 namespace trap::lab {
 namespace {
 
-using std::chrono::milliseconds;
-
 // The lab's budget is 5 a second, and a bucket holds 10 s of it.
 constexpr int handshakes = 300;
 constexpr std::uint64_t budget = 50, passed_at_most = 100, dropped_at_least = 200;
@@ -37,11 +35,14 @@ Result<int> complete_handshakes(const Host& host, Family family) {
       return Error{"connect: " + error_text(errno)};
     waiting.push_back({sockets.back().get(), POLLOUT, 0});
   }
-  if (!sleep_for(milliseconds{500}))
-    return Error{"interrupted"};
-  poll(waiting.data(), waiting.size(), 0);
-  return static_cast<int>(
-      std::ranges::count_if(waiting, [](const pollfd& one) { return one.revents == POLLOUT; }));
+  int completed = 0;
+  becomes([&] {
+    poll(waiting.data(), waiting.size(), 0);
+    completed = static_cast<int>(
+        std::ranges::count_if(waiting, [](const pollfd& one) { return one.revents == POLLOUT; }));
+    return completed == handshakes;
+  });
+  return completed;
 }
 
 void bot(Scene& scene, Family family) {

@@ -9,17 +9,8 @@ namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
-using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds learning{20000};
-
-bool wait_until(milliseconds deadline, const std::function<bool()>& holds) {
-  for (const auto until = Clock::now() + deadline;
-       Clock::now() < until && sleep_for(milliseconds{50});)
-    if (holds())
-      return true;
-  return false;
-}
 
 void expect_answer(Scene& scene, IdleConnection& idle, Family family) {
   const std::string what = fmt::format("{}, under a flood of ACKs", name_of(family));
@@ -60,10 +51,12 @@ void idle(Scene& scene) {
     connections.push_back(std::move(*opened));
   }
   scene.done(scene.trap().server().start(), "trap-server comes");
-  const bool knows = wait_until(learning, [&] {
-    const auto status = scene.trap().server().status();
-    return status && status->knows_connections;
-  });
+  const bool knows = becomes(
+      [&] {
+        const auto status = scene.trap().server().status();
+        return status && status->knows_connections;
+      },
+      learning);
   scene.check(knows, "it learns which connections the stack has", "it trusts no list");
   for (std::size_t i = 0; i < connections.size(); i++)
     expect_answer(scene, connections[i], families[i]);

@@ -14,23 +14,21 @@ namespace trap::lab {
 namespace {
 
 using std::chrono::milliseconds;
-using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds activation_deadline{2000}, rest_deadline{8000}, watched{500};
 
 // Waits until the service is active, or at rest, at its address of this family.
 bool wait_for_activity(Scene& scene, Family family, bool active, milliseconds deadline) {
   const std::string address = endpoint(addresses_of("trap").address(family), service_port);
-  for (const auto until = Clock::now() + deadline;
-       Clock::now() < until && sleep_for(milliseconds{50});) {
-    const auto status = scene.trap().server().status();
-    if (!status)
-      continue;
-    const auto service = std::ranges::find(status->services, address, &ServiceStatus::address);
-    if (service != status->services.end() && service->active == active)
-      return true;
-  }
-  return false;
+  return becomes(
+      [&] {
+        const auto status = scene.trap().server().status();
+        if (!status)
+          return false;
+        const auto service = std::ranges::find(status->services, address, &ServiceStatus::address);
+        return service != status->services.end() && service->active == active;
+      },
+      deadline);
 }
 
 void expect_peace(Scene& scene, Family family) {
@@ -62,10 +60,7 @@ void attack(Scene& scene, Family family) {
 
 bool goes_on(Transfer& transfer) {
   const std::uint64_t before = transfer.bytes_so_far();
-  for (int tenths = 0; tenths < 30 && transfer.running() && sleep_for(milliseconds{100}); tenths++)
-    if (transfer.bytes_so_far() > before)
-      return true;
-  return false;
+  return becomes([&] { return transfer.bytes_so_far() > before; }, milliseconds{3000});
 }
 
 // Downloads and long connections of both families go on while TRAP wakes and rests.
