@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-constexpr milliseconds start_deadline{30000}, stop_deadline{10000}, control_deadline{5000};
+constexpr milliseconds start_deadline{120000}, stop_deadline{30000}, control_deadline{30000};
 
 // Missing or odd members read as empty: scenarios check values.
 std::uint64_t unsigned_of(const json& object, const char* key) {

@@ -17,7 +17,7 @@
 namespace trap::lab {
 namespace {
 
-constexpr int patience_ms = 15000;
+constexpr int timeout_ms = 15000;
 
 Error failed(const char* call) {
   return Error{fmt::format("{}: {}", call, error_text(errno))};
@@ -41,16 +41,16 @@ Result<void> prepare(int fd, const sockaddr_storage& target, const Manner& manne
   const linger at_once{1, 0};
   if (manner.reset_at_end && setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) != 0)
     return failed("SO_LINGER");
-  const timeval patience{patience_ms / 1000, 0};
-  if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0 ||
-      setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) != 0)
+  const timeval timeout{timeout_ms / 1000, 0};
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) != 0 ||
+      setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) != 0)
     return failed("SO_RCVTIMEO");
   return {};
 }
 
 Result<void> wait_for(int fd, short event) {
   pollfd ready{fd, event, 0};
-  const int got = poll(&ready, 1, patience_ms);
+  const int got = poll(&ready, 1, timeout_ms);
   if (got == 0)
     errno = ETIMEDOUT;
   if (got <= 0)

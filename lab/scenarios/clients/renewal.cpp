@@ -13,7 +13,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr auto patience = std::chrono::seconds{90};
+constexpr auto timeout = std::chrono::seconds{90};
 constexpr std::uint64_t renewals = 2; // of each redirect
 
 // A host with a redirect, and the redirect's family.
@@ -44,7 +44,7 @@ Counters visit_until(Scene& scene, const std::vector<User>& users, std::string_v
         moved = before && now ? difference(*before, *now) : Counters{};
         return count_of(moved, verdict) >= count || !sleep_for(milliseconds{150});
       },
-      patience);
+      timeout);
   scene.check(
       came && failures == 0,
       fmt::format("{}: {} connections, all well, until {} {}", what, visits, verdict, count),

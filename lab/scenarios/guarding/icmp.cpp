@@ -104,7 +104,7 @@ void expect_errors(Scene& scene, Family family, const Segment& about, const std:
   }
 }
 
-// No host has the client's address, so none ends the flow that its ticket opens.
+// No host has the client's address, so no host ends the flow that its ticket opens.
 void forged_errors(Scene& scene, const Forger& forger, Family family) {
   Segment syn = syn_from("stranger", family);
   syn.from.address = address_from(family == Family::ipv4 ? "198.18.0.2" : "2001:db8:b07::2");

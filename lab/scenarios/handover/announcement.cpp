@@ -30,12 +30,12 @@ int knock_from_all(const Host& host, const std::vector<std::string>& sources, in
   const InHost inside{host};
   socklen_t length = 0;
   const sockaddr_storage target = socket_address(addresses_of("trap").ipv4, port, length);
-  const timeval patience{1, 0};
+  const timeval timeout{1, 0};
   int answered = 0;
   for (const std::string& source : sources) {
     const Fd fd{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     const sockaddr_storage own = socket_address(source, 0, length);
-    setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
     const bool ready =
         inside.entered() && bind(fd.get(), reinterpret_cast<const sockaddr*>(&own), length) == 0;
     const bool connected =

@@ -12,7 +12,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds patience{20000}, patience_with_losses{130000}; // the latter that of a stack
+constexpr milliseconds timeout{20000}, timeout_with_losses{130000}; // the latter that of a stack
 constexpr int later_connections = 3, connections_with_losses = 10;
 constexpr std::uint64_t syns_with_losses =
     12; // with losses: a stack sends seven to eleven, and the client one with each redirect
@@ -38,7 +38,7 @@ struct Passage {
   }
 };
 
-Passage pass(Scene& scene, const Middlebox& box, Family family, milliseconds deadline = patience) {
+Passage pass(Scene& scene, const Middlebox& box, Family family, milliseconds deadline = timeout) {
   const std::uint64_t before = box.count(LAB_SYNS);
   Passage passage{scene.visit("client", Deployment::public_url(family, "/small.txt"), deadline)};
   passage.syns = box.count(LAB_SYNS) - before;
@@ -115,7 +115,7 @@ void expect_all_through(Scene& scene, Middlebox& box) {
     for (int number = 1; number <= connections_with_losses; number++) {
       if (number == connections_with_losses / 2)
         scene.forget_redirects();
-      expect_through(scene, pass(scene, box, family, patience_with_losses), syns_with_losses,
+      expect_through(scene, pass(scene, box, family, timeout_with_losses), syns_with_losses,
                      fmt::format("{}, connection {}", name_of(family), number));
     }
 }
@@ -130,7 +130,7 @@ void losses(Scene& scene, std::uint32_t percent) {
   scene.check(box->count(LAB_LOST) > 0, "it loses packets", "it did not");
 }
 
-// A packet may wait for the next one of its direction, and that for the sender's patience.
+// A packet may wait for the next one of its direction, and that for the sender's timeout.
 void reordering(Scene& scene) {
   auto box = install(scene, {"swaps packets", LAB_REORDERS});
   if (!box)
