@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What trapctl's subcommands do once the command line is read; one file for each.
+// trapctl's subcommands, after the command line is read; one file for each.
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@ Result<void> generate_key(const std::string& file);
 Result<void> derive_key(const std::string& guard, const std::string& master_file,
                         const std::string& output);
 
-// Which daemons are asked.
+// The daemons to ask.
 struct PartRequest {
   std::string part;    // empty: every part there is
   std::string socket;  // empty: the part's usual one
@@ -23,14 +23,14 @@ struct PartRequest {
   bool json = false;
 };
 
-// These print; the exit code says whether all parts run as they should. An error is for what is not
-// a part's state.
+// Prints the status; the exit code says whether all parts run as they should. Errors are for
+// anything but a part's state.
 Result<ExitCode> show_status(const PartRequest& request);
 
 // Epochs whose keys the daemons hold, with their times.
 Result<ExitCode> show_key_status(const PartRequest& request);
 
-// Lets the daemons read configuration and keys again; prints what each changed.
+// Lets the daemons read configuration and keys again; prints the changes that each applied.
 Result<ExitCode> reload(const PartRequest& request);
 
 struct BackendRequest {
@@ -53,12 +53,13 @@ struct RedirectRequest {
 Result<ExitCode> manage_redirects(const RedirectRequest& request);
 
 struct KnockRequest {
-  std::string service;   // public address and port
-  double patience_s = 1; // for each answer
+  std::string service;  // public address and port
+  double timeout_s = 1; // for each answer
   bool json = false;
 };
 
-// Performs a handshake as a client would, and tells each step. ExitCode::failed if it led nowhere.
+// Performs a handshake as a client does, and tells each step. ExitCode::failed if it does not reach
+// the service.
 Result<ExitCode> knock(const KnockRequest& request);
 
 struct GuardRequest {
@@ -78,7 +79,7 @@ struct ExplainOptions {
   std::string direction = "in";
 };
 
-// What would become of packets, and why; changes nothing.
+// The verdict on packets, and the reason; changes nothing.
 Result<ExitCode> explain(const ExplainOptions& options);
 
 struct DoctorRequest {
@@ -87,7 +88,7 @@ struct DoctorRequest {
   bool json = false;
 };
 
-// Examines this host: prints a line for each check; degraded if any is not in order.
+// Examines this host: prints a line for each check; degraded if a check finds a problem.
 Result<ExitCode> examine(const DoctorRequest& request);
 
 struct TopRequest {

@@ -32,7 +32,7 @@ int try_connect(const std::string& path) {
              : errno;
 }
 
-// Asks with `ask` once somebody listens.
+// Asks with `ask`, if a daemon listens.
 template <class Ask>
 Result<std::optional<ControlAnswer>> converse(const std::string& socket_path, int timeout_s,
                                               Ask ask) {

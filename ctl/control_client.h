@@ -14,7 +14,7 @@ struct ControlAnswer {
   std::string body;
 };
 
-// Nothing if nobody listens there; an error if somebody does but cannot be asked.
+// Empty if nothing listens there; an error if a daemon does but cannot be asked.
 Result<std::optional<ControlAnswer>> control_get(const std::string& socket_path,
                                                  const std::string& path);
 Result<std::optional<ControlAnswer>> control_post(const std::string& socket_path,

@@ -16,7 +16,7 @@ namespace {
 using trap::ExitCode;
 using trap::Result;
 
-// What the options of all subcommands are read into, and what the chosen one does.
+// The options of all subcommands, and the action of the one that was chosen.
 struct CommandLine {
   std::string file;
   std::string guard;
@@ -47,10 +47,9 @@ void add_part_options(CLI::App* command, trap::ctl::PartRequest& parts, const ch
 }
 
 void add_keys(CLI::App& app, CommandLine& line) {
-  CLI::App* key = app.add_subcommand("key", "make keys, and see which are in use");
+  CLI::App* key = app.add_subcommand("key", "make keys, and show the keys in use");
   key->require_subcommand(1);
-  CLI::App* generate =
-      key->add_subcommand("generate", "make a master key, for all TRAP servers and nobody else");
+  CLI::App* generate = key->add_subcommand("generate", "make a master key, for TRAP servers only");
   generate->add_option("FILE", line.file, "new file, or - for stdout")->required();
   generate->callback(
       [&line] { line.act = [&line] { return done(trap::ctl::generate_key(line.file)); }; });
@@ -67,14 +66,14 @@ void add_keys(CLI::App& app, CommandLine& line) {
   });
 
   CLI::App* status = key->add_subcommand("status", "show the epochs of the keys in use");
-  add_part_options(status, line.parts, "server or guard; without it, both if they are there",
+  add_part_options(status, line.parts, "server or guard; without it, both if they run",
                    {"server", "guard"});
   status->callback(
       [&line] { line.act = [&line] { return trap::ctl::show_key_status(line.parts); }; });
 }
 
 void add_backends(CLI::App& app, CommandLine& line) {
-  CLI::App* backend = app.add_subcommand("backend", "see backends, take one out, take it in again");
+  CLI::App* backend = app.add_subcommand("backend", "list backends, drain one, activate it again");
   backend->require_subcommand(1);
   auto add = [&](const char* action, const char* what) {
     CLI::App* command = backend->add_subcommand(action, what);
@@ -88,9 +87,10 @@ void add_backends(CLI::App& app, CommandLine& line) {
     return command;
   };
   add("list", "show the backends, their state, health and share of the clients")
-      ->add_option("SERVICE", line.backend.service, "only this one's");
-  for (CLI::App* command : {add("drain", "send no new clients to a backend; those it has stay"),
-                            add("activate", "send clients to it again")}) {
+      ->add_option("SERVICE", line.backend.service, "only the backends of this service");
+  for (CLI::App* command :
+       {add("drain", "send no new clients to a backend; its present clients stay"),
+        add("activate", "send clients to a backend again")}) {
     command->add_option("SERVICE", line.backend.service, "name of the service")->required();
     command->add_option("BACKEND", line.backend.backend, "the backend's address and port")
         ->required();
@@ -99,11 +99,11 @@ void add_backends(CLI::App& app, CommandLine& line) {
 
 void add_redirects(CLI::App& app, CommandLine& line) {
   CLI::App* redirects =
-      app.add_subcommand("redirects", "show what trap-client has learnt, or let it forget");
+      app.add_subcommand("redirects", "list the redirects that trap-client holds, or flush them");
   CLI::App* flush = redirects->add_subcommand(
       "flush", "forget redirects: the next connection asks the TRAP server again");
   flush->add_option("SERVICE", line.redirects.service,
-                    "only this service's: its public address and port");
+                    "only the redirects of this service: its public address and port");
   for (CLI::App* command : {redirects, flush}) {
     command->add_option("--socket", line.redirects.socket,
                         "the client's control socket, if it is not the usual one");
@@ -116,10 +116,10 @@ void add_redirects(CLI::App& app, CommandLine& line) {
 }
 
 void add_knock(CLI::App& app, CommandLine& line) {
-  CLI::App* knock = app.add_subcommand(
-      "knock", "connect to a service as a client does, and tell each step: did it work?");
+  CLI::App* knock =
+      app.add_subcommand("knock", "connect to a service as a client does, and show each step");
   knock->add_option("SERVICE", line.knock.service, "public address and port")->required();
-  knock->add_option("--patience", line.knock.patience_s, "seconds to wait for each answer")
+  knock->add_option("--timeout", line.knock.timeout_s, "seconds to wait for each answer")
       ->check(CLI::Range(0.05, 60.0))
       ->capture_default_str();
   knock->add_flag("--json", line.knock.json, "as JSON");
@@ -127,8 +127,8 @@ void add_knock(CLI::App& app, CommandLine& line) {
 }
 
 void add_guard(CLI::App& app, CommandLine& line) {
-  CLI::App* guard =
-      app.add_subcommand("guard", "let the guard only count, or drop, what it refuses");
+  CLI::App* guard = app.add_subcommand(
+      "guard", "choose whether the guard drops the packets it refuses, or only counts them");
   guard->require_subcommand(1);
   auto add = [&](const char* action, const char* what) {
     CLI::App* command = guard->add_subcommand(action, what);
@@ -141,33 +141,33 @@ void add_guard(CLI::App& app, CommandLine& line) {
     });
     return command;
   };
-  add("mode", "show whether it drops what it refuses");
-  CLI::App* enforce = add("enforce", "drop what is refused");
+  add("mode", "show whether the guard drops the packets it refuses");
+  CLI::App* enforce = add("enforce", "drop the packets it refuses");
   enforce->add_option("--confirm", line.guard_control.confirm,
                       "go back to monitoring after this time (60s, 5m) unless confirmed");
-  enforce->add_flag("--force", line.guard_control.force, "in spite of warnings");
+  enforce->add_flag("--force", line.guard_control.force, "enforce in spite of warnings");
   add("confirm", "go on enforcing");
-  add("monitor", "drop nothing, count what would be dropped");
-  add("suspects", "show whom enforcing would hit");
+  add("monitor", "drop nothing; count the packets it refuses");
+  add("suspects", "list the sources whose packets would be dropped");
 }
 
 void add_views(CLI::App& app, CommandLine& line) {
   const std::vector<std::string> parts = {"server", "guard", "client"};
-  CLI::App* status = app.add_subcommand("status", "show what the parts on this host do");
-  add_part_options(status, line.parts, "server, guard or client; without it, every part there is",
+  CLI::App* status = app.add_subcommand("status", "show the state of the parts on this host");
+  add_part_options(status, line.parts, "server, guard or client; without it, every part that runs",
                    parts);
   status->add_option("--pin-dir", line.parts.pin_dir, "pin_dir, if it is not the usual one");
   status->callback([&line] { line.act = [&line] { return trap::ctl::show_status(line.parts); }; });
 
   CLI::App* reload = app.add_subcommand(
-      "reload", "let the parts on this host read their configuration and keys again");
-  add_part_options(reload, line.parts, "server, guard or client; without it, every part there is",
+      "reload", "make the parts on this host read their configuration and keys again");
+  add_part_options(reload, line.parts, "server, guard or client; without it, every part that runs",
                    parts);
   reload->callback([&line] { line.act = [&line] { return trap::ctl::reload(line.parts); }; });
 
   CLI::App* top =
       app.add_subcommand("top", "show packets a second, service by service, until q is pressed");
-  add_part_options(top, line.top.parts, "server, guard or client; without it, every part there is",
+  add_part_options(top, line.top.parts, "server, guard or client; without it, every part that runs",
                    parts);
   top->add_option("--interval", line.top.interval_s, "seconds")
       ->check(CLI::Range(0.1, 3600.0))
@@ -179,7 +179,7 @@ void add_views(CLI::App& app, CommandLine& line) {
 void add_diagnosis(CLI::App& app, CommandLine& line) {
   const std::vector<std::string> parts = {"server", "guard", "client"};
   CLI::App* explain = app.add_subcommand(
-      "explain", "say what becomes of a packet here, and why; nothing is changed");
+      "explain", "show the verdict on a packet, and the reason; changes nothing");
   explain
       ->add_option("--part", line.explain.parts.part,
                    "server, guard or client; without it, every part that runs")
@@ -190,16 +190,16 @@ void add_diagnosis(CLI::App& app, CommandLine& line) {
                       "all packets of a capture file instead; - for stdin");
   explain
       ->add_option("--direction", line.explain.direction,
-                   "out: the packet leaves this host, which is for a client to judge")
+                   "out: the packet leaves this host, where trap-client judges it")
       ->check(CLI::IsMember({"in", "out"}))
       ->capture_default_str();
   explain->add_option("--socket", line.explain.parts.socket,
                       "control socket, if it is not the usual one");
-  explain->add_flag("--json", line.explain.parts.json, "a JSON object a line");
+  explain->add_flag("--json", line.explain.parts.json, "as JSON, one object a line");
   explain->callback([&line] { line.act = [&line] { return trap::ctl::explain(line.explain); }; });
 
   CLI::App* doctor =
-      app.add_subcommand("doctor", "examine this host, and say how to mend what is wrong");
+      app.add_subcommand("doctor", "examine this host for TRAP, and say how to mend problems");
   doctor
       ->add_option("--part", line.doctor.part,
                    "server, guard or client; without it, every part that is configured or runs")
@@ -210,7 +210,7 @@ void add_diagnosis(CLI::App& app, CommandLine& line) {
   doctor->callback([&line] { line.act = [&line] { return trap::ctl::examine(line.doctor); }; });
 }
 
-// What is wrong with the command line, and at which command.
+// The error in the command line, and the command that it is for.
 std::string usage_text(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App* command = &app;
   std::string name = "trapctl";

@@ -25,13 +25,13 @@ bool names_one(const PartRequest& request) {
   return !request.part.empty() || !request.socket.empty() || !request.pin_dir.empty();
 }
 
-std::vector<Place> places(const PartRequest& request) {
+std::vector<PartLocation> locations(const PartRequest& request) {
   std::vector<std::string> parts = {"server", "guard", "client"};
   if (!request.part.empty())
     parts = {request.part};
   else if (names_one(request))
     parts = {""};
-  std::vector<Place> all;
+  std::vector<PartLocation> all;
   for (const std::string& part : parts) {
     std::string socket =
         request.socket.empty() && !part.empty() ? "/run/trap/" + part + ".sock" : request.socket;
@@ -44,18 +44,18 @@ std::vector<Place> places(const PartRequest& request) {
   return all;
 }
 
-Result<ordered_json> running_status(const Place& place) {
-  if (place.socket.empty())
+Result<ordered_json> running_status(const PartLocation& location) {
+  if (location.socket.empty())
     return ordered_json();
-  auto answer = control_get(place.socket, "/status");
+  auto answer = control_get(location.socket, "/status");
   if (!answer)
     return answer.error();
   if (!*answer)
     return ordered_json();
   if ((*answer)->http_status != 200)
-    return Error{fmt::format("control socket {}: answered with HTTP status {}", place.socket,
+    return Error{fmt::format("control socket {}: answered with HTTP status {}", location.socket,
                              (*answer)->http_status)};
-  return read_object(place.socket, (*answer)->body);
+  return read_object(location.socket, (*answer)->body);
 }
 
 Error nothing_runs(const PartRequest& request) {
@@ -66,8 +66,8 @@ Error nothing_runs(const PartRequest& request) {
 
 Result<std::vector<ordered_json>> running_parts(const PartRequest& request) {
   std::vector<ordered_json> parts;
-  for (const Place& place : places(request)) {
-    auto status = running_status(place);
+  for (const PartLocation& location : locations(request)) {
+    auto status = running_status(location);
     if (!status)
       return status.error();
     if (!status->is_null())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts on this host, as trapctl finds them: where each listens, what it says of itself, what
-// it answers to a command.
+// The parts on this host, as trapctl finds them: their sockets, their status, their answers to
+// commands.
 #pragma once
 
 #include <optional>
@@ -13,26 +13,26 @@
 
 namespace trap::ctl {
 
-struct Place {
-  std::string part; // empty: whatever part answers
+struct PartLocation {
+  std::string part; // empty: any part that answers
   std::string socket;
   std::string pin_dir;
 };
 
-// One place for a part, socket or pin directory that was named, else one for each part.
-std::vector<Place> places(const PartRequest& request);
+// One location for a part, socket or pin directory that was named, else one for each part.
+std::vector<PartLocation> locations(const PartRequest& request);
 bool names_one(const PartRequest& request);
 
-// What GET /status answers; null if nobody listens.
-Result<nlohmann::ordered_json> running_status(const Place& place);
+// The answer to GET /status; null if nothing listens.
+Result<nlohmann::ordered_json> running_status(const PartLocation& location);
 
 // The parts that run and answer; the error with ExitCode::not_running if none does.
 Result<std::vector<nlohmann::ordered_json>> running_parts(const PartRequest& request);
 
-// Who was asked for and is not there.
+// The error of a request for a part that does not run.
 Error nothing_runs(const PartRequest& request);
 
-// Posts; nothing if nobody listens; the daemon's own error if it refuses.
+// Posts. Empty if nothing listens; the daemon's own error if it refuses.
 Result<std::optional<nlohmann::ordered_json>>
 post(const std::string& socket, const std::string& path, const std::string& body = "");
 

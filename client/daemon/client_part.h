@@ -15,6 +15,9 @@ public:
   explicit ClientPart(ClientConfig config) : client_(std::move(config)) {}
 
   const PartConfig& config() const override { return client_.active->config.part; }
+  ConfigNode shown_config() const override {
+    return show_keys(client_keys(), client_.active->config, View::status);
+  }
   bool needs_raw_sockets() const override { return client_.active->config.renew; }
   Result<void> start(Undo& undo) override;
   Result<void> detach() override;

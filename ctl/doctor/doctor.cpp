@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// trapctl doctor: what is wrong with this host for TRAP, and how to mend it.
+// trapctl doctor: finds problems of this host for TRAP, and says how to mend them.
 #include <unistd.h>
 
 #include <fmt/core.h>
@@ -41,7 +41,7 @@ private:
   Grade worst_ = Grade::ok;
 };
 
-// Is it configured, or does it run? One that was named is looked at in any case.
+// The parts that are configured or run. A part that was named is looked at in any case.
 std::vector<PartFacts> find_parts(const DoctorRequest& request) {
   std::vector<std::string> names = {"server", "guard", "client"};
   if (!request.part.empty())
@@ -61,7 +61,8 @@ std::vector<PartFacts> find_parts(const DoctorRequest& request) {
 
 Result<ExitCode> examine(const DoctorRequest& request) {
   if (!request.config.empty() && request.part.empty())
-    return Error{"--config is one part's configuration: say which with --part", ExitCode::usage};
+    return Error{"--config is one part's configuration: name the part with --part",
+                 ExitCode::usage};
   const std::vector<PartFacts> parts = find_parts(request);
   if (parts.empty())
     return Error{"no part of TRAP is configured or runs here: name one with --part, and its file "

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What trapctl doctor looks at, as tables of small functions from facts to findings.
+// The checks of trapctl doctor, as tables of small functions from facts to findings.
 #pragma once
 
 #include <span>
@@ -15,7 +15,7 @@ const char* grade_name(Grade grade);
 struct Finding {
   Grade grade = Grade::ok;
   std::string what;
-  std::string mend; // what to do; empty if all is well
+  std::string mend; // the remedy; empty if all is well
 };
 
 using Findings = std::vector<Finding>;
@@ -29,7 +29,7 @@ struct HostCheck {
 struct PartCheck {
   const char* name;
   const char* looks_at;
-  Findings (*look)(const PartFacts& part); // none: it does not concern this part
+  Findings (*look)(const PartFacts& part); // none: the check is not for this part
 };
 
 std::span<const HostCheck> host_checks();

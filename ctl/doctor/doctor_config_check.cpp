@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks a part's own program about its configuration: nobody else knows all of it.
+// Asks a part's own program about its configuration: no other program knows all of it.
 #include <array>
 #include <cerrno>
 #include <fcntl.h>

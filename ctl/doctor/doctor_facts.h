@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What trapctl doctor judges by: gathered once (doctor_gather.h), or invented by tests.
+// The facts that trapctl doctor judges by: gathered once (doctor_gather.h), or invented by tests.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,10 @@ struct HostFacts {
   bool has_btf = false;
   bool has_bpffs = false;
   std::string privilege_problem;          // empty: none
-  std::optional<bool> loads_xdp;          // nothing: it could not be asked
+  std::optional<bool> loads_xdp;          // empty: not known
   std::optional<bool> loads_tc;           // the same
   std::optional<bool> assigns_sockets;    // has bpf_sk_assign_tcp_reqsk
-  std::optional<bool> clock_synchronised; // nothing: the kernel does not tell
+  std::optional<bool> clock_synchronised; // empty: not known
   std::uint64_t clock_error_us = 0;       // as the kernel estimates it
 };
 
@@ -39,7 +39,7 @@ struct KeyFileFacts {
   std::uint64_t age_days = 0;
 };
 
-// A port at which something must listen.
+// A port at which a service must listen.
 struct PortFacts {
   std::string service;
   std::string where; // "port 80", "203.0.113.10:80"
@@ -54,7 +54,7 @@ struct PeerFacts { // a TRAP server of a guard, a backend of a server
 struct DaemonFacts {
   bool runs = false;
   std::string version;
-  std::string error; // why it could not be asked
+  std::string error; // the reason why it could not be asked
   std::vector<std::string> problems;
   std::uint64_t epoch = 0; // the present one; 0: it has no keys
   std::vector<std::uint64_t> epochs_held;
@@ -64,7 +64,7 @@ struct DaemonFacts {
 struct PartFacts {
   std::string part;
   std::string config_path;
-  std::string config_problem; // what is wrong with it or with its keys; empty: nothing
+  std::string config_problem; // an error in it or in its keys; empty: none
   std::string xdp_mode;       // as configured; empty for a client
   std::vector<InterfaceFacts> interfaces;
   KeyFileFacts key_file;

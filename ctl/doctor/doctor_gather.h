@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gathers what trapctl doctor judges by, from this host: reads only.
+// Gathers the facts for trapctl doctor from this host. Reads only.
 #pragma once
 
 #include "ctl/doctor/doctor_facts.h"
@@ -13,7 +13,7 @@ InterfaceFacts gather_interface(const std::string& name);
 // The part of this configuration file, or of the usual control socket where there is no such file.
 PartFacts gather_part(const std::string& part, const std::string& config_path);
 
-// What `trap-PART --check-config` says is wrong; empty if nothing is, or if the program is not
+// The error of `trap-PART --check-config`; empty if there is none, or if the program is not
 // installed here.
 std::string check_config(const std::string& part, const std::string& config_path);
 

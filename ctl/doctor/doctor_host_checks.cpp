@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// trapctl doctor: the host, whatever part is on it.
+// trapctl doctor: the host, for any part.
 #include <cstdio>
 
 #include <fmt/core.h>
@@ -41,12 +41,12 @@ Finding privilege(const HostFacts& host) {
   if (host.privilege_problem.empty())
     return ok("this process may load and attach BPF programs");
   return {Grade::warn, host.privilege_problem,
-          "run trapctl doctor as root, or some of this cannot be looked at"};
+          "run trapctl doctor as root, or some checks are not possible"};
 }
 
 Finding programs(const HostFacts& host) {
   if (!host.loads_xdp || !host.loads_tc)
-    return {Grade::warn, "whether the kernel loads XDP and tc programs could not be asked",
+    return {Grade::warn, "it is not known whether the kernel loads XDP and tc programs",
             "run trapctl doctor as root"};
   if (!*host.loads_xdp)
     return {Grade::fail, "the kernel loads no XDP programs",
@@ -61,10 +61,10 @@ Finding sockets(const HostFacts& host) {
   if (host.assigns_sockets && *host.assigns_sockets)
     return ok("the kernel makes sockets of TRAP's own cookies (bpf_sk_assign_tcp_reqsk)");
   if (!is_since(host.kernel_release, 6, 9))
-    return ok("before Linux 6.9 served clients get the kernel's own cookies, which is right but "
-              "asks two sysctls of the host");
+    return ok("before Linux 6.9, served clients get the kernel's own cookies, which work but "
+              "need two sysctls of the host");
   if (!host.assigns_sockets)
-    return {Grade::warn, "whether the kernel has bpf_sk_assign_tcp_reqsk could not be asked",
+    return {Grade::warn, "it is not known whether the kernel has bpf_sk_assign_tcp_reqsk",
             "run trapctl doctor as root"};
   return {Grade::warn,
           "the kernel has no bpf_sk_assign_tcp_reqsk: served clients get the kernel's own cookies",

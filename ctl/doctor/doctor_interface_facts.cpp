@@ -33,7 +33,7 @@ bool ask_ethtool(int socket, const std::string& name, void* command) {
   return ioctl(socket, SIOCETHTOOL, &request) == 0;
 }
 
-// The place of a feature among the interface's, or nothing.
+// The index of a feature among those of the interface, if it has it.
 std::optional<std::uint32_t> find_feature(int socket, const std::string& name, const char* feature,
                                           std::uint32_t& count) {
   std::vector<char> counted(sizeof(ethtool_sset_info) + sizeof(std::uint32_t));

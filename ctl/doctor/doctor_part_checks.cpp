@@ -80,7 +80,7 @@ Findings keys(const PartFacts& part) {
   const auto& held = daemon.epochs_held;
   const auto ahead = static_cast<std::size_t>(std::count_if(
       held.begin(), held.end(), [&](std::uint64_t epoch) { return epoch > daemon.epoch; }));
-  const std::string mend = fmt::format("look into the log of trap-{}, and restart it", part.part);
+  const std::string mend = fmt::format("read the log of trap-{}, and restart it", part.part);
   if (std::find(held.begin(), held.end(), daemon.epoch) == held.end())
     return {
         {Grade::fail, fmt::format("there is no key of the present epoch, {}", daemon.epoch), mend}};
@@ -128,7 +128,7 @@ Finding xdp_of(const PartFacts& part, const InterfaceFacts& interface) {
             fmt::format("systemctl restart trap-{}", part.part)};
   if (interface.xdp_mode == "generic")
     return {Grade::warn,
-            fmt::format("{} runs the program in generic mode, behind the allocation of each packet",
+            fmt::format("{} runs the program in generic mode, which allocates each packet first",
                         interface.name),
             "write xdp_mode = \"native\" if the driver can"};
   return ok(fmt::format("{} runs {} in {} mode", interface.name, ours, interface.xdp_mode));
@@ -154,7 +154,7 @@ Finding mtu_of(const PartFacts& part, const InterfaceFacts& interface) {
   return {Grade::warn,
           fmt::format("{} has MTU {}: its driver may refuse native XDP with more than {}",
                       interface.name, interface.mtu, kMtuOfOnePage),
-          fmt::format("ip link set {} mtu 1500, unless the program is attached without that",
+          fmt::format("ip link set {} mtu 1500, unless the program attaches without it",
                       interface.name)};
 }
 
@@ -164,7 +164,7 @@ Findings mtu(const PartFacts& part) {
 
 Finding offloads_of(const PartFacts&, const InterfaceFacts& interface) {
   if (!interface.merges_packets)
-    return ok(fmt::format("{} hands packets over as they came", interface.name));
+    return ok(fmt::format("{} does not merge packets in hardware", interface.name));
   return {Grade::warn,
           fmt::format("{} merges packets in hardware (LRO or GRO-HW) before XDP sees them",
                       interface.name),
@@ -180,12 +180,12 @@ Finding rp_filter_of(const PartFacts& part, const InterfaceFacts& interface) {
     return ok(fmt::format("{}: rp_filter is {}", interface.name, interface.rp_filter));
   const std::string lost =
       part.part == "client"
-          ? "answers of backends that the route to the service does not lead through"
-          : "clients that it has another way back to";
+          ? "answers of backends that arrive by another interface than the route to the service"
+          : "clients to which the route back is another interface";
   return {Grade::warn,
           fmt::format("{}: rp_filter is 1 (strict): the stack drops packets of {}", interface.name,
                       lost),
-          fmt::format("sysctl -w net.ipv4.conf.{}.rp_filter=2, unless there is one way only",
+          fmt::format("sysctl -w net.ipv4.conf.{}.rp_filter=2, unless there is only one route",
                       interface.name)};
 }
 
@@ -199,15 +199,15 @@ Findings peers(const PartFacts& part) {
   for (const PeerFacts& peer : part.peers) {
     if (!peer.has_route)
       findings.push_back({Grade::fail, fmt::format("no route to {} {}", what, peer.address),
-                          "see ip route get " + peer.address});
+                          "run ip route get " + peer.address});
   }
   if (findings.empty() && !part.peers.empty())
     findings.push_back(
         ok(fmt::format("there is a route to each {} ({})", what, part.peers.size())));
   if (part.part == "guard" && part.daemon.runs && part.daemon.announcements == 0)
-    findings.push_back({Grade::warn, "no TRAP server has announced anybody yet",
-                        "right where nobody came yet; else see that \"trap_servers\" names the "
-                        "addresses they send from, and that the keys fit"});
+    findings.push_back({Grade::warn, "no TRAP server has announced a client yet",
+                        "as it should be if no client came yet; else check that \"trap_servers\" "
+                        "names the addresses that announcements come from, and that the keys fit"});
   return findings;
 }
 
@@ -238,7 +238,7 @@ std::span<const PartCheck> part_checks() {
       {"mtu", "their MTU", mtu},
       {"offloads", "LRO and GRO in hardware", offloads},
       {"rp_filter", "net.ipv4.conf.*.rp_filter", rp_filter},
-      {"peers", "routes to TRAP servers or backends, and what was heard of them", peers},
+      {"peers", "routes to TRAP servers or backends, and whether announcements came", peers},
       {"ports", "sockets that listen for the services", ports},
   };
   return all;

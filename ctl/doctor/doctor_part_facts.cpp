@@ -23,23 +23,14 @@ namespace {
 
 constexpr std::uint64_t kDayS = 86400;
 
-const ConfigNode* find(const ConfigNode& node, const std::string& key) {
-  const auto* table = std::get_if<ConfigNode::Table>(&node.value);
-  if (!table)
-    return nullptr;
-  auto at = std::find_if(table->begin(), table->end(),
-                         [&](const ConfigEntry& entry) { return entry.key == key; });
-  return at == table->end() ? nullptr : &at->node;
-}
-
 std::string text_of(const ConfigNode& node, const std::string& key, const std::string& otherwise) {
-  const ConfigNode* found = find(node, key);
+  const ConfigNode* found = find_entry(node, key);
   const auto* text = found ? std::get_if<std::string>(&found->value) : nullptr;
   return text ? *text : otherwise;
 }
 
 std::vector<ConfigNode> list_of(const ConfigNode& node, const std::string& key) {
-  const ConfigNode* found = find(node, key);
+  const ConfigNode* found = find_entry(node, key);
   const auto* list = found ? std::get_if<ConfigNode::Array>(&found->value) : nullptr;
   return list ? *list : ConfigNode::Array{};
 }
@@ -53,7 +44,7 @@ std::vector<std::string> texts_of(const ConfigNode& node, const std::string& key
   return texts;
 }
 
-// Whether the kernel would know where to send a datagram: none is sent.
+// Does the kernel have a route for a datagram? None is sent.
 bool has_route(const trap_address& address) {
   sockaddr_in v4 = {};
   sockaddr_in6 v6 = {};
@@ -83,7 +74,7 @@ void read_guard(PartFacts& facts, const ConfigNode& root, const Listeners& liste
       add_peer(facts, *address);
   }
   for (const ConfigNode& service : list_of(root, "service")) {
-    const ConfigNode* port = find(service, "port");
+    const ConfigNode* port = find_entry(service, "port");
     const auto* number = port ? std::get_if<std::int64_t>(&port->value) : nullptr;
     if (!number || text_of(service, "sockets", "host") != "host")
       continue; // a container's, or those of a host behind this one, are not seen here
@@ -98,7 +89,8 @@ void read_server(PartFacts& facts, const ConfigNode& root, const Listeners& list
       if (auto endpoint = parse_endpoint(text_of(backend, "address", "")))
         add_peer(facts, endpoint->address);
     }
-    if (text_of(service, "unaware", "reset") != "serve")
+    const bool is_alone = list_of(service, "backend").empty();
+    if (text_of(service, "unaware", is_alone ? "serve" : "reset") != "serve")
       continue;
     for (const std::string& text : texts_of(service, "addresses")) {
       if (auto endpoint = parse_endpoint(text))
@@ -120,7 +112,7 @@ KeyFileFacts read_key_file(const std::string& path) {
   return key;
 }
 
-// What is wrong with the file as far as can be told without its program.
+// An error in the file, or what its program says of it. Fills `facts` from it.
 std::string read_config(PartFacts& facts, std::string& socket) {
   auto root = read_config_file(facts.config_path);
   if (!root)
@@ -130,8 +122,8 @@ std::string read_config(PartFacts& facts, std::string& socket) {
     facts.xdp_mode = text_of(*root, "xdp_mode", "native");
   for (const char* key : {"interfaces", "lan"}) {
     for (const std::string& name : texts_of(*root, key)) {
-      if (name.find_first_of("*?[") ==
-          std::string::npos) // trap-client's patterns match what there is
+      const bool is_pattern = name.find_first_of("*?[") != std::string::npos;
+      if (!is_pattern)
         facts.interfaces.push_back(gather_interface(name));
     }
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// trapctl explain: what becomes of packets at the parts that run here, and why.
+// trapctl explain: the verdicts on packets at the parts that run here, and the reasons.
 #include <functional>
 
 #include <fmt/core.h>
@@ -41,17 +41,17 @@ void print_answer(const ordered_json& answer) {
   print_line("becomes", text_of(answer, "becomes"));
 }
 
-// The parts that are there to be asked.
-Result<std::vector<Place>> find_places(const ExplainOptions& options) {
-  std::vector<Place> running;
-  for (Place& place : places(options.parts)) {
-    auto status = running_status(place);
+// The parts that run.
+Result<std::vector<PartLocation>> find_running(const ExplainOptions& options) {
+  std::vector<PartLocation> running;
+  for (PartLocation& location : locations(options.parts)) {
+    auto status = running_status(location);
     if (!status)
       return status.error();
     if (status->is_null())
       continue;
-    place.part = status->value("part", place.part);
-    running.push_back(std::move(place));
+    location.part = status->value("part", location.part);
+    running.push_back(std::move(location));
   }
   if (running.empty())
     return nothing_runs(options.parts);
@@ -59,12 +59,13 @@ Result<std::vector<Place>> find_places(const ExplainOptions& options) {
 }
 
 // A packet that a part cannot judge does not keep the others of a capture from being explained.
-Result<ExitCode> explain_one(const ExplainOptions& options, const std::vector<Place>& running,
-                             const Frame& frame, std::uint64_t number) {
+Result<ExitCode> explain_one(const ExplainOptions& options,
+                             const std::vector<PartLocation>& running, const Frame& frame,
+                             std::uint64_t number) {
   ExitCode code = ExitCode::ok;
-  for (const Place& place : running) {
-    auto answer =
-        post(place.socket, "/explain?direction=" + options.direction, {frame.begin(), frame.end()});
+  for (const PartLocation& location : running) {
+    auto answer = post(location.socket, "/explain?direction=" + options.direction,
+                       {frame.begin(), frame.end()});
     if (answer && !*answer)
       return nothing_runs(options.parts);
     if (!answer && number == 0)
@@ -75,7 +76,7 @@ Result<ExitCode> explain_one(const ExplainOptions& options, const std::vector<Pl
     if (number != 0)
       shown["number"] = number;
     shown.update(answer ? **answer
-                        : ordered_json{{"part", place.part}, {"error", answer.error().message}});
+                        : ordered_json{{"part", location.part}, {"error", answer.error().message}});
     if (options.parts.json)
       fmt::print("{}\n", shown.dump());
     else
@@ -84,8 +85,8 @@ Result<ExitCode> explain_one(const ExplainOptions& options, const std::vector<Pl
   return code;
 }
 
-Result<ExitCode> explain_capture(const ExplainOptions& options, const std::vector<Place>& running,
-                                 PcapFile& file) {
+Result<ExitCode> explain_capture(const ExplainOptions& options,
+                                 const std::vector<PartLocation>& running, PcapFile& file) {
   ExitCode worst = ExitCode::ok;
   for (std::uint64_t number = 1;; number++) {
     auto frame = file.next();
@@ -111,13 +112,13 @@ Result<ExitCode> explain(const ExplainOptions& options) {
     auto frame = parse_packet(options.packet);
     if (!frame)
       return frame.error();
-    auto running = find_places(options);
+    auto running = find_running(options);
     return running ? explain_one(options, *running, *frame, 0) : running.error();
   }
   auto file = PcapFile::open(options.pcap);
   if (!file)
     return file.error();
-  auto running = find_places(options);
+  auto running = find_running(options);
   return running ? explain_capture(options, *running, *file) : running.error();
 }
 

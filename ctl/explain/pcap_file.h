@@ -20,7 +20,7 @@ public:
   PcapFile& operator=(PcapFile&&) noexcept;
   ~PcapFile();
 
-  // The next frame, nothing at the end. What was cut off when it was captured is filled up with
+  // The next frame; empty at the end. A frame that was cut off by the capture is filled up with
   // zeros: no verdict depends on payload.
   Result<std::optional<Frame>> next();
 

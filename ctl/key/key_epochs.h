@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The epochs around the present one, with their times, and which of them a daemon holds keys of.
+// The epochs around the present one: their times, and whether a daemon holds their keys.
 #pragma once
 
 #include <cstdint>

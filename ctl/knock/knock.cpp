@@ -23,8 +23,8 @@ using std::chrono::milliseconds;
 // After a SYN-ACK without OFFER, a reset that is on its way comes within a round trip.
 constexpr milliseconds kBriefly{300};
 
-// Sends and listens until the talk is over.
-Result<void> hold(KnockTalk& talk, KnockSockets& sockets, milliseconds patience) {
+// Sends and listens until the knock is over.
+Result<void> hold(KnockTalk& talk, KnockSockets& sockets, milliseconds timeout) {
   std::optional<KnockTalk::Sending> next = talk.begin();
   auto since = Clock::now();
   while (!talk.over()) {
@@ -34,7 +34,7 @@ Result<void> hold(KnockTalk& talk, KnockSockets& sockets, milliseconds patience)
       since = Clock::now();
       next.reset();
     }
-    const auto deadline = since + (talk.waits_briefly() ? std::min(kBriefly, patience) : patience);
+    const auto deadline = since + (talk.waits_briefly() ? std::min(kBriefly, timeout) : timeout);
     auto arrivals = sockets.wait(deadline - Clock::now());
     if (!arrivals)
       return arrivals.error();
@@ -104,7 +104,7 @@ void print(const KnockTalk& talk) {
              talk.by_module() ? " (trap-client on this host did the work)" : "");
   if (talk.reasons().empty())
     return;
-  fmt::print("{}:\n", talk.outcome() == KnockOutcome::redirected ? "note" : "that may mean");
+  fmt::print("{}:\n", talk.outcome() == KnockOutcome::redirected ? "note" : "possible reasons");
   for (const std::string& reason : talk.reasons())
     fmt::print("  - {}\n", reason);
 }
@@ -125,7 +125,7 @@ Result<ExitCode> knock(const KnockRequest& request) {
     fmt::print("{} knocks at {}\n", format_address(sockets->local().address),
                format_endpoint(*service));
   if (auto held =
-          hold(talk, *sockets, milliseconds{static_cast<std::int64_t>(request.patience_s * 1000)});
+          hold(talk, *sockets, milliseconds{static_cast<std::int64_t>(request.timeout_s * 1000)});
       !held)
     return held.error();
   if (request.json)

@@ -32,12 +32,13 @@ int filter(int fd, sock_filter* program, std::size_t length) {
   return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &wanted, sizeof(wanted));
 }
 
-// Which of this host's addresses speaks to the service. Connecting a datagram socket sends nothing.
+// The address of this host that the route to the service has. Connecting a datagram socket sends
+// nothing.
 Result<trap_address> local_address(const Endpoint& service) {
   const Fd fd(socket(domain_of(family_of(service.address)), SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const SocketAddress target(service, true);
   if (!fd || connect(fd.get(), target.get(), target.bytes) != 0)
-    return Error{fmt::format("no way to {}: {}", format_endpoint(service), error_text(errno))};
+    return Error{fmt::format("no route to {}: {}", format_endpoint(service), error_text(errno))};
   return name_of_socket(fd.get()).address;
 }
 

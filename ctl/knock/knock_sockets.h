@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sockets of a knock. A quiet port is its source; a raw socket sends, and is given what reaches
-// the stack; a packet socket sees what crosses the wire.
+// The sockets of a knock. A reserved port is its source; a raw socket sends, and gets the segments
+// that reach the stack; a packet socket sees the segments on the wire.
 #pragma once
 
 #include <chrono>
@@ -26,7 +26,7 @@ public:
     std::int64_t at_ns = 0; // Unix time, of what is on the wire
   };
 
-  // What came within the time: what was on the wire first. Empty when the time is over.
+  // The segments that came within the time, those on the wire first. Empty after a timeout.
   Result<std::vector<Arrival>> wait(std::chrono::nanoseconds timeout);
 
 private:

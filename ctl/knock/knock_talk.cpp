@@ -86,7 +86,7 @@ std::optional<KnockTalk::Sending> KnockTalk::answered(const HandshakeSegment& sy
   }
   if (module_acted_ && backend_.port != 0)
     return succeed(syn_ack, KnockOutcome::redirected,
-                   fmt::format("trap-client led the connection to the service at {}",
+                   fmt::format("trap-client redirected the connection to the service at {}",
                                format_endpoint(backend_)));
   stage_ = Stage::acked;
   peer_isn_ = syn_ack.seq;
@@ -114,7 +114,8 @@ std::optional<KnockTalk::Sending> KnockTalk::was_reset(const HandshakeSegment& r
   if (reset.redirection && reset.seq == peer_isn_ + 1 && reset.ack == isn_ + 1)
     return follow(*reset.redirection, reset.experimental);
   if (reset.redirection)
-    return fail("a redirect came whose numbers do not fit the handshake", reasons_of_numbers());
+    return fail("the sequence numbers of a redirect do not fit the handshake",
+                reasons_of_numbers());
   return fail("a reset came without a redirect", reasons_of_bare_reset(offered_));
 }
 
@@ -124,7 +125,7 @@ std::optional<KnockTalk::Sending> KnockTalk::follow(const Redirection& redirecti
   const trap_family family = family_of(service_.address);
   if (redirection.backend.port == 0 || redirection.backend == service_ ||
       trap_address_is_forbidden(&redirection.backend.address, family))
-    return fail(fmt::format("the redirect leads to {}, where no client may follow it",
+    return fail(fmt::format("the redirect names {}, which no client may follow",
                             format_endpoint(redirection.backend)),
                 reasons_of_target());
   backend_ = redirection.backend;
@@ -149,7 +150,8 @@ std::optional<KnockTalk::Sending> KnockTalk::silence() {
   }
   if (stage_ == Stage::acked) {
     if (offered_)
-      return fail("the TRAP server offered, and does not answer the ACK", reasons_of_ack_silence());
+      return fail("the TRAP server made an offer, but does not answer the ACK",
+                  reasons_of_ack_silence());
     return succeed(*last_syn_ack_, KnockOutcome::direct,
                    "an answer without TRAP's option, and no reset: nothing was redirected");
   }
@@ -180,7 +182,7 @@ std::optional<KnockTalk::Sending> KnockTalk::fail(std::string verdict,
   return std::nullopt;
 }
 
-// Half a connection is left where a SYN-ACK came from. A module translates what goes to the
+// The host that sent a SYN-ACK keeps half a connection. A client module translates packets to the
 // service's address.
 std::optional<KnockTalk::Sending> KnockTalk::farewell() const {
   if (!last_syn_ack_ || outcome_ == KnockOutcome::failed)

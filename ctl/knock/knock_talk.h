@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The course of a knock: what has crossed the wire, what to send next, what it all means. No
+// The course of a knock: the segments on the wire so far, the next one to send, and the outcome. No
 // sockets and no clock here.
 #pragma once
 
@@ -10,7 +10,7 @@
 
 namespace trap::ctl {
 
-// One segment on the wire, and what it says.
+// One segment on the wire, and its meaning.
 struct KnockStep {
   std::int64_t at_ns = 0;
   bool outgoing = false;
@@ -24,40 +24,39 @@ class KnockTalk {
 public:
   KnockTalk(const Endpoint& local, const Endpoint& service, std::uint32_t isn);
 
-  // What to send now, after begin(), received() or silence(); empty if nothing.
+  // A segment to send now, after begin(), received() or silence().
   struct Sending {
     HandshakeSegment segment;
     std::optional<trap_ticket> ticket;
   };
   Sending begin();
 
-  // A segment was seen on the wire, before any module had a hand on it if it came in, after it if
-  // it went out.
+  // A segment was seen on the wire: an incoming one before any client module, an outgoing one after
+  // it.
   void saw(const HandshakeSegment& segment, bool outgoing, std::int64_t at_ns);
 
-  // The stack was given a segment: what no module took up. Call saw() for everything that came
-  // before.
+  // The stack got a segment, which no client module consumed. Call saw() first for all that came
+  // before it.
   std::optional<Sending> received(const HandshakeSegment& segment);
 
   // Nothing came within a timeout.
   std::optional<Sending> silence();
 
-  // The last word to whoever holds half a connection now.
+  // A reset for the host that holds half a connection now.
   std::optional<Sending> farewell() const;
 
   KnockOutcome outcome() const { return outcome_; }
   bool over() const { return outcome_ != KnockOutcome::under_way; }
   bool by_module() const { return module_acted_; } // a trap-client on this host did the work
-  bool unticketed() const {
-    return unticketed_;
-  } // the service answered to a SYN without the ticket only
+  // The service answered only to a SYN without the ticket.
+  bool unticketed() const { return unticketed_; }
   // After a SYN-ACK without OFFER: an ordinary server stays silent, so that silence soon means
   // success.
   bool waits_briefly() const { return stage_ == Stage::acked && !offered_ && !over(); }
   const std::optional<Redirection>& redirection() const { return redirection_; }
   const Endpoint& backend() const { return backend_; } // port 0: none
   const std::vector<KnockStep>& steps() const { return steps_; }
-  // One line that says how it ended, and what it may be due to.
+  // One line that says how it ended, and possible reasons.
   const std::string& verdict() const { return verdict_; }
   const std::vector<std::string>& reasons() const { return reasons_; }
 

@@ -46,7 +46,7 @@ std::string meaning_of_answer(const HandshakeSegment& segment, bool of_public_ad
     if (segment.option == TRAP_OFFER)
       return "a TRAP server answers and offers to redirect";
     return of_public_address ? "an answer without an offer: an ordinary server, or a TRAP server "
-                               "whose option was taken away or is off"
+                               "whose option was removed or is off"
                              : "the service's host lets the connection in";
   case TRAP_SEGMENT_RST:
     if (segment.redirection)
@@ -86,24 +86,25 @@ std::string meaning_of(const HandshakeSegment& segment, bool outgoing, bool of_p
 }
 
 std::vector<std::string> reasons_of_syn_silence() {
-  return {"the address or the port is wrong, or the host is down",
-          "a firewall on the way drops the SYN or its answer",
-          "the TRAP server's policy denies this client, or its budget of handshakes or SYN-ACKs is "
-          "spent: see trapctl top server there",
-          "trap-server answers on another interface than the one the SYN arrives at: see trapctl "
-          "status server there"};
+  return {
+      "the address or the port is wrong, or the host is down",
+      "a firewall on the way drops the SYN or its answer",
+      "the TRAP server's policy denies this client, or its budget of handshakes or SYN-ACKs is "
+      "spent: see trapctl top server there",
+      "trap-server answers on another interface than the one where the SYN arrives: see trapctl "
+      "status server there"};
 }
 
 std::vector<std::string> reasons_of_reset() {
   return {"trap-server does not run there, or the service is not in its configuration",
-          "with activate = \"attack\" it rests, and nobody listens behind it",
+          "with activate = \"attack\" it rests, and nothing listens behind it",
           "a firewall on the way refuses"};
 }
 
 std::vector<std::string> reasons_of_ack_silence() {
-  return {"something on the way drops the RST that carries the redirect, or the ACK because of its "
+  return {"a middlebox drops the RST that carries the redirect, or the ACK because of its "
           "option",
-          "something on the way rewrites sequence numbers, so that the cookie does not come back: "
+          "a middlebox rewrites sequence numbers, so that the cookie does not come back: "
           "drop-bad-cookie counts at the server",
           "SYN and ACK reach TRAP servers with different master keys or clocks: drop-bad-cookie "
           "counts there",
@@ -112,15 +113,15 @@ std::vector<std::string> reasons_of_ack_silence() {
 
 std::vector<std::string> reasons_of_bare_reset(bool offered) {
   if (offered)
-    return {"something on the way takes TRAP's option off the reset",
+    return {"a middlebox removes TRAP's option from the reset",
             "no backend of the service is up at the TRAP server"};
-  return {"something on the way takes TRAP's option off SYN-ACK and reset",
+  return {"a middlebox removes TRAP's option from SYN-ACK and reset",
           "an ordinary server closed the connection at once"};
 }
 
 std::vector<std::string> reasons_of_numbers() {
-  return {"something on the way rewrites sequence numbers",
-          "somebody forges redirects: a client module ignores it, as this knock does"};
+  return {"a middlebox rewrites sequence numbers",
+          "the redirect is forged: a client module ignores it, as this knock does"};
 }
 
 std::vector<std::string> reasons_of_target() {
@@ -144,8 +145,8 @@ std::vector<std::string> reasons_of_refusal() {
 }
 
 std::vector<std::string> reasons_of_module_silence() {
-  std::vector<std::string> reasons = {"trapctl redirects shows what it holds; trapctl redirects "
-                                      "flush lets it ask the TRAP server again"};
+  std::vector<std::string> reasons = {"trapctl redirects shows its redirects; trapctl redirects "
+                                      "flush makes it ask the TRAP server again"};
   for (std::string& reason : reasons_of_backend_silence())
     reasons.push_back(std::move(reason));
   return reasons;
@@ -155,7 +156,7 @@ std::vector<std::string> reasons_of_direct_answer() {
   return {"this is an ordinary server, or one that TRAP protects on its own host",
           "the TRAP server serves clients without the module (unaware = \"serve\") with offer = "
           "false, or rests (activate = \"attack\")",
-          "something on the way takes TRAP's options away"};
+          "a middlebox removes TRAP's options"};
 }
 
 std::string note_on_private_target() {
@@ -164,7 +165,7 @@ std::string note_on_private_target() {
 }
 
 std::string note_on_missing_ticket() {
-  return "something on the way drops SYNs with TRAP's option, or the guard refuses the ticket: "
+  return "a middlebox drops SYNs with TRAP's option, or the guard refuses the ticket: "
          "connections wait for two SYNs first";
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What trapctl knock says of each segment and each silence.
+// The lines of trapctl knock: the meaning of each segment, the possible reasons of each failure.
 #pragma once
 
 #include <string>

@@ -16,8 +16,7 @@ namespace {
 
 constexpr char kDefaultSocket[] = "/run/trap/server.sock";
 
-// A service's backends once: status has them again for each of its addresses, with that address's
-// share.
+// A service's backends, for each of its addresses, with that address's share.
 ordered_json backends_of(const ordered_json& status, const std::string& service) {
   auto found = ordered_json::array();
   for (const auto& entry : status.value("services", ordered_json::array())) {
@@ -78,7 +77,7 @@ Result<ExitCode> list(const BackendRequest& request, const std::string& socket) 
   return ExitCode::ok;
 }
 
-// The names go into a path: nothing but what a service's name may be.
+// The names go into a path: only characters of a service's name are accepted.
 bool is_service_name(const std::string& name) {
   return !name.empty() &&
          name.find_first_not_of(

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // trapctl guard mode, enforce, confirm, monitor and suspects.
+#include <charconv>
 #include <ctime>
 
 #include <fmt/chrono.h>
 #include <fmt/core.h>
 
-#include "ctl/duration.h"
 #include "ctl/parts.h"
 #include "ctl/table.h"
 #include "runtime/log.h"
@@ -19,7 +19,7 @@ namespace {
 
 constexpr char kDefaultSocket[] = "/run/trap/guard.sock";
 
-// The answer to a command; an error if nobody listens.
+// The answer to a command; an error if nothing listens.
 Result<ordered_json> ask_guard(const std::string& socket, const std::string& path) {
   auto answer = post(socket, path);
   if (!answer)
@@ -29,18 +29,18 @@ Result<ordered_json> ask_guard(const std::string& socket, const std::string& pat
   return std::move(**answer);
 }
 
-void print_mode(const ordered_json& conduct) {
-  const std::string mode = conduct.value("mode", "");
-  const std::string configured = conduct.value("configured_mode", "");
+void print_mode(const ordered_json& enforcement) {
+  const std::string mode = enforcement.value("mode", "");
+  const std::string configured = enforcement.value("configured_mode", "");
   std::string line = "mode: " + mode;
-  if (conduct.contains("confirm_within_s"))
+  if (enforcement.contains("confirm_within_s"))
     line += fmt::format(
         ", for {} more seconds: confirm with trapctl guard confirm, or it monitors again",
-        conduct["confirm_within_s"].get<std::uint64_t>());
+        enforcement["confirm_within_s"].get<std::uint64_t>());
   else if (mode == "monitor")
     line += ": nothing is dropped";
   if (mode != configured)
-    line += fmt::format(" (the configuration says {}, which a restart goes by)", configured);
+    line += fmt::format(" (the configuration says {}, which a restart applies)", configured);
   fmt::print("{}\n", line);
 }
 
@@ -50,16 +50,33 @@ Result<ExitCode> show_mode(const GuardRequest& request, const std::string& socke
     return status.error();
   if (status->is_null())
     return nothing_runs({"guard", socket, "", false});
-  ordered_json conduct;
+  ordered_json enforcement;
   for (const char* key : {"mode", "configured_mode", "confirm_within_s"}) {
     if (status->contains(key))
-      conduct[key] = (*status)[key];
+      enforcement[key] = (*status)[key];
   }
   if (request.json)
-    fmt::print("{}\n", conduct.dump(2));
+    fmt::print("{}\n", enforcement.dump(2));
   else
-    print_mode(conduct);
+    print_mode(enforcement);
   return ExitCode::ok;
+}
+
+// "90", "90s", "5m" or "1h" in seconds: from a second to a day.
+Result<std::uint64_t> parse_duration_s(const std::string& text) {
+  constexpr std::uint64_t kDayS = 86400;
+  std::uint64_t number = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string unit(end, text.data() + text.size());
+  const std::uint64_t unit_s = unit.empty() || unit == "s" ? 1
+                               : unit == "m"               ? 60
+                               : unit == "h"               ? 3600
+                                                           : 0;
+  if (failed != std::errc() || unit_s == 0 || number == 0 || number > kDayS ||
+      number * unit_s > kDayS)
+    return Error{fmt::format("\"{}\" is no time: write 60s, 5m or 1h, up to a day", text),
+                 ExitCode::usage};
+  return number * unit_s;
 }
 
 Result<std::string> enforce_path(const GuardRequest& request) {
@@ -89,8 +106,8 @@ Result<ExitCode> enforce(const GuardRequest& request, const std::string& socket)
   if (request.json)
     fmt::print("{}\n", answer->dump(2));
   if (answer->value("refused", false))
-    return Error{"the mode was not changed: mend that, or try it with a way back (--confirm 60s), "
-                 "or insist (--force)"};
+    return Error{"the mode was not changed: mend the cause, or enforce for a time (--confirm 60s), "
+                 "or in spite of it (--force)"};
   if (!request.json)
     print_mode(*answer);
   return ExitCode::ok;
@@ -125,8 +142,8 @@ Result<ExitCode> show_suspects(const GuardRequest& request, const std::string& s
   const ordered_json suspects = answer->value("suspects", ordered_json::array());
   if (suspects.empty()) {
     fmt::print("{}\n", answer->value("mode", "") == "monitor"
-                           ? "nobody that enforcing would hit was seen yet"
-                           : "nobody: suspects are named while the guard monitors");
+                           ? "no source that enforcing would hit was seen yet"
+                           : "none: suspects are named while the guard monitors");
     return ExitCode::ok;
   }
   std::vector<Row> rows = {{"SOURCE", "SEEN", "SERVICE", "WOULD BE", "LAST SEEN"}};

@@ -11,23 +11,23 @@ using nlohmann::ordered_json;
 
 namespace {
 
-// The part's name as it gives it itself: with --socket alone it was not named.
-std::string name_of(const Place& place) {
-  if (!place.part.empty())
-    return place.part;
-  auto status = running_status(place);
+// The part's name from its status, where only --socket was given.
+std::string name_of(const PartLocation& location) {
+  if (!location.part.empty())
+    return location.part;
+  auto status = running_status(location);
   return status && status->is_object() ? status->value("part", "") : "";
 }
 
 } // namespace
 
-// A part that refuses does not keep the others from theirs.
+// The others reload even if one part refuses.
 Result<ExitCode> reload(const PartRequest& request) {
   auto results = ordered_json::array();
   ExitCode worst = ExitCode::ok;
-  for (const Place& place : places(request)) {
-    std::string part = name_of(place);
-    auto answer = post(place.socket, "/reload");
+  for (const PartLocation& location : locations(request)) {
+    std::string part = name_of(location);
+    auto answer = post(location.socket, "/reload");
     if (answer && !*answer)
       continue;
     if (!answer) {

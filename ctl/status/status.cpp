@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// trapctl status: asks the daemons and decides on the exit code; what people see is in
-// status_table.cpp.
+// trapctl status: asks the daemons and decides on the exit code; status_table.cpp prints.
 #include <filesystem>
 
 #include <fmt/core.h>
@@ -21,33 +20,34 @@ bool has_pins(const std::string& pin_dir) {
   return !pin_dir.empty() && !std::filesystem::is_empty(pin_dir, failed) && !failed;
 }
 
-// What goes on without its daemon, and how to mend it. A client's tc filters cannot be told from
-// here: they are in the network namespace of its host.
-std::string left_behind(const Place& place) {
-  const std::string daemon = place.part.empty() ? "its daemon" : "trap-" + place.part;
-  const std::string start = place.part.empty() ? "start it" : "systemctl start trap-" + place.part;
-  const std::vector<std::string> interfaces = attached_interfaces(place.pin_dir);
+// The programs that work without their daemon, and the remedy. A client's tc filters are in the
+// network namespace of its host, and are not visible from here.
+std::string left_behind(const PartLocation& location) {
+  const std::string daemon = location.part.empty() ? "its daemon" : "trap-" + location.part;
+  const std::string start =
+      location.part.empty() ? "start it" : "systemctl start trap-" + location.part;
+  const std::vector<std::string> interfaces = attached_interfaces(location.pin_dir);
   if (!interfaces.empty())
-    return fmt::format("{} does not run; its program goes on at {} with the keys it was left, for "
+    return fmt::format("{} does not run; its program works on at {} with the keys it has, for "
                        "seven hours at most: {}, which loses nothing",
                        daemon, fmt::join(interfaces, ", "), start);
-  if (place.part == "client")
+  if (location.part == "client")
     return fmt::format(
-        "{} does not run; its programs go on with what is pinned in {}: {}, which loses nothing",
-        daemon, place.pin_dir, start);
+        "{} does not run; its programs work on with the maps pinned in {}: {}, which loses nothing",
+        daemon, location.pin_dir, start);
   return fmt::format(
-      "{} does not run, and what is pinned in {} is attached to no interface any more: {}", daemon,
-      place.pin_dir, start);
+      "{} does not run, and the pins in {} are attached to no interface any more: {}", daemon,
+      location.pin_dir, start);
 }
 
-// The part's own status; what can be said of one whose daemon is gone; null if there is nothing.
-Result<ordered_json> ask(const Place& place) {
-  auto status = running_status(place);
-  if (!status || !status->is_null() || !has_pins(place.pin_dir))
+// The part's own status; without its daemon, a problem that says so; null if nothing is there.
+Result<ordered_json> ask(const PartLocation& location) {
+  auto status = running_status(location);
+  if (!status || !status->is_null() || !has_pins(location.pin_dir))
     return status;
-  return ordered_json{{"part", place.part.empty() ? "(unknown)" : place.part},
+  return ordered_json{{"part", location.part.empty() ? "(unknown)" : location.part},
                       {"state", "degraded"},
-                      {"problems", {left_behind(place)}}};
+                      {"problems", {left_behind(location)}}};
 }
 
 } // namespace
@@ -55,8 +55,8 @@ Result<ordered_json> ask(const Place& place) {
 Result<ExitCode> show_status(const PartRequest& request) {
   auto found = ordered_json::array();
   bool degraded = false;
-  for (const Place& place : places(request)) {
-    auto status = ask(place);
+  for (const PartLocation& location : locations(request)) {
+    auto status = ask(location);
     if (!status)
       return status.error();
     if (status->is_null())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A terminal that shows one page after the other, without echo and scrolling, and is as before when
-// this is gone.
+// A terminal that shows one page after the other, without echo and scrolling. The destructor
+// restores it.
 #pragma once
 
 #include <csignal>

@@ -14,7 +14,7 @@ namespace {
 
 using Packets = std::map<std::string, std::uint64_t>;
 
-// Stands for all that a guard would have dropped, had it not only monitored.
+// Stands for all packets that a monitoring guard would have dropped.
 constexpr char kMonitored[] = "monitored";
 
 // drop-denied, drop-no-backend and drop-no-key may be a SYN or an ACK: they are in "dropped" only.
@@ -99,7 +99,7 @@ std::string note_of(const ordered_json& status) {
          number("flows") + " flows, " + number("announced") + " announced";
 }
 
-// What a part counted for no service: its sum without its services.
+// The packets that a part counted for no service: its sum without its services.
 ServiceCounters read_rest(const std::string& part, const ordered_json& status,
                           const std::vector<ServiceCounters>& services) {
   ServiceCounters rest;
@@ -192,7 +192,7 @@ std::vector<ServiceRates> rates_between(const Sample& earlier, const Sample& lat
   double seconds = later.at_s - earlier.at_s;
   for (const ServiceCounters& service : later.services) {
     const ServiceCounters* before = find(earlier, service);
-    // What was not there, and two samples of one moment, have no rate.
+    // A new service, and two samples of one moment, have no rate.
     bool measurable = before && seconds > 0;
     all.push_back(rate_service(measurable ? *before : service, service, measurable ? seconds : 1));
   }

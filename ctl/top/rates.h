@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What trapctl top shows, without asking anybody: two samples of the parts' counters become rates,
-// service by service.
+// The rates of trapctl top, service by service, from two samples of the parts' counters. Asks no
+// daemon.
 #pragma once
 
 #include <cstdint>

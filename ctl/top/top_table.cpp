@@ -45,7 +45,7 @@ Row row_of(const ServiceRates& rates) {
   return row;
 }
 
-// A client has no services: all it does is there.
+// A client has no services: all its packets are in this row.
 bool is_worth_a_row(const ServiceRates& rates) {
   return !rates.last.service.empty() || rates.last.part == "client" || !rates.drops.empty();
 }

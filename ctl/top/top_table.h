@@ -15,7 +15,7 @@ namespace trap::ctl {
 std::string format_rate(double per_s);
 
 // A table for each part, each line with its end. A part's packets of no service are left out while
-// there are none to tell of.
+// there are none.
 std::string format_rates(const std::vector<ServiceRates>& rates);
 
 nlohmann::ordered_json rates_json(const std::vector<ServiceRates>& rates, double interval_s);

@@ -15,6 +15,9 @@ public:
   explicit GuardPart(GuardConfig config) : guard_(std::move(config)) {}
 
   const PartConfig& config() const override { return guard_.active->config.part; }
+  ConfigNode shown_config() const override {
+    return show_keys(guard_keys(), guard_.active->config, View::status);
+  }
   Result<void> read_keys() override;
   std::vector<std::string> warnings() override { return warnings_of(guard_); }
   Result<void> start(Undo& undo) override;

@@ -19,7 +19,7 @@ struct Change {
 
 struct Changes {
   std::vector<Change> applied; // by a reload
-  std::vector<Change> refused; // what takes a restart or --detach
+  std::vector<Change> refused; // these take a restart or --detach
 
   bool none() const { return applied.empty() && refused.empty(); }
 };

@@ -19,7 +19,7 @@
 
 namespace trap {
 
-// What a configuration is shown for.
+// The purpose for which a configuration is shown.
 enum class View {
   status,     // long lists as their length
   comparison, // everything that makes a difference
@@ -118,7 +118,7 @@ Keys<Outer> within(Inner Outer::*member, const Keys<Inner>& inner) {
   return outer;
 }
 
-// One list of several, for a table whose struct has parts.
+// One list of several, for a table that has keys in parts of its struct.
 template <class Config> Keys<Config> joined(std::vector<Keys<Config>> lists) {
   Keys<Config> all;
   for (Keys<Config>& list : lists)
@@ -243,7 +243,7 @@ Key<Config> choice(std::string name, Value Config::*member,
       });
 }
 
-// What a string says, and the string that says it. Errors of `parse` carry no place.
+// A value that the file has as a string. Errors of `parse` carry no place.
 template <class T> struct Written {
   Result<T> (*parse)(const std::string&);
   std::string (*format)(const T&);

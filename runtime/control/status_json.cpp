@@ -66,6 +66,28 @@ std::vector<std::string> key_problems(const trap_keyring& ring) {
   return {};
 }
 
+nlohmann::ordered_json config_json(const ConfigNode& node) {
+  if (const auto* table = std::get_if<ConfigNode::Table>(&node.value)) {
+    auto json = nlohmann::ordered_json::object();
+    for (const ConfigEntry& entry : *table)
+      json[entry.key] = config_json(entry.node);
+    return json;
+  }
+  if (const auto* array = std::get_if<ConfigNode::Array>(&node.value)) {
+    auto json = nlohmann::ordered_json::array();
+    for (const ConfigNode& item : *array)
+      json.push_back(config_json(item));
+    return json;
+  }
+  if (const auto* boolean = std::get_if<bool>(&node.value))
+    return *boolean;
+  if (const auto* integer = std::get_if<std::int64_t>(&node.value))
+    return *integer;
+  if (const auto* text = std::get_if<std::string>(&node.value))
+    return *text;
+  return nullptr;
+}
+
 void add_counts(VerdictCounts& sum, const VerdictCounts& counts) {
   for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++)
     add_count(sum[verdict], counts[verdict]);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "protocol/keyring.h"
+#include "runtime/config/config_node.h"
 #include "runtime/kernel/counters.h"
 #include "runtime/kernel/xdp.h"
 
@@ -27,6 +28,9 @@ std::vector<std::string> interface_problems(const std::vector<XdpState>& states)
 // problem.
 nlohmann::ordered_json keys_json(const trap_keyring& ring);
 std::vector<std::string> key_problems(const trap_keyring& ring);
+
+// A configuration that is in force, as JSON.
+nlohmann::ordered_json config_json(const ConfigNode& node);
 
 void add_counts(VerdictCounts& sum, const VerdictCounts& counts);
 

@@ -34,8 +34,8 @@ void publish_clock(trap_clock& clock, const trap_clock_anchor& anchor) {
   const __u64 into_second_ns = anchor.unix_ns - anchor.unix_s * kNsPerS;
 
   clock.anchors[next] = anchor;
-  if (anchor.monotonic_ns > into_second_ns) { // where a second begins: seconds that are added to
-                                              // whole ones come out right
+  // At the beginning of a second, so that whole seconds can be added.
+  if (anchor.monotonic_ns > into_second_ns) {
     clock.anchors[next].monotonic_ns -= into_second_ns;
     clock.anchors[next].unix_ns -= into_second_ns;
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes what packets are judged by while the programs run: the clock anchor and the rings of epoch
-// keys. Pure memory writes, so that they work on a mapped map and on a plain struct alike.
+// Writes the clock anchor and the rings of epoch keys, which programs read while they run. Only
+// memory is written, so a mapped map and a plain struct work alike.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ trap_clock_anchor read_clocks();
 // Fills the anchor that no program reads now, then makes it the active one.
 void publish_clock(trap_clock& clock, const trap_clock_anchor& anchor);
 
-// Empties the slots whose key another secret made: call once when a program's ring is taken over
+// Empties the slots with a key of another secret. Call it once, when a program's ring is taken over
 // from an earlier run.
 void forget_foreign_keys(trap_keyring& ring,
                          const std::function<trap_key(std::uint64_t epoch)>& derive);
@@ -29,7 +29,7 @@ void forget_foreign_keys(trap_keyring& ring,
 void rotate_keyring(trap_keyring& ring, std::uint64_t now_epoch,
                     const std::function<trap_key(std::uint64_t epoch)>& derive);
 
-// Epochs the ring holds, ascending.
+// The epochs that the ring holds, ascending.
 std::vector<std::uint64_t> epochs_held(const trap_keyring& ring);
 
 // Unix time at which a ring's keys end: those of the present epoch and of the ones that follow it
@@ -39,7 +39,7 @@ std::uint64_t keys_end_unix_ns(const trap_keyring& ring, std::uint64_t unix_ns);
 // Less than this is worth a warning: a daemon that runs keeps it above seven hours.
 constexpr double kKeysScarceS = 2 * 3600;
 
-// Seconds until then; 0 if they have ended.
+// Seconds until keys_end_unix_ns(); 0 if the keys have ended.
 double key_seconds_left(const trap_keyring& ring, std::uint64_t unix_ns);
 
 } // namespace trap

@@ -72,7 +72,7 @@ std::string encode_secret(const Secret& secret) {
   return out;
 }
 
-// The words of a key file of `kind`, or why it is not one.
+// The words of a key file of `kind`; an error if it is none.
 Result<std::vector<std::string>> read_words(const std::string& path, const std::string& kind,
                                             std::size_t count) {
   auto text = read_private_file(path);

@@ -161,6 +161,10 @@ int run_daemon(const Daemon& daemon, int argc, char** argv) {
   if (auto* code = std::get_if<ExitCode>(&parsed))
     return static_cast<int>(*code);
   const auto& options = std::get<DaemonOptions>(parsed);
+  if (options.list_keys) {
+    fmt::print("{}", options.json ? list_keys_json(daemon.keys) : list_keys(daemon.keys));
+    return static_cast<int>(ExitCode::ok);
+  }
   log::start(options.log_level);
   redirect_libbpf_messages();
   auto done = act(daemon, options);

@@ -4,7 +4,9 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "runtime/config/key_facts.h"
 #include "runtime/process/part.h"
 
 namespace trap {
@@ -13,6 +15,7 @@ struct Daemon {
   std::string part; // "server": the program is trap-server, its configuration /etc/trap/server.toml
   std::string description;
   Result<std::unique_ptr<Part>> (*read)(const std::string& config_path);
+  std::vector<KeyFacts> keys; // of its configuration, for --list-keys
 };
 
 // Returns the exit code.

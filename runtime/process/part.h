@@ -25,6 +25,10 @@ public:
   virtual ~Part() = default;
 
   virtual const PartConfig& config() const = 0;
+
+  // The whole configuration that is in force, key by key, for GET /status.
+  virtual ConfigNode shown_config() const = 0;
+
   virtual bool needs_raw_sockets() const { return false; }
 
   // Reads the key files that the configuration names.

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <systemd/sd-daemon.h>
 
+#include "runtime/control/status_json.h"
 #include "runtime/log.h"
 
 namespace trap {
@@ -71,6 +72,7 @@ std::string RunningPart::status() {
   status["state"] = "starting";
   if (ready_) {
     part_.describe(status);
+    status["config"] = config_json(part_.shown_config());
     const std::vector<std::string> problems = this->problems();
     status["state"] = problems.empty() ? "ok" : "degraded";
     status["problems"] = problems;

@@ -15,6 +15,9 @@ public:
   explicit ServerPart(ServerConfig config) : server_(std::move(config)) {}
 
   const PartConfig& config() const override { return server_.active->config.part; }
+  ConfigNode shown_config() const override {
+    return show_keys(server_keys(), server_.active->config, View::status);
+  }
   bool needs_raw_sockets() const override { return true; }
   Result<void> read_keys() override;
   Result<void> start(Undo& undo) override { return start_server(server_, undo); }

@@ -19,7 +19,7 @@ Result<std::uint16_t> parse_port(std::string_view digits, const std::string& tex
   return port;
 }
 
-// What a text says of prefix and port.
+// The parts of "203.0.113.0/24:443"; the port is null if there is none.
 struct Parts {
   std::string_view prefix, port;
 };

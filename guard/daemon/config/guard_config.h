@@ -26,8 +26,8 @@ struct ServiceConfig {
 };
 
 enum class Mode {
-  enforce, // what is refused is dropped
-  monitor, // it passes, and is counted
+  enforce, // packets that are refused are dropped
+  monitor, // they pass, and are counted
 };
 
 const char* mode_name(Mode mode);
@@ -44,7 +44,7 @@ struct GuardConfig {
   std::uint32_t max_clients = TRAP_GUARD_CLIENTS; // a power of two, as the next
   std::uint32_t max_flows = TRAP_GUARD_FLOWS;
   std::vector<trap_address> trap_servers;
-  std::vector<Prefix> trusted; // whose SYNs need no invitation
+  std::vector<Prefix> trusted; // their SYNs need no invitation
   std::vector<ClassConfig> classes;
   std::vector<ServiceConfig> services;
 };

@@ -163,8 +163,8 @@ private:
       host_.expect_complaint(host_.run(std::move(words)), exit_code, pattern, what);
     };
     complains_of({trapctl, "knock", "203.0.113.10"}, 2, "no port", "knock: no port");
-    complains_of({trapctl, "knock", "203.0.113.10:80", "--patience", "0"}, 2, "patience",
-                 "knock: a patience that is none");
+    complains_of({trapctl, "knock", "203.0.113.10:80", "--timeout", "0"}, 2, "timeout",
+                 "knock: a timeout that is none");
     complains_of({trapctl, "knock", "198.18.0.1:80"}, 1, "no way to 198.18.0.1:80",
                  "knock: no way there");
     complains_of({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", trapctl, "knock",

@@ -31,7 +31,7 @@ struct Knock {
 Knock knock(Scene& scene, std::string_view from, const std::string& target) {
   Knock knock;
   const auto done = run(scene.host(from).command({(program_directory() / "trapctl").string(),
-                                                  "knock", target, "--json", "--patience", "0.5"}),
+                                                  "knock", target, "--json", "--timeout", "0.5"}),
                         knock_deadline);
   if (!done)
     return knock;

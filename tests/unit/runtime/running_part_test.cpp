@@ -17,6 +17,10 @@ class FakePart final : public Part {
 public:
   FakePart() { config_.part = "server"; }
   const PartConfig& config() const override { return config_; }
+  ConfigNode shown_config() const override {
+    return {0, ConfigNode::Table{{"renew", {0, true}},
+                                 {"ports", {0, ConfigNode::Array{{0, std::int64_t{22}}}}}}};
+  }
   Result<void> start(Undo&) override { return start_result; }
   Result<void> detach() override { return {}; }
   void tick() override { ticks++; }

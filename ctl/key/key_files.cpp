@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ctl/key/key_output.h"
+// trapctl key generate and key derive: keys as new files.
 
 #include <cerrno>
 #include <fcntl.h>
@@ -8,7 +8,10 @@
 
 #include <fmt/core.h>
 
+#include "ctl/commands.h"
+#include "protocol/wire.h"
 #include "runtime/fd.h"
+#include "runtime/keys/key_file.h"
 
 namespace trap::ctl {
 namespace {
@@ -26,8 +29,8 @@ bool write_all(int fd, const std::string& text) {
   return true;
 }
 
-} // namespace
-
+// A new file of mode 0600 with `text`; never one that exists. "-" is stdout. Nothing is left behind
+// on failure.
 Result<void> write_key(const std::string& file, const std::string& text) {
   if (file == "-") {
     if (!write_all(STDOUT_FILENO, text))
@@ -46,6 +49,27 @@ Result<void> write_key(const std::string& file, const std::string& text) {
   Error error{fmt::format("{}: cannot write the key: {}", file, error_text(errno))};
   unlink(file.c_str());
   return error;
+}
+
+} // namespace
+
+Result<void> generate_key(const std::string& file) {
+  auto master = generate_master_key();
+  if (!master)
+    return master.error();
+  return write_key(file, format_master_key(*master));
+}
+
+Result<void> derive_key(const std::string& guard, const std::string& master_file,
+                        const std::string& output) {
+  if (!is_guard_name(guard))
+    return Error{fmt::format("guard \"{}\": use 1 to {} of a-z, 0-9, '.' and '-'", guard,
+                             TRAP_GUARD_NAME_MAX),
+                 ExitCode::usage};
+  auto master = read_master_key(master_file);
+  if (!master)
+    return master.error();
+  return write_key(output, format_guard_key({guard, derive_guard_secret(*master, guard)}));
 }
 
 } // namespace trap::ctl
