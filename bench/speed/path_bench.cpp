@@ -92,7 +92,7 @@ private:
     rig.configure(*tested_, constants_);
     rig.set_time(*tested_, constants_, moment);
     if (path_.part == "guard" && !path_.trusts)
-      trust_nobody();
+      clear_trust();
     if (path_.part == "client" && path_.before.empty())
       tested_->put("remotes", std::uint32_t{0}, trap_remotes{}); // the rig has every bit set
     if (path_.part == "server")

@@ -9,8 +9,8 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
-#include "client/daemon/client_config.h"
-#include "guard/daemon/guard_config.h"
+#include "client/daemon/config/client_config.h"
+#include "guard/daemon/config/guard_config.h"
 #include "server/daemon/config/server_config.h"
 
 namespace trap::test {
