@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What trapctl's subcommands do once the command line is read; one file for each.
+// trapctl's subcommands, once the command line is read; one file for each.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What trapctl doctor looks at, as tables of small functions from facts to findings.
+// The checks of trapctl doctor, as tables of small functions from facts to findings.
 #pragma once
 
 #include <span>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What trapctl doctor judges by: gathered once (doctor_gather.h), or invented by tests.
+// The facts that trapctl doctor judges by: gathered once (doctor_gather.h), or invented by tests.
 #pragma once
 
 #include <cstdint>

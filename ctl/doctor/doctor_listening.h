@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which TCP ports this network namespace listens at, from /proc/net/tcp and tcp6.
+// The TCP ports at which this network namespace listens, from /proc/net/tcp and tcp6.
 #pragma once
 
 #include <string>

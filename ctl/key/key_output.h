@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the key subcommands write.
+// The output of the key subcommands.
 #pragma once
 
 #include <string>

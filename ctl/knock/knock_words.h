@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What trapctl knock says of each segment and each silence.
+// trapctl knock's words for each segment and each silence.
 #pragma once
 
 #include <string>

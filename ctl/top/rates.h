@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What trapctl top shows, without asking anybody: two samples of the parts' counters become rates,
-// service by service.
+// The rates of trapctl top: two samples of the parts' counters become rates, service by service.
+// Pure.
 #pragma once
 
 #include <cstdint>

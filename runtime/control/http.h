@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the control socket and the metrics listener ask of the HTTP library. Included by their .cpp
+// The HTTP library, as the control socket and the metrics listener use it. Included by their .cpp
 // files only: it is slow to compile.
 #pragma once
 

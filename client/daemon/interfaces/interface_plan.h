@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which of the host's interfaces get filters, and which of them, by the configuration's names and
-// patterns. Pure: the tests call it.
+// The filters that each of the host's interfaces gets, by the configuration's names and patterns.
+// Pure: the tests call it.
 #pragma once
 
 #include <string>

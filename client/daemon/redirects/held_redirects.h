@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What trap-client has learnt, read from its maps: redirects with the connections that follow them.
+// The redirects that trap-client has learnt, read from its maps, with the connections that follow
+// them.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where in the maps each thing of a configuration lives: worked out before anything is written.
-// What an earlier run or configuration put there keeps its index. Which backends are usable at the
-// moment is not planned: state/backend_availability.h.
+// The place in the maps of each part of a configuration, worked out before a write. Entries of an
+// earlier run or configuration keep their index. The plan does not say which backends are usable
+// now: state/backend_availability.h does.
 #pragma once
 
 #include <compare>

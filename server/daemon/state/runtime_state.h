@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the daemon watches while it runs, and what follows from it for the maps: backends, attacks,
+// The state that the daemon watches while it runs, and its effect on the maps: backends, attacks,
 // listeners, the host's settings.
 #pragma once
 
