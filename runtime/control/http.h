@@ -11,8 +11,8 @@
 
 namespace trap {
 
-// One request after the other in the thread that accepts: whoever comes meanwhile waits in the
-// kernel's short backlog, not in our memory.
+// One request after the other in the thread that accepts: others wait in the kernel's short
+// backlog, not in our memory.
 class OneByOne final : public httplib::TaskQueue {
 public:
   void enqueue(std::function<void()> request) override { request(); }

@@ -16,7 +16,7 @@
 
 namespace trap::server {
 
-// What makes two lines of the configuration one entry of the map `backends`.
+// Two lines of the configuration with the same key are one entry of the map `backends`.
 struct BackendKey {
   Endpoint endpoint;
   std::uint32_t guard = 0;
@@ -27,7 +27,7 @@ struct BackendKey {
 
 using PoolKey = std::pair<std::uint32_t, std::string>; // slot of the service's address, name
 
-// What the maps hold now.
+// The present contents of the maps.
 struct EarlierMaps {
   std::map<Endpoint, std::uint32_t> slots;
   std::map<PoolKey, std::uint32_t> pools;
