@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What can be expected to fail returns Result<T>: a value, or one line for a person and the exit
-// code that goes with it.
+// Functions that can be expected to fail return Result<T>: a value, or one line for a person and
+// the exit code that goes with it.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Which services may redirect, and to which targets: by the administrator's [[trust]], or by
+/* Services that may redirect, and their targets: by the administrator's [[trust]], or by
  * default (docs/protocol.md 11, docs/adr/0024-trust.md). */
 #pragma once
 

@@ -45,7 +45,7 @@ void ClientPart::tick() {
 }
 
 void ClientPart::handle_events() {
-  client_.links.drain();
+  client_.interfaces.drain();
   interfaces_.follow();
 }
 

@@ -22,7 +22,7 @@ public:
   Result<void> start(Undo& undo) override;
   Result<void> detach() override;
   void tick() override;
-  int event_fd() const override { return client_.links.fd(); }
+  int event_fd() const override { return client_.interfaces.fd(); }
   void handle_events() override;
   Result<std::string> reload() override { return trap::reload(client_.active, reload_); }
   Result<std::string> command(const std::vector<std::string>& words) override;

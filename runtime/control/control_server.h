@@ -15,7 +15,7 @@ namespace trap {
 
 struct ExplainRequest;
 
-// What requests ask for; called from the server's thread. An error becomes {"error": its line}:
+// Answers to requests; called from the server's thread. An error becomes {"error": its line}:
 // with ExitCode::usage as HTTP status 400, with not_running (there is no such thing) as 404, else
 // as 500.
 struct ControlHandlers {

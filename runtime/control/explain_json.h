@@ -14,7 +14,7 @@ struct ExplainRequest {
   Frame frame;
 };
 
-// What a part knows about a verdict, beyond the verdict's own text.
+// A part's facts about a verdict, beside the verdict's own text.
 struct Reasons {
   std::string service;              // its name, and where it is; empty: none
   std::vector<std::string> because; // what decided, a line each

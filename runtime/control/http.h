@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the control socket and the metrics listener ask of the HTTP library. Included by their .cpp
+// The HTTP library, as the control socket and the metrics listener use it. Included by their .cpp
 // files only: it is slow to compile.
 #pragma once
 
@@ -11,8 +11,8 @@
 
 namespace trap {
 
-// One request after the other in the thread that accepts: whoever comes meanwhile waits in the
-// kernel's short backlog, not in our memory.
+// One request after the other in the thread that accepts: others wait in the kernel's short
+// backlog, not in our memory.
 class OneByOne final : public httplib::TaskQueue {
 public:
   void enqueue(std::function<void()> request) override { request(); }

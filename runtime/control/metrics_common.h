@@ -13,8 +13,8 @@
 
 namespace trap {
 
-// Whose packets: a service at an address ("203.0.113.10:80"; for a guard "port 80"). Both empty: no
-// service.
+// The owner of counted packets: a service at an address ("203.0.113.10:80"; for a guard "port 80").
+// Both empty: no service.
 struct MeasuredService {
   std::string part;
   std::string service;

@@ -16,7 +16,7 @@ struct bpf_object;
 
 namespace trap {
 
-// What the steps below share whatever the skeleton is; `load` is the skeleton's load function.
+// The steps that are alike for all skeletons; `load` is the skeleton's load function.
 Error cannot_open_program();
 Result<void> load_alone(const std::function<int()>& load);
 Result<void> load_sharing_maps(bpf_object* twin, const bpf_object* live,

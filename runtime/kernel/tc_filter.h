@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // BPF programs as clsact filters of an interface. A filter of an earlier run is replaced in place;
-// one of somebody else keeps its priority, and ours takes the next.
+// another program's filter keeps its priority, and ours takes the next.
 #pragma once
 
 #include <span>

@@ -19,7 +19,7 @@ namespace {
 
 constexpr char kLinkPrefix[] = "link-";
 
-// What a link is attached to: interface index (0 when its device is gone) and program; nothing if
+// The attachment of a link: interface index (0 when its device is gone) and program; nothing if
 // it cannot be read.
 std::optional<bpf_link_info> link_info(int fd) {
   bpf_link_info info = {};
@@ -146,8 +146,8 @@ Result<XdpAttachments::Attachment> XdpAttachments::attach(const std::string& int
   earlier.reset();
   auto link = create_pinned(made, index, mode_);
   if (!link && changes_mode) {
-    // What was protected must not be left bare: the new program with the old maps, in the old mode,
-    // until somebody decides.
+    // The interface must not lose its protection: it keeps the new program with the old maps, in
+    // the old mode, until the operator decides.
     static_cast<void>(
         create_pinned(made, index, mode_ == XdpMode::native ? XdpMode::generic : XdpMode::native));
   }

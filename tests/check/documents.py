@@ -128,15 +128,19 @@ def check_troubleshooting(root):
 
 
 def check_socket(root):
-    """docs/reference/control-socket.md has the routes and commands of the daemons."""
+    """docs/reference/control-socket.md has the routes, commands and fields of the status of the daemons."""
     page = "docs/reference/control-socket.md"
     told = set(re.findall(r"^\| `((?:GET|POST) /[a-z]+)", text_of(root, page), re.M))
-    code = code_of(root)
+    code = "\n".join(path.read_text() for path in sources(root, ".cpp") if not path.is_relative_to(root / "tests"))
     made = {f"GET /{name}" for name in re.findall(r'http\.Get\("/(\w+)"', text_of(root, "runtime/control/control_server.cpp"))}
     made |= {f"POST /{name}" for name in re.findall(r'http\.Post\("/(\w+)"', code)}
     for part in PARTS:
         text = "\n".join(path.read_text() for path in sources(root, ".cpp") if path.is_relative_to(root / part / "daemon"))
         made |= {f"POST /{name}" for name in re.findall(r'words\[0\] [!=]= "(\w+)"', text)}
+    fields = "".join(re.findall(r"^\| (`.+?`) \|", text_of(root, page).partition("## Fields")[2], re.M))
+    named = set(re.findall(r"`(\w+)`", fields))
+    told |= named
+    made |= set(re.findall(r'status\["(\w+)"\]', code)) | {name for name in named if f'"{name}"' in code}
     return [f"{page}: does not tell of {route}" for route in sorted(made - told)] + \
            [f"{page}: no daemon answers {route}" for route in sorted(told - made)]
 

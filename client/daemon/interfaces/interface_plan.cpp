@@ -12,8 +12,8 @@ namespace trap::client {
 namespace {
 
 // As the kernel has it (dev_is_mac_header_xmit): these deliver IP packets as they are.
-std::optional<Framing> framing_of(const Link& link) {
-  switch (link.type) {
+std::optional<Framing> framing_of(const HostInterface& interface) {
+  switch (interface.type) {
   case ARPHRD_ETHER:
   case ARPHRD_LOOPBACK:
     return Framing::ethernet;
@@ -46,38 +46,39 @@ bool is_matched(const std::vector<std::string>& patterns, const std::string& nam
   });
 }
 
-bool is_excepted(const ClientConfig& config, const Link& link) {
+bool is_excepted(const ClientConfig& config, const HostInterface& interface) {
   return std::ranges::any_of(
-      config.except, [&](const std::string& pattern) { return matches(link.name, pattern); });
+      config.except, [&](const std::string& pattern) { return matches(interface.name, pattern); });
 }
 
-// What a port receives, its bridge or bond delivers; a VRF delivers nothing.
-bool delivers(const Link& link) {
-  return link.slave_of.empty() || link.slave_of == "vrf";
+// A bridge or bond delivers the packets of its ports; a VRF delivers nothing.
+bool delivers(const HostInterface& interface) {
+  return interface.slave_of.empty() || interface.slave_of == "vrf";
 }
 
-bool is_lan(const ClientConfig& config, const Link& link) {
-  return is_named(config.lan, link.name) ||
-         (link.is_up && !link.is_loopback && !is_excepted(config, link) &&
-          is_matched(config.lan, link.name));
+bool is_lan(const ClientConfig& config, const HostInterface& interface) {
+  return is_named(config.lan, interface.name) ||
+         (interface.is_up && !interface.is_loopback && !is_excepted(config, interface) &&
+          is_matched(config.lan, interface.name));
 }
 
-bool is_port_of_lan(const ClientConfig& config, const Link& link, const std::vector<Link>& links) {
-  const auto bridge = std::ranges::find(links, link.master, &Link::index);
-  return link.slave_of == "bridge" && bridge != links.end() && is_lan(config, *bridge);
+bool is_port_of_lan(const ClientConfig& config, const HostInterface& interface,
+                    const std::vector<HostInterface>& interfaces) {
+  const auto bridge = std::ranges::find(interfaces, interface.master, &HostInterface::index);
+  return interface.slave_of == "bridge" && bridge != interfaces.end() && is_lan(config, *bridge);
 }
 
-std::optional<Side> side_of(const ClientConfig& config, const Link& link,
-                            const std::vector<Link>& links) {
-  if (is_named(config.part.interfaces, link.name))
+std::optional<Side> side_of(const ClientConfig& config, const HostInterface& interface,
+                            const std::vector<HostInterface>& interfaces) {
+  if (is_named(config.part.interfaces, interface.name))
     return Side::host;
-  if (is_lan(config, link))
-    return link.kind == "bridge" ? std::nullopt : std::optional(Side::lan);
-  if (!link.is_up || link.is_loopback || is_excepted(config, link))
+  if (is_lan(config, interface))
+    return interface.kind == "bridge" ? std::nullopt : std::optional(Side::lan);
+  if (!interface.is_up || interface.is_loopback || is_excepted(config, interface))
     return std::nullopt;
-  if (is_port_of_lan(config, link, links))
+  if (is_port_of_lan(config, interface, interfaces))
     return Side::lan;
-  if (delivers(link) && is_matched(config.part.interfaces, link.name))
+  if (delivers(interface) && is_matched(config.part.interfaces, interface.name))
     return Side::host;
   return std::nullopt;
 }
@@ -88,9 +89,10 @@ void note_missing(InterfacePlan& plan, const std::string& name, std::string prob
 }
 
 void note_absent(InterfacePlan& plan, const std::vector<std::string>& names,
-                 const std::vector<Link>& links) {
+                 const std::vector<HostInterface>& interfaces) {
   for (const std::string& name : names) {
-    if (!is_pattern(name) && std::ranges::find(links, name, &Link::name) == links.end())
+    if (!is_pattern(name) &&
+        std::ranges::find(interfaces, name, &HostInterface::name) == interfaces.end())
       note_missing(
           plan, name,
           fmt::format("interface {} is not there: it gets its filters when it appears", name));
@@ -103,22 +105,23 @@ bool is_pattern(const std::string& name) {
   return name.find_first_of("*?[") != std::string::npos;
 }
 
-InterfacePlan plan_interfaces(const ClientConfig& config, const std::vector<Link>& links) {
+InterfacePlan plan_interfaces(const ClientConfig& config,
+                              const std::vector<HostInterface>& interfaces) {
   InterfacePlan plan;
-  for (const Link& link : links) {
-    const auto side = side_of(config, link, links);
-    const auto framing = framing_of(link);
+  for (const HostInterface& interface : interfaces) {
+    const auto side = side_of(config, interface, interfaces);
+    const auto framing = framing_of(interface);
     if (side && framing)
-      plan.interfaces.push_back({link.name, link.index, *side, *framing});
-    else if (side &&
-             (is_named(config.lan, link.name) || is_named(config.part.interfaces, link.name)))
+      plan.interfaces.push_back({interface.name, interface.index, *side, *framing});
+    else if (side && (is_named(config.lan, interface.name) ||
+                      is_named(config.part.interfaces, interface.name)))
       note_missing(
-          plan, link.name,
+          plan, interface.name,
           fmt::format("interface {} has a link layer (ARPHRD {}) that trap-client cannot read",
-                      link.name, link.type));
+                      interface.name, interface.type));
   }
-  note_absent(plan, config.part.interfaces, links);
-  note_absent(plan, config.lan, links);
+  note_absent(plan, config.part.interfaces, interfaces);
+  note_absent(plan, config.lan, interfaces);
   return plan;
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which of the host's interfaces get filters, and which of them, by the configuration's names and
-// patterns. Pure: the tests call it.
+// The filters that each of the host's interfaces gets, by the configuration's names and patterns.
+// Pure: the tests call it.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "client/daemon/config/client_config.h"
-#include "runtime/net/links.h"
+#include "runtime/net/host_interfaces.h"
 
 namespace trap::client {
 
@@ -34,7 +34,8 @@ struct InterfacePlan {
 // packets themselves: not loopback, and, of "interfaces", no port of a bridge or bond. "lan" goes
 // before "interfaces", and a bridge in it stands for its ports: filters and connection tracking may
 // see bridged packets before the bridge delivers them.
-InterfacePlan plan_interfaces(const ClientConfig& config, const std::vector<Link>& links);
+InterfacePlan plan_interfaces(const ClientConfig& config,
+                              const std::vector<HostInterface>& interfaces);
 
 bool is_pattern(const std::string& name);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What trap-client has learnt, read from its maps: redirects with the connections that follow them.
+// The redirects that trap-client has learnt, read from its maps, with the connections that follow
+// them.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,7 @@ std::vector<HeldRedirect> read_redirects(int redirects_fd, int to_backend_fd, st
 using RedirectTest = std::function<bool(const Endpoint& service, const Endpoint& backend)>;
 Result<std::size_t> forget_redirects(int redirects_fd, const RedirectTest& is_so);
 
-// What did not work on the way to a service, and is not tried first for a while.
+// A way to a service that did not work, and is not tried first for a while.
 struct HeldFallback {
   Endpoint service;
   trap_address local = {};

@@ -18,7 +18,7 @@ std::uint64_t time_to_renew_ns(const trap_redirect& redirect) {
 
 } // namespace
 
-// What was asked for and has come, or has ended without.
+// Takes out the renewals that have come, and the redirects that ended without.
 void RenewalPlan::conclude(const std::map<Key, const trap_redirect*>& held, std::uint64_t now_ns) {
   for (auto at = asked_.begin(); at != asked_.end();) {
     const auto found = held.find(at->first);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which redirects are to be renewed before they end, so that no connection waits for a handshake.
-// No maps, sockets or clock here.
+// The redirects to be renewed before they end, so that no connection waits for a handshake. No
+// maps, sockets or clock here.
 #pragma once
 
 #include <cstddef>

@@ -17,14 +17,14 @@ bool matched_only(const ClientConfig& config, const std::string& name) {
 } // namespace
 
 Result<void> InterfaceKeeper::attach_at_start(Undo& undo) {
-  auto watch = LinkWatch::make();
+  auto watch = InterfaceWatch::make();
   if (!watch)
     return watch.error();
-  client_.links = std::move(*watch);
-  auto links = list_links();
-  if (!links)
-    return links.error();
-  client_.plan = plan_interfaces(client_.active->config, *links);
+  client_.interfaces = std::move(*watch);
+  auto found = list_interfaces();
+  if (!found)
+    return found.error();
+  client_.plan = plan_interfaces(client_.active->config, *found);
   for (const PlannedInterface& interface : client_.plan.interfaces) {
     auto attached = client_.attachments.attach(interface, undo);
     if (!attached && !matched_only(client_.active->config, interface.name))
@@ -54,10 +54,10 @@ void InterfaceKeeper::attach_late(const PlannedInterface& interface) {
 }
 
 void InterfaceKeeper::follow() {
-  auto links = list_links();
-  if (!links)
+  auto found = list_interfaces();
+  if (!found)
     return;
-  InterfacePlan plan = plan_interfaces(client_.active->config, *links);
+  InterfacePlan plan = plan_interfaces(client_.active->config, *found);
   for (const PlannedInterface& interface : plan.interfaces)
     attach_late(interface);
   for (const PlannedInterface& before : client_.plan.interfaces) {

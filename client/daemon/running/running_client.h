@@ -14,7 +14,7 @@
 #include "runtime/fd.h"
 #include "runtime/kernel/bpf_map.h"
 #include "runtime/kernel/program.h"
-#include "runtime/net/links.h"
+#include "runtime/net/host_interfaces.h"
 
 struct trap_client;
 
@@ -45,8 +45,8 @@ struct RunningClient {
   MappedValue<trap_client_settings> settings;
   MapFds fds;
   Attachments attachments;
-  LinkWatch links;
-  InterfacePlan plan; // of the interfaces as they were last
+  InterfaceWatch interfaces; // tells when one changes
+  InterfacePlan plan;        // of the interfaces as they were last
   Renewer renewer;
   std::uint64_t redirects_flushed = 0; // by command
 };

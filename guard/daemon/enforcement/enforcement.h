@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Does the program drop what it refuses? An instant in its settings says until when, so that it
-// goes back to monitoring by itself when nobody confirms, also without its daemon.
+// goes back to monitoring by itself unless it is confirmed, also without its daemon.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,7 @@ constexpr std::uint64_t kConfirmMaxS = 86400;
 
 struct Enforcement {
   Mode mode = Mode::monitor;
-  std::optional<std::uint64_t>
-      confirm_within_s; // enforced for so long only, unless somebody confirms
+  std::optional<std::uint64_t> confirm_within_s; // enforced for so long only, unless confirmed
 };
 
 Enforcement enforcement_of(const trap_guard_settings& settings, std::uint64_t monotonic_ns);
@@ -28,7 +27,7 @@ void enforce_for(trap_guard_settings& settings, std::uint64_t seconds, std::uint
 // Makes a running trial last. An error if none runs, because it ran out or never began.
 Result<void> confirm(trap_guard_settings& settings, std::uint64_t monotonic_ns);
 
-// What a command of the control socket asks for: "enforce", then any of "force", "for" SECONDS,
+// A command of the control socket: "enforce", then any of "force", "for" SECONDS,
 // "operator" ADDRESS PORT.
 struct EnforceRequest {
   bool force = false;

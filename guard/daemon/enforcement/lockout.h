@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whom a configuration would cut off by accident: the operator himself, and connections that the
-// guard cannot know of.
+// Warnings of connections that a configuration would cut off by accident: the operator's own, and
+// those that the guard cannot know.
 #pragma once
 
 #include <istream>

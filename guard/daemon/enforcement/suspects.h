@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whom enforcing would hit: sources that the program names while it only monitors, the most
-// frequent and the latest of them.
+// Sources that enforcing would hit: the program names them while it only monitors; the most
+// frequent and the latest are kept.
 #pragma once
 
 #include <cstdint>

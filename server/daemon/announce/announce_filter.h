@@ -16,8 +16,8 @@ enum class AnnounceChoice { send, deduplicated, rate_limited };
 
 class AnnounceFilter {
 public:
-  // `hash_key` is secret, so that nobody can aim at one set of the table. `set_count` is a power of
-  // two.
+  // `hash_key` is secret, so that no sender can aim at one set of the table. `set_count` is a power
+  // of two.
   AnnounceFilter(const trap_key& hash_key, std::uint32_t rate_per_s,
                  std::uint32_t set_count = 1 << 14);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which backend a client is sent to: the weighted rendezvous table of docs/protocol.md 7.
+// The choice of a client's backend: the weighted rendezvous table of docs/protocol.md 7.
 #pragma once
 
 #include <cstdint>

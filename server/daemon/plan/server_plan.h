@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where in the maps each thing of a configuration lives: worked out before anything is written.
-// What an earlier run or configuration put there keeps its index. Which backends are usable at the
-// moment is not planned: state/backend_availability.h.
+// The place in the maps of each part of a configuration, worked out before a write. Entries of an
+// earlier run or configuration keep their index. The plan does not say which backends are usable
+// now: state/backend_availability.h does.
 #pragma once
 
 #include <compare>
@@ -16,7 +16,7 @@
 
 namespace trap::server {
 
-// What makes two lines of the configuration one entry of the map `backends`.
+// Two lines of the configuration with the same key are one entry of the map `backends`.
 struct BackendKey {
   Endpoint endpoint;
   std::uint32_t guard = 0;
@@ -27,7 +27,7 @@ struct BackendKey {
 
 using PoolKey = std::pair<std::uint32_t, std::string>; // slot of the service's address, name
 
-// What the maps hold now.
+// The present contents of the maps.
 struct EarlierMaps {
   std::map<Endpoint, std::uint32_t> slots;
   std::map<PoolKey, std::uint32_t> pools;

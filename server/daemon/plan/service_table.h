@@ -31,7 +31,8 @@ struct PlaceChanges {
 // Both kinds of keys for the services at `slots`.
 PlacedServices placed_services(const std::map<Endpoint, std::uint32_t>& slots);
 
-// What leads from `now` to a table of exactly `wanted`. An error if a key finds no place.
+// The changes that lead from `now` to a table of exactly `wanted`. An error if a key finds no
+// place.
 Result<PlaceChanges> change_places(const PlaceTable& now, const PlacedServices& wanted);
 
 // The services in a table, without the entries of port 0.

@@ -19,8 +19,8 @@ constexpr unsigned kListsBeforeTrust = 2;
 // Lists of a generation, before the older one is cleared. All but the first began when no program
 // was still writing to the older one.
 constexpr unsigned kListsOfGeneration = 4;
-// How long the program relies on a list without another. The bits stay, and the program adds its
-// own; but a connection may have come another way, by an interface without the program.
+// The time that the program relies on a list without another. The bits stay, and the program adds
+// its own; but a connection may have come another way, by an interface without the program.
 constexpr std::uint64_t kTrustNs = 120 * kNsPerS;
 constexpr std::size_t kConnectionsOfTurn = 8192;
 

@@ -34,7 +34,7 @@ public:
   // the end of peace, other services. now_ns: CLOCK_MONOTONIC.
   void distrust(std::uint64_t now_ns);
 
-  // For good: nobody knows what the maps hold.
+  // Distrusts for good: the contents of the maps are unknown.
   void give_up();
 
   // A few times a second.

@@ -30,10 +30,10 @@ public:
   // CLOCK_MONOTONIC.
   void advance(std::uint64_t now_ns);
 
-  // What the listener said last; nothing: no probe has had time yet.
+  // The listener's last answer; nothing if no probe has had time yet.
   std::optional<ListenerAnswer> answer(const Endpoint& listener) const;
 
-  // Why the listener does not answer, as a phrase without its address: "nobody listens". Empty if
+  // The reason why the listener does not answer, a phrase without its address. Empty if
   // it does, or nothing is known yet.
   std::string problem(const Endpoint& listener) const;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which backends may be named now: what the configuration says of them, what the operator said
-// since, and their health.
+// The backends that may be named now: by the configuration, the operator's later orders, and
+// health.
 #pragma once
 
 #include <cstdint>

@@ -31,7 +31,7 @@ struct MapContents {
   std::map<std::uint32_t, ServicePolicies> policies;     // by slot; those without are not there
 };
 
-// What decides how a service behaves, beside its configuration.
+// The facts that decide a service's behaviour, beside its configuration.
 struct ServiceState {
   std::optional<ListenerAnswer> listener; // of a service that serves
   bool rests = false;                     // peace

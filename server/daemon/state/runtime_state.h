@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the daemon watches while it runs, and what follows from it for the maps: backends, attacks,
+// The state that the daemon watches while it runs, and its effect on the maps: backends, attacks,
 // listeners, the host's settings.
 #pragma once
 
@@ -18,7 +18,7 @@ using ServiceValues = std::map<Endpoint, trap_service>;
 
 class RuntimeState {
 public:
-  // What an earlier run left in the maps; before all else.
+  // Takes over the values that an earlier run left in the maps; comes before all else.
   void go_on_from(ServiceValues values) { told_ = std::move(values); }
 
   // Another configuration with its plan; what is known of things that stay is kept. How the maps
@@ -36,7 +36,7 @@ public:
   // Also for a plan that was not followed yet: what is new in it is then taken at its best.
   MapContents contents(const ServerPlan& plan) const;
 
-  // What was written; the next contents go on from it.
+  // Notes written contents; the next ones go on from them.
   void note_written(const ServerPlan& plan, const MapContents& contents);
 
   // Ports of services that may have connections on this host and that TRAP answers for, as they
@@ -47,7 +47,7 @@ public:
   // know it, or did not care?
   bool lets_sockets_appear(const ServerPlan& plan, const MapContents& contents) const;
 
-  // What keeps services from working as configured, one line each.
+  // The reasons why services do not work as configured, one line each.
   std::vector<std::string> problems(const ServerPlan& plan) const;
 
   // "": all is well with the listener of a service that serves, as far as is known.

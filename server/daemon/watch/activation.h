@@ -25,7 +25,7 @@ struct ActivationSettings {
 
 struct ActivationSample {
   std::uint64_t syns = 0;        // that arrived
-  std::uint64_t completions = 0; // ACKs that completed a handshake, whoever answered the SYN
+  std::uint64_t completions = 0; // ACKs that completed a handshake, TRAP's or the stack's
 };
 
 // The totals of a service, from its counters by verdict. The same at peace and in an attack: with

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Are backends alive? TCP connects from this host that nobody waits for: each turn of the main loop
-// looks at those under way and starts what is due. A backend that never answered is "unknown", not
-// down: its guard may not trust this host.
+// Health checks of backends: TCP connects from this host that never block. Each turn of the main
+// loop looks at those under way and starts those that are due. A backend that never answered is
+// "unknown", not down: its guard may not trust this host.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ enum class Health { unknown, up, down };
 
 const char* health_name(Health health);
 
-// What a row of checks says of one backend.
+// The health of one backend by its last checks.
 class HealthTrack {
 public:
   // Takes the result of a check; true if the health changed.
@@ -44,8 +44,8 @@ private:
 
 class HealthChecker {
 public:
-  // What to check from now on. Backends that stay keep their health; a check under way of one that
-  // goes is given up.
+  // The backends to check from now on. Backends that stay keep their health; a check under way of
+  // one that goes is given up.
   void watch(const std::map<Endpoint, HealthSettings>& wanted);
 
   // Looks at checks under way, starts those that are due; true if the health of a backend changed.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which clients complete the most handshakes, out of those whose budgets are kept. All of them have
-// shown that they have their address.
+// The clients that complete the most handshakes, out of those whose budgets are kept. All of them
+// have shown that they have their address.
 #pragma once
 
 #include <cstddef>

@@ -12,12 +12,12 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-Link ethernet(const std::string& name, unsigned index) {
+HostInterface ethernet(const std::string& name, unsigned index) {
   return {.name = name, .index = index, .type = ARPHRD_ETHER, .is_up = true};
 }
 
-std::vector<Link> host() {
-  std::vector<Link> links = {
+std::vector<HostInterface> host() {
+  std::vector<HostInterface> links = {
       {.name = "lo", .index = 1, .type = ARPHRD_LOOPBACK, .is_up = true, .is_loopback = true},
       ethernet("eth0", 2),
       ethernet("eth1", 3),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/net/links.h"
+#include "runtime/net/host_interfaces.h"
 
 #include <cerrno>
 #include <cstring>
@@ -39,35 +39,37 @@ void visit_attributes(const rtattr* first, std::size_t bytes, const Visit& visit
     visit(*at);
 }
 
-Link link_of(const nlmsghdr& header) {
+HostInterface interface_of(const nlmsghdr& header) {
   ifinfomsg info;
   std::memcpy(&info, NLMSG_DATA(&header), sizeof(info));
-  Link link;
-  link.index = static_cast<unsigned>(info.ifi_index);
-  link.type = info.ifi_type;
-  link.is_up = (info.ifi_flags & IFF_UP) != 0;
-  link.is_loopback = (info.ifi_flags & IFF_LOOPBACK) != 0;
+  HostInterface interface;
+  interface.index = static_cast<unsigned>(info.ifi_index);
+  interface.type = info.ifi_type;
+  interface.is_up = (info.ifi_flags & IFF_UP) != 0;
+  interface.is_loopback = (info.ifi_flags & IFF_LOOPBACK) != 0;
   visit_attributes(
       IFLA_RTA(NLMSG_DATA(&header)), IFLA_PAYLOAD(&header), [&](const rtattr& attribute) {
         if (attribute.rta_type == IFLA_IFNAME)
-          link.name = text_of(attribute);
-        if (attribute.rta_type == IFLA_MASTER && RTA_PAYLOAD(&attribute) == sizeof(link.master))
-          std::memcpy(&link.master, RTA_DATA(&attribute), sizeof(link.master));
+          interface.name = text_of(attribute);
+        if (attribute.rta_type == IFLA_MASTER &&
+            RTA_PAYLOAD(&attribute) == sizeof(interface.master))
+          std::memcpy(&interface.master, RTA_DATA(&attribute), sizeof(interface.master));
         if ((attribute.rta_type & NLA_TYPE_MASK) != IFLA_LINKINFO)
           return;
         visit_attributes(static_cast<const rtattr*>(RTA_DATA(&attribute)), RTA_PAYLOAD(&attribute),
                          [&](const rtattr& inner) {
                            if (inner.rta_type == IFLA_INFO_KIND)
-                             link.kind = text_of(inner);
+                             interface.kind = text_of(inner);
                            if (inner.rta_type == IFLA_INFO_SLAVE_KIND)
-                             link.slave_of = text_of(inner);
+                             interface.slave_of = text_of(inner);
                          });
       });
-  return link;
+  return interface;
 }
 
 // Reads one datagram of the list. True when the list is complete.
-Result<bool> read_some(const Fd& socket, std::vector<char>& buffer, std::vector<Link>& links) {
+Result<bool> read_some(const Fd& socket, std::vector<char>& buffer,
+                       std::vector<HostInterface>& interfaces) {
   const ssize_t got = recv(socket.get(), buffer.data(), buffer.size(), MSG_TRUNC);
   if (got < 0 || static_cast<std::size_t>(got) > buffer.size())
     return links_error("list", got < 0 ? errno : EMSGSIZE);
@@ -81,12 +83,12 @@ Result<bool> read_some(const Fd& socket, std::vector<char>& buffer, std::vector<
     if (header->nlmsg_type == NLMSG_ERROR)
       return links_error("list", EIO);
     if (header->nlmsg_type == RTM_NEWLINK && header->nlmsg_len >= NLMSG_LENGTH(sizeof(ifinfomsg)))
-      links.push_back(link_of(*header));
+      interfaces.push_back(interface_of(*header));
   }
   return false;
 }
 
-Result<std::vector<Link>> list_once() {
+Result<std::vector<HostInterface>> list_once() {
   const Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
   Request request = {};
   request.header.nlmsg_len = sizeof(request);
@@ -96,27 +98,27 @@ Result<std::vector<Link>> list_once() {
   if (!socket || send(socket.get(), &request, sizeof(request), 0) != sizeof(request))
     return links_error("list", errno);
   std::vector<char> buffer(kBufferBytes);
-  std::vector<Link> links;
+  std::vector<HostInterface> interfaces;
   for (;;) {
-    auto complete = read_some(socket, buffer, links);
+    auto complete = read_some(socket, buffer, interfaces);
     if (!complete)
       return complete.error();
     if (*complete)
-      return links;
+      return interfaces;
   }
 }
 
 } // namespace
 
-Result<std::vector<Link>> list_links() {
-  auto links = list_once();
-  for (int attempt = 1; !links && attempt < kAttempts; attempt++)
-    links = list_once();
-  return links;
+Result<std::vector<HostInterface>> list_interfaces() {
+  auto interfaces = list_once();
+  for (int attempt = 1; !interfaces && attempt < kAttempts; attempt++)
+    interfaces = list_once();
+  return interfaces;
 }
 
-Result<LinkWatch> LinkWatch::make() {
-  LinkWatch watch;
+Result<InterfaceWatch> InterfaceWatch::make() {
+  InterfaceWatch watch;
   watch.socket_ = Fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
   sockaddr_nl groups = {};
   groups.nl_family = AF_NETLINK;
@@ -127,7 +129,7 @@ Result<LinkWatch> LinkWatch::make() {
   return watch;
 }
 
-void LinkWatch::drain() {
+void InterfaceWatch::drain() {
   char message[4096];
   while (recv(socket_.get(), message, sizeof(message), 0) >= 0 || errno == ENOBUFS ||
          errno == EINTR) {

@@ -11,7 +11,7 @@
 
 namespace trap {
 
-struct Link {
+struct HostInterface {
   std::string name;
   unsigned index = 0;
   unsigned short type = 0; // ARPHRD_*
@@ -22,15 +22,15 @@ struct Link {
   std::string slave_of{}; // kind of the master
 };
 
-Result<std::vector<Link>> list_links();
+Result<std::vector<HostInterface>> list_interfaces();
 
-class LinkWatch {
+class InterfaceWatch {
 public:
-  LinkWatch() = default;
-  static Result<LinkWatch> make();
+  InterfaceWatch() = default;
+  static Result<InterfaceWatch> make();
 
-  // Readable when an interface came, went or changed since the last drain(). Look at list_links()
-  // after that.
+  // Readable when an interface came, went or changed since the last drain(). Look at
+  // list_interfaces() after that.
   int fd() const { return socket_.get(); }
   void drain();
 
