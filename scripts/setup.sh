@@ -56,7 +56,7 @@ packages_of() {
     strace" ;;
   test) echo "llvm libclang-rt-dev clang-format clang-tidy procps git prometheus mandoc
     qemu-system-x86 cpio xz-utils kmod ppp wireguard-tools libnginx-mod-stream haproxy
-    frama-c-base openssh-server openssh-client wget chromium redis-server redis-tools postgresql wrk nmap" ;;
+    frama-c-base spin openssh-server openssh-client wget chromium redis-server redis-tools postgresql wrk nmap" ;;
   esac
 }
 

@@ -73,7 +73,7 @@ private:
     case KeyType::tables:
       return arrays_of_tables(key, before, after, of);
     case KeyType::strings:
-    case KeyType::integers: if (key.type == KeyType::integers) return;
+    case KeyType::integers:
       return arrays(key, before, after, of);
     default:
       const std::string was = fallback_text(before), is = fallback_text(after);

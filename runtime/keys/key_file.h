@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Key files: one line, `trap-master-1 BASE64` or `trap-guard-1 NAME BASE64`, readable by their
-// owner alone. The first word keeps a master key from being used, or left, in the place of a guard's
-// secret.
+// owner alone. The first word keeps a master key from being used, or left, in the place of a
+// guard's secret.
 #pragma once
 
 #include <string>

@@ -109,7 +109,7 @@ TEST(Doctor, knows_what_a_kernel_must_have) {
   host.loads_tc = false;
   EXPECT_THAT(look("programs", host), Finds(Grade::fail, "no tc"));
   host.loads_tc = std::nullopt;
-  EXPECT_THAT(look("programs", host), Finds(Grade::warn, "could not be asked"));
+  EXPECT_THAT(look("programs", host), Finds(Grade::warn, "not known"));
 }
 
 TEST(Doctor, misses_socket_assignment_only_since_it_exists) {
@@ -217,7 +217,7 @@ TEST(Doctor, looks_for_peers_and_listeners) {
   part.peers.push_back({"192.0.2.1", false});
   part.daemon.announcements = 0;
   EXPECT_THAT(faults("peers", part), ElementsAre(Finds(Grade::fail, "TRAP server 192.0.2.1"),
-                                                 Finds(Grade::warn, "announced anybody")));
+                                                 Finds(Grade::warn, "announced a client yet")));
   part.ports.push_back({"ssh", "port 22", false});
   EXPECT_THAT(faults("ports", part),
               ElementsAre(Finds(Grade::warn, "port 22 for service \"ssh\"")));

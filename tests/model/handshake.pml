@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One connect of a host with trap-client, from the application's first SYN to its end: the socket,
+ * the module (client/bpf), a TRAP server (server/bpf) and the service behind it, over a network that
+ * loses, doubles and reorders. README.md says what is proved, and how states map to the code. */
+
+#ifndef LOSSES
+#define LOSSES 1
+#endif
+#ifndef DOUBLES
+#define DOUBLES 1
+#endif
+#define SYNS 7 /* that a socket sends: the first, and Linux's tcp_syn_retries more */
+#define HASTY 3 /* of them may leave before the answer to the last: 1, 3 and 7 s; no path is slower */
+
+/* Each fault of 0.4.0 can be put back, to see that the model finds it. */
+#ifdef FAULT_LATE_REDIRECT
+#define swallows_late_redirect false
+#else
+#define swallows_late_redirect true
+#endif
+#ifdef FAULT_SECOND_COOKIE
+#define knows_both_cookies false
+#else
+#define knows_both_cookies true
+#endif
+#ifdef FAULT_LATE_OFFER
+#define declines_late_offer false
+#else
+#define declines_late_offer true
+#endif
+
+/* client/maps.h, enum trap_pending_state */
+mtype = { NO_SYN, SYN_SENT, ACCEPT_SENT, SYN_ACK_PASSED, REDIRECTED, ANSWERED };
+/* the application's socket */
+mtype = { CONNECTING, AT_SERVER, AT_SERVICE, REFUSED, RESET, GIVEN_UP };
+
+/* What the run is about, chosen at its beginning. */
+bool serves; /* unaware = "serve", else "reset" */
+bool alive;  /* the service answers */
+
+/* Packets under way: how many of each kind. Cookies are of one of two windows. */
+byte syn_to_server, accept[2], ack[2], syn_ack[2], rst[2];
+byte syn_to_service, ack_to_service, syn_ack_of_service, rst_of_service;
+byte lost, doubled;
+bool stripped;  /* a middlebox took the option out of a SYN-ACK */
+bool forgotten; /* the fallback that this connect had noted, by another connection's success */
+
+mtype socket = CONNECTING;
+byte socket_syns;
+byte socket_cookie;
+
+mtype pending = NO_SYN;
+byte iss;            /* of the last SYN-ACK seen: which cookie */
+bool accepted[2];    /* ACCEPTs were sent for the ISN: of which cookies */
+byte accepts;
+bool redirect;       /* in map redirects */
+bool flow;           /* in maps to_backend and to_public */
+byte flow_syns;
+bool asked_again, fallback_served, unreachable;
+byte syns_sent;      /* of both kinds, by host and module together */
+
+bool served;         /* the listener has the connection */
+byte service_state;  /* 0: nothing, 1: half open, 2: established */
+
+#define MOST 3
+inline send(what) { if :: what < MOST -> what++ :: else -> skip fi }
+
+/* A packet arrives; the network may keep a second one. */
+inline take(what) {
+  if
+  :: what--
+  :: doubled < DOUBLES -> doubled++
+  fi
+}
+
+inline give_syn_to_server() { send(syn_to_server); syns_sent++ }
+
+/* client/bpf/retry.bpf.h: send_syn_again, ask_to_be_served */
+inline send_syn_again() { pending = SYN_SENT; give_syn_to_server() }
+inline ask_to_be_served() { fallback_served = true; send_syn_again() }
+
+/* client/bpf/egress.bpf.h: judge_outgoing_syn */
+inline module_sends_syn() {
+  if
+  :: flow -> flow_syns++
+  :: else -> flow_syns = 1
+  fi;
+  if
+  :: redirect && flow_syns <= 3 ->
+     flow = true;
+     pending = REDIRECTED;
+     send(syn_to_service);
+     syns_sent++
+  :: else ->
+     if
+     :: flow && flow_syns > 3 -> unreachable = true; redirect = false
+     :: else -> skip
+     fi;
+     flow = false;
+     if
+     :: pending == ACCEPT_SENT && accepts >= 2 && serves -> fallback_served = true
+     :: else -> skip
+     fi;
+     if
+     :: pending == ACCEPT_SENT || pending == SYN_ACK_PASSED -> skip
+     :: else -> pending = SYN_SENT
+     fi;
+     give_syn_to_server()
+  fi
+}
+
+/* What the socket sends once it is established with the server; egress translates by the flow. */
+inline socket_acknowledges() {
+  if
+  :: flow -> send(ack_to_service) /* a segment that the service knows nothing of */
+  :: else -> send(ack[socket_cookie])
+  fi
+}
+
+inline socket_gets_syn_ack(c) {
+  if
+  :: socket == CONNECTING -> socket = AT_SERVER; socket_cookie = c; socket_acknowledges()
+  :: socket == AT_SERVER && socket_cookie == c -> socket_acknowledges()
+  :: else -> skip /* RFC 5961 4: at most a challenge ACK */
+  fi
+}
+
+/* RFC 9293 3.10.7: in SYN-SENT what acknowledges the SYN resets; later the exact number does. */
+inline socket_gets_rst(c) {
+  if
+  :: socket == CONNECTING -> socket = REFUSED
+  :: socket == AT_SERVER && socket_cookie == c -> socket = RESET
+  :: else -> skip
+  fi
+}
+
+/* client/bpf/ingress.bpf.h: follow_redirect */
+inline follow_redirect() {
+  if
+  :: unreachable && serves -> ask_to_be_served()
+  :: else ->
+     pending = REDIRECTED;
+     redirect = true;
+     flow = true;
+     flow_syns = 1;
+     send(syn_to_service);
+     syns_sent++
+  fi
+}
+
+#define quiet                                                                                      \
+  (syn_to_server + accept[0] + accept[1] + ack[0] + ack[1] + syn_ack[0] + syn_ack[1] + rst[0] +    \
+       rst[1] + syn_to_service + ack_to_service + syn_ack_of_service + rst_of_service ==           \
+   0)
+
+/* client/bpf/ingress.bpf.h: judge_syn_ack */
+inline module_gets_syn_ack(c) {
+  if
+  :: pending == NO_SYN || pending == REDIRECTED || pending == ANSWERED -> skip
+  :: pending == SYN_ACK_PASSED && declines_late_offer -> socket_gets_syn_ack(c)
+  :: else ->
+     iss = c;
+     if
+     :: serves && fallback_served -> pending = SYN_ACK_PASSED; socket_gets_syn_ack(c)
+     :: else ->
+        pending = ACCEPT_SENT;
+        accepted[c] = true;
+        if :: accepts < 3 -> accepts++ :: else -> skip fi;
+        send(accept[c])
+     fi
+  fi
+}
+
+/* The same for a SYN-ACK without OFFER. */
+inline module_gets_plain_syn_ack(c) {
+  if
+  :: pending == NO_SYN || pending == REDIRECTED || pending == ANSWERED -> skip
+  :: else -> iss = c; pending = SYN_ACK_PASSED; socket_gets_syn_ack(c)
+  fi
+}
+
+/* client/bpf/ingress.bpf.h: judge_rst */
+inline module_gets_rst(c) {
+  if
+  :: !(c == iss || (knows_both_cookies && accepted[c])) -> socket_gets_rst(c)
+  :: else ->
+     if
+     :: pending == REDIRECTED || pending == ANSWERED -> skip
+     :: pending == ACCEPT_SENT -> follow_redirect()
+     :: pending == SYN_ACK_PASSED ->
+        if
+        :: swallows_late_redirect && accepted[c] -> skip
+        :: else -> pending = REDIRECTED; redirect = true; socket_gets_rst(c)
+        fi
+     :: else ->
+        if
+        :: swallows_late_redirect && accepted[c] -> skip
+        :: else -> socket_gets_rst(c)
+        fi
+     fi
+  fi
+}
+
+/* client/bpf/ingress.bpf.h: judge_service_answer */
+inline module_gets_service_syn_ack() {
+  if
+  :: !flow -> service_state = 0 /* no socket has these ends: the stack resets */
+  :: else ->
+     if :: pending == REDIRECTED -> pending = ANSWERED :: else -> skip fi;
+     if
+     :: socket == CONNECTING -> socket = AT_SERVICE; send(ack_to_service)
+     :: socket == AT_SERVICE -> send(ack_to_service)
+     :: else -> skip
+     fi
+  fi
+}
+
+inline module_gets_service_rst() {
+  if
+  :: !flow || pending != REDIRECTED -> skip
+  :: else ->
+     if
+     :: !asked_again ->
+        asked_again = true; unreachable = true; redirect = false; flow = false;
+        send_syn_again()
+     :: else -> if :: socket == CONNECTING -> socket = REFUSED :: else -> skip fi
+     fi
+  fi
+}
+
+proctype host() {
+end:
+  do
+  :: atomic { socket == CONNECTING && (socket_syns < HASTY || socket_syns < SYNS && quiet) -> socket_syns++; module_sends_syn() }
+  :: atomic { socket == CONNECTING && socket_syns == SYNS && quiet -> socket = GIVEN_UP }
+  :: atomic { socket == AT_SERVER && !served && quiet && serves -> socket_acknowledges() }
+  :: atomic { syn_ack[0] > 0 -> take(syn_ack[0]); module_gets_syn_ack(0) }
+  :: atomic { syn_ack[1] > 0 -> take(syn_ack[1]); module_gets_syn_ack(1) }
+  :: atomic { syn_ack[0] > 0 && !stripped ->
+       stripped = true; take(syn_ack[0]); module_gets_plain_syn_ack(0) }
+  :: atomic { syn_ack[1] > 0 && !stripped ->
+       stripped = true; take(syn_ack[1]); module_gets_plain_syn_ack(1) }
+  :: atomic { fallback_served && !forgotten -> fallback_served = false; forgotten = true }
+  :: atomic { rst[0] > 0 -> take(rst[0]); module_gets_rst(0) }
+  :: atomic { rst[1] > 0 -> take(rst[1]); module_gets_rst(1) }
+  :: atomic { syn_ack_of_service > 0 -> take(syn_ack_of_service); module_gets_service_syn_ack() }
+  :: atomic { rst_of_service > 0 -> take(rst_of_service); module_gets_service_rst() }
+  od
+}
+
+/* server/bpf/ack.bpf.h: judge_completion. A connection that the stack has goes before. */
+inline server_gets_ack(c, has_accept) {
+  if
+  :: serves && served -> skip
+  :: serves && !has_accept -> served = true
+  :: else -> send(rst[c])
+  fi
+}
+
+/* Without state: any SYN is answered, with the cookie of either window. */
+proctype server() {
+end:
+  do
+  :: atomic { syn_to_server > 0 -> take(syn_to_server);
+       if :: true -> send(syn_ack[0]) :: true -> send(syn_ack[1]) fi }
+  :: atomic { accept[0] > 0 -> take(accept[0]); server_gets_ack(0, true) }
+  :: atomic { accept[1] > 0 -> take(accept[1]); server_gets_ack(1, true) }
+  :: atomic { ack[0] > 0 -> take(ack[0]); server_gets_ack(0, false) }
+  :: atomic { ack[1] > 0 -> take(ack[1]); server_gets_ack(1, false) }
+  od
+}
+
+proctype service() {
+end:
+  do
+  :: atomic { syn_to_service > 0 -> take(syn_to_service);
+       if
+       :: alive && service_state < 2 -> service_state = 1; send(syn_ack_of_service)
+       :: alive && service_state == 2 -> skip
+       :: !alive -> skip                  /* a host that is gone */
+       :: !alive -> send(rst_of_service)  /* a port that is closed */
+       fi }
+  :: atomic { ack_to_service > 0 -> take(ack_to_service);
+       if :: service_state == 1 -> service_state = 2 :: else -> skip fi }
+  :: atomic { service_state == 1 && quiet && socket == AT_SERVICE -> send(syn_ack_of_service) }
+  od
+}
+
+#define LOSE(what) :: atomic { what > 0 && lost < LOSSES -> what--; lost++ }
+
+proctype network() {
+end:
+  do
+  LOSE(syn_to_server)
+  LOSE(accept[0])
+  LOSE(accept[1])
+  LOSE(ack[0])
+  LOSE(ack[1])
+  LOSE(syn_ack[0])
+  LOSE(syn_ack[1])
+  LOSE(rst[0])
+  LOSE(rst[1])
+  LOSE(syn_to_service)
+  LOSE(ack_to_service)
+  LOSE(syn_ack_of_service)
+  LOSE(rst_of_service)
+  od
+}
+
+/* What holds in every state, and what holds when nothing moves any more. */
+proctype properties() {
+  do
+  :: d_step { socket == RESET -> assert(!serves && stripped) } /* the paper's way: as without the module */
+  :: d_step { socket == REFUSED -> assert(!serves && !alive) }
+  :: d_step { socket == AT_SERVER && flow -> assert(false) } /* its segments would go elsewhere */
+  :: d_step { syns_sent > 2 * SYNS + 4 -> assert(false) }
+  :: timeout ->
+     assert(socket != CONNECTING);
+     assert(LOSSES > 1 || socket != GIVEN_UP || !alive && !serves);
+     assert(socket != AT_SERVER || serves && served || !serves && stripped);
+     assert(socket != AT_SERVICE || service_state == 2);
+     break
+  od
+}
+
+init {
+  atomic {
+    if :: serves = true :: serves = false fi;
+    if :: alive = true :: alive = false fi;
+    run host();
+    run server();
+    run service();
+    run network();
+    run properties()
+  }
+}
