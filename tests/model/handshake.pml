@@ -12,7 +12,7 @@
 #define SYNS 7 /* that a socket sends: the first, and Linux's tcp_syn_retries more */
 #define HASTY 3 /* of them may leave before the answer to the last: 1, 3 and 7 s; no path is slower */
 
-/* Each fault of 0.4.0 can be put back, to see that the model finds it. */
+/* Faults that the client once had can be put back, to see that the model finds it. */
 #ifdef FAULT_LATE_REDIRECT
 #define swallows_late_redirect false
 #else
