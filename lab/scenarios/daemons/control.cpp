@@ -165,8 +165,8 @@ private:
     complains_of({trapctl, "knock", "203.0.113.10"}, 2, "no port", "knock: no port");
     complains_of({trapctl, "knock", "203.0.113.10:80", "--timeout", "0"}, 2, "timeout",
                  "knock: a timeout that is none");
-    complains_of({trapctl, "knock", "198.18.0.1:80"}, 1, "no way to 198.18.0.1:80",
-                 "knock: no way there");
+    complains_of({trapctl, "knock", "198.18.0.1:80"}, 1, "no route to 198.18.0.1:80",
+                 "knock: no route");
     complains_of({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", trapctl, "knock",
                   "203.0.113.2:80"},
                  1, "run as root", "knock: not root");

@@ -31,7 +31,7 @@ public:
                            "no part of TRAP is configured", "nothing here");
     host_.expect_complaint(
         host_.run_program("trapctl", {"doctor", "--config", configuration_file(guard)}), 2,
-        "say which with --part", "a configuration without a part");
+        "name the part with --part", "a configuration without a part");
   }
 
 private:

@@ -96,7 +96,7 @@ private:
                  name_ + ": trapctl says degraded of pins without a daemon");
     scene_.check(count_lines(orphan.output,
                              fmt::format("^  problem: trap-{0} does not run; its programs? "
-                                         "go(es)? on (at trap0 )?with .*systemctl start trap-{0}",
+                                         "works? on (at trap0 )?with .*systemctl start trap-{0}",
                                          name_)) == 1,
                  name_ + ": and which programs go on without it", orphan.output);
     host_.knock();

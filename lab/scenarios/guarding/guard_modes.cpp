@@ -85,8 +85,10 @@ void guard_modes(Scene& scene) {
               text_of(dropped));
   for (const Family family : families)
     expect_to_be_named(scene, family);
-  command(scene, {"enforce", "--confirm", "3s"});
+  command(scene, {"enforce", "--confirm", "1h"});
   expect_shut(scene, "on trial");
+  command(scene, {"monitor"});
+  command(scene, {"enforce", "--confirm", "3s"});
   expect_to_open_by_itself(scene, "not confirmed");
   command(scene, {"enforce", "--confirm", "3s"});
   scene.trap().guard().kill();
