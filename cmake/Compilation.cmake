@@ -1,4 +1,4 @@
-# How a build gets short: headers that most sources include are parsed once a build (precompiled),
+# Two ways to a short build: headers that most sources include are parsed once a build (precompiled),
 # and a target's sources of one folder are compiled together (unity). trap_hasten(DIRECTORY) does
 # both for every C++ target below it. Switch both off, and a build shows an include that a source
 # forgot:
