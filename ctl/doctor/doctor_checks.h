@@ -3,6 +3,9 @@
 #pragma once
 
 #include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "ctl/doctor/doctor_facts.h"
 
@@ -17,6 +20,10 @@ struct Finding {
   std::string what;
   std::string mend; // the remedy; empty if all is well
 };
+
+inline Finding ok(std::string what) {
+  return {Grade::ok, std::move(what), ""};
+}
 
 using Findings = std::vector<Finding>;
 

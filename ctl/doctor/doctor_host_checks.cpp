@@ -13,10 +13,6 @@ namespace {
 constexpr std::uint64_t kClockErrorMaxUs =
     1000000; // of the 60 s that tickets and announcements allow
 
-Finding ok(std::string what) {
-  return {Grade::ok, std::move(what), ""};
-}
-
 bool is_since(const std::string& release, unsigned wanted_major, unsigned wanted_minor) {
   unsigned major = 0;
   unsigned minor = 0;

@@ -15,10 +15,6 @@ constexpr std::uint64_t kKeyOldDays = 400;
 constexpr std::size_t kEpochsFew = 2; // ahead: two and a half hours
 constexpr int kStrict = 1;
 
-Finding ok(std::string what) {
-  return {Grade::ok, std::move(what), ""};
-}
-
 bool is_xdp(const PartFacts& part) {
   return part.part != "client";
 }

@@ -4,11 +4,10 @@
 #include <algorithm>
 
 #include "protocol/clock.h"
+#include "runtime/nanoseconds.h"
 
 namespace trap::ctl {
 namespace {
-
-constexpr std::uint64_t kNsPerS = 1000000000;
 
 // An epoch begins within a second; that second is the previous one's.
 std::int64_t first_second_of(std::uint64_t epoch) {

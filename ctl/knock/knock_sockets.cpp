@@ -14,12 +14,14 @@
 
 #include <fmt/core.h>
 
+#include "runtime/nanoseconds.h"
 #include "runtime/net/socket_address.h"
 
 namespace trap::ctl {
 namespace {
 
-constexpr std::int64_t kNsPerS = 1'000'000'000;
+constexpr std::int64_t kSecondNs = kNsPerS;
+
 constexpr std::uint32_t kAncillary = static_cast<std::uint32_t>(SKF_AD_OFF);
 
 Error socket_error(const char* what) {
@@ -92,7 +94,7 @@ std::int64_t timestamp_of(const msghdr& message) {
       continue;
     timespec when;
     std::memcpy(&when, CMSG_DATA(at), sizeof(when));
-    return when.tv_sec * kNsPerS + when.tv_nsec;
+    return when.tv_sec * kSecondNs + when.tv_nsec;
   }
   return 0;
 }
@@ -149,7 +151,7 @@ Result<void> KnockSockets::send(const KnockTalk::Sending& sending) {
 Result<std::vector<KnockSockets::Arrival>> KnockSockets::wait(std::chrono::nanoseconds timeout) {
   pollfd ready[] = {{wire_.get(), POLLIN, 0}, {raw_.get(), POLLIN, 0}};
   const auto ns = std::max<std::int64_t>(timeout.count(), 0);
-  const timespec until = {ns / kNsPerS, ns % kNsPerS};
+  const timespec until = {ns / kSecondNs, ns % kSecondNs};
   std::vector<Arrival> arrivals;
   if (ppoll(ready, std::size(ready), &until, nullptr) < 0 && errno != EINTR)
     return Error{fmt::format("cannot wait for answers: {}", error_text(errno))};

@@ -17,7 +17,7 @@ using nlohmann::ordered_json;
 
 namespace {
 
-constexpr char kDefaultSocket[] = "/run/trap/guard.sock";
+constexpr char kGuardSocket[] = "/run/trap/guard.sock";
 
 // The answer to a command; an error if nothing listens.
 Result<ordered_json> ask_guard(const std::string& socket, const std::string& path) {
@@ -160,7 +160,7 @@ Result<ExitCode> show_suspects(const GuardRequest& request, const std::string& s
 } // namespace
 
 Result<ExitCode> manage_guard(const GuardRequest& request) {
-  const std::string socket = request.socket.empty() ? kDefaultSocket : request.socket;
+  const std::string socket = request.socket.empty() ? kGuardSocket : request.socket;
   if (request.action == "mode")
     return show_mode(request, socket);
   if (request.action == "enforce")

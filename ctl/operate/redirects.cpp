@@ -12,7 +12,7 @@ using nlohmann::ordered_json;
 
 namespace {
 
-constexpr char kDefaultSocket[] = "/run/trap/client.sock";
+constexpr char kClientSocket[] = "/run/trap/client.sock";
 
 std::string fallbacks_of(const ordered_json& redirect) {
   std::string fallbacks;
@@ -23,7 +23,7 @@ std::string fallbacks_of(const ordered_json& redirect) {
   return fallbacks.empty() ? "-" : fallbacks;
 }
 
-void print_redirects(const ordered_json& redirects) {
+void print_all(const ordered_json& redirects) {
   std::vector<Row> rows = {
       {"SERVICE", "BACKEND", "FOR", "LEFT", "LEARNT", "CONNECTIONS", "FALLBACKS"}};
   for (const auto& redirect : redirects)
@@ -50,14 +50,14 @@ Result<ExitCode> list(const RedirectRequest& request, const std::string& socket)
   if (request.json)
     fmt::print("{}\n", redirects.dump(2));
   else
-    print_redirects(redirects);
+    print_all(redirects);
   return ExitCode::ok;
 }
 
 } // namespace
 
 Result<ExitCode> manage_redirects(const RedirectRequest& request) {
-  const std::string socket = request.socket.empty() ? kDefaultSocket : request.socket;
+  const std::string socket = request.socket.empty() ? kClientSocket : request.socket;
   if (!request.flush)
     return list(request, socket);
   std::string path = "/redirects/flush";

@@ -18,10 +18,6 @@ using std::chrono::milliseconds;
 
 constexpr std::string_view talkers[] = {"client", "trap", "service", "service-2"};
 
-int quiet(libbpf_print_level, const char*, va_list) {
-  return 0;
-}
-
 // A middlebox sees what is on the wire: no segments that a card would still cut up, no checksums
 // that it would still compute.
 Result<void> switch_offloads_off(const Topology& topology) {
@@ -54,7 +50,6 @@ Result<Middlebox> Middlebox::install(const Topology& topology, std::uint32_t hab
   if (auto off = switch_offloads_off(topology); !off)
     return off.error();
   Middlebox middlebox{topology};
-  libbpf_set_print(quiet);
   middlebox.skeleton_ = lab_middlebox__open_and_load();
   if (middlebox.skeleton_ == nullptr)
     return Error{"cannot load the middlebox's program: " + error_text(errno)};

@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-constexpr milliseconds key_deadline{5000}, login_deadline{20000}, stop_deadline{5000};
+constexpr milliseconds key_deadline{5000}, login_deadline{20000}, sshd_stop_deadline{5000};
 
 // Debian's sshd insists on this directory, which its service file makes.
 constexpr std::string_view chroot_directory = "/run/sshd";
@@ -103,7 +103,7 @@ Sshd::Sshd(Sshd&& other) noexcept
       made_chroot_(std::exchange(other.made_chroot_, false)), process_(std::move(other.process_)) {}
 
 Sshd::~Sshd() {
-  process_.stop(SIGTERM, stop_deadline);
+  process_.stop(SIGTERM, sshd_stop_deadline);
   std::error_code ignored;
   if (made_chroot_)
     fs::remove(chroot_directory, ignored);

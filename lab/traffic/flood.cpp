@@ -11,7 +11,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int flood_seconds_max = 60;
-constexpr milliseconds start_deadline{5000};
+constexpr milliseconds flood_deadline{5000};
 constexpr std::uint64_t packets_that_make_a_flood = 2000;
 
 std::vector<std::string> hping_arguments(const FloodOrder& order, std::string_view address) {
@@ -74,7 +74,7 @@ Result<void> Flood::wait_until_seen() {
   const auto before = victim_->received_packets();
   if (!before)
     return before.error();
-  for (const auto until = Clock::now() + scale_timeout(start_deadline); Clock::now() < until;) {
+  for (const auto until = Clock::now() + scale_timeout(flood_deadline); Clock::now() < until;) {
     if (!sleep_for(milliseconds{20}))
       return Error{"interrupted"};
     const auto now = victim_->received_packets();

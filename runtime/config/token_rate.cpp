@@ -3,10 +3,11 @@
 
 #include <algorithm>
 
+#include "runtime/nanoseconds.h"
+
 namespace trap {
 namespace {
 
-constexpr std::uint64_t kNsPerS = 1000000000;
 constexpr std::uint64_t kBudgetBurstNs = 10 * kNsPerS;
 constexpr std::uint64_t kCapBurstNs = kNsPerS / 10;
 constexpr std::uint64_t kFlowBurstNs = kNsPerS;

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <ctime>
 
+#include "runtime/nanoseconds.h"
+
 namespace trap {
 namespace {
-
-constexpr std::uint64_t kNsPerS = 1000000000;
 
 std::uint64_t clock_ns(clockid_t id) {
   timespec now;

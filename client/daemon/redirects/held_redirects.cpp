@@ -7,11 +7,10 @@
 #include <tuple>
 
 #include "runtime/kernel/bpf_map.h"
+#include "runtime/nanoseconds.h"
 
 namespace trap::client {
 namespace {
-
-constexpr std::uint64_t kNsPerS = 1000000000;
 
 // Which redirect a connection follows: local address, service, backend.
 using Route = std::tuple<Endpoint, Endpoint, Endpoint>;

@@ -9,12 +9,11 @@
 #include "runtime/config/endpoint.h"
 #include "runtime/control/explain_json.h"
 #include "runtime/keys/clock_writer.h"
+#include "runtime/nanoseconds.h"
 #include "trap_client.skel.h"
 
 namespace trap::client {
 namespace {
-
-constexpr std::uint64_t kNsPerS = 1000000000;
 
 trap_tuple tuple_of(const ExplainRequest& request, const trap_packet& packet) {
   trap_tuple tuple = {};

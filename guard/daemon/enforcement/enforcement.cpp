@@ -5,10 +5,10 @@
 
 #include <fmt/core.h>
 
+#include "runtime/nanoseconds.h"
+
 namespace trap::guard {
 namespace {
-
-constexpr std::uint64_t kNsPerS = 1000000000;
 
 void write_until(trap_guard_settings& settings, std::uint64_t until_ns) {
   __atomic_store_n(&settings.enforced_until_ns, until_ns, __ATOMIC_RELEASE);

@@ -11,12 +11,11 @@
 #include "protocol/ticket.h"
 #include "runtime/control/explain_json.h"
 #include "runtime/keys/clock_writer.h"
+#include "runtime/nanoseconds.h"
 #include "trap_guard.skel.h"
 
 namespace trap::guard {
 namespace {
-
-constexpr std::uint64_t kNsPerS = 1000000000;
 
 // A moment in ticket time, which counts 4 s modulo 2^16, against now.
 std::string expiry_text(std::uint16_t expiry, std::uint32_t now_s) {

@@ -7,11 +7,10 @@
 #include "guard/daemon/report/guard_report.h"
 #include "runtime/control/metrics_common.h"
 #include "runtime/keys/clock_writer.h"
+#include "runtime/nanoseconds.h"
 
 namespace trap::guard {
 namespace {
-
-constexpr std::uint64_t kNsPerS = 1000000000;
 
 void measure_trap_servers(const RunningGuard& guard, Metrics& metrics) {
   for (const trap_address& address : guard.active->config.trap_servers) {

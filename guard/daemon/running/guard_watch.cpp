@@ -5,11 +5,11 @@
 
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
+#include "runtime/nanoseconds.h"
 
 namespace trap::guard {
 namespace {
 
-constexpr std::uint64_t kNsPerS = 1000000000;
 constexpr std::uint64_t kCorrectEveryNs = 10 * kNsPerS;
 // A daemon that stalls for a few corrections costs no client anything.
 constexpr std::uint64_t kCountsHoldNs = 60 * kNsPerS;

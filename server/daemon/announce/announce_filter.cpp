@@ -3,13 +3,9 @@
 
 #include <algorithm>
 
+#include "runtime/nanoseconds.h"
+
 namespace trap::server {
-namespace {
-
-constexpr std::uint64_t kNsPerS = 1000000000;
-
-} // namespace
-
 AnnounceFilter::AnnounceFilter(const trap_key& hash_key, std::uint32_t rate_per_s,
                                std::uint32_t set_count)
     : hash_key_(hash_key), rate_per_s_(rate_per_s), set_count_(set_count),

@@ -3,14 +3,9 @@
 
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
+#include "runtime/nanoseconds.h"
 
 namespace trap::server {
-namespace {
-
-constexpr std::uint64_t kNsPerS = 1000000000;
-
-} // namespace
-
 void ServerWatch::renew_keys(std::uint64_t epoch) {
   rotate_keyring(server_.settings->cookie_keys, epoch, [this](std::uint64_t wanted) {
     return derive_cookie_key(server_.active->master, wanted);

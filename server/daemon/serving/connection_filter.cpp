@@ -3,10 +3,10 @@
 
 #include <fmt/core.h>
 
+#include "runtime/nanoseconds.h"
+
 namespace trap::server {
 namespace {
-
-constexpr std::uint64_t kNsPerS = 1'000'000'000;
 
 // Between lists, and after distrust(): what a SYN or a cookie that passed has to open by then is in
 // the stack.

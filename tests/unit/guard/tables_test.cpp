@@ -42,7 +42,7 @@ struct Flows {
   }
 };
 
-GuardConfig config_of(std::uint8_t scope_v4) {
+GuardConfig config_with_scope(std::uint8_t scope_v4) {
   GuardConfig config;
   ServiceConfig service;
   service.name = "web";
@@ -64,7 +64,7 @@ TEST(Tables, open_flows_are_a_clients_by_scope) {
   flows.put(flow_key("198.51.100.2", 1005, 80), TRAP_FLOW_BUDGETED, TRAP_FLOW_CLAIMED);
   EXPECT_EQ(count_flows(flows.buckets, kNow), 6u);
 
-  const auto single = count_open_flows(flows.buckets, config_of(32), {{80, 5}}, kNow);
+  const auto single = count_open_flows(flows.buckets, config_with_scope(32), {{80, 5}}, kNow);
   ASSERT_EQ(single.size(), 2u);
   trap_guard_client_key client = {};
   client.prefix = *parse_address("198.51.100.1");
@@ -73,7 +73,7 @@ TEST(Tables, open_flows_are_a_clients_by_scope) {
   client.prefix = *parse_address("198.51.100.2");
   EXPECT_EQ(single.at(client), 1u);
 
-  const auto carrier = count_open_flows(flows.buckets, config_of(24), {{80, 5}}, kNow);
+  const auto carrier = count_open_flows(flows.buckets, config_with_scope(24), {{80, 5}}, kNow);
   client.prefix = *parse_address("198.51.100.0");
   ASSERT_EQ(carrier.size(), 1u);
   EXPECT_EQ(carrier.at(client), 3u);

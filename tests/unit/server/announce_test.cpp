@@ -3,6 +3,7 @@
 // that are announced.
 #include <gtest/gtest.h>
 
+#include "runtime/nanoseconds.h"
 #include "server/daemon/announce/announce_filter.h"
 #include "server/daemon/announce/announcement.h"
 #include "tests/support/packet.h"
@@ -12,8 +13,6 @@ namespace {
 
 using server::AnnounceChoice;
 using server::AnnounceFilter;
-
-constexpr std::uint64_t second_ns = 1'000'000'000;
 
 TEST(Announcement, is_the_packet_that_guards_accept) {
   const TestConstants constants;
@@ -49,11 +48,11 @@ TEST(Announcement, is_the_packet_that_guards_accept) {
 TEST(AnnounceFilter, announces_again_after_half_the_lifetime) {
   AnnounceFilter filter(trap_key_make(1, 2), 1000);
   const trap_address client = read_address("192.0.2.2").value;
-  EXPECT_EQ(filter.choose(client, 0, 600, 1000 * second_ns), AnnounceChoice::send);
-  EXPECT_EQ(filter.choose(client, 0, 600, 1000 * second_ns), AnnounceChoice::deduplicated);
-  EXPECT_EQ(filter.choose(client, 1, 600, 1000 * second_ns), AnnounceChoice::send);
-  EXPECT_EQ(filter.choose(client, 0, 600, 1299 * second_ns), AnnounceChoice::deduplicated);
-  EXPECT_EQ(filter.choose(client, 0, 600, 1300 * second_ns), AnnounceChoice::send);
+  EXPECT_EQ(filter.choose(client, 0, 600, 1000 * kNsPerS), AnnounceChoice::send);
+  EXPECT_EQ(filter.choose(client, 0, 600, 1000 * kNsPerS), AnnounceChoice::deduplicated);
+  EXPECT_EQ(filter.choose(client, 1, 600, 1000 * kNsPerS), AnnounceChoice::send);
+  EXPECT_EQ(filter.choose(client, 0, 600, 1299 * kNsPerS), AnnounceChoice::deduplicated);
+  EXPECT_EQ(filter.choose(client, 0, 600, 1300 * kNsPerS), AnnounceChoice::send);
 }
 
 TEST(AnnounceFilter, sends_no_more_than_its_rate) {
@@ -62,7 +61,7 @@ TEST(AnnounceFilter, sends_no_more_than_its_rate) {
   for (std::uint32_t i = 0; i < 10'000; i++) {
     trap_address client = read_address("2001:db8::").value;
     client.be32[1] = i;
-    const std::uint64_t now_ns = 1000 * second_ns + i * second_ns / 1000; // 10 s in all
+    const std::uint64_t now_ns = 1000 * kNsPerS + i * kNsPerS / 1000; // 10 s in all
     if (filter.choose(client, 0, 600, now_ns) == AnnounceChoice::send)
       sent++;
   }
@@ -72,7 +71,7 @@ TEST(AnnounceFilter, sends_no_more_than_its_rate) {
 
 TEST(AnnounceFilter, a_rate_of_0_sends_nothing) {
   AnnounceFilter filter(trap_key_make(1, 2), 0);
-  EXPECT_EQ(filter.choose(read_address("192.0.2.2").value, 0, 600, second_ns),
+  EXPECT_EQ(filter.choose(read_address("192.0.2.2").value, 0, 600, kNsPerS),
             AnnounceChoice::rate_limited);
 }
 

@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include "runtime/nanoseconds.h"
 #include "server/daemon/serving/connection_filter.h"
 #include "tests/unit/server/own_network.h"
 
@@ -18,13 +19,11 @@ namespace {
 using server::KnownConnections;
 using server::KnownWords;
 
-constexpr std::uint64_t second_ns = 1'000'000'000;
-
 class Known : public OwnNetwork {
 protected:
   void advance(int seconds) {
     for (int i = 0; i < 5 * seconds; i++) {
-      now_ns += second_ns / 5;
+      now_ns += kNsPerS / 5;
       known.advance(now_ns);
     }
   }
@@ -64,7 +63,7 @@ protected:
   std::unique_ptr<KnownWords> words = std::make_unique<KnownWords>();
   trap_server_settings settings = {};
   KnownConnections known{*words, settings};
-  std::uint64_t now_ns = 1000 * second_ns;
+  std::uint64_t now_ns = 1000 * kNsPerS;
 };
 
 TEST_F(Known, connections_of_both_families_get_their_bits_before_there_is_trust) {
@@ -106,7 +105,7 @@ TEST_F(Known, trust_ends_without_a_daemon) {
   known.watch({80});
   advance(20);
   ASSERT_TRUE(trusted());
-  now_ns += 200 * second_ns;
+  now_ns += 200 * kNsPerS;
   EXPECT_FALSE(trusted());
 }
 
