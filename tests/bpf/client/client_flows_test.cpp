@@ -218,15 +218,15 @@ TEST_P(ClientFlows, every_table_is_bounded) {
 }
 
 TEST_P(ClientFlows, what_is_explained_is_found_in_its_socket_too) {
+  const Object& twin = twin_object(part_under_test(), constants_);
   const Socket listener = listen_on(GetParam(), service_port);
   const Socket socket = connect_from(GetParam(), local_port, service_port);
   translate_in_socket(socket);
-  const auto twin = part_under_test().load_twin(false, *client_);
   const Bytes outgoing =
       build_packet({{"ip", {{"src", loopback()}, {"dst", loopback()}}},
                     {"tcp", {{"sport", local_port}, {"dport", service_port}, {"flags", "A"}}}},
                    GetParam(), constants_);
-  EXPECT_EQ(twin->run("trap_client_egress", outgoing).action & 0xff,
+  EXPECT_EQ(twin.run("trap_client_egress", outgoing).action & 0xff,
             static_cast<unsigned>(TRAP_PASS_TO_SERVICE));
 }
 

@@ -15,6 +15,8 @@ namespace {
 
 using namespace client;
 
+constexpr std::uint32_t slots = 1;
+
 // The second is for some addresses of the first, and for a port of one.
 constexpr char configuration[] = R"(interfaces = ["lo"]
 [[trust]]
@@ -42,7 +44,7 @@ void configure_client(Object& object, const TestConstants&) {
 Program<trap_client>::Prepare prepared(bool small) {
   return [small](trap_client& skeleton) {
     if (small)
-      shrink_lru_maps(skeleton.obj);
+      shrink_maps(skeleton.obj, slots);
   };
 }
 

@@ -63,8 +63,8 @@ private:
   const TestConstants constants_;
   Object* tested_[2] = {}; // by encoding, as the fixture at hand uses them
   int encoding_ = 0;
-  std::unique_ptr<Object> twins_[2]; // of those, which explain
-  std::vector<trap_count> counted_;  // before the packet
+  Object* twins_[2] = {};           // of those, which explain
+  std::vector<trap_count> counted_; // before the packet
   std::uint64_t now_unix_s_ = 0;
   const Fixture* looked_at_ = nullptr; // whose maps were compared as a whole
   bool whole_ = false;

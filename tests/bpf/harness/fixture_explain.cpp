@@ -42,7 +42,7 @@ FixtureRunner::everything(Object& object, const State& state,
 
 std::string FixtureRunner::check_explanation(Object& object, const Json& step, const Json& expect,
                                              const Bytes& in, const State& before, int family) {
-  const Object* twin = twins_[encoding_].get();
+  const Object* twin = twins_[encoding_];
   if (twin == nullptr)
     return "";
   const auto earlier = everything(object, before, counted_);

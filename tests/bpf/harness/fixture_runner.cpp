@@ -80,11 +80,9 @@ Json adopt(Json packet, const Bytes& frame, int family, const TestConstants& con
 } // namespace
 
 Object& FixtureRunner::object(bool experimental) {
-  Object& tested = fresh_object(rig_, constants_, experimental);
-  std::unique_ptr<Object>& twin = twins_[experimental ? 1 : 0];
-  if (!twin && rig_.load_twin)
-    twin = rig_.load_twin(experimental, tested);
-  return tested;
+  if (rig_.load_twin)
+    twins_[experimental ? 1 : 0] = &twin_object(rig_, constants_, experimental);
+  return fresh_object(rig_, constants_, experimental);
 }
 
 void FixtureRunner::prepare() {

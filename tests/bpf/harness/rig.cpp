@@ -5,6 +5,7 @@
 
 #include <ctime>
 #include <filesystem>
+#include <string_view>
 #include <tuple>
 
 namespace trap::test {
@@ -28,6 +29,14 @@ Object& fresh_object(const Rig& rig, const TestConstants& constants, bool experi
   }
   rig.set_time(*object, constants, constants.moment("now")); // which passes
   return *object;
+}
+
+Object& twin_object(const Rig& rig, const TestConstants& constants, bool experimental) {
+  static std::map<std::pair<std::string, bool>, std::unique_ptr<Object>> twins;
+  std::unique_ptr<Object>& twin = twins[{rig.part, experimental}];
+  if (!twin)
+    twin = rig.load_twin(experimental, fresh_object(rig, constants, experimental));
+  return *twin;
 }
 
 std::uint64_t coarse_ns() {
@@ -88,11 +97,14 @@ ConfigurationFile::~ConfigurationFile() {
   unlink(path_.c_str());
 }
 
-void shrink_lru_maps(bpf_object* object) {
+void shrink_maps(bpf_object* object, std::uint32_t slots) {
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, object) {
+    const std::string_view name = bpf_map__name(map);
     if (bpf_map__type(map) == BPF_MAP_TYPE_LRU_HASH)
       bpf_map__set_max_entries(map, 1024);
+    else if (name == "counters" || name == "monitored")
+      bpf_map__set_max_entries(map, slots * TRAP_VERDICT_SLOTS);
   }
 }
 

@@ -47,6 +47,9 @@ const Rig& client_rig();
 Object& fresh_object(const Rig& rig, const TestConstants& constants, bool experimental = false,
                      bool small = true);
 
+// The twin of the small fresh object, which explains packets; loaded once for each encoding.
+Object& twin_object(const Rig& rig, const TestConstants& constants, bool experimental = false);
+
 // As the server's daemon does when it has seen all connections of the host: a connection without a
 // bit in `connection_filter` does not exist.
 void trust_known(Object& object);
@@ -107,7 +110,9 @@ template <class Skeleton> std::unique_ptr<Object> object_of(Result<Program<Skele
   return std::make_unique<Object>(object, [kept]() mutable { kept.reset(); });
 }
 
-// Applies max_entries of 1024 to every LRU hash of an object that is not loaded yet.
-void shrink_lru_maps(bpf_object* object);
+// Sizes an object that is not loaded yet such that reading its maps is quick: 1024 entries for
+// every LRU hash, and counters of `slots` service slots; what would count for another slot counts
+// nowhere.
+void shrink_maps(bpf_object* object, std::uint32_t slots);
 
 } // namespace trap::test

@@ -17,6 +17,8 @@ namespace {
 
 using namespace server;
 
+constexpr std::uint32_t slots = 32; // places() has none above
+
 // A token costs an hour, so that buckets do not fill again while a test runs.
 constexpr std::uint64_t hour_ns = 3'600'000'000'000;
 
@@ -281,7 +283,7 @@ Program<trap_server>::Prepare prepared(bool experimental, bool small) {
   return [=](trap_server& skeleton) {
     skeleton.rodata->send_experimental = experimental ? 1 : 0;
     if (small)
-      shrink_lru_maps(skeleton.obj);
+      shrink_maps(skeleton.obj, slots);
   };
 }
 
