@@ -8,8 +8,11 @@ import pathlib
 import re
 import subprocess
 import sys
+import textwrap
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+COLUMNS = 100
+DESCRIPTION = 30  # the column of descriptions in the help
 PARTS = ("server", "guard", "client")
 WALK = "docs/packet-walk.md"
 BEGIN, END = "<!-- verdicts, by `make reference` -->\n", "<!-- end of verdicts -->\n"
@@ -48,9 +51,15 @@ def verdicts(_):
     return before + BEGIN + "\n" + table(("verdict", "action", "given by", "meaning"), sorted(rows)) + "\n" + END + after
 
 
+def wrapped(text):
+    """Help at 100 columns; what follows an option's name hangs where the descriptions stand."""
+    return "\n".join("\n".join(textwrap.wrap(line, COLUMNS, subsequent_indent=" " * DESCRIPTION if line.startswith("  ") else "",
+                                            break_on_hyphens=False)) if len(line) > COLUMNS else line for line in text.split("\n"))
+
+
 def commands_below(program, words=()):
     run = subprocess.run([program, *words, "--help"], capture_output=True, text=True, check=True)
-    yield words, run.stdout.rstrip()
+    yield words, wrapped(re.sub(r"\n+Exit codes: .*", "", run.stdout).rstrip())
     listed = run.stdout.partition("Subcommands:\n")[2].partition("\n\n")[0]
     for name in re.findall(r"^  ([\w-]+) ", listed, re.M):
         yield from commands_below(program, (*words, name))
@@ -61,7 +70,7 @@ def commands(build):
 
 {NOTE}
 The help of every program and subcommand. The manual pages say more: trapctl(1), trap-server(8),
-trap-guard(8), trap-client(8).
+trap-guard(8), trap-client(8). The README has the [exit codes](../../README.md#exit-codes).
 """
     for name in ("trapctl", *(f"trap-{part}" for part in PARTS)):
         for words, text in commands_below(build / "bin" / name):
@@ -141,8 +150,8 @@ def metrics(_):
     return f"""# Metrics
 
 {NOTE}
-`GET /metrics` on the control socket, or at `metrics_listen`, answers in Prometheus' text format. The
-label `part` is on every metric. Metrics of a service have `service` and `address`, those of a
+`GET /metrics` on the control socket, or at `metrics_listen`, answers in Prometheus' text format.
+The label `part` is on every metric. Metrics of a service have `service` and `address`, those of a
 backend `backend`, and those of an interface `interface`. `trap_packets_total` has `verdict` and
 `action` ([Verdicts](../packet-walk.md#6-all-verdicts)). Counters of events have `result`.
 
