@@ -26,8 +26,12 @@ public:
                        fmt::format("{}: is configured", name_of(kind))) ||
           !host_.start(kind))
         return;
-    for (const DaemonKind kind : daemon_kinds)
+    for (const DaemonKind kind : daemon_kinds) {
       reload(kind);
+      changed_key(kind);
+      list_of_keys(kind);
+    }
+    detach_only();
     at_no_socket({"reload", "server"}, "server does not run", "reload, no daemon there");
     for (const DaemonKind kind : {DaemonKind::server, DaemonKind::guard})
       keys(kind);
@@ -74,6 +78,63 @@ private:
     scene_.done(host_.configure(kind, metrics_at(kind, 0)), name + ": it changes back");
     host_.control(kind, {"reload", name});
     scene_.equal("ok", host_.status(kind).value("state", ""), name + ": a good reload mends it");
+  }
+
+  // A key that a reload applies: the line names it, and the status has its value.
+  void changed_key(DaemonKind kind) {
+    const std::string name{name_of(kind)};
+    struct Change {
+      const char *key, *value;
+    };
+    const Change change = kind == server   ? Change{"announce_rate", "7"}
+                          : kind == client ? Change{"renew", "false"}
+                                           : Change{"management_ports", "[2222]"};
+    const auto reload_said = [&] { return host_.control(kind, {"reload", name}).output; };
+    scene_.check(count_lines(reload_said(), ": nothing has changed$") == 1,
+                 name + ": a reload of the same says so", reload_said());
+    const std::string line = fmt::format("{} = {}\n", change.key, change.value);
+    scene_.done(host_.configure(kind, metrics_at(kind, 0) + line), name + ": a key changes");
+    const std::string said = reload_said();
+    scene_.check(count_lines(said, fmt::format("^trap-{}: {} ", name, change.key)) == 1,
+                 name + ": the reload names the key", said);
+    scene_.equal(change.value, host_.status(kind)["config"][change.key].dump(),
+                 name + ": and the status has its value");
+    scene_.done(host_.configure(kind, metrics_at(kind, 0)), name + ": it changes back");
+    host_.control(kind, {"reload", name});
+  }
+
+  // --list-keys in both forms, and the status, have the same keys.
+  void list_of_keys(DaemonKind kind) {
+    const std::string name{name_of(kind)}, program = "trap-" + name;
+    const json list =
+        json::parse(host_.run_program(program, {"--list-keys", "--json"}).output, nullptr, false);
+    const std::string lines = host_.run_program(program, {"--list-keys"}).output;
+    int outer = 0, missing = 0;
+    const json config = host_.status(kind)["config"];
+    for (const json& entry : list.is_array() ? list : json::array()) {
+      const std::string key = entry.value("key", "");
+      const bool is_outer = key.find('.') == std::string::npos;
+      outer += is_outer ? 1 : 0;
+      missing += is_outer && !config.contains(key) ? 1 : 0;
+    }
+    scene_.check(outer > 0 && missing == 0 && config.size() == static_cast<std::size_t>(outer),
+                 name + ": the status has every key that is listed", config.dump());
+    scene_.equal(std::to_string(list.size() + 1), std::to_string(count_lines(lines, "\t.*\t.*\t")),
+                 name + ": the list in words has the same number");
+    host_.expect_complaint(host_.run_program(program, {"--json"}), 2, "goes with --list-keys",
+                           name + ": --json alone");
+  }
+
+  void detach_only() {
+    for (const DaemonKind kind : {DaemonKind::guard, client}) {
+      const std::string name{name_of(kind)};
+      scene_.done(host_.configure(kind, metrics_at(kind, 0) + "max_flows = 1024\n"),
+                  name + ": the size of a table changes");
+      complains(kind, {"reload", name}, 2, "max_flows from [0-9]+ to 1024: .*--detach",
+                name + ": a size that needs --detach");
+      scene_.done(host_.configure(kind, metrics_at(kind, 0)), name + ": it changes back");
+      host_.control(kind, {"reload", name});
+    }
   }
 
   void keys(DaemonKind kind) {
