@@ -15,6 +15,7 @@
 #include "bench/harness/value_or_throw.h"
 #include "bench/speed/measurements.h"
 #include "lab/hosts/session.h"
+#include "runtime/version.h"
 #include "tests/bpf/harness/object.h"
 
 namespace trap::bench {
@@ -161,7 +162,7 @@ int run(int argc, char** argv) {
       "only measurements with this in their name: a path, client-speed, guard-speed, download, "
       "attack-download, attack-rise, connection-time, closed-loop, fleet, growth, "
       "memory, churn, prefixes, scrape");
-  app.set_version_flag("--version", TRAP_VERSION_STRING);
+  app.set_version_flag("--version", program_version);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

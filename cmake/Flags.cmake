@@ -2,7 +2,6 @@
 add_library(trap_flags INTERFACE)
 target_include_directories(trap_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(trap_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor)
-target_compile_definitions(trap_flags INTERFACE TRAP_VERSION_STRING="${PROJECT_VERSION}")
 target_link_libraries(trap_flags INTERFACE fmt::fmt)
 if(TRAP_WERROR)
   target_compile_options(trap_flags INTERFACE -Werror)

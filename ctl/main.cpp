@@ -10,6 +10,7 @@
 
 #include "ctl/commands.h"
 #include "runtime/log.h"
+#include "runtime/version.h"
 
 namespace {
 
@@ -232,7 +233,7 @@ std::string usage_text(const CLI::App& app, const CLI::ParseError& error) {
 int main(int argc, char** argv) {
   CommandLine line;
   CLI::App app("Keys, status and control of TRAP.", "trapctl");
-  app.set_version_flag("--version", "trapctl " TRAP_VERSION_STRING);
+  app.set_version_flag("--version", std::string{"trapctl "} + trap::program_version);
   app.require_subcommand(1);
   app.footer("Exit codes: 0 ok, 1 failed, 2 command line, configuration or key file wrong, 3 "
              "nothing runs, 4 degraded.");

@@ -16,6 +16,7 @@
 #include "lab/hosts/interrupt.h"
 #include "lab/hosts/session.h"
 #include "lab/scenarios/scenario.h"
+#include "runtime/version.h"
 
 namespace trap::lab {
 namespace {
@@ -132,7 +133,7 @@ Outcome play(const Scenario& scenario, const Options& options, const Terminal& t
 
 Result<void> write_outcomes(const std::filesystem::path& path,
                             const std::vector<Outcome>& outcomes) {
-  nlohmann::ordered_json report{{"version", TRAP_VERSION_STRING},
+  nlohmann::ordered_json report{{"version", program_version},
                                 {"scenarios", nlohmann::ordered_json::array()}};
   for (const Outcome& outcome : outcomes)
     report["scenarios"].push_back({{"name", outcome.name},

@@ -9,6 +9,7 @@
 #include "lab/commands.h"
 #include "lab/traffic/flood.h"
 #include "runtime/result.h"
+#include "runtime/version.h"
 
 namespace {
 
@@ -24,7 +25,7 @@ struct Arguments {
 
 void describe(CLI::App& app, Arguments& arguments) {
   app.require_subcommand(1);
-  app.set_version_flag("--version", TRAP_VERSION_STRING);
+  app.set_version_flag("--version", trap::program_version);
   app.fallthrough();
   app.add_option("--report", arguments.options.report, "Write measurements to FILE (JSON)")
       ->type_name("FILE");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/report/report.h"
+#include "runtime/version.h"
 
 #include <bpf/libbpf.h>
 #include <sys/utsname.h>
@@ -46,9 +47,8 @@ std::string version_of(const std::string& command) {
 
 // TRAP, its build, the other defences and the attackers.
 Json versions() {
-  Json json = {{"trap", TRAP_VERSION_STRING},
-               {"libbpf", libbpf_version_string()},
-               {"compiler", __VERSION__}};
+  Json json = {
+      {"trap", program_version}, {"libbpf", libbpf_version_string()}, {"compiler", __VERSION__}};
   for (const auto& [name, command] : {std::pair{"nftables", "nft --version"},
                                       {"iptables", "iptables-legacy --version"},
                                       {"hping3", "hping3 --version"},

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "ctl/doctor/doctor_checks.h"
+#include "runtime/version.h"
 
 namespace trap::ctl {
 namespace {
@@ -59,11 +60,11 @@ Findings daemon(const PartFacts& part) {
   Findings findings;
   for (const std::string& problem : daemon.problems)
     findings.push_back({Grade::fail, problem, fmt::format("see trapctl status {}", part.part)});
-  if (daemon.version != TRAP_VERSION_STRING)
+  if (daemon.version != program_version)
     findings.push_back(
         {Grade::warn,
          fmt::format("trap-{} is of version {}, trapctl of {}", part.part, daemon.version,
-                     TRAP_VERSION_STRING),
+                     program_version),
          fmt::format("systemctl restart trap-{}, which loses no packet", part.part)});
   return findings.empty() ? Findings{ok(fmt::format("trap-{} {} runs", part.part, daemon.version))}
                           : findings;

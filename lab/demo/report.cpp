@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lab/hosts/files.h"
+#include "runtime/version.h"
 
 namespace trap::lab {
 namespace {
@@ -101,7 +102,7 @@ std::string table_of(const std::vector<Step>& steps) {
 Result<void> write_report(const std::filesystem::path& path, const std::vector<Step>& steps,
                           const std::string& summary) {
   ordered_json report{
-      {"version", TRAP_VERSION_STRING}, {"steps", ordered_json::array()}, {"summary", summary}};
+      {"version", program_version}, {"steps", ordered_json::array()}, {"summary", summary}};
   for (const Step& step : steps)
     report["steps"].push_back(json_of(step));
   return write_text(path, report.dump(2) + "\n");

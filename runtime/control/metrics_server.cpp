@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include "runtime/control/http.h"
+#include "runtime/version.h"
 
 namespace trap {
 
@@ -35,7 +36,8 @@ Result<MetricsServer> MetricsServer::make(const Endpoint& where,
              response.set_content(metrics(), kMetricsType);
            });
   http.Get("/", [](const httplib::Request&, httplib::Response& response) {
-    response.set_content("TRAP " TRAP_VERSION_STRING ": metrics for Prometheus are at /metrics\n",
+    response.set_content(std::string{"TRAP "} + program_version +
+                             ": metrics for Prometheus are at /metrics\n",
                          "text/plain");
   });
   errno = 0;

@@ -22,6 +22,7 @@
 #include "runtime/process/daemon_options.h"
 #include "runtime/process/privilege.h"
 #include "runtime/process/running_part.h"
+#include "runtime/version.h"
 
 namespace trap {
 namespace {
@@ -119,7 +120,7 @@ Result<void> serve(Part& part) {
   }
   if (auto started = running.start(); !started)
     return started.error();
-  log::info("ready: trap-{} " TRAP_VERSION_STRING ", control socket {}{}", part.config().part,
+  log::info("ready: trap-{} {}, control socket {}{}", part.config().part, program_version,
             part.config().control_socket,
             metrics ? ", metrics at " + format_endpoint(*part.config().metrics_listen) : "");
   sd_notify(0, "READY=1\nSTATUS=attached");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/process/daemon_options.h"
+#include "runtime/version.h"
 
 #include <cstdio>
 #include <map>
@@ -20,7 +21,7 @@ std::variant<DaemonOptions, ExitCode> parse_daemon_options(const std::string& pa
   options.config_path = "/etc/trap/" + part + ".toml";
 
   CLI::App app(description, program);
-  app.set_version_flag("--version", program + " " TRAP_VERSION_STRING);
+  app.set_version_flag("--version", program + " " + program_version);
   app.add_option("--config", options.config_path, "configuration file")->capture_default_str();
   app.add_flag("--check-config", options.check_config,
                "check the configuration and the key files it names, then exit");

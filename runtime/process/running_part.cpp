@@ -10,6 +10,7 @@
 
 #include "runtime/control/status_json.h"
 #include "runtime/log.h"
+#include "runtime/version.h"
 
 namespace trap {
 namespace {
@@ -64,7 +65,7 @@ std::string RunningPart::status() {
   std::lock_guard turn(turns_);
   nlohmann::ordered_json status;
   status["part"] = part_.config().part;
-  status["version"] = TRAP_VERSION_STRING;
+  status["version"] = program_version;
   status["pid"] = getpid();
   auto up = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
                                                                   since_);
@@ -90,7 +91,7 @@ std::vector<std::string> RunningPart::problems() {
 void RunningPart::measure_daemon(Metrics& metrics) {
   const std::string& part = part_.config().part;
   metrics.gauge("trap_build_info", "1, labelled with the version",
-                {{"part", part}, {"version", TRAP_VERSION_STRING}}, 1);
+                {{"part", part}, {"version", program_version}}, 1);
   metrics.gauge("trap_start_time_seconds", "Unix time at which the daemon was started",
                 {{"part", part}}, start_unix_s_);
   metrics.gauge("trap_ready", "1 once everything is attached", {{"part", part}}, ready_ ? 1 : 0);

@@ -17,7 +17,7 @@ namespace {
 using namespace guard;
 
 constexpr std::uint32_t small_buckets = 64;
-constexpr std::uint32_t slots = 4; // none, and one for each service below
+constexpr std::uint32_t rig_slots = 4; // none, and one for each service below
 
 // Slots 1 to 3, in this order. Of 10.8.0.0/28 there are so few that a flood with invented sources
 // has none of them.
@@ -117,7 +117,7 @@ void set_guard_time(Object& object, const TestConstants& constants, const Json& 
 Program<trap_guard>::Prepare sized(std::uint32_t flows, std::uint32_t announced, bool small) {
   return [=](trap_guard& skeleton) {
     if (small)
-      shrink_maps(skeleton.obj, slots);
+      shrink_maps(skeleton.obj, rig_slots);
     skeleton.rodata->flow_buckets = flows;
     skeleton.rodata->announced_buckets = announced;
     bpf_map__set_max_entries(skeleton.maps.flows, flows);

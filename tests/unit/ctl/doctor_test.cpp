@@ -6,6 +6,7 @@
 
 #include "ctl/doctor/doctor_checks.h"
 #include "ctl/doctor/doctor_listening.h"
+#include "runtime/version.h"
 
 namespace trap::test {
 namespace {
@@ -47,7 +48,7 @@ PartFacts good_part(const std::string& part) {
   facts.ports = {{"web", "port 80", true}};
   facts.peers = {{"203.0.113.10", true}};
   facts.daemon = {.runs = true,
-                  .version = TRAP_VERSION_STRING,
+                  .version = program_version,
                   .error = "",
                   .problems = {},
                   .epoch = 0,
