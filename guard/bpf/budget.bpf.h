@@ -59,8 +59,11 @@ static __always_inline __u32 most_flows(const struct packet_context* context,
              : ~0U;
 }
 
-/* Counts one more open flow of the client. 0 if it may have no more. */
-static __always_inline TRAP_MUST_USE int add_flow(struct trap_guard_client* client, __u32 most) {
+/* Counts one more open flow of the client. 0 if it may have no more. A function by itself, like the
+ * next: kernel 6.1 follows each try of a loop on every path that comes to it. */
+TRAP_GLOBAL_FUNCTION TRAP_MUST_USE int add_flow(struct trap_guard_client* client, __u32 most) {
+  if (!client)
+    return 0;
   for (int i = 0; i < TRAP_EXCHANGE_TRIES; i++) {
     __u32 flows = *(volatile __u32*)&client->flows;
 
@@ -73,7 +76,9 @@ static __always_inline TRAP_MUST_USE int add_flow(struct trap_guard_client* clie
 }
 
 /* More open flows of the client, or fewer, and never fewer than none. */
-static __always_inline void change_flows(struct trap_guard_client* client, __s32 change) {
+TRAP_GLOBAL_FUNCTION int change_flows(struct trap_guard_client* client, __s32 change) {
+  if (!client)
+    return 0;
   for (int i = 0; i < TRAP_EXCHANGE_TRIES; i++) {
     __u32 flows = *(volatile __u32*)&client->flows;
     __s64 changed = (__s64)flows + change;
@@ -81,8 +86,9 @@ static __always_inline void change_flows(struct trap_guard_client* client, __s32
     if (changed < 0)
       changed = 0;
     if (__sync_val_compare_and_swap(&client->flows, flows, (__u32)changed) == flows)
-      return;
+      return 1;
   }
+  return 0; /* the daemon corrects the count */
 }
 
 /* Tag and flags of a flow, which change together. */
@@ -228,48 +234,64 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum drawn draw_budget(const struct draw* dra
   return DRAWN_ENOUGH;
 }
 
-/* Draws for the packet at hand. The verdict of a refusal names the budget that is used up;
- * PASS_OTHER: there is something to pay from now. */
-static __always_inline TRAP_MUST_USE enum trap_verdict
-draw_for(const struct packet_context* context, struct trap_guard_flow* flow) {
-  struct draw draw = {.client = client_key_of(context),
-                      .now_ns = context->monotonic_ns,
-                      .bytes = context->packet.l3_end};
+enum paid {
+  PAID,
+  PAID_NOTHING,
+  PAID_SHORT, /* the flow has to draw first */
+};
 
-  switch (draw_budget(&draw, flow)) {
+/* Takes a packet from what a flow may send: packet and bytes together or not at all, so that no CPU
+ * takes what another has just taken. */
+static __always_inline TRAP_MUST_USE enum paid pay_once(struct trap_guard_flow* flow, __u32 bytes) {
+  union allowance before = allowance_of(flow);
+  union allowance after = {.bytes = before.bytes - bytes, .packets = before.packets - 1};
+
+  if (before.packets == 0 || before.bytes < bytes)
+    return PAID_SHORT;
+  if (explaining)
+    return PAID;
+  return __sync_val_compare_and_swap((__u64*)&flow->bytes_left, before.word, after.word) ==
+                 before.word
+             ? PAID
+             : PAID_NOTHING;
+}
+
+/* Draws, and pays then. DRAWN_NO_PACKETS also if other CPUs were faster at every try. */
+TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum drawn draw_and_pay(const struct draw* draw,
+                                                           struct trap_guard_flow* flow) {
+  if (!draw || !flow)
+    return DRAWN_FREE;
+  for (int i = 0; i < TRAP_EXCHANGE_TRIES; i++) {
+    enum paid paid = pay_once(flow, draw->bytes);
+    enum drawn drawn;
+
+    if (paid == PAID)
+      return DRAWN_ENOUGH;
+    if (paid == PAID_NOTHING)
+      continue;
+    drawn = draw_budget(draw, flow);
+    if (drawn != DRAWN_ENOUGH || explaining)
+      return drawn;
+  }
+  return DRAWN_NO_PACKETS;
+}
+
+/* Charges a segment to its flow; the verdict of a refusal names the budget that is used up. */
+static __always_inline TRAP_MUST_USE enum trap_verdict pay(const struct packet_context* context,
+                                                           struct trap_guard_flow* flow) {
+  struct draw draw = {.now_ns = context->monotonic_ns, .bytes = context->packet.l3_end};
+
+  if (pay_once(flow, draw.bytes) == PAID)
+    return TRAP_PASS_FLOW;
+  draw.client = client_key_of(context);
+  switch (draw_and_pay(&draw, flow)) {
   case DRAWN_NO_PACKETS:
     return TRAP_DROP_CLIENT_PACKETS;
   case DRAWN_NO_BYTES:
     return TRAP_DROP_CLIENT_BYTES;
-  case DRAWN_FREE:
-    return TRAP_PASS_FLOW;
   default:
-    return explaining ? TRAP_PASS_FLOW : TRAP_PASS_OTHER;
+    return TRAP_PASS_FLOW;
   }
-}
-
-/* Charges a segment to its flow. Packets and bytes are taken together or not at all, so that no CPU
- * takes what another has just taken. */
-static __always_inline TRAP_MUST_USE enum trap_verdict pay(const struct packet_context* context,
-                                                           struct trap_guard_flow* flow) {
-  __u32 bytes = context->packet.l3_end;
-
-  for (int i = 0; i < TRAP_EXCHANGE_TRIES; i++) {
-    union allowance before = allowance_of(flow);
-    union allowance after = {.bytes = before.bytes - bytes, .packets = before.packets - 1};
-
-    if (before.packets == 0 || before.bytes < bytes) {
-      enum trap_verdict verdict = draw_for(context, flow);
-
-      if (verdict != TRAP_PASS_OTHER)
-        return verdict;
-      continue;
-    }
-    if (explaining || __sync_val_compare_and_swap((__u64*)&flow->bytes_left, before.word,
-                                                  after.word) == before.word)
-      return TRAP_PASS_FLOW;
-  }
-  return TRAP_DROP_CLIENT_PACKETS;
 }
 
 /* A FIN or RST of a flow: it no longer counts among its client's open ones. */
