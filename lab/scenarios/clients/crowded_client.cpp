@@ -72,7 +72,8 @@ void forget_everything(Scene& scene, std::string_view map) {
   sched_getaffinity(0, sizeof all_cpus, &all_cpus);
   for (int round = 0; crowded && others > 0 && round < most_rounds; round++) {
     for (int cpu = 0; crowded && cpu < CPU_SETSIZE; cpu++)
-      if (CPU_ISSET(cpu, &all_cpus)) crowded = table->crowd(cpu);
+      if (CPU_ISSET(cpu, &all_cpus))
+        crowded = table->crowd(cpu);
     others = table->others();
   }
   sched_setaffinity(0, sizeof all_cpus, &all_cpus);
