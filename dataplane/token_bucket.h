@@ -34,9 +34,9 @@ TRAP_INLINE int trap_bucket_has(const struct trap_bucket* bucket, const struct t
 
 #define TRAP_BUCKET_TRIES 4
 
-/* Takes `tokens` at now_ns, all or none. 1 if they were there. If another CPU wins the word at
- * every try, this one takes its tokens without paying: at most one packet for each CPU in a race.
- */
+/* Takes `tokens` at now_ns, all or none. 1 if they were there. A CPU that loses the word at every
+ * try pays first and looks then: the word is of this moment, because another CPU has just written
+ * it. So no race lets a packet through that has not paid; a refund may come a moment late. */
 TRAP_INLINE int trap_bucket_take(struct trap_bucket* bucket, const struct trap_rate* rate,
                                  __u64 now_ns, __u32 tokens) {
   __u64 price_ns = rate->token_ns * tokens;
@@ -52,5 +52,8 @@ TRAP_INLINE int trap_bucket_take(struct trap_bucket* bucket, const struct trap_r
     if (__sync_val_compare_and_swap(&bucket->full_at_ns, before, full_at_ns) == before)
       return 1;
   }
-  return 1;
+  if (__sync_fetch_and_add(&bucket->full_at_ns, price_ns) + price_ns <= now_ns + rate->burst_ns)
+    return 1;
+  __sync_fetch_and_add(&bucket->full_at_ns, 0 - price_ns);
+  return 0;
 }

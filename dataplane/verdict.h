@@ -180,7 +180,10 @@ enum trap_about {
   X(PASS_OFFER_REFUSED, PASS, CLIENT, ANYTHING, "pass-offer-refused",                              \
     "OFFER of a service that policy allows no redirects: passed on")                               \
   X(REDIRECT_RENEWED, CONSUME, CLIENT, ANYTHING, "redirect-renewed",                               \
-    "REDIRECT that the daemon asked for before the one in use ended")
+    "REDIRECT that the daemon asked for before the one in use ended")                              \
+  /* trap-server, since 0.6 */                                                                     \
+  X(PASS_BEHIND_COOKIE, PASS, SERVER, SERVICE, "pass-behind-cookie",                               \
+    "segment right behind the ACK of a client to be served: up to the connection")
 
 enum trap_verdict {
 #define TRAP_VERDICT_ENUM(id, action, parts, about, name, text) TRAP_##id,

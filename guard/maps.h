@@ -123,11 +123,11 @@ struct trap_flow_key {
 #define TRAP_FLOW_CLOSING 2u  /* saw a FIN or a RST: no longer among its client's open ones */
 
 struct trap_guard_flow {
-  __u64 seen_ns;      /* to the second; TRAP_FLOW_EMPTY, TRAP_FLOW_CLAIMED: no flow */
-  __u32 packets_left; /* of what was taken from the client's budgets */
-  __u32 bytes_left;
-  __u8 tag;
-  __u8 flags; /* TRAP_FLOW_... */
+  __u64 seen_ns;    /* to the second; TRAP_FLOW_EMPTY, TRAP_FLOW_CLAIMED: no flow */
+  __u32 bytes_left; /* of what was taken from the client's budgets; a packet exchanges this word */
+  __u32 packets_left; /* and the next at once */
+  __u8 tag;           /* exchanged with the flags at once */
+  __u8 flags;         /* TRAP_FLOW_... */
   __u8 reserved[6];
 };
 
@@ -165,6 +165,13 @@ struct trap_guard_client {
   __u8 reserved[3];
 };
 
+/* Argument of program `trap_guard_correct`. */
+struct trap_flows_change {
+  struct trap_guard_client_key client;
+  __s32 flows; /* more, or fewer, than the client's entry says */
+  __u32 reserved;
+};
+
 /* Map `networks` (LRU hash): key union trap_address, masked to 24 or 48 bits; value struct
  * trap_bucket. */
 
@@ -184,6 +191,10 @@ TRAP_ASSERT(sizeof(struct trap_guard_settings) == 48 + 56 + 2 * 320 + 24, "share
 TRAP_ASSERT(sizeof(struct trap_announced_entry) == 32, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_announced_bucket) == 264, "a word of prints and the entries");
 TRAP_ASSERT(sizeof(struct trap_flow_entry) == 64, "one cache line");
+TRAP_ASSERT(__builtin_offsetof(struct trap_guard_flow, bytes_left) % 8 == 0,
+            "one word with packets_left");
+TRAP_ASSERT(__builtin_offsetof(struct trap_guard_flow, tag) % 4 == 0, "one word with flags");
 TRAP_ASSERT(sizeof(struct trap_guard_client_key) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_guard_client) == 32, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_flows_change) == 32, "an argument from the daemon");
 TRAP_ASSERT(sizeof(struct trap_suspect) == 24, "shared through a ring buffer");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* A completed handshake, as trap-server's XDP program describes it to its tc program in metadata in
- * front of the packet. Metadata never comes from the wire, and the mark tells it from that of other
- * XDP programs. */
+ * front of the packet, and what became of it there. Metadata never comes from the wire, and the
+ * mark tells it from that of other XDP programs. */
 #pragma once
 
 #include <linux/types.h>
@@ -13,16 +13,53 @@
 #define TRAP_HANDOVER_TIMESTAMPS 1u
 #define TRAP_HANDOVER_SACK 2u
 #define TRAP_HANDOVER_SCALES 4u
+#define TRAP_HANDOVER_FOLLOWS                                                                      \
+  8u /* came right behind the one that was handed over: no more is set */
 
 struct trap_handover {
   __u32 mark;
   __u32 timestamp; /* of the client: TSval, host byte order */
   __u32 echo;      /* TSecr: what our SYN-ACK said */
   __u16 mss;
+  __u16 slot; /* of the service */
   __u8 flags;
-  __u8 client_window_scale;
-  __u8 server_window_scale;
-  __u8 reserved[3];
+  __u8 window_scales; /* the client's in the low nibble, the server's in the high one */
+} __attribute__((packed, aligned(2)));
+
+/* In generic mode the kernel may give the tc program a frame without its Ethernet header. Metadata
+ * then seems to end where that header does. So the handover lies this far from the front of as much
+ * metadata as there may be: 14 bytes later it is there at the front, whole. */
+#define TRAP_HANDOVER_METADATA_BYTES 32
+#define TRAP_HANDOVER_AT 14
+
+TRAP_ASSERT(sizeof(struct trap_handover) + TRAP_HANDOVER_AT == TRAP_HANDOVER_METADATA_BYTES,
+            "XDP metadata is at most 32 bytes, in words");
+
+/* The ways a handover can end, for the tc program, the daemon, metrics and documents: the one
+ * table. X(identifier, is_loss, name, explanation). */
+#define TRAP_ASSIGNMENTS(X)                                                                        \
+  X(MADE, 0, "made", "the stack got a request socket, from which it makes the connection")         \
+  X(WAITED, 0, "waited",                                                                           \
+    "segment right behind a handshake, queued until the stack has the connection")                 \
+  X(JOINED, 0, "joined", "the stack had the connection already")                                   \
+  X(LEFT_BEHIND, 0, "left-behind",                                                                 \
+    "segment right behind a handshake that the stack did not take, dropped: is the listener's "    \
+    "queue full?")                                                                                 \
+  X(UNREADABLE, 1, "unreadable", "the frame could not be read at tc")                              \
+  X(NO_LISTENER, 1, "no-listener", "the listener was gone")                                        \
+  X(MPTCP, 1, "mptcp", "the listener is an MPTCP socket, for which the kernel takes no handshake") \
+  X(REFUSED, 1, "refused", "the kernel refused the connection's options")                          \
+  X(NO_MEMORY, 1, "no-memory", "the kernel had no memory for the request socket")                  \
+  X(ELSEWHERE, 1, "elsewhere", "the listener is in another network namespace")
+
+enum trap_assignment {
+#define TRAP_ASSIGNMENT_ID(id, is_loss, name, explanation) TRAP_ASSIGNMENT_##id,
+  TRAP_ASSIGNMENTS(TRAP_ASSIGNMENT_ID)
+#undef TRAP_ASSIGNMENT_ID
+      TRAP_ASSIGNMENT_COUNT
 };
 
-TRAP_ASSERT(sizeof(struct trap_handover) == 20, "XDP metadata is at most 32 bytes, in words");
+/* Map `assignments` (per-CPU array of numbers): index slot * TRAP_ASSIGNMENT_SLOTS + result. */
+#define TRAP_ASSIGNMENT_SLOTS 16
+
+TRAP_ASSERT(TRAP_ASSIGNMENT_COUNT <= TRAP_ASSIGNMENT_SLOTS, "a slot for each");

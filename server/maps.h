@@ -175,6 +175,19 @@ TRAP_INLINE __u64 trap_connection_filter_bit(__u64 hash) {
   return 1ULL << (hash >> 32 & 63);
 }
 
+/* Map `recent_handovers` (per-CPU array): the handshakes that the program has just handed to the
+ * stack; the place follows from trap_connection_hash(). */
+#define TRAP_RECENT_HANDOVERS 1024
+#define TRAP_RECENT_HANDOVER_NS 10000000 /* longer than a poll and a tick of the coarse clock */
+
+struct trap_recent_handover {
+  union trap_address client;
+  __u64 monotonic_ns;
+  __be16 client_port;
+  __u16 slot; /* of the service; 0: an entry that was never used */
+  __u32 reserved;
+};
+
 /* Map `settings` (array of one, mmapable): values that change while the program runs. */
 struct trap_server_settings {
   struct trap_clock clock;
@@ -210,6 +223,7 @@ TRAP_ASSERT(sizeof(struct trap_client_budget) == 16, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_cap) == 64, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_connection_filter) == 16, "shared through a map");
 TRAP_ASSERT(TRAP_CONNECTION_FILTER_WORDS == 1 << 14, "trap_connection_filter_word takes 14 bits");
+TRAP_ASSERT(sizeof(struct trap_recent_handover) == 32, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_server_settings) == 56 + 32 + 320 + 4 * 24 + 16,
             "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirected) == 24, "shared through a ring buffer");

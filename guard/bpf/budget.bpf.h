@@ -46,14 +46,76 @@ static __always_inline struct trap_guard_client* client_of(const struct trap_gua
   return client;
 }
 
-/* May the client have one more flow? The count decides only while the daemon corrects it: the end
- * of some flows is never seen. */
-static __always_inline int flows_allow(const struct packet_context* context,
-                                       const struct trap_guard_client* client,
-                                       const struct trap_guard_class* class) {
-  if (class->flows == 0 || client->flows < class->flows)
-    return 1;
-  return context->monotonic_ns >= context->settings->flow_counts_until_ns;
+/* Tries of a CPU to exchange a word that other CPUs change too. A packet whose CPU loses them all
+ * is refused: a race costs a packet, and never lets one through. */
+#define TRAP_EXCHANGE_TRIES 8
+
+/* How many flows the client may have open. The count decides only while the daemon corrects it: the
+ * end of some flows is never seen. */
+static __always_inline __u32 most_flows(const struct packet_context* context,
+                                        const struct trap_guard_class* class) {
+  return class->flows && context->monotonic_ns < context->settings->flow_counts_until_ns
+             ? class->flows
+             : ~0U;
+}
+
+/* Counts one more open flow of the client. 0 if it may have no more. A function by itself, like the
+ * next: kernel 6.1 follows each try of a loop on every path that comes to it. */
+TRAP_GLOBAL_FUNCTION TRAP_MUST_USE int add_flow(struct trap_guard_client* client, __u32 most) {
+  if (!client)
+    return 0;
+  for (int i = 0; i < TRAP_EXCHANGE_TRIES; i++) {
+    __u32 flows = *(volatile __u32*)&client->flows;
+
+    if (flows >= most)
+      return 0;
+    if (explaining || __sync_val_compare_and_swap(&client->flows, flows, flows + 1) == flows)
+      return 1;
+  }
+  return 0;
+}
+
+/* More open flows of the client, or fewer, and never fewer than none. */
+TRAP_GLOBAL_FUNCTION int change_flows(struct trap_guard_client* client, __s32 change) {
+  if (!client)
+    return 0;
+  for (int i = 0; i < TRAP_EXCHANGE_TRIES; i++) {
+    __u32 flows = *(volatile __u32*)&client->flows;
+    __s64 changed = (__s64)flows + change;
+
+    if (changed < 0)
+      changed = 0;
+    if (__sync_val_compare_and_swap(&client->flows, flows, (__u32)changed) == flows)
+      return 1;
+  }
+  return 0; /* the daemon corrects the count */
+}
+
+/* Tag and flags of a flow, which change together. */
+union standing {
+  struct {
+    __u8 tag;
+    __u8 flags;
+    __u8 reserved[2];
+  };
+  __u32 word;
+};
+
+static __always_inline union standing standing_of(const struct trap_guard_flow* flow) {
+  union standing standing = {.word = *(const volatile __u32*)&flow->tag};
+
+  return standing;
+}
+
+/* 1 if the flow still stood as it did `before`, and stands as `after` now: of the CPUs that close
+ * or open a flow at once, one counts it. */
+static __always_inline TRAP_MUST_USE int
+change_standing(struct trap_guard_flow* flow, union standing before, union standing after) {
+  return __sync_val_compare_and_swap((__u32*)&flow->tag, before.word, after.word) == before.word;
+}
+
+static __always_inline int is_counted(__u8 flags) {
+  return (flags & (TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING)) == TRAP_FLOW_BUDGETED;
 }
 
 /* The flow of an admitted SYN, counted among its client's. */
@@ -64,20 +126,21 @@ open_flow(const struct packet_context* context, struct trap_guard_client* client
   __u64 hash = trap_flow_hash(&key, context->settings->table_keys);
   struct trap_guard_flow* flow = find_flow(&key, hash, context->monotonic_ns);
 
-  if (flow && flow->tag == tag &&
-      (flow->flags & (TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING)) == TRAP_FLOW_BUDGETED)
+  union standing before = {}, after = {.tag = tag, .flags = TRAP_FLOW_BUDGETED};
+
+  if (flow)
+    before = standing_of(flow);
+  if (is_counted(before.flags) && before.tag == tag)
     return admitted; /* the SYN is repeated */
-  if (!flows_allow(context, client, class))
+  if (!is_counted(before.flags) && !add_flow(client, most_flows(context, class)))
     return TRAP_DROP_CLIENT_FLOWS;
   if (explaining)
     return admitted;
-  if (!flow)
-    flow = make_flow(&key, hash, context->monotonic_ns, tag, TRAP_FLOW_BUDGETED);
-  if (!flow)
+  if (flow ? change_standing(flow, before, after)
+           : make_flow(&key, hash, context->monotonic_ns, tag, TRAP_FLOW_BUDGETED) != NULL)
     return admitted;
-  flow->tag = tag;
-  flow->flags = TRAP_FLOW_BUDGETED;
-  __sync_fetch_and_add(&client->flows, 1);
+  if (!is_counted(before.flags)) /* another CPU was faster, and counted the flow */
+    change_flows(client, -1);
   return admitted;
 }
 
@@ -96,8 +159,32 @@ static __always_inline TRAP_MUST_USE enum trap_verdict admit(const struct packet
   return open_flow(context, client, class, tag, admitted);
 }
 
+/* What a flow may still send before it draws again. */
+union allowance {
+  struct {
+    __u32 bytes;
+    __u32 packets;
+  };
+  __u64 word;
+};
+
+static __always_inline union allowance allowance_of(const struct trap_guard_flow* flow) {
+  union allowance left = {.word = *(const volatile __u64*)&flow->bytes_left};
+
+  return left;
+}
+
+static __always_inline void add_allowance(struct trap_guard_flow* flow, __u32 packets,
+                                          __u32 bytes) {
+  union allowance drawn = {.bytes = bytes, .packets = packets};
+
+  if (!explaining)
+    __sync_fetch_and_add((__u64*)&flow->bytes_left, drawn.word);
+}
+
 enum drawn {
-  DRAWN_ENOUGH, /* also if the client has no budget */
+  DRAWN_ENOUGH,
+  DRAWN_FREE, /* the client has no budget */
   DRAWN_NO_PACKETS,
   DRAWN_NO_BYTES,
 };
@@ -117,88 +204,147 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum drawn draw_budget(const struct draw* dra
   const struct trap_guard_class* class;
   struct trap_guard_client* client;
   __u32 packets = TRAP_FREE_PACKETS, kib = TRAP_FREE_KIB;
+  union allowance left;
 
   if (!draw || !flow)
-    return DRAWN_ENOUGH;
+    return DRAWN_FREE;
   key =
       draw->client; /* kernel 6.1 takes no key from a caller's memory: "R2 type=mem expected=fp" */
   class = class_of(flow->tag);
   client = client_of(&key, flow->tag);
   if (!class || !client)
-    return DRAWN_ENOUGH;
-  if (flow->packets_left == 0) {
+    return DRAWN_FREE;
+  left = allowance_of(flow);
+  if (left.packets == 0) {
     if (class->packets.token_ns)
       packets = class->packets.chunk;
     if (!take_tokens(&client->packets, &class->packets, draw->now_ns, packets))
       return DRAWN_NO_PACKETS;
-    if (!explaining)
-      flow->packets_left = packets;
+    add_allowance(flow, packets, 0);
   }
-  if (flow->bytes_left < draw->bytes) {
+  if (left.bytes < draw->bytes) {
     __u32 least = (draw->bytes + 1023) / 1024;
 
     if (class->kib.token_ns)
       kib = class->kib.chunk > least ? class->kib.chunk : least;
     if (!take_tokens(&client->kib, &class->kib, draw->now_ns, kib))
       return DRAWN_NO_BYTES;
-    if (!explaining)
-      flow->bytes_left += kib * 1024;
+    add_allowance(flow, 0, kib * 1024);
   }
   return DRAWN_ENOUGH;
+}
+
+enum paid {
+  PAID,
+  PAID_NOTHING,
+  PAID_SHORT, /* the flow has to draw first */
+};
+
+/* Takes a packet from what a flow may send: packet and bytes together or not at all, so that no CPU
+ * takes what another has just taken. */
+static __always_inline TRAP_MUST_USE enum paid pay_once(struct trap_guard_flow* flow, __u32 bytes) {
+  union allowance before = allowance_of(flow);
+  union allowance after = {.bytes = before.bytes - bytes, .packets = before.packets - 1};
+
+  if (before.packets == 0 || before.bytes < bytes)
+    return PAID_SHORT;
+  if (explaining)
+    return PAID;
+  return __sync_val_compare_and_swap((__u64*)&flow->bytes_left, before.word, after.word) ==
+                 before.word
+             ? PAID
+             : PAID_NOTHING;
+}
+
+/* Draws, and pays then. DRAWN_NO_PACKETS also if other CPUs were faster at every try. */
+TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum drawn draw_and_pay(const struct draw* draw,
+                                                           struct trap_guard_flow* flow) {
+  if (!draw || !flow)
+    return DRAWN_FREE;
+  for (int i = 0; i < TRAP_EXCHANGE_TRIES; i++) {
+    enum paid paid = pay_once(flow, draw->bytes);
+    enum drawn drawn;
+
+    if (paid == PAID)
+      return DRAWN_ENOUGH;
+    if (paid == PAID_NOTHING)
+      continue;
+    drawn = draw_budget(draw, flow);
+    if (drawn != DRAWN_ENOUGH || explaining)
+      return drawn;
+  }
+  return DRAWN_NO_PACKETS;
 }
 
 /* Charges a segment to its flow; the verdict of a refusal names the budget that is used up. */
 static __always_inline TRAP_MUST_USE enum trap_verdict pay(const struct packet_context* context,
                                                            struct trap_guard_flow* flow) {
-  __u32 bytes = context->packet.l3_end;
+  struct draw draw = {.now_ns = context->monotonic_ns, .bytes = context->packet.l3_end};
 
-  if (flow->packets_left == 0 || flow->bytes_left < bytes) {
-    struct draw draw = {
-        .client = client_key_of(context), .now_ns = context->monotonic_ns, .bytes = bytes};
-    enum drawn drawn = draw_budget(&draw, flow);
-
-    if (drawn != DRAWN_ENOUGH)
-      return drawn == DRAWN_NO_PACKETS ? TRAP_DROP_CLIENT_PACKETS : TRAP_DROP_CLIENT_BYTES;
-  }
-  if (explaining)
+  if (pay_once(flow, draw.bytes) == PAID)
     return TRAP_PASS_FLOW;
-  flow->packets_left--; /* one CPU gets a flow's packets; otherwise a race costs one of them */
-  flow->bytes_left -= bytes;
-  return TRAP_PASS_FLOW;
+  draw.client = client_key_of(context);
+  switch (draw_and_pay(&draw, flow)) {
+  case DRAWN_NO_PACKETS:
+    return TRAP_DROP_CLIENT_PACKETS;
+  case DRAWN_NO_BYTES:
+    return TRAP_DROP_CLIENT_BYTES;
+  default:
+    return TRAP_PASS_FLOW;
+  }
 }
 
 /* A FIN or RST of a flow: it no longer counts among its client's open ones. */
 static __always_inline void close_flow(const struct packet_context* context,
                                        struct trap_guard_flow* flow) {
+  union standing before = standing_of(flow), after = before;
   struct trap_guard_client_key key = client_key_of(context);
   struct trap_guard_client* client;
 
-  if (explaining || (flow->flags & (TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING)) != TRAP_FLOW_BUDGETED)
+  if (explaining || !is_counted(before.flags))
     return;
-  flow->flags |= TRAP_FLOW_CLOSING;
+  after.flags |= TRAP_FLOW_CLOSING;
+  if (!change_standing(flow, before, after))
+    return;
   client = bpf_map_lookup_elem(&admitted, &key);
-  if (client && client->flows)
-    __sync_fetch_and_add(&client->flows, -1);
+  if (client)
+    change_flows(client, -1);
+}
+
+/* A trusted peer's SYN: the flow has no budgets, and no longer counts if it did. */
+static __always_inline void free_flow(const struct packet_context* context,
+                                      struct trap_guard_flow* flow) {
+  union standing before = standing_of(flow), after = {};
+  struct trap_guard_client_key key = client_key_of(context);
+  struct trap_guard_client* client;
+
+  if (!change_standing(flow, before, after) || !is_counted(before.flags))
+    return;
+  client = bpf_map_lookup_elem(&admitted, &key);
+  if (client)
+    change_flows(client, -1);
 }
 
 /* Makes an entry for a connection that the guard did not admit itself or has lost: without budgets,
- * unless its client has some. */
+ * unless its client has some. It counts beyond every limit: it is open already. */
 static __always_inline void remember_flow(const struct packet_context* context,
                                           int may_be_budgeted) {
   struct trap_flow_key key = flow_key_of(&context->packet);
   __u64 hash = trap_flow_hash(&key, context->settings->table_keys);
   struct trap_guard_client_key of = client_key_of(context);
-  const struct trap_guard_client* client =
-      may_be_budgeted ? bpf_map_lookup_elem(&admitted, &of) : NULL;
+  struct trap_guard_client* client = may_be_budgeted ? bpf_map_lookup_elem(&admitted, &of) : NULL;
   struct trap_guard_flow* flow = find_flow(&key, hash, context->monotonic_ns);
 
   if (explaining)
     return;
-  if (flow)
-    flow->flags = client ? flow->flags : 0;
-  else
-    make_flow(&key, hash, context->monotonic_ns, client ? client->tag : 0,
-              client ? TRAP_FLOW_BUDGETED : 0);
+  if (flow) {
+    if (!client)
+      free_flow(context, flow);
+  } else if (make_flow(&key, hash, context->monotonic_ns, client ? client->tag : 0,
+                       client ? TRAP_FLOW_BUDGETED : 0) &&
+             client) {
+    change_flows(client, 1);
+  }
 }
 
 /* A segment that is not a SYN. */

@@ -111,4 +111,16 @@ int trap_guard(struct xdp_md* ctx) {
   return xdp_action(verdict);
 }
 
+/* The daemon's correction of a client's open flows, for the ends that no packet shows: a change of
+ * the count alone, so that what packets take from the entry meanwhile is not lost. */
+SEC("syscall")
+int trap_guard_correct(struct trap_flows_change* change) {
+  struct trap_guard_client_key key = change->client;
+  struct trap_guard_client* client = bpf_map_lookup_elem(&admitted, &key);
+
+  if (client && !explaining)
+    change_flows(client, change->flows);
+  return 0;
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

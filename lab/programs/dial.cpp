@@ -116,6 +116,23 @@ Result<std::string> read_all(int fd, bool non_blocking) {
   }
 }
 
+// Lines of a length that every web server takes.
+std::string request_for(std::string_view path, std::size_t bytes) {
+  constexpr std::size_t line_bytes = 4000;
+  std::string request = fmt::format("GET {} HTTP/1.0\r\n", path);
+  while (request.size() < bytes)
+    request += fmt::format("X-Fill: {}\r\n", std::string(line_bytes, 'x'));
+  return request + "\r\n";
+}
+
+Result<std::string> hear(int fd) {
+  char buffer[512];
+  const ssize_t got = recv(fd, buffer, sizeof buffer, 0);
+  if (got < 0)
+    return failed("recv");
+  return std::string(buffer, static_cast<std::size_t>(got));
+}
+
 } // namespace
 
 Result<Reply> dial(const Host& host, std::string_view address, int port, std::string_view path,
@@ -130,11 +147,18 @@ Result<Reply> dial(const Host& host, std::string_view address, int port, std::st
     return failed("socket");
   if (auto prepared = prepare(fd.get(), target, manner); !prepared)
     return prepared.error();
-  const std::string request = fmt::format("GET {} HTTP/1.0\r\n\r\n", path);
+  const std::string request = request_for(path, manner.request_bytes);
   const auto sent = reach(fd.get(), target, length, request, manner);
   if (!sent)
     return sent.error();
   Reply reply{peer_of(fd.get()), {}};
+  if (manner.only_hears) {
+    auto heard = hear(fd.get());
+    if (!heard)
+      return heard.error();
+    reply.text = std::move(*heard);
+    return reply;
+  }
   if (*sent < request.size() &&
       send(fd.get(), request.data() + *sent, request.size() - *sent, MSG_NOSIGNAL) < 0)
     return failed("send");

@@ -3,6 +3,7 @@
 // a document.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,10 +14,12 @@
 namespace trap::lab {
 
 struct Manner {
-  bool non_blocking = false; // connect() returns at once; the rest by poll()
-  bool fast_open = false;    // the request goes with the SYN where that is possible
-  bool multipath = false;    // an MPTCP socket
-  bool reset_at_end = false; // close() sends a RST
+  bool non_blocking = false;     // connect() returns at once; the rest by poll()
+  bool fast_open = false;        // the request goes with the SYN where that is possible
+  bool multipath = false;        // an MPTCP socket
+  bool reset_at_end = false;     // close() sends a RST
+  bool only_hears = false;       // sends no request: reads the server's first words and closes
+  std::size_t request_bytes = 0; // at least, filled up with header lines
   std::uint16_t source_port =
       0; // bound, with SO_REUSEADDR, before connecting; 0: the system's choice
 };

@@ -5,11 +5,13 @@
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
 #include "dataplane/bpf/socket.bpf.h"
 #include "dataplane/packet.h"
 #include "server/handover.h"
+#include "server/maps.h"
 
 /* As the kernel's include/net/tcp.h has it since 6.9. */
 struct bpf_tcp_req_attrs {
@@ -32,8 +34,55 @@ struct sock {
   __u8 opaque;
 };
 
+struct tcp_sock {
+  _Bool is_mptcp; /* not there in a kernel without MPTCP */
+} __attribute__((preserve_access_index));
+
 extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff* skb, struct sock* listener,
                                    struct bpf_tcp_req_attrs* attrs, int attrs__sz) __ksym;
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, TRAP_SERVER_MAX_SERVICES* TRAP_ASSIGNMENT_SLOTS);
+  __type(key, __u32);
+  __type(value, __u64);
+} assignments SEC(".maps");
+
+static __always_inline void count_assignment(__u32 slot, enum trap_assignment result) {
+  __u32 index = slot * TRAP_ASSIGNMENT_SLOTS + result;
+  __u64* count = bpf_map_lookup_elem(&assignments, &index);
+
+  if (count)
+    (*count)++;
+}
+
+/* Ethernet's header where the frame has one at tc; else it is in front of the frame, see
+ * TRAP_HANDOVER_AT. */
+struct frame {
+  struct trap_handover handover;
+  __u8 has_header;
+  __u8 header[ETH_HLEN];
+};
+
+/* Finds the handover of a packet. 0 if it has none. */
+static __always_inline int find_handover(const struct __sk_buff* skb, struct frame* frame) {
+  const __u8* metadata = (const void*)(long)skb->data_meta;
+  const struct trap_handover* shifted = (const void*)metadata;
+  const struct trap_handover* usual = (const void*)(metadata + TRAP_HANDOVER_AT);
+
+  if (metadata + TRAP_HANDOVER_METADATA_BYTES > (const __u8*)(long)skb->data)
+    return 0;
+  if (usual->mark == TRAP_HANDOVER_MARK) {
+    frame->handover = *usual;
+    frame->has_header = 1;
+    return 1;
+  }
+  if (shifted->mark != TRAP_HANDOVER_MARK)
+    return 0;
+  frame->handover = *shifted;
+  __builtin_memcpy(frame->header, metadata + sizeof(*shifted), ETH_HLEN);
+  return 1;
+}
 
 static __always_inline struct bpf_tcp_req_attrs attrs_of(const struct trap_handover* handover) {
   struct bpf_tcp_req_attrs attrs = {
@@ -43,47 +92,99 @@ static __always_inline struct bpf_tcp_req_attrs attrs_of(const struct trap_hando
       .wscale_ok = !!(handover->flags & TRAP_HANDOVER_SCALES),
       .rcv_tsval = handover->timestamp,
       .rcv_tsecr = handover->echo,
-      .snd_wscale = handover->client_window_scale,
-      .rcv_wscale = handover->server_window_scale,
+      .snd_wscale = handover->window_scales & 15,
+      .rcv_wscale = handover->window_scales >> 4,
   };
 
   return attrs;
 }
 
-/* Gives the packet to the service's listener with a request socket. 0 on success. */
-static __always_inline int assign(struct __sk_buff* skb, const struct trap_packet* packet,
-                                  struct bpf_tcp_req_attrs* attrs) {
+static __always_inline enum trap_assignment result_of(long error) {
+  switch (error) {
+  case 0:
+    return TRAP_ASSIGNMENT_MADE;
+  case -12: /* ENOMEM */
+    return TRAP_ASSIGNMENT_NO_MEMORY;
+  case -101: /* ENETUNREACH */
+    return TRAP_ASSIGNMENT_ELSEWHERE;
+  default:
+    return TRAP_ASSIGNMENT_REFUSED;
+  }
+}
+
+static __always_inline enum trap_assignment
+assign_to(struct __sk_buff* skb, struct tcp_sock* listener, const struct trap_handover* handover) {
+  struct bpf_tcp_req_attrs attrs = attrs_of(handover);
+
+  if (handover->flags & TRAP_HANDOVER_FOLLOWS)
+    return TRAP_ASSIGNMENT_LEFT_BEHIND;
+  if (bpf_core_field_exists(listener->is_mptcp) && listener->is_mptcp)
+    return TRAP_ASSIGNMENT_MPTCP;
+  return result_of(bpf_sk_assign_tcp_reqsk(skb, (struct sock*)listener, &attrs, sizeof(attrs)));
+}
+
+/* Gives the packet to the service's listener with a request socket, unless its connection is there
+ * already. */
+static __always_inline enum trap_assignment assign(struct __sk_buff* skb,
+                                                   const struct trap_packet* packet,
+                                                   const struct trap_handover* handover) {
+  enum trap_assignment result = TRAP_ASSIGNMENT_JOINED;
   struct bpf_sock_tuple tuple;
   __u32 bytes = make_packet_tuple(&tuple, packet);
   struct bpf_sock* found = bpf_skc_lookup_tcp(skb, &tuple, bytes, BPF_F_CURRENT_NETNS, 0);
-  struct sock* listener;
-  int failed = -1;
+  struct tcp_sock* listener;
 
   if (!found)
-    return -1;
+    return TRAP_ASSIGNMENT_NO_LISTENER;
   if (found->state == TRAP_STATE_LISTEN) {
-    listener = (struct sock*)bpf_skc_to_tcp_sock(found);
-    if (listener)
-      failed = bpf_sk_assign_tcp_reqsk(skb, listener, attrs, sizeof(*attrs));
+    listener = (struct tcp_sock*)bpf_skc_to_tcp_sock(found);
+    result = listener ? assign_to(skb, listener, handover) : TRAP_ASSIGNMENT_REFUSED;
   }
   bpf_sk_release(found);
-  return failed;
+  return result;
+}
+
+/* In skb->tc_index, which the queue of a CPU leaves alone: the packet was here before. */
+#define TRAP_AGAIN 0x5452
+
+/* One poll may bring the completing ACK and the first data, as a list, of which this program sees
+ * all before TCP sees the first. Data that passed on at once would need a request socket too, which
+ * costs the client a retransmission; or they would be reset, if the listener's queue had no room
+ * for the connection. So they wait until all that came with them are through. */
+static __always_inline int wait_for_the_ack(struct __sk_buff* skb, const struct frame* frame) {
+  count_assignment(frame->handover.slot, TRAP_ASSIGNMENT_WAITED);
+  if (!frame->has_header && (bpf_skb_change_head(skb, ETH_HLEN, 0) ||
+                             bpf_skb_store_bytes(skb, 0, frame->header, ETH_HLEN, 0)))
+    return TC_ACT_SHOT; /* the client will send it again */
+  skb->tc_index = TRAP_AGAIN;
+  return (int)bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+}
+
+/* A packet with a handover. */
+static __always_inline int take(struct __sk_buff* skb, const struct frame* frame) {
+  const void* data = (const void*)(long)skb->data;
+  const void* end = (const void*)(long)skb->data_end;
+  struct trap_packet packet = {};
+  enum trap_assignment result = TRAP_ASSIGNMENT_UNREADABLE;
+
+  if ((frame->has_header ? trap_read_frame(&packet, data, end)
+                         : trap_read_ip(&packet, data, end)) == TRAP_LAYER_TCP)
+    result = assign(skb, &packet, &frame->handover);
+  count_assignment(frame->handover.slot, result);
+  return result == TRAP_ASSIGNMENT_LEFT_BEHIND ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 SEC("tc")
 int trap_server_assign(struct __sk_buff* skb) {
-  const struct trap_handover* handover = (const void*)(long)skb->data_meta;
-  const void* data = (const void*)(long)skb->data;
-  struct trap_packet packet = {};
-  struct bpf_tcp_req_attrs attrs;
+  struct frame frame = {};
 
-  if ((const void*)(handover + 1) > data || handover->mark != TRAP_HANDOVER_MARK)
+  if (!find_handover(skb, &frame))
     return TC_ACT_UNSPEC;
-  attrs = attrs_of(handover);
-  if (trap_read_frame(&packet, data, (const void*)(long)skb->data_end) != TRAP_LAYER_TCP)
-    return TC_ACT_UNSPEC;
-  assign(skb, &packet, &attrs); /* if it fails, the listener has just gone: the stack decides */
-  return TC_ACT_UNSPEC;
+  if (skb->tc_index == TRAP_AGAIN)
+    skb->tc_index = 0;
+  else if (frame.handover.flags & TRAP_HANDOVER_FOLLOWS)
+    return wait_for_the_ack(skb, &frame);
+  return take(skb, &frame);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -6,6 +6,7 @@
 #include "dataplane/syn_options.h"
 #include "server/bpf/kernel_cookie.bpf.h"
 #include "server/bpf/packet_context.bpf.h"
+#include "server/bpf/recent_handovers.bpf.h"
 #include "server/handover.h"
 #include "server/served_cookie.h"
 
@@ -23,7 +24,6 @@ static __always_inline void describe_handover(const struct packet_context* conte
   trap_read_syn_options(&options, trap_l4(&context->packet, data), end,
                         context->packet.header_bytes);
   stamp = TRAP_FROM_BE32(options.echo);
-  handover->mark = TRAP_HANDOVER_MARK;
   handover->mss =
       context->packet.family == TRAP_IPV6 && mss < TRAP_MSS_LEAST_V6 ? TRAP_MSS_LEAST_V6 : mss;
   if (!options.has_timestamps || !(context->flags & TRAP_SERVICE_TIMESTAMPS))
@@ -37,22 +37,31 @@ static __always_inline void describe_handover(const struct packet_context* conte
       !(context->flags & TRAP_SERVICE_SCALES))
     return;
   handover->flags |= TRAP_HANDOVER_SCALES;
-  handover->client_window_scale = stamp & TRAP_COOKIE_NO_WINDOW_SCALE;
-  handover->server_window_scale = context->service->window_scale;
+  handover->window_scales =
+      (__u8)((stamp & TRAP_COOKIE_NO_WINDOW_SCALE) | context->service->window_scale << 4);
 }
 
-/* Puts the handover in front of the packet. 0 on success; the frame stays as it is. */
-static __always_inline int hand_over(struct xdp_md* ctx, const struct packet_context* context) {
-  struct trap_handover handover = {};
-  struct trap_handover* at;
+/* Puts the handover in front of the packet, where the stack needs it. 0 on success; the frame stays
+ * as it is. */
+static __always_inline int hand_over(struct xdp_md* ctx, const struct packet_context* context,
+                                     enum trap_verdict verdict) {
+  struct trap_handover handover = {.mark = TRAP_HANDOVER_MARK, .slot = (__u16)context->slot};
+  __u8* metadata;
 
-  describe_handover(context, &handover, (const void*)(long)ctx->data,
-                    (const void*)(long)ctx->data_end);
-  if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(handover)))
+  if (verdict == TRAP_PASS_COOKIE)
+    note_handover(context);
+  if (!(context->flags & TRAP_SERVICE_ASSIGNS))
+    return 0; /* the cookie is the kernel's */
+  if (verdict == TRAP_PASS_COOKIE)
+    describe_handover(context, &handover, (const void*)(long)ctx->data,
+                      (const void*)(long)ctx->data_end);
+  else
+    handover.flags = TRAP_HANDOVER_FOLLOWS;
+  if (bpf_xdp_adjust_meta(ctx, -TRAP_HANDOVER_METADATA_BYTES))
     return -1;
-  at = (void*)(long)ctx->data_meta;
-  if ((const void*)(at + 1) > (const void*)(long)ctx->data)
+  metadata = (void*)(long)ctx->data_meta;
+  if ((const void*)(metadata + TRAP_HANDOVER_METADATA_BYTES) > (const void*)(long)ctx->data)
     return -1;
-  *at = handover;
+  *(struct trap_handover*)(metadata + TRAP_HANDOVER_AT) = handover;
   return 0;
 }

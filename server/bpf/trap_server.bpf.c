@@ -19,6 +19,7 @@
 #include "server/bpf/ack.bpf.h"
 #include "server/bpf/connection_filter.bpf.h"
 #include "server/bpf/handover.bpf.h"
+#include "server/bpf/recent_handovers.bpf.h"
 #include "server/bpf/redirect.bpf.h"
 #include "server/bpf/syn.bpf.h"
 #include "server/bpf/time_wait_filter.bpf.h"
@@ -98,6 +99,8 @@ static __always_inline TRAP_MUST_USE enum trap_verdict judge_segment(struct xdp_
     socket = find_socket(ctx, &context->packet);
     if (trap_socket_is_connection(socket))
       return pass_to_socket(context, socket);
+    if (is_behind_handover(context))
+      return TRAP_PASS_BEHIND_COOKIE;
     to_ask = 0;
   }
   /* after the sockets: their stack looks for itself */
@@ -175,8 +178,8 @@ int trap_server(struct xdp_md* ctx) {
 
   if (trap_verdict_action(verdict) == TRAP_ACTION_REPLY)
     verdict = act(ctx, &context, verdict, &bytes_out);
-  if (verdict == TRAP_PASS_COOKIE && (context.flags & TRAP_SERVICE_ASSIGNS) && context.service &&
-      hand_over(ctx, &context))
+  if ((verdict == TRAP_PASS_COOKIE || verdict == TRAP_PASS_BEHIND_COOKIE) && context.service &&
+      hand_over(ctx, &context, verdict))
     verdict = TRAP_DROP_INTERNAL; /* without it the stack would reset the client */
   if ((context.flags & TRAP_SERVICE_RESTS) && trap_verdict_action(verdict) == TRAP_ACTION_DROP &&
       verdict != TRAP_DROP_INTERNAL)

@@ -3,6 +3,9 @@
 
 #include <vector>
 
+#include <bpf/bpf.h>
+#include <bpf/libbpf_common.h>
+
 #include "runtime/kernel/bpf_map.h"
 
 namespace trap::guard {
@@ -80,26 +83,25 @@ OpenFlows count_open_flows(FlowBuckets flows, const GuardConfig& config, const P
   return open;
 }
 
-std::uint64_t correct_flow_counts(int admitted_fd, const OpenFlows& open) {
-  std::vector<trap_guard_client_key> wrong;
+std::uint64_t correct_flow_counts(int admitted_fd, int correct_fd, const OpenFlows& open) {
+  std::vector<trap_flows_change> changes;
   std::uint64_t clients = 0;
-  const auto right_count = [&](const trap_guard_client_key& key) {
-    auto at = open.find(key);
-    return at == open.end() ? 0 : at->second;
-  };
   map_visit<trap_guard_client_key, trap_guard_client>(
       admitted_fd, [&](const trap_guard_client_key& key, const trap_guard_client& client) {
         clients++;
-        if (client.flows != right_count(key))
-          wrong.push_back(key);
+        const auto at = open.find(key);
+        const std::uint32_t right = at == open.end() ? 0 : at->second;
+        if (client.flows != right)
+          changes.push_back(
+              {.client = key, .flows = static_cast<__s32>(right - client.flows), .reserved = 0});
       });
-  // The budgets beside the count are the program's: read again just before, so that next to nothing
-  // of what they pay is lost.
-  for (const trap_guard_client_key& key : wrong) {
-    if (auto client = map_read<trap_guard_client>(admitted_fd, key)) {
-      client->flows = right_count(key);
-      bpf_map_update_elem(admitted_fd, &key, &*client, BPF_EXIST);
-    }
+  // By a program, because an update from here would replace the whole entry, and with it what
+  // packets have taken from its budgets in the meantime.
+  for (trap_flows_change& change : changes) {
+    LIBBPF_OPTS(bpf_test_run_opts, options);
+    options.ctx_in = &change;
+    options.ctx_size_in = sizeof(change);
+    bpf_prog_test_run_opts(correct_fd, &options);
   }
   return clients;
 }

@@ -36,8 +36,8 @@ using OpenFlows = std::map<trap_guard_client_key, std::uint32_t, ClientOrder>;
 OpenFlows count_open_flows(FlowBuckets flows, const GuardConfig& config, const PortSlots& slots,
                            std::uint64_t monotonic_ns);
 
-// Corrects what the program counted: it does not see every flow end. Returns how many clients there
-// are.
-std::uint64_t correct_flow_counts(int admitted_fd, const OpenFlows& open);
+// Corrects what the program counted: it does not see every flow end. `correct_fd` is that of
+// program trap_guard_correct. Returns how many clients there are.
+std::uint64_t correct_flow_counts(int admitted_fd, int correct_fd, const OpenFlows& open);
 
 } // namespace trap::guard

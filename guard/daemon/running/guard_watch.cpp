@@ -6,6 +6,7 @@
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
 #include "runtime/nanoseconds.h"
+#include "trap_guard.skel.h"
 
 namespace trap::guard {
 namespace {
@@ -66,8 +67,9 @@ void GuardWatch::watch_clocks() {
 
 void GuardWatch::correct_counts(std::uint64_t monotonic_ns) {
   guard_.clients = correct_flow_counts(
-      guard_.fds.admitted, count_open_flows(guard_.flows.values(), guard_.active->config,
-                                            guard_.active->slots, monotonic_ns));
+      guard_.fds.admitted, bpf_program__fd(guard_.program->progs.trap_guard_correct),
+      count_open_flows(guard_.flows.values(), guard_.active->config, guard_.active->slots,
+                       monotonic_ns));
   __atomic_store_n(&guard_.settings->flow_counts_until_ns, monotonic_ns + kCountsHoldNs,
                    __ATOMIC_RELEASE);
   next_correction_ns_ = monotonic_ns + kCorrectEveryNs;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Services that serve with TRAP's own cookies: the cookie, and what goes with a completed handshake
 // to the tc program.
+#include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "server/handover.h"
 #include "server/served_cookie.h"
@@ -23,12 +25,35 @@ protected:
   trap_handover handover_of(const Json& ack) {
     Bytes out;
     EXPECT_EQ(verdict_of(ack, &out), "pass-cookie");
-    trap_handover handover = {};
     const Bytes sent = build(ack);
-    EXPECT_EQ(out.size(), sent.size() + sizeof handover);
-    if (out.size() == sent.size() + sizeof handover) {
-      std::memcpy(&handover, out.data(), sizeof handover);
-      EXPECT_EQ(Bytes(out.begin() + sizeof handover, out.end()), sent)
+    return split(out, sent);
+  }
+
+  // Makes what one CPU has just handed over recent for an hour, and for every CPU.
+  void hold_recent_handovers() {
+    using Recent = trap_recent_handover;
+    for (auto& [key, value] : server_->entries("recent_handovers")) {
+      std::vector<Recent> of_cpus(value.size() / sizeof(Recent));
+      std::memcpy(of_cpus.data(), value.data(), value.size());
+      const auto used = std::ranges::find_if(of_cpus, [](const Recent& of) { return of.slot; });
+      if (used == of_cpus.end())
+        continue;
+      Recent held = *used;
+      held.monotonic_ns = coarse_ns() + 3'600'000'000'000;
+      std::ranges::fill(of_cpus, held);
+      Bytes changed(value.size());
+      std::memcpy(changed.data(), of_cpus.data(), changed.size());
+      server_->put("recent_handovers", key, changed);
+    }
+  }
+
+  // Of a frame that went up; the packet behind it must be the one that was sent.
+  static trap_handover split(const Bytes& out, const Bytes& sent) {
+    trap_handover handover = {};
+    EXPECT_EQ(out.size(), sent.size() + TRAP_HANDOVER_METADATA_BYTES);
+    if (out.size() == sent.size() + TRAP_HANDOVER_METADATA_BYTES) {
+      std::memcpy(&handover, out.data() + TRAP_HANDOVER_AT, sizeof handover);
+      EXPECT_EQ(Bytes(out.begin() + TRAP_HANDOVER_METADATA_BYTES, out.end()), sent)
           << "the packet itself has changed";
     }
     return handover;
@@ -66,8 +91,8 @@ TEST_P(Assigning, the_handover_has_what_was_agreed) {
   EXPECT_EQ(handover.mark, TRAP_HANDOVER_MARK);
   EXPECT_EQ(handover.mss, trap_served_mss(trap_served_cookie_mss_index(answer.seq)));
   EXPECT_EQ(handover.flags, TRAP_HANDOVER_TIMESTAMPS | TRAP_HANDOVER_SACK | TRAP_HANDOVER_SCALES);
-  EXPECT_EQ(handover.client_window_scale, 7) << "as linux_options() has it";
-  EXPECT_EQ(handover.server_window_scale, 7) << "as server_rig.cpp has it";
+  EXPECT_EQ(handover.window_scales & 15, 7) << "as linux_options() has it";
+  EXPECT_EQ(handover.window_scales >> 4, 7) << "as server_rig.cpp has it";
   EXPECT_EQ(handover.echo, answer.tsval().value());
 }
 
@@ -104,6 +129,32 @@ TEST_P(Assigning, the_stacks_own_cookies_go_up_alone_where_it_may_have_sent_some
   EXPECT_EQ(out, build(ack)) << "a handover would make another connection than the stack agreed to";
   EXPECT_EQ(verdict_of(completing(40000, of_the_kernel, {{"ack", of_the_kernel.seq + 9}})),
             "drop-bad-cookie");
+}
+
+// One poll brings the ACK, the request and the FIN before the stack has the connection.
+TEST_P(Assigning, segments_right_behind_a_handover_go_up_marked_as_such) {
+  const Socket listener = listen_on(GetParam(), offering_port);
+  const Answer answer = answer_to(40000, linux_options());
+  const Json ack = completing(40000, answer);
+  const std::string behind = "pass-behind-cookie";
+  EXPECT_EQ(verdict_right_behind(completing(40000, answer, {{"seq", serving_isn + 1449}})),
+            "drop-bad-cookie")
+      << "nothing was handed over yet";
+  EXPECT_EQ(verdict_right_behind(ack), "pass-cookie");
+  hold_recent_handovers();
+  Bytes out;
+  EXPECT_EQ(verdict_right_behind(ack, &out), behind);
+  EXPECT_EQ(split(out, build(ack)).flags, TRAP_HANDOVER_FOLLOWS);
+  for (const char* const flags : {"A", "PA", "FA", "R"})
+    EXPECT_EQ(verdict_right_behind(
+                  completing(40000, answer, {{"seq", serving_isn + 1449}, {"flags", flags}})),
+              behind)
+        << flags;
+  EXPECT_EQ(verdict_right_behind(completing(40001, answer)), "drop-bad-cookie")
+      << "another client's";
+  change_flags(0, assigns);
+  EXPECT_EQ(verdict_right_behind(ack, &out), behind);
+  EXPECT_EQ(out, build(ack)) << "the kernel's own cookies need no handover";
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, Assigning, testing::Values(4, 6),

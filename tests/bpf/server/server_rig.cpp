@@ -321,7 +321,7 @@ const Rig& server_rig() {
       .configure = configure_server,
       .set_time = set_server_time,
       .programs = {"trap_server"},
-      .refilled = {"caps", "allowances"},
+      .refilled = {"caps", "allowances", "recent_handovers"},
       .set_rates = set_server_rates,
       .load_twin =
           [](bool experimental, const Object& live) {

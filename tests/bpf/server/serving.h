@@ -42,8 +42,10 @@ protected:
   Json packet(int port, const Json& tcp) const;
   Bytes build(const Json& json) const { return build_packet(json, GetParam(), constants_); }
 
-  // The name of the one verdict that counted. The frame out goes to *out.
+  // The name of the one verdict that counted. The frame out goes to *out. The packet comes by
+  // itself, or in one poll with the one before it.
   std::string verdict_of(const Json& json, Bytes* out = nullptr);
+  std::string verdict_right_behind(const Json& json, Bytes* out = nullptr);
   std::string verdict_of_flags(int port, const std::string& flags);
   // The verdict on a SYN, once what was closed is in TIME_WAIT, or else after a second.
   std::string verdict_of_reopening(int port);
