@@ -3,7 +3,9 @@
  * stack made (protocol/wire.h). */
 #pragma once
 
+#include "client/bpf/scratch.bpf.h"
 #include "client/bpf/translate.bpf.h"
+#include "dataplane/syn_options.h"
 
 union ticket_block {
   __u8 bytes[TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL];
@@ -56,8 +58,37 @@ static __always_inline int has_room_for_ticket(const struct __sk_buff* skb,
          trap_payload_bytes(packet) == 0 && packet->l3_end == skb->len;
 }
 
-/* Appends the redirect's TICKET to the SYN in skb; the caller has checked has_room_for_ticket. 0 on
- * success. */
+/* NOPs in place of the EOL that ends the options, and of all behind it: else the TICKET that is
+ * appended is no option (RFC 9293 3.1). Linux pads with NOPs, and most others with EOL.
+ * memory->area holds the SYN's options. 0 on success. */
+static TRAP_SUBPROGRAM int open_options(struct __sk_buff* skb, const struct trap_packet* packet,
+                                        struct scratch* memory) {
+  struct trap_option_area* area = &memory->area;
+  __u8* opened = (__u8*)memory->outgoing.tcp.options;
+  __u32 bytes = area->used;
+  __u32 end;
+  __s64 sum;
+
+  if (bytes == TRAP_LINUX_OPTION_BYTES && trap_are_linux_options(area->bytes))
+    return 0;
+  if (trap_walk_options(area) == TRAP_FOUND_MALFORMED)
+    return 0; /* no TICKET is read in it */
+  end = area->cursor;
+  if (end >= bytes || bytes > TRAP_TCP_OPTIONS_MAX)
+    return 0;
+  for (__u32 i = 0; i < TRAP_TCP_OPTIONS_MAX; i++)
+    opened[i] = i >= end && i < bytes ? TRAP_TCPOPT_NOP : area->bytes[i];
+  sum = bpf_csum_diff((__be32*)area->bytes, TRAP_TCP_OPTIONS_MAX, (__be32*)opened,
+                      TRAP_TCP_OPTIONS_MAX, 0);
+  TRAP_HOLD(bytes);
+  if (sum < 0 || bytes == 0 || bytes > TRAP_TCP_OPTIONS_MAX)
+    return -1;
+  return bpf_l4_csum_replace(skb, packet->l4_offset + TRAP_TCP_CHECKSUM_OFFSET, 0, sum, 0) ||
+         bpf_skb_store_bytes(skb, packet->l4_offset + TRAP_TCP_HEADER_BYTES, opened, bytes, 0);
+}
+
+/* Appends the redirect's TICKET to the SYN in skb, whose options are in the scratch memory's area;
+ * the caller has checked has_room_for_ticket. 0 on success. */
 static __always_inline int append_ticket(struct __sk_buff* skb, const struct trap_packet* packet,
                                          const struct trap_redirect* redirect) {
   __u32 block_bytes = ticket_block_bytes(redirect->flags);
@@ -65,9 +96,12 @@ static __always_inline int append_ticket(struct __sk_buff* skb, const struct tra
   __u32 tcp_bytes = packet->l3_end - packet->l4_offset;
   __be16 from = TRAP_BE16(packet->header_bytes / 4 << 12 | packet->flags);
   __be16 to = TRAP_BE16((packet->header_bytes + block_bytes) / 4 << 12 | packet->flags);
+  struct scratch* memory = find_scratch();
   union ticket_block block;
   __s64 sum;
 
+  if (!memory || open_options(skb, packet, memory))
+    return -1;
   make_ticket_block(&block, redirect);
   if (block_bytes == TRAP_TICKET_BLOCK_BYTES)
     sum = bpf_csum_diff(NULL, 0, block.words, TRAP_TICKET_BLOCK_BYTES, 0);

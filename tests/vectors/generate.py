@@ -160,8 +160,8 @@ def selection_vectors():
             "slots": [table.count(i) for i in range(len(backends))],
             "table": "".join(str(i) for i in table),
         })
-    clients = [{"client": c, "scope": s, "slot": r.selection_slot(key, c, s)}
-               for c, s in [("192.0.2.2", 32), ("192.0.2.3", 32), ("192.0.2.3", 24), ("2001:db8:2::2", 64), ("2001:db8:2::3", 64), ("2001:db8:2::3", 128)]]
+    clients = [{"client": c, "slot": r.selection_slot(key, c)}
+               for c in ("192.0.2.2", "192.0.2.3", "198.51.100.255", "2001:db8:2::2", "2001:db8:2::3", "2001:db8:2:1::3")]
     return {"key": key.hex(), "tables": tables, "clients": clients}
 
 

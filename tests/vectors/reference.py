@@ -221,8 +221,8 @@ def walk(area):
 # Section 7: which backend
 
 
-def selection_slot(key, client, scope):
-    return siphash(key, masked(client, scope)) & 4095
+def selection_slot(key, client):
+    return siphash(key, masked(client, default_scope(client))) & 4095
 
 
 def selection_table(key, backends):
