@@ -73,24 +73,64 @@ TRAP_INLINE union trap_address trap_address_mask(union trap_address a, __u32 fam
   return a;
 }
 
+TRAP_INLINE int trap_v4_is_forbidden(__be32 address) {
+  __u32 a = TRAP_FROM_BE32(address);
+
+  return a >> 24 == 0 || a >> 24 == 127 || a >> 16 == 0xa9fe || a >> 29 == 7;
+}
+
+TRAP_INLINE int trap_v4_is_private(__be32 address) {
+  __u32 a = TRAP_FROM_BE32(address);
+
+  return a >> 24 == 10 || a >> 20 == 0xac1 || a >> 16 == 0xc0a8 || a >> 22 == 0x6440 >> 6 ||
+         a >> 8 == 0xc00000 || a >> 17 == 0xc612 >> 1;
+}
+
+/* The IPv4 address that packets to this IPv6 address end up at: behind a translator with one of its
+ * well-known prefixes (RFC 6052 2.2, RFC 8215), by 6to4 (RFC 3056 2) or Teredo (RFC 4380 4). 1 if
+ * there is one. */
+TRAP_INLINE int trap_address_embeds_v4(const union trap_address* a, __be32* address) {
+  __u32 first = TRAP_FROM_BE32(a->be32[0]);
+  __u32 second = TRAP_FROM_BE32(a->be32[1]);
+
+  if (first >> 16 == 0x2002) {
+    *address = TRAP_BE32(first << 16 | second >> 16);
+    return 1;
+  }
+  if (first == 0x20010000) {
+    *address = ~a->be32[3];
+    return 1;
+  }
+  if (first != 0x0064ff9b || (second >> 16 != 1 && (second || a->be32[2])))
+    return 0;
+  *address = a->be32[3];
+  if (second >> 16 == 1 && !a->be32[3]) /* a prefix of 48 bits; bits 64 to 71 are skipped */
+    *address = TRAP_BE32(second << 16 | (TRAP_FROM_BE32(a->be32[2]) >> 8 & 0xffff));
+  return 1;
+}
+
 /* docs/protocol.md 11: an address that no redirect may name, whatever the policy. */
 TRAP_INLINE int trap_address_is_forbidden(const union trap_address* a, __u32 family) {
-  __u32 first = TRAP_FROM_BE32(a->be32[family == TRAP_IPV4 ? 3 : 0]);
+  __u32 first = TRAP_FROM_BE32(a->be32[0]);
+  __be32 embedded;
 
   if (family == TRAP_IPV4)
-    return first >> 24 == 0 || first >> 24 == 127 || first >> 16 == 0xa9fe || first >> 29 == 7;
+    return trap_v4_is_forbidden(a->be32[3]);
   if (a->raw64[0] == 0) /* ::/96 with :: and ::1, and v4-mapped */
     return a->be32[2] == 0 || a->be32[2] == TRAP_BE32(0x0000ffff);
-  return first >> 22 == 0xfe80 >> 6 || first >> 24 == 0xff;
+  return first >> 22 == 0xfe80 >> 6 || first >> 24 == 0xff ||
+         (trap_address_embeds_v4(a, &embedded) && trap_v4_is_forbidden(embedded));
 }
 
 /* docs/protocol.md 11: an address that only a private service, or the administrator, may redirect
  * to. */
 TRAP_INLINE int trap_address_is_private(const union trap_address* a, __u32 family) {
-  __u32 first = TRAP_FROM_BE32(a->be32[family == TRAP_IPV4 ? 3 : 0]);
+  __u32 first = TRAP_FROM_BE32(a->be32[0]);
+  __be32 embedded;
 
   if (family == TRAP_IPV4)
-    return first >> 24 == 10 || first >> 20 == 0xac1 || first >> 16 == 0xc0a8 ||
-           first >> 22 == 0x6440 >> 6;
-  return first >> 25 == 0xfc >> 1;
+    return trap_v4_is_private(a->be32[3]);
+  return first >> 25 == 0xfc >> 1 || first >> 22 == 0xfec0 >> 6 ||
+         (first == 0x01000000 && !a->be32[1]) ||
+         (trap_address_embeds_v4(a, &embedded) && trap_v4_is_private(embedded));
 }

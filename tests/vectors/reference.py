@@ -122,11 +122,34 @@ def default_scope(address):
 
 FORBIDDEN = [ipaddress.ip_network(n) for n in
              ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/96", "::ffff:0:0/96", "fe80::/10", "ff00::/8")]
-PRIVATE = [ipaddress.ip_network(n) for n in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")]
+PRIVATE = [ipaddress.ip_network(n) for n in
+           ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "192.0.0.0/24", "198.18.0.0/15",
+            "fc00::/7", "fec0::/10", "100::/64")]
+SIX_TO_FOUR = ipaddress.ip_network("2002::/16")
+TEREDO = ipaddress.ip_network("2001::/32")
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+NAT64_LOCAL = ipaddress.ip_network("64:ff9b:1::/48")
+
+
+def standing_for(address):
+    """The address that is judged: for IPv6 that leads to an IPv4 host, the IPv4 address."""
+    ip = ipaddress.ip_address(address)
+    raw = ip.packed
+    if ip.version == 4:
+        return ip
+    if ip in SIX_TO_FOUR:
+        return ipaddress.ip_address(raw[2:6])
+    if ip in TEREDO:
+        return ipaddress.ip_address(bytes(byte ^ 255 for byte in raw[12:]))
+    if ip in NAT64:
+        return ipaddress.ip_address(raw[12:])
+    if ip in NAT64_LOCAL:
+        return ipaddress.ip_address(raw[12:] if any(raw[12:]) else raw[6:8] + raw[9:11])
+    return ip
 
 
 def is_in(address, networks):
-    ip = ipaddress.ip_address(address)
+    ip = standing_for(address)
     return any(ip.version == n.version and ip in n for n in networks)
 
 

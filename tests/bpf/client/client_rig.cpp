@@ -20,11 +20,11 @@ constexpr std::uint32_t slots = 1;
 // The second is for some addresses of the first, and for a port of one.
 constexpr char configuration[] = R"(interfaces = ["lo"]
 [[trust]]
-services = ["198.18.50.0/24", "2001:db8:5050::/48"]
-targets = ["198.18.60.0/24", "10.60.0.0/16", "2001:db8:6060::/48", "fd60::/16"]
+services = ["198.20.50.0/24", "2001:db8:5050::/48"]
+targets = ["198.20.60.0/24", "10.60.0.0/16", "2001:db8:6060::/48", "fd60::/16"]
 [[trust]]
-services = ["198.18.50.128/25", "198.18.50.7:443"]
-targets = ["198.18.70.0/24"]
+services = ["198.20.50.128/25", "198.20.50.7:443"]
+targets = ["198.20.70.0/24"]
 )";
 
 void configure_client(Object& object, const TestConstants&) {
