@@ -170,7 +170,17 @@ def check_openings(root):
     return wrong
 
 
-CHECKS = {"openings": check_openings, "maps": check_maps, "walk": check_walk, "decisions": check_decisions, "links": check_links,
+def check_alerts(root):
+    """Each alert has a line in the page that says what to do, and a test."""
+    rules = set(re.findall(r"- alert: (\w+)", text_of(root, "packaging/prometheus/trap-rules.yml")))
+    page = set(re.findall(r"^\| `(\w+)` \|", text_of(root, "docs/howto/alerts.md"), re.M))
+    tested = set(re.findall(r'alertname(?:="|: )(\w+)', text_of(root, "tests/scenarios/alerts_test.yml")))
+    wrong = [f"docs/howto/alerts.md: says nothing of {name}" for name in sorted(rules - page)]
+    wrong += [f"docs/howto/alerts.md: {name} is no alert of trap-rules.yml" for name in sorted(page - rules)]
+    return wrong + [f"tests/scenarios/alerts_test.yml: {name} is not tested" for name in sorted(rules - tested)]
+
+
+CHECKS = {"alerts": check_alerts, "openings": check_openings, "maps": check_maps, "walk": check_walk, "decisions": check_decisions, "links": check_links,
           "troubleshooting": check_troubleshooting, "socket": check_socket, "pages": check_pages}
 
 
