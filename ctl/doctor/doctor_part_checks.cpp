@@ -116,8 +116,8 @@ Finding xdp_of(const PartFacts& part, const InterfaceFacts& interface) {
     return {Grade::fail,
             fmt::format("{} has another XDP program, \"{}\", in {} mode", interface.name,
                         interface.xdp_program, interface.xdp_mode),
-            fmt::format("ip link set dev {} xdp off, then systemctl restart trap-{}",
-                        interface.name, part.part)};
+            fmt::format("stop the service that attached it, then systemctl restart trap-{}",
+                        part.part)};
   if (interface.xdp_mode != part.xdp_mode)
     return {Grade::warn,
             fmt::format("{} runs the program in {} mode, configured is {}", interface.name,

@@ -12,6 +12,7 @@
 #include <linux/if_link.h>
 
 #include "runtime/kernel/pinned_object.h"
+#include "runtime/kernel/xdp_refusal.h"
 #include "runtime/log.h"
 
 namespace trap {
@@ -35,62 +36,16 @@ bool link_is_on(const Fd& link, unsigned index) {
          info->xdp.ifindex == index;
 }
 
-struct Attached {
-  std::string mode = "none";
-  __u32 program_id = 0;
-};
-
-Attached query(unsigned index) {
-  LIBBPF_OPTS(bpf_xdp_query_opts, options);
-  if (index == 0 || bpf_xdp_query(static_cast<int>(index), 0, &options) != 0)
-    return {};
-  switch (options.attach_mode) {
-  case XDP_ATTACHED_DRV:
-    return {"native", options.drv_prog_id};
-  case XDP_ATTACHED_SKB:
-    return {"generic", options.skb_prog_id};
-  case XDP_ATTACHED_HW:
-    return {"offloaded", options.hw_prog_id};
-  default:
-    return {options.attach_mode == XDP_ATTACHED_NONE ? "none" : "several", options.prog_id};
-  }
-}
-
-std::string program_name(__u32 id) {
-  Fd program(bpf_prog_get_fd_by_id(id));
-  bpf_prog_info info = {};
-  __u32 length = sizeof(info);
-  if (!program || bpf_obj_get_info_by_fd(program.get(), &info, &length) != 0)
-    return fmt::format("id {}", id);
-  return fmt::format("id {}, \"{}\"", id, info.name);
-}
-
-Error attach_error(const std::string& interface, unsigned index, XdpMode mode, int error_number) {
-  std::string what =
-      fmt::format("interface {}: cannot attach XDP in {} mode: ", interface, xdp_mode_name(mode));
-  Attached other = query(index);
-  if (error_number == -EBUSY || error_number == -EEXIST || other.program_id != 0)
-    return Error{what + fmt::format("another XDP program ({}) is attached in {} mode: remove it "
-                                    "(ip link set dev {} xdp off), then start again",
-                                    program_name(other.program_id), other.mode, interface)};
-  if (error_number == -EOPNOTSUPP && mode == XdpMode::native)
-    return Error{what + "its driver has no native XDP: write xdp_mode = \"generic\" if slow "
-                        "packets are acceptable"};
-  if (error_number == -ENODEV)
-    return Error{what + "the interface is gone"};
-  if (mode == XdpMode::native)
-    return Error{what + fmt::format("{}: the driver may refuse its MTU, queues or offloads (see "
-                                    "dmesg); or write xdp_mode = \"generic\"",
-                                    error_text(error_number))};
-  return Error{what + error_text(error_number)};
-}
-
 Result<Fd> create_link(const std::string& interface, unsigned index, XdpMode mode, int program_fd) {
   LIBBPF_OPTS(bpf_link_create_opts, options);
   options.flags = mode == XdpMode::native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
   int fd = bpf_link_create(program_fd, static_cast<int>(index), BPF_XDP, &options);
   if (fd < 0)
-    return attach_error(interface, index, mode, fd == -1 ? -errno : fd);
+    return xdp_refusal({.interface = interface,
+                        .index = index,
+                        .mode = mode,
+                        .program_fd = program_fd,
+                        .error_number = fd == -1 ? errno : -fd});
   return Fd(fd);
 }
 
@@ -135,7 +90,7 @@ Result<XdpAttachments::Attachment> XdpAttachments::attach(const std::string& int
   const unsigned index = if_nametoindex(interface.c_str());
   Fd earlier(bpf_obj_get(made.pin_path.c_str()));
   const bool runs = earlier && link_is_on(earlier, index);
-  const bool changes_mode = runs && query(index).mode != xdp_mode_name(mode_);
+  const bool changes_mode = runs && attached_xdp(index).mode != xdp_mode_name(mode_);
   if (runs && !changes_mode) {
     made.link = std::move(earlier);
     made.from_earlier_run = true;
@@ -219,7 +174,7 @@ std::vector<XdpState> XdpAttachments::states() const {
     XdpState state;
     state.interface = attachment.interface;
     state.index = if_nametoindex(attachment.interface.c_str());
-    Attached attached = query(state.index);
+    const AttachedXdp attached = attached_xdp(state.index);
     state.mode = attached.mode;
     state.program_id = attached.program_id;
     state.ours = attached.program_id != 0 && attached.program_id == program_id_;

@@ -227,6 +227,16 @@ for part in server guard; do
   ip -n "$host" link show dev bad0 | grep -q xdp && echo "not ok $part: XDP left on the first interface" && failures=$((failures + 1))
 done
 
+# The driver's own words: veth wants a receive queue for each of its peer's transmit queues.
+ip -n "$host" link add narrow0 numrxqueues 1 numtxqueues 1 type veth peer name narrow1 numrxqueues 2 numtxqueues 2
+ip -n "$host" link set narrow0 up
+ip -n "$host" link set narrow1 up
+for part in server guard; do
+  vary $part '1s/.*/interfaces = ["narrow0"]/'
+  check "$part: the driver's own reason" 1 "^trap-$part: interface narrow0: .*the kernel says \"veth: XDP expects number of rx queues" run "trap-$part" --config "$work/bad.toml"
+done
+ip -n "$host" link del narrow0
+
 # Another XDP program on the interface: a guard's, with pins of its own.
 sed -E "s,^pin_dir = .*,pin_dir = \"$work/bpf/other\",; s,^control_socket = .*,control_socket = \"$work/other\"," "$work/guard.toml" >"$work/other.toml"
 run trap-guard --config "$work/other.toml" 2>"$work/other.log" &
@@ -235,7 +245,7 @@ for _ in $(seq 100); do
   grep -q ready "$work/other.log" && break
   sleep 0.1
 done
-check "server: another XDP program attached" 1 "^trap-server: interface bad0: .*another XDP program \\(id [0-9]+, \"trap_guard\"\\)" \
+check "server: another XDP program attached" 1 "^trap-server: interface bad0: .*another XDP program \\(id [0-9]+, \"trap_guard\", by link [0-9]+\\) is attached in native mode: .*trap-guard --detach" \
   run trap-server --config "$work/server.toml"
 check "guard: another daemon has the pin_dir" 1 "^trap-guard: .*another trap-guard runs with pin_dir" \
   bash -c "sed 's,$work/other\",$work/guard.sock\",' $work/other.toml >$work/bad.toml; exec nsenter --net=/run/netns/$host $bin/trap-guard --config $work/bad.toml"
