@@ -1,70 +1,146 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ctl/control_client.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <chrono>
 #include <cstring>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <fmt/core.h>
-#include <httplib.h>
 
 #include "runtime/fd.h"
 
 namespace trap::ctl {
 namespace {
 
-constexpr int kGetTimeoutS = 5;
-constexpr int kPostTimeoutS = 60; // a reload may read a hundred thousand prefixes
+using Clock = std::chrono::steady_clock;
 
-// 0 or an errno value: HTTP libraries do not tell "no such socket" from "not allowed".
-int try_connect(const std::string& path) {
+constexpr int kTimeoutS = 5;
+constexpr int kReloadTimeoutS = 60; // it may read a hundred thousand prefixes
+constexpr std::size_t kAnswerMaxBytes = 256 << 20;
+
+timeval left_until(Clock::time_point until) {
+  const auto left =
+      std::max<long>(1, std::chrono::ceil<std::chrono::microseconds>(until - Clock::now()).count());
+  return {left / 1000000, left % 1000000};
+}
+
+// Sends `request` and reads the answer to its end, all of it before `until`. 0 or an errno value,
+// ETIMEDOUT in place of EAGAIN.
+int converse(const Fd& fd, std::string_view request, Clock::time_point until, std::string& answer) {
+  char bytes[65536];
+  for (;;) {
+    const timeval left = left_until(until);
+    if (Clock::now() >= until)
+      return ETIMEDOUT;
+    setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &left, sizeof(left));
+    setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &left, sizeof(left));
+    const ssize_t moved = request.empty()
+                              ? recv(fd.get(), bytes, sizeof(bytes), 0)
+                              : send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL);
+    if (moved < 0 && errno != EINTR)
+      return errno == EAGAIN || errno == EWOULDBLOCK ? ETIMEDOUT : errno;
+    if (moved == 0)
+      return 0;
+    if (moved > 0 && request.empty())
+      answer.append(bytes, static_cast<std::size_t>(moved));
+    else if (moved > 0)
+      request.remove_prefix(static_cast<std::size_t>(moved));
+    if (answer.size() > kAnswerMaxBytes)
+      return EMSGSIZE;
+  }
+}
+
+// 0 or an errno value; ETIMEDOUT if the daemon accepts nobody. A Unix socket's connect() waits as
+// long as SO_SNDTIMEO says.
+int connect_to(const std::string& path, Clock::time_point until, Fd& fd) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path))
     return ENAMETOOLONG;
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  fd = Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd)
     return errno;
-  return connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0
-             ? 0
-             : errno;
+  const timeval left = left_until(until);
+  setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &left, sizeof(left));
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0)
+    return 0;
+  return errno == EAGAIN ? ETIMEDOUT : errno;
 }
 
-// Asks with `ask`, if a daemon listens.
-template <class Ask>
-Result<std::optional<ControlAnswer>> converse(const std::string& socket_path, int timeout_s,
-                                              Ask ask) {
-  int failed = try_connect(socket_path);
-  if (failed == ENOENT || failed == ECONNREFUSED || failed == ENOTDIR)
+// A status line, header fields, and the body to the end: the daemon closes after each answer. Empty
+// if it is not whole.
+std::optional<ControlAnswer> read_answer(const std::string& bytes) {
+  constexpr std::string_view version = "HTTP/1.1 ";
+  ControlAnswer answer;
+  const std::size_t head_end = bytes.find("\r\n\r\n");
+  if (!bytes.starts_with(version) || head_end == std::string::npos)
+    return std::nullopt;
+  const char* const status = bytes.data() + version.size();
+  if (std::from_chars(status, bytes.data() + head_end, answer.http_status).ec != std::errc())
+    return std::nullopt;
+  answer.body = bytes.substr(head_end + 4);
+  const std::string length = fmt::format("\r\nContent-Length: {}\r\n", answer.body.size());
+  if (bytes.substr(0, head_end + 2).find(length) == std::string::npos)
+    return std::nullopt;
+  return answer;
+}
+
+Result<std::optional<ControlAnswer>> ask(const std::string& socket_path, const std::string& request,
+                                         int timeout_s) {
+  const auto until = Clock::now() + std::chrono::seconds(timeout_s);
+  const auto failed = [&](int error, const char* what) {
+    if (error == ETIMEDOUT)
+      return Error{fmt::format("control socket {}: the daemon did not answer within {} s: it is "
+                               "stopped, or busy: look at its log",
+                               socket_path, timeout_s)};
+    return Error{fmt::format("control socket {}: {}: {}{}", socket_path, what, error_text(error),
+                             error == EACCES ? ": run as root" : "")};
+  };
+  Fd fd;
+  std::string bytes;
+  int error = connect_to(socket_path, until, fd);
+  if (error == ENOENT || error == ECONNREFUSED || error == ENOTDIR)
     return std::optional<ControlAnswer>();
-  if (failed)
-    return Error{fmt::format("control socket {}: cannot connect: {}{}", socket_path,
-                             error_text(failed), failed == EACCES ? ": run as root" : "")};
-  httplib::Client client(socket_path);
-  client.set_address_family(AF_UNIX);
-  client.set_read_timeout(timeout_s);
-  auto response = ask(client);
-  if (!response)
-    return Error{fmt::format("control socket {}: no answer: {}", socket_path,
-                             httplib::to_string(response.error()))};
-  return std::optional(ControlAnswer{response->status, response->body});
+  if (error)
+    return failed(error, "cannot connect");
+  error = converse(fd, request, until, bytes);
+  if (error)
+    return failed(error, "no answer");
+  auto answer = read_answer(bytes);
+  if (!answer)
+    return Error{fmt::format("control socket {}: no answer: the connection ended early: is the "
+                             "daemon of this version?",
+                             socket_path)};
+  return answer;
 }
 
 } // namespace
 
 Result<std::optional<ControlAnswer>> control_get(const std::string& socket_path,
                                                  const std::string& path) {
-  return converse(socket_path, kGetTimeoutS,
-                  [&](httplib::Client& client) { return client.Get(path); });
+  return ask(socket_path, fmt::format("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", path),
+             kTimeoutS);
 }
 
 Result<std::optional<ControlAnswer>>
 control_post(const std::string& socket_path, const std::string& path, const std::string& body) {
-  return converse(socket_path, kPostTimeoutS, [&](httplib::Client& client) {
-    return client.Post(path, body, "application/octet-stream");
-  });
+  const bool takes_long = path == "/reload";
+  if (takes_long) { // a daemon that does not answer at all is found at once
+    auto status = control_get(socket_path, "/status");
+    if (!status || !*status)
+      return status;
+  }
+  return ask(socket_path,
+             fmt::format("POST {} HTTP/1.1\r\nHost: localhost\r\n"
+                         "Content-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n{}",
+                         path, body.size(), body),
+             takes_long ? kReloadTimeoutS : kTimeoutS);
 }
 
 } // namespace trap::ctl

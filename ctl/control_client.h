@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks a daemon at its control socket. The HTTP library stays inside control_client.cpp.
+// Asks a daemon at its control socket. It has 5 s for its answer, for that to a reload 60 s.
 #pragma once
 
 #include <optional>

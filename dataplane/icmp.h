@@ -69,9 +69,22 @@ TRAP_INLINE const __u8* trap_find_icmp(const __u8* l3, const void* end, __u32 fa
   return offset ? l3 + offset : (const __u8*)0;
 }
 
+/* Whether the IPv6 header at l3 is whole and has an IPv4-mapped address, as in
+ * trap_has_mapped_address(). */
+TRAP_INLINE int trap_header_has_mapped_address(const __u8* l3, const void* end) {
+  const struct ipv6hdr* ip = (const struct ipv6hdr*)l3;
+  union trap_address source, destination;
+
+  if ((const void*)(ip + 1) > end)
+    return 0;
+  source = trap_address_v6(&ip->saddr);
+  destination = trap_address_v6(&ip->daddr);
+  return trap_address_is_v4(&source) || trap_address_is_v4(&destination);
+}
+
 /* Reads the packet that an error quotes as if it had come from its addressee: *packet gets the two
  * ends of the flow as arriving segments have them; l4_offset counts from the quoted IP header. 0 if
- * the packet is not TCP or not quoted far enough. */
+ * the packet is not TCP, is not quoted far enough, or has an IPv4-mapped address. */
 TRAP_INLINE int trap_read_quoted(struct trap_packet* packet, const __u8* l3, const void* end,
                                  __u32 family) {
   const struct trap_tcp* tcp;
@@ -94,6 +107,8 @@ TRAP_INLINE int trap_read_quoted(struct trap_packet* packet, const __u8* l3, con
       return 0;
     __builtin_memcpy(&packet->source, &ip->daddr, 16);
     __builtin_memcpy(&packet->destination, &ip->saddr, 16);
+    if (trap_has_mapped_address(packet))
+      return 0;
   }
   tcp = (const struct trap_tcp*)(l3 + offset);
   if ((const __u8*)tcp + 4 > (const __u8*)end)

@@ -183,6 +183,12 @@ TRAP_INLINE union trap_address trap_address_v6(const void* at) {
   return address;
 }
 
+/* RFC 4291 2.5.5.2: ::ffff:0:0/96 never is on a wire. Maps hold IPv4 addresses in this form, so
+ * such an IPv6 packet would be taken for one of the IPv4 host that it names. */
+TRAP_INLINE int trap_has_mapped_address(const struct trap_packet* packet) {
+  return trap_address_is_v4(&packet->source) || trap_address_is_v4(&packet->destination);
+}
+
 /* RFC 8200 4: follows up to four extension headers. A fragment's header ends the walk: with an
  * offset of 0 the ports behind it can be read.
  */
@@ -191,6 +197,7 @@ TRAP_INLINE TRAP_MUST_USE enum trap_layer trap_read_ipv6(struct trap_packet* pac
   const __u8* l3 = (const __u8*)data + packet->l3_offset;
   const struct ipv6hdr* ip = (const struct ipv6hdr*)l3;
   __u32 next, payload_bytes, offset = sizeof(*ip);
+  enum trap_layer layer;
 
   if (l3 + sizeof(*ip) > (const __u8*)end)
     return TRAP_LAYER_OTHER;
@@ -228,7 +235,8 @@ TRAP_INLINE TRAP_MUST_USE enum trap_layer trap_read_ipv6(struct trap_packet* pac
   packet->l4_offset = (__u16)(packet->l3_offset + offset);
   if (payload_bytes < offset - sizeof(*ip))
     return trap_defective(packet, TRAP_DROP_BAD_IP_HEADER);
-  return trap_read_tcp(packet, l3 + offset, end, payload_bytes - (offset - sizeof(*ip)));
+  layer = trap_read_tcp(packet, l3 + offset, end, payload_bytes - (offset - sizeof(*ip)));
+  return trap_has_mapped_address(packet) ? trap_defective(packet, TRAP_DROP_MAPPED_ADDRESS) : layer;
 }
 
 /* Reads an IP packet without a link-layer header, as on interfaces that are not Ethernet (tun,

@@ -183,7 +183,14 @@ enum trap_about {
     "REDIRECT that the daemon asked for before the one in use ended")                              \
   /* trap-server, since 0.6 */                                                                     \
   X(PASS_BEHIND_COOKIE, PASS, SERVER, SERVICE, "pass-behind-cookie",                               \
-    "segment right behind the ACK of a client to be served: up to the connection")
+    "segment right behind the ACK of a client to be served: up to the connection")                 \
+  /* since 0.6 */                                                                                  \
+  X(DROP_MAPPED_ADDRESS, DROP, SERVER_GUARD, ANYTHING, "drop-mapped-address",                      \
+    "IPv6 packet with an IPv4-mapped address (::ffff:0:0/96)")                                     \
+  X(DROP_MARTIAN_SOURCE, DROP, SERVER, SERVICE, "drop-martian-source",                             \
+    "source that no host can have: multicast, loopback, unspecified or reserved")                  \
+  X(DROP_GROUP_MAC, DROP, SERVER, SERVICE, "drop-group-mac",                                       \
+    "frame to a broadcast or multicast Ethernet address")
 
 enum trap_verdict {
 #define TRAP_VERDICT_ENUM(id, action, parts, about, name, text) TRAP_##id,

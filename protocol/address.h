@@ -73,6 +73,17 @@ TRAP_INLINE union trap_address trap_address_mask(union trap_address a, __u32 fam
   return a;
 }
 
+/* A source that no host on a network can have (RFC 1122 3.2.1.3, RFC 4291 2.5 and 2.7):
+ * unspecified, loopback, multicast, of IPv4 also 0.0.0.0/8, broadcast and class E. Link-local ones
+ * are not among them. */
+TRAP_INLINE int trap_address_is_martian(const union trap_address* a, __u32 family) {
+  __u32 first = TRAP_FROM_BE32(a->be32[family == TRAP_IPV4 ? 3 : 0]);
+
+  if (family == TRAP_IPV4)
+    return first >> 24 == 0 || first >> 24 == 127 || first >> 29 == 7;
+  return first >> 24 == 0xff || (a->raw64[0] == 0 && (a->raw64[1] & ~(1ULL << 56)) == 0);
+}
+
 TRAP_INLINE int trap_v4_is_forbidden(__be32 address) {
   __u32 a = TRAP_FROM_BE32(address);
 

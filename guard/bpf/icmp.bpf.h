@@ -41,6 +41,10 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict judge_other(struct xdp_md* 
   if (!icmp || (const void*)(icmp + TRAP_ICMP_HEADER_BYTES) > end || !prepare(&context))
     return TRAP_PASS_OTHER;
   kind = family == TRAP_IPV4 ? trap_icmpv4_kind(icmp[0]) : trap_icmpv6_kind(icmp[0]);
+  if (family == TRAP_IPV6 && (trap_header_has_mapped_address(l3, end) ||
+                              (kind == TRAP_ICMP_ERROR &&
+                               trap_header_has_mapped_address(icmp + TRAP_ICMP_HEADER_BYTES, end))))
+    return TRAP_DROP_MAPPED_ADDRESS;
   if (kind == TRAP_ICMP_QUERY)
     return context.settings->flags & TRAP_GUARD_DROPS_ICMP ? TRAP_DROP_ICMP : TRAP_PASS_OTHER;
   if (kind != TRAP_ICMP_ERROR ||

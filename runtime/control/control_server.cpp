@@ -13,20 +13,25 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/control/explain_json.h"
-#include "runtime/control/http.h"
+#include "runtime/control/http_server.h"
 #include "runtime/fd.h"
 
 namespace trap {
 
 struct ControlServer::Running {
-  std::string path;
-  HttpThread server;
-
+  Running(std::string path_of_socket, HttpServer running)
+      : path(std::move(path_of_socket)), server(std::move(running)) {}
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
   ~Running() { unlink(path.c_str()); }
+
+  std::string path;
+  HttpServer server;
 };
 
 namespace {
 
+constexpr char kJsonType[] = "application/json";
 constexpr std::size_t kFrameMaxBytes = 65536 + 64; // the largest IP packet, and its link layer
 
 // Does a process answer at this socket?
@@ -60,7 +65,7 @@ Result<void> make_room(const std::string& path) {
   return {};
 }
 
-// "/backends/web/203.0.113.10:80" in words; the library has decoded it already.
+// "/backends/web/203.0.113.10:80" in words.
 std::vector<std::string> words_of(const std::string& path) {
   std::vector<std::string> words;
   for (std::size_t at = 0; at != std::string::npos;) {
@@ -75,38 +80,66 @@ int http_status_of(ExitCode code) {
   return code == ExitCode::usage ? 400 : code == ExitCode::not_running ? 404 : 500;
 }
 
-void answer(httplib::Response& response, const Result<std::string>& json) {
-  if (!json)
-    response.status = http_status_of(json.error().exit_code);
-  response.set_content((json ? *json : nlohmann::json{{"error", json.error().message}}.dump()) +
-                           "\n",
-                       "application/json");
+HttpAnswer json_answer(const Result<std::string>& json) {
+  if (json)
+    return {200, kJsonType, *json + "\n"};
+  return {http_status_of(json.error().exit_code), kJsonType,
+          nlohmann::json{{"error", json.error().message}}.dump() + "\n"};
 }
 
-void route(httplib::Server& http, ControlHandlers handlers) {
-  http.Get("/status", [status = std::move(handlers.status)](const httplib::Request&,
-                                                            httplib::Response& response) {
-    response.set_content(status(), "application/json");
-  });
-  http.Get("/metrics", [metrics = std::move(handlers.metrics)](const httplib::Request&,
-                                                               httplib::Response& response) {
-    response.set_content(metrics(), kMetricsType);
-  });
-  http.Post("/reload", [reload = std::move(handlers.reload)](const httplib::Request&,
-                                                             httplib::Response& response) {
-    auto line = reload();
-    answer(response, line ? Result<std::string>(nlohmann::json{{"reloaded", *line}}.dump()) : line);
-  });
-  http.set_payload_max_length(kFrameMaxBytes);
-  http.Post("/explain", [explain = std::move(handlers.explain)](const httplib::Request& request,
-                                                                httplib::Response& response) {
-    answer(response, explain({request.get_param_value("direction") == "out",
-                              {request.body.begin(), request.body.end()}}));
-  });
-  http.Post("/.+", [command = std::move(handlers.command)](const httplib::Request& request,
-                                                           httplib::Response& response) {
-    answer(response, command(words_of(request.path)));
-  });
+HttpAnswer answer_get(const ControlHandlers& handlers, const HttpRequest& request) {
+  if (request.path == "/status")
+    return {200, kJsonType, handlers.status()};
+  if (request.path == "/metrics")
+    return {200, kMetricsType, handlers.metrics()};
+  return text_answer(404, "nothing is here: changes are asked for by POST");
+}
+
+HttpAnswer answer_post(const ControlHandlers& handlers, const HttpRequest& request) {
+  if (request.path == "/reload") {
+    auto line = handlers.reload();
+    return json_answer(line ? nlohmann::json{{"reloaded", *line}}.dump() : line);
+  }
+  if (request.path == "/explain")
+    return json_answer(handlers.explain(
+        {request.query == "direction=out", {request.body.begin(), request.body.end()}}));
+  if (request.path == "/")
+    return text_answer(404, "nothing is here");
+  return json_answer(handlers.command(words_of(request.path)));
+}
+
+HttpAnswer answer(const ControlHandlers& handlers, const HttpRequest& request) {
+  if (request.method == "GET" || request.method == "HEAD")
+    return answer_get(handlers, request);
+  if (request.method == "POST")
+    return answer_post(handlers, request);
+  HttpAnswer refusal = text_answer(405, "this method is not taken");
+  refusal.allow = "GET, HEAD, POST";
+  return refusal;
+}
+
+// Mode 0600 from the start.
+Result<Fd> listen_at(const std::string& path) {
+  const auto failed = [&] {
+    return Error{fmt::format("cannot listen at control socket {}: {}", path, error_text(errno))};
+  };
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    errno = ENAMETOOLONG;
+    return failed();
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd)
+    return failed();
+  const mode_t earlier = umask(0177);
+  const bool bound =
+      bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  umask(earlier);
+  if (!bound || listen(fd.get(), SOMAXCONN) != 0)
+    return failed();
+  return fd;
 }
 
 } // namespace
@@ -119,18 +152,18 @@ ControlServer::~ControlServer() = default;
 Result<ControlServer> ControlServer::make(const std::string& path, ControlHandlers handlers) {
   if (auto room = make_room(path); !room)
     return room.error();
-  auto running = std::make_unique<Running>();
-  httplib::Server& http = running->server.http;
-  http.set_address_family(AF_UNIX);
-  route(http, std::move(handlers));
-  mode_t earlier = umask(0177);
-  bool bound = http.bind_to_port(path, 1); // the port has no meaning for a Unix socket
-  umask(earlier);
-  if (!bound)
-    return Error{fmt::format("cannot listen at control socket {}: {}", path, error_text(errno))};
-  running->path = path;
-  running->server.run();
-  return ControlServer(std::move(running));
+  auto listener = listen_at(path);
+  if (!listener)
+    return listener.error();
+  auto server = HttpServer::make(std::move(*listener), {.body_bytes = kFrameMaxBytes},
+                                 [handlers = std::move(handlers)](const HttpRequest& request) {
+                                   return answer(handlers, request);
+                                 });
+  if (!server) {
+    unlink(path.c_str());
+    return Error{fmt::format("control socket {}: {}", path, server.error().message)};
+  }
+  return ControlServer(std::make_unique<Running>(path, std::move(*server)));
 }
 
 } // namespace trap

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The control socket: HTTP on a Unix stream socket of mode 0600. GET /status, GET /metrics, POST
 // /reload, POST /explain (a frame), POST /WORD/WORD... Served by a thread of its own, one request
-// after the other.
+// after the other (runtime/control/http_server.h).
 #pragma once
 
 #include <functional>

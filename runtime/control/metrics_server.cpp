@@ -2,18 +2,54 @@
 #include "runtime/control/metrics_server.h"
 
 #include <cerrno>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <fmt/core.h>
 
-#include "runtime/control/http.h"
+#include "runtime/control/http_server.h"
+#include "runtime/fd.h"
+#include "runtime/net/socket_address.h"
 #include "runtime/version.h"
 
 namespace trap {
 
 struct MetricsServer::Running {
-  HttpThread server;
+  HttpServer server;
 };
+
+namespace {
+
+// No SO_REUSEPORT, with which two daemons would share a port and answer scrapes by chance.
+Result<Fd> listen_at(const Endpoint& where) {
+  const SocketAddress address(where, true);
+  const int yes = 1, no = 0;
+  Fd fd(socket(domain_of(family_of(where.address)), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (fd)
+    setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+  if (fd && family_of(where.address) == TRAP_IPV6) // [::] is every address of the host
+    setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
+  if (!fd || bind(fd.get(), address.get(), address.bytes) != 0 || listen(fd.get(), SOMAXCONN) != 0)
+    return Error{fmt::format("cannot listen at metrics_listen {}: {}: name another address or port",
+                             format_endpoint(where), error_text(errno))};
+  return fd;
+}
+
+HttpAnswer answer(const std::function<std::string()>& metrics, const HttpRequest& request) {
+  if (request.path != "/metrics" && request.path != "/")
+    return text_answer(404, "metrics for Prometheus are at /metrics");
+  if (request.method != "GET" && request.method != "HEAD") {
+    HttpAnswer refusal = text_answer(405, "metrics are read by GET");
+    refusal.allow = "GET, HEAD";
+    return refusal;
+  }
+  if (request.path == "/metrics")
+    return {200, kMetricsType, metrics()};
+  return text_answer(200, std::string{"TRAP "} + program_version +
+                              ": metrics for Prometheus are at /metrics");
+}
+
+} // namespace
 
 MetricsServer::MetricsServer(std::unique_ptr<Running> running) : running_(std::move(running)) {}
 MetricsServer::MetricsServer(MetricsServer&&) noexcept = default;
@@ -22,31 +58,17 @@ MetricsServer::~MetricsServer() = default;
 
 Result<MetricsServer> MetricsServer::make(const Endpoint& where,
                                           std::function<std::string()> metrics) {
-  auto running = std::make_unique<Running>();
-  httplib::Server& http = running->server.http;
-  http.set_address_family(family_of(where.address) == TRAP_IPV4 ? AF_INET : AF_INET6);
-  // The library would set SO_REUSEPORT, with which two daemons share a port and answer scrapes by
-  // chance.
-  http.set_socket_options([](socket_t socket) {
-    int yes = 1;
-    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-  });
-  http.Get("/metrics",
-           [metrics = std::move(metrics)](const httplib::Request&, httplib::Response& response) {
-             response.set_content(metrics(), kMetricsType);
-           });
-  http.Get("/", [](const httplib::Request&, httplib::Response& response) {
-    response.set_content(std::string{"TRAP "} + program_version +
-                             ": metrics for Prometheus are at /metrics\n",
-                         "text/plain");
-  });
-  errno = 0;
-  if (!http.bind_to_port(format_address(where.address), where.port))
-    return Error{fmt::format("cannot listen at metrics_listen {}: {}: name another address or port",
-                             format_endpoint(where),
-                             errno ? error_text(errno) : "the address cannot be used")};
-  running->server.run();
-  return MetricsServer(std::move(running));
+  auto listener = listen_at(where);
+  if (!listener)
+    return listener.error();
+  auto server = HttpServer::make(std::move(*listener), HttpLimits{},
+                                 [metrics = std::move(metrics)](const HttpRequest& request) {
+                                   return answer(metrics, request);
+                                 });
+  if (!server)
+    return Error{
+        fmt::format("metrics_listen {}: {}", format_endpoint(where), server.error().message)};
+  return MetricsServer(std::make_unique<Running>(std::move(*server)));
 }
 
 } // namespace trap

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // GET /metrics over TCP, for Prometheus (metrics_listen in the configuration). It tells what the
-// control socket's /metrics tells and takes no commands. Served by a thread of its own.
+// control socket's /metrics tells and takes no commands. Served by a thread of its own, within the
+// bounds of runtime/control/http_server.h.
 #pragma once
 
 #include <functional>

@@ -354,9 +354,33 @@ def check_version(args):
     return wrong
 
 
+def check_linkage(args):
+    """Programs that run as root carry no library for what they do not do: TLS, compression for browsers, HTTP."""
+    wrong = []
+    for program in ("trap-server", "trap-guard", "trap-client", "trapctl"):
+        run = subprocess.run(["ldd", args.build / "bin" / program], capture_output=True, text=True, check=False)
+        libraries = re.findall(r"^\s*(\S+) => ", run.stdout, re.M)
+        if not libraries:
+            wrong.append(f"{program}: ldd names no libraries: {run.stderr.strip()}")
+        wrong += [f"{program}: links {library}" for library in libraries if re.match(r"lib(ssl|crypto|gnutls|brotli|cpp-httplib|curl)", library)]
+    return wrong
+
+
+def check_units(args):
+    """Every daemon may listen for metrics at an address of either family, and asks the kernel by netlink."""
+    wrong = []
+    for part in ("server", "guard", "client"):
+        name = f"packaging/trap-{part}.service.in"
+        families = re.search(r"^RestrictAddressFamilies=(.*)$", (args.root / name).read_text(), re.M)
+        for family in ("AF_UNIX", "AF_NETLINK", "AF_INET", "AF_INET6"):
+            if not families or family not in families.group(1).split():
+                wrong.append(f"{name}: RestrictAddressFamilies lacks {family}")
+    return wrong
+
+
 CHECKS = {"format": check_format, "spdx": check_spdx, "words": check_words, "structs": check_structs, "verdicts": check_verdicts,
           "columns": check_columns, "includes": check_includes, "folders": check_folders, "headers": check_headers, "man": check_man,
-          "threats": check_threats, "version": check_version, "bpf_headers": check_bpf_headers}
+          "threats": check_threats, "version": check_version, "bpf_headers": check_bpf_headers, "linkage": check_linkage, "units": check_units}
 
 
 def main():

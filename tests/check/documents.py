@@ -132,8 +132,9 @@ def check_socket(root):
     page = "docs/reference/control-socket.md"
     told = set(re.findall(r"^\| `((?:GET|POST) /[a-z]+)", text_of(root, page), re.M))
     code = "\n".join(path.read_text() for path in sources(root, ".cpp") if not path.is_relative_to(root / "tests"))
-    made = {f"GET /{name}" for name in re.findall(r'http\.Get\("/(\w+)"', text_of(root, "runtime/control/control_server.cpp"))}
-    made |= {f"POST /{name}" for name in re.findall(r'http\.Post\("/(\w+)"', code)}
+    made = set()
+    for method, body in re.findall(r"^HttpAnswer answer_(get|post)\(.*?\{\n(.*?)^\}", text_of(root, "runtime/control/control_server.cpp"), re.M | re.S):
+        made |= {f"{method.upper()} /{name}" for name in re.findall(r'request\.path == "/(\w+)"', body)}
     for part in PARTS:
         text = "\n".join(path.read_text() for path in sources(root, ".cpp") if path.is_relative_to(root / part / "daemon"))
         made |= {f"POST /{name}" for name in re.findall(r'words\[0\] [!=]= "(\w+)"', text)}

@@ -264,4 +264,36 @@ check "trapctl: guard name" 2 "^trapctl: guard \"A/B\"" "$bin/trapctl" key deriv
 check "trapctl: guard's key as master" 2 "^trapctl: $work/guard.key: this is a guard's key" "$bin/trapctl" key derive web-1 --master "$work/guard.key"
 check "trapctl: output not writable" 1 "^trapctl: $work/no/such: cannot make the file" "$bin/trapctl" key generate "$work/no/such"
 
+# A daemon that hangs: it takes no connection from its queue, and then the queue is full. Both wait at the same time.
+python3 -c 'import socket, sys, time
+held = []
+for path in sys.argv[1:]:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(0)
+    held.append(listener)
+held.append(socket.socket(socket.AF_UNIX))
+held[-1].connect(sys.argv[2])
+print(flush=True)
+time.sleep(30)' "$work/mute" "$work/full" >"$work/listens" &
+silent=$!
+until [ -s "$work/listens" ]; do sleep 0.1; done
+# silence CASE TRAPCTL_ARGUMENT...
+silence() {
+  timeout 20 "$bin/trapctl" "${@:2}" >"$work/$1.out" 2>"$work/$1.err"
+  echo $? >"$work/$1.code"
+}
+silence mute status client --socket "$work/mute" &
+asked=($!)
+silence full status client --socket "$work/full" &
+asked+=($!)
+silence reload reload client --socket "$work/full" &
+asked+=($!)
+wait "${asked[@]}"
+kill $silent
+for case in mute full reload; do
+  check "trapctl: a daemon that does not answer, $case" 1 "^trapctl: (trap-client: not reloaded: )?control socket $work/.*: the daemon did not answer within 5 s: " \
+    bash -c "cat $work/$case.err >&2; exit \$(cat $work/$case.code)"
+done
+
 [ "$failures" = 0 ]

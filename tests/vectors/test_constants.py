@@ -17,13 +17,13 @@ ISN = 0x11223344
 FAMILIES = {
     "v4": {
         "client": "192.0.2.2", "stranger": "192.0.2.77", "neighbour": "192.0.2.3", "public": "203.0.113.10", "second": "203.0.113.11",
-        "backend": "198.51.100.20", "trap-server": "203.0.113.1", "router": "192.0.2.1", "elsewhere": "198.18.0.9", "private": "10.1.2.3", "loopback": "127.0.0.1",
+        "backend": "198.51.100.20", "trap-server": "203.0.113.1", "router": "192.0.2.1", "elsewhere": "198.18.0.9", "private": "10.1.2.3", "loopback": "127.0.0.1", "here": "198.18.0.10",
         "client-scope": "192.0.2.2", "neighbour-scope": "192.0.2.3", "client-wide": "192.0.2.0", "everybody": "0.0.0.0", "scope": 32,
     },
     "v6": {
         "client": "2001:db8:2::2", "stranger": "2001:db8:77::77", "neighbour": "2001:db8:2::3", "public": "2001:db8:113::10",
         "second": "2001:db8:113::11", "backend": "2001:db8:198::20", "trap-server": "2001:db8:113::1", "router": "2001:db8:2::1",
-        "elsewhere": "2001:db8:18::9", "private": "fd00::1:2:3", "loopback": "::1",
+        "elsewhere": "2001:db8:18::9", "private": "fd00::1:2:3", "loopback": "::1", "here": "2001:db8:18::10",
         "client-scope": "2001:db8:2::", "neighbour-scope": "2001:db8:2::", "client-wide": "2001:db8:2::", "everybody": "::", "scope": 64,
     },
 }

@@ -26,7 +26,7 @@ protected:
 
   void SetUp() override { client_ = &fresh_object(part_under_test(), constants_); }
 
-  const char* loopback() const { return GetParam() == 4 ? "127.0.0.1" : "::1"; }
+  static const char* here() { return "here"; }
 
   void put(const std::string& map, const Json& entry) {
     const DescribedEntry described = describe_entry(map, entry, GetParam(), constants_, 0);
@@ -36,7 +36,7 @@ protected:
   // As the program at egress notes it in the socket.
   void translate_in_socket(const Socket& socket, int port = service_port) {
     trap_translation translation{};
-    translation.service = constants_.address(loopback(), GetParam()).value;
+    translation.service = constants_.address(here(), GetParam()).value;
     translation.backend = constants_.address("backend", GetParam()).value;
     translation.service_port = htons(static_cast<std::uint16_t>(port));
     translation.backend_port = htons(8080);
@@ -50,7 +50,7 @@ protected:
 
   void learn_origin(int port = service_port) {
     put("origins",
-        {{"backend", "backend"}, {"backend_port", 8080}, {"service", loopback()}, {"port", port}});
+        {{"backend", "backend"}, {"backend_port", 8080}, {"service", here()}, {"port", port}});
   }
 
   // The host's other connections, all of them newer.
@@ -67,13 +67,13 @@ protected:
 
   Bytes from_backend(const char* source = "backend", int port = 8080) const {
     return build_packet(
-        {{"ip", {{"src", source}, {"dst", loopback()}}},
+        {{"ip", {{"src", source}, {"dst", here()}}},
          {"tcp", {{"sport", port}, {"dport", local_port}, {"flags", "PA"}, {"seq", 7}, {"ack", 9}}},
          {"payload", 100}},
         GetParam(), constants_);
   }
 
-  Bytes translated() const { return from_backend(loopback(), service_port); }
+  Bytes translated() const { return from_backend(here(), service_port); }
 
   void expect_from_service(const char* what) {
     const auto before = client_->counters(0);
@@ -92,15 +92,15 @@ protected:
 
   // A SYN to the service at `port` that goes straight to the backend.
   void follow_a_redirect(int port) {
-    put("redirects", {{"local", loopback()},
-                      {"service", loopback()},
+    put("redirects", {{"local", here()},
+                      {"service", here()},
                       {"port", port},
                       {"backend", "backend"},
                       {"backend_port", 8080},
                       {"in_s", 600}});
     const auto before = client_->counters(0);
     client_->run("trap_client_egress",
-                 build_packet({{"ip", {{"src", loopback()}, {"dst", loopback()}}},
+                 build_packet({{"ip", {{"src", here()}, {"dst", here()}}},
                                {"tcp", {{"sport", local_port + 1}, {"dport", port}}}},
                               GetParam(), constants_));
     EXPECT_EQ(client_->counters(0)[TRAP_PASS_SYN_TICKETED] - before[TRAP_PASS_SYN_TICKETED], 1u)
@@ -170,12 +170,12 @@ TEST_P(ClientFlows, where_connections_were_redirected_is_told_by_two_bits) {
   const auto before = client_->counters(0);
   const Json ends = {{"sport", 8080}, {"dport", local_port + 1}, {"flags", "A"}};
   client_->run("trap_client_ingress",
-               build_packet({{"ip", {{"src", "backend"}, {"dst", loopback()}}}, {"tcp", ends}},
+               build_packet({{"ip", {{"src", "backend"}, {"dst", here()}}}, {"tcp", ends}},
                             GetParam(), constants_));
   const Json back = {{"sport", local_port + 1}, {"dport", service_port}, {"flags", "A"}};
   client_->run("trap_client_egress",
-               build_packet({{"ip", {{"src", loopback()}, {"dst", loopback()}}}, {"tcp", back}},
-                            GetParam(), constants_));
+               build_packet({{"ip", {{"src", here()}, {"dst", here()}}}, {"tcp", back}}, GetParam(),
+                            constants_));
   EXPECT_EQ(client_->counters(0)[TRAP_PASS_FROM_SERVICE] - before[TRAP_PASS_FROM_SERVICE], 1u);
   EXPECT_EQ(client_->counters(0)[TRAP_PASS_TO_SERVICE] - before[TRAP_PASS_TO_SERVICE], 1u);
 }
@@ -223,7 +223,7 @@ TEST_P(ClientFlows, what_is_explained_is_found_in_its_socket_too) {
   const Socket socket = connect_from(GetParam(), local_port, service_port);
   translate_in_socket(socket);
   const Bytes outgoing =
-      build_packet({{"ip", {{"src", loopback()}, {"dst", loopback()}}},
+      build_packet({{"ip", {{"src", here()}, {"dst", here()}}},
                     {"tcp", {{"sport", local_port}, {"dport", service_port}, {"flags", "A"}}}},
                    GetParam(), constants_);
   EXPECT_EQ(twin.run("trap_client_egress", outgoing).action & 0xff,

@@ -193,6 +193,18 @@ TEST_P(ClientAndIcmp, errors_are_translated_at_every_kind_of_interface) {
   }
 }
 
+// Maps hold IPv4 addresses as IPv4-mapped ones: an IPv6 error must not end an IPv4 connection.
+TEST_P(ClientAndIcmp, mapped_addresses_are_no_connection_of_the_ipv4_host_that_they_name) {
+  if (v4())
+    GTEST_SKIP() << "IPv4 has no mapped addresses";
+  put("to_public",
+      R"({"local": "192.0.2.2", "remote": "198.51.100.20", "local_port": 40000, "remote_port": 8080, "service": "203.0.113.10", "port": 80})");
+  Message message = to_client(2, 0);
+  message.quoted.source = "::ffff:192.0.2.2";
+  message.quoted.destination = "::ffff:198.51.100.20";
+  expect_untouched("trap_client_ingress", frame_of(message), "of an IPv4 connection");
+}
+
 TEST_P(ClientAndIcmp, whatever_is_about_another_connection_passes_as_it_is) {
   const std::uint8_t unreachable = type(3, 1);
   Message message = to_client(unreachable, 0);

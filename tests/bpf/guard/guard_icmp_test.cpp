@@ -123,6 +123,28 @@ TEST_P(GuardAndIcmp, errors_hide_behind_no_extension_header) {
          "too many");
 }
 
+// Maps hold IPv4 addresses as IPv4-mapped ones: an IPv6 error must not speak of an IPv4 flow.
+TEST_P(GuardAndIcmp, mapped_addresses_are_no_flow_of_the_ipv4_host_that_they_name) {
+  if (GetParam() == 4)
+    GTEST_SKIP() << "IPv4 has no mapped addresses";
+  const auto map_end = [](Bytes bytes, std::size_t at, const Address& ipv4) {
+    std::copy_n(ipv4.value.bytes, 16, bytes.begin() + static_cast<std::ptrdiff_t>(at));
+    return bytes;
+  };
+  const Address client = constants_.address("client", 4),
+                backend = constants_.address("backend", 4);
+  const Bytes quote = quoted(80, 40000);
+  const Bytes source = map_end(quote, 8, backend), destination = map_end(quote, 24, client);
+  for (const Bytes& body : {source, destination, map_end(source, 24, client)})
+    expect(message(2, body), 0, TRAP_DROP_MAPPED_ADDRESS, "in what the error quotes");
+  for (const std::uint8_t kind : {2, 128, 135}) { // an error, a query, a neighbour
+    expect(map_end(message(kind, quote), l2 + 8, client), 0, TRAP_DROP_MAPPED_ADDRESS,
+           "as the message's source");
+    expect(map_end(message(kind, quote), l2 + 24, backend), 0, TRAP_DROP_MAPPED_ADDRESS,
+           "as the message's destination");
+  }
+}
+
 TEST_P(GuardAndIcmp, an_error_that_quotes_too_little_tells_nothing_of_a_protected_port) {
   const Bytes whole = quoted(80, 40001);
   for (std::size_t bytes = 0; bytes < ip_bytes() + 4; bytes++) {

@@ -37,8 +37,8 @@ protected:
     return guard_->counters(1)[verdict] - before == 1;
   }
 
-  static Json from_loopback(int port, const std::string& flags) {
-    return {{"ip", {{"src", "loopback"}, {"dst", "loopback"}}},
+  static Json from_here(int port, const std::string& flags) {
+    return {{"ip", {{"src", "here"}, {"dst", "here"}}},
             {"tcp", {{"sport", port}, {"flags", flags}}}};
   }
 
@@ -86,7 +86,7 @@ TEST_P(GuardLimits, more_flows_than_there_is_room_for) {
   const Socket listener = listen_on(GetParam(), 80);
   const Socket client = connect_from(GetParam(), old_port, 80);
   const Socket accepted = accept_from(listener);
-  ASSERT_TRUE(is(TRAP_PASS_SOCKET, from_loopback(old_port, "A")));
+  ASSERT_TRUE(is(TRAP_PASS_SOCKET, from_here(old_port, "A")));
   ASSERT_TRUE(is(TRAP_PASS_TICKET, from_client(forgotten_port, "S", ticket)));
   ASSERT_TRUE(is(TRAP_PASS_FLOW, from_client(forgotten_port, "A")));
 
@@ -99,9 +99,9 @@ TEST_P(GuardLimits, more_flows_than_there_is_room_for) {
       << "a new client is not let in";
   EXPECT_TRUE(is(TRAP_PASS_FLOW, from_client(new_port, "A")))
       << "a new client's flow found no room";
-  EXPECT_TRUE(is(TRAP_PASS_SOCKET, from_loopback(old_port, "A")))
+  EXPECT_TRUE(is(TRAP_PASS_SOCKET, from_here(old_port, "A")))
       << "an old connection did not come back by its socket";
-  EXPECT_TRUE(is(TRAP_PASS_FLOW, from_loopback(old_port, "A")))
+  EXPECT_TRUE(is(TRAP_PASS_FLOW, from_here(old_port, "A")))
       << "and its flow was not remembered anew";
   EXPECT_TRUE(is(TRAP_DROP_NO_FLOW, from_client(forgotten_port, "A")))
       << "a flow that was pushed out and has no socket passes";

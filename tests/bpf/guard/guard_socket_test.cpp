@@ -31,20 +31,20 @@ protected:
     guard_->put("ports", port, service);
   }
 
-  // What the guard makes of a segment from 127.0.0.1:port or [::1]:port to port 80.
+  // What the guard makes of a segment from a socket of this host to port 80.
   std::uint64_t counted(trap_verdict verdict, int port, const std::string& flags) {
     const std::uint64_t before = guard_->counters(1)[verdict];
-    const Json packet = {{"ip", {{"src", "loopback"}, {"dst", "loopback"}}},
+    const Json packet = {{"ip", {{"src", "here"}, {"dst", "here"}}},
                          {"tcp", {{"sport", port}, {"flags", flags}}}};
     guard_->run("trap_guard", build_packet(packet, GetParam(), constants_));
     return guard_->counters(1)[verdict] - before;
   }
 
-  // The same of an ICMP error about what port 80 sent to 127.0.0.1:port or [::1]:port.
+  // The same of an ICMP error about what port 80 sent to such a socket.
   std::uint64_t icmp_counted(trap_verdict verdict, int port) {
     constexpr std::size_t l2 = 14;
     const std::size_t ip_bytes = GetParam() == 4 ? 20 : 40;
-    const Json answer = {{"ip", {{"src", "loopback"}, {"dst", "loopback"}}},
+    const Json answer = {{"ip", {{"src", "here"}, {"dst", "here"}}},
                          {"tcp", {{"sport", 80}, {"dport", port}, {"flags", "A"}}}};
     const Bytes quoted = build_packet(answer, GetParam(), constants_);
     Bytes frame(quoted.begin(), quoted.begin() + static_cast<std::ptrdiff_t>(l2 + ip_bytes));

@@ -3,6 +3,7 @@
 #include "tests/bpf/harness/loopback.h"
 
 #include <arpa/inet.h>
+#include <linux/ipv6.h>
 #include <net/if.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -40,19 +41,22 @@ struct SocketAddress {
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
-SocketAddress loopback_address(int family, int port) {
+// The role "here" of tests/vectors/test_constants.py.
+constexpr char own_ipv4[] = "198.18.0.10", own_ipv6[] = "2001:db8:18::10";
+
+SocketAddress own_address(int family, int port) {
   SocketAddress address;
   if (family == 4) {
     auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
     v4->sin_family = AF_INET;
     v4->sin_port = htons(static_cast<std::uint16_t>(port));
-    v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    inet_pton(AF_INET, own_ipv4, &v4->sin_addr);
     address.size = sizeof *v4;
   } else {
     auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
     v6->sin6_family = AF_INET6;
     v6->sin6_port = htons(static_cast<std::uint16_t>(port));
-    v6->sin6_addr = in6addr_loopback;
+    inet_pton(AF_INET6, own_ipv6, &v6->sin6_addr);
     address.size = sizeof *v6;
   }
   return address;
@@ -95,6 +99,17 @@ void bring_loopback_up() {
   std::strcpy(request.ifr_name, "lo");
   request.ifr_flags = IFF_UP | IFF_RUNNING;
   require(ioctl(socket.fd(), SIOCSIFFLAGS, &request) == 0, "bring lo up");
+  std::strcpy(request.ifr_name, "lo:1");
+  const SocketAddress ipv4 = own_address(4, 0);
+  std::memcpy(&request.ifr_addr, ipv4.get(), ipv4.size);
+  require(ioctl(socket.fd(), SIOCSIFADDR, &request) == 0, "give lo an IPv4 address");
+  const Socket socket6(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
+  in6_ifreq request6 = {};
+  inet_pton(AF_INET6, own_ipv6, &request6.ifr6_addr);
+  request6.ifr6_prefixlen = 128;
+  request6.ifr6_ifindex = static_cast<int>(if_nametoindex("lo"));
+  require(ioctl(socket6.fd(), SIOCSIFADDR, &request6) == 0 || errno == EEXIST,
+          "give lo an IPv6 address");
 }
 
 void set_tcp_sysctl(const std::string& name, int value) {
@@ -107,7 +122,7 @@ void set_tcp_sysctl(const std::string& name, int value) {
 
 Socket listen_on(int family, int port, bool defers) {
   Socket listener = stream(family);
-  const SocketAddress address = loopback_address(family, port);
+  const SocketAddress address = own_address(family, port);
   const int seconds = wait_s;
   require(bind(listener.fd(), address.get(), address.size) == 0, "bind a listener");
   require(!defers || setsockopt(listener.fd(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds,
@@ -119,8 +134,8 @@ Socket listen_on(int family, int port, bool defers) {
 
 Socket connect_from(int family, int local_port, int port) {
   Socket client = stream(family);
-  const SocketAddress local = loopback_address(family, local_port);
-  const SocketAddress remote = loopback_address(family, port);
+  const SocketAddress local = own_address(family, local_port);
+  const SocketAddress remote = own_address(family, port);
   require(bind(client.fd(), local.get(), local.size) == 0, "bind a client");
   require(connect(client.fd(), remote.get(), remote.size) == 0, "connect");
   return client;
@@ -133,7 +148,7 @@ Socket accept_from(const Socket& listener) {
 void inject(int family, const Bytes& ip_packet) {
   const Socket raw(socket(family == 4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW),
                    "raw socket");
-  const SocketAddress to = loopback_address(family, 0);
+  const SocketAddress to = own_address(family, 0);
   require(sendto(raw.fd(), ip_packet.data(), ip_packet.size(), 0, to.get(), to.size) ==
               static_cast<ssize_t>(ip_packet.size()),
           "send a raw packet");

@@ -36,7 +36,9 @@ void bring_loopback_up();
 // net.ipv4.tcp_syncookies is tcp_syncookies. Only after enter_own_network.
 void set_tcp_sysctl(const std::string& name, int value);
 
-// On 127.0.0.1 or ::1. A listener that defers leaves connections half open until data arrive.
+// On an address of this host that can be a client's, and is none of loopback's: the role "here" of
+// the test constants, which bring_loopback_up() gives to the device. A listener that defers leaves
+// connections half open until data arrive.
 Socket listen_on(int family, int port, bool defers = false);
 Socket connect_from(int family, int local_port, int port);
 Socket accept_from(const Socket& listener);

@@ -13,10 +13,10 @@ protected:
     trust_known(*server_);
   }
 
-  trap_address loopback_address() const { return constants_.address("loopback", GetParam()).value; }
+  trap_address own_address() const { return constants_.address("here", GetParam()).value; }
 
   __u64 hash_of(int port, int service_port = offering_port) const {
-    const trap_address client = loopback_address();
+    const trap_address client = own_address();
     return trap_connection_hash(&client, TRAP_BE16(port), TRAP_BE16(service_port));
   }
 

@@ -142,8 +142,8 @@ EarlierMaps places(const TestConstants& constants) {
     put("public", 90, more + 1);
     for (unsigned port = 82; port <= 87; port++)
       put("public", port, more + port - 80);
-    put("loopback", 82, more + 8);
-    put("loopback", 83, more + 9);
+    put("here", 82, more + 8);
+    put("here", 83, more + 9);
     earlier.pools[{more, "elsewhere"}] = 40 + index;
     earlier.pools[{more + 5, "elsewhere"}] = 42 + index;
     earlier.backends[{endpoint(constants, "backend", family, 80), 0, 600}] = index;
@@ -155,9 +155,8 @@ EarlierMaps places(const TestConstants& constants) {
 // What the configuration's reader refuses, and programs must cope with.
 void override_config(ServerConfig& config, const TestConstants& constants) {
   for (const int family : {4, 6}) { // tests have their sockets there, which no client could reach
-    service_of(config, "serves").addresses.push_back(endpoint(constants, "loopback", family, 82));
-    service_of(config, "serves-alone")
-        .addresses.push_back(endpoint(constants, "loopback", family, 83));
+    service_of(config, "serves").addresses.push_back(endpoint(constants, "here", family, 82));
+    service_of(config, "serves-alone").addresses.push_back(endpoint(constants, "here", family, 83));
   }
   // A policy that has clients served by a service that resets.
   service_of(config, "resets-by-policy").unaware = Unaware::reset;

@@ -51,7 +51,7 @@ void Serving::SetUp() {
 }
 
 Json Serving::packet(int port, const Json& tcp) const {
-  Json json = {{"ip", {{"src", "loopback"}, {"dst", "loopback"}}},
+  Json json = {{"ip", {{"src", "here"}, {"dst", "here"}}},
                {"tcp", {{"sport", port}, {"dport", offering_port}}}};
   json["tcp"].update(tcp);
   return json;

@@ -144,6 +144,22 @@ TEST_F(PacketView, refuses_impossible_ip_headers) {
   EXPECT_EQ(packet_.defect, TRAP_DROP_BAD_IP_HEADER);
 }
 
+TEST_F(PacketView, refuses_ipv4_mapped_addresses_but_shows_the_ports) {
+  const std::string mapped = "::ffff:192.0.2.2";
+  const Json extensions = {{{"type", 0}}, {{"type", 60}}};
+  for (const char* end : {"src", "dst"}) {
+    for (const Json& headers : {Json::array(), extensions}) {
+      const Json ip = {{end, mapped}, {"extensions", headers}};
+      ASSERT_EQ(read({{"ip", ip}, {"tcp", tcp_}}, 6), TRAP_LAYER_DEFECTIVE) << ip;
+      EXPECT_EQ(packet_.defect, TRAP_DROP_MAPPED_ADDRESS) << ip;
+      EXPECT_TRUE(packet_.has_ports) << ip;
+      EXPECT_EQ(packet_.destination_port, TRAP_BE16(80)) << ip;
+    }
+  }
+  for (const char* address : {"::fffe:192.0.2.2", "::1:192.0.2.2", "::ffff:0:192.0.2.2"})
+    EXPECT_EQ(read({{"ip", {{"src", address}}}, {"tcp", tcp_}}, 6), TRAP_LAYER_TCP) << address;
+}
+
 TEST_F(PacketView, never_takes_a_truncated_frame_for_a_segment) {
   for (const int family : {4, 6}) {
     for (const int tags : {0, 1, 2}) {

@@ -46,6 +46,21 @@ TEST(Address, policy_at_the_edges_of_every_range) {
   }
 }
 
+TEST(Address, martian_at_the_edges_of_every_range) {
+  for (const char* text :
+       {"0.0.0.0", "0.255.255.255", "127.0.0.0", "127.255.255.255", "224.0.0.0", "239.255.255.255",
+        "240.0.0.0", "255.255.255.255", "::", "::1", "ff00::", "ffff::"}) {
+    const Address address = read_address(text);
+    EXPECT_TRUE(trap_address_is_martian(&address.value, address.family)) << text;
+  }
+  for (const char* text :
+       {"1.0.0.0", "126.255.255.255", "128.0.0.0", "223.255.255.255", "169.254.0.1", "::2", "::100",
+        "::1:0:0:0", "1::", "feff::", "fe80::1"}) {
+    const Address address = read_address(text);
+    EXPECT_FALSE(trap_address_is_martian(&address.value, address.family)) << text;
+  }
+}
+
 TEST(Address, knows_its_family) {
   const Address v4 = read_address("192.0.2.2");
   const Address v6 = read_address("2001:db8::2");

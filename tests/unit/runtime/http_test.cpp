@@ -3,7 +3,6 @@
 // neither of them does.
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
-#include <httplib.h>
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include "runtime/control/explain_json.h"
 #include "runtime/control/metrics_server.h"
 #include "runtime/fd.h"
+#include "tests/unit/runtime/http_client.h"
 
 namespace trap::test {
 namespace {
@@ -21,7 +21,6 @@ namespace {
 using nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::StartsWith;
 
 class ControlSocket : public testing::Test {
 protected:
@@ -50,10 +49,11 @@ protected:
   }
 
   std::string path() const { return directory_ + "/control.sock"; }
-  httplib::Client client() const {
-    httplib::Client client(path());
-    client.set_address_family(AF_UNIX);
-    return client;
+  HttpReply get(const std::string& target) const {
+    return ask(connect_to_path(path()), "GET", target);
+  }
+  HttpReply post(const std::string& target, const std::string& body = "") const {
+    return ask(connect_to_path(path()), "POST", target, body);
   }
 
   std::string directory_;
@@ -66,34 +66,30 @@ protected:
 
 TEST_F(ControlSocket, takes_frames_to_explain) {
   const std::string frame(9014, '\0'); // a jumbo frame, and bytes that are no text
-  auto answer = client().Post("/explain?direction=out", frame, "application/octet-stream");
-  ASSERT_TRUE(answer);
-  EXPECT_EQ(answer->status, 200);
-  EXPECT_EQ(json::parse(answer->body)["verdict"], "pass-other");
+  const HttpReply answer = post("/explain?direction=out", frame);
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(json::parse(answer.body)["verdict"], "pass-other");
   EXPECT_TRUE(asked_.outgoing);
   EXPECT_EQ(asked_.frame, Frame(frame.begin(), frame.end()));
-  ASSERT_TRUE(client().Post("/explain", "abc", "application/octet-stream"));
+  EXPECT_EQ(post("/explain", "abc").status, 200);
   EXPECT_FALSE(asked_.outgoing);
 }
 
 TEST_F(ControlSocket, answers_status_and_metrics) {
-  auto status = client().Get("/status");
-  ASSERT_TRUE(status);
-  EXPECT_EQ(status->status, 200);
-  EXPECT_EQ(status->get_header_value("Content-Type"), "application/json");
-  auto metrics = client().Get("/metrics");
-  ASSERT_TRUE(metrics);
-  EXPECT_EQ(metrics->body, "trap_a 1\n");
-  EXPECT_THAT(metrics->get_header_value("Content-Type"), StartsWith("text/plain; version=0.0.4"));
-  EXPECT_EQ(client().Get("/reload")->status, 404); // changes are asked for by POST only
-  EXPECT_EQ(client().Get("/elsewhere")->status, 404);
+  const HttpReply status = get("/status");
+  EXPECT_EQ(status.status, 200);
+  EXPECT_THAT(status.head, HasSubstr("Content-Type: application/json\r\n"));
+  const HttpReply metrics = get("/metrics");
+  EXPECT_EQ(metrics.body, "trap_a 1\n");
+  EXPECT_THAT(metrics.head, HasSubstr("Content-Type: text/plain; version=0.0.4"));
+  EXPECT_EQ(get("/reload").status, 404); // changes are asked for by POST only
+  EXPECT_EQ(get("/elsewhere").status, 404);
 }
 
 TEST_F(ControlSocket, reloads) {
-  auto answer = client().Post("/reload");
-  ASSERT_TRUE(answer);
-  EXPECT_EQ(answer->status, 200);
-  EXPECT_EQ(json::parse(answer->body), json({{"reloaded", "2 services"}}));
+  const HttpReply answer = post("/reload");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(json::parse(answer.body), json({{"reloaded", "2 services"}}));
 }
 
 TEST_F(ControlSocket, says_what_went_wrong_with_the_fitting_http_status) {
@@ -101,32 +97,33 @@ TEST_F(ControlSocket, says_what_went_wrong_with_the_fitting_http_status) {
       {ExitCode::usage, 400}, {ExitCode::not_running, 404}, {ExitCode::failed, 500}};
   for (const auto& [code, http_status] : cases) {
     reload_result_ = Error{"line \"3\" is wrong", code};
-    auto answer = client().Post("/reload");
-    ASSERT_TRUE(answer);
-    EXPECT_EQ(answer->status, http_status);
-    EXPECT_EQ(json::parse(answer->body), json({{"error", "line \"3\" is wrong"}}));
+    const HttpReply answer = post("/reload");
+    EXPECT_EQ(answer.status, http_status);
+    EXPECT_EQ(json::parse(answer.body), json({{"error", "line \"3\" is wrong"}}));
   }
 }
 
 TEST_F(ControlSocket, a_command_comes_in_words) {
-  auto answer = client().Post("/backends/web/[2001:db8::20]:80/drain");
-  ASSERT_TRUE(answer);
-  EXPECT_EQ(answer->status, 200);
-  EXPECT_EQ(json::parse(answer->body), json({{"state", "draining"}}));
-  EXPECT_THAT(words_, ElementsAre("backends", "web", "[2001:db8::20]:80", "drain"));
+  for (const char* target :
+       {"/backends/web/[2001:db8::20]:80/drain", "/backends/web/%5B2001:db8::20%5d:80/drain"}) {
+    words_.clear();
+    const HttpReply answer = post(target);
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(json::parse(answer.body), json({{"state", "draining"}}));
+    EXPECT_THAT(words_, ElementsAre("backends", "web", "[2001:db8::20]:80", "drain"));
+  }
 }
 
 TEST_F(ControlSocket, refuses_a_body_that_is_too_long) {
-  auto answer = client().Post("/reload", std::string(100000, 'x'), "text/plain");
-  EXPECT_TRUE(!answer || answer->status == 413) << answer->status;
-  EXPECT_EQ(client().Post("/reload")->status, 200);
+  EXPECT_EQ(post("/reload", std::string(100000, 'x')).status, 413);
+  EXPECT_EQ(post("/reload").status, 200);
 }
 
 TEST_F(ControlSocket, is_not_taken_from_one_who_listens) {
   auto second = ControlServer::make(path(), {});
   ASSERT_FALSE(second);
   EXPECT_THAT(second.error().message, HasSubstr("in use"));
-  EXPECT_EQ(client().Get("/status")->status, 200);
+  EXPECT_EQ(get("/status").status, 200);
 }
 
 // A port that nobody uses now, on this address.
@@ -152,13 +149,20 @@ TEST_P(MetricsListener, answers_metrics_and_takes_no_commands) {
     GTEST_SKIP() << "this host has no addresses of this family";
   auto server = MetricsServer::make(*where, [] { return std::string("trap_a 1\n"); });
   ASSERT_TRUE(server) << server.error().message;
-  httplib::Client client(format_address(where->address), where->port);
-  auto metrics = client.Get("/metrics");
-  ASSERT_TRUE(metrics);
-  EXPECT_EQ(metrics->body, "trap_a 1\n");
-  EXPECT_THAT(client.Get("/")->body, HasSubstr("/metrics"));
-  EXPECT_EQ(client.Get("/status")->status, 404);
-  EXPECT_EQ(client.Post("/reload")->status, 404);
+  const auto get = [&](const char* target) { return ask(connect_to(*where), "GET", target); };
+  const HttpReply metrics = get("/metrics");
+  EXPECT_EQ(metrics.status, 200);
+  EXPECT_EQ(metrics.body, "trap_a 1\n");
+  EXPECT_THAT(get("/").body, HasSubstr("/metrics"));
+  EXPECT_EQ(get("/status").status, 404);
+  EXPECT_EQ(ask(connect_to(*where), "POST", "/reload").status, 404);
+  for (const char* method : {"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get"})
+    EXPECT_EQ(ask(connect_to(*where), method, "/metrics").status, 405) << method;
+  const HttpReply head = ask(connect_to(*where), "HEAD", "/metrics");
+  EXPECT_EQ(head.status, 200);
+  EXPECT_THAT(head.head, HasSubstr("Content-Length: 9\r\n"));
+  EXPECT_EQ(head.body, "");
+  EXPECT_EQ(ask(connect_to(*where), "POST", "/metrics", "x").status, 413);
 
   auto second = MetricsServer::make(*where, [] { return std::string(); });
   ASSERT_FALSE(second);
