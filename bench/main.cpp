@@ -12,9 +12,9 @@
 #include "bench/comparison/comparison.h"
 #include "bench/experiments/experiments.h"
 #include "bench/harness/pinned.h"
-#include "bench/harness/value_or_throw.h"
 #include "bench/speed/measurements.h"
 #include "lab/hosts/session.h"
+#include "runtime/result.h"
 #include "runtime/version.h"
 #include "tests/bpf/harness/object.h"
 
@@ -61,7 +61,7 @@ struct Options {
   std::string only;
 };
 
-// Removes the hosts, also after an exception.
+// Removes the hosts, whichever way the measurements end.
 struct Cleaner {
   Cleaner() = default;
   Cleaner(const Cleaner&) = delete;
@@ -70,16 +70,25 @@ struct Cleaner {
 };
 
 // A measurement that fails is refused; the others go on.
-template <typename Measurement>
-void attempt(const char* what, Report& report, const Measurement& measurement) {
-  try {
-    measurement();
-  } catch (const std::runtime_error& error) {
-    report.refuse(what, error.what());
-  }
+void attempt(const char* what, Report& report, const Result<void>& measured) {
+  if (!measured)
+    report.refuse(what, measured.error().message);
 }
 
-void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
+Result<void> measure_closed_loop(ClosedLoop& loop, const Measure& measure, Report& report) {
+  auto comparison = Comparison::set_up(loop, report);
+  if (!comparison)
+    return comparison.error();
+  for (const FloodKind kind : {FloodKind::syn, FloodKind::ack_invalid, FloodKind::ack_valid,
+                               FloodKind::syn_uninvited, FloodKind::syn_ticketed})
+    for (const int family : {4, 6})
+      if (auto ran = comparison->run({kind, family}, measure); !ran)
+        return ran;
+  return {};
+}
+
+// An error if there is no lab to measure in.
+Result<void> measure_in_lab(const Options& options, const Plan& plan, Report& report) {
   const auto wanted = [&](const char* name) {
     return std::string_view{name}.find(options.only) != std::string_view::npos;
   };
@@ -87,68 +96,68 @@ void measure_in_lab(const Options& options, const Plan& plan, Report& report) {
                        "guard-speed",     "download", "attack-download", "attack-rise",
                        "connection-time", "fleet",    "scrape"};
   if (std::ranges::none_of(in_lab, wanted))
-    return;
-  const lab::Session session = value_or_throw(lab::Session::begin());
+    return {};
+  const auto session = lab::Session::begin();
+  if (!session)
+    return session.error();
   const Cleaner cleaner;
   if (wanted("client-speed")) // before this process leaves the last CPU to the closed loop
-    attempt("client-speed", report, [&] { measure_client(plan.client, report); });
+    attempt("client-speed", report, measure_client(plan.client, report));
   if (wanted("guard-speed"))
     attempt("guard-speed", report,
-            [&] { measure_guard(plan.client.transfers, plan.client.streams, report); });
+            measure_guard(plan.client.transfers, plan.client.streams, report));
   if (wanted("download"))
-    attempt("download", report, [&] { measure_downloads(plan.downloads, report); });
+    attempt("download", report, measure_downloads(plan.downloads, report));
   if (wanted("attack-download"))
-    attempt("attack-download", report,
-            [&] { measure_attacked_downloads(plan.attacked_downloads, report); });
+    attempt("attack-download", report, measure_attacked_downloads(plan.attacked_downloads, report));
   if (wanted("attack-rise"))
-    attempt("attack-rise", report, [&] { measure_rising_attack(plan.rising_attack, report); });
+    attempt("attack-rise", report, measure_rising_attack(plan.rising_attack, report));
   if (wanted("connection-time"))
-    attempt("connection-time", report, [&] { measure_connection_times(plan.connections, report); });
+    attempt("connection-time", report, measure_connection_times(plan.connections, report));
   if (wanted("fleet"))
-    attempt("fleet", report, [&] { measure_fleet(plan.fleet_connections, report); });
-  const Pinned pinned{0};
-  ClosedLoop loop;
+    attempt("fleet", report, measure_fleet(plan.fleet_connections, report));
+  const auto pinned = Pinned::to(0);
+  if (!pinned)
+    return pinned.error();
+  const auto loop = ClosedLoop::build();
+  if (!loop)
+    return loop.error();
   if (wanted("closed-loop"))
-    attempt("closed-loop", report, [&] {
-      Comparison comparison(loop, report);
-      for (const FloodKind kind : {FloodKind::syn, FloodKind::ack_invalid, FloodKind::ack_valid,
-                                   FloodKind::syn_uninvited, FloodKind::syn_ticketed})
-        for (const int family : {4, 6})
-          comparison.run({kind, family}, plan.loop);
-    });
+    attempt("closed-loop", report, measure_closed_loop(**loop, plan.loop, report));
   if (wanted("memory"))
-    attempt("memory", report, [&] { measure_memory(loop, report); });
+    attempt("memory", report, measure_memory(**loop, report));
   if (wanted("prefixes"))
-    attempt("prefixes", report, [&] { measure_prefixes(loop, report); });
+    attempt("prefixes", report, measure_prefixes(**loop, report));
   if (wanted("scrape"))
-    attempt("scrape", report, [&] { measure_scrape(loop, report); });
+    attempt("scrape", report, measure_scrape(**loop, report));
+  return {};
 }
 
-int measure_all(const Options& options) {
+Result<ExitCode> measure_all(const Options& options) {
   const Plan plan = options.quick ? quick_plan : whole_plan;
   Report report(options.quick);
   measure_paths(plan.paths, options.only, report);
   measure_growth(plan.growth, options.only, report);
   if (std::string_view{"churn"}.find(options.only) != std::string_view::npos)
-    measure_backend_churn(report);
-  measure_in_lab(options, plan, report);
-  if (report.empty()) {
-    std::fprintf(stderr,
-                 "trap-bench: no measurement has \"%s\" in its name: see trap-bench --help\n",
-                 options.only.c_str());
-    return 2;
-  }
+    attempt("churn", report, measure_backend_churn(report));
+  if (auto measured = measure_in_lab(options, plan, report); !measured)
+    return measured.error();
+  if (report.empty())
+    return Error{"no measurement has \"" + options.only + "\" in its name: see trap-bench --help",
+                 ExitCode::usage};
   report.print_targets();
-  if (!report.write(options.output)) {
-    std::fprintf(stderr, "trap-bench: cannot write %s; choose another place with --output\n",
-                 options.output.c_str());
-    return 1;
-  }
+  if (auto written = report.write(options.output); !written)
+    return written.error();
   std::printf("report: %s\n", options.output.c_str());
-  return report.refused() ? 1 : 0;
+  return report.refused() ? ExitCode::failed : ExitCode::ok;
 }
 
-int run(int argc, char** argv) {
+ExitCode complain(const Error& error) {
+  std::fprintf(stderr, "trap-bench: %s\n", error.message.c_str());
+  return error.exit_code;
+}
+
+ExitCode run(int argc, char** argv) {
   const auto here = std::filesystem::canonical("/proc/self/exe").parent_path();
   Options options;
   options.output = (here.parent_path() / "bench" / "report.json").string();
@@ -167,16 +176,14 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0)
-      return app.exit(error); // --help, --version
-    std::fprintf(stderr, "trap-bench: %s: see trap-bench --help\n", error.what());
-    return 2;
+      return static_cast<ExitCode>(app.exit(error)); // --help, --version
+    return complain({std::string{error.what()} + ": see trap-bench --help", ExitCode::usage});
   }
-  if (geteuid() != 0) {
-    std::fprintf(stderr, "trap-bench: it loads BPF programs, which needs root: run it as root\n");
-    return 1;
-  }
+  if (geteuid() != 0)
+    return complain({"it loads BPF programs, which needs root: run it as root"});
   test::keep_libbpf_quiet();
-  return measure_all(options);
+  const auto done = measure_all(options);
+  return done ? *done : complain(done.error());
 }
 
 } // namespace
@@ -184,7 +191,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return trap::bench::run(argc, argv);
+    return static_cast<int>(trap::bench::run(argc, argv));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "trap-bench: %s\n", error.what());
     return 1;

@@ -16,7 +16,7 @@
 #include <fmt/format.h>
 
 #include "bench/harness/pinned.h"
-#include "bench/harness/value_or_throw.h"
+#include "bench/harness/use_rigs.h"
 #include "tests/bpf/harness/object.h"
 #include "trap_flood.skel.h"
 
@@ -113,25 +113,42 @@ Json description_of(const Flood& flood) {
 
 } // namespace
 
-ClosedLoop::ClosedLoop() : host_(value_or_throw(lab::Host::create("generator"))) {
-  auto loaded = Program<trap_flood>::load();
-  if (!loaded)
-    throw std::runtime_error(loaded.error().message + ": " + test::last_libbpf_warning());
-  programs_ = std::move(*loaded);
-}
+ClosedLoop::ClosedLoop(lab::Host host, Program<trap_flood> programs, test::TestConstants constants)
+    : host_(std::move(host)), programs_(std::move(programs)), constants_(std::move(constants)) {}
 
 ClosedLoop::~ClosedLoop() = default;
 
-ResponderHost ClosedLoop::build_host(const std::string& name) {
+Result<std::unique_ptr<ClosedLoop>> ClosedLoop::build() {
+  auto host = lab::Host::create("generator");
+  if (!host)
+    return host.error();
+  auto loaded = Program<trap_flood>::load();
+  if (!loaded)
+    return Error{loaded.error().message + ": " + test::last_libbpf_warning()};
+  auto constants = use_rigs([]() -> Result<test::TestConstants> { return test::TestConstants(); });
+  if (!constants)
+    return constants.error();
+  return std::unique_ptr<ClosedLoop>{
+      new ClosedLoop(std::move(*host), std::move(*loaded), std::move(*constants))};
+}
+
+Result<ResponderHost> ClosedLoop::build_host(const std::string& name) {
   const int number = ++hosts_;
   const std::string near = fmt::format("to-{}", number);
-  ResponderHost on{value_or_throw(lab::Host::create(name)), near};
-  value_or_throw(host_.ip(fmt::format("link add {} address 02:00:00:00:00:01 type veth peer name "
-                                      "eth0 address 02:00:00:00:00:02 netns {}\n",
-                                      near, on.host.namespace_name())));
-  value_or_throw(
-      host_.set(fmt::format("ipv6/conf/{}/disable_ipv6", near), "1")); // it would send by itself
-  value_or_throw(host_.ip(fmt::format("link set {} up\n", near)));
+  auto host = lab::Host::create(name);
+  if (!host)
+    return host.error();
+  ResponderHost on{std::move(*host), near};
+  if (auto added = host_.ip(fmt::format("link add {} address 02:00:00:00:00:01 type veth peer name "
+                                        "eth0 address 02:00:00:00:00:02 netns {}\n",
+                                        near, on.host.namespace_name()));
+      !added)
+    return added.error();
+  // IPv6 would send by itself.
+  if (auto set = host_.set(fmt::format("ipv6/conf/{}/disable_ipv6", near), "1"); !set)
+    return set.error();
+  if (auto up = host_.ip(fmt::format("link set {} up\n", near)); !up)
+    return up.error();
   std::string lines = "link set eth0 up\n";
   for (const auto& [family, gateway] : {std::pair{4, "192.0.2.1"}, {6, "2001:db8:192::1"}}) {
     const std::string address = constants_.values().at(fmt::format("address.v{}.public", family));
@@ -140,8 +157,10 @@ ResponderHost ClosedLoop::build_host(const std::string& name) {
                          "route add default via {} dev eth0 onlink\n",
                          address, family == 4 ? 32 : 128, gateway, gateway);
   }
-  value_or_throw(on.host.ip(lines));
-  attach_sink(on);
+  if (auto addressed = on.host.ip(lines); !addressed)
+    return addressed.error();
+  if (auto attached = attach_sink(on); !attached)
+    return attached.error();
   {
     const lab::InHost inside{host_};
     on.index = if_nametoindex(near.c_str());
@@ -149,26 +168,32 @@ ResponderHost ClosedLoop::build_host(const std::string& name) {
   return on;
 }
 
-void ClosedLoop::attach_sink(const ResponderHost& on) {
+Result<void> ClosedLoop::attach_sink(const ResponderHost& on) {
   const lab::InHost inside{host_};
   const int index = static_cast<int>(if_nametoindex(on.interface.c_str()));
   if (!inside.entered() ||
       bpf_xdp_attach(index, bpf_program__fd(programs_->progs.sink), 0, nullptr) != 0)
-    throw std::runtime_error("cannot attach the sink to " + on.interface + ": " +
-                             error_text(errno));
+    return Error{"cannot attach the sink to " + on.interface + ": " + error_text(errno)};
+  return {};
 }
 
-void ClosedLoop::set_credentials(const std::vector<trap_flood_credential>& credentials) {
+Result<void> ClosedLoop::set_credentials(const std::vector<trap_flood_credential>& credentials) {
   if (credentials.size() != TRAP_FLOOD_CREDENTIALS)
-    throw std::runtime_error("the table of credentials has another size");
+    return Error{"the table of credentials has another size"};
   std::ranges::copy(credentials, programs_->bss->credentials);
+  return {};
 }
 
-void ClosedLoop::prepare_order(const Flood& flood) {
-  frame_ = test::build_packet(description_of(flood), flood.family, constants_);
+Result<void> ClosedLoop::prepare_order(const Flood& flood) {
+  auto frame = use_rigs([&]() -> Result<test::Bytes> {
+    return test::build_packet(description_of(flood), flood.family, constants_);
+  });
+  if (!frame)
+    return frame.error();
+  frame_ = std::move(*frame);
   trap_flood_order& order = programs_->bss->order;
   if (frame_.size() > sizeof order.words || frame_.size() % 2 != 0)
-    throw std::runtime_error("the flood's frame does not fit the generator");
+    return Error{"the flood's frame does not fit the generator"};
   std::memset(order.words, 0, sizeof order.words);
   std::memcpy(order.words, frame_.data(), frame_.size());
   order.bytes = static_cast<__u32>(frame_.size());
@@ -180,10 +205,13 @@ void ClosedLoop::prepare_order(const Flood& flood) {
   order.has_ticket = flood.kind == FloodKind::syn_ticketed ? 1 : 0;
   programs_->bss->seen = {};
   frame_.resize(frame_.size() + TRAP_FLOOD_TRIM);
+  return {};
 }
 
-LoopRun ClosedLoop::try_run(const ResponderHost& on, const Flood& flood, std::uint64_t packets) {
-  prepare_order(flood);
+Result<LoopRun> ClosedLoop::try_run(const ResponderHost& on, const Flood& flood,
+                                    std::uint64_t packets) {
+  if (auto prepared = prepare_order(flood); !prepared)
+    return prepared.error();
   Spent spent;
   bool ready = false;
   static const pid_t softirqs = softirq_thread(last_cpu());
@@ -197,27 +225,30 @@ LoopRun ClosedLoop::try_run(const ResponderHost& on, const Flood& flood, std::ui
   }).join();
   const double wall_ns = clock_ns(CLOCK_MONOTONIC) - wall_before_ns;
   if (!ready || spent.error != 0)
-    throw std::runtime_error("cannot send live frames through " + on.interface + ": " +
-                             error_text(spent.error));
+    return Error{"cannot send live frames through " + on.interface + ": " +
+                 error_text(spent.error)};
   usleep(settle_us);
   // Kernels that book interrupt time apart do not show the loop's softirqs in the thread's time;
   // the loop's own clock has them.
   const double core_ns =
       std::max(spent.thread_ns, spent.loop_ns) + cpu_ns_of(softirqs) - softirqs_before_ns;
-  return {packets, packets, programs_->bss->seen, core_ns, wall_ns};
+  return LoopRun{packets, packets, programs_->bss->seen, core_ns, wall_ns};
 }
 
 // A packet that a host sends by itself, such as a multicast report, can make another CPU poll a
 // veth, and it goes on polling while frames come. Then the time of one core is not the whole cost.
-LoopRun ClosedLoop::run(const ResponderHost& on, const Flood& flood, std::uint64_t packets) {
+Result<LoopRun> ClosedLoop::run(const ResponderHost& on, const Flood& flood,
+                                std::uint64_t packets) {
   for (int attempt = 0; attempt < attempts; attempt++) {
-    LoopRun done = try_run(on, flood, packets);
-    done.sent_in_all = packets * static_cast<std::uint64_t>(attempt + 1);
-    if (done.seen.elsewhere <= packets / 1000)
+    auto done = try_run(on, flood, packets);
+    if (!done)
+      return done;
+    done->sent_in_all = packets * static_cast<std::uint64_t>(attempt + 1);
+    if (done->seen.elsewhere <= packets / 1000)
       return done;
   }
-  throw std::runtime_error(fmt::format("another CPU than {} takes part in every run through {}",
-                                       last_cpu(), on.interface));
+  return Error{fmt::format("another CPU than {} takes part in every run through {}", last_cpu(),
+                           on.interface)};
 }
 
 } // namespace trap::bench

@@ -13,6 +13,7 @@
 #include "bench/bpf/flood.h"
 #include "lab/hosts/host.h"
 #include "runtime/kernel/program.h"
+#include "runtime/result.h"
 #include "tests/support/packet.h"
 
 struct trap_flood;
@@ -47,26 +48,28 @@ struct ResponderHost {
 
 class ClosedLoop {
 public:
-  // Makes the generator's host. The lab's session must have begun.
-  ClosedLoop();
+  // Makes the generator's host and loads its programs. The lab's session must have begun.
+  static Result<std::unique_ptr<ClosedLoop>> build();
   ~ClosedLoop();
   ClosedLoop(const ClosedLoop&) = delete;
   ClosedLoop& operator=(const ClosedLoop&) = delete;
 
   // A host called `name` with the public addresses of tests/vectors/test_constants.json, a route
   // back to every source, and the sink in place.
-  ResponderHost build_host(const std::string& name);
+  Result<ResponderHost> build_host(const std::string& name);
 
   // Credentials of the clients of ack_valid and syn_ticketed, exactly TRAP_FLOOD_CREDENTIALS.
-  void set_credentials(const std::vector<trap_flood_credential>& credentials);
+  Result<void> set_credentials(const std::vector<trap_flood_credential>& credentials);
 
-  // Repeats a run in which another CPU took part.
-  LoopRun run(const ResponderHost& on, const Flood& flood, std::uint64_t packets);
+  // Repeats a run in which another CPU took part. An error if that happens too often, or if no
+  // frames can be sent.
+  Result<LoopRun> run(const ResponderHost& on, const Flood& flood, std::uint64_t packets);
 
 private:
-  LoopRun try_run(const ResponderHost& on, const Flood& flood, std::uint64_t packets);
-  void attach_sink(const ResponderHost& on);
-  void prepare_order(const Flood& flood);
+  ClosedLoop(lab::Host host, Program<trap_flood> programs, test::TestConstants constants);
+  Result<LoopRun> try_run(const ResponderHost& on, const Flood& flood, std::uint64_t packets);
+  Result<void> attach_sink(const ResponderHost& on);
+  Result<void> prepare_order(const Flood& flood);
 
   lab::Host host_;
   Program<trap_flood> programs_;

@@ -9,7 +9,6 @@
 
 #include "bench/comparison/checks.h"
 #include "bench/harness/credentials.h"
-#include "bench/harness/value_or_throw.h"
 #include "lab/hosts/interrupt.h"
 
 namespace trap::bench {
@@ -101,38 +100,51 @@ void print(const Line& line, const Line* drop) {
 
 } // namespace
 
-Comparison::Comparison(ClosedLoop& loop, Report& report) : loop_(loop), report_(report) {
-  for (Responder& responder : responders()) {
-    std::printf("setting up %s\n", responder.name.c_str());
-    Entry& made =
-        entries_.emplace_back(Entry{responder, loop.build_host(responder.name), {}, {}, 0});
-    try {
-      made.equipment = responder.equip(made.on);
-    } catch (const std::runtime_error& error) {
-      if (responder.role == Role::peer)
-        report.skip(responder.name, error.what());
-      else
-        report.refuse(responder.name, error.what());
-      entries_.pop_back();
-    }
+Result<Comparison> Comparison::set_up(ClosedLoop& loop, Report& report) {
+  Comparison comparison{loop, report};
+  for (const Responder& responder : responders())
+    if (auto done = comparison.set_up_one(responder); !done)
+      return done.error();
+  return comparison;
+}
+
+Result<void> Comparison::set_up_one(const Responder& responder) {
+  std::printf("setting up %s\n", responder.name.c_str());
+  auto on = loop_.build_host(responder.name);
+  if (!on)
+    return on.error();
+  Entry& made = entries_.emplace_back(Entry{responder, std::move(*on), {}, {}, 0});
+  auto equipment = responder.equip(made.on);
+  if (equipment) {
+    made.equipment = std::move(*equipment);
+    return {};
   }
+  if (responder.role == Role::peer)
+    report_.skip(responder.name, equipment.error().message);
+  else
+    report_.refuse(responder.name, equipment.error().message);
+  entries_.pop_back();
+  return {};
 }
 
 // The clients of this flood get credentials made with the responder's own keys.
-void Comparison::give_credentials(const Flood& flood) {
+Result<void> Comparison::give_credentials(const Flood& flood) {
   const bool cookies = flood.kind == FloodKind::ack_valid;
   if (!cookies && flood.kind != FloodKind::syn_ticketed)
-    return;
+    return {};
   const std::string name = cookies ? "trap-reset" : "trap-guard";
   const auto one =
       std::ranges::find(entries_, name, [](const Entry& entry) { return entry.responder.name; });
   if (one == entries_.end())
-    throw std::runtime_error("no keys for credentials: " + name + " does not take part");
-  loop_.set_credentials(cookies ? cookies_of(one->on.host, flood.family)
-                                : tickets_of(one->on.host, flood.family));
+    return Error{"no keys for credentials: " + name + " does not take part"};
+  const auto credentials =
+      cookies ? cookies_of(one->on.host, flood.family) : tickets_of(one->on.host, flood.family);
+  if (!credentials)
+    return credentials.error();
+  return loop_.set_credentials(*credentials);
 }
 
-void Comparison::run_rounds(const Flood& flood, const Measure& measure) {
+Result<void> Comparison::run_rounds(const Flood& flood, const Measure& measure) {
   std::vector<std::uint64_t> packets;
   for (Entry& one : entries_) {
     one.runs.clear();
@@ -140,9 +152,11 @@ void Comparison::run_rounds(const Flood& flood, const Measure& measure) {
     packets.push_back(0);
     if (!takes_part(one.responder, flood))
       continue;
-    const LoopRun first = loop_.run(one.on, flood, warm_up_packets);
-    one.sent += first.sent_in_all;
-    const double each_ns = first.core_ns / static_cast<double>(first.sent);
+    const auto first = loop_.run(one.on, flood, warm_up_packets);
+    if (!first)
+      return first.error();
+    one.sent += first->sent_in_all;
+    const double each_ns = first->core_ns / static_cast<double>(first->sent);
     packets.back() = std::clamp(static_cast<std::uint64_t>(measure.run_ms * 1e6 / each_ns),
                                 packets_least, packets_most);
   }
@@ -150,14 +164,18 @@ void Comparison::run_rounds(const Flood& flood, const Measure& measure) {
     auto count = packets.begin();
     for (Entry& one : entries_) {
       if (lab::interrupted())
-        throw std::runtime_error("interrupted");
+        return Error{"interrupted"};
       const std::uint64_t wanted = *count++;
       if (wanted == 0)
         continue;
-      one.runs.push_back(loop_.run(one.on, flood, wanted));
-      one.sent += one.runs.back().sent_in_all;
+      const auto run = loop_.run(one.on, flood, wanted);
+      if (!run)
+        return run.error();
+      one.runs.push_back(*run);
+      one.sent += run->sent_in_all;
     }
   }
+  return {};
 }
 
 void Comparison::judge(const Flood& flood) {
@@ -192,14 +210,16 @@ void Comparison::judge(const Flood& flood) {
 }
 
 // The program's own counters have to agree with the sink's.
-void Comparison::check_trap_counters(const Entry& one, const Flood& flood,
-                                     const lab::Counters& before) {
+Result<void> Comparison::check_trap_counters(const Entry& one, const Flood& flood,
+                                             const lab::Counters& before) {
   const std::string& verdict = one.responder.expected.at(flood.kind).verdict;
-  const std::uint64_t counted = lab::count_of(
-      lab::difference(before, value_or_throw(one.equipment.daemon->counters())), verdict);
+  const auto after = one.equipment.daemon->counters();
+  if (!after)
+    return after.error();
+  const std::uint64_t counted = lab::count_of(lab::difference(before, *after), verdict);
   if (counted < one.sent - one.sent / 1000 || counted > one.sent)
-    throw std::runtime_error(
-        fmt::format("{} packets were sent, {} counted as {}", one.sent, counted, verdict));
+    return Error{fmt::format("{} packets were sent, {} counted as {}", one.sent, counted, verdict)};
+  return {};
 }
 
 void Comparison::compare(const Flood& flood) {
@@ -220,17 +240,26 @@ void Comparison::compare(const Flood& flood) {
                  rate(trap) / rate(other), Bound::at_least, limit, "x"});
 }
 
-void Comparison::run(const Flood& flood, const Measure& measure) {
+Result<void> Comparison::run(const Flood& flood, const Measure& measure) {
   std::map<const Entry*, lab::Counters> before;
-  for (const Entry& one : entries_)
-    if (one.equipment.daemon && takes_part(one.responder, flood))
-      before[&one] = value_or_throw(one.equipment.daemon->counters());
-  give_credentials(flood);
-  run_rounds(flood, measure);
+  for (const Entry& one : entries_) {
+    if (!one.equipment.daemon || !takes_part(one.responder, flood))
+      continue;
+    auto counters = one.equipment.daemon->counters();
+    if (!counters)
+      return counters.error();
+    before[&one] = std::move(*counters);
+  }
+  if (auto given = give_credentials(flood); !given)
+    return given;
+  if (auto ran = run_rounds(flood, measure); !ran)
+    return ran;
   judge(flood);
   for (const auto& [one, counters] : before)
-    check_trap_counters(*one, flood, counters);
+    if (auto agrees = check_trap_counters(*one, flood, counters); !agrees)
+      return agrees;
   compare(flood);
+  return {};
 }
 
 } // namespace trap::bench

@@ -18,11 +18,13 @@ struct Measure {
 
 class Comparison {
 public:
-  // Sets every responder up. A peer that this machine cannot have is skipped, any other refused.
-  Comparison(ClosedLoop& loop, Report& report);
+  // Sets every responder up. A peer that this machine cannot have is skipped, any other refused. An
+  // error if there is no host for one.
+  static Result<Comparison> set_up(ClosedLoop& loop, Report& report);
 
-  // Sends the flood to every responder that it is for. Lines and targets go into the report.
-  void run(const Flood& flood, const Measure& measure);
+  // Sends the flood to every responder that it is for. Lines and targets go into the report. An
+  // error if the flood cannot be sent, TRAP's counters disagree, or after an interrupt.
+  Result<void> run(const Flood& flood, const Measure& measure);
 
 private:
   struct Entry {
@@ -33,11 +35,13 @@ private:
     std::uint64_t sent = 0; // in all, in this flood
   };
 
-  void give_credentials(const Flood& flood);
-  void run_rounds(const Flood& flood, const Measure& measure);
+  Comparison(ClosedLoop& loop, Report& report) : loop_(loop), report_(report) {}
+  Result<void> set_up_one(const Responder& responder);
+  Result<void> give_credentials(const Flood& flood);
+  Result<void> run_rounds(const Flood& flood, const Measure& measure);
   void judge(const Flood& flood);
-  static void check_trap_counters(const Entry& one, const Flood& flood,
-                                  const lab::Counters& before);
+  static Result<void> check_trap_counters(const Entry& one, const Flood& flood,
+                                          const lab::Counters& before);
   void compare(const Flood& flood);
 
   ClosedLoop& loop_;

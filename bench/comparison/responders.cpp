@@ -12,7 +12,6 @@
 #include <fmt/format.h>
 
 #include "bench/harness/pinned.h"
-#include "bench/harness/value_or_throw.h"
 #include "runtime/kernel/program.h"
 #include "tests/bpf/harness/object.h"
 #include "trap_floors.skel.h"
@@ -26,100 +25,136 @@ constexpr std::string_view web =
 
 // A peer needs a program, too: a veth takes the generator's frames only if its end receives through
 // NAPI, and an XDP program switches that on.
-std::shared_ptr<void> attach_floor(const ResponderHost& on, const std::string& program) {
+Result<Held> attach_floor(const ResponderHost& on, const std::string& program) {
   auto loaded = Program<trap_floors>::load();
   if (!loaded)
-    throw std::runtime_error(loaded.error().message + ": " + test::last_libbpf_warning());
+    return Error{loaded.error().message + ": " + test::last_libbpf_warning()};
   auto held = std::make_shared<Program<trap_floors>>(std::move(*loaded));
   const int fd = bpf_program__fd(bpf_object__find_program_by_name(held->object(), program.c_str()));
   const lab::InHost inside{on.host};
   if (!inside.entered() ||
       bpf_xdp_attach(static_cast<int>(if_nametoindex("eth0")), fd, 0, nullptr) != 0)
-    throw std::runtime_error("cannot attach " + program + ": " + error_text(errno));
-  return held;
+    return Error{"cannot attach " + program + ": " + error_text(errno)};
+  return Held{held};
 }
 
-Equipment floor(const ResponderHost& on, const std::string& program) {
-  return {attach_floor(on, program), nullptr};
+Result<Equipment> floor(const ResponderHost& on, const std::string& program) {
+  auto attached = attach_floor(on, program);
+  if (!attached)
+    return attached.error();
+  return Equipment{std::move(*attached), nullptr};
 }
 
 // A host whose stack receives, with a listener, and the default setting of SYN cookies.
-std::shared_ptr<void> equip_stack(const ResponderHost& on) {
-  using Both = std::pair<std::shared_ptr<void>, std::shared_ptr<void>>;
-  return std::make_shared<Both>(attach_floor(on, "empty_xdp"), listen_in(on.host));
+Result<Equipment> equip_stack(const ResponderHost& on) {
+  auto program = attach_floor(on, "empty_xdp");
+  if (!program)
+    return program.error();
+  auto listener = listen_in(on.host);
+  if (!listener)
+    return listener.error();
+  using Both = std::pair<Held, Held>;
+  return Equipment{std::make_shared<Both>(std::move(*program), std::move(*listener)), nullptr};
 }
 
-Equipment kernel_cookies(const ResponderHost& on) {
-  value_or_throw(on.host.set("ipv4/tcp_syncookies", "2"));
-  return {equip_stack(on), nullptr};
+Result<Equipment> kernel_cookies(const ResponderHost& on) {
+  if (auto set = on.host.set("ipv4/tcp_syncookies", "2"); !set)
+    return set.error();
+  return equip_stack(on);
 }
 
-void run_in(const ResponderHost& on, std::vector<std::string> arguments,
-            const std::string& input = {}) {
-  lab::Command command = on.host.command(std::move(arguments));
-  command.input = input;
-  value_or_throw(lab::run_checked(command, command_deadline));
+Result<void> run(const lab::Command& command) {
+  if (auto done = lab::run_checked(command, command_deadline); !done)
+    return done.error();
+  return {};
 }
 
-Equipment nft_synproxy(const ResponderHost& on) {
-  run_in(on, {"nft", "-f", "-"}, std::string{nft_synproxy_rules()});
-  value_or_throw(on.host.set("netfilter/nf_conntrack_tcp_loose", "0"));
-  return {equip_stack(on), nullptr};
+// Behind SYNPROXY, an ACK without a known connection must not open one.
+Result<Equipment> equip_stack_behind_synproxy(const ResponderHost& on) {
+  if (auto set = on.host.set("netfilter/nf_conntrack_tcp_loose", "0"); !set)
+    return set.error();
+  return equip_stack(on);
 }
 
-Equipment iptables_synproxy(const ResponderHost& on) {
-  for (const std::string program : {"iptables-legacy", "ip6tables-legacy"}) {
-    run_in(on, {program, "-t", "raw", "-A", "PREROUTING", "-p", "tcp", "--dport", "80", "--syn",
-                "-j", "CT", "--notrack"});
-    run_in(on, {program, "-A", "INPUT", "-p", "tcp", "--dport", "80", "-m", "conntrack",
+Result<Equipment> nft_synproxy(const ResponderHost& on) {
+  lab::Command command = on.host.command({"nft", "-f", "-"});
+  command.input = nft_synproxy_rules();
+  if (auto loaded = run(command); !loaded)
+    return loaded.error();
+  return equip_stack_behind_synproxy(on);
+}
+
+Result<Equipment> iptables_synproxy(const ResponderHost& on) {
+  using Words = std::vector<std::string>;
+  for (const std::string program : {"iptables-legacy", "ip6tables-legacy"})
+    for (const Words& words :
+         {Words{program, "-t", "raw", "-A", "PREROUTING", "-p", "tcp", "--dport", "80", "--syn",
+                "-j", "CT", "--notrack"},
+          Words{program, "-A", "INPUT", "-p", "tcp", "--dport", "80", "-m", "conntrack",
                 "--ctstate", "INVALID,UNTRACKED", "-j", "SYNPROXY", "--sack-perm", "--timestamp",
-                "--wscale", "7", "--mss", "1460"});
-    run_in(on, {program, "-A", "INPUT", "-m", "conntrack", "--ctstate", "INVALID", "-j", "DROP"});
-  }
-  value_or_throw(on.host.set("netfilter/nf_conntrack_tcp_loose", "0"));
-  return {equip_stack(on), nullptr};
+                "--wscale", "7", "--mss", "1460"},
+          Words{program, "-A", "INPUT", "-m", "conntrack", "--ctstate", "INVALID", "-j", "DROP"}})
+      if (auto added = run(on.host.command(words)); !added)
+        return added.error();
+  return equip_stack_behind_synproxy(on);
 }
 
-void run_trapctl(std::vector<std::string> arguments) {
+Result<void> run_trapctl(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), (lab::program_directory() / "trapctl").string());
-  value_or_throw(lab::run_checked(lab::Command{std::move(arguments)}, command_deadline));
+  return run(lab::Command{std::move(arguments)});
 }
 
-std::string make_master_key(const lab::Host& host) {
+// The file of the key.
+Result<std::string> make_master_key(const lab::Host& host) {
   std::string file = (host.directory() / "master.key").string();
-  run_trapctl({"key", "generate", file});
+  if (auto made = run_trapctl({"key", "generate", file}); !made)
+    return made.error();
   return file;
 }
 
-std::shared_ptr<lab::Daemon> start(lab::DaemonKind kind, const lab::Host& host,
-                                   const std::string& configuration) {
-  auto daemon = std::make_shared<lab::Daemon>(
-      value_or_throw(lab::Daemon::prepare(kind, host, configuration)));
+Result<std::shared_ptr<lab::Daemon>> start(lab::DaemonKind kind, const lab::Host& host,
+                                           const std::string& configuration) {
+  auto prepared = lab::Daemon::prepare(kind, host, configuration);
+  if (!prepared)
+    return prepared.error();
+  auto daemon = std::make_shared<lab::Daemon>(std::move(*prepared));
   // Packets that the daemon sends by itself must not wake the veths on another CPU, which would
   // then poll them in parallel, unaccounted and with full rings.
-  const Pinned pinned{last_cpu()};
-  value_or_throw(daemon->start());
+  const auto pinned = Pinned::to(last_cpu());
+  if (!pinned)
+    return pinned.error();
+  if (auto started = daemon->start(); !started)
+    return started.error();
   return daemon;
 }
 
-Equipment trap_reset(const ResponderHost& on) {
+Result<Equipment> trap_reset(const ResponderHost& on) {
   // The sink would take announcements for answers.
   const auto daemon = start_trap_server(on.host, "announce_rate = 0\n" + reset_service());
-  return {daemon, daemon};
+  if (!daemon)
+    return daemon.error();
+  return Equipment{*daemon, *daemon};
 }
 
-Equipment trap_serve(const ResponderHost& on) {
-  value_or_throw(on.host.set("ipv4/tcp_syncookies", "2"));
-  value_or_throw(on.host.set("ipv4/tcp_timestamps", "2"));
+Result<Equipment> trap_serve(const ResponderHost& on) {
+  for (const char* sysctl : {"ipv4/tcp_syncookies", "ipv4/tcp_timestamps"})
+    if (auto set = on.host.set(sysctl, "2"); !set)
+      return set.error();
   const auto listener = listen_in(on.host);
+  if (!listener)
+    return listener.error();
   const auto daemon = start_trap_server(on.host, served_service());
-  using Both = std::pair<std::shared_ptr<void>, std::shared_ptr<void>>;
-  return {std::make_shared<Both>(listener, daemon), daemon};
+  if (!daemon)
+    return daemon.error();
+  using Both = std::pair<Held, Held>;
+  return Equipment{std::make_shared<Both>(*listener, *daemon), *daemon};
 }
 
-Equipment trap_guard(const ResponderHost& on) {
+Result<Equipment> trap_guard(const ResponderHost& on) {
   const auto daemon = start_trap_guard(on.host);
-  return {daemon, daemon};
+  if (!daemon)
+    return daemon.error();
+  return Equipment{*daemon, *daemon};
 }
 
 } // namespace
@@ -146,7 +181,7 @@ std::string_view nft_synproxy_why_not_ipv6() {
          "has checked them, which a veth does not";
 }
 
-std::shared_ptr<void> listen_in(const lab::Host& host) {
+Result<Held> listen_in(const lab::Host& host) {
   const lab::InHost inside{host};
   Fd socket{::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   const int off = 0;
@@ -157,19 +192,27 @@ std::shared_ptr<void> listen_in(const lab::Host& host) {
       setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0 ||
       bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       listen(socket.get(), 1024) != 0)
-    throw std::runtime_error("no listener in " + host.name() + ": " + error_text(errno));
-  return std::make_shared<Fd>(std::move(socket));
+    return Error{"no listener in " + host.name() + ": " + error_text(errno)};
+  return Held{std::make_shared<Fd>(std::move(socket))};
 }
 
-std::shared_ptr<lab::Daemon> start_trap_server(const lab::Host& host, const std::string& services) {
-  const std::string key = make_master_key(host);
+Result<std::shared_ptr<lab::Daemon>> start_trap_server(const lab::Host& host,
+                                                       const std::string& services) {
+  const auto key = make_master_key(host);
+  if (!key)
+    return key.error();
   return start(lab::DaemonKind::server, host,
-               fmt::format("xdp_mode = \"native\"\nmaster_key_file = \"{}\"\n{}", key, services));
+               fmt::format("xdp_mode = \"native\"\nmaster_key_file = \"{}\"\n{}", *key, services));
 }
 
-std::shared_ptr<lab::Daemon> start_trap_guard(const lab::Host& host) {
+Result<std::shared_ptr<lab::Daemon>> start_trap_guard(const lab::Host& host) {
+  const auto master = make_master_key(host);
+  if (!master)
+    return master.error();
   const std::string key = (host.directory() / "guard.key").string();
-  run_trapctl({"key", "derive", "web-1", "--master", make_master_key(host), "--output", key});
+  if (auto derived = run_trapctl({"key", "derive", "web-1", "--master", *master, "--output", key});
+      !derived)
+    return derived.error();
   return start(lab::DaemonKind::guard, host,
                fmt::format("xdp_mode = \"native\"\nsecret_file = \"{}\"\ntrap_servers = "
                            "[\"203.0.113.10\", \"2001:db8:113::10\"]\n"

@@ -11,6 +11,7 @@
 
 #include "bench/comparison/closed_loop.h"
 #include "lab/deployment/daemons.h"
+#include "runtime/result.h"
 
 namespace trap::bench {
 
@@ -23,17 +24,19 @@ struct ExpectedAnswer {
   std::string verdict = {};
 };
 
-// Processes, sockets and programs of a responder, as long as they are held.
+// Processes, sockets, programs and rules of a responder or a defence, as long as they are held.
+using Held = std::shared_ptr<void>;
+
 struct Equipment {
-  std::shared_ptr<void> held;
+  Held held;
   std::shared_ptr<lab::Daemon> daemon; // of TRAP only
 };
 
 struct Responder {
   std::string name;
   Role role;
-  std::map<FloodKind, ExpectedAnswer> expected;         // to the floods that it is measured in
-  std::function<Equipment(const ResponderHost&)> equip; // throws if this machine cannot
+  std::map<FloodKind, ExpectedAnswer> expected; // to the floods that it is measured in
+  std::function<Result<Equipment>(const ResponderHost&)> equip; // an error if this machine cannot
   std::string why_not_ipv6 = {};
 };
 
@@ -45,13 +48,14 @@ std::string_view nft_synproxy_rules();
 std::string_view nft_synproxy_why_not_ipv6();
 
 // A listener on every address, port 80, in a host: the service that a responder protects.
-std::shared_ptr<void> listen_in(const lab::Host& host);
+Result<Held> listen_in(const lab::Host& host);
 
 // trap-server with these services, as TOML. Makes its keys.
-std::shared_ptr<lab::Daemon> start_trap_server(const lab::Host& host, const std::string& services);
+Result<std::shared_ptr<lab::Daemon>> start_trap_server(const lab::Host& host,
+                                                       const std::string& services);
 
 // trap-guard of port 80, with a key of its own.
-std::shared_ptr<lab::Daemon> start_trap_guard(const lab::Host& host);
+Result<std::shared_ptr<lab::Daemon>> start_trap_guard(const lab::Host& host);
 
 // One service at the public addresses whose clients are redirected, and one that this host serves.
 std::string reset_service();

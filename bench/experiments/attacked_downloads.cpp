@@ -11,7 +11,6 @@
 #include "bench/experiments/defences.h"
 #include "bench/experiments/experiments.h"
 #include "bench/harness/pinned.h"
-#include "bench/harness/value_or_throw.h"
 #include "lab/deployment/visit.h"
 #include "lab/hosts/files.h"
 #include "lab/traffic/flood.h"
@@ -38,29 +37,35 @@ struct Outcome {
 
 class AttackedDownloads {
 public:
-  AttackedDownloads(const AttackedDownloadEffort& effort, Report& report)
-      : effort_(effort), report_(report), testbed_(Serves::documents, 0) {}
+  AttackedDownloads(const AttackedDownloadEffort& effort, Testbed& testbed, Report& report)
+      : effort_(effort), report_(report), testbed_(testbed) {}
 
-  void run() {
-    rounds_.run(effort_.rounds,
-                [&](const Defence& defence, Family family) { return attack(defence, family); });
+  Result<void> run() {
+    const auto measure = [&](const Defence& defence, Family family) {
+      return attack(defence, family);
+    };
+    if (auto ran = rounds_.run(effort_.rounds, measure); !ran)
+      return ran;
     rounds_.for_each([&](const Defence& defence, Family family) {
       for (const std::string_view experiment : {paper_attack, hardest_attack})
         add(experiment, defence, family);
     });
+    return {};
   }
 
 private:
-  Work attack(const Defence& defence, Family family) {
+  Result<Work> attack(const Defence& defence, Family family) {
     Work work{0, true};
     for (const auto& [experiment, order] :
          {std::pair{paper_attack, paper_flood(family, defence.host)},
           {hardest_attack, hardest_flood(family, defence.host)}}) {
-      const Outcome outcome = attacked(defence, family, order);
-      outcomes_[{experiment, defence.name, family}].push_back(outcome);
-      work.connections += outcome.whole ? 1 : 0;
+      const auto outcome = attacked(defence, family, order);
+      if (!outcome)
+        return outcome.error();
+      outcomes_[{experiment, defence.name, family}].push_back(*outcome);
+      work.connections += outcome->whole ? 1 : 0;
       if (experiment == paper_attack && family == Family::ipv4)
-        hping_rate_ = static_cast<int>(outcome.per_second);
+        hping_rate_ = static_cast<int>(outcome->per_second);
     }
     return work;
   }
@@ -82,35 +87,43 @@ private:
     return order;
   }
 
-  Outcome attacked(const Defence& defence, Family family, const lab::FloodOrder& order) {
-    const lab::Flood flood = [&] {
-      const Pinned pinned{last_cpu()};
-      return value_or_throw(lab::Flood::start(testbed_.topology(), order));
-    }();
-    const Pinned pinned{0};
+  Result<Outcome> attacked(const Defence& defence, Family family, const lab::FloodOrder& order) {
+    const auto flood = start_pinned_flood(testbed_.topology(), order);
+    if (!flood)
+      return flood.error();
+    const auto pinned = Pinned::to(0);
+    if (!pinned)
+      return pinned.error();
     defence.prepare(testbed_);
     const std::string file{document};
-    const lab::Response response = value_or_throw(lab::fetch(
-        testbed_.host(defence.client), {defence.url(family, "/" + file), effort_.deadline}));
+    const auto response = lab::fetch(testbed_.host(defence.client),
+                                     {defence.url(family, "/" + file), effort_.deadline});
+    if (!response)
+      return response.error();
     if (!lab::sleep_for(flood_least))
-      throw std::runtime_error("interrupted");
-    const double per_second = value_or_throw(flood.seen()).per_second();
-    check_rate(order, per_second);
-    const bool whole = lab::whole(response, lab::download_bytes);
-    if (whole && !lab::same_content(response.body, testbed_.host("service").directory() /
-                                                       "nginx/documents" / file))
-      throw std::runtime_error(defence.name + ": the content is not what was served");
-    fs::remove(response.body);
-    return {whole ? response.total_s * 1000 : static_cast<double>(effort_.deadline.count()), whole,
-            per_second};
+      return Error{"interrupted"};
+    const auto seen = flood->seen();
+    if (!seen)
+      return seen.error();
+    if (auto enough = check_rate(order, seen->per_second()); !enough)
+      return enough.error();
+    const bool whole = lab::whole(*response, lab::download_bytes);
+    if (whole && !lab::same_content(response->body, testbed_.host("service").directory() /
+                                                        "nginx/documents" / file))
+      return Error{defence.name + ": the content is not what was served"};
+    std::error_code ignored;
+    fs::remove(response->body, ignored);
+    return Outcome{whole ? response->total_s * 1000 : static_cast<double>(effort_.deadline.count()),
+                   whole, seen->per_second()};
   }
 
-  void check_rate(const lab::FloodOrder& order, double per_second) const {
+  [[nodiscard]] Result<void> check_rate(const lab::FloodOrder& order, double per_second) const {
     const double least =
         order.per_second == 0 ? hping_least : effort_.flood_share * order.per_second;
     if (per_second < least)
-      throw std::runtime_error(fmt::format("the flood at {} had {:.0f} SYNs/s, not {:.0f} or more",
-                                           order.victim, per_second, least));
+      return Error{fmt::format("the flood at {} had {:.0f} SYNs/s, not {:.0f} or more",
+                               order.victim, per_second, least)};
+    return {};
   }
 
   void add(std::string_view experiment, const Defence& defence, Family family) {
@@ -153,7 +166,7 @@ private:
 
   const AttackedDownloadEffort& effort_;
   Report& report_;
-  Testbed testbed_;
+  Testbed& testbed_;
   DefenceRounds rounds_{"attack-download", defences_under_attack(), testbed_, report_};
   int hping_rate_ = 0; // the last
   std::map<std::tuple<std::string_view, std::string, Family>, std::vector<Outcome>> outcomes_;
@@ -161,8 +174,11 @@ private:
 
 } // namespace
 
-void measure_attacked_downloads(const AttackedDownloadEffort& effort, Report& report) {
-  AttackedDownloads{effort, report}.run();
+Result<void> measure_attacked_downloads(const AttackedDownloadEffort& effort, Report& report) {
+  const auto testbed = Testbed::build(Serves::documents, 0);
+  if (!testbed)
+    return testbed.error();
+  return AttackedDownloads{effort, **testbed, report}.run();
 }
 
 } // namespace trap::bench

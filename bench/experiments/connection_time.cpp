@@ -33,22 +33,26 @@ const std::map<std::string, double, std::less<>> paper = {{"trap-first", 7683.6}
 
 class ConnectionTimes {
 public:
-  explicit ConnectionTimes(Report& report) : report_(report), testbed_(Serves::greeting, 0) {}
+  ConnectionTimes(Testbed& testbed, Report& report) : report_(report), testbed_(testbed) {}
 
-  void run_paper() {
+  Result<void> run_paper() {
     DefenceRounds rounds{"connection-time-paper", defences(), testbed_, report_};
-    run(rounds, paper_rounds, paper_connections);
+    if (auto ran = run(rounds, paper_rounds, paper_connections); !ran)
+      return ran;
     rounds.for_each([&](const Defence& defence, Family family) {
       add_paper(defence, family, blocks_[{defence.name, family}]);
     });
+    return {};
   }
 
-  void run_many(const ConnectionEffort& effort) {
+  Result<void> run_many(const ConnectionEffort& effort) {
     DefenceRounds rounds{"connection-time", defences(), testbed_, report_};
-    run(rounds, effort.blocks, effort.connections / effort.blocks);
+    if (auto ran = run(rounds, effort.blocks, effort.connections / effort.blocks); !ran)
+      return ran;
     rounds.for_each([&](const Defence& defence, Family family) {
       add_percentiles(defence, family, blocks_[{defence.name, family}]);
     });
+    return {};
   }
 
 private:
@@ -58,26 +62,30 @@ private:
         trap_served("trap-serve"), kernel_cookies("kernel-cookies"), nft_synproxy("nft-synproxy")};
   }
 
-  void run(DefenceRounds& rounds, int blocks, int connections) {
+  Result<void> run(DefenceRounds& rounds, int blocks, int connections) {
     blocks_.clear();
-    rounds.run(blocks, [&](const Defence& defence, Family family) {
+    return rounds.run(blocks, [&](const Defence& defence, Family family) {
       return connect(defence, family, connections);
     });
   }
 
-  Work connect(const Defence& defence, Family family, int connections) {
-    const Pinned pinned{0};
+  Result<Work> connect(const Defence& defence, Family family, int connections) {
+    const auto pinned = Pinned::to(0);
+    if (!pinned)
+      return pinned.error();
     const lab::InHost inside{testbed_.host(defence.client)};
     if (!inside.entered())
-      throw std::runtime_error(fmt::format("cannot enter {}", defence.client));
+      return Error{fmt::format("cannot enter {}", defence.client)};
     Block block;
     for (int i = -warm_up; i < connections; i++) {
       if (lab::interrupted())
-        throw std::runtime_error("interrupted");
+        return Error{"interrupted"};
       defence.prepare(testbed_);
-      const double us = time_greeting(defence.address(family), lab::service_port);
+      const auto us = time_greeting(defence.address(family), lab::service_port);
+      if (!us)
+        return us.error();
       if (i >= 0)
-        block.push_back(us);
+        block.push_back(*us);
     }
     const Work work{block.size(), false};
     blocks_[{defence.name, family}].push_back(std::move(block));
@@ -140,16 +148,20 @@ private:
   }
 
   Report& report_;
-  Testbed testbed_;
+  Testbed& testbed_;
   std::map<std::pair<std::string, Family>, std::vector<Block>> blocks_;
 };
 
 } // namespace
 
-void measure_connection_times(const ConnectionEffort& effort, Report& report) {
-  ConnectionTimes times{report};
-  times.run_paper();
-  times.run_many(effort);
+Result<void> measure_connection_times(const ConnectionEffort& effort, Report& report) {
+  const auto testbed = Testbed::build(Serves::greeting, 0);
+  if (!testbed)
+    return testbed.error();
+  ConnectionTimes times{**testbed, report};
+  if (auto ran = times.run_paper(); !ran)
+    return ran;
+  return times.run_many(effort);
 }
 
 } // namespace trap::bench

@@ -11,6 +11,7 @@
 
 #include "bench/experiments/defences.h"
 #include "bench/report/report.h"
+#include "lab/traffic/flood.h"
 
 namespace trap::bench {
 
@@ -21,17 +22,19 @@ public:
       : experiment_(std::move(experiment)), defences_(std::move(defences)), testbed_(testbed),
         report_(report) {}
 
-  // Puts every defence up `rounds` times for each family. `measure` throws if its figures may not
-  // be used. Throws when interrupted.
-  void run(int rounds, const std::function<Work(const Defence&, lab::Family)>& measure);
+  // One turn of a defence. An error if its figures may not be used.
+  using Measure = std::function<Result<Work>(const Defence&, lab::Family)>;
+
+  // Puts every defence up `rounds` times for each family. An error only after an interrupt.
+  Result<void> run(int rounds, const Measure& measure);
 
   // The defences that have figures. The report names once each defence that this machine cannot
   // have.
   void for_each(const std::function<void(const Defence&, lab::Family)>& conclude);
 
 private:
-  void measure_once(const Defence& defence, lab::Family family,
-                    const std::function<Work(const Defence&, lab::Family)>& measure);
+  Result<void> take_turn(const Defence& defence, lab::Family family, const Measure& measure);
+  Result<void> measure_once(const Defence& defence, lab::Family family, const Measure& measure);
   [[nodiscard]] bool takes_part(const Defence& defence, lab::Family family) const {
     return family == lab::Family::ipv4 || defence.why_not_ipv6.empty();
   }
@@ -43,5 +46,8 @@ private:
   Report& report_;
   std::set<std::pair<std::string, lab::Family>> refused_;
 };
+
+// A flood that has the last CPU for itself, whatever CPU the caller keeps to afterwards.
+Result<lab::Flood> start_pinned_flood(const lab::Topology& topology, const lab::FloodOrder& order);
 
 } // namespace trap::bench

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include "bench/comparison/responders.h"
-#include "bench/harness/value_or_throw.h"
 
 namespace trap::bench {
 namespace {
@@ -14,10 +13,12 @@ using lab::Counters;
 constexpr std::chrono::milliseconds nft_deadline{10000};
 
 // The service on "plain", without anything that an earlier defence set.
-std::shared_ptr<void> start_plain(const Testbed& testbed, std::string_view cookies) {
+Result<Held> start_plain(const Testbed& testbed, std::string_view cookies) {
   const lab::Host& plain = testbed.host("plain");
-  value_or_throw(plain.set("ipv4/tcp_syncookies", cookies));
-  value_or_throw(plain.set("ipv4/tcp_timestamps", "1"));
+  if (auto set = plain.set("ipv4/tcp_syncookies", cookies); !set)
+    return set.error();
+  if (auto set = plain.set("ipv4/tcp_timestamps", "1"); !set)
+    return set.error();
   return testbed.start_plain();
 }
 
@@ -31,11 +32,13 @@ std::string_view cookies_behind_synproxy(Serves serves) {
 
 class NftRules {
 public:
-  explicit NftRules(const Testbed& testbed) : host_(testbed.host("plain")) {
-    service_ = start_plain(testbed, cookies_behind_synproxy(testbed.serves()));
-    load(nft_synproxy_rules());
-    value_or_throw(
-        host_.set("netfilter/nf_conntrack_tcp_loose", "0")); // which is there once conntrack is
+  explicit NftRules(const lab::Host& host) : host_(host) {}
+  Result<void> load(std::string_view rules) const {
+    lab::Command command = host_.command({"nft", "-f", "-"});
+    command.input = rules;
+    if (auto loaded = lab::run_checked(command, nft_deadline); !loaded)
+      return loaded.error();
+    return {};
   }
   ~NftRules() {
     lab::Command flush = host_.command({"nft", "flush", "ruleset"});
@@ -46,14 +49,23 @@ public:
   NftRules& operator=(const NftRules&) = delete;
 
 private:
-  void load(std::string_view rules) const {
-    lab::Command command = host_.command({"nft", "-f", "-"});
-    command.input = rules;
-    value_or_throw(lab::run_checked(command, nft_deadline));
-  }
   const lab::Host& host_;
-  std::shared_ptr<void> service_;
 };
+
+Result<Held> put_up_synproxy(const Testbed& testbed) {
+  const lab::Host& plain = testbed.host("plain");
+  auto service = start_plain(testbed, cookies_behind_synproxy(testbed.serves()));
+  if (!service)
+    return service.error();
+  const auto rules = std::make_shared<NftRules>(plain);
+  if (auto loaded = rules->load(nft_synproxy_rules()); !loaded)
+    return loaded.error();
+  // The setting is there once conntrack is.
+  if (auto set = plain.set("netfilter/nf_conntrack_tcp_loose", "0"); !set)
+    return set.error();
+  using Both = std::pair<Held, Held>; // the rules are flushed before the service stops
+  return Held{std::make_shared<Both>(std::move(*service), rules)};
+}
 
 // One line if `counter` moved less than it must.
 std::string at_least(const Counters& moved, std::string_view counter, std::uint64_t wanted) {
@@ -114,8 +126,8 @@ std::string fault_of_synproxy(const Counters& moved, const Work& work) {
 }
 
 // The service behind TRAP is always defended.
-std::shared_ptr<void> nothing_more(Testbed&) {
-  return nullptr;
+Result<Held> nothing_more(Testbed&) {
+  return Held{};
 }
 
 } // namespace
@@ -147,9 +159,10 @@ Defence trap_served(const std::string& name) {
   return {name,
           "stranger",
           "plain",
-          [](Testbed& testbed) {
-            value_or_throw(testbed.host("plain").set("ipv4/tcp_syncookies", "2"));
-            value_or_throw(testbed.host("plain").set("ipv4/tcp_timestamps", "2"));
+          [](Testbed& testbed) -> Result<Held> {
+            for (const char* sysctl : {"ipv4/tcp_syncookies", "ipv4/tcp_timestamps"})
+              if (auto set = testbed.host("plain").set(sysctl, "2"); !set)
+                return set.error();
             return testbed.start_trap_on_plain();
           },
           fault_of_served,
@@ -168,7 +181,7 @@ Defence nft_synproxy(const std::string& name) {
   return {name,
           "stranger",
           "plain",
-          [](Testbed& testbed) { return std::make_shared<NftRules>(testbed); },
+          put_up_synproxy,
           fault_of_synproxy,
           false,
           std::string{nft_synproxy_why_not_ipv6()},

@@ -22,7 +22,7 @@ struct Work {
 struct Defence {
   std::string name;
   std::string_view client, host; // hosts of the lab: the client's and the server's
-  std::function<std::shared_ptr<void>(Testbed&)> put_up;
+  std::function<Result<Held>(Testbed&)> put_up;
   // "" if the counters moved as they must have if this defence did the work, else one line.
   std::function<std::string(const lab::Counters& moved, const Work& work)> fault;
   bool forgets = false; // every connection is the client's first

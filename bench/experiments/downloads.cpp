@@ -13,7 +13,6 @@
 
 #include "bench/experiments/defences.h"
 #include "bench/harness/pinned.h"
-#include "bench/harness/value_or_throw.h"
 #include "lab/deployment/visit.h"
 #include "lab/hosts/files.h"
 
@@ -46,81 +45,115 @@ struct Times {
 
 class Downloads {
 public:
-  explicit Downloads(Report& report)
-      : report_(report), testbed_(Serves::documents, last_cpu()),
-        plain_server_(testbed_.start_plain()) {
-    share_documents();
-  }
+  Downloads(Testbed& testbed, Report& report) : report_(report), testbed_(testbed) {}
 
-  void run(int rounds) {
+  Result<void> run(int rounds) {
+    const auto plain_server = testbed_.start_plain();
+    if (!plain_server)
+      return plain_server.error();
+    if (auto shared = share_documents(); !shared)
+      return shared;
     for (int round = -1; round < rounds; round++) { // the first warms up
       std::printf("downloads, round %d of %d\n", round + 1, rounds);
       std::fflush(stdout);
       for (const Family family : lab::families)
         for (const Size& size : round < 0 ? std::span{sizes}.first(1) : std::span{sizes})
-          run_once(family, size, round >= 0);
+          if (auto ran = run_once(family, size, round >= 0); !ran)
+            return ran;
     }
     for (const Family family : lab::families)
       conclude(family);
+    return {};
   }
 
 private:
   // One copy for both servers, so that both read the same memory.
-  void share_documents() const {
+  [[nodiscard]] Result<void> share_documents() const {
     const fs::path ours = testbed_.host("plain").directory() / "nginx/documents",
                    theirs = documents();
     const std::uint64_t largest = sizes[std::size(sizes) - 1].bytes();
     std::uint64_t needed = largest; // for curl's copy
     for (const Size& size : sizes)
       needed += size.bytes();
-    if (const auto room = fs::space(theirs).available; room < needed)
-      throw std::runtime_error(fmt::format("{} has {} MB free, and {} are needed: make room there",
-                                           theirs.string(), room / 1'000'000, needed / 1'000'000));
+    std::error_code error;
+    const auto room = fs::space(theirs, error).available;
+    if (error)
+      return Error{
+          fmt::format("cannot read the free space of {}: {}", theirs.string(), error.message())};
+    if (room < needed)
+      return Error{fmt::format("{} has {} MB free, and {} are needed: make room there",
+                               theirs.string(), room / 1'000'000, needed / 1'000'000)};
     for (const Size& size : sizes) {
-      value_or_throw(lab::write_random_file(theirs / size.file(), size.bytes(),
-                                            static_cast<std::uint64_t>(size.megabytes)));
-      fs::remove(ours / size.file());
-      fs::create_hard_link(theirs / size.file(), ours / size.file());
+      if (auto written = lab::write_random_file(theirs / size.file(), size.bytes(),
+                                                static_cast<std::uint64_t>(size.megabytes));
+          !written)
+        return written;
+      fs::remove(ours / size.file(), error);
+      fs::create_hard_link(theirs / size.file(), ours / size.file(), error);
+      if (error)
+        return Error{fmt::format("cannot link {} to {}: {}", (theirs / size.file()).string(),
+                                 ours.string(), error.message())};
     }
+    return {};
   }
 
   [[nodiscard]] fs::path documents() const {
     return testbed_.host("service").directory() / "nginx/documents";
   }
 
-  void run_once(Family family, const Size& size, bool counts) {
-    const double plain_ms = fetch(plain_, family, size, nullptr);
+  Result<void> run_once(Family family, const Size& size, bool counts) {
+    const auto plain_ms = fetch(plain_, family, size, nullptr);
+    if (!plain_ms)
+      return plain_ms.error();
     first_.prepare(testbed_);
     const lab::ExpectedVisit first{lab::VisitKind::first, family, size.bytes()},
         later{lab::VisitKind::later, family, size.bytes()};
-    const double first_ms = fetch(first_, family, size, &first);
-    const double later_ms = fetch(later_, family, size, &later);
+    const auto first_ms = fetch(first_, family, size, &first);
+    if (!first_ms)
+      return first_ms.error();
+    const auto later_ms = fetch(later_, family, size, &later);
+    if (!later_ms)
+      return later_ms.error();
     if (!counts)
-      return;
+      return {};
     Times& times = times_[{family, size.megabytes}];
-    times.plain.push_back(plain_ms);
-    times.first.push_back(first_ms);
-    times.later.push_back(later_ms);
+    times.plain.push_back(*plain_ms);
+    times.first.push_back(*first_ms);
+    times.later.push_back(*later_ms);
+    return {};
   }
 
-  double fetch(const Defence& way, Family family, const Size& size,
-               const lab::ExpectedVisit* expected) {
-    const Pinned pinned{0};
-    const lab::Reading before =
-        expected != nullptr ? value_or_throw(testbed_.trap().read()) : lab::Reading{};
-    const lab::Response response = value_or_throw(
-        lab::fetch(testbed_.host(way.client), {way.url(family, "/" + size.file()), deadline}));
-    std::string fault = lab::whole(response, size.bytes()) ? "" : response.text();
+  // Milliseconds. An error if the content is wrong, or went another way than `expected`.
+  Result<double> fetch(const Defence& way, Family family, const Size& size,
+                       const lab::ExpectedVisit* expected) {
+    const auto pinned = Pinned::to(0);
+    if (!pinned)
+      return pinned.error();
+    const auto before = read_if(expected != nullptr);
+    if (!before)
+      return before.error();
+    const auto response =
+        lab::fetch(testbed_.host(way.client), {way.url(family, "/" + size.file()), deadline});
+    if (!response)
+      return response.error();
+    const auto after = read_if(expected != nullptr);
+    if (!after)
+      return after.error();
+    std::string fault = lab::whole(*response, size.bytes()) ? "" : response->text();
     if (expected != nullptr)
-      fault = lab::complaint(
-          *expected, lab::difference(before, value_or_throw(testbed_.trap().read())), response);
-    if (fault.empty() && !lab::same_content(response.body, documents() / size.file()))
+      fault = lab::complaint(*expected, lab::difference(*before, *after), *response);
+    if (fault.empty() && !lab::same_content(response->body, documents() / size.file()))
       fault = "the content is not what was served";
-    fs::remove(response.body);
+    std::error_code ignored;
+    fs::remove(response->body, ignored);
     if (!fault.empty())
-      throw std::runtime_error(
-          fmt::format("{} MB, {}, {}: {}", size.megabytes, way.name, lab::name_of(family), fault));
-    return response.total_s * 1000;
+      return Error{
+          fmt::format("{} MB, {}, {}: {}", size.megabytes, way.name, lab::name_of(family), fault)};
+    return response->total_s * 1000;
+  }
+
+  Result<lab::Reading> read_if(bool wanted) {
+    return wanted ? testbed_.trap().read() : lab::Reading{};
   }
 
   void conclude(Family family) {
@@ -186,17 +219,19 @@ private:
   }
 
   Report& report_;
-  Testbed testbed_;
+  Testbed& testbed_;
   const Defence plain_ = undefended("plain"), first_ = trap_at_first("trap-first"),
                 later_ = trap_later("trap-later");
-  std::shared_ptr<void> plain_server_;
   std::map<std::pair<Family, int>, Times> times_;
 };
 
 } // namespace
 
-void measure_downloads(const DownloadEffort& effort, Report& report) {
-  Downloads{report}.run(effort.rounds);
+Result<void> measure_downloads(const DownloadEffort& effort, Report& report) {
+  const auto testbed = Testbed::build(Serves::documents, last_cpu());
+  if (!testbed)
+    return testbed.error();
+  return Downloads{**testbed, report}.run(effort.rounds);
 }
 
 } // namespace trap::bench

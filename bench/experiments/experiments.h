@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The experiments of the paper, and those that continue them: a service with and without TRAP and
-// other defences. Each prints its figures and adds lines and targets to the report.
+// other defences. Each prints its figures and adds lines and targets to the report. An error is the
+// reason why it has no figures.
 #pragma once
 
 #include <chrono>
 #include <vector>
 
 #include "bench/report/report.h"
+#include "runtime/result.h"
 
 namespace trap::bench {
 
@@ -15,7 +17,7 @@ struct DownloadEffort {
 };
 
 // The paper's table 1: the time that TRAP adds to a download.
-void measure_downloads(const DownloadEffort& effort, Report& report);
+Result<void> measure_downloads(const DownloadEffort& effort, Report& report);
 
 struct AttackedDownloadEffort {
   int rounds;                         // each puts every defence up once for each family
@@ -24,7 +26,7 @@ struct AttackedDownloadEffort {
 };
 
 // The paper's download during a SYN flood.
-void measure_attacked_downloads(const AttackedDownloadEffort& effort, Report& report);
+Result<void> measure_attacked_downloads(const AttackedDownloadEffort& effort, Report& report);
 
 struct RisingAttackEffort {
   int rounds;
@@ -35,7 +37,7 @@ struct RisingAttackEffort {
 };
 
 // Connections while a SYN flood rises.
-void measure_rising_attack(const RisingAttackEffort& effort, Report& report);
+Result<void> measure_rising_attack(const RisingAttackEffort& effort, Report& report);
 
 struct ConnectionEffort {
   int connections; // for the percentiles, of each defence and family
@@ -44,10 +46,10 @@ struct ConnectionEffort {
 
 // The paper's third experiment: from the request for a connection to the first byte of the
 // response, without a flood.
-void measure_connection_times(const ConnectionEffort& effort, Report& report);
+Result<void> measure_connection_times(const ConnectionEffort& effort, Report& report);
 
 // Connections that fail when one of three TRAP servers is lost under load, behind a router that
 // knows nothing of connections.
-void measure_fleet(int connections, Report& report);
+Result<void> measure_fleet(int connections, Report& report);
 
 } // namespace trap::bench

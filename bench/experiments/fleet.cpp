@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "bench/harness/value_or_throw.h"
 #include "lab/deployment/server_fleet.h"
 
 namespace trap::bench {
@@ -38,24 +37,34 @@ void add(const char* responder, lab::Family family, const FleetLoad& load, Repor
 
 } // namespace
 
-void measure_fleet(int connections, Report& report) {
-  const lab::Topology topology = value_or_throw(lab::Topology::build());
-  lab::Deployment deployment = value_or_throw(lab::Deployment::start(topology));
-  const auto fleet = value_or_throw(ServerFleet::start(deployment));
-  const std::atomic<bool> never = false;
-  if (ServerFleet::kernel_has_ecmp()) {
-    value_or_throw(fleet->spread(Spreading::ecmp));
+Result<void> measure_fleet(int connections, Report& report) {
+  const auto topology = lab::Topology::build();
+  if (!topology)
+    return topology.error();
+  auto deployment = lab::Deployment::start(*topology);
+  if (!deployment)
+    return deployment.error();
+  const auto fleet = ServerFleet::start(*deployment);
+  if (!fleet)
+    return fleet.error();
+  const auto ask = [&](Spreading how, const char* responder) -> Result<void> {
+    if (auto spread = (*fleet)->spread(how); !spread)
+      return spread;
+    const std::atomic<bool> never = false;
     for (const lab::Family family : lab::families)
-      add("ecmp", family, lab::ask_each_time(deployment, family, connections, never), report);
-  } else {
+      add(responder, family, lab::ask_each_time(*deployment, family, connections, never), report);
+    return {};
+  };
+  if (!ServerFleet::kernel_has_ecmp())
     report.skip("fleet ecmp", "this kernel has no equal-cost routes (CONFIG_IP_ROUTE_MULTIPATH)");
-  }
-  value_or_throw(fleet->spread(Spreading::spray));
-  for (const lab::Family family : lab::families)
-    add("spray", family, lab::ask_each_time(deployment, family, connections, never), report);
-  const std::array<FleetLoad, 2> loads = lab::lose_last_under_load(deployment, *fleet);
+  else if (auto asked = ask(Spreading::ecmp, "ecmp"); !asked)
+    return asked;
+  if (auto asked = ask(Spreading::spray, "spray"); !asked)
+    return asked;
+  const std::array<FleetLoad, 2> loads = lab::lose_last_under_load(*deployment, **fleet);
   for (std::size_t i = 0; i < loads.size(); i++)
     add("spray-server-lost", lab::families[i], loads[i], report);
+  return {};
 }
 
 } // namespace trap::bench

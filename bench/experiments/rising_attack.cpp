@@ -15,7 +15,6 @@
 #include "bench/experiments/experiments.h"
 #include "bench/harness/greeter.h"
 #include "bench/harness/pinned.h"
-#include "bench/harness/value_or_throw.h"
 #include "lab/traffic/flood.h"
 
 namespace trap::bench {
@@ -43,37 +42,52 @@ Window window_of(const std::vector<Attempt>& attempts, double per_second) {
 
 class RisingAttack {
 public:
-  RisingAttack(const RisingAttackEffort& effort, Report& report)
+  RisingAttack(const RisingAttackEffort& effort, Testbed& testbed, Report& report)
       : effort_(effort), report_(report),
-        testbed_(Serves::greeting, 0), pace_{static_cast<int>(effort.window / interval), interval,
-                                             effort.deadline} {}
+        testbed_(testbed), pace_{static_cast<int>(effort.window / interval), interval,
+                                 effort.deadline} {}
 
-  void run() {
-    rounds_.run(effort_.rounds,
-                [&](const Defence& defence, Family family) { return rise(defence, family); });
+  Result<void> run() {
+    const auto measure = [&](const Defence& defence, Family family) {
+      return rise(defence, family);
+    };
+    if (auto ran = rounds_.run(effort_.rounds, measure); !ran)
+      return ran;
     rounds_.for_each([&](const Defence& defence, Family family) { conclude(defence, family); });
+    return {};
   }
 
 private:
-  Work rise(const Defence& defence, Family family) {
+  Result<Work> rise(const Defence& defence, Family family) {
     std::vector<int>& rates = rates_[{defence.name, family}];
-    if (rates.empty())
-      rates = reachable(defence, family);
+    if (rates.empty()) {
+      auto found = reachable(defence, family);
+      if (!found)
+        return found.error();
+      rates = std::move(*found);
+    }
     Work work{0, true};
     for (const int rate : rates) {
-      const std::vector<Attempt> attempts = attack(defence, family, rate);
+      const auto attempts = attack(defence, family, rate);
+      if (!attempts)
+        return attempts.error();
       work.connections +=
-          static_cast<std::uint64_t>(std::ranges::count_if(attempts, &Attempt::answered));
+          static_cast<std::uint64_t>(std::ranges::count_if(*attempts, &Attempt::answered));
     }
     return work;
   }
 
   // The rates well below the highest that arrives at this defence, and 0 for the highest.
-  [[nodiscard]] std::vector<int> reachable(const Defence& defence, Family family) const {
-    const lab::Flood flood = start_flood(defence, family, 0);
+  [[nodiscard]] Result<std::vector<int>> reachable(const Defence& defence, Family family) const {
+    const auto flood = start_flood(defence, family, 0);
+    if (!flood)
+      return flood.error();
     if (!lab::sleep_for(probed))
-      throw std::runtime_error("interrupted");
-    const double most = value_or_throw(flood.seen()).per_second();
+      return Error{"interrupted"};
+    const auto seen = flood->seen();
+    if (!seen)
+      return seen.error();
+    const double most = seen->per_second();
     std::vector<int> rates;
     std::ranges::copy_if(effort_.rates, std::back_inserter(rates),
                          [&](int rate) { return rate < share_reachable * most; });
@@ -81,26 +95,34 @@ private:
     return rates;
   }
 
-  [[nodiscard]] lab::Flood start_flood(const Defence& defence, Family family, int rate) const {
+  [[nodiscard]] Result<lab::Flood> start_flood(const Defence& defence, Family family,
+                                               int rate) const {
     lab::FloodOrder order{family, lab::FloodKind::syn, std::string{defence.host},
                           lab::service_port};
     order.hardest = true;
     order.per_second = rate;
-    const Pinned pinned{last_cpu()};
-    return value_or_throw(lab::Flood::start(testbed_.topology(), order));
+    return start_pinned_flood(testbed_.topology(), order);
   }
 
-  std::vector<Attempt> attack(const Defence& defence, Family family, int rate) {
-    const lab::Flood flood = start_flood(defence, family, rate);
-    const Pinned pinned{0};
-    std::vector<Attempt> attempts =
-        time_greetings(testbed_.host(defence.client), defence.address(family), lab::service_port,
-                       pace_, [&] { defence.prepare(testbed_); });
-    const double per_second = value_or_throw(flood.seen()).per_second();
+  Result<std::vector<Attempt>> attack(const Defence& defence, Family family, int rate) {
+    const auto flood = start_flood(defence, family, rate);
+    if (!flood)
+      return flood.error();
+    const auto pinned = Pinned::to(0);
+    if (!pinned)
+      return pinned.error();
+    auto attempts = time_greetings(testbed_.host(defence.client), defence.address(family),
+                                   lab::service_port, pace_, [&] { defence.prepare(testbed_); });
+    if (!attempts)
+      return attempts;
+    const auto seen = flood->seen();
+    if (!seen)
+      return seen.error();
+    const double per_second = seen->per_second();
     const Key key{defence.name, family, rate};
     if (per_second < effort_.flood_share * rate)
       slow_[key] = std::min(slow_.contains(key) ? slow_[key] : per_second, per_second);
-    windows_[key].push_back(window_of(attempts, per_second));
+    windows_[key].push_back(window_of(*attempts, per_second));
     return attempts;
   }
 
@@ -148,7 +170,7 @@ private:
   using Key = std::tuple<std::string, Family, int>;
   const RisingAttackEffort& effort_;
   Report& report_;
-  Testbed testbed_;
+  Testbed& testbed_;
   const Pace pace_;
   DefenceRounds rounds_{"attack-rise", defences_under_attack(), testbed_, report_};
   std::map<std::pair<std::string, Family>, std::vector<int>> rates_; // 0: the highest
@@ -158,8 +180,11 @@ private:
 
 } // namespace
 
-void measure_rising_attack(const RisingAttackEffort& effort, Report& report) {
-  RisingAttack{effort, report}.run();
+Result<void> measure_rising_attack(const RisingAttackEffort& effort, Report& report) {
+  const auto testbed = Testbed::build(Serves::greeting, 0);
+  if (!testbed)
+    return testbed.error();
+  return RisingAttack{effort, **testbed, report}.run();
 }
 
 } // namespace trap::bench

@@ -8,7 +8,6 @@
 
 #include "bench/harness/greeter.h"
 #include "bench/harness/pinned.h"
-#include "bench/harness/value_or_throw.h"
 #include "lab/hosts/counters.h"
 
 namespace trap::bench {
@@ -64,13 +63,26 @@ lab::Counters synproxy_counters(const lab::Host& host) {
 // Stopped in reverse order: the daemon needs the service.
 class Testbed::Served {
 public:
-  explicit Served(Testbed& testbed) : testbed_(testbed), service_(testbed.start_plain()) {
-    const Pinned pinned{testbed.cpu()};
-    value_or_throw(testbed.topology().attach_pass_program("plain"));
-    daemon_.emplace(value_or_throw(
-        lab::Daemon::prepare(lab::DaemonKind::server, testbed.host("plain"), served_text())));
-    value_or_throw(daemon_->start());
+  explicit Served(Testbed& testbed) : testbed_(testbed) {}
+  Result<void> start() {
+    auto service = testbed_.start_plain();
+    if (!service)
+      return service.error();
+    service_ = std::move(*service);
+    const auto pinned = Pinned::to(testbed_.cpu());
+    if (!pinned)
+      return pinned.error();
+    if (auto attached = testbed_.topology().attach_pass_program("plain"); !attached)
+      return attached;
+    auto prepared =
+        lab::Daemon::prepare(lab::DaemonKind::server, testbed_.host("plain"), served_text());
+    if (!prepared)
+      return prepared.error();
+    daemon_.emplace(std::move(*prepared));
+    if (auto started = daemon_->start(); !started)
+      return started;
     testbed_.on_plain_ = &*daemon_;
+    return {};
   }
   ~Served() {
     testbed_.on_plain_ = nullptr;
@@ -83,46 +95,86 @@ public:
 
 private:
   Testbed& testbed_;
-  std::shared_ptr<void> service_;
+  Held service_;
   std::optional<lab::Daemon> daemon_;
 };
 
-Testbed::Testbed(Serves serves, int cpu)
-    : serves_(serves), cpu_(cpu), topology_(value_or_throw(lab::Topology::build())) {
-  const Pinned pinned{cpu};
-  trap_.emplace(value_or_throw(lab::Deployment::start(topology_, plan_of_testbed())));
-  if (serves == Serves::greeting) {
+Result<std::unique_ptr<Testbed>> Testbed::build(Serves serves, int cpu) {
+  auto topology = lab::Topology::build();
+  if (!topology)
+    return topology.error();
+  std::unique_ptr<Testbed> testbed{new Testbed(serves, cpu, std::move(*topology))};
+  if (auto started = testbed->start(); !started)
+    return started.error();
+  return testbed;
+}
+
+Result<void> Testbed::start() {
+  const auto pinned = Pinned::to(cpu_);
+  if (!pinned)
+    return pinned.error();
+  auto trap = lab::Deployment::start(topology_, plan_of_testbed());
+  if (!trap)
+    return trap.error();
+  trap_.emplace(std::move(*trap));
+  if (serves_ == Serves::greeting) {
     trap_->stop_nginx("service");
-    greeter_ = std::make_shared<Greeter>(host("service"), lab::service_port);
+    auto greeter = Greeter::start(host("service"), lab::service_port);
+    if (!greeter)
+      return greeter.error();
+    greeter_ = std::move(*greeter);
   }
-  redirects_.emplace(host("client"));
+  auto redirects = Redirects::open(host("client"));
+  if (!redirects)
+    return redirects.error();
+  redirects_.emplace(std::move(*redirects));
   // The kernel reserves part of the backlog for clients whose round-trip time it remembers. Here
   // every client is a newcomer.
-  value_or_throw(host("plain").set("ipv4/tcp_no_metrics_save", "1"));
+  return host("plain").set("ipv4/tcp_no_metrics_save", "1");
 }
 
-std::shared_ptr<void> Testbed::start_plain() const {
-  const Pinned pinned{cpu_};
-  if (serves_ == Serves::greeting)
-    return std::make_shared<Greeter>(host("plain"), lab::service_port);
-  return std::make_shared<lab::Nginx>(
-      value_or_throw(lab::Nginx::start(host("plain"), {lab::service_port})));
+Result<Held> Testbed::start_plain() const {
+  const auto pinned = Pinned::to(cpu_);
+  if (!pinned)
+    return pinned.error();
+  if (serves_ == Serves::greeting) {
+    auto greeter = Greeter::start(host("plain"), lab::service_port);
+    if (!greeter)
+      return greeter.error();
+    return Held{std::move(*greeter)};
+  }
+  auto nginx = lab::Nginx::start(host("plain"), {lab::service_port});
+  if (!nginx)
+    return nginx.error();
+  return Held{std::make_shared<lab::Nginx>(std::move(*nginx))};
 }
 
-std::shared_ptr<void> Testbed::start_trap_on_plain() {
-  return std::make_shared<Served>(*this);
+Result<Held> Testbed::start_trap_on_plain() {
+  const auto served = std::make_shared<Served>(*this);
+  if (auto started = served->start(); !started)
+    return started.error();
+  return Held{served};
 }
 
-lab::Counters Testbed::counters() const {
-  const lab::Reading reading = value_or_throw(trap_->read());
+Result<lab::Counters> Testbed::counters() const {
+  const auto reading = trap_->read();
+  if (!reading)
+    return reading.error();
   lab::Counters all;
-  add(all, "server.", reading.server);
-  add(all, "guard.", reading.guard);
-  add(all, "client.", reading.client);
-  add(all, "stack.", value_or_throw(lab::stack_counters(host("plain"))));
+  add(all, "server.", reading->server);
+  add(all, "guard.", reading->guard);
+  add(all, "client.", reading->client);
+  const auto stack = lab::stack_counters(host("plain"));
+  if (!stack)
+    return stack.error();
+  add(all, "stack.", *stack);
   add(all, "synproxy.", synproxy_counters(host("plain")));
-  if (on_plain_ != nullptr)
-    add(all, "served.", value_or_throw(on_plain_->counters()));
+  if (on_plain_ == nullptr)
+    return all;
+  const auto served = on_plain_->counters();
+  if (!served)
+    return served.error();
+  add(all, "served.", *served);
   return all;
 }
 

@@ -7,8 +7,10 @@
 #include <memory>
 #include <optional>
 
+#include "bench/comparison/responders.h"
 #include "bench/harness/redirects.h"
 #include "lab/deployment/deployment.h"
+#include "runtime/result.h"
 
 namespace trap::bench {
 
@@ -18,7 +20,7 @@ enum class Serves { documents, greeting };
 class Testbed {
 public:
   // Servers and defences run on `cpu`. The lab's session must have begun.
-  Testbed(Serves serves, int cpu);
+  static Result<std::unique_ptr<Testbed>> build(Serves serves, int cpu);
 
   lab::Deployment& trap() { return *trap_; }
   [[nodiscard]] const lab::Topology& topology() const { return topology_; }
@@ -29,22 +31,25 @@ public:
 
   // The service on "plain", started afresh, without connections of earlier floods. It serves while
   // it is held.
-  [[nodiscard]] std::shared_ptr<void> start_plain() const;
+  [[nodiscard]] Result<Held> start_plain() const;
   // trap-server on "plain", which serves all clients of the service there. It is detached when it
   // is released.
-  [[nodiscard]] std::shared_ptr<void> start_trap_on_plain();
+  [[nodiscard]] Result<Held> start_trap_on_plain();
 
   // Counters of all parts: "server.", "guard.", "client." (TRAP before the service), "served."
   // (TRAP on "plain"), "stack." and "synproxy." of "plain".
-  [[nodiscard]] lab::Counters counters() const;
+  [[nodiscard]] Result<lab::Counters> counters() const;
 
 private:
   class Served;
+  Testbed(Serves serves, int cpu, lab::Topology topology)
+      : serves_(serves), cpu_(cpu), topology_(std::move(topology)) {}
+  Result<void> start();
   const Serves serves_;
   const int cpu_;
   lab::Topology topology_;
   std::optional<lab::Deployment> trap_;
-  std::shared_ptr<void> greeter_; // of the service behind TRAP
+  Held greeter_; // of the service behind TRAP
   std::optional<Redirects> redirects_;
   lab::Daemon* on_plain_ = nullptr; // while it runs
 };

@@ -4,10 +4,10 @@
 #include <cstring>
 #include <ctime>
 #include <random>
-#include <stdexcept>
 
 #include <bpf/bpf.h>
 
+#include "bench/harness/use_rigs.h"
 #include "guard/maps.h"
 #include "protocol/cookie.h"
 #include "protocol/ticket.h"
@@ -22,20 +22,20 @@ constexpr int service_port = 80;
 constexpr std::uint32_t lifetime_s = 600;
 constexpr std::uint64_t seed = 1;
 
-template <typename Settings> Settings read_settings(const lab::Host& host, const char* part) {
+template <typename Settings>
+Result<Settings> read_settings(const lab::Host& host, const char* part) {
   Settings settings{};
   const std::uint32_t zero = 0;
   const Fd map{bpf_obj_get((host.bpf_directory() / part / "settings").c_str())};
   if (!map || bpf_map_lookup_elem(map.get(), &zero, &settings) != 0)
-    throw std::runtime_error("cannot read the keys of trap-" + std::string{part} + " on " +
-                             host.name());
+    return Error{"cannot read the keys of trap-" + std::string{part} + " on " + host.name()};
   return settings;
 }
 
-const trap_key& key_of(const trap_keyring& ring, std::uint64_t epoch) {
+Result<trap_key> key_of(const trap_keyring& ring, std::uint64_t epoch) {
   const auto& slot = ring.slots[epoch % TRAP_KEYRING_SLOTS];
   if (slot.epoch != epoch)
-    throw std::runtime_error("there is no key of this epoch");
+    return Error{"there is no key of this epoch"};
   return slot.key;
 }
 
@@ -62,35 +62,51 @@ trap_address client_of(std::mt19937_64& random, int family) {
   return client;
 }
 
+Result<trap_address> public_address(int family) {
+  return use_rigs([&]() -> Result<trap_address> {
+    return test::TestConstants().address("public", family).value;
+  });
+}
+
 } // namespace
 
-std::vector<trap_flood_credential> cookies_of(const lab::Host& host, int family) {
+Result<std::vector<trap_flood_credential>> cookies_of(const lab::Host& host, int family) {
   const auto settings = read_settings<trap_server_settings>(host, "server");
+  if (!settings)
+    return settings.error();
   const trap_time moment = now();
   const std::uint32_t window = trap_cookie_window(moment.unix_ns);
-  const trap_key& key = key_of(settings.cookie_keys, trap_epoch(moment.unix_ns));
-  const trap_address server = test::TestConstants().address("public", family).value;
+  const auto key = key_of(settings->cookie_keys, trap_epoch(moment.unix_ns));
+  if (!key)
+    return key.error();
+  const auto server = public_address(family);
+  if (!server)
+    return server.error();
   std::mt19937_64 random{seed};
   std::vector<trap_flood_credential> credentials(TRAP_FLOOD_CREDENTIALS);
   for (trap_flood_credential& credential : credentials) {
     const auto isn = static_cast<std::uint32_t>(random());
     credential.port = static_cast<__be16>(random()) | 4;
     const trap_connection connection = {
-        client_of(random, family), server,         credential.port,
+        client_of(random, family), *server,        credential.port,
         TRAP_BE16(service_port),   TRAP_BE32(isn), static_cast<__u32>(family)};
     std::memcpy(credential.source, &connection.client, sizeof credential.source);
     credential.seq = TRAP_BE32(isn + 1);
-    const std::uint32_t cookie = trap_cookie(&key, &connection, window);
+    const std::uint32_t cookie = trap_cookie(&*key, &connection, window);
     credential.ack = TRAP_BE32(cookie + 1);
   }
   return credentials;
 }
 
-std::vector<trap_flood_credential> tickets_of(const lab::Host& host, int family) {
+Result<std::vector<trap_flood_credential>> tickets_of(const lab::Host& host, int family) {
   const auto settings = read_settings<trap_guard_settings>(host, "guard");
+  if (!settings)
+    return settings.error();
   const trap_time moment = now();
   const std::uint64_t epoch = trap_epoch(moment.unix_ns);
-  const trap_key& key = key_of(settings.ticket_keys, epoch);
+  const auto key = key_of(settings->ticket_keys, epoch);
+  if (!key)
+    return key.error();
   std::mt19937_64 random{seed};
   std::vector<trap_flood_credential> credentials(TRAP_FLOOD_CREDENTIALS);
   for (trap_flood_credential& credential : credentials) {
@@ -98,7 +114,7 @@ std::vector<trap_flood_credential> tickets_of(const lab::Host& host, int family)
                               static_cast<__u8>(family),
                               static_cast<__u8>(family == 4 ? TRAP_SCOPE_V4 : TRAP_SCOPE_V6)};
     std::memcpy(credential.source, &grant.client, sizeof credential.source);
-    const trap_ticket ticket = trap_ticket_make(&key, epoch, moment.unix_s, lifetime_s, 0, &grant);
+    const trap_ticket ticket = trap_ticket_make(&*key, epoch, moment.unix_s, lifetime_s, 0, &grant);
     static_assert(sizeof ticket == sizeof credential.ticket);
     std::memcpy(credential.ticket, &ticket, sizeof ticket);
   }

@@ -6,14 +6,15 @@
 
 #include "bench/bpf/flood.h"
 #include "lab/hosts/host.h"
+#include "runtime/result.h"
 
 namespace trap::bench {
 
 // TRAP_FLOOD_CREDENTIALS clients, each with the cookie of the present window for its ISN. The host
-// runs trap-server with reset_service().
-std::vector<trap_flood_credential> cookies_of(const lab::Host& host, int family);
+// runs trap-server with reset_service(). An error if its keys cannot be read.
+Result<std::vector<trap_flood_credential>> cookies_of(const lab::Host& host, int family);
 
 // The same with a ticket for port 80. The host runs trap-guard.
-std::vector<trap_flood_credential> tickets_of(const lab::Host& host, int family);
+Result<std::vector<trap_flood_credential>> tickets_of(const lab::Host& host, int family);
 
 } // namespace trap::bench

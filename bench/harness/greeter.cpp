@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <list>
-#include <stdexcept>
 
 #include <netinet/in.h>
 #include <poll.h>
@@ -15,7 +14,6 @@
 #include "lab/hosts/interrupt.h"
 #include "lab/hosts/listening.h"
 #include "lab/network/topology.h"
-#include "runtime/result.h"
 
 namespace trap::bench {
 namespace {
@@ -34,11 +32,11 @@ struct Target {
 };
 
 // It ends with a reset, which leaves no TIME_WAIT behind.
-Fd client_socket(const Target& target, int type) {
+Result<Fd> client_socket(const Target& target, int type) {
   Fd fd{socket(target.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | type, 0)};
   const linger at_once{1, 0};
   if (!fd || setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) != 0)
-    throw std::runtime_error("cannot make a socket: " + error_text(errno));
+    return Error{"cannot make a socket: " + error_text(errno)};
   return fd;
 }
 
@@ -59,13 +57,14 @@ public:
       : target_(target), pace_(pace), attempts_(static_cast<std::size_t>(pace.connections)),
         start_(Clock::now()) {}
 
-  std::vector<Attempt> run(const std::function<void()>& prepare) {
+  Result<std::vector<Attempt>> run(const std::function<void()>& prepare) {
     while (begun_ < attempts_.size() || !waiting_.empty()) {
       if (lab::interrupted())
-        throw std::runtime_error("interrupted");
+        return Error{"interrupted"};
       for (; begun_ < attempts_.size() && Clock::now() >= due(); begun_++) {
         prepare();
-        begin();
+        if (auto begun = begin(); !begun)
+          return begun.error();
       }
       give_up_old_ones();
       wait();
@@ -77,11 +76,15 @@ private:
   [[nodiscard]] Clock::time_point due() const { return start_ + pace_.interval * begun_; }
 
   // The socket is ready when the first byte is there, or when the connection failed.
-  void begin() {
-    Waiting one{client_socket(target_, SOCK_NONBLOCK), Clock::now(), begun_};
+  Result<void> begin() {
+    auto fd = client_socket(target_, SOCK_NONBLOCK);
+    if (!fd)
+      return fd.error();
+    Waiting one{std::move(*fd), Clock::now(), begun_};
     attempts_[begun_].took_ms = static_cast<double>(pace_.deadline.count());
     if (connect(one.fd.get(), target_.get(), target_.length) == 0 || errno == EINPROGRESS)
       waiting_.push_back(std::move(one));
+    return {};
   }
 
   void give_up_old_ones() {
@@ -127,22 +130,24 @@ private:
 
 } // namespace
 
-Greeter::Greeter(const lab::Host& host, int port) {
+Result<std::unique_ptr<Greeter>> Greeter::start(const lab::Host& host, int port) {
   const lab::InHost inside{host};
-  listener_ = Fd{socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  Fd listener{socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   const int off = 0, on = 1;
   sockaddr_in6 address{};
   address.sin6_family = AF_INET6;
   address.sin6_port = htons(static_cast<std::uint16_t>(port));
   if (!inside.entered() ||
-      setsockopt(listener_.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0 ||
-      setsockopt(listener_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-      bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      listen(listener_.get(), nginx_backlog) != 0)
-    throw std::runtime_error(
-        fmt::format("no listener on {}, port {}: {}", host.name(), port, error_text(errno)));
-  thread_ = std::thread{[this] { serve(); }};
+      setsockopt(listener.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0 ||
+      setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      listen(listener.get(), nginx_backlog) != 0)
+    return Error{
+        fmt::format("no listener on {}, port {}: {}", host.name(), port, error_text(errno))};
+  return std::unique_ptr<Greeter>{new Greeter(std::move(listener))};
 }
+
+Greeter::Greeter(Fd listener) : listener_(std::move(listener)), thread_([this] { serve(); }) {}
 
 // shutdown() of a listener ends the accept() that waits on it.
 Greeter::~Greeter() {
@@ -159,24 +164,28 @@ void Greeter::serve() const {
   }
 }
 
-double time_greeting(std::string_view address, int port) {
+Result<double> time_greeting(std::string_view address, int port) {
   const Target target{address, port};
-  const Fd fd = client_socket(target, 0);
-  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &response_timeout, sizeof response_timeout);
-  setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &response_timeout, sizeof response_timeout);
+  const auto made = client_socket(target, 0);
+  if (!made)
+    return made.error();
+  const int fd = made->get();
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &response_timeout, sizeof response_timeout);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &response_timeout, sizeof response_timeout);
   char byte = 0;
   const auto start = Clock::now();
-  if (connect(fd.get(), target.get(), target.length) != 0 || recv(fd.get(), &byte, 1, 0) != 1)
-    throw std::runtime_error(
-        fmt::format("no response from {}: {}", lab::endpoint(address, port), error_text(errno)));
+  if (connect(fd, target.get(), target.length) != 0 || recv(fd, &byte, 1, 0) != 1)
+    return Error{
+        fmt::format("no response from {}: {}", lab::endpoint(address, port), error_text(errno))};
   return ms_since(start) * 1000;
 }
 
-std::vector<Attempt> time_greetings(const lab::Host& client, std::string_view address, int port,
-                                    const Pace& pace, const std::function<void()>& prepare) {
+Result<std::vector<Attempt>> time_greetings(const lab::Host& client, std::string_view address,
+                                            int port, const Pace& pace,
+                                            const std::function<void()>& prepare) {
   const lab::InHost inside{client};
   if (!inside.entered())
-    throw std::runtime_error("cannot enter " + client.name());
+    return Error{"cannot enter " + client.name()};
   const Target target{address, port};
   return PacedClient{target, pace}.run(prepare);
 }

@@ -5,12 +5,14 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string_view>
 #include <thread>
 #include <vector>
 
 #include "lab/hosts/host.h"
 #include "runtime/fd.h"
+#include "runtime/result.h"
 
 namespace trap::bench {
 
@@ -18,20 +20,21 @@ namespace trap::bench {
 // client. Its thread runs on the CPUs of the thread that makes it.
 class Greeter {
 public:
-  Greeter(const lab::Host& host, int port);
+  static Result<std::unique_ptr<Greeter>> start(const lab::Host& host, int port);
   ~Greeter();
   Greeter(const Greeter&) = delete;
   Greeter& operator=(const Greeter&) = delete;
 
 private:
+  explicit Greeter(Fd listener);
   void serve() const;
   Fd listener_;
   std::thread thread_;
 };
 
 // Microseconds from the request for a connection to the first byte of the response. The calling
-// thread must be in the client's host. Throws if there is no response.
-double time_greeting(std::string_view address, int port);
+// thread must be in the client's host. An error if there is no response.
+Result<double> time_greeting(std::string_view address, int port);
 
 struct Pace {
   int connections;
@@ -46,8 +49,9 @@ struct Attempt {
 };
 
 // Starts connections at even intervals, without waiting for earlier ones. Calls `prepare` before
-// each.
-std::vector<Attempt> time_greetings(const lab::Host& client, std::string_view address, int port,
-                                    const Pace& pace, const std::function<void()>& prepare);
+// each. An error if a socket cannot be made, or after an interrupt.
+Result<std::vector<Attempt>> time_greetings(const lab::Host& client, std::string_view address,
+                                            int port, const Pace& pace,
+                                            const std::function<void()>& prepare);
 
 } // namespace trap::bench

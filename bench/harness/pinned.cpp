@@ -2,13 +2,10 @@
 #include "bench/harness/pinned.h"
 
 #include <cerrno>
-#include <stdexcept>
 
 #include <unistd.h>
 
 #include <fmt/format.h>
-
-#include "runtime/result.h"
 
 namespace trap::bench {
 
@@ -23,13 +20,16 @@ bool keep_to_cpu(int cpu) {
   return sched_setaffinity(0, sizeof one, &one) == 0;
 }
 
-Pinned::Pinned(int cpu) {
-  if (sched_getaffinity(0, sizeof before_, &before_) != 0 || !keep_to_cpu(cpu))
-    throw std::runtime_error(fmt::format("cannot keep to CPU {}: {}", cpu, error_text(errno)));
+Result<Pinned> Pinned::to(int cpu) {
+  cpu_set_t before;
+  if (sched_getaffinity(0, sizeof before, &before) != 0 || !keep_to_cpu(cpu))
+    return Error{fmt::format("cannot keep to CPU {}: {}", cpu, error_text(errno))};
+  return Pinned{before};
 }
 
 Pinned::~Pinned() {
-  sched_setaffinity(0, sizeof before_, &before_);
+  if (before_)
+    sched_setaffinity(0, sizeof *before_, &*before_);
 }
 
 } // namespace trap::bench

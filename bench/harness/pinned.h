@@ -3,7 +3,12 @@
 // where only one is measured.
 #pragma once
 
+#include <optional>
+#include <utility>
+
 #include <sched.h>
+
+#include "runtime/result.h"
 
 namespace trap::bench {
 
@@ -12,16 +17,20 @@ int last_cpu();
 // Keeps the thread to one CPU from now on. False, with errno, if that fails.
 bool keep_to_cpu(int cpu);
 
-// Keeps the thread that makes it to one CPU for as long as it lives. Throws if that fails.
+// A thread that keeps to one CPU for as long as this lives, and then to those it had before.
 class Pinned {
 public:
-  explicit Pinned(int cpu);
-  ~Pinned();
+  // The calling thread, which must also be the one that destroys the result.
+  static Result<Pinned> to(int cpu);
+  Pinned(Pinned&& other) noexcept : before_(std::exchange(other.before_, std::nullopt)) {}
+  Pinned& operator=(Pinned&&) = delete;
   Pinned(const Pinned&) = delete;
   Pinned& operator=(const Pinned&) = delete;
+  ~Pinned();
 
 private:
-  cpu_set_t before_{};
+  explicit Pinned(const cpu_set_t& before) : before_(before) {}
+  std::optional<cpu_set_t> before_; // empty once it was moved from
 };
 
 } // namespace trap::bench

@@ -2,20 +2,19 @@
 #include "bench/harness/redirects.h"
 
 #include <cerrno>
-#include <stdexcept>
 
 #include <bpf/bpf.h>
 
 #include "client/maps.h"
 #include "runtime/kernel/bpf_map.h"
-#include "runtime/result.h"
 
 namespace trap::bench {
 
-Redirects::Redirects(const lab::Host& client)
-    : map_(bpf_obj_get((client.bpf_directory() / "client/redirects").c_str())) {
-  if (!map_)
-    throw std::runtime_error("cannot open trap-client's redirects: " + error_text(errno));
+Result<Redirects> Redirects::open(const lab::Host& client) {
+  Fd map{bpf_obj_get((client.bpf_directory() / "client/redirects").c_str())};
+  if (!map)
+    return Error{"cannot open trap-client's redirects: " + error_text(errno)};
+  return Redirects{std::move(map)};
 }
 
 void Redirects::forget() const {

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
-#include <stdexcept>
 
+#include "bench/harness/use_rigs.h"
 #include "tests/bpf/harness/rig.h"
 #include "trap_floors.skel.h"
 #include "trap_replay.skel.h"
@@ -18,18 +18,21 @@ double thread_cpu_ns() {
   return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
 }
 
-Replayer::Replayer(bool xdp) : xdp_(xdp) {
-  replay_ = test::object_of(Program<trap_replay>::load());
-  floors_ = test::object_of(Program<trap_floors>::load());
+Result<Replayer> Replayer::load(bool xdp) {
+  return use_rigs([&]() -> Result<Replayer> {
+    return Replayer{xdp, test::object_of(Program<trap_replay>::load()),
+                    test::object_of(Program<trap_floors>::load())};
+  });
 }
 
-void Replayer::set(const test::Bytes& frame, trap_replay_order order) {
+Result<void> Replayer::set(const test::Bytes& frame, trap_replay_order order) {
   frame_ = frame;
   if (frame.size() > sizeof order.words)
-    throw std::runtime_error("the frame does not fit the replay program");
+    return Error{"the frame does not fit the replay program"};
   std::memcpy(order.words, frame.data(), frame.size());
   order.bytes = static_cast<__u32>(frame.size());
   replay_->put("replays", std::uint32_t{0}, order);
+  return {};
 }
 
 double Replayer::run(int program_fd, int packets) {

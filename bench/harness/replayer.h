@@ -7,6 +7,7 @@
 #include <string>
 
 #include "bench/bpf/replay.h"
+#include "runtime/result.h"
 #include "tests/bpf/harness/object.h"
 
 namespace trap::bench {
@@ -15,19 +16,22 @@ double thread_cpu_ns();
 
 class Replayer {
 public:
-  // For programs at XDP, or at tc. Throws if its own programs do not load.
-  explicit Replayer(bool xdp);
+  // For programs at XDP, or at tc. An error if its own programs do not load.
+  static Result<Replayer> load(bool xdp);
 
-  // The frame, which the order may vary.
-  void set(const test::Bytes& frame, trap_replay_order order);
+  // The frame, which the order may vary. An error if it is too long. Throws as rigs do if the order
+  // cannot be written: see use_rigs.h.
+  Result<void> set(const test::Bytes& frame, trap_replay_order order);
   // Continues with the next packet numbers. Returns nanoseconds of this thread's CPU, including the
-  // replay.
+  // replay. Throws as rigs do if the program does not run.
   double run(int program_fd, int packets);
 
   [[nodiscard]] const test::Object& floors() const { return *floors_; }
   [[nodiscard]] std::string empty() const { return xdp_ ? "empty_xdp" : "empty_tc"; }
 
 private:
+  Replayer(bool xdp, std::unique_ptr<test::Object> replay, std::unique_ptr<test::Object> floors)
+      : xdp_(xdp), replay_(std::move(replay)), floors_(std::move(floors)) {}
   bool xdp_;
   test::Bytes frame_;
   std::unique_ptr<test::Object> replay_;

@@ -183,7 +183,7 @@ Json Report::json() const {
           {"refused", json_of(refusals_)}};
 }
 
-bool Report::write(const std::string& path) const {
+Result<void> Report::write(const std::string& path) const {
   std::error_code ignored;
   const auto folder = std::filesystem::path(path).parent_path();
   if (!folder.empty())
@@ -191,7 +191,9 @@ bool Report::write(const std::string& path) const {
   std::ofstream file(path);
   file << json().dump(1) << '\n';
   file.close();
-  return !file.fail();
+  if (file.fail())
+    return Error{"cannot write " + path + "; choose another place with --output"};
+  return {};
 }
 
 } // namespace trap::bench

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/result.h"
 #include "tests/support/vectors.h"
 
 namespace trap::bench {
@@ -65,8 +66,8 @@ public:
   [[nodiscard]] bool empty() const { return lines_.empty() && skips_.empty() && refusals_.empty(); }
   [[nodiscard]] bool refused() const { return !refusals_.empty(); }
   void print_targets() const;
-  // Returns false if the file cannot be written.
-  [[nodiscard]] bool write(const std::string& path) const;
+  // The report as JSON; makes the folder of `path`.
+  [[nodiscard]] Result<void> write(const std::string& path) const;
 
 private:
   [[nodiscard]] test::Json json() const;

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "bench/harness/value_or_throw.h"
+#include "bench/harness/use_rigs.h"
 #include "server/daemon/plan/selection.h"
 #include "tests/support/test_constants.h"
 
@@ -17,12 +17,15 @@ using server::Candidate;
 constexpr int backends = 10;
 constexpr double tenth = 100.0 / backends;
 
-std::vector<Candidate> candidates(int count) {
+Result<std::vector<Candidate>> candidates(int count) {
   std::vector<Candidate> list;
   list.reserve(static_cast<std::size_t>(count));
-  for (int i = 0; i < count; i++)
-    list.push_back({value_or_throw(parse_endpoint(fmt::format("198.51.100.{}:80", 20 + i))), 1,
-                    static_cast<std::uint16_t>(i)});
+  for (int i = 0; i < count; i++) {
+    const auto endpoint = parse_endpoint(fmt::format("198.51.100.{}:80", 20 + i));
+    if (!endpoint)
+      return endpoint.error();
+    list.push_back({*endpoint, 1, static_cast<std::uint16_t>(i)});
+  }
   return list;
 }
 
@@ -33,9 +36,8 @@ struct Churn {
 
 // Clients are spread over the table's slots evenly, by a keyed hash: a share of slots is a share of
 // clients.
-Churn between(const std::vector<Candidate>& before, const std::vector<Candidate>& after,
-              int changed) {
-  const trap_key key = test::TestConstants().selector_key();
+Churn between(const trap_key& key, const std::vector<Candidate>& before,
+              const std::vector<Candidate>& after, int changed) {
   trap_selection old_table{}, new_table{};
   server::fill_selection(old_table, key, before);
   server::fill_selection(new_table, key, after);
@@ -72,12 +74,19 @@ void tell(const char* what, const Churn& churn, Report& report) {
 
 } // namespace
 
-void measure_backend_churn(Report& report) {
-  const std::vector<Candidate> ten = candidates(backends);
-  std::vector<Candidate> nine = ten;
+Result<void> measure_backend_churn(Report& report) {
+  const auto key =
+      use_rigs([]() -> Result<trap_key> { return test::TestConstants().selector_key(); });
+  if (!key)
+    return key.error();
+  const auto ten = candidates(backends);
+  if (!ten)
+    return ten.error();
+  std::vector<Candidate> nine = *ten;
   nine.erase(nine.begin() + 4);
-  tell("leaves", between(ten, nine, 4), report);
-  tell("joins", between(nine, ten, 4), report);
+  tell("leaves", between(*key, *ten, nine, 4), report);
+  tell("joins", between(*key, nine, *ten, 4), report);
+  return {};
 }
 
 } // namespace trap::bench

@@ -12,7 +12,6 @@
 #include <fmt/format.h>
 
 #include "bench/harness/redirects.h"
-#include "bench/harness/value_or_throw.h"
 #include "bench/speed/transfer.h"
 #include "client/maps.h"
 #include "lab/deployment/deployment.h"
@@ -39,7 +38,7 @@ double now_us() {
 }
 
 // Microseconds that connect() takes. It ends with a reset, which leaves no TIME_WAIT behind.
-double time_connect(std::string_view address, int port, bool answers) {
+Result<double> time_connect(std::string_view address, int port, bool answers) {
   socklen_t length = 0;
   const sockaddr_storage target = lab::socket_address(address, port, length);
   const Fd fd{socket(target.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
@@ -49,8 +48,8 @@ double time_connect(std::string_view address, int port, bool answers) {
   const bool connected = connect(fd.get(), reinterpret_cast<const sockaddr*>(&target), length) == 0;
   const double took = now_us() - start;
   if (connected != answers)
-    throw std::runtime_error(fmt::format("connect to {}: {}", lab::endpoint(address, port),
-                                         connected ? "a listener answers" : error_text(errno)));
+    return Error{fmt::format("connect to {}: {}", lab::endpoint(address, port),
+                             connected ? "a listener answers" : error_text(errno))};
   return took;
 }
 
@@ -63,44 +62,56 @@ lab::DeploymentPlan plan_of_bench() {
   return plan;
 }
 
-Samples time_connects(lab::Deployment& trap, Family family, int count) {
+Result<Samples> time_connects(lab::Deployment& trap, Family family, int count) {
   const lab::Host& client = trap.topology().host("client");
-  const Redirects redirects(client);
+  const auto redirects = Redirects::open(client);
+  if (!redirects)
+    return redirects.error();
   const std::string_view service = addresses_of("service").address(family),
                          at_public = addresses_of("trap").address(family);
-  const lab::Counters before = value_or_throw(trap.client().counters());
+  const auto before = trap.client().counters();
+  if (!before)
+    return before.error();
   Samples samples;
   {
     const lab::InHost inside(client);
     if (!inside.entered())
-      throw std::runtime_error("cannot enter the client's namespace");
+      return Error{"cannot enter the client's namespace"};
     for (int i = -count / 10; i < count; i++) { // the first tenth warms up
-      redirects.forget();
-      const std::pair<const char*, double> times[] = {
+      redirects->forget();
+      const std::pair<const char*, Result<double>> times[] = {
           {"direct", time_connect(service, lab::open_port, true)},
           {"round-trip", time_connect(at_public, closed_port, false)},
           {"first", time_connect(at_public, lab::service_port, true)},
           {"later", time_connect(at_public, lab::service_port, true)}};
-      for (const auto& [kind, us] : times)
+      for (const auto& [kind, us] : times) {
+        if (!us)
+          return us.error();
         if (i >= 0)
-          samples[kind].push_back(us);
+          samples[kind].push_back(*us);
+      }
     }
   }
-  const lab::Counters moved = lab::difference(before, value_or_throw(trap.client().counters()));
+  const auto after = trap.client().counters();
+  if (!after)
+    return after.error();
+  const lab::Counters moved = lab::difference(*before, *after);
   const auto made = static_cast<std::uint64_t>(count) + static_cast<std::uint64_t>(count / 10);
   if (lab::count_of(moved, "reply-reissued-syn") != made ||
       lab::count_of(moved, "pass-syn-ticketed") != made)
-    throw std::runtime_error(fmt::format(
+    return Error{fmt::format(
         "of {} first and later connections {} were redirected, {} went straight", made,
-        lab::count_of(moved, "reply-reissued-syn"), lab::count_of(moved, "pass-syn-ticketed")));
+        lab::count_of(moved, "reply-reissued-syn"), lab::count_of(moved, "pass-syn-ticketed"))};
   return samples;
 }
 
-void measure_connects(lab::Deployment& trap, Family family, int count, Report& report) {
-  const Samples samples = time_connects(trap, family, count);
+Result<void> measure_connects(lab::Deployment& trap, Family family, int count, Report& report) {
+  const auto samples = time_connects(trap, family, count);
+  if (!samples)
+    return samples.error();
   const int version = static_cast<int>(family);
   std::map<std::string, double> median;
-  for (const auto& [kind, us] : samples) {
+  for (const auto& [kind, us] : *samples) {
     const Spread spread = spread_of(us);
     median[kind] = spread.median;
     report.add(Line{"client-connect", kind, version, "time", "us", spread.median, spread.min,
@@ -114,34 +125,46 @@ void measure_connects(lab::Deployment& trap, Family family, int count, Report& r
              first_allowance_us, "us"});
   report.add(Target{fmt::format("later connection, IPv{}: over a direct one", version),
                     median["later"] - median["direct"], Bound::at_most, later_allowance_us, "us"});
+  return {};
 }
 
-void measure_load(lab::Deployment& trap, const Load& load, int rounds, Report& report) {
+Result<void> measure_load(lab::Deployment& trap, const Load& load, int rounds, Report& report) {
   const auto run = [&](std::string_view responder) {
     return transfer(trap.topology().host("client"),
                     addresses_of(responder == translated ? "trap" : "service").address(load.family),
                     load);
   };
-  compare_transfers({"client-throughput", "direct", translated, least_throughput}, load, rounds,
-                    run, report);
+  return compare_transfers({"client-throughput", "direct", translated, least_throughput}, load,
+                           rounds, run, report);
 }
 
 } // namespace
 
-void measure_client(const ClientEffort& effort, Report& report) {
-  const lab::Topology topology = value_or_throw(lab::Topology::build());
-  lab::Deployment trap = value_or_throw(lab::Deployment::start(topology, plan_of_bench()));
+Result<void> measure_client(const ClientEffort& effort, Report& report) {
+  const auto topology = lab::Topology::build();
+  if (!topology)
+    return topology.error();
+  auto trap = lab::Deployment::start(*topology, plan_of_bench());
+  if (!trap)
+    return trap.error();
   for (const Family family : lab::families)
-    measure_connects(trap, family, effort.connections, report);
+    if (auto measured = measure_connects(*trap, family, effort.connections, report); !measured)
+      return measured;
 
   // XDP at the receiving veth takes its segmentation offload away, which costs more than any
   // translation. So the guard is detached.
-  value_or_throw(trap.guard().detach());
-  const lab::Process iperf = value_or_throw(lab::start_iperf(topology.host("service")));
+  if (auto detached = trap->guard().detach(); !detached)
+    return detached;
+  const auto iperf = lab::start_iperf(topology->host("service"));
+  if (!iperf)
+    return iperf.error();
   for (const Family family : lab::families)
     for (const int parallel : effort.streams)
       for (const bool down : {false, true})
-        measure_load(trap, {family, parallel, down}, effort.transfers, report);
+        if (auto measured = measure_load(*trap, {family, parallel, down}, effort.transfers, report);
+            !measured)
+          return measured;
+  return {};
 }
 
 } // namespace trap::bench

@@ -7,8 +7,9 @@
 
 #include <fmt/format.h>
 
-#include "bench/harness/proc_numbers.h"
+#include "bench/harness/proc.h"
 #include "bench/harness/replayer.h"
+#include "bench/harness/use_rigs.h"
 #include "bench/speed/growth_subjects.h"
 #include "lab/hosts/interrupt.h"
 #include "runtime/kernel/counters.h"
@@ -32,21 +33,30 @@ double limit_of(Growth growth, std::uint32_t smallest, std::uint32_t largest) {
   return growth == Growth::flat ? 4 : 1 + std::log2(static_cast<double>(largest) / smallest);
 }
 
+// Uses the rigs in every function, and throws as they do: measure_growth() wraps them.
 class GrowthRun {
 public:
-  GrowthRun(const Subject& subject, const Population& population)
-      : subject_(subject), replayer_(subject.xdp), tested_(subject.load(population)) {
+  static Result<GrowthRun> load(const Subject& subject, const Population& population) {
+    auto replayer = Replayer::load(subject.xdp);
+    if (!replayer)
+      return replayer.error();
+    auto tested = subject.load(population);
+    if (!tested)
+      return tested.error();
     trap_replay_order order = subject.order(population);
     order.vary = TRAP_REPLAY_MEMBERS;
     order.family = static_cast<__u32>(population.family);
     order.l3_offset = 14;
     order.l4_offset = population.family == 4 ? 34 : 54;
-    replayer_.set(test::build_packet(subject.packet(population.family), population.family,
-                                     population.constants),
-                  order);
+    if (auto set = replayer->set(test::build_packet(subject.packet(population.family),
+                                                    population.family, population.constants),
+                                 order);
+        !set)
+      return set.error();
+    return GrowthRun{subject, std::move(*replayer), std::move(*tested)};
   }
 
-  Spread measure(const GrowthEffort& effort) {
+  Result<Spread> measure(const GrowthEffort& effort) {
     const bool redirects = subject_.verdict == TRAP_REPLY_REDIRECT;
     const int packets = redirects ? std::min(effort.packets, redirects_of_a_round) : effort.packets;
     call_ = redirects ? redirects_of_a_call : packets;
@@ -58,18 +68,28 @@ public:
       const double without = time(empty, packets);
       ns.push_back(std::max(0.1, time(tested, packets) - without));
     }
-    check_path(static_cast<std::uint64_t>(packets) * static_cast<std::uint64_t>(effort.rounds + 1));
+    if (auto taken = check_path(static_cast<std::uint64_t>(packets) *
+                                static_cast<std::uint64_t>(effort.rounds + 1));
+        !taken)
+      return taken.error();
     return spread_of(ns);
   }
 
-  [[nodiscard]] double kib() const {
+  [[nodiscard]] Result<double> kib() const {
     double sum = 0;
-    for (const std::string& map : tested_->map_names())
-      sum += map_kib(tested_->map_fd(map));
+    for (const std::string& map : tested_->map_names()) {
+      const auto taken = map_kib(tested_->map_fd(map));
+      if (!taken)
+        return taken;
+      sum += *taken;
+    }
     return sum;
   }
 
 private:
+  GrowthRun(const Subject& subject, Replayer replayer, std::unique_ptr<test::Object> tested)
+      : subject_(subject), replayer_(std::move(replayer)), tested_(std::move(tested)) {}
+
   double time(int program, int packets) {
     double spent_ns = 0;
     for (int done = 0; done < packets; done += call_) {
@@ -80,7 +100,7 @@ private:
     return spent_ns / packets;
   }
 
-  void check_path(std::uint64_t sent) const {
+  [[nodiscard]] Result<void> check_path(std::uint64_t sent) const {
     const std::vector<trap_count> counts = tested_->counts(slots_most);
     std::vector<std::uint64_t> packets(TRAP_VERDICT_SLOTS);
     for (std::size_t at = 0; at < counts.size(); at++)
@@ -89,9 +109,9 @@ private:
     packets[subject_.verdict] = 0;
     const auto other = std::ranges::max_element(packets) - packets.begin();
     if (static_cast<double>(counted) < static_cast<double>(sent) * share_on_path || counted > sent)
-      throw std::runtime_error(
-          fmt::format("{} of {} packets took the measured path, most others were {}", counted, sent,
-                      verdict_name(static_cast<int>(other))));
+      return Error{fmt::format("{} of {} packets took the measured path, most others were {}",
+                               counted, sent, verdict_name(static_cast<int>(other)))};
+    return {};
   }
 
   const Subject& subject_;
@@ -108,7 +128,8 @@ void add(const Subject& subject, const Population& population, const char* metri
   report.add(std::move(line));
 }
 
-void measure_one(const Subject& subject, int family, const GrowthEffort& effort, Report& report) {
+Result<void> measure_one(const Subject& subject, int family, const GrowthEffort& effort,
+                         Report& report) {
   const test::TestConstants constants;
   std::vector<std::uint32_t> sizes = subject.sizes;
   if (!effort.all)
@@ -116,11 +137,19 @@ void measure_one(const Subject& subject, int family, const GrowthEffort& effort,
   double smallest_ns = 0, largest_ns = 0;
   for (const std::uint32_t size : sizes) {
     if (lab::interrupted())
-      throw std::runtime_error("interrupted");
+      return Error{"interrupted"};
     const Population population{size, family, constants};
-    GrowthRun run(subject, population);
-    const Spread spread = run.measure(effort);
-    const double kib = run.kib();
+    auto run = GrowthRun::load(subject, population);
+    if (!run)
+      return run.error();
+    const auto measured = run->measure(effort);
+    if (!measured)
+      return measured.error();
+    const auto memory = run->kib();
+    if (!memory)
+      return memory.error();
+    const Spread spread = *measured;
+    const double kib = *memory;
     std::printf("%-20s ipv%d  %8u  %7.1f ns  (%6.1f to %6.1f)  %9.0f KiB\n", subject.name.c_str(),
                 family, size, spread.median, spread.min, spread.max, kib);
     std::fflush(stdout);
@@ -134,6 +163,7 @@ void measure_one(const Subject& subject, int family, const GrowthEffort& effort,
       fmt::format("{}, IPv{}: {} over {}", subject.name, family, sizes.back(), sizes.front()),
       largest_ns / smallest_ns, Bound::at_most,
       limit_of(subject.growth, sizes.front(), sizes.back()), "x"});
+  return {};
 }
 
 } // namespace
@@ -145,11 +175,9 @@ void measure_growth(const GrowthEffort& effort, const std::string& only, Report&
     for (const int family : {4, 6}) {
       if (!effort.all && family == 6)
         continue;
-      try {
-        measure_one(subject, family, effort, report);
-      } catch (const std::runtime_error& error) {
-        report.refuse(fmt::format("{} ipv{}", subject.name, family), error.what());
-      }
+      const auto measured = use_rigs([&] { return measure_one(subject, family, effort, report); });
+      if (!measured)
+        report.refuse(fmt::format("{} ipv{}", subject.name, family), measured.error().message);
     }
   }
 }

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <bit>
-#include <stdexcept>
+#include <cerrno>
 
 #include <bpf/bpf.h>
 
@@ -286,7 +286,7 @@ void put_announced(Object& object, const Population& population) {
   }
 }
 
-void put_admitted(Object& object, const Population& population) {
+Result<void> put_admitted(Object& object, const Population& population) {
   const int fd = object.map_fd("admitted");
   trap_guard_client client = {};
   client.flows = 1;
@@ -297,13 +297,14 @@ void put_admitted(Object& object, const Population& population) {
                                    population.family == 4 ? TRAP_SCOPE_V4 : TRAP_SCOPE_V6);
     key.slot = 1;
     if (bpf_map_update_elem(fd, &key, &client, BPF_ANY) != 0)
-      throw std::runtime_error("cannot write an admitted client");
+      return Error{"cannot write an admitted client: " + error_text(errno)};
   }
   // Budgets are looked at, and are never used up.
   object.put(
       "classes", std::uint32_t{0},
       trap_guard_class{
           .syns = {1, hour_ns, 1, 0}, .packets = {}, .kib = {}, .flows = 1000, .reserved = 0});
+  return {};
 }
 
 trap_replay_order of_all_clients(const Population& population) {
@@ -327,11 +328,12 @@ std::vector<Subject> of_guard() {
        of_all_clients},
       {"growth-clients", "trap_guard", true, TRAP_PASS_ANNOUNCED, Growth::logarithmic, sizes,
        [](int family) { return packet_to(family, "backend", 80, linux_syn); },
-       [](const Population& population) {
+       [](const Population& population) -> Result<std::unique_ptr<Object>> {
          auto object = load_guard(population);
          put_flows(*object, population);
          put_announced(*object, population);
-         put_admitted(*object, population);
+         if (auto put = put_admitted(*object, population); !put)
+           return put.error();
          return object;
        },
        of_all_clients},

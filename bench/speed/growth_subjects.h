@@ -10,6 +10,7 @@
 
 #include "bench/bpf/replay.h"
 #include "dataplane/verdict.h"
+#include "runtime/result.h"
 #include "tests/bpf/harness/object.h"
 #include "tests/support/test_constants.h"
 
@@ -34,8 +35,9 @@ struct Subject {
   Growth growth;
   std::vector<std::uint32_t> sizes;
   std::function<test::Json(int family)> packet; // of the first member
-  // A loaded program with that population, and the order that draws packets of its members.
-  std::function<std::unique_ptr<test::Object>(const Population&)> load;
+  // A loaded program with that population, and the order that draws packets of its members. Both
+  // throw as rigs do: see use_rigs.h.
+  std::function<Result<std::unique_ptr<test::Object>>(const Population&)> load;
   std::function<trap_replay_order(const Population&)> order;
 };
 

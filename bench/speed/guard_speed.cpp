@@ -7,10 +7,10 @@
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 
-#include "bench/harness/value_or_throw.h"
 #include "bench/speed/transfer.h"
 #include "lab/deployment/deployment.h"
 #include "lab_pass.skel.h"
+#include "runtime/kernel/program.h"
 
 namespace trap::bench {
 namespace {
@@ -24,31 +24,31 @@ constexpr const char* guarding = "trap-guard";
 // The XDP hook of the service's host, taken by the guard's pinned link.
 class Hook {
 public:
-  explicit Hook(const lab::Host& service)
-      : link_(bpf_obj_get((service.bpf_directory() / "guard/link-eth0").c_str())),
-        pass_(lab_pass__open_and_load()) {
+  static Result<Hook> open(const lab::Host& service) {
+    auto pass = Program<lab_pass>::load();
+    if (!pass)
+      return pass.error();
+    Fd link{bpf_obj_get((service.bpf_directory() / "guard/link-eth0").c_str())};
     bpf_link_info info = {};
     __u32 length = sizeof info;
-    if (!link_ || pass_ == nullptr || bpf_obj_get_info_by_fd(link_.get(), &info, &length) != 0)
-      throw std::runtime_error("cannot open the guard's link or load another program: " +
-                               error_text(errno));
-    guard_ = Fd{bpf_prog_get_fd_by_id(info.prog_id)};
+    if (!link || bpf_obj_get_info_by_fd(link.get(), &info, &length) != 0)
+      return Error{"cannot open the guard's link: " + error_text(errno)};
+    return Hook{std::move(link), Fd{bpf_prog_get_fd_by_id(info.prog_id)}, std::move(*pass)};
   }
-  ~Hook() { lab_pass__destroy(pass_); }
-  Hook(const Hook&) = delete;
-  Hook& operator=(const Hook&) = delete;
 
-  void give_to(std::string_view responder) const {
+  [[nodiscard]] Result<void> give_to(std::string_view responder) const {
     const int program =
         responder == guarding ? guard_.get() : bpf_program__fd(pass_->progs.lab_pass);
     if (bpf_link_update(link_.get(), program, nullptr) != 0)
-      throw std::runtime_error("cannot swap the program at the service's host: " +
-                               error_text(errno));
+      return Error{"cannot swap the program at the service's host: " + error_text(errno)};
+    return {};
   }
 
 private:
+  Hook(Fd link, Fd guard, Program<lab_pass> pass)
+      : link_(std::move(link)), guard_(std::move(guard)), pass_(std::move(pass)) {}
   Fd link_, guard_;
-  lab_pass* pass_;
+  Program<lab_pass> pass_;
 };
 
 lab::DeploymentPlan plan_of_bench() {
@@ -60,39 +60,59 @@ lab::DeploymentPlan plan_of_bench() {
 
 // The guard must have counted the segments of its own transfer, many more than those of health
 // checks, and none of the other's.
-void check_path(std::string_view responder, const lab::Counters& moved) {
+Result<void> check_path(std::string_view responder, const lab::Counters& moved) {
   constexpr std::uint64_t least = 1000;
   const std::uint64_t seen = lab::count_of(moved, "pass-flow");
   if (responder == guarding ? seen < least : seen != 0)
-    throw std::runtime_error(
-        fmt::format("{}: the guard counted {} segments of flows", responder, seen));
+    return Error{fmt::format("{}: the guard counted {} segments of flows", responder, seen)};
+  return {};
 }
 
-void measure_load(lab::Deployment& trap, const Hook& hook, const Load& load, int rounds,
-                  Report& report) {
-  const auto run = [&](std::string_view responder) {
-    hook.give_to(responder);
-    const lab::Counters before = value_or_throw(trap.guard().counters());
-    const Transfer done = transfer(trap.topology().host("client"),
-                                   lab::addresses_of("trap").address(load.family), load);
-    check_path(responder, lab::difference(before, value_or_throw(trap.guard().counters())));
+Result<void> measure_load(lab::Deployment& trap, const Hook& hook, const Load& load, int rounds,
+                          Report& report) {
+  const auto run = [&](std::string_view responder) -> Result<Transfer> {
+    if (auto given = hook.give_to(responder); !given)
+      return given.error();
+    const auto before = trap.guard().counters();
+    if (!before)
+      return before.error();
+    auto done = transfer(trap.topology().host("client"),
+                         lab::addresses_of("trap").address(load.family), load);
+    if (!done)
+      return done;
+    const auto after = trap.guard().counters();
+    if (!after)
+      return after.error();
+    if (auto right = check_path(responder, lab::difference(*before, *after)); !right)
+      return right.error();
     return done;
   };
-  compare_transfers({"guard-throughput", passing, guarding, least_throughput}, load, rounds, run,
-                    report);
+  return compare_transfers({"guard-throughput", passing, guarding, least_throughput}, load, rounds,
+                           run, report);
 }
 
 } // namespace
 
-void measure_guard(int transfers, const std::vector<int>& streams, Report& report) {
-  const lab::Topology topology = value_or_throw(lab::Topology::build());
-  lab::Deployment trap = value_or_throw(lab::Deployment::start(topology, plan_of_bench()));
-  const lab::Process iperf = value_or_throw(lab::start_iperf(topology.host("service")));
-  const Hook hook(topology.host("service"));
+Result<void> measure_guard(int transfers, const std::vector<int>& streams, Report& report) {
+  const auto topology = lab::Topology::build();
+  if (!topology)
+    return topology.error();
+  auto trap = lab::Deployment::start(*topology, plan_of_bench());
+  if (!trap)
+    return trap.error();
+  const auto iperf = lab::start_iperf(topology->host("service"));
+  if (!iperf)
+    return iperf.error();
+  const auto hook = Hook::open(topology->host("service"));
+  if (!hook)
+    return hook.error();
   for (const Family family : lab::families)
     for (const int parallel : streams)
       for (const bool down : {true, false})
-        measure_load(trap, hook, {family, parallel, down}, transfers, report);
+        if (auto measured = measure_load(*trap, *hook, {family, parallel, down}, transfers, report);
+            !measured)
+          return measured;
+  return {};
 }
 
 } // namespace trap::bench

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The measurements of trap-bench that are about TRAP alone. Each prints a table and adds lines and
-// targets to the report. Where there is `only`, it restricts to names that contain it.
+// targets to the report. An error is the reason why it has no figures. Where there is `only`, it
+// restricts to names that contain it; those are refused one by one.
 #pragma once
 
 #include <string>
@@ -9,6 +10,7 @@
 #include "bench/comparison/closed_loop.h"
 #include "bench/report/report.h"
 #include "bench/speed/path_bench.h"
+#include "runtime/result.h"
 
 namespace trap::bench {
 
@@ -34,23 +36,23 @@ struct ClientEffort {
 
 // Times of first and later connections with trap-client and the throughput of translated ones,
 // each beside a direct connection to the same host.
-void measure_client(const ClientEffort& effort, Report& report);
+Result<void> measure_client(const ClientEffort& effort, Report& report);
 
 // Throughput past trap-guard, beside an XDP program that passes everything: `transfers` of each
 // kind, a second each, with so many streams at once.
-void measure_guard(int transfers, const std::vector<int>& streams, Report& report);
+Result<void> measure_guard(int transfers, const std::vector<int>& streams, Report& report);
 
 // Memory that a flood leaves taken: trap-server's resident size and its maps, before and after.
-void measure_memory(ClosedLoop& loop, Report& report);
+Result<void> measure_memory(ClosedLoop& loop, Report& report);
 
 // Time in which trap-server applies a file of 100,000 client prefixes.
-void measure_prefixes(ClosedLoop& loop, Report& report);
+Result<void> measure_prefixes(ClosedLoop& loop, Report& report);
 
 // The cost of one GET /metrics from a trap-server with 1,000 addresses: bpf() calls, as strace
 // counts them, and milliseconds without strace.
-void measure_scrape(ClosedLoop& loop, Report& report);
+Result<void> measure_scrape(ClosedLoop& loop, Report& report);
 
 // Share of clients that change their backend when one of ten leaves or joins.
-void measure_backend_churn(Report& report);
+Result<void> measure_backend_churn(Report& report);
 
 } // namespace trap::bench

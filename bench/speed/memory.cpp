@@ -13,9 +13,7 @@
 #include <fmt/format.h>
 
 #include "bench/comparison/responders.h"
-#include "bench/harness/daemon_process.h"
-#include "bench/harness/proc_numbers.h"
-#include "bench/harness/value_or_throw.h"
+#include "bench/harness/proc.h"
 
 namespace trap::bench {
 namespace {
@@ -32,45 +30,61 @@ struct Memory {
   double maps_kib = 0;
 };
 
-double maps_kib(const fs::path& pins) {
+Result<double> maps_kib(const fs::path& pins) {
   double kib = 0;
-  for (const auto& entry : fs::directory_iterator(pins)) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(pins, error)) {
     const Fd object{bpf_obj_get(entry.path().c_str())};
     bpf_map_info map{};
     __u32 size = sizeof map;
-    if (object && entry.path().filename().string().find("link-") == std::string::npos &&
-        bpf_obj_get_info_by_fd(object.get(), &map, &size) == 0)
-      kib += map_kib(object.get());
+    if (!object || entry.path().filename().string().find("link-") != std::string::npos ||
+        bpf_obj_get_info_by_fd(object.get(), &map, &size) != 0)
+      continue;
+    const auto taken = map_kib(object.get());
+    if (!taken)
+      return taken;
+    kib += *taken;
   }
+  if (error)
+    return Error{fmt::format("cannot read {}: {}", pins.string(), error.message())};
   return kib;
 }
 
-Memory memory_of(const lab::Host& host) {
-  return {number_in(fmt::format("/proc/{}/status", daemon_in(host)), "VmRSS"),
-          maps_kib(host.bpf_directory() / "server")};
+Result<Memory> memory_of(const lab::Host& host) {
+  const auto pid = daemon_in(host);
+  if (!pid)
+    return pid.error();
+  const auto resident = number_in(fmt::format("/proc/{}/status", *pid), "VmRSS");
+  if (!resident)
+    return resident.error();
+  const auto maps = maps_kib(host.bpf_directory() / "server");
+  if (!maps)
+    return maps.error();
+  return Memory{*resident, *maps};
 }
 
-} // namespace
+// Every SYN must have been answered, or the daemon did not bear the whole flood.
+Result<void> flood_with_syns(ClosedLoop& loop, const ResponderHost& on, const lab::Daemon& daemon,
+                             int family) {
+  const auto before = daemon.counters();
+  if (!before)
+    return before.error();
+  const auto run = loop.run(on, {FloodKind::syn, family}, flood_packets / 2);
+  if (!run)
+    return run.error();
+  const std::uint64_t answers = run->seen.answers[TRAP_FLOOD_SYN_ACK];
+  if (answers >= flood_packets / 2 - flood_packets / 2000)
+    return {};
+  const auto after = daemon.counters();
+  if (!after)
+    return after.error();
+  std::string counted;
+  for (const auto& [verdict, packets] : lab::difference(*before, *after))
+    counted += fmt::format(", {} {}", verdict, packets);
+  return Error{fmt::format("{} answers to {} packets{}", answers, run->sent, counted)};
+}
 
-void measure_memory(ClosedLoop& loop, Report& report) {
-  const ResponderHost on = loop.build_host("memory");
-  const auto daemon = start_trap_server(on.host, reset_service());
-  loop.run(on, {FloodKind::syn, 4}, warm_up);
-  const Memory before = memory_of(on.host);
-  for (const int family : {4, 6}) {
-    const lab::Counters counters = value_or_throw(daemon->counters());
-    const LoopRun run = loop.run(on, {FloodKind::syn, family}, flood_packets / 2);
-    if (run.seen.answers[TRAP_FLOOD_SYN_ACK] < flood_packets / 2 - flood_packets / 2000) {
-      std::string counted;
-      for (const auto& [verdict, packets] :
-           lab::difference(counters, value_or_throw(daemon->counters())))
-        counted += fmt::format(", {} {}", verdict, packets);
-      report.refuse("memory", fmt::format("{} answers to {} packets{}",
-                                          run.seen.answers[TRAP_FLOOD_SYN_ACK], run.sent, counted));
-      return;
-    }
-  }
-  const Memory after = memory_of(on.host);
+void tell(const Memory& before, const Memory& after, Report& report) {
   std::printf(
       "memory after %llu million SYNs: resident %.0f KiB (was %.0f), maps %.0f KiB (were %.0f)\n",
       static_cast<unsigned long long>(flood_packets / 1'000'000), after.resident_kib,
@@ -88,6 +102,30 @@ void measure_memory(ClosedLoop& loop, Report& report) {
                     "KiB"});
   report.add(Target{"memory: maps grown by 10 million SYNs", after.maps_kib - before.maps_kib,
                     Bound::at_most, 0, "KiB"});
+}
+
+} // namespace
+
+Result<void> measure_memory(ClosedLoop& loop, Report& report) {
+  const auto on = loop.build_host("memory");
+  if (!on)
+    return on.error();
+  const auto daemon = start_trap_server(on->host, reset_service());
+  if (!daemon)
+    return daemon.error();
+  if (auto warm = loop.run(*on, {FloodKind::syn, 4}, warm_up); !warm)
+    return warm.error();
+  const auto before = memory_of(on->host);
+  if (!before)
+    return before.error();
+  for (const int family : {4, 6})
+    if (auto flooded = flood_with_syns(loop, *on, **daemon, family); !flooded)
+      return flooded;
+  const auto after = memory_of(on->host);
+  if (!after)
+    return after.error();
+  tell(*before, *after, report);
+  return {};
 }
 
 } // namespace trap::bench

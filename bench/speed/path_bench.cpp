@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <functional>
-#include <stdexcept>
+
+#include <fmt/format.h>
 
 #include "bench/harness/replayer.h"
+#include "bench/harness/use_rigs.h"
 #include "client/maps.h"
 #include "guard/maps.h"
 #include "tests/bpf/harness/layout.h"
@@ -34,19 +36,28 @@ struct Responder {
   std::vector<double> ns; // a run, one value a round
 };
 
+bool is_at_xdp(const Path& path) {
+  return path.part != "client";
+}
+
 } // namespace
 
+// Uses the rigs in every function, and throws as they do: PathBench wraps each call.
 class PathBench::Bench {
 public:
-  Bench(const Path& path, int family)
-      : path_(path), family_(family), is_xdp_(path.part != "client"), replayer_(is_xdp_) {
-    frame_ = test::build_packet(path.packet, family, constants_);
+  Bench(const Path& path, int family, Replayer replayer)
+      : path_(path), family_(family), replayer_(std::move(replayer)) {}
+
+  Result<void> load() {
+    frame_ = test::build_packet(path_.packet, family_, constants_);
     load_tested();
-    replayer_.set(frame_, {});
+    if (auto set = replayer_.set(frame_, {}); !set)
+      return set;
     responders_.push_back({"empty", replayer_.floors().program_fd(replayer_.empty()), {}});
-    if (is_xdp_)
+    if (is_at_xdp(path_))
       responders_.push_back({"send-back", replayer_.floors().program_fd("send_back_xdp"), {}});
     responders_.push_back({"trap", tested_->program_fd(path_.program), {}});
+    return {};
   }
 
   void run(const PathEffort& wanted) {
@@ -66,8 +77,11 @@ public:
         static_cast<std::uint64_t>(packets_of_a_call_);
   }
 
-  std::vector<PathTime> results() {
-    check_path();
+  [[nodiscard]] std::string name() const { return fmt::format("{} ipv{}", path_.name, family_); }
+
+  Result<std::vector<PathTime>> results() {
+    if (auto taken = check_path(); !taken)
+      return taken.error();
     std::vector<PathTime> all;
     for (const Responder& responder : responders_) {
       std::vector<double> ns;
@@ -135,24 +149,23 @@ private:
   }
 
   // Figures of another path would be worse than none.
-  void check_path() {
+  Result<void> check_path() {
     std::uint64_t counted = 0;
     bpf_map_info counters = {};
     __u32 bytes = sizeof counters;
     if (bpf_obj_get_info_by_fd(tested_->map_fd("counters"), &counters, &bytes) != 0)
-      throw std::runtime_error(path_.name + ": no counters");
+      return Error{"its program has no counters"};
     const std::uint32_t slots =
         std::min(counters.max_entries / TRAP_VERDICT_SLOTS, slots_of_the_rigs);
     for (std::uint32_t slot = 0; slot < slots; slot++)
       counted += tested_->counters(slot)[path_.verdict];
     if (counted != sent_)
-      throw std::runtime_error(path_.name + ": " + std::to_string(counted) + " of " +
-                               std::to_string(sent_) + " packets took the path that is measured");
+      return Error{fmt::format("{} of {} packets took the path that is measured", counted, sent_)};
+    return {};
   }
 
   const Path& path_;
   const int family_;
-  const bool is_xdp_;
   Replayer replayer_;
   int packets_of_a_call_ = 0;
   std::uint64_t sent_ = 0;
@@ -163,16 +176,36 @@ private:
   std::unique_ptr<Object> tested_;
 };
 
-PathBench::PathBench(const Path& path, int family)
-    : bench_(std::make_unique<Bench>(path, family)) {}
+PathBench::PathBench(std::unique_ptr<Bench> bench) : bench_(std::move(bench)) {}
+PathBench::PathBench(PathBench&& other) noexcept = default;
+PathBench& PathBench::operator=(PathBench&& other) noexcept = default;
 PathBench::~PathBench() = default;
 
-void PathBench::run(const PathEffort& effort) {
-  bench_->run(effort);
+Result<PathBench> PathBench::load(const Path& path, int family) {
+  return use_rigs([&]() -> Result<PathBench> {
+    auto replayer = Replayer::load(is_at_xdp(path));
+    if (!replayer)
+      return replayer.error();
+    auto bench = std::make_unique<Bench>(path, family, std::move(*replayer));
+    if (auto loaded = bench->load(); !loaded)
+      return loaded.error();
+    return PathBench{std::move(bench)};
+  });
 }
 
-std::vector<PathTime> PathBench::results() {
-  return bench_->results();
+std::string PathBench::name() const {
+  return bench_->name();
+}
+
+Result<void> PathBench::run(const PathEffort& effort) {
+  return use_rigs([&]() -> Result<void> {
+    bench_->run(effort);
+    return {};
+  });
+}
+
+Result<std::vector<PathTime>> PathBench::results() {
+  return use_rigs([&] { return bench_->results(); });
 }
 
 } // namespace trap::bench

@@ -9,6 +9,7 @@
 
 #include "bench/report/report.h"
 #include "bench/speed/path.h"
+#include "runtime/result.h"
 
 namespace trap::bench {
 
@@ -28,18 +29,23 @@ struct PathTime {
 };
 
 // One path for one family. Its rounds can be spread between those of other paths, so that a machine
-// that is busy for some seconds does not spoil one of them. Throws std::runtime_error if a program
-// does not load or the packets did not take the path.
+// that is busy for some seconds does not spoil one of them.
 class PathBench {
 public:
-  PathBench(const Path& path, int family);
+  // `path` must outlive it. An error if a program does not load or cannot be configured.
+  static Result<PathBench> load(const Path& path, int family);
+  PathBench(PathBench&& other) noexcept;
+  PathBench& operator=(PathBench&& other) noexcept;
   ~PathBench();
-  void run(const PathEffort& effort);
-  // Of all rounds: "empty", "send-back" where there is such a floor, then "trap".
-  std::vector<PathTime> results();
+  [[nodiscard]] std::string name() const; // "server-syn ipv4"
+  Result<void> run(const PathEffort& effort);
+  // Of all rounds: "empty", "send-back" where there is such a floor, then "trap". An error if the
+  // packets did not take the path.
+  Result<std::vector<PathTime>> results();
 
 private:
   class Bench;
+  explicit PathBench(std::unique_ptr<Bench> bench);
   std::unique_ptr<Bench> bench_;
 };
 

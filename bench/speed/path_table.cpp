@@ -2,7 +2,6 @@
 #include "bench/speed/measurements.h"
 
 #include <cstdio>
-#include <memory>
 
 #include <fmt/format.h>
 
@@ -96,31 +95,53 @@ void add_targets_over_empty(Report& report) {
   }
 }
 
+// Those that are measured. A path that cannot be is refused.
+std::vector<PathBench> load_benches(const std::vector<Path>& all, const std::string& only,
+                                    Report& report) {
+  std::vector<PathBench> benches;
+  for (const Path& path : all) {
+    if (path.name.find(only) == std::string::npos)
+      continue;
+    for (const int family : {4, 6}) {
+      auto bench = PathBench::load(path, family);
+      if (bench)
+        benches.push_back(std::move(*bench));
+      else
+        report.refuse(fmt::format("{} ipv{}", path.name, family), bench.error().message);
+    }
+  }
+  return benches;
+}
+
 } // namespace
 
 void measure_paths(const PathEffort& effort, const std::string& only, Report& report) {
   const std::vector<Path> all = paths();
-  std::vector<std::unique_ptr<PathBench>> benches;
-  for (const Path& path : all) {
-    if (path.name.find(only) == std::string::npos)
-      continue;
-    for (const int family : {4, 6})
-      benches.push_back(std::make_unique<PathBench>(path, family));
-  }
+  std::vector<PathBench> benches = load_benches(all, only, report);
   if (benches.empty())
     return;
   for (int pass = 1; pass <= effort.passes; pass++) {
     std::printf("paths, pass %d of %d\n", pass, effort.passes);
     std::fflush(stdout);
-    for (const auto& bench : benches)
-      bench->run(effort);
+    for (auto bench = benches.begin(); bench != benches.end();) {
+      if (const auto ran = bench->run(effort); ran) {
+        ++bench;
+      } else {
+        report.refuse(bench->name(), ran.error().message);
+        bench = benches.erase(bench);
+      }
+    }
   }
   std::printf("%-34s %5s  %7s  %18s  %6s  %6s\n", "path", "", "ns", "min to max", "empty",
               "XDP_TX");
-  for (const auto& bench : benches) {
-    const std::vector<PathTime> rows = bench->results();
-    print_row(rows);
-    add_lines(rows, report);
+  for (PathBench& bench : benches) {
+    const auto rows = bench.results();
+    if (!rows) {
+      report.refuse(bench.name(), rows.error().message);
+      continue;
+    }
+    print_row(*rows);
+    add_lines(*rows, report);
   }
   add_targets(report);
   add_targets_over_empty(report);

@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "bench/comparison/responders.h"
-#include "bench/harness/value_or_throw.h"
 #include "lab/hosts/files.h"
 
 namespace trap::bench {
@@ -28,34 +27,44 @@ std::string prefix_list(int count, int round) {
 }
 
 // Denied prefixes by trap-server's own account, for its first address; -1 if it gives none.
-int denied_prefixes(const lab::Daemon& daemon) {
-  const lab::Finished status = value_or_throw(daemon.control({"status", "server", "--json"}));
-  const test::Json report = test::Json::parse(status.output, nullptr, false);
+Result<int> denied_prefixes(const lab::Daemon& daemon) {
+  const auto status = daemon.control({"status", "server", "--json"});
+  if (!status)
+    return status.error();
+  const test::Json report = test::Json::parse(status->output, nullptr, false);
   const test::Json::json_pointer place{"/services/0/policies/deny"};
   return report.is_object() && report.contains(place) ? report[place].get<int>() : -1;
 }
 
 } // namespace
 
-void measure_prefixes(ClosedLoop& loop, Report& report) {
-  const ResponderHost on = loop.build_host("prefixes");
-  const auto file = on.host.directory() / "denied.txt";
-  value_or_throw(lab::write_text(file, prefix_list(1, 0)));
+Result<void> measure_prefixes(ClosedLoop& loop, Report& report) {
+  const auto on = loop.build_host("prefixes");
+  if (!on)
+    return on.error();
+  const auto file = on->host.directory() / "denied.txt";
+  if (auto written = lab::write_text(file, prefix_list(1, 0)); !written)
+    return written;
   const auto daemon = start_trap_server(
-      on.host,
+      on->host,
       reset_service() +
           fmt::format("[[service.policy]]\naction = \"deny\"\nfile = \"{}\"\n", file.string()));
+  if (!daemon)
+    return daemon.error();
   std::vector<double> seconds;
   for (int round = 0; round < rounds; round++) {
-    value_or_throw(lab::write_text(file, prefix_list(prefixes, round)));
+    if (auto written = lab::write_text(file, prefix_list(prefixes, round)); !written)
+      return written;
     const auto begin = Clock::now();
-    value_or_throw(daemon->reload());
+    if (auto reloaded = (*daemon)->reload(); !reloaded)
+      return reloaded;
     seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
   }
-  if (const int held = denied_prefixes(*daemon); held != prefixes) {
-    report.refuse("prefixes", fmt::format("trap-server reports {} of {} prefixes", held, prefixes));
-    return;
-  }
+  const auto held = denied_prefixes(**daemon);
+  if (!held)
+    return held.error();
+  if (*held != prefixes)
+    return Error{fmt::format("trap-server reports {} of {} prefixes", *held, prefixes)};
   const Spread spread = spread_of(seconds);
   std::printf("reload with %d prefixes: %.3f s (%.3f to %.3f)\n", prefixes, spread.median,
               spread.min, spread.max);
@@ -63,6 +72,7 @@ void measure_prefixes(ClosedLoop& loop, Report& report) {
                   spread.min, spread.max, rounds});
   report.add(Target{"100,000 prefixes loaded, by trapctl reload", spread.median, Bound::at_most,
                     limit_s, "s"});
+  return {};
 }
 
 } // namespace trap::bench

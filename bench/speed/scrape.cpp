@@ -9,8 +9,7 @@
 #include <fmt/format.h>
 
 #include "bench/comparison/responders.h"
-#include "bench/harness/daemon_process.h"
-#include "bench/harness/value_or_throw.h"
+#include "bench/harness/proc.h"
 #include "lab/hosts/process.h"
 #include "runtime/fd.h"
 
@@ -32,22 +31,24 @@ std::string service_with_addresses() {
   return text + "]\n[[service.backend]]\naddress = \"198.51.100.20:80\"\nguard = \"web-1\"\n";
 }
 
-double scrape_ms(const lab::Host& host) {
+Result<double> scrape_ms(const lab::Host& host) {
   const auto begin = Clock::now();
   const std::string socket = (host.directory() / "server.sock").string();
-  const std::string text = value_or_throw(lab::run_checked(
-      {{"curl", "-sS", "--max-time", "60", "--unix-socket", socket, "http://trap/metrics"}}, 70s));
+  const auto text = lab::run_checked(
+      {{"curl", "-sS", "--max-time", "60", "--unix-socket", socket, "http://trap/metrics"}}, 70s);
+  if (!text)
+    return text.error();
   int found = 0;
-  std::istringstream lines(text);
+  std::istringstream lines(*text);
   for (std::string line; std::getline(lines, line);)
     found += line.starts_with("trap_service_active{");
   if (found != addresses)
-    throw std::runtime_error(fmt::format("a scrape has {} of {} addresses", found, addresses));
+    return Error{fmt::format("a scrape has {} of {} addresses", found, addresses)};
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
 
 // strace's table has the number of calls in its fourth column.
-double calls_in(const std::string& table) {
+Result<double> calls_in(const std::string& table) {
   std::istringstream lines(table);
   for (std::string line; std::getline(lines, line);) {
     std::istringstream words(line);
@@ -57,37 +58,65 @@ double calls_in(const std::string& table) {
     if (columns.size() >= 5 && columns.back() == "bpf")
       return std::stod(columns[3]);
   }
-  throw std::runtime_error("strace saw no bpf() call in a scrape");
+  return Error{"strace saw no bpf() call in a scrape"};
+}
+
+Result<void> wait_until_attached(const std::filesystem::path& log) {
+  const auto deadline = Clock::now() + 10s;
+  for (;;) {
+    const auto said = read_file(log.string(), most_bytes);
+    if (!said)
+      return said.error();
+    if (said->find("attached") != std::string::npos)
+      return {};
+    if (Clock::now() > deadline || !lab::sleep_for(50ms))
+      return Error{"strace does not attach to trap-server"};
+  }
 }
 
 // Includes the calls of the daemon's ticks meanwhile.
-double calls_of_scrape(const lab::Host& host, pid_t daemon) {
+Result<double> calls_of_scrape(const lab::Host& host, pid_t daemon) {
   const auto table = host.directory() / "bpf-calls", log = host.directory() / "strace.log";
-  auto strace = value_or_throw(
-      lab::Process::start({.arguments = {"strace", "-f", "-c", "-e", "trace=bpf", "-o",
-                                         table.string(), "-p", std::to_string(daemon)},
-                           .log = log}));
-  const auto deadline = Clock::now() + 10s;
-  while (value_or_throw(read_file(log.string(), most_bytes)).find("attached") ==
-         std::string::npos) {
-    if (Clock::now() > deadline || !lab::sleep_for(50ms))
-      throw std::runtime_error("strace does not attach to trap-server");
-  }
-  scrape_ms(host);
-  strace.stop(SIGINT, 10s);
-  return calls_in(value_or_throw(read_file(table.string(), most_bytes)));
+  auto strace = lab::Process::start({.arguments = {"strace", "-f", "-c", "-e", "trace=bpf", "-o",
+                                                   table.string(), "-p", std::to_string(daemon)},
+                                     .log = log});
+  if (!strace)
+    return strace.error();
+  if (auto attached = wait_until_attached(log); !attached)
+    return attached.error();
+  if (auto scraped = scrape_ms(host); !scraped)
+    return scraped;
+  strace->stop(SIGINT, 10s);
+  const auto text = read_file(table.string(), most_bytes);
+  if (!text)
+    return text.error();
+  return calls_in(*text);
 }
 
 } // namespace
 
-void measure_scrape(ClosedLoop& loop, Report& report) {
-  const ResponderHost on = loop.build_host("scrape");
-  const auto daemon = start_trap_server(on.host, service_with_addresses());
+Result<void> measure_scrape(ClosedLoop& loop, Report& report) {
+  const auto on = loop.build_host("scrape");
+  if (!on)
+    return on.error();
+  const auto daemon = start_trap_server(on->host, service_with_addresses());
+  if (!daemon)
+    return daemon.error();
   std::vector<double> milliseconds;
-  for (int round = 0; round < rounds; round++)
-    milliseconds.push_back(scrape_ms(on.host));
+  for (int round = 0; round < rounds; round++) {
+    const auto took_ms = scrape_ms(on->host);
+    if (!took_ms)
+      return took_ms.error();
+    milliseconds.push_back(*took_ms);
+  }
   const Spread spread = spread_of(milliseconds);
-  const double calls = calls_of_scrape(on.host, daemon_in(on.host));
+  const auto pid = daemon_in(on->host);
+  if (!pid)
+    return pid.error();
+  const auto counted = calls_of_scrape(on->host, *pid);
+  if (!counted)
+    return counted.error();
+  const double calls = *counted;
   std::printf("scrape of %d addresses: %.0f bpf() calls, %.0f ms (%.0f to %.0f)\n", addresses,
               calls, spread.median, spread.min, spread.max);
   report.add(Line{"scrape", "trap-server", 0, "bpf-calls", "calls", calls, calls, calls});
@@ -95,6 +124,7 @@ void measure_scrape(ClosedLoop& loop, Report& report) {
                   spread.max, rounds});
   report.add(Target{"scrape: bpf() calls with 1,000 addresses", calls, Bound::at_most, most_calls,
                     "calls"});
+  return {};
 }
 
 } // namespace trap::bench

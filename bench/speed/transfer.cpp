@@ -10,7 +10,6 @@
 #include <fmt/format.h>
 
 #include "bench/harness/pinned.h"
-#include "bench/harness/value_or_throw.h"
 #include "bench/speed/path_bench.h"
 #include "lab/deployment/configuration.h"
 #include "lab/hosts/process.h"
@@ -32,7 +31,8 @@ double busy_s() {
 }
 
 // Now and then iperf3's two ends disagree about which reports the sum, and it is 0.
-Transfer transfer_once(const lab::Host& client, std::string_view address, const Load& load) {
+Result<Transfer> transfer_once(const lab::Host& client, std::string_view address,
+                               const Load& load) {
   std::vector<std::string> arguments = {"iperf3",     "--json",
                                         "--client",   std::string{address},
                                         "--port",     std::to_string(lab::speed_port),
@@ -42,15 +42,16 @@ Transfer transfer_once(const lab::Host& client, std::string_view address, const 
   if (load.down)
     arguments.emplace_back("--reverse");
   const double busy = busy_s();
-  const std::string text =
-      value_or_throw(lab::run_checked(client.command(arguments), transfer_deadline));
+  const auto text = lab::run_checked(client.command(arguments), transfer_deadline);
+  if (!text)
+    return text.error();
   const double spent_s = busy_s() - busy;
-  const test::Json said = test::Json::parse(text, nullptr, false);
+  const test::Json said = test::Json::parse(*text, nullptr, false);
   const test::Json::json_pointer rate{"/end/sum_received/bits_per_second"},
       bytes{"/end/sum_received/bytes"};
   if (!said.is_object() || !said.contains(rate) || said[bytes].get<double>() <= 0)
-    return {};
-  return {said[rate].get<double>() / 1e6, spent_s * 1e9 / said[bytes].get<double>()};
+    return Transfer{};
+  return Transfer{said[rate].get<double>() / 1e6, spent_s * 1e9 / said[bytes].get<double>()};
 }
 
 } // namespace
@@ -60,25 +61,28 @@ std::string Load::text() const {
                      static_cast<int>(family));
 }
 
-Transfer transfer(const lab::Host& client, std::string_view address, const Load& load) {
+Result<Transfer> transfer(const lab::Host& client, std::string_view address, const Load& load) {
   for (int attempt = 0; attempt < attempts; attempt++)
-    if (const Transfer done = transfer_once(client, address, load); done.megabits_per_s > 0)
+    if (auto done = transfer_once(client, address, load); !done || done->megabits_per_s > 0)
       return done;
-  throw std::runtime_error(
-      fmt::format("iperf3 to {}, {}: measured nothing, {} times", address, load.text(), attempts));
+  return Error{
+      fmt::format("iperf3 to {}, {}: measured nothing, {} times", address, load.text(), attempts)};
 }
 
-void compare_transfers(const ThroughputTarget& wanted, const Load& load, int rounds,
-                       const std::function<Transfer(std::string_view)>& run, Report& report) {
+Result<void> compare_transfers(const ThroughputTarget& wanted, const Load& load, int rounds,
+                               const std::function<Result<Transfer>(std::string_view)>& run,
+                               Report& report) {
   std::map<std::string_view, std::vector<double>> rates, costs;
   std::vector<double> ratios;
   for (int round = 0; round < rounds; round++) {
     const bool turned = round % 2 != 0;
     for (const char* responder :
          {turned ? wanted.responder : wanted.floor, turned ? wanted.floor : wanted.responder}) {
-      const Transfer done = run(responder);
-      rates[responder].push_back(done.megabits_per_s);
-      costs[responder].push_back(done.cpu_ns_per_byte);
+      const auto done = run(responder);
+      if (!done)
+        return done.error();
+      rates[responder].push_back(done->megabits_per_s);
+      costs[responder].push_back(done->cpu_ns_per_byte);
     }
     ratios.push_back(rates[wanted.responder].back() / rates[wanted.floor].back());
   }
@@ -97,6 +101,7 @@ void compare_transfers(const ThroughputTarget& wanted, const Load& load, int rou
   std::fflush(stdout);
   report.add(Target{fmt::format("{}: {} over {}", load.text(), wanted.responder, wanted.floor),
                     spread_of(ratios).median, Bound::at_least, wanted.least, "x"});
+  return {};
 }
 
 } // namespace trap::bench

@@ -10,6 +10,7 @@
 #include "bench/report/report.h"
 #include "lab/hosts/host.h"
 #include "lab/network/topology.h"
+#include "runtime/result.h"
 
 namespace trap::bench {
 
@@ -35,12 +36,13 @@ struct ThroughputTarget {
   double least; // of the floor's throughput
 };
 
-// One second of transfer with iperf3's server at the address. Throws if nothing was measured.
-Transfer transfer(const lab::Host& client, std::string_view address, const Load& load);
+// One second of transfer with iperf3's server at the address. An error if nothing was measured.
+Result<Transfer> transfer(const lab::Host& client, std::string_view address, const Load& load);
 
 // Runs both in every round, each first in every other one. The target is for the median of the
-// rounds' ratios.
-void compare_transfers(const ThroughputTarget& wanted, const Load& load, int rounds,
-                       const std::function<Transfer(std::string_view)>& run, Report& report);
+// rounds' ratios. An error of `run` ends it, without figures.
+Result<void> compare_transfers(const ThroughputTarget& wanted, const Load& load, int rounds,
+                               const std::function<Result<Transfer>(std::string_view)>& run,
+                               Report& report);
 
 } // namespace trap::bench

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bench/harness/daemon_process.h"
+#include "bench/harness/proc.h"
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
-#include <stdexcept>
-#include <string>
 #include <system_error>
 
 #include <sys/stat.h>
+
+#include <fmt/format.h>
 
 namespace trap::bench {
 
 namespace fs = std::filesystem;
 
-pid_t daemon_in(const lab::Host& host) {
+Result<pid_t> daemon_in(const lab::Host& host) {
   struct stat wanted {};
   fstat(host.descriptor(), &wanted);
   std::error_code ignored;
@@ -27,7 +26,22 @@ pid_t daemon_in(const lab::Host& host) {
         name == "trap-server")
       return pid;
   }
-  throw std::runtime_error("no trap-server runs on " + host.name());
+  return Error{"no trap-server runs on " + host.name()};
+}
+
+Result<double> number_in(const fs::path& file, const std::string& name) {
+  std::ifstream lines{file};
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with(name + ":"))
+      return std::stod(line.substr(name.size() + 1));
+  return Error{"no " + name + " in " + file.string()};
+}
+
+Result<double> map_kib(int fd) {
+  auto bytes = number_in(fmt::format("/proc/self/fdinfo/{}", fd), "memlock");
+  if (bytes)
+    *bytes /= 1024;
+  return bytes;
 }
 
 } // namespace trap::bench
