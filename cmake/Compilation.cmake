@@ -6,7 +6,7 @@
 option(TRAP_PRECOMPILE "Use precompiled headers" ON)
 option(TRAP_UNITY "Compile a target's sources of one folder together" ON)
 
-# Sources to be compiled apart: names in the unnamed namespaces of a folder would clash, or -Wshadow
+# Sources, or all those of a target with the property TRAP_APART, to be compiled apart: names in the unnamed namespaces of a folder would clash, or -Wshadow
 # would find one's name in another.
 function(trap_compile_apart)
   set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
@@ -49,10 +49,11 @@ function(trap_hasten_target target)
   if(NOT type MATCHES "STATIC_LIBRARY|EXECUTABLE")
     return()
   endif()
-  if(TRAP_UNITY)
+  get_target_property(linked ${target} LINK_LIBRARIES)
+  get_target_property(apart ${target} TRAP_APART)
+  if(TRAP_UNITY AND NOT apart)
     trap_unite(${target})
   endif()
-  get_target_property(linked ${target} LINK_LIBRARIES)
   get_target_property(unoptimised ${target} TRAP_UNOPTIMISED)
   set(precompiled trap_precompiled)
   if(linked MATCHES "GTest::")
