@@ -354,6 +354,16 @@ def check_version(args):
     return wrong
 
 
+def check_names(args):
+    """One way to write a constant, in product, lab, bench and tests alike: snake_case."""
+    wrong = []
+    for path in sources(args.root, ".h", ".cpp"):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            for name in re.findall(r"\bk[A-Z]\w{2,}", line.split("//")[0]):
+                wrong.append(f"{name_of(path, args.root)}:{number}: {name}: constants are written in snake_case")
+    return wrong
+
+
 def check_linkage(args):
     """Programs that run as root carry no library for what they do not do: TLS, compression for browsers, HTTP."""
     wrong = []
@@ -380,7 +390,7 @@ def check_units(args):
 
 CHECKS = {"format": check_format, "spdx": check_spdx, "words": check_words, "structs": check_structs, "verdicts": check_verdicts,
           "columns": check_columns, "includes": check_includes, "folders": check_folders, "headers": check_headers, "man": check_man,
-          "threats": check_threats, "version": check_version, "bpf_headers": check_bpf_headers, "linkage": check_linkage, "units": check_units}
+          "threats": check_threats, "version": check_version, "bpf_headers": check_bpf_headers, "names": check_names, "linkage": check_linkage, "units": check_units}
 
 
 def main():
