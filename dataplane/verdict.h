@@ -190,7 +190,14 @@ enum trap_about {
   X(DROP_MARTIAN_SOURCE, DROP, SERVER, SERVICE, "drop-martian-source",                             \
     "source that no host can have: multicast, loopback, unspecified or reserved")                  \
   X(DROP_GROUP_MAC, DROP, SERVER, SERVICE, "drop-group-mac",                                       \
-    "frame to a broadcast or multicast Ethernet address")
+    "frame to a broadcast or multicast Ethernet address")                                          \
+  /* trap-guard, since 0.6 */                                                                      \
+  X(DROP_NETWORK_SYNS, DROP, GUARD, SERVICE, "drop-network-syns",                                  \
+    "SYN beyond the connections that a network of admitted clients may open a second")             \
+  X(DROP_NETWORK_PACKETS, DROP, GUARD, SERVICE, "drop-network-packets",                            \
+    "segment beyond the packets that a network of admitted clients may send a second")             \
+  X(DROP_NETWORK_FLOWS, DROP, GUARD, SERVICE, "drop-network-flows",                                \
+    "SYN beyond the connections that a network of admitted clients may have open")
 
 enum trap_verdict {
 #define TRAP_VERDICT_ENUM(id, action, parts, about, name, text) TRAP_##id,

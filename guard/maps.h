@@ -56,6 +56,14 @@ struct trap_guard_class {
   __u32 reserved;
 };
 
+/* Map `network_classes` (array by the same tag): limits of all clients of a /24 or /48 together. */
+struct trap_network_class {
+  struct trap_rate syns; /* with a ticket, and as many again by announcement */
+  struct trap_rate packets;
+  __u32 flows; /* open at once; 0: no limit */
+  __u32 reserved;
+};
+
 /* Map `settings` (array of one, mmapable): values that change while the program runs. Instants are
  * of CLOCK_MONOTONIC_COARSE. */
 #define TRAP_GUARD_TRUSTS 1u     /* some prefix is trusted: look into the trie */
@@ -72,7 +80,7 @@ struct trap_guard_settings {
                                  are counted in `monitored` */
   __u64 keys_until_ns;        /* until then the key rings hold a key of the present epoch */
   __u64 flow_counts_until_ns; /* until then the program relies on the counts of clients' flows */
-  __u64 table_keys[2];        /* random: places in `flows` and `announced` */
+  __u64 table_keys[2];        /* random: places in `announced` */
   struct trap_clock clock;
   struct trap_keyring ticket_keys;
   struct trap_keyring announce_keys;
@@ -117,6 +125,14 @@ struct trap_flow_key {
   __be16 client_port;
   __be16 service_port;
   __u32 reserved; /* zero */
+};
+
+/* Map `flow_keys` (array of one): the secret that places flows (guard/tables.h). All zeros until a
+ * daemon has made it. */
+#define TRAP_FLOW_KEYS 10 /* one for each 32-bit word of a flow's key, and one for all */
+
+struct trap_flow_keys {
+  __u64 words[TRAP_FLOW_KEYS];
 };
 
 #define TRAP_FLOW_BUDGETED 1u /* pays for its packets from its client's budgets */
@@ -172,8 +188,27 @@ struct trap_flows_change {
   __u32 reserved;
 };
 
-/* Map `networks` (LRU hash): key union trap_address, masked to 24 or 48 bits; value struct
- * trap_bucket. */
+/* Map `announced_syns` (LRU hash): key struct trap_guard_client_key, value struct trap_bucket. What
+ * pays for SYNs by announcement, whose source nobody has proved: apart from what pays for SYNs with
+ * a ticket. */
+
+/* Map `network_budgets` (array, mmapable): networks of admitted clients and what is left
+ * of their budgets. guard/tables.h finds an entry. */
+struct trap_network {
+  __u64 key; /* trap_network_key(); 0: an empty entry */
+  struct trap_bucket syns;
+  struct trap_bucket announced_syns;
+  struct trap_bucket packets;
+  __u32 flows; /* open; the program counts, the daemon corrects */
+  __u32 reserved[7];
+};
+
+#define TRAP_NETWORK_CLAIMED 1 /* by the CPU that writes the entry */
+#define TRAP_NETWORK_WAYS 4    /* places in a row where a network can be */
+#define TRAP_NETWORKS 16384
+
+/* Map `networks` (LRU hash): what a network may still announce; key union trap_address, masked to
+ * 24 or 48 bits; value struct trap_bucket. */
 
 /* Ring buffer `suspects`: now and then the source of a packet that passed only because nothing is
  * enforced. */
@@ -196,5 +231,7 @@ TRAP_ASSERT(__builtin_offsetof(struct trap_guard_flow, bytes_left) % 8 == 0,
 TRAP_ASSERT(__builtin_offsetof(struct trap_guard_flow, tag) % 4 == 0, "one word with flags");
 TRAP_ASSERT(sizeof(struct trap_guard_client_key) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_guard_client) == 32, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_network_class) == 56, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_network) == 64, "one cache line");
 TRAP_ASSERT(sizeof(struct trap_flows_change) == 32, "an argument from the daemon");
 TRAP_ASSERT(sizeof(struct trap_suspect) == 24, "shared through a ring buffer");

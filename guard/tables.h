@@ -7,20 +7,23 @@
 
 #include "guard/maps.h"
 
-/* A keyed multiplicative mix. Only verified clients get entries, and nothing shows where one lies,
- * so that spreading them is enough. */
-TRAP_INLINE __u64 trap_table_mix(__u64 hash, __u64 word) {
-  hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
-  return hash ^ hash >> 29;
-}
-
-TRAP_INLINE __u64 trap_flow_hash(const struct trap_flow_key* key, const __u64 table_keys[2]) {
+/* Multilinear hashing: each 32-bit word times a secret of its own, modulo 2^64. The upper half of
+ * the sum is strongly universal (Lemire, Kaser: Strongly Universal String Hashing is Fast, 2014):
+ * two flows, chosen without knowledge of the secrets, collide as seldom as two at random. A chain
+ * of mixes with known factors has flows that collide under every key, so that an admitted client
+ * could push out the flow of its choice. The two products at the end spread the upper half over the
+ * bits of both bucket indexes, so that rows of addresses do not become rows of buckets. */
+TRAP_INLINE __u64 trap_flow_hash(const struct trap_flow_key* key,
+                                 const struct trap_flow_keys* secret) {
   __u64 ports = (__u64)key->client_port | (__u64)key->service_port << 16;
-  __u64 hash = trap_table_mix(table_keys[0],
-                              key->client.raw64[0] ^ key->service.raw64[0] * 0xff51afd7ed558ccdULL);
+  __u64 sum = secret->words[0] + secret->words[9] * ports;
 
-  hash = trap_table_mix(hash, key->client.raw64[1] ^ ports << 32);
-  return trap_table_mix(hash, key->service.raw64[1] ^ table_keys[1]);
+  for (int i = 0; i < 4; i++) {
+    sum += secret->words[1 + i] * (__u64)key->client.be32[i];
+    sum += secret->words[5 + i] * (__u64)key->service.be32[i];
+  }
+  sum = (sum >> 32) * 0x9e3779b97f4a7c15ULL;
+  return (sum ^ sum >> 32) * 0xbf58476d1ce4e5b9ULL;
 }
 
 /* A flow lies in one of two buckets: the first that has room when it is made. */
@@ -74,4 +77,22 @@ TRAP_INLINE __u64 trap_announced_may_hold(__u64 prints, __u8 print) {
 TRAP_INLINE int trap_announced_key_equal(const struct trap_announced_key* a,
                                          const struct trap_announced_key* b) {
   return trap_address_equal(&a->client, &b->client) && a->port == b->port && a->scope == b->scope;
+}
+
+/* A service and the /24 or /48 around a client in one word, or the client's own prefix if that is
+ * wider. It is never 0 or TRAP_NETWORK_CLAIMED: slots begin with 1. */
+TRAP_INLINE __u64 trap_network_key(const struct trap_guard_client_key* client) {
+  int v4 = !client->prefix.raw64[0] && client->prefix.be32[2] == TRAP_BE32(0xffff);
+  __u64 network = v4 ? TRAP_FROM_BE32(client->prefix.be32[3]) >> 8
+                     : __builtin_bswap64(client->prefix.raw64[0]) >> 16;
+
+  return network << 16 | (__u64)(client->slot & 0xff) << 8 | (v4 ? 4 : 6);
+}
+
+/* The first of the places in a row where a network can be. */
+TRAP_INLINE __u32 trap_network_index(__u64 key, const __u64 table_keys[2]) {
+  __u64 hash = key * (table_keys[0] | 1) + (key >> 32) * (table_keys[1] | 1);
+
+  hash = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15ULL;
+  return (__u32)(hash >> 40) & (TRAP_NETWORKS - TRAP_NETWORK_WAYS);
 }

@@ -236,7 +236,7 @@ std::unique_ptr<Object> load_guard(const Population& population) {
 }
 
 void put_flows(Object& object, const Population& population) {
-  const auto settings = object.get<trap_guard_settings>("settings", std::uint32_t{0});
+  const auto secret = object.get<trap_flow_keys>("flow_keys", std::uint32_t{0});
   auto buckets = map_table<trap_flow_bucket>(object, "flows");
   trap_flow_key key = {};
   key.service = population.constants.address("backend", population.family).value;
@@ -249,7 +249,7 @@ void put_flows(Object& object, const Population& population) {
   const auto size = static_cast<__u32>(buckets.size());
   for (std::uint32_t index = 0; index < population.size; index++) {
     key.client = source_of(population.family, index);
-    const std::uint64_t hash = trap_flow_hash(&key, settings.table_keys);
+    const std::uint64_t hash = trap_flow_hash(&key, &secret);
     for (int second = 0; second < 2; second++) {
       auto& entries = buckets[trap_flow_bucket_index(hash, second, size)].entries;
       auto* free = std::ranges::find_if(entries, [](const trap_flow_entry& entry) {

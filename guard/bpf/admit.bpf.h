@@ -21,27 +21,54 @@ static __always_inline TRAP_MUST_USE enum ticket refuse_ticket(enum trap_verdict
   return TICKET_WRONG;
 }
 
-/* Is the ticket right for the packet's source and port? If not, *verdict receives the reason. */
-static __always_inline TRAP_MUST_USE enum ticket check_ticket(const struct packet_context* context,
-                                                              const struct trap_ticket* ticket,
-                                                              enum trap_verdict* verdict) {
-  struct trap_grant grant = {.client = context->packet.source,
-                             .port = context->packet.destination_port,
-                             .family = context->packet.family,
-                             .scope = scope_of(context)};
-  struct trap_time now = unix_time(context);
-  __u64 epoch = trap_epoch_from_byte(trap_epoch(now.unix_ns), ticket->epoch);
+/* A ticket and the packet that presents it. */
+struct presented {
+  union trap_address client;
+  struct trap_ticket ticket;
+  __be16 port;
+  __u8 family;
+  __u8 scope;
+};
+
+static __always_inline struct presented presented_by(const struct packet_context* context) {
+  struct presented presented = {.client = context->packet.source,
+                                .port = context->packet.destination_port,
+                                .family = context->packet.family,
+                                .scope = scope_of(context)};
+
+  return presented;
+}
+
+/* TRAP_PASS_TICKET if the ticket is right for the packet's source and port, else the reason. */
+static __always_inline TRAP_MUST_USE enum trap_verdict
+check_ticket(const struct presented* presented, const struct trap_guard_settings* now,
+             __u64 monotonic_ns) {
+  struct trap_grant grant = {.client = presented->client,
+                             .port = presented->port,
+                             .family = presented->family,
+                             .scope = presented->scope};
+  struct trap_time time = trap_time_at(&now->clock, monotonic_ns);
+  __u64 epoch = trap_epoch_from_byte(trap_epoch(time.unix_ns), presented->ticket.epoch);
   struct trap_key key;
 
   if (!epoch)
-    return refuse_ticket(TRAP_DROP_TICKET_EPOCH, verdict);
-  if (!trap_ticket_is_live(ticket, now.unix_s, context->settings->clock_skew_s))
-    return refuse_ticket(TRAP_DROP_TICKET_EXPIRED, verdict);
-  if (!trap_keyring_find(&context->settings->ticket_keys, epoch, &key))
-    return refuse_ticket(TRAP_DROP_NO_KEY, verdict);
-  if (trap_ticket_mac(&key, ticket, &grant) != trap_get_mac(ticket->mac))
-    return refuse_ticket(TRAP_DROP_TICKET_MAC, verdict);
-  return TICKET_RIGHT;
+    return TRAP_DROP_TICKET_EPOCH;
+  if (!trap_ticket_is_live(&presented->ticket, time.unix_s, now->clock_skew_s))
+    return TRAP_DROP_TICKET_EXPIRED;
+  if (!trap_keyring_find(&now->ticket_keys, epoch, &key))
+    return TRAP_DROP_NO_KEY;
+  if (trap_ticket_mac(&key, &presented->ticket, &grant) != trap_get_mac(presented->ticket.mac))
+    return TRAP_DROP_TICKET_MAC;
+  return TRAP_PASS_TICKET;
+}
+
+/* The same for a ticket in an unusual place, out of the way of a flood. */
+TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict
+check_unusual_ticket(const struct presented* presented) {
+  __u32 zero = 0;
+  const struct trap_guard_settings* now = bpf_map_lookup_elem(&settings, &zero);
+
+  return presented && now ? check_ticket(presented, now, coarse_ns()) : TRAP_DROP_INTERNAL;
 }
 
 static __always_inline int is_trusted(const struct packet_context* context) {
@@ -56,13 +83,15 @@ static __always_inline int is_trusted(const struct packet_context* context) {
 /* A SYN without a ticket. */
 static __always_inline TRAP_MUST_USE enum trap_verdict
 judge_announced(const struct packet_context* context) {
+  struct opening opening;
   __u8 tag = 0;
 
   if (is_announced(context, &tag))
     return admit(context, tag, TRAP_PASS_ANNOUNCED);
   if (!is_trusted(context))
     return TRAP_DROP_UNINVITED;
-  remember_flow(context, 0);
+  opening = opening_of(context, 0);
+  remember_flow(&opening, 0);
   return TRAP_PASS_TRUSTED;
 }
 
@@ -138,11 +167,17 @@ static __always_inline TRAP_MUST_USE int last_option_is_ticket(const void* tcp, 
   return 1;
 }
 
-/* Walks the options of a SYN, finds its ticket wherever it is, and checks it. */
-static __always_inline TRAP_MUST_USE enum ticket check_options(const struct packet_context* context,
-                                                               const void* tcp, const void* end,
-                                                               __u8* tag,
-                                                               enum trap_verdict* verdict) {
+static __always_inline int are_equal_tickets(const struct trap_ticket* a,
+                                             const struct trap_ticket* b) {
+  return a->epoch == b->epoch && a->tag == b->tag && a->expiry == b->expiry &&
+         trap_get_mac(a->mac) == trap_get_mac(b->mac);
+}
+
+/* Walks the options of a SYN, finds its ticket wherever it is, and checks it, unless it is the one
+ * that `presented` holds and is known to be right. */
+static __always_inline TRAP_MUST_USE enum ticket
+check_options(const struct packet_context* context, const void* tcp, const void* end,
+              struct presented* presented, int is_right, enum trap_verdict* verdict) {
   struct trap_option_area area;
   struct trap_option option =
       trap_find_option(&area, tcp, end, context->packet.header_bytes, context->packet.family);
@@ -157,8 +192,11 @@ static __always_inline TRAP_MUST_USE enum ticket check_options(const struct pack
   if (!at)
     return refuse_ticket(TRAP_DROP_MALFORMED_OPTION, verdict);
   __builtin_memcpy(&body, at, sizeof(body));
-  *tag = body.ticket.tag;
-  return check_ticket(context, &body.ticket, verdict);
+  if (is_right && are_equal_tickets(&presented->ticket, &body.ticket))
+    return TICKET_RIGHT;
+  presented->ticket = body.ticket;
+  *verdict = check_unusual_ticket(presented);
+  return *verdict == TRAP_PASS_TICKET ? TICKET_RIGHT : TICKET_WRONG;
 }
 
 /* A SYN: a ticket decides alone, also against it; without one the announcement does. Most SYNs of a
@@ -167,22 +205,25 @@ static __always_inline TRAP_MUST_USE enum ticket check_options(const struct pack
  * one TRAP option, and options that parse. */
 static __always_inline TRAP_MUST_USE enum trap_verdict
 judge_syn(const struct packet_context* context, const void* tcp, const void* end) {
-  struct trap_ticket ticket;
+  struct presented presented = presented_by(context);
   enum trap_verdict verdict;
+  int is_right = 0;
   __u8 tag = 0;
 
-  if (last_option_is_ticket(tcp, end, context->packet.header_bytes, &ticket)) {
-    if (check_ticket(context, &ticket, &verdict) == TICKET_WRONG)
+  if (last_option_is_ticket(tcp, end, context->packet.header_bytes, &presented.ticket)) {
+    verdict = check_ticket(&presented, context->settings, context->monotonic_ns);
+    if (verdict != TRAP_PASS_TICKET)
       return verdict;
+    is_right = 1;
   } else if (!may_have_option(tcp, end, context->packet.header_bytes) &&
              !is_announced(context, &tag) && !is_trusted(context)) {
     return TRAP_DROP_UNINVITED;
   }
-  switch (check_options(context, tcp, end, &tag, &verdict)) {
+  switch (check_options(context, tcp, end, &presented, is_right, &verdict)) {
   case TICKET_ABSENT:
     return judge_announced(context);
   case TICKET_RIGHT:
-    return admit(context, tag, TRAP_PASS_TICKET);
+    return admit(context, presented.ticket.tag, TRAP_PASS_TICKET);
   default:
     return verdict;
   }

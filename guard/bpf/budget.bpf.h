@@ -1,15 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Budgets of an admitted client: SYNs, packets, bytes and open flows, by the class of its tag. A
- * client gets an entry only after its ticket or announcement was right. A flow draws packets and
- * bytes in chunks, so that most segments only count down. */
+/* Budgets of an admitted client and of the network around it: SYNs, packets, bytes and open flows,
+ * by the class of its tag. A client gets an entry only after its ticket or announcement was right.
+ * A flow draws packets and bytes in chunks, so that most segments only count down. */
 #pragma once
 
 #include "dataplane/verifier.h"
 #include "guard/bpf/flow.bpf.h"
+#include "guard/bpf/network.bpf.h"
 
 /* Drawn at once where there is no limit. */
 #define TRAP_FREE_PACKETS 4096
 #define TRAP_FREE_KIB 4096
+
+/* Tries of a CPU to exchange a word that other CPUs change too. A packet whose CPU loses them all
+ * is refused: a race costs a packet, and never lets one through. */
+#define TRAP_EXCHANGE_TRIES 4
+
+/* A packet as the functions by themselves get it: kernel 6.1 follows loops on every path that comes
+ * to them, and would not come to an end if these were not judged once. */
+struct subject {
+  struct trap_guard_client_key client;
+  __u32 bytes;
+  __u8 tag;
+  __u8 by_announcement;
+  __u8 reserved[2];
+};
 
 static __always_inline struct trap_guard_client_key
 client_key_of(const struct packet_context* context) {
@@ -19,6 +34,13 @@ client_key_of(const struct packet_context* context) {
       .slot = context->port.slot};
 
   return key;
+}
+
+static __always_inline struct subject subject_of(const struct packet_context* context, __u8 tag) {
+  struct subject subject = {
+      .client = client_key_of(context), .bytes = context->packet.l3_end, .tag = tag};
+
+  return subject;
 }
 
 static __always_inline const struct trap_guard_class* class_of(__u8 tag) {
@@ -46,49 +68,114 @@ static __always_inline struct trap_guard_client* client_of(const struct trap_gua
   return client;
 }
 
-/* Tries of a CPU to exchange a word that other CPUs change too. A packet whose CPU loses them all
- * is refused: a race costs a packet, and never lets one through. */
-#define TRAP_EXCHANGE_TRIES 8
+/* The bucket that pays for a client's SYNs by announcement, made if there is none. NULL: as with
+ * client_of(). */
+static __always_inline struct trap_bucket*
+announced_syns_of(const struct trap_guard_client_key* key) {
+  struct trap_bucket* bucket = bpf_map_lookup_elem(&announced_syns, key);
 
-/* How many flows the client may have open. The count decides only while the daemon corrects it: the
- * end of some flows is never seen. */
-static __always_inline __u32 most_flows(const struct packet_context* context,
-                                        const struct trap_guard_class* class) {
-  return class->flows && context->monotonic_ns < context->settings->flow_counts_until_ns
-             ? class->flows
-             : ~0U;
+  if (!bucket && !explaining) {
+    struct trap_bucket fresh = {};
+
+    bpf_map_update_elem(&announced_syns, key, &fresh, BPF_NOEXIST); /* another CPU may be first */
+    bucket = bpf_map_lookup_elem(&announced_syns, key);
+  }
+  return bucket;
 }
 
-/* Counts one more open flow of the client. 0 if it may have no more. A function by itself, like the
- * next: kernel 6.1 follows each try of a loop on every path that comes to it. */
-TRAP_GLOBAL_FUNCTION TRAP_MUST_USE int add_flow(struct trap_guard_client* client, __u32 most) {
-  if (!client)
-    return 0;
+/* How many flows may be open at once. Counts decide only while the daemon corrects them: the end of
+ * some flows is never seen. */
+static __always_inline __u32 most_flows(__u64 now_ns, __u32 limit) {
+  __u32 zero = 0;
+  const struct trap_guard_settings* now;
+
+  if (!limit)
+    return ~0U;
+  now = bpf_map_lookup_elem(&settings, &zero);
+  return now && now_ns < now->flow_counts_until_ns ? limit : ~0U;
+}
+
+/* Counts one more open flow. 0 if there may be no more. */
+static __always_inline TRAP_MUST_USE int add_flow(__u32* counted, __u32 most) {
   for (int i = 0; i < TRAP_EXCHANGE_TRIES; i++) {
-    __u32 flows = *(volatile __u32*)&client->flows;
+    __u32 flows = *(volatile __u32*)counted;
 
     if (flows >= most)
       return 0;
-    if (explaining || __sync_val_compare_and_swap(&client->flows, flows, flows + 1) == flows)
+    if (explaining || __sync_val_compare_and_swap(counted, flows, flows + 1) == flows)
       return 1;
   }
   return 0;
 }
 
-/* More open flows of the client, or fewer, and never fewer than none. */
-TRAP_GLOBAL_FUNCTION int change_flows(struct trap_guard_client* client, __s32 change) {
-  if (!client)
-    return 0;
+/* More open flows, or fewer, and never fewer than none. If other CPUs win every try, the daemon
+ * corrects the count. */
+static __always_inline void change_flows(__u32* counted, __s32 change) {
   for (int i = 0; i < TRAP_EXCHANGE_TRIES; i++) {
-    __u32 flows = *(volatile __u32*)&client->flows;
+    __u32 flows = *(volatile __u32*)counted;
     __s64 changed = (__s64)flows + change;
 
     if (changed < 0)
       changed = 0;
-    if (__sync_val_compare_and_swap(&client->flows, flows, (__u32)changed) == flows)
-      return 1;
+    if (__sync_val_compare_and_swap(counted, flows, (__u32)changed) == flows)
+      return;
   }
-  return 0; /* the daemon corrects the count */
+}
+
+/* A flow of the client counts, or no longer does, wherever such counts are kept. */
+TRAP_GLOBAL_FUNCTION int count_flow(const struct subject* subject, __u32 tag, __s32 change) {
+  struct trap_guard_client_key key;
+  struct trap_guard_client* client;
+  const struct trap_network_class* class;
+  struct trap_network* network;
+
+  if (!subject || explaining)
+    return 0;
+  key =
+      subject
+          ->client; /* kernel 6.1 takes no key from a caller's memory: "R2 type=mem expected=fp" */
+  client = bpf_map_lookup_elem(&admitted, &key);
+  if (client)
+    change_flows(&client->flows, change);
+  class = network_class_of((__u8)tag);
+  if (!class || !class->flows)
+    return 0;
+  network = find_network(&subject->client);
+  if (network)
+    change_flows(&network->flows, change);
+  return 0;
+}
+
+enum added {
+  ADDED,
+  ADDED_TOO_MANY,
+  ADDED_TOO_MANY_IN_NETWORK,
+};
+
+/* Counts one more flow of client and network, of neither unless both may have it. */
+TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum added add_flows(const struct subject* subject) {
+  struct trap_guard_client_key key;
+  const struct trap_guard_class* class;
+  const struct trap_network_class* network_class;
+  struct trap_guard_client* client;
+  struct trap_network* network;
+
+  if (!subject)
+    return ADDED;
+  key = subject->client;
+  class = class_of(subject->tag);
+  network_class = network_class_of(subject->tag);
+  client = bpf_map_lookup_elem(&admitted, &key);
+  if (!class || !network_class || !client)
+    return ADDED;
+  if (!add_flow(&client->flows, most_flows(coarse_ns(), class->flows)))
+    return ADDED_TOO_MANY;
+  network = network_class->flows ? find_network(&subject->client) : NULL;
+  if (!network || add_flow(&network->flows, most_flows(coarse_ns(), network_class->flows)))
+    return ADDED;
+  if (!explaining)
+    change_flows(&client->flows, -1);
+  return ADDED_TOO_MANY_IN_NETWORK;
 }
 
 /* Tag and flags of a flow, which change together. */
@@ -118,45 +205,111 @@ static __always_inline int is_counted(__u8 flags) {
   return (flags & (TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING)) == TRAP_FLOW_BUDGETED;
 }
 
-/* The flow of an admitted SYN, counted among its client's. */
-static __always_inline TRAP_MUST_USE enum trap_verdict
-open_flow(const struct packet_context* context, struct trap_guard_client* client,
-          const struct trap_guard_class* class, __u8 tag, enum trap_verdict admitted) {
-  struct trap_flow_key key = flow_key_of(&context->packet);
-  __u64 hash = trap_flow_hash(&key, context->settings->table_keys);
-  struct trap_guard_flow* flow = find_flow(&key, hash, context->monotonic_ns);
+/* A connection and whose it is. */
+struct opening {
+  struct subject subject;
+  struct trap_flow_key key;
+};
 
-  union standing before = {}, after = {.tag = tag, .flags = TRAP_FLOW_BUDGETED};
+static __always_inline struct opening opening_of(const struct packet_context* context, __u8 tag) {
+  struct opening opening = {.subject = subject_of(context, tag),
+                            .key = flow_key_of(&context->packet)};
 
-  if (flow)
-    before = standing_of(flow);
-  if (is_counted(before.flags) && before.tag == tag)
-    return admitted; /* the SYN is repeated */
-  if (!is_counted(before.flags) && !add_flow(client, most_flows(context, class)))
-    return TRAP_DROP_CLIENT_FLOWS;
-  if (explaining)
-    return admitted;
-  if (flow ? change_standing(flow, before, after)
-           : make_flow(&key, hash, context->monotonic_ns, tag, TRAP_FLOW_BUDGETED) != NULL)
-    return admitted;
-  if (!is_counted(before.flags)) /* another CPU was faster, and counted the flow */
-    change_flows(client, -1);
-  return admitted;
+  return opening;
 }
 
-/* Charges a SYN with a right ticket or announcement to its client's budgets. `admitted` is the
- * verdict within them. */
+/* The flow of an admitted SYN, counted among its client's. */
+TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum added open_flow(const struct opening* opening) {
+  union standing before = {}, after = {.flags = TRAP_FLOW_BUDGETED};
+  struct trap_guard_flow* flow;
+  __u64 hash;
+
+  if (!opening)
+    return ADDED_TOO_MANY;
+  hash = hash_flow(&opening->key);
+  flow = find_flow(&opening->key, hash, coarse_ns());
+  after.tag = opening->subject.tag;
+  if (flow)
+    before = standing_of(flow);
+  if (is_counted(before.flags) && before.tag == after.tag)
+    return ADDED; /* the SYN is repeated */
+  if (!is_counted(before.flags)) {
+    enum added added = add_flows(&opening->subject);
+
+    if (added != ADDED)
+      return added;
+  }
+  if (explaining)
+    return ADDED;
+  if (flow ? change_standing(flow, before, after)
+           : make_flow(&opening->key, hash, coarse_ns(), after.tag, after.flags) != NULL)
+    return ADDED;
+  if (!is_counted(before.flags)) /* another CPU was faster, and counted the flow */
+    count_flow(&opening->subject, after.tag, -1);
+  return ADDED;
+}
+
+enum syn_paid {
+  SYN_PAID,
+  SYN_BEYOND_CLIENT,
+  SYN_BEYOND_NETWORK,
+};
+
+/* Charges a SYN to its client and to the network around it. Whoever is announced can be spoofed
+ * from outside the path; so such SYNs pay from buckets of their own, and cost tickets nothing. */
+TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum syn_paid pay_syn(const struct subject* subject) {
+  struct trap_guard_client_key key;
+  const struct trap_guard_class* class;
+  const struct trap_network_class* network_class;
+  struct trap_guard_client* client;
+  struct trap_network* network;
+  struct trap_bucket* syns;
+
+  if (!subject)
+    return SYN_BEYOND_CLIENT;
+  key = subject->client;
+  class = class_of(subject->tag);
+  network_class = network_class_of(subject->tag);
+  client = client_of(&key, subject->tag);
+  if (!class || !network_class || !client)
+    return SYN_PAID;
+  syns = subject->by_announcement ? announced_syns_of(&key) : &client->syns;
+  if (syns && !take_tokens(syns, &class->syns, coarse_ns(), 1))
+    return SYN_BEYOND_CLIENT;
+  if (!has_network_limits(network_class))
+    return SYN_PAID;
+  network = find_network(&subject->client);
+  if (!network)
+    return explaining ? SYN_PAID : SYN_BEYOND_NETWORK;
+  return take_tokens(subject->by_announcement ? &network->announced_syns : &network->syns,
+                     &network_class->syns, coarse_ns(), 1)
+             ? SYN_PAID
+             : SYN_BEYOND_NETWORK;
+}
+
+/* Charges a SYN with a right ticket or announcement to its budgets. `admitted` is the verdict
+ * within them. */
 static __always_inline TRAP_MUST_USE enum trap_verdict admit(const struct packet_context* context,
                                                              __u8 tag, enum trap_verdict admitted) {
-  struct trap_guard_client_key key = client_key_of(context);
-  const struct trap_guard_class* class = class_of(tag);
-  struct trap_guard_client* client = client_of(&key, tag);
+  struct opening opening = opening_of(context, tag);
 
-  if (!class || !client)
-    return admitted;
-  if (!take_tokens(&client->syns, &class->syns, context->monotonic_ns, 1))
+  opening.subject.by_announcement = admitted == TRAP_PASS_ANNOUNCED;
+  switch (pay_syn(&opening.subject)) {
+  case SYN_BEYOND_CLIENT:
     return TRAP_DROP_CLIENT_SYNS;
-  return open_flow(context, client, class, tag, admitted);
+  case SYN_BEYOND_NETWORK:
+    return TRAP_DROP_NETWORK_SYNS;
+  default:
+    break;
+  }
+  switch (open_flow(&opening)) {
+  case ADDED_TOO_MANY:
+    return TRAP_DROP_CLIENT_FLOWS;
+  case ADDED_TOO_MANY_IN_NETWORK:
+    return TRAP_DROP_NETWORK_FLOWS;
+  default:
+    return admitted;
+  }
 }
 
 /* What a flow may still send before it draws again. */
@@ -187,29 +340,34 @@ enum drawn {
   DRAWN_FREE, /* the client has no budget */
   DRAWN_NO_PACKETS,
   DRAWN_NO_BYTES,
+  DRAWN_NO_NETWORK_PACKETS,
 };
 
-/* Arguments of draw_budget. */
-struct draw {
-  struct trap_guard_client_key client;
-  __u64 now_ns;
-  __u32 bytes; /* of the packet at hand */
-  __u32 reserved;
-};
+/* May the network's clients send so many packets more? */
+static __always_inline TRAP_MUST_USE int network_allows_packets(const struct subject* subject,
+                                                                __u8 tag, __u32 packets) {
+  const struct trap_network_class* class = network_class_of(tag);
+  struct trap_network* network;
+
+  if (!class || !class->packets.token_ns)
+    return 1;
+  network = find_network(&subject->client);
+  return network ? take_tokens(&network->packets, &class->packets, coarse_ns(), packets)
+                 : explaining;
+}
 
 /* Draws packets and bytes for a flow that has used up its own. */
-TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum drawn draw_budget(const struct draw* draw,
-                                                          struct trap_guard_flow* flow) {
+static __always_inline TRAP_MUST_USE enum drawn draw_budget(const struct subject* subject,
+                                                            struct trap_guard_flow* flow) {
   struct trap_guard_client_key key;
   const struct trap_guard_class* class;
   struct trap_guard_client* client;
   __u32 packets = TRAP_FREE_PACKETS, kib = TRAP_FREE_KIB;
   union allowance left;
 
-  if (!draw || !flow)
+  if (!subject || !flow)
     return DRAWN_FREE;
-  key =
-      draw->client; /* kernel 6.1 takes no key from a caller's memory: "R2 type=mem expected=fp" */
+  key = subject->client;
   class = class_of(flow->tag);
   client = client_of(&key, flow->tag);
   if (!class || !client)
@@ -218,16 +376,18 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum drawn draw_budget(const struct draw* dra
   if (left.packets == 0) {
     if (class->packets.token_ns)
       packets = class->packets.chunk;
-    if (!take_tokens(&client->packets, &class->packets, draw->now_ns, packets))
+    if (!take_tokens(&client->packets, &class->packets, coarse_ns(), packets))
       return DRAWN_NO_PACKETS;
+    if (!network_allows_packets(subject, flow->tag, packets))
+      return DRAWN_NO_NETWORK_PACKETS;
     add_allowance(flow, packets, 0);
   }
-  if (left.bytes < draw->bytes) {
-    __u32 least = (draw->bytes + 1023) / 1024;
+  if (left.bytes < subject->bytes) {
+    __u32 least = (subject->bytes + 1023) / 1024;
 
     if (class->kib.token_ns)
       kib = class->kib.chunk > least ? class->kib.chunk : least;
-    if (!take_tokens(&client->kib, &class->kib, draw->now_ns, kib))
+    if (!take_tokens(&client->kib, &class->kib, coarse_ns(), kib))
       return DRAWN_NO_BYTES;
     add_allowance(flow, 0, kib * 1024);
   }
@@ -257,19 +417,19 @@ static __always_inline TRAP_MUST_USE enum paid pay_once(struct trap_guard_flow* 
 }
 
 /* Draws, and pays then. DRAWN_NO_PACKETS also if other CPUs were faster at every try. */
-TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum drawn draw_and_pay(const struct draw* draw,
+TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum drawn draw_and_pay(const struct subject* subject,
                                                            struct trap_guard_flow* flow) {
-  if (!draw || !flow)
+  if (!subject || !flow)
     return DRAWN_FREE;
   for (int i = 0; i < TRAP_EXCHANGE_TRIES; i++) {
-    enum paid paid = pay_once(flow, draw->bytes);
+    enum paid paid = pay_once(flow, subject->bytes);
     enum drawn drawn;
 
     if (paid == PAID)
       return DRAWN_ENOUGH;
     if (paid == PAID_NOTHING)
       continue;
-    drawn = draw_budget(draw, flow);
+    drawn = draw_budget(subject, flow);
     if (drawn != DRAWN_ENOUGH || explaining)
       return drawn;
   }
@@ -279,80 +439,81 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum drawn draw_and_pay(const struct draw* dr
 /* Charges a segment to its flow; the verdict of a refusal names the budget that is used up. */
 static __always_inline TRAP_MUST_USE enum trap_verdict pay(const struct packet_context* context,
                                                            struct trap_guard_flow* flow) {
-  struct draw draw = {.now_ns = context->monotonic_ns, .bytes = context->packet.l3_end};
+  struct subject subject;
 
-  if (pay_once(flow, draw.bytes) == PAID)
+  if (pay_once(flow, context->packet.l3_end) == PAID)
     return TRAP_PASS_FLOW;
-  draw.client = client_key_of(context);
-  switch (draw_and_pay(&draw, flow)) {
+  subject = subject_of(context, flow->tag);
+  switch (draw_and_pay(&subject, flow)) {
   case DRAWN_NO_PACKETS:
     return TRAP_DROP_CLIENT_PACKETS;
   case DRAWN_NO_BYTES:
     return TRAP_DROP_CLIENT_BYTES;
+  case DRAWN_NO_NETWORK_PACKETS:
+    return TRAP_DROP_NETWORK_PACKETS;
   default:
     return TRAP_PASS_FLOW;
   }
+}
+
+/* The flow stands otherwise from now on, and no longer counts if it did. */
+static __always_inline void end_flow(const struct subject* subject, struct trap_guard_flow* flow,
+                                     union standing before, union standing after) {
+  if (change_standing(flow, before, after) && is_counted(before.flags))
+    count_flow(subject, before.tag, -1);
 }
 
 /* A FIN or RST of a flow: it no longer counts among its client's open ones. */
 static __always_inline void close_flow(const struct packet_context* context,
                                        struct trap_guard_flow* flow) {
   union standing before = standing_of(flow), after = before;
-  struct trap_guard_client_key key = client_key_of(context);
-  struct trap_guard_client* client;
+  struct subject subject;
 
   if (explaining || !is_counted(before.flags))
     return;
   after.flags |= TRAP_FLOW_CLOSING;
-  if (!change_standing(flow, before, after))
-    return;
-  client = bpf_map_lookup_elem(&admitted, &key);
-  if (client)
-    change_flows(client, -1);
-}
-
-/* A trusted peer's SYN: the flow has no budgets, and no longer counts if it did. */
-static __always_inline void free_flow(const struct packet_context* context,
-                                      struct trap_guard_flow* flow) {
-  union standing before = standing_of(flow), after = {};
-  struct trap_guard_client_key key = client_key_of(context);
-  struct trap_guard_client* client;
-
-  if (!change_standing(flow, before, after) || !is_counted(before.flags))
-    return;
-  client = bpf_map_lookup_elem(&admitted, &key);
-  if (client)
-    change_flows(client, -1);
+  subject = subject_of(context, before.tag);
+  end_flow(&subject, flow, before, after);
 }
 
 /* Makes an entry for a connection that the guard did not admit itself or has lost: without budgets,
- * unless its client has some. It counts beyond every limit: it is open already. */
-static __always_inline void remember_flow(const struct packet_context* context,
-                                          int may_be_budgeted) {
-  struct trap_flow_key key = flow_key_of(&context->packet);
-  __u64 hash = trap_flow_hash(&key, context->settings->table_keys);
-  struct trap_guard_client_key of = client_key_of(context);
-  struct trap_guard_client* client = may_be_budgeted ? bpf_map_lookup_elem(&admitted, &of) : NULL;
-  struct trap_guard_flow* flow = find_flow(&key, hash, context->monotonic_ns);
+ * unless its client has some. It counts beyond every limit: it is open already. A trusted peer's
+ * flow that had budgets has none from now on. */
+TRAP_GLOBAL_FUNCTION int remember_flow(const struct opening* opening, int may_be_budgeted) {
+  const struct trap_guard_client* client = NULL;
+  struct trap_guard_client_key of;
+  struct trap_guard_flow* flow;
+  union standing none = {};
+  __u64 hash, now_ns;
+  __u8 tag = 0;
 
-  if (explaining)
-    return;
+  if (!opening || explaining)
+    return 0;
+  of = opening->subject.client;
+  now_ns = coarse_ns();
+  hash = hash_flow(&opening->key);
+  flow = find_flow(&opening->key, hash, now_ns);
+  if (may_be_budgeted)
+    client = bpf_map_lookup_elem(&admitted, &of);
+  if (client)
+    tag = client->tag;
   if (flow) {
     if (!client)
-      free_flow(context, flow);
-  } else if (make_flow(&key, hash, context->monotonic_ns, client ? client->tag : 0,
-                       client ? TRAP_FLOW_BUDGETED : 0) &&
+      end_flow(&opening->subject, flow, standing_of(flow), none);
+  } else if (make_flow(&opening->key, hash, now_ns, tag, client ? TRAP_FLOW_BUDGETED : 0) &&
              client) {
-    change_flows(client, 1);
+    count_flow(&opening->subject, tag, 1);
   }
+  return 0;
 }
 
 /* A segment that is not a SYN. */
 static __always_inline TRAP_MUST_USE enum trap_verdict
 judge_flow(struct xdp_md* ctx, const struct packet_context* context) {
   struct trap_flow_key key = flow_key_of(&context->packet);
-  __u64 hash = trap_flow_hash(&key, context->settings->table_keys);
+  __u64 hash = hash_flow(&key);
   struct trap_guard_flow* flow = find_flow(&key, hash, context->monotonic_ns);
+  struct opening opening;
 
   if (flow) {
     if (!explaining && context->monotonic_ns - flow->seen_ns > TRAP_FLOW_REFRESH_NS)
@@ -364,6 +525,7 @@ judge_flow(struct xdp_md* ctx, const struct packet_context* context) {
   if (!(context->port.flags & TRAP_PORT_SOCKETS) ||
       !trap_socket_is_connection(find_socket(ctx, &context->packet)))
     return TRAP_DROP_NO_FLOW;
-  remember_flow(context, 1);
+  opening = opening_of(context, 0);
+  remember_flow(&opening, 1);
   return TRAP_PASS_SOCKET;
 }

@@ -19,6 +19,13 @@ static __always_inline struct trap_flow_key flow_key_of(const struct trap_packet
   return key;
 }
 
+static __always_inline __u64 hash_flow(const struct trap_flow_key* key) {
+  __u32 zero = 0;
+  const struct trap_flow_keys* secret = bpf_map_lookup_elem(&flow_keys, &zero);
+
+  return secret ? trap_flow_hash(key, secret) : 0;
+}
+
 static __always_inline struct trap_flow_bucket* flow_bucket(__u64 hash, int second) {
   __u32 index = trap_flow_bucket_index(hash, second, flow_buckets);
 

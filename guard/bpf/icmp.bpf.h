@@ -11,7 +11,7 @@
 static __always_inline TRAP_MUST_USE enum trap_verdict
 judge_icmp_error(struct xdp_md* ctx, struct packet_context* context) {
   struct trap_flow_key key = flow_key_of(&context->packet);
-  __u64 hash = trap_flow_hash(&key, context->settings->table_keys);
+  __u64 hash = hash_flow(&key);
 
   if (find_flow(&key, hash, context->monotonic_ns))
     return TRAP_PASS_ICMP_FLOW;

@@ -68,6 +68,13 @@ struct {
 } flows SEC(".maps");
 
 struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct trap_flow_keys);
+} flow_keys SEC(".maps");
+
+struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, TRAP_GUARD_CLIENTS);
   __type(key, struct trap_guard_client_key);
@@ -80,6 +87,28 @@ struct {
   __type(key, union trap_address);
   __type(value, struct trap_bucket);
 } networks SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, TRAP_GUARD_CLIENTS);
+  __type(key, struct trap_guard_client_key);
+  __type(value, struct trap_bucket);
+} announced_syns SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, TRAP_GUARD_TAGS);
+  __type(key, __u32);
+  __type(value, struct trap_network_class);
+} network_classes SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, TRAP_NETWORKS);
+  __type(key, __u32);
+  __type(value, struct trap_network);
+} network_budgets SEC(".maps");
 
 /* Refusals that were not enforced, by slot and verdict as in `counters`. */
 struct {

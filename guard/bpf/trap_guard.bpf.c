@@ -119,7 +119,7 @@ int trap_guard_correct(struct trap_flows_change* change) {
   struct trap_guard_client* client = bpf_map_lookup_elem(&admitted, &key);
 
   if (client && !explaining)
-    change_flows(client, change->flows);
+    change_flows(&client->flows, change->flows);
   return 0;
 }
 

@@ -18,22 +18,46 @@ bool has_tag(const ClassConfig& config, std::uint8_t tag) {
   return std::find(config.tags.begin(), config.tags.end(), tag) != config.tags.end();
 }
 
+// The limits of each tag's class; the first class has every tag that no other one has.
+template <class Limits, class LimitsOf>
+std::array<Limits, TRAP_GUARD_TAGS> by_tag(const std::vector<ClassConfig>& classes,
+                                           LimitsOf limits_of) {
+  std::array<Limits, TRAP_GUARD_TAGS> limits = {};
+  bool is_first = true;
+  for (const ClassConfig& config : classes) {
+    if (is_first)
+      limits.fill(limits_of(config));
+    for (std::uint8_t tag : config.tags)
+      limits[tag] = limits_of(config);
+    is_first = false;
+  }
+  return limits;
+}
+
 } // namespace
 
 Keys<ClassConfig> class_keys() {
   using C = ClassConfig;
   constexpr Range rates = {0, kRateMax};
-  return {table_name("class", &C::name, "name of the class; \"default\" may be redefined"),
-          integers("tags", &C::tags, {0, TRAP_GUARD_TAGS - 1}, by_reload,
-                   "tags of tickets whose clients have this class"),
-          integer("syns_per_s", &C::syns_per_s, rates, by_reload,
-                  "SYNs a second of a client; 0: no limit"),
-          integer("packets_per_s", &C::packets_per_s, rates, by_reload,
-                  "packets a second of a client; 0: no limit"),
-          integer("bytes_per_s", &C::bytes_per_s, {0, kMostBytesPerS}, by_reload,
-                  "bytes a second of a client; 0: no limit"),
-          integer("flows", &C::flows, {0, std::numeric_limits<std::uint32_t>::max()}, by_reload,
-                  "open connections of a client; 0: no limit")};
+  return {
+      table_name("class", &C::name, "name of the class; \"default\" may be redefined"),
+      integers("tags", &C::tags, {0, TRAP_GUARD_TAGS - 1}, by_reload,
+               "tags of tickets whose clients have this class"),
+      integer("syns_per_s", &C::syns_per_s, rates, by_reload,
+              "SYNs a second of a client; 0: no limit"),
+      integer("packets_per_s", &C::packets_per_s, rates, by_reload,
+              "packets a second of a client; 0: no limit"),
+      integer("bytes_per_s", &C::bytes_per_s, {0, kMostBytesPerS}, by_reload,
+              "bytes a second of a client; 0: no limit"),
+      integer("flows", &C::flows, {0, std::numeric_limits<std::uint32_t>::max()}, by_reload,
+              "open connections of a client; 0: no limit"),
+      integer("network_syns_per_s", &C::network_syns_per_s, rates, by_reload,
+              "SYNs a second of a /24 or /48, with a ticket, and as many by announcement; 0: no "
+              "limit"),
+      integer("network_packets_per_s", &C::network_packets_per_s, rates, by_reload,
+              "packets a second of a /24 or /48; 0: no limit"),
+      integer("network_flows", &C::network_flows, {0, std::numeric_limits<std::uint32_t>::max()},
+              by_reload, "open connections of a /24 or /48; 0: no limit")};
 }
 
 void check_class(ConfigTable& table, const ClassConfig& read,
@@ -72,21 +96,23 @@ void complete_classes(std::vector<ClassConfig>& classes) {
 
 std::array<trap_guard_class, TRAP_GUARD_TAGS>
 classes_by_tag(const std::vector<ClassConfig>& classes) {
-  std::array<trap_guard_class, TRAP_GUARD_TAGS> by_tag = {};
-  bool is_first = true;
-  for (const ClassConfig& config : classes) {
-    trap_guard_class limits = {};
-    limits.syns = budget_rate(config.syns_per_s);
-    limits.packets = packet_rate(config.packets_per_s);
-    limits.kib = byte_rate(config.bytes_per_s);
-    limits.flows = config.flows;
-    if (is_first)
-      by_tag.fill(limits);
-    for (std::uint8_t tag : config.tags)
-      by_tag[tag] = limits;
-    is_first = false;
-  }
-  return by_tag;
+  return by_tag<trap_guard_class>(classes, [](const ClassConfig& config) {
+    return trap_guard_class{.syns = budget_rate(config.syns_per_s),
+                            .packets = packet_rate(config.packets_per_s),
+                            .kib = byte_rate(config.bytes_per_s),
+                            .flows = config.flows,
+                            .reserved = 0};
+  });
+}
+
+std::array<trap_network_class, TRAP_GUARD_TAGS>
+network_classes_by_tag(const std::vector<ClassConfig>& classes) {
+  return by_tag<trap_network_class>(classes, [](const ClassConfig& config) {
+    return trap_network_class{.syns = budget_rate(config.network_syns_per_s),
+                              .packets = packet_rate(config.network_packets_per_s),
+                              .flows = config.network_flows,
+                              .reserved = 0};
+  });
 }
 
 } // namespace trap::guard

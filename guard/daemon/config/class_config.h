@@ -20,6 +20,10 @@ struct ClassConfig {
   std::uint64_t packets_per_s = 1000000;
   std::uint64_t bytes_per_s = 1250000000;
   std::uint32_t flows = 65536; // open at once
+  // Of all clients of a /24 or /48 together.
+  std::uint64_t network_syns_per_s = 10000;
+  std::uint64_t network_packets_per_s = 10000000;
+  std::uint32_t network_flows = 655360;
 };
 
 Keys<ClassConfig> class_keys();
@@ -31,8 +35,10 @@ void check_class(ConfigTable& table, const ClassConfig& read,
 // Class "default" first, whether the file has it or not.
 void complete_classes(std::vector<ClassConfig>& classes);
 
-// Map `classes`: an entry for each tag.
+// Maps `classes` and `network_classes`: an entry for each tag.
 std::array<trap_guard_class, TRAP_GUARD_TAGS>
 classes_by_tag(const std::vector<ClassConfig>& classes);
+std::array<trap_network_class, TRAP_GUARD_TAGS>
+network_classes_by_tag(const std::vector<ClassConfig>& classes);
 
 } // namespace trap::guard

@@ -57,6 +57,9 @@ public:
 
 private:
   Result<void> remove_trap_servers();
+  template <class Limits>
+  Result<void> write_limits(int fd, const char* map,
+                            const std::array<Limits, TRAP_GUARD_TAGS>& limits);
 
   const MapFds& fds_;
   const GuardConfig& config_;
@@ -126,16 +129,25 @@ Result<void> Writer::remove_trusted() {
   return {};
 }
 
-Result<void> Writer::write_classes() {
-  const auto classes = classes_by_tag(config_.classes);
+template <class Limits>
+Result<void> Writer::write_limits(int fd, const char* map,
+                                  const std::array<Limits, TRAP_GUARD_TAGS>& limits) {
   for (__u32 tag = 0; tag < TRAP_GUARD_TAGS; tag++) {
-    const auto present = store_.read<trap_guard_class>(fds_.classes, tag);
-    if (present && std::memcmp(&*present, &classes[tag], sizeof(*present)) == 0)
+    const auto present = store_.read<Limits>(fd, tag);
+    if (present && std::memcmp(&*present, &limits[tag], sizeof(*present)) == 0)
       continue;
-    if (auto written = store_.write(fds_.classes, "classes", tag, classes[tag]); !written)
+    if (auto written = store_.write(fd, map, tag, limits[tag]); !written)
       return written.error();
   }
   return {};
+}
+
+Result<void> Writer::write_classes() {
+  if (auto written = write_limits(fds_.classes, "classes", classes_by_tag(config_.classes));
+      !written)
+    return written.error();
+  return write_limits(fds_.network_classes, "network_classes",
+                      network_classes_by_tag(config_.classes));
 }
 
 // A slot may have been another port's: its counters start again.
@@ -234,6 +246,19 @@ void renew_settings(trap_guard_settings& settings, const Secret& secret,
 void make_table_keys(trap_guard_settings& settings) {
   if (settings.table_keys[0] == 0 && settings.table_keys[1] == 0)
     randombytes_buf(settings.table_keys, sizeof(settings.table_keys));
+}
+
+Result<FlowSecret> make_flow_secret(const MapFds& fds, MapStore& store) {
+  FlowSecret secret;
+  secret.keys = store.read<trap_flow_keys>(fds.flow_keys, __u32{0}).value_or(trap_flow_keys{});
+  constexpr trap_flow_keys none = {};
+  secret.is_fresh = std::memcmp(&secret.keys, &none, sizeof(none)) == 0;
+  if (!secret.is_fresh)
+    return secret;
+  randombytes_buf(&secret.keys, sizeof(secret.keys));
+  if (auto written = store.write(fds.flow_keys, "flow_keys", __u32{0}, secret.keys); !written)
+    return written.error();
+  return secret;
 }
 
 trap_guard_peer read_peer(const MapFds& fds, const trap_address& address, MapStore& store) {

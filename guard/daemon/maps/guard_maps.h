@@ -17,9 +17,11 @@ namespace trap::guard {
 struct MapFds {
   int ports = -1;
   int classes = -1;
+  int network_classes = -1;
   int trap_servers = -1;
   int trusted = -1;
   int admitted = -1;
+  int flow_keys = -1;
   int counters = -1;
   int monitored = -1;
 };
@@ -55,6 +57,13 @@ void forget_keys_of_others(trap_guard_settings& settings, const Secret& secret);
 
 // Random keys for the places in tables, unless an earlier run left some, by which its entries lie.
 void make_table_keys(trap_guard_settings& settings);
+
+// The secret that places flows: the one that an earlier run left, or a random one.
+struct FlowSecret {
+  trap_flow_keys keys = {};
+  bool is_fresh = false; // flows of an earlier version lie elsewhere
+};
+Result<FlowSecret> make_flow_secret(const MapFds& fds, MapStore& store = kernel_maps());
 
 // What is known of a TRAP server.
 trap_guard_peer read_peer(const MapFds& fds, const trap_address& address,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guard/daemon/maps/tables.h"
 
+#include <algorithm>
+#include <iterator>
 #include <vector>
 
 #include <bpf/bpf.h>
@@ -22,6 +24,12 @@ std::map<__be16, ProtectedPort> protected_ports(const GuardConfig& config, const
   for (const ServiceConfig& service : config.services)
     ports[TRAP_BE16(service.port)] = {slots.at(service.port), service.scope_v4, service.scope_v6};
   return ports;
+}
+
+// Does the flow count among its client's open ones?
+bool is_open(const trap_guard_flow& flow, std::uint64_t monotonic_ns) {
+  return trap_flow_is_live(&flow, monotonic_ns) &&
+         (flow.flags & (TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING)) == TRAP_FLOW_BUDGETED;
 }
 
 trap_guard_client_key client_of(const trap_address& address, const ProtectedPort& port) {
@@ -53,9 +61,9 @@ std::uint64_t count_announced(AnnouncedBuckets announced, std::uint32_t unix_s) 
   return count;
 }
 
-bool has_flow(FlowBuckets flows, const trap_flow_key& key, const __u64 table_keys[2],
+bool has_flow(FlowBuckets flows, const trap_flow_key& key, const trap_flow_keys& secret,
               std::uint64_t monotonic_ns) {
-  const __u64 hash = trap_flow_hash(&key, table_keys);
+  const __u64 hash = trap_flow_hash(&key, &secret);
   for (int second = 0; second < 2; second++) {
     const trap_flow_bucket& bucket =
         flows[trap_flow_bucket_index(hash, second, static_cast<__u32>(flows.size()))];
@@ -67,20 +75,73 @@ bool has_flow(FlowBuckets flows, const trap_flow_key& key, const __u64 table_key
   return false;
 }
 
+std::uint64_t place_flows(std::span<trap_flow_bucket> flows, const trap_flow_keys& secret,
+                          std::uint64_t monotonic_ns) {
+  std::vector<trap_flow_entry> astray;
+  const auto size = static_cast<__u32>(flows.size());
+  for (__u32 index = 0; index < size; index++) {
+    for (trap_flow_entry& entry : flows[index].entries) {
+      if (!trap_flow_is_live(&entry.value, monotonic_ns))
+        continue;
+      const __u64 hash = trap_flow_hash(&entry.key, &secret);
+      if (index == trap_flow_bucket_index(hash, 0, size) ||
+          index == trap_flow_bucket_index(hash, 1, size))
+        continue;
+      astray.push_back(entry);
+      entry.value.seen_ns = TRAP_FLOW_EMPTY;
+    }
+  }
+  std::uint64_t moved = 0;
+  for (const trap_flow_entry& flow : astray) {
+    const __u64 hash = trap_flow_hash(&flow.key, &secret);
+    for (int second = 0; second < 2; second++) {
+      auto& entries = flows[trap_flow_bucket_index(hash, second, size)].entries;
+      auto* free = std::ranges::find_if(entries, [](const trap_flow_entry& entry) {
+        return entry.value.seen_ns == TRAP_FLOW_EMPTY;
+      });
+      if (free == std::end(entries))
+        continue;
+      *free = flow;
+      moved++;
+      break;
+    }
+  }
+  return moved;
+}
+
 OpenFlows count_open_flows(FlowBuckets flows, const GuardConfig& config, const PortSlots& slots,
                            std::uint64_t monotonic_ns) {
   const auto ports = protected_ports(config, slots);
   OpenFlows open;
   for (const trap_flow_bucket& bucket : flows) {
     for (const trap_flow_entry& entry : bucket.entries) {
-      if (!trap_flow_is_live(&entry.value, monotonic_ns) ||
-          (entry.value.flags & (TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING)) != TRAP_FLOW_BUDGETED)
+      if (!is_open(entry.value, monotonic_ns))
         continue;
       if (auto port = ports.find(entry.key.service_port); port != ports.end())
         open[client_of(entry.key.client, port->second)]++;
     }
   }
   return open;
+}
+
+OpenNetworkFlows count_open_network_flows(const OpenFlows& clients) {
+  OpenNetworkFlows open;
+  for (const auto& [client, flows] : clients)
+    open[trap_network_key(&client)] += flows;
+  return open;
+}
+
+void correct_network_counts(Networks& networks, const OpenNetworkFlows& open) {
+  for (trap_network& network : networks) {
+    if (network.key <= TRAP_NETWORK_CLAIMED)
+      continue;
+    const auto at = open.find(network.key);
+    const std::uint32_t right = at == open.end() ? 0 : at->second;
+    std::uint32_t counted = __atomic_load_n(&network.flows, __ATOMIC_ACQUIRE);
+    if (counted != right) // a packet that counts meanwhile is right, too
+      __atomic_compare_exchange_n(&network.flows, &counted, right, false, __ATOMIC_ACQ_REL,
+                                  __ATOMIC_ACQUIRE);
+  }
 }
 
 std::uint64_t correct_flow_counts(int admitted_fd, int correct_fd, const OpenFlows& open) {

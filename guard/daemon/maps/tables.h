@@ -3,6 +3,7 @@
 // packets change them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <map>
@@ -21,8 +22,13 @@ using AnnouncedBuckets = std::span<const trap_announced_bucket>;
 std::uint64_t count_flows(FlowBuckets flows, std::uint64_t monotonic_ns);
 std::uint64_t count_announced(AnnouncedBuckets announced, std::uint32_t unix_s);
 
-bool has_flow(FlowBuckets flows, const trap_flow_key& key, const __u64 table_keys[2],
+bool has_flow(FlowBuckets flows, const trap_flow_key& key, const trap_flow_keys& secret,
               std::uint64_t monotonic_ns);
+
+// Puts flows that lie where an earlier version put them where `secret` wants them, as far as there
+// is room. Returns how many it moved.
+std::uint64_t place_flows(std::span<trap_flow_bucket> flows, const trap_flow_keys& secret,
+                          std::uint64_t monotonic_ns);
 
 // Key of map `admitted` by its bytes.
 struct ClientOrder {
@@ -35,6 +41,12 @@ using OpenFlows = std::map<trap_guard_client_key, std::uint32_t, ClientOrder>;
 // Flows that count among their client's open ones. A port that is not protected has none.
 OpenFlows count_open_flows(FlowBuckets flows, const GuardConfig& config, const PortSlots& slots,
                            std::uint64_t monotonic_ns);
+
+// The same of networks.
+using Networks = std::array<trap_network, TRAP_NETWORKS>;
+using OpenNetworkFlows = std::map<std::uint64_t, std::uint32_t>; // by trap_network_key()
+OpenNetworkFlows count_open_network_flows(const OpenFlows& clients);
+void correct_network_counts(Networks& networks, const OpenNetworkFlows& open);
 
 // Corrects what the program counted: it does not see every flow end. `correct_fd` is that of
 // program trap_guard_correct. Returns how many clients there are.

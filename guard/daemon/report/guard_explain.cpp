@@ -66,13 +66,13 @@ std::string option_text(const trap_packet& packet, const Frame& frame,
 }
 
 std::string flow_text(int flows_fd, std::uint32_t flow_buckets, const trap_packet& packet,
-                      const trap_guard_settings& settings, const trap_clock_anchor& now) {
+                      const trap_flow_keys& secret, const trap_clock_anchor& now) {
   trap_flow_key key = {};
   key.client = packet.source;
   key.service = packet.destination;
   key.client_port = packet.source_port;
   key.service_port = packet.destination_port;
-  const std::uint64_t hash = trap_flow_hash(&key, settings.table_keys);
+  const std::uint64_t hash = trap_flow_hash(&key, &secret);
   for (int second : {0, 1}) {
     const auto bucket =
         map_read<trap_flow_bucket>(flows_fd, trap_flow_bucket_index(hash, second, flow_buckets));
@@ -142,7 +142,7 @@ std::vector<std::string> GuardExplainer::reasons_of(const ExplainRequest& reques
     because.push_back(option);
   if (std::string flow =
           flow_text(bpf_map__fd(guard_.program->maps.flows), flow_buckets(guard_.active->config),
-                    packet, *guard_.settings, now);
+                    packet, guard_.flow_secret, now);
       !flow.empty())
     because.push_back(flow);
   if (std::string announced = announced_text(bpf_map__fd(guard_.program->maps.announced),

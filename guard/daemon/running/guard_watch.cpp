@@ -66,10 +66,11 @@ void GuardWatch::watch_clocks() {
 }
 
 void GuardWatch::correct_counts(std::uint64_t monotonic_ns) {
+  const OpenFlows open = count_open_flows(guard_.flows.values(), guard_.active->config,
+                                          guard_.active->slots, monotonic_ns);
   guard_.clients = correct_flow_counts(
-      guard_.fds.admitted, bpf_program__fd(guard_.program->progs.trap_guard_correct),
-      count_open_flows(guard_.flows.values(), guard_.active->config, guard_.active->slots,
-                       monotonic_ns));
+      guard_.fds.admitted, bpf_program__fd(guard_.program->progs.trap_guard_correct), open);
+  correct_network_counts(*guard_.networks, count_open_network_flows(open));
   __atomic_store_n(&guard_.settings->flow_counts_until_ns, monotonic_ns + kCountsHoldNs,
                    __ATOMIC_RELEASE);
   next_correction_ns_ = monotonic_ns + kCorrectEveryNs;

@@ -2,6 +2,7 @@
 #include "guard/daemon/running/running_guard.h"
 
 #include <cerrno>
+#include <sys/mman.h>
 
 #include "guard/daemon/enforcement/lockout.h"
 #include "runtime/control/status_json.h"
@@ -31,6 +32,10 @@ Result<void> map_tables(RunningGuard& guard) {
   if (!announced)
     return announced.error();
   guard.announced = std::move(*announced);
+  auto networks = MappedValue<Networks>::make(bpf_map__fd(maps.network_budgets), "network_budgets");
+  if (!networks)
+    return networks.error();
+  guard.networks = std::move(*networks);
   const auto take = [](void* suspects, void* record, size_t size) {
     if (size >= sizeof(trap_suspect))
       static_cast<Suspects*>(suspects)->add(*static_cast<const trap_suspect*>(record),
@@ -61,12 +66,37 @@ Result<void> load(RunningGuard& guard, Undo& undo) {
   auto& maps = guard.program->maps;
   guard.fds = {.ports = bpf_map__fd(maps.ports),
                .classes = bpf_map__fd(maps.classes),
+               .network_classes = bpf_map__fd(maps.network_classes),
                .trap_servers = bpf_map__fd(maps.trap_servers),
                .trusted = bpf_map__fd(maps.trusted),
                .admitted = bpf_map__fd(maps.admitted),
+               .flow_keys = bpf_map__fd(maps.flow_keys),
                .counters = bpf_map__fd(maps.counters),
                .monitored = bpf_map__fd(maps.monitored)};
   return map_tables(guard);
+}
+
+// Flows of a version that placed them otherwise move to where this one looks for them. The program
+// of that version goes without them until it is swapped, which is a matter of milliseconds.
+Result<void> make_flow_places(RunningGuard& guard) {
+  auto secret = make_flow_secret(guard.fds);
+  if (!secret)
+    return secret.error();
+  guard.flow_secret = secret->keys;
+  if (!secret->is_fresh)
+    return {};
+  const bpf_map* map = guard.program->maps.flows;
+  const std::size_t count = bpf_map__max_entries(map);
+  void* at = mmap(nullptr, count * sizeof(trap_flow_bucket), PROT_READ | PROT_WRITE, MAP_SHARED,
+                  bpf_map__fd(map), 0);
+  if (at == MAP_FAILED)
+    return map_error("flows", "map into memory", errno);
+  const std::uint64_t moved = place_flows({static_cast<trap_flow_bucket*>(at), count},
+                                          guard.flow_secret, read_clocks().monotonic_ns);
+  munmap(at, count * sizeof(trap_flow_bucket));
+  if (moved != 0)
+    log::info("flows: {} of an earlier version kept", moved);
+  return {};
 }
 
 // A trial of enforcing goes on when the daemon is restarted under it; otherwise the configuration
@@ -108,6 +138,7 @@ void prepare_skeleton(trap_guard& skeleton, const GuardConfig& config) {
   bpf_map__set_max_entries(skeleton.maps.announced, announced_buckets(config));
   bpf_map__set_max_entries(skeleton.maps.admitted, config.max_clients);
   bpf_map__set_max_entries(skeleton.maps.networks, config.max_clients);
+  bpf_map__set_max_entries(skeleton.maps.announced_syns, config.max_clients);
 }
 
 Result<void> start_guard(RunningGuard& guard, Undo& undo) {
@@ -125,6 +156,8 @@ Result<void> start_guard(RunningGuard& guard, Undo& undo) {
     return attachments.error();
   guard.attachments = std::move(*attachments);
   make_table_keys(*guard.settings); // from here on the maps change, and failures are unlikely
+  if (auto made = make_flow_places(guard); !made)
+    return made.error();
   publish_settings(guard);
   begin_mode(guard);
   return write_maps(guard.fds, *guard.settings, active.config, active.slots, earlier);
@@ -150,7 +183,7 @@ std::vector<std::string> lockouts(const RunningGuard& guard, const GuardConfig& 
   const std::uint64_t now_ns = read_clocks().monotonic_ns;
   if (!guard.flows.values().empty())
     std::erase_if(open, [&](const trap_flow_key& key) {
-      return has_flow(guard.flows.values(), key, guard.settings->table_keys, now_ns);
+      return has_flow(guard.flows.values(), key, guard.flow_secret, now_ns);
     });
   return lockout_warnings(config, ssh, open);
 }

@@ -44,7 +44,9 @@ struct RunningGuard {
   Program<trap_guard> program;
   MappedValue<trap_guard_settings> settings;
   MappedArray<trap_flow_bucket> flows;
+  trap_flow_keys flow_secret = {};
   MappedArray<trap_announced_bucket> announced;
+  MappedValue<Networks> networks;
   MapFds fds;
   XdpAttachments attachments;
   Suspects suspects;

@@ -31,10 +31,16 @@ syns_per_s = 0
 packets_per_s = 0
 bytes_per_s = 0
 flows = 0
+network_syns_per_s = 0
+network_packets_per_s = 0
+network_flows = 0
 [[class]]
 name = "limited"
 tags = [7]
 flows = 2
+network_syns_per_s = 0
+network_packets_per_s = 0
+network_flows = 0
 [[service]]
 name = "web"
 port = 80
@@ -58,9 +64,11 @@ const GuardConfig& config(const TestConstants& constants) {
 MapFds fds_of(const Object& object) {
   return {.ports = object.map_fd("ports"),
           .classes = object.map_fd("classes"),
+          .network_classes = object.map_fd("network_classes"),
           .trap_servers = object.map_fd("trap_servers"),
           .trusted = object.map_fd("trusted"),
           .admitted = object.map_fd("admitted"),
+          .flow_keys = object.map_fd("flow_keys"),
           .counters = object.map_fd("counters"),
           .monitored = object.map_fd("monitored")};
 }
@@ -112,6 +120,10 @@ void set_guard_time(Object& object, const TestConstants& constants, const Json& 
   settings.table_keys[0] = 0x0123456789abcdef;
   settings.table_keys[1] = 0xfedcba9876543210;
   object.put("settings", std::uint32_t{0}, settings);
+  trap_flow_keys secret = {};
+  for (std::uint64_t i = 0; i < TRAP_FLOW_KEYS; i++)
+    secret.words[i] = (2 * i + 1) * 0x9e3779b97f4a7c15;
+  object.put("flow_keys", std::uint32_t{0}, secret);
 }
 
 Program<trap_guard>::Prepare sized(std::uint32_t flows, std::uint32_t announced, bool small) {

@@ -34,7 +34,8 @@ Table table_of_flows(const std::shared_ptr<Buckets<trap_flow_bucket>>& buckets) 
   return {.put =
               [buckets](Object& object, const Bytes& key, const Bytes& value) {
                 const auto flow = read_as<trap_flow_key>(key);
-                const std::uint64_t hash = trap_flow_hash(&flow, settings_of(object).table_keys);
+                const auto secret = object.get<trap_flow_keys>("flow_keys", std::uint32_t{0});
+                const std::uint64_t hash = trap_flow_hash(&flow, &secret);
                 auto* entries =
                     (*buckets)[trap_flow_bucket_index(hash, 0, buckets->size())].entries;
                 int way = 0;

@@ -5,14 +5,20 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
-
+#include <map>
+#include <memory>
+#include <random>
+#include <utility>
 #include <vector>
 
 namespace trap::guard {
 namespace {
 
 constexpr std::uint64_t kNow = 5 * TRAP_FLOW_IDLE_NS;
-constexpr __u64 kTableKeys[2] = {3, 4};
+constexpr trap_flow_keys kSecret = {{0x4164d8399f767c45, 0x5bc8fbbcbde5c099, 0xb0c11fdecb91ce37,
+                                     0xd76d4330f1446bea, 0xa6eb8c9ebd69fe29, 0x87b0b125ec1d7da0,
+                                     0xd7210dff076ce2ef, 0xc6a5387777330bdb, 0x3fc1ea36f17fd374,
+                                     0x0d464138a6233255}};
 
 trap_flow_key flow_key(const std::string& client, std::uint16_t client_port, std::uint16_t port) {
   trap_flow_key key = {};
@@ -29,7 +35,7 @@ struct Flows {
   void put(const trap_flow_key& key, std::uint8_t flags, std::uint64_t seen_ns = kNow) {
     for (int second = 0; second < 2; second++) {
       for (trap_flow_entry& entry :
-           buckets[trap_flow_bucket_index(trap_flow_hash(&key, kTableKeys), second, 64)].entries) {
+           buckets[trap_flow_bucket_index(trap_flow_hash(&key, &kSecret), second, 64)].entries) {
         if (entry.value.seen_ns != TRAP_FLOW_EMPTY)
           continue;
         entry.key = key;
@@ -79,14 +85,47 @@ TEST(Tables, open_flows_are_a_clients_by_scope) {
   EXPECT_EQ(carrier.at(client), 3u);
 }
 
+TEST(Tables, open_flows_are_a_networks_by_service) {
+  Flows flows;
+  flows.put(flow_key("198.51.100.1", 1000, 80), TRAP_FLOW_BUDGETED);
+  flows.put(flow_key("198.51.100.2", 1000, 80), TRAP_FLOW_BUDGETED);
+  flows.put(flow_key("198.51.100.3", 1000, 80), TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING);
+  flows.put(flow_key("198.51.101.1", 1000, 80), TRAP_FLOW_BUDGETED);
+  flows.put(flow_key("2001:db8:1:1::1", 1000, 80), TRAP_FLOW_BUDGETED);
+  flows.put(flow_key("2001:db8:1:2::1", 1000, 80), TRAP_FLOW_BUDGETED);
+  flows.put(flow_key("2001:db8:2::1", 1000, 81), TRAP_FLOW_BUDGETED);
+  const auto open =
+      count_open_network_flows(count_open_flows(flows.buckets, config_of(32), {{80, 5}}, kNow));
+  const auto key = [](const std::string& address) {
+    const trap_guard_client_key client = {
+        .prefix = *parse_address(address), .slot = 5, .reserved = 0};
+    return trap_network_key(&client);
+  };
+  EXPECT_EQ(open.size(), 3u);
+  EXPECT_EQ(open.at(key("198.51.100.77")), 2u);
+  EXPECT_EQ(open.at(key("2001:db8:1::")), 2u);
+
+  auto networks = std::make_unique<Networks>();
+  trap_network* const made = networks->data();
+  made[1].key = key("198.51.100.0");
+  made[2].key = key("198.51.102.0");
+  made[3].key = TRAP_NETWORK_CLAIMED;
+  for (int i = 1; i <= 3; i++)
+    made[i].flows = 9;
+  correct_network_counts(*networks, open);
+  EXPECT_EQ(made[1].flows, 2u);
+  EXPECT_EQ(made[2].flows, 0u);
+  EXPECT_EQ(made[3].flows, 9u) << "a packet is just making it";
+}
+
 TEST(Tables, a_flow_is_found_where_the_program_puts_it) {
   Flows flows;
   const auto key = flow_key("2001:db8::1", 1000, 80);
-  EXPECT_FALSE(has_flow(flows.buckets, key, kTableKeys, kNow));
+  EXPECT_FALSE(has_flow(flows.buckets, key, kSecret, kNow));
   flows.put(key, 0);
-  EXPECT_TRUE(has_flow(flows.buckets, key, kTableKeys, kNow));
-  EXPECT_FALSE(has_flow(flows.buckets, flow_key("2001:db8::1", 1001, 80), kTableKeys, kNow));
-  EXPECT_FALSE(has_flow(flows.buckets, key, kTableKeys, kNow + TRAP_FLOW_IDLE_NS));
+  EXPECT_TRUE(has_flow(flows.buckets, key, kSecret, kNow));
+  EXPECT_FALSE(has_flow(flows.buckets, flow_key("2001:db8::1", 1001, 80), kSecret, kNow));
+  EXPECT_FALSE(has_flow(flows.buckets, key, kSecret, kNow + TRAP_FLOW_IDLE_NS));
 }
 
 // Whatever bucket the hash leads to.
@@ -104,6 +143,95 @@ TEST(Tables, a_flow_is_both_ends_and_both_ports_exactly) {
     reinterpret_cast<unsigned char*>(&other)[byte] ^= 1;
     EXPECT_FALSE(trap_flow_key_equal(&key, &other)) << byte;
   }
+}
+
+trap_flow_keys random_secret(std::mt19937_64& random) {
+  trap_flow_keys secret = {};
+  for (__u64& word : secret.words)
+    word = random();
+  return secret;
+}
+
+// Flows that somebody chose who knows the hash and not its secret.
+std::vector<trap_flow_key> ports_against_addresses() {
+  std::vector<trap_flow_key> chosen;
+  for (std::uint32_t i = 0; i < 1024; i++) { // both differ in the same bits of their words
+    trap_flow_key key = flow_key("198.51.100.1", 0, 80);
+    key.client.be32[3] ^= i;
+    key.client_port = static_cast<__be16>(i);
+    chosen.push_back(key);
+  }
+  return chosen;
+}
+
+std::vector<trap_flow_key> top_bits() {
+  std::vector<trap_flow_key> chosen; // the highest bits of words, which products keep
+  for (std::uint32_t i = 0; i < 1024; i++) {
+    trap_flow_key key = flow_key("2001:db8::1", 40000, 80);
+    for (int word = 0; word < 4; word++) {
+      key.client.be32[word] ^= (i >> (2 * word) & 1) << 31;
+      key.client.be32[word] ^= (i >> (2 * word + 1) & 1) << 2;
+    }
+    key.client_port = static_cast<__be16>(key.client_port ^ (i >> 8) << 14);
+    chosen.push_back(key);
+  }
+  return chosen;
+}
+
+std::vector<trap_flow_key> rows() {
+  std::vector<trap_flow_key> chosen;
+  for (std::uint32_t i = 0; i < 1024; i++) {
+    trap_flow_key key = flow_key("2001:db8::", 40000, 80);
+    key.client.be32[3] = TRAP_BE32(i);
+    chosen.push_back(key);
+  }
+  return chosen;
+}
+
+// Under random secrets, pairs of chosen flows share their first bucket, or both of them, no more
+// often than flows at random would.
+TEST(Tables, chosen_flows_collide_as_seldom_as_others) {
+  constexpr std::uint32_t buckets = 65536;
+  constexpr int secrets = 50;
+  std::mt19937_64 random(13);
+  for (const auto& chosen : {ports_against_addresses(), top_bits(), rows()}) {
+    double pairs = 0, shared = 0, shared_both = 0;
+    for (int i = 0; i < secrets; i++) {
+      const trap_flow_keys secret = random_secret(random);
+      std::map<std::uint32_t, double> first;
+      std::map<std::pair<std::uint32_t, std::uint32_t>, double> both;
+      for (const trap_flow_key& key : chosen) {
+        const __u64 hash = trap_flow_hash(&key, &secret);
+        const auto one = trap_flow_bucket_index(hash, 0, buckets);
+        shared += first[one]++;
+        shared_both += both[{one, trap_flow_bucket_index(hash, 1, buckets)}]++;
+      }
+      pairs += static_cast<double>(chosen.size() * (chosen.size() - 1)) / 2;
+    }
+    EXPECT_LT(shared, 2 * pairs / buckets);
+    EXPECT_LE(shared_both, 2);
+  }
+}
+
+// An upgrade from a version that placed flows by another hash.
+TEST(Tables, flows_that_lie_elsewhere_are_moved_to_where_they_are_looked_for) {
+  std::vector<trap_flow_bucket> buckets(64);
+  std::vector<trap_flow_key> keys;
+  for (std::uint16_t port = 1000; port < 1060; port++) {
+    keys.push_back(flow_key("198.51.100.1", port, 80));
+    buckets[port % 64U].entries[1] = {keys.back(),
+                                      {.seen_ns = kNow,
+                                       .bytes_left = 1,
+                                       .packets_left = 2,
+                                       .tag = 7,
+                                       .flags = TRAP_FLOW_BUDGETED,
+                                       .reserved = {}}};
+  }
+  EXPECT_GT(place_flows(buckets, kSecret, kNow), 40u);
+  for (const trap_flow_key& key : keys)
+    EXPECT_TRUE(has_flow(buckets, key, kSecret, kNow));
+  EXPECT_EQ(count_flows(buckets, kNow), keys.size()) << "none is there twice";
+  EXPECT_EQ(place_flows(buckets, kSecret, kNow), 0u);
 }
 
 TEST(Tables, announcements_that_hold) {

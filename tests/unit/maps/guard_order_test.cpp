@@ -30,11 +30,14 @@ protected:
   void SetUp() override {
     fds_ = {.ports = store_.add(MapKind::array, 4, sizeof(trap_guard_port), 65536),
             .classes = store_.add(MapKind::array, 4, sizeof(trap_guard_class), TRAP_GUARD_TAGS),
+            .network_classes =
+                store_.add(MapKind::array, 4, sizeof(trap_network_class), TRAP_GUARD_TAGS),
             .trap_servers =
                 store_.add(MapKind::hash, 16, sizeof(trap_guard_peer), TRAP_GUARD_MAX_TRAP_SERVERS),
             .trusted =
                 store_.add(MapKind::trie, sizeof(trap_trusted_key), 1, TRAP_GUARD_MAX_TRUSTED),
             .admitted = -1,
+            .flow_keys = -1,
             .counters = store_.add(MapKind::array, 4, sizeof(trap_count), 1 << 20),
             .monitored = store_.add(MapKind::array, 4, sizeof(trap_count), 1 << 20)};
   }
