@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <linux/magic.h>
+#include <sstream>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -37,11 +38,10 @@ int log_libbpf(enum libbpf_print_level, const char* format, va_list arguments) {
   int length = vasprintf(&text, format, arguments);
   if (length < 0)
     return 0;
-  std::string line(text, static_cast<std::size_t>(length));
+  std::istringstream lines(std::string(text, static_cast<std::size_t>(length)));
   free(text);
-  while (!line.empty() && line.back() == '\n')
-    line.pop_back();
-  log::debug("{}", line);
+  for (std::string line; std::getline(lines, line);)
+    log::debug("{}", line);
   return length;
 }
 
