@@ -178,6 +178,16 @@ Result<void> load_pinned(bpf_object* object, const std::function<int()>& load,
   return {};
 }
 
+std::vector<Pin> pins_of_maps(const bpf_object* object, const std::string& pin_dir) {
+  std::vector<Pin> pins;
+  bpf_map* map;
+  bpf_object__for_each_map(map, object) {
+    if (!bpf_map__is_internal(map))
+      pins.push_back({pin_dir + "/" + bpf_map__name(map), bpf_map__fd(map)});
+  }
+  return pins;
+}
+
 Result<void> pin(int fd, const std::string& path) {
   std::string temporary = path + "_new"; // renamed over the old one, so that there is always a pin;
                                          // bpffs forbids dots in names
