@@ -240,6 +240,16 @@ check "server: another XDP program attached" 1 "^trap-server: interface bad0: .*
 check "guard: another daemon has the pin_dir" 1 "^trap-guard: .*another trap-guard runs with pin_dir" \
   bash -c "sed 's,$work/other\",$work/guard.sock\",' $work/other.toml >$work/bad.toml; exec timeout -k 1 10 nsenter --net=/run/netns/$host $bin/trap-guard --config $work/bad.toml"
 check "guard: --detach under a running daemon" 1 "^trap-guard: another trap-guard runs with pin_dir" run trap-guard --config "$work/other.toml" --detach
+# --detach takes links whose pins are gone, and none that another pin_dir has; the daemon stands still, or it would pin again.
+has_xdp() { ip -n "$host" link show dev bad0 | grep -q xdp; }
+run trap-guard --config "$work/guard.toml" --detach 2>/dev/null
+has_xdp || { echo "not ok guard: --detach took the link of another pin_dir"; failures=$((failures + 1)); }
+stalled=$(pgrep -f "^$bin/trap-guard --config $work/other.toml")
+kill -STOP "$stalled"
+rm -rf "$work/bpf/other"
+run trap-guard --config "$work/other.toml" --detach 2>/dev/null
+has_xdp && echo "not ok guard: --detach left a link whose pin is gone" && failures=$((failures + 1))
+kill -CONT "$stalled"
 kill "$(pgrep -P "$other")" 2>/dev/null
 wait "$other" 2>/dev/null
 run trap-guard --config "$work/other.toml" --detach 2>/dev/null
