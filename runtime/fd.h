@@ -34,11 +34,21 @@ private:
   int fd_ = -1;
 };
 
-// All bytes of an open regular file, at most `limit_bytes` of them; more is an error, as is a
-// directory.
+// All bytes up to the end of an open descriptor, at most `limit_bytes` of them; more is an error.
 Result<std::string> read_all(int fd, const std::string& path, std::size_t limit_bytes);
 
-// Opens and reads a file of at most `limit_bytes`.
-Result<std::string> read_file(const std::string& path, std::size_t limit_bytes);
+// Whom a file may belong to, and who may change and read it.
+enum class FileTrust {
+  any,      // the kernel's own, as below /proc
+  settings, // root's or this user's, and nobody else writes it
+  list,     // as settings, and no symbolic link: a line of another file is not to be taken for one
+  secret,   // as list, and nobody else reads it either
+};
+
+// Opens and reads a regular file of at most `limit_bytes`. Nothing is read of another kind of file,
+// and none makes the caller wait. Errors have ExitCode::usage, name the file, and have nothing of
+// its content; `kind` goes before the word "file", as "key " does.
+Result<std::string> read_file(const std::string& path, std::size_t limit_bytes, FileTrust trust,
+                              const std::string& kind = "");
 
 } // namespace trap

@@ -10,6 +10,8 @@
 #include <spdlog/sinks/ansicolor_sink.h>
 #include <spdlog/spdlog.h>
 
+#include "runtime/printable.h"
+
 namespace trap::log {
 namespace {
 
@@ -73,11 +75,11 @@ bool is_debug() {
 
 void write(Level level, std::string_view message) {
   if (logger)
-    logger->log(to_spdlog(level), spdlog::string_view_t(message.data(), message.size()));
+    logger->log(to_spdlog(level), spdlog::string_view_t(printable(message)));
 }
 
 void final_error(std::string_view program, std::string_view message) {
-  fmt::print(stderr, "{}{}: {}\n", goes_to_journal() ? "<3>" : "", program, message);
+  fmt::print(stderr, "{}{}: {}\n", goes_to_journal() ? "<3>" : "", program, printable(message));
 }
 
 } // namespace trap::log

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Logging to stderr for people (time, colour on a terminal) or for journald (priority prefix, no
-// time). The logging library stays inside log.cpp.
+// time). Each message is one line, with control characters escaped (runtime/printable.h). The
+// logging library stays inside log.cpp.
 #pragma once
 
 #include <string>

@@ -40,6 +40,7 @@ Result<void> ClientPart::detach() {
 
 void ClientPart::tick() {
   interfaces_.follow();
+  mend_pins(client_);
   if (client_.active->config.renew)
     client_.renewer.tick(client_.fds.redirects, client_.fds.pending, read_clocks().monotonic_ns);
 }

@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 #include <toml++/toml.h>
 
+#include "runtime/config/toml_depth.h"
 #include "runtime/fd.h"
 
 namespace trap {
@@ -66,6 +67,25 @@ ConfigNode convert(const toml::node& node) {
     out.value = boolean->get();
   else
     out.value = ConfigNode::Other{other_type(node)};
+  return out;
+}
+
+// What the parser says, without words of the file that it quotes: the file may be another than was
+// meant, such as a key. Single characters stay.
+std::string without_quotations(std::string_view description) {
+  std::string out;
+  while (!description.empty()) {
+    const std::size_t from = description.find('\'');
+    const std::size_t to = from == std::string_view::npos ? from : description.find('\'', from + 1);
+    if (to == std::string_view::npos || to - from <= 2) {
+      const std::size_t taken = to == std::string_view::npos ? description.size() : to + 1;
+      out += description.substr(0, taken);
+      description.remove_prefix(taken);
+      continue;
+    }
+    out += fmt::format("{}'...'", description.substr(0, from));
+    description.remove_prefix(to + 1);
+  }
   return out;
 }
 
@@ -131,20 +151,23 @@ std::string format_value(const ConfigNode& node) {
 }
 
 Result<ConfigNode> parse_config(const std::string& text, const std::string& path) {
+  if (const auto deep = find_toml_too_deep(text))
+    return Error{
+        fmt::format("{}:{}: not TOML that this program reads: {}", path, deep->line, deep->reason),
+        ExitCode::usage};
   // The shared library throws: the only place where an exception is expected.
   try {
     toml::table table = toml::parse(text, path);
     return convert(table);
   } catch (const toml::parse_error& error) {
-    std::string reason(error.description());
-    std::replace(reason.begin(), reason.end(), '\n', ' ');
-    return Error{fmt::format("{}:{}: not TOML: {}", path, error.source().begin.line, reason),
+    return Error{fmt::format("{}:{}: not TOML: {}", path, error.source().begin.line,
+                             without_quotations(error.description())),
                  ExitCode::usage};
   }
 }
 
 Result<ConfigNode> read_config_file(const std::string& path) {
-  auto text = read_file(path, kConfigLimitBytes);
+  auto text = read_file(path, kConfigLimitBytes, FileTrust::settings);
   if (!text && access(path.c_str(), F_OK) != 0)
     return Error{text.error().message + ": write it, or name another file with --config",
                  ExitCode::usage};

@@ -37,7 +37,10 @@ nlohmann::ordered_json interfaces_json(const std::vector<XdpState>& states) {
 std::vector<std::string> interface_problems(const std::vector<XdpState>& states) {
   std::vector<std::string> problems;
   for (const XdpState& state : states) {
-    if (state.index == 0)
+    if (state.failed)
+      problems.push_back(fmt::format("interface {} cannot be looked up: {}", state.interface,
+                                     error_text(state.failed)));
+    else if (state.index == 0)
       problems.push_back(fmt::format("interface {} is gone", state.interface));
     else if (!state.ours)
       problems.push_back(

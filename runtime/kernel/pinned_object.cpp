@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <linux/magic.h>
+#include <sstream>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -37,11 +38,10 @@ int log_libbpf(enum libbpf_print_level, const char* format, va_list arguments) {
   int length = vasprintf(&text, format, arguments);
   if (length < 0)
     return 0;
-  std::string line(text, static_cast<std::size_t>(length));
+  std::istringstream lines(std::string(text, static_cast<std::size_t>(length)));
   free(text);
-  while (!line.empty() && line.back() == '\n')
-    line.pop_back();
-  log::debug("{}", line);
+  for (std::string line; std::getline(lines, line);)
+    log::debug("{}", line);
   return length;
 }
 
@@ -176,6 +176,16 @@ Result<void> load_pinned(bpf_object* object, const std::function<int()>& load,
     undo.add([path] { unlink(path.c_str()); });
   }
   return {};
+}
+
+std::vector<Pin> pins_of_maps(const bpf_object* object, const std::string& pin_dir) {
+  std::vector<Pin> pins;
+  bpf_map* map;
+  bpf_object__for_each_map(map, object) {
+    if (!bpf_map__is_internal(map))
+      pins.push_back({pin_dir + "/" + bpf_map__name(map), bpf_map__fd(map)});
+  }
+  return pins;
 }
 
 Result<void> pin(int fd, const std::string& path) {

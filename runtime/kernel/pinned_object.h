@@ -16,6 +16,11 @@ struct bpf_object;
 
 namespace trap {
 
+struct Pin {
+  std::string path;
+  int fd = -1; // of what is pinned there; another owns it
+};
+
 // Sends libbpf's own messages to the log, all of them at debug level.
 void redirect_libbpf_messages();
 
@@ -31,6 +36,9 @@ Result<Fd> open_pin_dir(const std::string& pin_dir, const std::string& program, 
 // and pins the maps that are new.
 Result<void> load_pinned(bpf_object* object, const std::function<int()>& load,
                          const std::string& pin_dir, const std::string& program, Undo& undo);
+
+// The pins that load_pinned() leaves.
+std::vector<Pin> pins_of_maps(const bpf_object* object, const std::string& pin_dir);
 
 // Pins `fd` at `path`, in place of what an earlier run pinned there.
 Result<void> pin(int fd, const std::string& path);

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <net/if.h>
+#include <set>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -36,6 +38,16 @@ bool link_is_on(const Fd& link, unsigned index) {
          info->xdp.ifindex == index;
 }
 
+// As the kernel keeps it, cut to 15 characters; empty if it cannot be asked.
+std::string name_of_program(__u32 id) {
+  Fd program(bpf_prog_get_fd_by_id(id));
+  bpf_prog_info info = {};
+  __u32 length = sizeof(info);
+  if (!program || bpf_obj_get_info_by_fd(program.get(), &info, &length) != 0)
+    return "";
+  return info.name;
+}
+
 Result<Fd> create_link(const std::string& interface, unsigned index, XdpMode mode, int program_fd) {
   LIBBPF_OPTS(bpf_link_create_opts, options);
   options.flags = mode == XdpMode::native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
@@ -47,6 +59,23 @@ Result<Fd> create_link(const std::string& interface, unsigned index, XdpMode mod
                         .program_fd = program_fd,
                         .error_number = fd == -1 ? errno : -fd});
   return Fd(fd);
+}
+
+// Ids of the links of any TRAP daemon.
+std::set<__u32> pinned_links_below(const std::filesystem::path& directory) {
+  std::set<__u32> ids;
+  std::error_code failed;
+  for (std::filesystem::recursive_directory_iterator
+           at(directory, std::filesystem::directory_options::skip_permission_denied, failed),
+       end;
+       !failed && at != end; at.increment(failed)) {
+    if (!at->path().filename().string().starts_with(kLinkPrefix))
+      continue;
+    const Fd link(bpf_obj_get(at->path().c_str()));
+    if (const auto info = link ? link_info(link.get()) : std::nullopt)
+      ids.insert(info->id);
+  }
+  return ids;
 }
 
 } // namespace
@@ -65,6 +94,8 @@ __u32 program_id_of(int program_fd) {
 
 Result<unsigned> interface_index(const std::string& interface, const PartConfig& config) {
   unsigned index = if_nametoindex(interface.c_str());
+  if (index == 0 && errno != ENODEV) // as without a descriptor for the question
+    return Error{fmt::format("cannot look interface {} up: {}", interface, error_text(errno))};
   if (index == 0)
     return Error{fmt::format(
         R"({}: no interface "{}" here: correct "interfaces", or create it first (ip link shows what there is))",
@@ -183,6 +214,16 @@ std::vector<XdpState> XdpAttachments::states() const {
   return states;
 }
 
+std::vector<Pin> XdpAttachments::pins() const {
+  std::vector<Pin> pins;
+  for (const Attachment& attachment : attachments_) {
+    const auto info = link_info(attachment.link.get());
+    if (info && info->xdp.ifindex != 0)
+      pins.push_back({attachment.pin_path, attachment.link.get()});
+  }
+  return pins;
+}
+
 std::vector<std::string> attached_interfaces(const std::string& pin_dir) {
   std::vector<std::string> interfaces;
   for (const std::string& name : list_pins(pin_dir)) {
@@ -212,6 +253,33 @@ Result<unsigned> detach_pinned_links(const std::string& pin_dir) {
     if (failed && failed != -ENOLINK && failed != -ENODEV)
       return Error{fmt::format("cannot detach {}: {}", path, error_text(failed))};
     unlink(path.c_str());
+    detached++;
+  }
+  return detached;
+}
+
+Result<unsigned> detach_unpinned_links(const std::string& program, const std::string& pin_dir,
+                                       const std::vector<std::string>& interfaces) {
+  std::set<__u32> pinned = pinned_links_below("/sys/fs/bpf");
+  pinned.merge(pinned_links_below(std::filesystem::path(pin_dir).parent_path()));
+  unsigned detached = 0;
+  for (__u32 id = 0; bpf_link_get_next_id(id, &id) == 0;) {
+    const Fd link(bpf_link_get_fd_by_id(id));
+    const auto info = link ? link_info(link.get()) : std::nullopt;
+    if (!info || info->type != BPF_LINK_TYPE_XDP || info->xdp.ifindex == 0 ||
+        pinned.contains(info->id) || name_of_program(info->prog_id) != program)
+      continue;
+    // An index says nothing of the network namespace: what is attached to the interface here does.
+    const auto here = std::ranges::find_if(interfaces, [&](const std::string& interface) {
+      return if_nametoindex(interface.c_str()) == info->xdp.ifindex &&
+             attached_xdp(info->xdp.ifindex).program_id == info->prog_id;
+    });
+    if (here == interfaces.end())
+      continue;
+    if (const int failed = bpf_link_detach(link.get()); failed && failed != -ENOLINK)
+      return Error{fmt::format("interface {}: cannot detach a link without a pin: {}", *here,
+                               error_text(failed))};
+    log::warn("interface {}: detached a link whose pin was gone", *here);
     detached++;
   }
   return detached;

@@ -12,6 +12,7 @@
 
 #include "runtime/config/part_config.h"
 #include "runtime/fd.h"
+#include "runtime/kernel/pinned_object.h"
 #include "runtime/result.h"
 #include "runtime/undo.h"
 
@@ -23,6 +24,7 @@ struct XdpState {
   std::string mode;     // "native", "generic", "offloaded", "none": what the kernel says
   __u32 program_id = 0; // of whatever program is attached
   bool ours = false;    // that program is this daemon's
+  int failed = 0;       // an errno value: the interface may be there, but cannot be looked up
 };
 
 class XdpAttachments {
@@ -42,6 +44,9 @@ public:
   void mend();
 
   std::vector<XdpState> states() const;
+
+  // Of the links of interfaces that are there.
+  std::vector<Pin> pins() const;
 
 private:
   struct Attachment {
@@ -73,6 +78,12 @@ std::vector<std::string> attached_interfaces(const std::string& pin_dir);
 // Detaches every link pinned in `pin_dir`, also from a daemon that still holds it. Returns how
 // many.
 Result<unsigned> detach_pinned_links(const std::string& pin_dir);
+
+// Detaches links that have no pin below /sys/fs/bpf or beside `pin_dir`: of programs of this name,
+// on these interfaces of this network namespace. Nothing but a process that still holds them keeps
+// them. Returns how many.
+Result<unsigned> detach_unpinned_links(const std::string& program, const std::string& pin_dir,
+                                       const std::vector<std::string>& interfaces);
 
 __u32 program_id_of(int program_fd);
 

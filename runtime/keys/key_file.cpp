@@ -2,9 +2,8 @@
 #include "runtime/keys/key_file.h"
 
 #include <cerrno>
-#include <fcntl.h>
 #include <sstream>
-#include <sys/stat.h>
+#include <unistd.h>
 #include <vector>
 
 #include <fmt/core.h>
@@ -24,22 +23,12 @@ Error usage(const std::string& path, const std::string& reason) {
 }
 
 Result<std::string> read_private_file(const std::string& path) {
-  Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd)
-    return usage(path,
-                 fmt::format("cannot open key file: {}{}", error_text(errno),
-                             errno == ENOENT
-                                 ? ": trapctl key makes keys (man trapctl), or name another file"
-                                 : ""));
-  struct stat info;
-  if (fstat(fd.get(), &info) != 0)
-    return usage(path, fmt::format("cannot examine key file: {}", error_text(errno)));
-  if (!S_ISREG(info.st_mode))
-    return usage(path, "not a regular file: name a key file");
-  if (info.st_mode & (S_IRWXG | S_IRWXO))
-    return usage(path, fmt::format("key file has mode {:04o}, others can use it: run chmod 600 {}",
-                                   info.st_mode & 07777, path));
-  return read_all(fd.get(), path, kKeyFileLimitBytes);
+  auto text = read_file(path, kKeyFileLimitBytes, FileTrust::secret, "key ");
+  if (!text && access(path.c_str(), F_OK) != 0 && errno == ENOENT)
+    return Error{text.error().message +
+                     ": trapctl key makes keys (man trapctl), or name another file",
+                 ExitCode::usage};
+  return text;
 }
 
 std::vector<std::string> split_words(const std::string& text) {
@@ -113,7 +102,7 @@ Result<GuardKey> read_guard_key(const std::string& path) {
   if (!words)
     return words.error();
   if (!is_guard_name((*words)[1]))
-    return usage(path, fmt::format("\"{}\" is not a guard's name", (*words)[1]));
+    return usage(path, "its second word is not a guard's name: make it again with trapctl key");
   auto secret = decode_secret(path, (*words)[2]);
   sodium_memzero((*words)[2].data(), (*words)[2].size());
   if (!secret)

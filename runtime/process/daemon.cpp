@@ -19,6 +19,7 @@
 #include "runtime/fd.h"
 #include "runtime/kernel/pinned_object.h"
 #include "runtime/log.h"
+#include "runtime/printable.h"
 #include "runtime/process/daemon_options.h"
 #include "runtime/process/privilege.h"
 #include "runtime/process/running_part.h"
@@ -146,8 +147,10 @@ Result<void> act(const Daemon& daemon, const DaemonOptions& options) {
     return keys.error();
   if (options.check_config) {
     for (const std::string& warning : (*part)->warnings())
-      fmt::print(stderr, "trap-{}: {}: warning: {}\n", daemon.part, options.config_path, warning);
-    fmt::print("{}: ok\n", options.config_path);
+      fmt::print(stderr, "{}\n",
+                 printable(fmt::format("trap-{}: {}: warning: {}", daemon.part, options.config_path,
+                                       warning)));
+    fmt::print("{}: ok\n", printable(options.config_path));
     return {};
   }
   if (auto checked = check_surroundings(**part); !checked)

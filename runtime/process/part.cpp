@@ -34,9 +34,12 @@ Result<void> detach_xdp_part(const PartConfig& config, const std::string& conseq
   auto detached = detach_pinned_links(config.pin_dir);
   if (!detached)
     return detached.error();
+  auto unpinned = detach_unpinned_links("trap_" + config.part, config.pin_dir, config.interfaces);
+  if (!unpinned)
+    return unpinned.error();
   if (auto removed = remove_pins(config.pin_dir); !removed)
     return removed.error();
-  log::info("detached from {} interface(s), removed {}{}", *detached, config.pin_dir,
+  log::info("detached from {} interface(s), removed {}{}", *detached + *unpinned, config.pin_dir,
             consequence.empty() ? "" : ": " + consequence);
   return {};
 }

@@ -121,7 +121,7 @@ bad_config() {
 for part in server guard client; do
   check "$part: good configuration passes --check-config" 0 "" bash -c "$bin/trap-$part --config $work/$part.toml --check-config; code=\$?; echo >&2; exit \$code"
   check "$part: missing configuration" 2 "^trap-$part: $work/none.toml: cannot open: No such file.*--config" run "trap-$part" --config "$work/none.toml"
-  check "$part: configuration is a directory" 2 "^trap-$part: $work: cannot read: Is a directory" run "trap-$part" --config "$work"
+  check "$part: configuration is a directory" 2 "^trap-$part: $work: is a directory: name a file" run "trap-$part" --config "$work"
   bad_config "$part: not TOML" $part 2 "not TOML" '1s/.*/interfaces = ["bad0"/'
   bad_config "$part: unknown key" $part 2 'unknown key "interfaecs".*known here are interfaces' '1s/.*/&\ninterfaecs = 1/'
   bad_config "$part: wrong type" $part 1 '"interfaces" must be an array of strings, not an integer' '1s/.*/interfaces = 1/'
@@ -248,8 +248,18 @@ done
 check "server: another XDP program attached" 1 "^trap-server: interface bad0: .*another XDP program \\(id [0-9]+, \"trap_guard\", by link [0-9]+\\) is attached in native mode: .*trap-guard --detach" \
   run trap-server --config "$work/server.toml"
 check "guard: another daemon has the pin_dir" 1 "^trap-guard: .*another trap-guard runs with pin_dir" \
-  bash -c "sed 's,$work/other\",$work/guard.sock\",' $work/other.toml >$work/bad.toml; exec nsenter --net=/run/netns/$host $bin/trap-guard --config $work/bad.toml"
+  bash -c "sed 's,$work/other\",$work/guard.sock\",' $work/other.toml >$work/bad.toml; exec timeout -k 1 10 nsenter --net=/run/netns/$host $bin/trap-guard --config $work/bad.toml"
 check "guard: --detach under a running daemon" 1 "^trap-guard: another trap-guard runs with pin_dir" run trap-guard --config "$work/other.toml" --detach
+# --detach takes links whose pins are gone, and none that another pin_dir has; the daemon stands still, or it would pin again.
+has_xdp() { ip -n "$host" link show dev bad0 | grep -q xdp; }
+run trap-guard --config "$work/guard.toml" --detach 2>/dev/null
+has_xdp || { echo "not ok guard: --detach took the link of another pin_dir"; failures=$((failures + 1)); }
+stalled=$(pgrep -f "^$bin/trap-guard --config $work/other.toml")
+kill -STOP "$stalled"
+rm -rf "$work/bpf/other"
+run trap-guard --config "$work/other.toml" --detach 2>/dev/null
+has_xdp && echo "not ok guard: --detach left a link whose pin is gone" && failures=$((failures + 1))
+kill -CONT "$stalled"
 kill "$(pgrep -P "$other")" 2>/dev/null
 wait "$other" 2>/dev/null
 run trap-guard --config "$work/other.toml" --detach 2>/dev/null
@@ -263,6 +273,65 @@ check "trapctl: key file exists" 1 "^trapctl: $work/master.key: exists already" 
 check "trapctl: guard name" 2 "^trapctl: guard \"A/B\"" "$bin/trapctl" key derive A/B --master "$work/master.key"
 check "trapctl: guard's key as master" 2 "^trapctl: $work/guard.key: this is a guard's key" "$bin/trapctl" key derive web-1 --master "$work/guard.key"
 check "trapctl: output not writable" 1 "^trapctl: $work/no/such: cannot make the file" "$bin/trapctl" key generate "$work/no/such"
+
+# Every kind of file in the place of every file that is read: an error that names it, at once, and not a word of what is in it.
+{ cat "$work/server.toml"; printf '  [[service.policy]]\n  file = "%s/odd"\n  action = "deny"\n' "$work"; } >"$work/lists.toml"
+secret=$(cut -d' ' -f2 "$work/master.key")
+make_odd() { # KIND
+  rm -rf "$work/odd"
+  case $1 in
+  fifo) mkfifo "$work/odd" ;;
+  socket) python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$work/odd" ;;
+  device) mknod "$work/odd" c 1 5 ;; # as /dev/zero, which has no end
+  directory) mkdir "$work/odd" ;;
+  link) ln -s master.key "$work/odd" ;;
+  loop) ln -s odd "$work/odd" ;;
+  sparse) install -m 600 /dev/null "$work/odd" && truncate -s 1G "$work/odd" ;;
+  foreign) install -m 600 -o 65534 "$work/master.key" "$work/odd" ;;
+  writable) install -m 622 "$work/master.key" "$work/odd" ;;
+  master) install -m 600 "$work/master.key" "$work/odd" ;;
+  esac
+}
+refuses() { # NAME PATTERN COMMAND...: as check, and the key of the file is in no line
+  check "$1" 2 "$work/odd:.*($2)" "${@:3}"
+  grep -qF "$secret" "$work/err" && echo "not ok $1: prints the key" && failures=$((failures + 1))
+}
+while read -r kind says; do
+  make_odd "$kind"
+  for part in server guard client; do
+    [ "$kind" = link ] && break # a configuration may be one
+    refuses "$part: configuration: $kind" "$says" run "trap-$part" --config "$work/odd" --check-config
+  done
+  for part in server guard; do
+    vary $part "s,^(master_key_file|secret_file) = .*,\\1 = \"$work/odd\","
+    [ "$kind" = master ] || refuses "$part: key: $kind" "$says|others can use it" run "trap-$part" --config "$work/bad.toml" --check-config
+  done
+  refuses "server: list of prefixes: $kind" "$says" run trap-server --config "$work/lists.toml" --check-config
+done <<'END'
+fifo not a regular file
+socket not a regular file
+device not a regular file
+directory is a directory
+link is a symbolic link
+loop symbolic link|Too many levels
+sparse longer than
+foreign belongs to user 65534
+writable others can change it
+master 1: (not TOML|no address)
+END
+make_odd link
+refuses "server: configuration that is a link to a key" "1: not TOML" run trap-server --config "$work/odd" --check-config
+
+# Depths that would use up the stack of a parser.
+deep=$(python3 -c 'print(".".join(["a"] * 50000))')
+for line in "$deep = 1" "[$deep]" "a = {$deep = 1}" "a = $(python3 -c 'print("[" * 50000)')"; do
+  printf '%s\n' "$line" >"$work/bad.toml"
+  check "client: TOML too deep, ${line:0:6}" 2 "^trap-client: $work/bad.toml:1: not TOML that this program reads: .{0,60}$" run trap-client --config "$work/bad.toml"
+done
+
+# Control characters of a file stay out of terminal and log.
+printf 'interfaces = ["bad0\\u001b[31m\\nready"]\npin_dir = "\\u0007"\n' >"$work/bad.toml"
+check "client: control characters" 2 '"bad0\\x1b\[31m\\nready"' run trap-client --config "$work/bad.toml"
 
 # A daemon that hangs: it takes no connection from its queue, and then the queue is full. Both wait at the same time.
 python3 -c 'import socket, sys, time

@@ -87,6 +87,13 @@ Result<void> Attachments::pin_programs(Undo& undo) {
   return {};
 }
 
+std::vector<Pin> Attachments::pins() const {
+  std::vector<Pin> pins;
+  for (const FilterProgram& program : programs_)
+    pins.push_back({program.pin_path, program.fd});
+  return pins;
+}
+
 unsigned Attachments::detach_elsewhere(const std::vector<PlannedInterface>& keep) {
   unsigned detached = 0;
   struct if_nameindex* interfaces = if_nameindex();

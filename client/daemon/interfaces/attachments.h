@@ -9,6 +9,7 @@
 
 #include "client/daemon/interfaces/interface_plan.h"
 #include "runtime/fd.h"
+#include "runtime/kernel/pinned_object.h"
 #include "runtime/kernel/tc_filter.h"
 #include "runtime/result.h"
 #include "runtime/undo.h"
@@ -28,6 +29,7 @@ public:
   // Attaches what the interface is to have and has not. True if that was anything.
   Result<bool> attach(const PlannedInterface& interface, Undo& undo);
   Result<void> pin_programs(Undo& undo);
+  std::vector<Pin> pins() const;
 
   // Removes filters of this and earlier runs from every interface but these. Returns from how many.
   unsigned detach_elsewhere(const std::vector<PlannedInterface>& keep);

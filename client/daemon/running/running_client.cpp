@@ -55,6 +55,14 @@ Result<void> load_client(RunningClient& client, Undo& undo) {
   return {};
 }
 
+void mend_pins(RunningClient& client) {
+  const std::string& pin_dir = client.active->config.part.pin_dir;
+  std::vector<Pin> pins = pins_of_maps(client.program->obj, pin_dir);
+  const std::vector<Pin> programs = client.attachments.pins();
+  pins.insert(pins.end(), programs.begin(), programs.end());
+  client.pins.mend(pin_dir, kProgram, pins, client.pin_dir);
+}
+
 std::vector<std::string> problems_of(const RunningClient& client) {
   std::vector<std::string> problems = client.plan.problems;
   for (const PlannedInterface& interface : client.plan.interfaces) {
@@ -62,6 +70,8 @@ std::vector<std::string> problems_of(const RunningClient& client) {
       problems.push_back(
           fmt::format("interface {} does not have this daemon's filters", interface.name));
   }
+  for (std::string& problem : client.pins.problems())
+    problems.push_back(std::move(problem));
   return problems;
 }
 

@@ -13,6 +13,7 @@
 #include "client/maps.h"
 #include "runtime/fd.h"
 #include "runtime/kernel/bpf_map.h"
+#include "runtime/kernel/pin_keeper.h"
 #include "runtime/kernel/program.h"
 #include "runtime/net/host_interfaces.h"
 
@@ -41,6 +42,7 @@ struct RunningClient {
 
   std::unique_ptr<ActiveConfiguration> active; // never null
   Fd pin_dir;                                  // its lock
+  PinKeeper pins;
   Program<trap_client> program;
   MappedValue<trap_client_settings> settings;
   MapFds fds;
@@ -53,6 +55,9 @@ struct RunningClient {
 
 // Loads the program and opens its maps; `undo` takes back what a failed start has done.
 Result<void> load_client(RunningClient& client, Undo& undo);
+
+// Looks after the pins of maps and programs.
+void mend_pins(RunningClient& client);
 
 // The reasons why the client does not work as configured, one line each.
 std::vector<std::string> problems_of(const RunningClient& client);

@@ -26,6 +26,7 @@ void GuardWatch::tick() {
   if (now.monotonic_ns >= next_correction_ns_)
     correct_counts(now.monotonic_ns);
   guard_.attachments.mend();
+  mend_pins(guard_);
 }
 
 void GuardWatch::watch_mode(std::uint64_t monotonic_ns) {

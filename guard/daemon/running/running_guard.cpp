@@ -169,6 +169,14 @@ void publish_settings(RunningGuard& guard) {
   renew_settings(*guard.settings, secret, read_clocks());
 }
 
+void mend_pins(RunningGuard& guard) {
+  const std::string& pin_dir = guard.active->config.part.pin_dir;
+  std::vector<Pin> pins = pins_of_maps(guard.program->obj, pin_dir);
+  const std::vector<Pin> links = guard.attachments.pins();
+  pins.insert(pins.end(), links.begin(), links.end());
+  guard.pins.mend(pin_dir, kProgram, pins, guard.pin_dir);
+}
+
 void take_configured_mode(RunningGuard& guard) {
   const Mode mode = guard.active->config.mode;
   set_mode(*guard.settings, mode);
@@ -204,8 +212,8 @@ std::vector<std::string> problems_of(const RunningGuard& guard) {
   std::vector<std::string> problems;
   if (std::string problem = mode_problem(guard); !problem.empty())
     problems.push_back(std::move(problem));
-  for (const auto& more :
-       {interface_problems(guard.attachments.states()), key_problems(guard.settings->ticket_keys)})
+  for (const auto& more : {interface_problems(guard.attachments.states()),
+                           key_problems(guard.settings->ticket_keys), guard.pins.problems()})
     problems.insert(problems.end(), more.begin(), more.end());
   return problems;
 }

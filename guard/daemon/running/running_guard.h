@@ -17,6 +17,7 @@
 #include "protocol/clock.h"
 #include "runtime/fd.h"
 #include "runtime/kernel/bpf_map.h"
+#include "runtime/kernel/pin_keeper.h"
 #include "runtime/kernel/program.h"
 #include "runtime/kernel/xdp.h"
 #include "runtime/keys/key_file.h"
@@ -41,6 +42,7 @@ struct RunningGuard {
 
   std::unique_ptr<ActiveConfiguration> active; // never null
   Fd pin_dir;                                  // its lock
+  PinKeeper pins;
   Program<trap_guard> program;
   MappedValue<trap_guard_settings> settings;
   MappedArray<trap_flow_bucket> flows;
@@ -65,6 +67,9 @@ Result<void> start_guard(RunningGuard& guard, Undo& undo);
 
 // Replaces keys of another secret, and renews clock and keys.
 void publish_settings(RunningGuard& guard);
+
+// Looks after the pins of maps and links.
+void mend_pins(RunningGuard& guard);
 
 // The configuration's mode, in place of an operator's command.
 void take_configured_mode(RunningGuard& guard);

@@ -3,6 +3,7 @@
 // interface that goes and comes back, --detach; and a server whose services change between runs.
 #include <csignal>
 #include <fstream>
+#include <set>
 
 #include <sys/stat.h>
 
@@ -63,6 +64,7 @@ public:
       return;
     expect_status();
     survive_restarts();
+    survive_lost_pins();
     survive_interfaces();
     leave_nothing();
   }
@@ -112,6 +114,32 @@ private:
     scene_.equal(before, attached(host_, kind_), name_ + ": stays attached after SIGTERM");
     scene_.check(!std::filesystem::exists(daemon_.control_socket()),
                  name_ + ": its control socket is gone", "it is there");
+  }
+
+  std::string pins() const {
+    std::set<std::string> names;
+    std::error_code failed;
+    for (std::filesystem::directory_iterator at(daemon_.pin_directory(), failed), end;
+         !failed && at != end; at.increment(failed))
+      names.insert(at->path().filename());
+    return fmt::format("{}", fmt::join(names, " "));
+  }
+
+  // Nothing else makes programs outlive the daemon.
+  void survive_lost_pins() {
+    host_.start(kind_, "starts again");
+    const std::string before = pins(), link = attached(host_, kind_);
+    std::error_code failed;
+    std::filesystem::remove_all(daemon_.pin_directory(), failed);
+    scene_.equal("", pins(), name_ + ": its pins are removed");
+    host_.expect_to_become(
+        before, [&] { return pins(); }, name_ + ": makes pins again that are gone");
+    scene_.equal("ok", state_of(host_, kind_), name_ + ": and is well");
+    daemon_.kill();
+    scene_.equal(link, attached(host_, kind_), name_ + ": stays attached by them after SIGKILL");
+    host_.start(kind_, "starts upon them");
+    scene_.equal(link, attached(host_, kind_), name_ + ": keeps link or filters");
+    scene_.done(daemon_.stop(), name_ + ": ends well");
   }
 
   void unplug() {

@@ -15,7 +15,6 @@
 
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
-#include "server/daemon/announce/announcement.h"
 
 namespace trap::server {
 namespace {
@@ -45,8 +44,8 @@ Result<Fd> raw_socket(int family) {
 } // namespace
 
 Announcer::Announcer(const ServerConfig& config, const ServerPlan& plan, const Secret& master)
-    : plan_(&plan), experimental_kind_(config.experimental_kind),
-      filter_(random_key(), config.announce_rate) {
+    : plan_(&plan), experimental_kind_(config.experimental_kind), filter_(random_key()),
+      queue_(random_key(), config.announce_rate) {
   learn(plan, master);
 }
 
@@ -64,7 +63,7 @@ void Announcer::follow(const ServerConfig& config, const ServerPlan& plan, const
                        std::uint64_t epoch) {
   learn(plan, master);
   rotate_keys(epoch);
-  filter_.set_rate(config.announce_rate);
+  queue_.set_rate(config.announce_rate);
 }
 
 Announcer::~Announcer() {
@@ -103,7 +102,9 @@ void Announcer::consume() {
   budget_ = kRecordsAtOnce;
   std::uint64_t times;
   [[maybe_unused]] const ssize_t cleared = read(look_again_.get(), &times, sizeof(times));
-  if (ring_buffer__consume(ring_) == 0)
+  const int records = ring_buffer__consume(ring_);
+  send_waiting();
+  if (records == 0 && queue_.is_empty())
     return;
   itimerspec once = {};
   once.it_value.tv_nsec = kLookAgainNs;
@@ -123,23 +124,23 @@ int Announcer::on_record(void* self, void* data, std::size_t bytes) {
   trap_redirected record;
   if (bytes >= sizeof(record)) {
     std::memcpy(&record, data, sizeof(record));
-    announcer->announce(record);
+    announcer->take(record);
   }
   return --announcer->budget_ == 0
              ? -EAGAIN
              : 0; // the rest at the next event: signals and status must not wait
 }
 
-void Announcer::announce(const trap_redirected& record) {
+std::optional<Announcer::Told> Announcer::told_of(const trap_redirected& record,
+                                                  const trap_clock_anchor& now) const {
   auto source = sources_.find(record.service_slot);
   auto backend = plan_->backends.find(record.backend);
   if (source == sources_.end() || backend == plan_->backends.end())
-    return; // written before the configuration changed
+    return std::nullopt;
   trap_family family = family_of(record.client);
   if (family_of(source->second) != family || family_of(backend->second.endpoint.address) != family)
-    return;
+    return std::nullopt;
   const trap_backend& value = backend->second.value;
-  const trap_clock_anchor now = read_clocks();
   Announcement announcement;
   announcement.source = source->second;
   announcement.backend = backend->second.endpoint;
@@ -148,17 +149,31 @@ void Announcer::announce(const trap_redirected& record) {
   announcement.tag = value.tag;
   announcement.lifetime_s = TRAP_FROM_BE16(value.lifetime_s);
   announcement.issued_s = static_cast<std::uint32_t>(now.unix_s);
-  switch (filter_.choose(announcement.client, record.backend, announcement.lifetime_s,
-                         now.monotonic_ns)) {
-  case AnnounceChoice::deduplicated:
+  return Told{announcement, &guards_.at(backend->second.guard).announce_keys};
+}
+
+void Announcer::take(const trap_redirected& record) {
+  const trap_clock_anchor now = read_clocks();
+  const auto told = told_of(record, now);
+  if (!told)
+    return;
+  const Announcement& announcement = told->announcement;
+  if (!filter_.is_due(announcement.client, record.backend, now.monotonic_ns)) {
     counts_.deduplicated++;
     return;
-  case AnnounceChoice::rate_limited:
+  }
+  if (!queue_.push(record)) {
     counts_.rate_limited++;
     return;
-  case AnnounceChoice::send:
-    send(announcement, guards_.at(backend->second.guard).announce_keys);
   }
+  filter_.remember(announcement.client, record.backend, announcement.lifetime_s, now.monotonic_ns);
+}
+
+void Announcer::send_waiting() {
+  const trap_clock_anchor now = read_clocks();
+  while (const auto record = queue_.pop(now.monotonic_ns))
+    if (const auto told = told_of(*record, now))
+      send(told->announcement, *told->keys);
 }
 
 void Announcer::send(const Announcement& announcement, const trap_keyring& keys) {

@@ -11,6 +11,8 @@
 #include "runtime/fd.h"
 #include "runtime/keys/key_derivation.h"
 #include "server/daemon/announce/announce_filter.h"
+#include "server/daemon/announce/announce_queue.h"
+#include "server/daemon/announce/announcement.h"
 #include "server/daemon/plan/server_plan.h"
 
 struct ring_buffer;
@@ -54,8 +56,15 @@ private:
   Announcer(const ServerConfig& config, const ServerPlan& plan, const Secret& master);
   void learn(const ServerPlan& plan, const Secret& master);
   static int on_record(void* self, void* data, std::size_t bytes);
-  void announce(const trap_redirected& record);
-  void send(const struct Announcement& announcement, const trap_keyring& keys);
+  struct Told {
+    Announcement announcement;
+    const trap_keyring* keys; // of the guard that is told
+  };
+  // Empty for a record written before the configuration changed.
+  std::optional<Told> told_of(const trap_redirected& record, const trap_clock_anchor& now) const;
+  void take(const trap_redirected& record);
+  void send_waiting();
+  void send(const Announcement& announcement, const trap_keyring& keys);
   void note_failure(const Endpoint& backend, int error_number);
 
   const ServerPlan* plan_;
@@ -63,6 +72,7 @@ private:
   std::map<std::string, Guard> guards_;
   std::map<std::uint32_t, trap_address> sources_; // by service slot: the public address
   AnnounceFilter filter_;
+  AnnounceQueue queue_;
   AnnounceCounts counts_;
   Fd raw_v4_;
   Fd raw_v6_;

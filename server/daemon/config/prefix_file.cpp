@@ -30,15 +30,18 @@ Result<std::vector<PrefixLine>> parse_prefixes(std::string_view text, const std:
     if (rest.empty())
       continue;
     auto prefix = parse_prefix(rest);
-    if (!prefix)
-      return Error{fmt::format("{}:{}: {}", path, line, prefix.error().message), ExitCode::usage};
+    if (!prefix) // without a word of the line: the file may be another than was meant
+      return Error{fmt::format("{}:{}: no address and no prefix: write one a line, such as "
+                               "192.0.2.0/24 or 2001:db8::/48, without bits behind its length",
+                               path, line),
+                   ExitCode::usage};
     prefixes.push_back({*prefix, line});
   }
   return prefixes;
 }
 
 Result<std::vector<PrefixLine>> read_prefix_file(const std::string& path) {
-  auto text = read_file(path, kPrefixFileLimitBytes);
+  auto text = read_file(path, kPrefixFileLimitBytes, FileTrust::list);
   if (!text)
     return text.error();
   return parse_prefixes(*text, path);

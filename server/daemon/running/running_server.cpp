@@ -153,6 +153,14 @@ void refresh_maps(RunningServer& server) {
   server.known->watch(server.runtime_state.ports_with_sockets());
 }
 
+void mend_pins(RunningServer& server) {
+  const std::string& pin_dir = server.active->config.part.pin_dir;
+  std::vector<Pin> pins = pins_of_maps(server.program->obj, pin_dir);
+  for (const auto& more : {server.attachments.pins(), server.assigner.pins()})
+    pins.insert(pins.end(), more.begin(), more.end());
+  server.pins.mend(pin_dir, kProgram, pins, server.pin_dir);
+}
+
 std::vector<std::string> runtime_problems(const RunningServer& server) {
   std::vector<std::string> problems = server.runtime_state.problems(server.active->plan);
   for (const std::string& problem : {server.maps_problem, server.known->problem()}) {
@@ -164,7 +172,8 @@ std::vector<std::string> runtime_problems(const RunningServer& server) {
 
 std::vector<std::string> problems_of(const RunningServer& server) {
   std::vector<std::string> problems = interface_problems(server.attachments.states());
-  for (const auto& more : {key_problems(server.settings->cookie_keys), runtime_problems(server)})
+  for (const auto& more : {key_problems(server.settings->cookie_keys), runtime_problems(server),
+                           server.pins.problems()})
     problems.insert(problems.end(), more.begin(), more.end());
   return problems;
 }

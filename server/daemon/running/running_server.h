@@ -10,6 +10,7 @@
 
 #include "runtime/fd.h"
 #include "runtime/kernel/bpf_map.h"
+#include "runtime/kernel/pin_keeper.h"
 #include "runtime/kernel/program.h"
 #include "runtime/kernel/xdp.h"
 #include "server/daemon/announce/announcer.h"
@@ -29,6 +30,7 @@ struct RunningServer {
 
   std::unique_ptr<ActiveConfiguration> active; // never null
   Fd pin_dir;                                  // its lock
+  PinKeeper pins;
   Program<trap_server> program;
   MappedValue<trap_server_settings> settings;
   MappedValue<KnownWords> known_words;
@@ -47,6 +49,9 @@ void prepare_skeleton(trap_server& skeleton, const ServerConfig& config);
 
 // Loads, fills and attaches everything; `undo` takes back what a failed start has done.
 Result<void> start_server(RunningServer& server, Undo& undo);
+
+// Looks after the pins of maps, links and the tc program.
+void mend_pins(RunningServer& server);
 
 // Writes to the maps what differs from the present runtime state. On failure `maps_problem` says
 // why.

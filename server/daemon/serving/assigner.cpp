@@ -95,6 +95,10 @@ void Assigner::mend() {
       "the filter that makes sockets of handshakes was gone from an interface: attached again");
 }
 
+std::vector<Pin> Assigner::pins() const {
+  return program_ ? std::vector<Pin>{{pin_path_, program_fd_}} : std::vector<Pin>();
+}
+
 void Assigner::remove_unwanted() {
   if (program_ || !earlier_)
     return;

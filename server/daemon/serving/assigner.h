@@ -9,6 +9,7 @@
 
 #include "runtime/config/part_config.h"
 #include "runtime/fd.h"
+#include "runtime/kernel/pinned_object.h"
 #include "runtime/kernel/program.h"
 #include "runtime/result.h"
 #include "runtime/undo.h"
@@ -33,6 +34,9 @@ public:
 
   // Attaches it again where it has gone.
   void mend();
+
+  // Of its program, if there is one.
+  std::vector<Pin> pins() const;
 
   // Without it: removes what an earlier run attached. Once no service needs it any more.
   void remove_unwanted();
