@@ -38,16 +38,6 @@ bool link_is_on(const Fd& link, unsigned index) {
          info->xdp.ifindex == index;
 }
 
-// As the kernel keeps it, cut to 15 characters; empty if it cannot be asked.
-std::string name_of_program(__u32 id) {
-  Fd program(bpf_prog_get_fd_by_id(id));
-  bpf_prog_info info = {};
-  __u32 length = sizeof(info);
-  if (!program || bpf_obj_get_info_by_fd(program.get(), &info, &length) != 0)
-    return "";
-  return info.name;
-}
-
 Result<Fd> create_link(const std::string& interface, unsigned index, XdpMode mode, int program_fd) {
   LIBBPF_OPTS(bpf_link_create_opts, options);
   options.flags = mode == XdpMode::native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
@@ -267,7 +257,7 @@ Result<unsigned> detach_unpinned_links(const std::string& program, const std::st
     const Fd link(bpf_link_get_fd_by_id(id));
     const auto info = link ? link_info(link.get()) : std::nullopt;
     if (!info || info->type != BPF_LINK_TYPE_XDP || info->xdp.ifindex == 0 ||
-        pinned.contains(info->id) || name_of_program(info->prog_id) != program)
+        pinned.contains(info->id) || bpf_program_name(info->prog_id) != program)
       continue;
     // An index says nothing of the network namespace: what is attached to the interface here does.
     const auto here = std::ranges::find_if(interfaces, [&](const std::string& interface) {

@@ -46,15 +46,6 @@ std::string driver_reason(const XdpAttempt& attempt) {
   return kernel_message;
 }
 
-std::string program_name(__u32 id) {
-  const Fd program(bpf_prog_get_fd_by_id(id));
-  bpf_prog_info info = {};
-  __u32 length = sizeof info;
-  if (!program || bpf_obj_get_info_by_fd(program.get(), &info, &length) != 0)
-    return "";
-  return info.name;
-}
-
 // The link that holds a program at an interface; 0 if none does, or it cannot be found.
 __u32 link_of(unsigned index) {
   for (__u32 id = 0; bpf_link_get_next_id(id, &id) == 0;) {
@@ -71,7 +62,7 @@ __u32 link_of(unsigned index) {
 // An interface takes one program. Removing a stranger's would remove its protection too, so the
 // advice names its owner's tools.
 std::string occupied(const XdpAttempt& attempt, const AttachedXdp& other) {
-  const std::string name = program_name(other.program_id);
+  const std::string name = bpf_program_name(other.program_id);
   const __u32 link = link_of(attempt.index);
   std::string cure = "stop the service that attached it, or name another interface";
   for (const char* part : {"server", "guard"})
@@ -98,6 +89,15 @@ AttachedXdp attached_xdp(unsigned index) {
   default:
     return {options.attach_mode == XDP_ATTACHED_NONE ? "none" : "several", options.prog_id};
   }
+}
+
+std::string bpf_program_name(__u32 id) {
+  const Fd program(bpf_prog_get_fd_by_id(id));
+  bpf_prog_info info = {};
+  __u32 length = sizeof info;
+  if (!program || bpf_obj_get_info_by_fd(program.get(), &info, &length) != 0)
+    return "";
+  return info.name;
 }
 
 Error xdp_refusal(const XdpAttempt& attempt) {

@@ -19,6 +19,10 @@ struct AttachedXdp {
 // The XDP program at an interface; none if its index is 0.
 AttachedXdp attached_xdp(unsigned index);
 
+// The name of a BPF program as the kernel keeps it, cut to 15 characters; empty if it cannot be
+// asked.
+std::string bpf_program_name(__u32 id);
+
 struct XdpAttempt {
   std::string interface;
   unsigned index = 0;

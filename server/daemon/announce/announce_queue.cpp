@@ -4,11 +4,11 @@
 #include <algorithm>
 
 #include "protocol/address.h"
+#include "runtime/nanoseconds.h"
 
 namespace trap::server {
 namespace {
 
-constexpr std::uint64_t kNsPerS = 1000000000;
 constexpr std::uint32_t kNetworkV4 = 24, kNetworkV6 = 48;
 
 } // namespace
