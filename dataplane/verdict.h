@@ -130,7 +130,7 @@ enum trap_about {
   X(PASS_SYN_AT_PEACE, PASS, SERVER, SERVICE, "pass-syn-at-peace",                                 \
     "SYN left to the stack, because there is no attack")                                           \
   X(PASS_AT_PEACE, PASS, SERVER, SERVICE, "pass-at-peace",                                         \
-    "any other segment left to the stack, because there is no attack")                             \
+    "any other segment left to the stack, which answers SYNs now")                                 \
   X(PASS_SYN_TIME_WAIT, PASS, SERVER, SERVICE, "pass-syn-time-wait",                               \
     "SYN of a connection that the stack still remembers: only it can reopen it")                   \
   X(DROP_DENIED, DROP, SERVER, SERVICE, "drop-denied",                                             \
@@ -197,7 +197,9 @@ enum trap_about {
   X(DROP_NETWORK_PACKETS, DROP, GUARD, SERVICE, "drop-network-packets",                            \
     "segment beyond the packets that a network of admitted clients may send a second")             \
   X(DROP_NETWORK_FLOWS, DROP, GUARD, SERVICE, "drop-network-flows",                                \
-    "SYN beyond the connections that a network of admitted clients may have open")
+    "SYN beyond the connections that a network of admitted clients may have open")                 \
+  X(PASS_SYN_LEFT, PASS, SERVER, SERVICE, "pass-syn-left",                                         \
+    "SYN left to the stack: nothing listens, or the listener takes no cookies")
 
 enum trap_verdict {
 #define TRAP_VERDICT_ENUM(id, action, parts, about, name, text) TRAP_##id,

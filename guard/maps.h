@@ -136,7 +136,8 @@ struct trap_flow_keys {
 };
 
 #define TRAP_FLOW_BUDGETED 1u /* pays for its packets from its client's budgets */
-#define TRAP_FLOW_CLOSING 2u  /* saw a FIN or a RST: no longer among its client's open ones */
+#define TRAP_FLOW_CLOSING 2u  /* saw a FIN or a RST: what its client sends does not prolong it */
+#define TRAP_FLOW_ENDED 4u    /* no longer among its client's open ones */
 
 struct trap_guard_flow {
   __u64 seen_ns;    /* to the second; TRAP_FLOW_EMPTY, TRAP_FLOW_CLAIMED: no flow */
@@ -152,6 +153,9 @@ struct trap_guard_flow {
 
 /* A flow that was silent for this long must show a ticket, an announcement or a socket again. */
 #define TRAP_FLOW_IDLE_NS (3600ULL * 1000000000ULL)
+
+/* The same of a flow that is closing. */
+#define TRAP_FLOW_CLOSING_NS (60ULL * 1000000000ULL)
 
 #define TRAP_FLOW_WAYS 4
 #define TRAP_FLOW_BUCKETS (TRAP_GUARD_FLOWS / TRAP_FLOW_WAYS)

@@ -59,6 +59,11 @@ enum trap_assignment {
       TRAP_ASSIGNMENT_COUNT
 };
 
+/* What trap_listener (server/bpf/listener.bpf.c) returns: a set of bits. */
+#define TRAP_LISTENER_FOUND 1
+#define TRAP_LISTENER_MULTIPATH 2  /* an MPTCP socket */
+#define TRAP_LISTENER_SIGNATURES 4 /* has TCP-MD5 or TCP-AO keys */
+
 /* Map `assignments` (per-CPU array of numbers): index slot * TRAP_ASSIGNMENT_SLOTS + result. */
 #define TRAP_ASSIGNMENT_SLOTS 16
 

@@ -66,6 +66,9 @@ TRAP_INLINE __u32 trap_place_of(const union trap_address* address, __be16 port) 
   1024u /* the tc program is there, which makes sockets for TRAP's own cookies (Linux 6.9) */
 #define TRAP_SERVICE_STACK_COOKIES                                                                 \
   2048u /* with ASSIGNS: the stack may have sent cookies of its own, at peace */
+#define TRAP_SERVICE_LEFT                                                                          \
+  4096u /* with RESTS: left to the stack, because nothing listens or the listener takes no cookies \
+         */
 
 struct trap_service {
   __u32 flags;
@@ -184,8 +187,8 @@ struct trap_recent_handover {
   union trap_address client;
   __u64 monotonic_ns;
   __be16 client_port;
-  __u16 slot; /* of the service; 0: an entry that was never used */
-  __u32 reserved;
+  __u16 slot;    /* of the service; 0: an entry that was never used */
+  __u32 waiting; /* segments behind it were queued: what comes later must not overtake them */
 };
 
 /* Map `settings` (array of one, mmapable): values that change while the program runs. */

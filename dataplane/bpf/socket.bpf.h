@@ -11,8 +11,13 @@
 
 /* States as in linux/bpf.h and, for the last two, as the kernel's include/net/tcp_states.h has had
  * them since 4.1. */
+#define TRAP_STATE_ESTABLISHED 1
+#define TRAP_STATE_FIN_WAIT1 4
+#define TRAP_STATE_FIN_WAIT2 5
 #define TRAP_STATE_TIME_WAIT 6
+#define TRAP_STATE_LAST_ACK 9
 #define TRAP_STATE_LISTEN 10
+#define TRAP_STATE_CLOSING 11
 #define TRAP_STATE_NEW_SYN_RECV 12
 
 /* The key of a connection in the stack, with addresses and ports as arriving packets have them;
@@ -42,6 +47,22 @@ static __always_inline __u32 make_packet_tuple(struct bpf_sock_tuple* tuple,
                     &packet->destination, packet->destination_port);
 }
 
+/* What a state of the stack is to us; 0: no socket. */
+static __always_inline TRAP_MUST_USE enum trap_socket socket_of_state(__u32 state) {
+  switch (state) {
+  case 0:
+    return note_socket(TRAP_SOCKET_NONE);
+  case TRAP_STATE_LISTEN:
+    return note_socket(TRAP_SOCKET_LISTENS);
+  case TRAP_STATE_NEW_SYN_RECV:
+    return note_socket(TRAP_SOCKET_OPENS);
+  case TRAP_STATE_TIME_WAIT:
+    return note_socket(TRAP_SOCKET_LINGERS);
+  default:
+    return note_socket(TRAP_SOCKET_LIVES);
+  }
+}
+
 /* In the network namespace of the interface. The stack does two hash lookups: connection, then
  * listener. */
 static __always_inline TRAP_MUST_USE enum trap_socket
@@ -53,17 +74,8 @@ find_socket(void* ctx, const struct trap_packet* packet) {
 
   socket = bpf_skc_lookup_tcp(ctx, &tuple, bytes, BPF_F_CURRENT_NETNS, 0);
   if (!socket)
-    return note_socket(TRAP_SOCKET_NONE);
+    return socket_of_state(0);
   state = socket->state;
   bpf_sk_release(socket);
-  switch (state) {
-  case TRAP_STATE_LISTEN:
-    return note_socket(TRAP_SOCKET_LISTENS);
-  case TRAP_STATE_NEW_SYN_RECV:
-    return note_socket(TRAP_SOCKET_OPENS);
-  case TRAP_STATE_TIME_WAIT:
-    return note_socket(TRAP_SOCKET_LINGERS);
-  default:
-    return note_socket(TRAP_SOCKET_LIVES);
-  }
+  return socket_of_state(state);
 }

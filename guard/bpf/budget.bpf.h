@@ -202,7 +202,7 @@ change_standing(struct trap_guard_flow* flow, union standing before, union stand
 }
 
 static __always_inline int is_counted(__u8 flags) {
-  return (flags & (TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING)) == TRAP_FLOW_BUDGETED;
+  return (flags & (TRAP_FLOW_BUDGETED | TRAP_FLOW_ENDED)) == TRAP_FLOW_BUDGETED;
 }
 
 /* A connection and whose it is. */
@@ -463,17 +463,20 @@ static __always_inline void end_flow(const struct subject* subject, struct trap_
     count_flow(subject, before.tag, -1);
 }
 
-/* A FIN or RST of a flow: it no longer counts among its client's open ones. */
-static __always_inline void close_flow(const struct packet_context* context,
-                                       struct trap_guard_flow* flow) {
-  union standing before = standing_of(flow), after = before;
-  struct subject subject;
+/* The flow has other flags from now on, and counts accordingly. */
+TRAP_GLOBAL_FUNCTION int turn_flow(const struct subject* subject, struct trap_guard_flow* flow,
+                                   __u32 flags) {
+  union standing before, after;
 
-  if (explaining || !is_counted(before.flags))
-    return;
-  after.flags |= TRAP_FLOW_CLOSING;
-  subject = subject_of(context, before.tag);
-  end_flow(&subject, flow, before, after);
+  if (!subject || !flow || explaining)
+    return 0;
+  before = after = standing_of(flow);
+  after.flags = (__u8)flags;
+  if (before.word == after.word || !change_standing(flow, before, after) ||
+      is_counted(before.flags) == is_counted(after.flags))
+    return 0;
+  count_flow(subject, before.tag, is_counted(after.flags) ? 1 : -1);
+  return 1;
 }
 
 /* Makes an entry for a connection that the guard did not admit itself or has lost: without budgets,
@@ -507,25 +510,110 @@ TRAP_GLOBAL_FUNCTION int remember_flow(const struct opening* opening, int may_be
   return 0;
 }
 
+/* The state of a flow's socket, 0 if there is none. A function by itself, because a flood seldom
+ * comes to it. */
+TRAP_GLOBAL_FUNCTION __u32 ask_stack(struct xdp_md* ctx, const struct trap_flow_key* key,
+                                     __u32 family) {
+  struct bpf_sock_tuple tuple;
+  union trap_address client, service;
+  struct bpf_sock* socket;
+  __u32 state, bytes;
+
+  if (!key)
+    return 0;
+  client = key->client;
+  service = key->service;
+  bytes = make_tuple(&tuple, family, &client, key->client_port, &service, key->service_port);
+  socket = bpf_skc_lookup_tcp(ctx, &tuple, bytes, BPF_F_CURRENT_NETNS, 0);
+  if (!socket)
+    return 0;
+  state = socket->state;
+  bpf_sk_release(socket);
+  return state;
+}
+
+/* A flow's flags after a segment of the client, by the state of its socket before that segment. A
+ * FIN or RST may have a number that the stack ignores, so that neither ends the flow by itself: its
+ * socket does, and one that is still established takes the closing back. */
+static __always_inline __u8 flags_beside_socket(__u8 flags, __u8 segment, __u32 state) {
+  switch (state) {
+  case TRAP_STATE_TIME_WAIT:
+    return flags | TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED;
+  case TRAP_STATE_NEW_SYN_RECV:
+    return segment & TRAP_TCP_RST ? flags | TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED : flags;
+  case TRAP_STATE_LAST_ACK:
+    return segment & TRAP_TCP_FIN ? flags | TRAP_FLOW_CLOSING
+                                  : flags | TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED;
+  case TRAP_STATE_FIN_WAIT1:
+  case TRAP_STATE_FIN_WAIT2:
+  case TRAP_STATE_CLOSING:
+    if (segment & TRAP_TCP_FIN) /* both have closed */
+      return flags | TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED;
+    break;
+  default:
+    break;
+  }
+  if (segment & (TRAP_TCP_FIN | TRAP_TCP_RST))
+    return flags | TRAP_FLOW_CLOSING;
+  flags &= (__u8)~TRAP_FLOW_ENDED;
+  return state == TRAP_STATE_ESTABLISHED ? flags & (__u8)~TRAP_FLOW_CLOSING : flags;
+}
+
+/* What judge_closing() has to know of a segment. */
+#define TRAP_ENDS_AT_SOCKETS 0x100u /* beside the segment's TCP flags */
+
+/* A FIN or RST of a flow, or any segment of one that is closing. 0 if the flow's socket is gone:
+ * then only a FIN or RST passes, so that the flow of a socket that never came about can end. */
+TRAP_GLOBAL_FUNCTION TRAP_MUST_USE int judge_closing(struct xdp_md* ctx,
+                                                     const struct opening* opening,
+                                                     struct trap_guard_flow* flow, __u32 segment,
+                                                     __u32 family) {
+  __u32 ends = segment & (TRAP_TCP_FIN | TRAP_TCP_RST), state;
+
+  if (!opening || !flow)
+    return 0;
+  if (segment & TRAP_ENDS_AT_SOCKETS) {
+    state = ask_stack(ctx, &opening->key, family);
+    if (trap_socket_is_connection(socket_of_state(state))) {
+      turn_flow(&opening->subject, flow, flags_beside_socket(flow->flags, (__u8)segment, state));
+      if (!explaining && !(flow->flags & TRAP_FLOW_ENDED))
+        flow->seen_ns = coarse_ns();
+      return 1;
+    }
+    if (!ends) {
+      turn_flow(&opening->subject, flow, flow->flags | TRAP_FLOW_ENDED);
+      return 0;
+    }
+  }
+  if (ends)
+    turn_flow(&opening->subject, flow, flow->flags | TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED);
+  return 1;
+}
+
 /* A segment that is not a SYN. */
 static __always_inline TRAP_MUST_USE enum trap_verdict
 judge_flow(struct xdp_md* ctx, const struct packet_context* context) {
-  struct trap_flow_key key = flow_key_of(&context->packet);
-  __u64 hash = hash_flow(&key);
-  struct trap_guard_flow* flow = find_flow(&key, hash, context->monotonic_ns);
-  struct opening opening;
+  struct opening opening = {.key = flow_key_of(&context->packet)};
+  __u64 hash = hash_flow(&opening.key);
+  struct trap_guard_flow* flow = find_flow(&opening.key, hash, context->monotonic_ns);
+  __u32 segment = context->packet.flags, family = context->packet.family;
 
+  if (context->port.flags & TRAP_PORT_SOCKETS)
+    segment |= TRAP_ENDS_AT_SOCKETS;
   if (flow) {
-    if (!explaining && context->monotonic_ns - flow->seen_ns > TRAP_FLOW_REFRESH_NS)
+    if ((flow->flags & TRAP_FLOW_CLOSING) || (segment & (TRAP_TCP_FIN | TRAP_TCP_RST))) {
+      opening.subject = subject_of(context, 0);
+      if (!judge_closing(ctx, &opening, flow, segment, family))
+        return TRAP_DROP_NO_FLOW;
+    } else if (!explaining && context->monotonic_ns - flow->seen_ns > TRAP_FLOW_REFRESH_NS) {
       flow->seen_ns = context->monotonic_ns;
-    if (context->packet.flags & (TRAP_TCP_FIN | TRAP_TCP_RST))
-      close_flow(context, flow);
+    }
     return flow->flags & TRAP_FLOW_BUDGETED ? pay(context, flow) : TRAP_PASS_FLOW;
   }
-  if (!(context->port.flags & TRAP_PORT_SOCKETS) ||
-      !trap_socket_is_connection(find_socket(ctx, &context->packet)))
+  if (!(segment & TRAP_ENDS_AT_SOCKETS) ||
+      !trap_socket_is_connection(socket_of_state(ask_stack(ctx, &opening.key, family))))
     return TRAP_DROP_NO_FLOW;
-  opening = opening_of(context, 0);
+  opening.subject = subject_of(context, 0);
   remember_flow(&opening, 1);
   return TRAP_PASS_SOCKET;
 }

@@ -53,9 +53,13 @@ Counters counters_of(const json& object) {
 }
 
 ServiceStatus service_of(const json& object) {
-  ServiceStatus service{string_of(object, "name"),     string_of(object, "address"),
-                        string_of(object, "listener"), false,
-                        counters_of(object),           {}};
+  ServiceStatus service{string_of(object, "name"),
+                        string_of(object, "address"),
+                        string_of(object, "listener"),
+                        string_of(object, "cookies"),
+                        false,
+                        counters_of(object),
+                        {}};
   if (const json active = member(object, "active"); active.is_boolean())
     service.active = active.get<bool>();
   for (const json& backend : member(object, "backends"))

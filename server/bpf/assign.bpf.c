@@ -5,11 +5,11 @@
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 
-#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
 #include "dataplane/bpf/socket.bpf.h"
 #include "dataplane/packet.h"
+#include "server/bpf/listener.bpf.h"
 #include "server/handover.h"
 #include "server/maps.h"
 
@@ -33,10 +33,6 @@ struct bpf_tcp_req_attrs {
 struct sock {
   __u8 opaque;
 };
-
-struct tcp_sock {
-  _Bool is_mptcp; /* not there in a kernel without MPTCP */
-} __attribute__((preserve_access_index));
 
 extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff* skb, struct sock* listener,
                                    struct bpf_tcp_req_attrs* attrs, int attrs__sz) __ksym;
@@ -118,7 +114,7 @@ assign_to(struct __sk_buff* skb, struct tcp_sock* listener, const struct trap_ha
 
   if (handover->flags & TRAP_HANDOVER_FOLLOWS)
     return TRAP_ASSIGNMENT_LEFT_BEHIND;
-  if (bpf_core_field_exists(listener->is_mptcp) && listener->is_mptcp)
+  if (is_multipath(listener))
     return TRAP_ASSIGNMENT_MPTCP;
   return result_of(bpf_sk_assign_tcp_reqsk(skb, (struct sock*)listener, &attrs, sizeof(attrs)));
 }

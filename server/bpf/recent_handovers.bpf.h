@@ -34,14 +34,27 @@ static __always_inline void note_handover(const struct packet_context* context) 
   recent->client_port = context->packet.source_port;
   recent->slot = (__u16)context->slot;
   recent->monotonic_ns = context->monotonic_ns;
+  recent->waiting = 0;
 }
 
-/* Does this segment, of no connection yet, come right behind the one that was handed over? */
-static __always_inline int is_behind_handover(const struct packet_context* context) {
-  const struct trap_recent_handover* recent = recent_handover_of(&context->packet);
+#define TRAP_BEHIND_CONNECTED 1u /* the stack has the connection */
+#define TRAP_BEHIND_QUEUES 2u    /* segments behind a handover are queued at tc */
 
-  return recent && recent->client_port == context->packet.source_port &&
-         recent->slot == context->slot &&
-         trap_address_equal(&recent->client, &context->packet.source) &&
-         (__s64)(context->monotonic_ns - recent->monotonic_ns) < TRAP_RECENT_HANDOVER_NS;
+/* Must this segment, whose connection may not be there yet, queue behind its handshake? If the
+ * connection is there, only behind others that do. */
+TRAP_GLOBAL_FUNCTION int is_behind_handover(const struct trap_packet* packet, __u64 monotonic_ns,
+                                            __u32 slot, __u32 circumstances) {
+  struct trap_recent_handover* recent;
+
+  if (!packet)
+    return 0;
+  recent = recent_handover_of(packet);
+  if (!recent || recent->client_port != packet->source_port || recent->slot != slot ||
+      !trap_address_equal(&recent->client, &packet->source) ||
+      (__s64)(monotonic_ns - recent->monotonic_ns) >= TRAP_RECENT_HANDOVER_NS ||
+      ((circumstances & TRAP_BEHIND_CONNECTED) && !recent->waiting))
+    return 0;
+  if (!explaining && (circumstances & TRAP_BEHIND_QUEUES))
+    recent->waiting = 1;
+  return 1;
 }

@@ -12,7 +12,7 @@
 static __always_inline TRAP_MUST_USE enum trap_verdict judge_syn(struct xdp_md* ctx,
                                                                  struct packet_context* context) {
   if (context->flags & TRAP_SERVICE_RESTS)
-    return TRAP_PASS_SYN_AT_PEACE;
+    return context->flags & TRAP_SERVICE_LEFT ? TRAP_PASS_SYN_LEFT : TRAP_PASS_SYN_AT_PEACE;
   if ((context->flags & TRAP_SERVICE_SOCKETS) && reopens(ctx, context))
     return TRAP_PASS_SYN_TIME_WAIT;
   if (context->flags & TRAP_SERVICE_SILENT)

@@ -110,10 +110,15 @@ static __always_inline TRAP_MUST_USE enum trap_verdict judge_segment(struct xdp_
 
   if (to_ask && !has_no_connection(context)) {
     socket = find_socket(ctx, &context->packet);
+    if (is_behind_handover(&context->packet, context->monotonic_ns, context->slot,
+                           (trap_socket_is_connection(socket) ? TRAP_BEHIND_CONNECTED : 0) |
+                               (context->flags & TRAP_SERVICE_ASSIGNS ? TRAP_BEHIND_QUEUES : 0))) {
+      if (context->packet.flags & TRAP_TCP_FIN)
+        note_closing(context);
+      return TRAP_PASS_BEHIND_COOKIE;
+    }
     if (trap_socket_is_connection(socket))
       return pass_to_socket(context, socket);
-    if (is_behind_handover(context))
-      return TRAP_PASS_BEHIND_COOKIE;
     to_ask = 0;
   }
   /* after the sockets: their stack looks for itself */

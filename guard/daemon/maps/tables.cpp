@@ -29,7 +29,7 @@ std::map<__be16, ProtectedPort> protected_ports(const GuardConfig& config, const
 // Does the flow count among its client's open ones?
 bool is_open(const trap_guard_flow& flow, std::uint64_t monotonic_ns) {
   return trap_flow_is_live(&flow, monotonic_ns) &&
-         (flow.flags & (TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING)) == TRAP_FLOW_BUDGETED;
+         (flow.flags & (TRAP_FLOW_BUDGETED | TRAP_FLOW_ENDED)) == TRAP_FLOW_BUDGETED;
 }
 
 trap_guard_client_key client_of(const trap_address& address, const ProtectedPort& port) {

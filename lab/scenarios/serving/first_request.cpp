@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clients that speak at once, at an interface whose polls bring several packets, as those of real
 // cards do.
+#include <algorithm>
 #include <tuple>
-
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <fmt/format.h>
 
-#include "lab/hosts/listening.h"
+#include "lab/hosts/plain_socket.h"
 #include "lab/programs/dial.h"
 #include "lab/scenarios/scenario.h"
 
@@ -71,6 +69,8 @@ void expect_case(Scene& scene, Family family, const Case& each) {
   scene.check(count_of(moved, "Tcp.PassiveOpens") == static_cast<std::uint64_t>(each.times),
               what + ": the stack opened one connection for each",
               fmt::format("it opened {}", count_of(moved, "Tcp.PassiveOpens")));
+  scene.check(count_of(moved, "TcpExt.TCPOFOQueue") == 0, what + ": nothing arrived out of order",
+              fmt::format("{} segments did", count_of(moved, "TcpExt.TCPOFOQueue")));
   const auto again = count_of(moved, "Tcp.RetransSegs") + count_of(client_moved, "Tcp.RetransSegs");
   scene.check(again == 0, what + ": nothing was sent twice",
               fmt::format("{} retransmissions", again));
@@ -85,55 +85,44 @@ std::string full_service() {
                      endpoint(trap.ipv4, full_port), endpoint(trap.ipv6, full_port));
 }
 
-constexpr timeval patience{10, 0};
-
-// A TCP socket of a host that listens, with room for one connection, or that is connected. Without
-// a descriptor if that failed.
-Fd open_at(const Host& host, Family family, bool listens) {
-  const InHost inside{host};
-  socklen_t length = 0;
-  const sockaddr_storage address =
-      socket_address(addresses_of("trap").address(family), full_port, length);
-  const auto* generic = reinterpret_cast<const sockaddr*>(&address);
-  Fd fd{socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  const bool done =
-      inside.entered() && fd &&
-      setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0 &&
-      (listens ? bind(fd.get(), generic, length) == 0 && listen(fd.get(), 0) == 0
-               : connect(fd.get(), generic, length) == 0);
-  return done ? std::move(fd) : Fd{};
+// Until the probe has met the listener, the stack answers.
+bool is_answered_by_trap(Scene& scene, std::string_view address) {
+  const auto status = scene.trap().server().status();
+  return status && std::ranges::any_of(status->services, [&](const ServiceStatus& service) {
+           return service.address == endpoint(address, full_port) && service.cookies == "own";
+         });
 }
 
 // Data behind a handshake that the listener had no room for must wait, not be reset.
 void expect_full_queue(Scene& scene, Family family) {
   const std::string what = fmt::format("{}, the listener's queue is full", name_of(family));
   const std::string request(5000, 'x');
-  const Fd listener = open_at(scene.host("trap"), family, true);
-  const Fd first = open_at(scene.host("trap"), family, false);
-  if (!scene.check(listener && first, what, error_text(errno)))
+  const std::string_view address = addresses_of("trap").address(family);
+  const auto listener = listen_at(scene.host("trap"), address, full_port, {.backlog = 0});
+  const bool answers = becomes([&] { return is_answered_by_trap(scene, address); });
+  const auto first = connect_from(scene.host("trap"), address, full_port);
+  if (!scene.check(listener && answers && first, what,
+                   !listener ? listener.error().message : "no connection"))
     return;
-  constexpr std::string_view behind = "pass-behind-cookie";
+  constexpr std::string_view handed_over = "pass-cookie";
   const auto before = scene.trap().server().counters();
-  if (!scene.check(static_cast<bool>(before), what + ": trap-server counts", "it does not answer"))
-    return;
-  const Fd client = open_at(scene.host("stranger"), family, false);
-  if (!scene.check(client && send(client.get(), request.data(), request.size(), MSG_NOSIGNAL) ==
-                                 static_cast<ssize_t>(request.size()),
-                   what + ": a client connects and sends four segments", error_text(errno)))
+  const auto client = connect_from(scene.host("stranger"), address, full_port);
+  if (!scene.check(before && client, what + ": a client connects",
+                   client ? "trap-server does not answer" : client.error().message) ||
+      !scene.done(send_all(*client, request), what + ": it sends four segments"))
     return;
   const bool tried = becomes([&] {
     const auto counters = scene.trap().server().counters();
-    return counters && count_of(*counters, behind) > count_of(*before, behind);
+    return counters && count_of(*counters, handed_over) > count_of(*before, handed_over);
   });
-  scene.check(tried, what + ": they came together", fmt::format("{} did not move", behind));
-  const Fd filler{accept(listener.get(), nullptr, nullptr)};
-  const Fd accepted{accept(listener.get(), nullptr, nullptr)};
-  std::string received(request.size(), 0);
-  const ssize_t got =
-      accepted ? recv(accepted.get(), received.data(), received.size(), MSG_WAITALL) : -1;
-  scene.check(filler && got == static_cast<ssize_t>(request.size()) && received == request,
+  scene.check(tried, what + ": its handshake is handed over",
+              fmt::format("{} did not move", handed_over));
+  const auto filler = accept_from(*listener);
+  const auto accepted = accept_from(*listener);
+  const auto received = accepted ? receive(*accepted, request.size()) : accepted.error();
+  scene.check(filler && received && *received == request,
               what + ": once there is room, the request arrives",
-              got < 0 ? error_text(errno) : fmt::format("{} bytes did", got));
+              received ? fmt::format("{} bytes did", received->size()) : received.error().message);
 }
 
 // Without a native XDP program a veth polls if it has GRO, what comes without segmentation offload.

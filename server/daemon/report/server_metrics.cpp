@@ -64,6 +64,21 @@ void measure_service(Metrics& metrics, const RuntimeState& runtime_state,
                   runtime_state.listener_problem(planned).empty() ? 1 : 0);
 }
 
+void measure_handovers(Metrics& metrics, const Assigner& assigner, const PlannedService& planned) {
+  if (!planned.service->serves())
+    return;
+  const AssignmentCounts counts = assigner.counts(planned.slot);
+  for (std::size_t result = 0; result < counts.size(); result++)
+    metrics.counter("trap_handovers_total",
+                    "Handshakes of served clients that were handed to the stack, by what became "
+                    "of them there",
+                    {{"part", "server"},
+                     {"service", planned.service->name},
+                     {"address", format_endpoint(planned.address)},
+                     {"result", assignment_name(result)}},
+                    static_cast<double>(counts[result]));
+}
+
 void measure_announcements(Metrics& metrics, const AnnounceCounts& counts) {
   const std::pair<const char*, std::uint64_t> results[] = {{"sent", counts.sent},
                                                            {"deduplicated", counts.deduplicated},
@@ -84,6 +99,7 @@ void measure_server(const RunningServer& server, Metrics& metrics) {
     measure_packets(metrics, {"server", planned.service->name, format_endpoint(planned.address)},
                     counters.read(planned.slot));
     measure_service(metrics, server.runtime_state, planned);
+    measure_handovers(metrics, server.assigner, planned);
     measure_backends(metrics, backends, planned);
   }
   for (const ServiceConfig& service : server.active->config.services)

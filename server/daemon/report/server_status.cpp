@@ -55,8 +55,27 @@ ordered_json listener_json(const RuntimeState& runtime_state, const PlannedServi
   return problem.empty() ? "ok" : problem;
 }
 
-ordered_json service_json(const RuntimeState& runtime_state, const PlannedService& planned,
+ordered_json handovers_json(const Assigner& assigner, const PlannedService& planned) {
+  auto json = ordered_json::object();
+  const auto counts = assigner.counts(planned.slot);
+  for (std::size_t result = 0; result < counts.size(); result++) {
+    if (counts[result] != 0)
+      json[assignment_name(result)] = counts[result];
+  }
+  return json;
+}
+
+void add_answering(ordered_json& json, const RuntimeState& runtime_state,
+                   const PlannedService& planned) {
+  const Answering answering = runtime_state.answering(planned);
+  json["cookies"] = answerer_name(answering.by);
+  if (!answering.reason.empty())
+    json["cookies_reason"] = answering.reason;
+}
+
+ordered_json service_json(const RunningServer& server, const PlannedService& planned,
                           const VerdictCounts& counts) {
+  const RuntimeState& runtime_state = server.runtime_state;
   ordered_json json = {
       {"name", planned.service->name},
       {"address", format_endpoint(planned.address)},
@@ -69,6 +88,10 @@ ordered_json service_json(const RuntimeState& runtime_state, const PlannedServic
       {"policies", policies_json(planned)},
       {"bytes", bytes_json(counts)},
       {"counters", counters_json(counts)}};
+  if (planned.service->serves()) {
+    add_answering(json, runtime_state, planned);
+    json["handovers"] = handovers_json(server.assigner, planned);
+  }
   if (const Activation* activation = runtime_state.activation(planned))
     json["attack"] = {{"syns_per_s", std::round(activation->syns_per_s())},
                       {"incomplete_percent", std::round(activation->incomplete_percent())},
@@ -101,7 +124,7 @@ void describe_server(const RunningServer& server, ordered_json& status) {
   for (const PlannedService& planned : server.active->plan.services) {
     VerdictCounts counts = counters.read(planned.slot);
     add_counts(sum, counts);
-    services.push_back(service_json(server.runtime_state, planned, counts));
+    services.push_back(service_json(server, planned, counts));
   }
   // The cookies of services that serve.
   status["cookies"] = server.runtime_state.assigns() ? "own" : "kernel";

@@ -3,6 +3,7 @@
 
 #include "runtime/control/status_json.h"
 #include "runtime/keys/clock_writer.h"
+#include "runtime/log.h"
 #include "runtime/process/part.h"
 #include "server/daemon/maps/server_settings.h"
 #include "trap_server.skel.h"
@@ -130,7 +131,10 @@ Result<void> start_server(RunningServer& server, Undo& undo) {
     return made.error();
   if (auto attached = attach(server, undo); !attached)
     return attached.error();
-  server.runtime_state.look_at_host(active.config, server.assigner.works());
+  if (auto inspected = server.inspector.load(); !inspected)
+    log::warn("cannot look at listeners, so that MPTCP and signatures go unnoticed: {}",
+              inspected.error().message);
+  look_around(server);
   if (auto filled = fill_maps(server, earlier); !filled)
     return filled.error();
   if (auto swapped = server.attachments.swap_programs(); !swapped)
@@ -138,6 +142,18 @@ Result<void> start_server(RunningServer& server, Undo& undo) {
   server.assigner.remove_unwanted();
   warn_of_private_backends(active.config);
   return {};
+}
+
+void look_around(RunningServer& server) {
+  const ActiveConfiguration& active = *server.active;
+  server.runtime_state.look_at_host(active.config, server.assigner.works());
+  std::vector<Endpoint> listeners;
+  for (const PlannedService& planned : active.plan.services) {
+    if (planned.service->serves())
+      listeners.push_back(planned.address);
+  }
+  server.runtime_state.note_listeners(
+      server.inspector.look_at(listeners, active.config.part.interfaces.front()));
 }
 
 void refresh_maps(RunningServer& server) {

@@ -18,6 +18,7 @@
 #include "server/daemon/plan/active_configuration.h"
 #include "server/daemon/serving/assigner.h"
 #include "server/daemon/serving/connection_filter.h"
+#include "server/daemon/serving/listener_inspector.h"
 #include "server/daemon/state/runtime_state.h"
 
 struct trap_server;
@@ -40,6 +41,7 @@ struct RunningServer {
   std::unique_ptr<Announcer> announcer;
   XdpAttachments attachments;
   Assigner assigner;
+  ListenerInspector inspector;
   std::string maps_problem; // why the maps could not be refreshed, until they are
   std::uint64_t epoch = 0;  // for which the keys were last renewed
 };
@@ -52,6 +54,9 @@ Result<void> start_server(RunningServer& server, Undo& undo);
 
 // Looks after the pins of maps, links and the tc program.
 void mend_pins(RunningServer& server);
+
+// Looks at the host's settings and at the listeners of services.
+void look_around(RunningServer& server);
 
 // Writes to the maps what differs from the present runtime state. On failure `maps_problem` says
 // why.

@@ -29,7 +29,7 @@ void ServerWatch::tick_second() {
   server_.attachments.mend();
   server_.assigner.mend();
   mend_pins(server_);
-  server_.runtime_state.look_at_host(server_.active->config, server_.assigner.works());
+  look_around(server_);
   refresh_maps(server_);
   problem_log_.note(runtime_problems(server_));
 }

@@ -2,6 +2,8 @@
 #include "server/daemon/serving/assigner.h"
 
 #include <algorithm>
+#include <numeric>
+
 #include <net/if.h>
 #include <unistd.h>
 
@@ -32,6 +34,15 @@ void detach_everywhere(const Fd& pinned) {
 }
 
 } // namespace
+
+const char* assignment_name(std::size_t result) {
+  static constexpr const char* names[] = {
+#define TRAP_ASSIGNMENT_NAME(id, is_loss, name, explanation) name,
+      TRAP_ASSIGNMENTS(TRAP_ASSIGNMENT_NAME)
+#undef TRAP_ASSIGNMENT_NAME
+  };
+  return names[result];
+}
 
 Assigner::Assigner() = default;
 Assigner::~Assigner() = default;
@@ -82,6 +93,20 @@ bool Assigner::works() const {
     const unsigned index = if_nametoindex(interface.c_str());
     return index == 0 || filter_program_id(index, kHook, known) != 0;
   });
+}
+
+AssignmentCounts Assigner::counts(std::uint32_t slot) const {
+  AssignmentCounts counts = {};
+  if (!program_)
+    return counts;
+  const int fd = bpf_map__fd(program_->maps.assignments);
+  std::vector<std::uint64_t> of_cpus(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+  for (std::uint32_t result = 0; result < TRAP_ASSIGNMENT_COUNT; result++) {
+    const std::uint32_t index = slot * TRAP_ASSIGNMENT_SLOTS + result;
+    if (bpf_map_lookup_elem(fd, &index, of_cpus.data()) == 0)
+      counts[result] = std::accumulate(of_cpus.begin(), of_cpus.end(), std::uint64_t{0});
+  }
+  return counts;
 }
 
 void Assigner::mend() {

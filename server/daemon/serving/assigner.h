@@ -4,6 +4,8 @@
 // cannot load it; there the kernel's cookies have to do (docs/adr/0011).
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -13,10 +15,15 @@
 #include "runtime/kernel/program.h"
 #include "runtime/result.h"
 #include "runtime/undo.h"
+#include "server/handover.h"
 
 struct trap_server_assign;
 
 namespace trap::server {
+
+using AssignmentCounts = std::array<std::uint64_t, TRAP_ASSIGNMENT_COUNT>;
+
+const char* assignment_name(std::size_t result); // of enum trap_assignment
 
 class Assigner {
 public:
@@ -37,6 +44,9 @@ public:
 
   // Of its program, if there is one.
   std::vector<Pin> pins() const;
+
+  // What became of the handovers of a service since the start, by enum trap_assignment.
+  AssignmentCounts counts(std::uint32_t slot) const;
 
   // Without it: removes what an earlier run attached. Once no service needs it any more.
   void remove_unwanted();

@@ -121,6 +121,11 @@ std::optional<ListenerAnswer> ListenerProbe::answer(const Endpoint& listener) co
   return at == probes_.end() ? std::nullopt : at->second.answer;
 }
 
+std::uint64_t ListenerProbe::answered_ns(const Endpoint& listener) const {
+  auto at = probes_.find(listener);
+  return at == probes_.end() ? 0 : at->second.answered_ns;
+}
+
 std::string ListenerProbe::problem(const Endpoint& listener) const {
   auto at = probes_.find(listener);
   return at == probes_.end() ? "" : at->second.problem;
@@ -128,13 +133,14 @@ std::string ListenerProbe::problem(const Endpoint& listener) const {
 
 void ListenerProbe::advance(std::uint64_t now_ns) {
   for (auto& [listener, probe] : probes_) {
-    receive(listener, probe);
+    receive(listener, probe, now_ns);
     if (now_ns < probe.due_ns)
       continue;
     give_up(probe);
     probe.due_ns = now_ns + kEveryNs;
     send(listener, probe);
-    receive(listener, probe); // over loopback the answer is mostly there when sending returns
+    receive(listener, probe,
+            now_ns); // over loopback the answer is mostly there when sending returns
   }
 }
 
@@ -152,7 +158,7 @@ void ListenerProbe::send(const Endpoint& listener, Probe& probe) {
     fail(probe, fmt::format("cannot send to it over loopback: {}", error_text(errno)));
 }
 
-void ListenerProbe::receive(const Endpoint& listener, Probe& probe) {
+void ListenerProbe::receive(const Endpoint& listener, Probe& probe, std::uint64_t now_ns) {
   std::uint8_t packet[256]; // headers with options
   for (int i = 0; i < kMostReads && probe.socket; i++) {
     const ssize_t got = recv(probe.socket.get(), packet, sizeof(packet), MSG_DONTWAIT);
@@ -164,10 +170,13 @@ void ListenerProbe::receive(const Endpoint& listener, Probe& probe) {
     case ProbeReply::none:
       continue;
     case ProbeReply::reset:
-      return fail(probe, "nobody listens");
+      fail(probe, "nobody listens");
+      probe.answer->refuses = true;
+      return;
     case ProbeReply::syn_ack:
       probe.socket.reset();
       probe.silent = 0;
+      probe.answered_ns = now_ns;
       probe.answer = answer;
       probe.problem.clear();
       return;

@@ -33,6 +33,9 @@ public:
   // The listener's last answer; nothing if no probe has had time yet.
   std::optional<ListenerAnswer> answer(const Endpoint& listener) const;
 
+  // When it last answered with a SYN-ACK, 0 if it never has.
+  std::uint64_t answered_ns(const Endpoint& listener) const;
+
   // The reason why the listener does not answer, a phrase without its address. Empty if
   // it does, or nothing is known yet.
   std::string problem(const Endpoint& listener) const;
@@ -40,6 +43,7 @@ public:
 private:
   struct Probe {
     std::uint64_t due_ns = 0;
+    std::uint64_t answered_ns = 0;
     Fd socket; // open while a SYN is under way; sees nothing but what the address says to itself
     ProbeSyn syn;
     unsigned silent = 0; // SYNs in a row without an answer
@@ -48,7 +52,7 @@ private:
   };
 
   static void send(const Endpoint& listener, Probe& probe);
-  static void receive(const Endpoint& listener, Probe& probe);
+  static void receive(const Endpoint& listener, Probe& probe, std::uint64_t now_ns);
   static void give_up(Probe& probe);
   static void fail(Probe& probe, std::string problem);
 

@@ -23,21 +23,25 @@ __be16 mss_of(const Endpoint& address, unsigned mtu) {
 }
 
 // Does the stack understand what the SYN-ACK's timestamp says?
-bool reads_timestamps(const HostState& host) {
-  return host.assigns ? host.settings.tcp_timestamps > 0 : host.settings.tcp_timestamps == 2;
+bool reads_timestamps(const HostState& host, Answerer answerer) {
+  return answerer == Answerer::own_cookies ? host.settings.tcp_timestamps > 0
+                                           : host.settings.tcp_timestamps == 2;
 }
 
 // Flags of a service whose clients are served.
-__u32 serving_flags(const ServiceConfig& config, const ServiceState& service,
-                    const HostState& host) {
+__u32 serving_flags(const ServiceConfig& config, const ServiceState& service, const HostState& host,
+                    Answerer answerer) {
   __u32 flags = TRAP_SERVICE_SERVES | TRAP_SERVICE_SOCKETS;
-  if (host.assigns)
+  const bool assigns = answerer == Answerer::own_cookies;
+  if (assigns)
     flags |= TRAP_SERVICE_ASSIGNS;
-  if (host.assigns && config.activate == Activate::attack)
+  if (assigns && (config.activate == Activate::attack || service.was_left))
     flags |= TRAP_SERVICE_STACK_COOKIES;
+  if (answerer == Answerer::stack)
+    flags |= TRAP_SERVICE_RESTS | TRAP_SERVICE_LEFT;
   if (service.rests)
     flags |= TRAP_SERVICE_RESTS;
-  if (!reads_timestamps(host))
+  if (!reads_timestamps(host, answerer))
     return flags;
   flags |= TRAP_SERVICE_TIMESTAMPS;
   const bool answers = service.listener && service.listener->answers;
@@ -55,6 +59,9 @@ void set_listener_values(trap_service& value, const PlannedService& planned,
   value.window_scale = service.earlier.window ? service.earlier.window_scale : kScaleDefault;
   if (!service.listener || !service.listener->answers)
     return;
+  if (service.listener->mss != 0) // less than the way's if the application has set TCP_MAXSEG
+    value.mss = TRAP_BE16(
+        std::clamp<unsigned>(service.listener->mss, kMssLeast, TRAP_FROM_BE16(value.mss)));
   if (service.listener->window != 0)
     value.window = TRAP_BE16(std::min<unsigned>(service.listener->window, kWindowMax));
   value.window_scale = static_cast<__u8>(std::max(0, service.listener->window_scale));
@@ -108,7 +115,8 @@ trap_service service_value(const PlannedService& planned, const ServiceState& se
     value.syn_acks = cap_rate(config.syn_acks_per_s);
   }
   if (config.serves()) {
-    value.flags |= serving_flags(config, service, host);
+    const Answering answering = choose_answering(service, host, config.offer && usable);
+    value.flags |= serving_flags(config, service, host, answering.by);
     set_listener_values(value, planned, service, host.mtu);
   }
   return value;

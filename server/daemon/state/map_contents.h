@@ -10,9 +10,8 @@
 #include <vector>
 
 #include "server/daemon/plan/server_plan.h"
-#include "server/daemon/serving/listener_probe.h"
+#include "server/daemon/state/answering.h"
 #include "server/daemon/state/backend_availability.h"
-#include "server/daemon/watch/host_settings.h"
 
 namespace trap::server {
 
@@ -29,20 +28,6 @@ struct MapContents {
   std::map<std::uint32_t, std::vector<Candidate>> pools; // by index
   std::map<std::uint32_t, trap_service> services;        // by slot
   std::map<std::uint32_t, ServicePolicies> policies;     // by slot; those without are not there
-};
-
-// The facts that decide a service's behaviour, beside its configuration.
-struct ServiceState {
-  std::optional<ListenerAnswer> listener; // of a service that serves
-  bool rests = false;                     // peace
-  bool had_sockets = false;               // it was served before: connections may live on
-  trap_service earlier = {};              // what clients are told until the listener has answered
-};
-
-struct HostState {
-  HostSettings settings;
-  unsigned mtu = 1500;  // the smallest of the interfaces
-  bool assigns = false; // the stack makes sockets of TRAP's own cookies
 };
 
 // `usable`: whether a backend of the default pool may be named.

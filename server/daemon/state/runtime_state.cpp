@@ -12,6 +12,9 @@
 namespace trap::server {
 namespace {
 
+// A client may answer a cookie of the stack for this long.
+constexpr std::uint64_t kStackCookiesNs = 120'000'000'000;
+
 bool serves_any(const ServerPlan& plan) {
   return std::any_of(plan.services.begin(), plan.services.end(),
                      [](const PlannedService& planned) { return planned.service->serves(); });
@@ -97,6 +100,7 @@ bool RuntimeState::observe_attacks(const ServerPlan& plan, int counters_fd, std:
 }
 
 bool RuntimeState::advance(const ServerPlan& plan, int counters_fd, std::uint64_t now_ns) {
+  now_ns_ = now_ns;
   if (listeners_)
     listeners_->advance(now_ns);
   const bool health_changed = backends_.advance(now_ns);
@@ -110,11 +114,28 @@ void RuntimeState::look_at_host(const ServerConfig& config, bool assigns) {
   host_.mtu = smallest_mtu(config.part.interfaces);
 }
 
+void RuntimeState::note_listeners(const std::map<Endpoint, ListenerFacts>& facts) {
+  std::map<Endpoint, KnownFacts> known;
+  for (const auto& [address, of_listener] : facts) {
+    auto before = facts_.find(address);
+    const bool same = before != facts_.end() && before->second.facts == of_listener;
+    known[address] = {of_listener, same ? before->second.since_ns : now_ns_};
+  }
+  facts_ = std::move(known);
+}
+
 ServiceState RuntimeState::of_service(const PlannedService& planned) const {
   ServiceState runtime_state;
   if (listeners_)
     runtime_state.listener = listeners_->answer(planned.address);
   runtime_state.rests = !is_active(planned);
+  if (auto found = facts_.find(planned.address); found != facts_.end()) {
+    runtime_state.facts = found->second.facts;
+    runtime_state.sent_cookie =
+        listeners_ && listeners_->answered_ns(planned.address) > found->second.since_ns;
+  }
+  if (auto left = left_ns_.find(planned.address); left != left_ns_.end())
+    runtime_state.was_left = now_ns_ < left->second + kStackCookiesNs;
   auto at = told_.find(planned.address);
   if (at != told_.end()) {
     runtime_state.earlier = at->second;
@@ -130,8 +151,21 @@ MapContents RuntimeState::contents(const ServerPlan& plan) const {
 
 void RuntimeState::note_written(const ServerPlan& plan, const MapContents& contents) {
   told_.clear();
-  for (const PlannedService& planned : plan.services)
-    told_[planned.address] = contents.services.at(planned.slot);
+  for (const PlannedService& planned : plan.services) {
+    const trap_service& value = contents.services.at(planned.slot);
+    told_[planned.address] = value;
+    if (value.flags & TRAP_SERVICE_LEFT)
+      left_ns_[planned.address] = now_ns_;
+  }
+}
+
+bool RuntimeState::offers(const PlannedService& planned) const {
+  return planned.service->offer &&
+         !backends_.candidates(*planned.service, planned.pools.front()).empty();
+}
+
+Answering RuntimeState::answering(const PlannedService& planned) const {
+  return choose_answering(of_service(planned), host_, offers(planned));
 }
 
 std::set<std::uint16_t> RuntimeState::ports_with_sockets() const {
@@ -175,12 +209,26 @@ std::string RuntimeState::listener_problem(const PlannedService& planned) const 
       planned.service->name, problem, format_endpoint(planned.address));
 }
 
+std::string RuntimeState::answering_problem(const PlannedService& planned) const {
+  if (!planned.service->serves())
+    return "";
+  const Answering answering = this->answering(planned);
+  if (answering.reason.empty())
+    return "";
+  return fmt::format("{}: {}: {}", label(planned),
+                     answering.by == Answerer::stack ? "TRAP leaves it to the stack, unprotected"
+                                                     : "its clients get the kernel's cookies",
+                     answering.reason);
+}
+
 std::vector<std::string> RuntimeState::problems(const ServerPlan& plan) const {
   std::vector<std::string> problems;
   if (serves_any(plan))
     problems = problems_of(host_.settings, host_.assigns);
   for (const PlannedService& planned : plan.services) {
     if (std::string problem = listener_problem(planned); !problem.empty())
+      problems.push_back(std::move(problem));
+    if (std::string problem = answering_problem(planned); !problem.empty())
       problems.push_back(std::move(problem));
     const PlannedPool& pool = planned.pools.front();
     if (!pool.members.empty() && backends_.candidates(*planned.service, pool).empty())

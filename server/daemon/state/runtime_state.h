@@ -33,6 +33,9 @@ public:
   void look_at_host(const ServerConfig& config, bool assigns);
   bool assigns() const { return host_.assigns; }
 
+  // Once a second: what was found about the listeners of services.
+  void note_listeners(const std::map<Endpoint, ListenerFacts>& facts);
+
   // Also for a plan that was not followed yet: what is new in it is then taken at its best.
   MapContents contents(const ServerPlan& plan) const;
 
@@ -50,6 +53,9 @@ public:
   // The reasons why services do not work as configured, one line each.
   std::vector<std::string> problems(const ServerPlan& plan) const;
 
+  // For a service that serves: the part that answers its SYNs when TRAP is active.
+  Answering answering(const PlannedService& planned) const;
+
   // "": all is well with the listener of a service that serves, as far as is known.
   std::string listener_problem(const PlannedService& planned) const;
 
@@ -66,12 +72,21 @@ private:
   void watch_attacks(const ServerPlan& plan);
   bool observe_attacks(const ServerPlan& plan, int counters_fd, std::uint64_t now_ns);
   ServiceState of_service(const PlannedService& planned) const;
+  bool offers(const PlannedService& planned) const;
+  std::string answering_problem(const PlannedService& planned) const;
 
   BackendAvailability backends_;
   HostState host_;
   std::unique_ptr<ListenerProbe> listeners_; // none as long as no service serves
   std::map<Endpoint, Activation> activations_;
   ServiceValues told_; // what the maps tell of each service
+  struct KnownFacts {
+    ListenerFacts facts;
+    std::uint64_t since_ns = 0;
+  };
+  std::map<Endpoint, KnownFacts> facts_;
+  std::map<Endpoint, std::uint64_t> left_ns_; // when it was last seen left to the stack
+  std::uint64_t now_ns_ = 0;                  // of advance()
 };
 
 } // namespace trap::server

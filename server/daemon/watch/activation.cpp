@@ -32,8 +32,9 @@ std::uint64_t before(std::uint64_t ns, std::uint64_t by_ns) {
 
 ActivationSample activation_sample(const VerdictCounts& counts) {
   return {
-      .syns = total(counts, {TRAP_REPLY_SYN_ACK, TRAP_PASS_SYN_AT_PEACE, TRAP_DROP_SERVICE_CAP,
-                             TRAP_DROP_SYN_ACK_CAP, TRAP_DROP_DENIED, TRAP_DROP_NO_BACKEND}),
+      .syns = total(counts, {TRAP_REPLY_SYN_ACK, TRAP_PASS_SYN_AT_PEACE, TRAP_PASS_SYN_LEFT,
+                             TRAP_DROP_SERVICE_CAP, TRAP_DROP_SYN_ACK_CAP, TRAP_DROP_DENIED,
+                             TRAP_DROP_NO_BACKEND}),
       .completions = total(counts, {TRAP_PASS_HANDSHAKE, TRAP_PASS_COOKIE, TRAP_REPLY_REDIRECT,
                                     TRAP_DROP_CLIENT_BUDGET, TRAP_DROP_NETWORK_BUDGET,
                                     TRAP_DROP_RESET_CAP, TRAP_DROP_NO_LISTENER}),

@@ -151,7 +151,7 @@ TEST_P(GuardOnTwoCpus, a_flow_that_opens_and_closes_at_once_is_counted_right) {
     const Entries flows = guard_->entries("flows");
     ASSERT_EQ(flows.size(), 1u);
     std::memcpy(&flow, flows.begin()->second.data(), sizeof flow);
-    EXPECT_EQ(client().flows, flow.flags & TRAP_FLOW_CLOSING ? 0u : 1u);
+    EXPECT_EQ(client().flows, flow.flags & TRAP_FLOW_ENDED ? 0u : 1u);
   }
 }
 

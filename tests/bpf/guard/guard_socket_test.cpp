@@ -5,9 +5,13 @@
 #include <linux/bpf.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <sys/socket.h>
+
+#include <cstring>
 
 #include "dataplane/verdict.h"
 #include "guard/maps.h"
+#include "protocol/wire.h"
 #include "tests/bpf/harness/loopback.h"
 #include "tests/bpf/harness/rig.h"
 #include "tests/support/packet.h"
@@ -88,6 +92,48 @@ TEST_P(GuardAndSockets, a_connection_of_this_host_says_nothing_of_a_service_else
   set_port_flags(TRAP_PORT_SOCKETS);
   EXPECT_EQ(icmp_counted(TRAP_PASS_ICMP_FLOW, 40002), 1u);
   EXPECT_EQ(counted(TRAP_PASS_SOCKET, 40002, "A"), 1u) << "the connection was not there";
+}
+
+TEST_P(GuardAndSockets, a_flow_whose_socket_has_gone_ends_however_much_its_client_sends) {
+  const Socket listener = listen_on(GetParam(), 80);
+  const Socket client = connect_from(GetParam(), 40010, 80);
+  Socket accepted = accept_from(listener);
+  EXPECT_EQ(counted(TRAP_PASS_SOCKET, 40010, "A"), 1u);
+  EXPECT_EQ(counted(TRAP_PASS_FLOW, 40010, "FA"), 1u);
+  EXPECT_EQ(counted(TRAP_PASS_FLOW, 40010, "A"), 1u) << "the stack has ignored that FIN";
+  constexpr linger at_once = {.l_onoff = 1, .l_linger = 0};
+  ASSERT_EQ(setsockopt(accepted.fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+  accepted.reset();
+  EXPECT_EQ(counted(TRAP_PASS_FLOW, 40010, "FA"), 1u);
+  for (int i = 0; i < 100; i++)
+    ASSERT_EQ(counted(TRAP_DROP_NO_FLOW, 40010, "A"), 1u);
+}
+
+// Counts of the client's open flows: 1 while its socket lives, whatever RST it sends.
+TEST_P(GuardAndSockets, a_rst_that_the_stack_ignores_ends_no_count) {
+  trap_guard_client_key key = {};
+  key.prefix = trap_address_mask(constants_.address("here", GetParam()).value,
+                                 GetParam() == 4 ? TRAP_IPV4 : TRAP_IPV6,
+                                 GetParam() == 4 ? TRAP_SCOPE_V4 : TRAP_SCOPE_V6);
+  key.slot = 1;
+  guard_->put("admitted", key, trap_guard_client{});
+  const auto open_flows = [&] {
+    trap_guard_client found = {};
+    const Entries clients = guard_->entries("admitted");
+    std::memcpy(&found, clients.at(bytes_of(key)).data(), sizeof found);
+    return found.flows;
+  };
+  const Socket listener = listen_on(GetParam(), 80);
+  const Socket client = connect_from(GetParam(), 40011, 80);
+  const Socket accepted = accept_from(listener);
+  EXPECT_EQ(counted(TRAP_PASS_SOCKET, 40011, "A"), 1u);
+  ASSERT_EQ(open_flows(), 1u);
+  for (const char* const flags : {"R", "RA", "FA"}) {
+    EXPECT_EQ(counted(TRAP_PASS_FLOW, 40011, flags), 1u);
+    EXPECT_EQ(open_flows(), 1u) << flags;
+  }
+  EXPECT_EQ(counted(TRAP_PASS_FLOW, 40011, "A"), 1u);
+  EXPECT_EQ(open_flows(), 1u);
 }
 
 TEST_P(GuardAndSockets, nobody_is_trusted_without_the_flag) {

@@ -63,7 +63,8 @@ TEST(Tables, open_flows_are_a_clients_by_scope) {
   flows.put(flow_key("198.51.100.1", 1000, 80), TRAP_FLOW_BUDGETED);
   flows.put(flow_key("198.51.100.1", 1001, 80), TRAP_FLOW_BUDGETED);
   flows.put(flow_key("198.51.100.2", 1000, 80), TRAP_FLOW_BUDGETED);
-  flows.put(flow_key("198.51.100.2", 1001, 80), TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING);
+  flows.put(flow_key("198.51.100.2", 1001, 80),
+            TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED);
   flows.put(flow_key("198.51.100.2", 1002, 80), 0);
   flows.put(flow_key("198.51.100.2", 1003, 80), TRAP_FLOW_BUDGETED, kNow - TRAP_FLOW_IDLE_NS);
   flows.put(flow_key("198.51.100.2", 1004, 81), TRAP_FLOW_BUDGETED);
@@ -89,7 +90,8 @@ TEST(Tables, open_flows_are_a_networks_by_service) {
   Flows flows;
   flows.put(flow_key("198.51.100.1", 1000, 80), TRAP_FLOW_BUDGETED);
   flows.put(flow_key("198.51.100.2", 1000, 80), TRAP_FLOW_BUDGETED);
-  flows.put(flow_key("198.51.100.3", 1000, 80), TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING);
+  flows.put(flow_key("198.51.100.3", 1000, 80),
+            TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED);
   flows.put(flow_key("198.51.101.1", 1000, 80), TRAP_FLOW_BUDGETED);
   flows.put(flow_key("2001:db8:1:1::1", 1000, 80), TRAP_FLOW_BUDGETED);
   flows.put(flow_key("2001:db8:1:2::1", 1000, 80), TRAP_FLOW_BUDGETED);

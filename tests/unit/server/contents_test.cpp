@@ -124,6 +124,36 @@ TEST_F(Contents, tell_clients_what_the_listener_says) {
   runtime_state.earlier = value;
   value = service_value(planned(), runtime_state, {{2, 2, 1, 1}, 1500}, false);
   EXPECT_EQ(value.window_scale, 9);
+  runtime_state.listener = ListenerAnswer{.answers = true, .mss = 1000}; // TCP_MAXSEG
+  value = service_value(planned(), runtime_state, {{2, 2, 1, 1}, 1500}, false);
+  EXPECT_EQ(TRAP_FROM_BE16(value.mss), 1000);
+}
+
+TEST_F(Contents, leave_to_the_stack_what_takes_no_cookies) {
+  plan(one_host);
+  constexpr __u32 left = TRAP_SERVICE_LEFT | TRAP_SERVICE_RESTS;
+  const auto flags_of = [&](const ServiceState& service, int tcp_syncookies) {
+    return service_value(planned(), service, {{tcp_syncookies, 1, 1, 1}, 1500, true}, false).flags &
+           (left | TRAP_SERVICE_ASSIGNS | TRAP_SERVICE_STACK_COOKIES);
+  };
+  EXPECT_EQ(flags_of({}, 1), TRAP_SERVICE_ASSIGNS);
+  EXPECT_EQ(flags_of({.listener = ListenerAnswer{}}, 1), TRAP_SERVICE_ASSIGNS)
+      << "no answer is no refusal: its queue may be full";
+  EXPECT_EQ(flags_of({.listener = ListenerAnswer{.refuses = true}}, 1), left);
+  EXPECT_EQ(flags_of({.was_left = true}, 1), TRAP_SERVICE_ASSIGNS | TRAP_SERVICE_STACK_COOKIES);
+  EXPECT_EQ(flags_of({.facts = {.has_signatures = true}}, 2), left);
+  EXPECT_EQ(flags_of({.facts = {.is_multipath = true}, .sent_cookie = true}, 1), left);
+  EXPECT_EQ(flags_of({.facts = {.is_multipath = true}, .sent_cookie = true}, 2), 0u)
+      << "the kernel's cookies";
+  EXPECT_EQ(flags_of({.facts = {.is_multipath = true}}, 2), left)
+      << "the kernel takes none before the listener has sent one";
+}
+
+TEST(Answering, leads_to_backends_although_nothing_listens) {
+  const ServiceState nothing_listens = {.listener = ListenerAnswer{.refuses = true}};
+  const HostState host = {{1, 1, 1, 1}, 1500, true};
+  EXPECT_EQ(choose_answering(nothing_listens, host, false).by, Answerer::stack);
+  EXPECT_EQ(choose_answering(nothing_listens, host, true).by, Answerer::own_cookies);
 }
 
 TEST_F(Contents, keep_the_sockets_of_who_was_served) {

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Kinds of listeners that cookies suit badly, by the kernel's own fields. */
+#pragma once
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+/* Each field is there only in kernels that were built with it. Pointers are opaque, but defined:
+ * libbpf 1.1 considers a struct that is only declared incompatible with the kernel's. */
+struct tcp_md5sig_info {
+  __u8 opaque;
+};
+
+struct tcp_ao_info {
+  __u8 opaque;
+};
+
+struct tcp_sock {
+  _Bool is_mptcp;
+  struct tcp_md5sig_info* md5sig_info;
+  struct tcp_ao_info* ao_info;
+} __attribute__((preserve_access_index));
+
+static __always_inline int is_multipath(const struct tcp_sock* socket) {
+  return bpf_core_field_exists(socket->is_mptcp) && socket->is_mptcp;
+}
+
+/* Has it TCP-MD5 or TCP-AO keys of some peer? */
+static __always_inline int has_signatures(const struct tcp_sock* socket) {
+  return (bpf_core_field_exists(socket->md5sig_info) && socket->md5sig_info) ||
+         (bpf_core_field_exists(socket->ao_info) && socket->ao_info);
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/daemon/serving/listener_inspector.h"
+
+#include <net/if.h>
+
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+
+#include "runtime/packet/segment.h"
+#include "server/handover.h"
+#include "trap_listener.skel.h"
+
+namespace trap::server {
+namespace {
+
+constexpr std::uint16_t kAnyPort = 32768; // of the segment's source, which is the address itself
+
+// What the program returns; 0 if it cannot be run.
+__u32 facts_of(int program_fd, const Endpoint& listener, unsigned interface_index) {
+  const auto frame = build_frame(
+      {}, Segment{.from = {listener.address, kAnyPort}, .to = listener, .flags = tcp_ack});
+  __sk_buff context = {};
+  context.ifindex = interface_index;
+  LIBBPF_OPTS(bpf_test_run_opts, options);
+  options.data_in = frame.data();
+  options.data_size_in = static_cast<__u32>(frame.size());
+  options.ctx_in = &context;
+  options.ctx_size_in = sizeof(context);
+  return bpf_prog_test_run_opts(program_fd, &options) == 0 ? options.retval : 0;
+}
+
+} // namespace
+
+ListenerInspector::ListenerInspector() = default;
+ListenerInspector::~ListenerInspector() = default;
+
+Result<void> ListenerInspector::load() {
+  auto program = Program<trap_listener>::load();
+  if (!program)
+    return program.error();
+  program_ = std::move(*program);
+  return {};
+}
+
+std::map<Endpoint, ListenerFacts> ListenerInspector::look_at(const std::vector<Endpoint>& listeners,
+                                                             const std::string& interface) const {
+  std::map<Endpoint, ListenerFacts> found;
+  if (!program_)
+    return found;
+  const int fd = bpf_program__fd(program_->progs.trap_listener);
+  const unsigned index = if_nametoindex(interface.c_str());
+  for (const Endpoint& listener : listeners) {
+    const __u32 facts = facts_of(fd, listener, index);
+    if (facts & TRAP_LISTENER_FOUND)
+      found[listener] = {.is_multipath = (facts & TRAP_LISTENER_MULTIPATH) != 0,
+                         .has_signatures = (facts & TRAP_LISTENER_SIGNATURES) != 0};
+  }
+  return found;
+}
+
+} // namespace trap::server

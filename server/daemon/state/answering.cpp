@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/daemon/state/answering.h"
+
+namespace trap::server {
+namespace {
+
+constexpr int kAlwaysCookies = 2; // of net.ipv4.tcp_syncookies
+
+} // namespace
+
+const char* answerer_name(Answerer answerer) {
+  switch (answerer) {
+  case Answerer::own_cookies:
+    return "own";
+  case Answerer::kernel_cookies:
+    return "kernel";
+  default:
+    return "stack";
+  }
+}
+
+Answering choose_answering(const ServiceState& service, const HostState& host, bool offers) {
+  if (service.facts.has_signatures)
+    return {Answerer::stack, "its listener has TCP-MD5 or TCP-AO keys, and no cookie is signed"};
+  if (service.listener && service.listener->refuses && !offers)
+    return {Answerer::stack, ""};
+  if (!host.assigns)
+    return {Answerer::kernel_cookies, ""};
+  if (!service.facts.is_multipath)
+    return {Answerer::own_cookies, ""};
+  const std::string reason =
+      "its listener is an MPTCP socket, which takes no handshake by TRAP's own cookies";
+  if (host.settings.tcp_syncookies == kAlwaysCookies)
+    return service.sent_cookie ? Answering{Answerer::kernel_cookies, reason}
+                               : Answering{Answerer::stack, ""};
+  return {Answerer::stack, reason + "; for the kernel's cookies run sysctl -w "
+                                    "net.ipv4.tcp_syncookies=2"};
+}
+
+} // namespace trap::server
