@@ -47,6 +47,9 @@ enum trap_pending_state {
   1u /* the TRAP server's SYN-ACK had window 0: it resets clients that follow no redirect */
 #define TRAP_CONNECT_ASKED_AGAIN                                                                   \
   2u /* the service was found dead, and the TRAP server asked once more */
+#define TRAP_CONNECT_HAS_NO_LANE                                                                   \
+  4u /* every local port on the way to the service is a living connection's: a TRAP server that    \
+        serves is to serve this one */
 
 /* Map `pending` (LRU hash by trap_tuple): the last SYN of each connect, until it is evicted. */
 struct trap_pending {
@@ -96,6 +99,22 @@ struct trap_redirect {
 
 #define TRAP_FLOW_VIA_NEIGHBOUR 1u /* the next hop is not that of the public address */
 #define TRAP_FLOW_UNTICKETED 2u    /* its last SYN went to the service without the ticket */
+#define TRAP_FLOW_FORWARDED 4u     /* of a host behind this one, at the interface to the Internet */
+
+/* A host may use one local port towards two services that have one backend: on the wire, their
+ * connections would be one. So each local port has sixteen *lanes*, local ports that stand for it
+ * on the wire. Lane 0 is the port itself; each lane leads back by itself. The upper half of a
+ * flow's flags is its lane (docs/adr/0033-lanes.md). */
+#define TRAP_LANES 16u
+#define TRAP_FLOW_LANE 0xf0u
+
+TRAP_INLINE __u32 trap_lane(__u32 flow_flags) {
+  return (flow_flags & TRAP_FLOW_LANE) >> 4;
+}
+
+TRAP_INLINE __be16 trap_lane_port(__be16 port, __u32 lane) {
+  return (__be16)(port ^ TRAP_BE16(lane << 12));
+}
 
 /* Map `to_backend` (LRU hash by the trap_tuple the application knows): translated connections,
  * outward. */
@@ -103,15 +122,17 @@ struct trap_outward {
   union trap_address backend;
   __be16 port;
   __u8 syns;  /* SYNs sent for isn */
-  __u8 flags; /* TRAP_FLOW_* */
+  __u8 flags; /* TRAP_FLOW_*, lane */
   __be32 isn;
 };
 
-/* Map `to_public` (LRU hash by the trap_tuple on the wire): translated connections, inward. */
+/* Map `to_public` (LRU hash by the trap_tuple on the wire): the connection that has this place on
+ * the wire. It is translated inward. */
 struct trap_inward {
   union trap_address service;
   __be16 port;
-  __u16 reserved[3];
+  __u16 flags; /* TRAP_FLOW_FORWARDED, lane */
+  __u16 reserved[2];
 };
 
 /* Map `translations` (socket storage): a redirected connection of a socket of this host, for as
@@ -121,7 +142,7 @@ struct trap_translation {
   union trap_address backend;
   __be16 service_port;
   __be16 backend_port;
-  __u8 flags; /* TRAP_FLOW_VIA_NEIGHBOUR */
+  __u8 flags; /* TRAP_FLOW_VIA_NEIGHBOUR, lane */
   __u8 reserved[3];
 };
 
@@ -138,7 +159,7 @@ struct trap_origin_key {
 struct trap_origins {
   struct trap_inward services[TRAP_ORIGINS]; /* port 0: none */
   __u32 next;                                /* to be written */
-  __u32 reserved;
+  __u32 lanes; /* a bit for each lane but 0 that a connection to the backend ever had */
 };
 
 /* Map `remotes` (array of one): a bit, by its hash, for each address and port that a connection was

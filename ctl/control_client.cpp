@@ -20,7 +20,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kTimeoutS = 5;
-constexpr int kReloadTimeoutS = 60; // it may read a hundred thousand prefixes
+// A reload may read a hundred thousand prefixes, and the first explanation has the kernel verify a
+// second copy of the programs.
+constexpr int kLongTimeoutS = 60;
 constexpr std::size_t kAnswerMaxBytes = 256 << 20;
 
 timeval left_until(Clock::time_point until) {
@@ -130,7 +132,7 @@ Result<std::optional<ControlAnswer>> control_get(const std::string& socket_path,
 
 Result<std::optional<ControlAnswer>>
 control_post(const std::string& socket_path, const std::string& path, const std::string& body) {
-  const bool takes_long = path == "/reload";
+  const bool takes_long = path == "/reload" || path.starts_with("/explain");
   if (takes_long) { // a daemon that does not answer at all is found at once
     auto status = control_get(socket_path, "/status");
     if (!status || !*status)
@@ -140,7 +142,7 @@ control_post(const std::string& socket_path, const std::string& path, const std:
              fmt::format("POST {} HTTP/1.1\r\nHost: localhost\r\n"
                          "Content-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n{}",
                          path, body.size(), body),
-             takes_long ? kReloadTimeoutS : kTimeoutS);
+             takes_long ? kLongTimeoutS : kTimeoutS);
 }
 
 } // namespace trap::ctl

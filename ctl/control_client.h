@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks a daemon at its control socket. It has 5 s for its answer, for that to a reload 60 s.
+// Asks a daemon at its control socket. It has 5 s for its answer, to a reload or an explanation 60
+// s.
 #pragma once
 
 #include <optional>

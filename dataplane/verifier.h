@@ -18,7 +18,9 @@
  * access, where it knows that the offset it begins with is 0; kernel 6.18: "invalid access to
  * packet, R1 offset is outside of the packet".
  * - clang 14 adds an index to the address of an array on the stack by `|`, where it knows the low
- * bits to be 0; kernel 6.18: "R0 bitwise operator |= on pointer prohibited". */
+ * bits to be 0; kernel 6.18: "R0 bitwise operator |= on pointer prohibited".
+ * - clang 14 asks for the end of a loop before it counts, so that the body falls through to its own
+ * beginning; kernel 6.1, which lets only jumps lead back: "back-edge from insn 4008 to 4009". */
 #ifdef __bpf__
 #define TRAP_HOLD(x) __asm__ volatile("" : "+r"(x))
 #else

@@ -4,9 +4,9 @@
 #pragma once
 
 #include "client/bpf/fallback.bpf.h"
-#include "client/bpf/flow.bpf.h"
 #include "client/bpf/hook.bpf.h"
 #include "client/bpf/icmp.bpf.h"
+#include "client/bpf/lane.bpf.h"
 #include "client/bpf/scratch.bpf.h"
 #include "client/bpf/ticket_option.bpf.h"
 #include "dataplane/bpf/socket.bpf.h"
@@ -52,7 +52,8 @@ static TRAP_SUBPROGRAM __u8 needs_neighbour(struct __sk_buff* skb,
 static __always_inline TRAP_MUST_USE enum trap_verdict
 translate_outward(struct __sk_buff* skb, struct packet_context* context,
                   const struct trap_outward* outward, enum trap_verdict success) {
-  if (replace_end(skb, &context->packet, TRAP_DESTINATION, &outward->backend, outward->port))
+  if (replace_end(skb, &context->packet, TRAP_DESTINATION, &outward->backend, outward->port) ||
+      replace_lane(skb, &context->packet, TRAP_SOURCE, outward->flags))
     return TRAP_DROP_INTERNAL;
   if (outward->flags & TRAP_FLOW_VIA_NEIGHBOUR)
     context->action = (int)bpf_redirect_neigh(skb->ifindex, NULL, 0, 0);
@@ -91,19 +92,27 @@ static __always_inline void keep_progress(struct trap_pending* syn,
     syn->state = before->state;
 }
 
-/* Remembers this SYN, so that it can be sent again to another place (client/bpf/ingress.bpf.h). If
- * that fails, the application connects as if TRAP were not there. */
-static TRAP_SUBPROGRAM int remember_syn(struct __sk_buff* skb, const struct packet_context* context,
-                                        const struct trap_tuple* tuple, __u32 state) {
-  const struct trap_packet* packet = &context->packet;
+/* Remembers the SYN on its walk, of memory->tuple, so that it can be sent again to another place
+ * (client/bpf/ingress.bpf.h). If that fails, the application connects as if TRAP were not there. */
+TRAP_GLOBAL_FUNCTION int remember_syn(struct __sk_buff* skb, __u32 state, __u32 connect) {
+  struct scratch* memory = find_scratch();
   const void* data = (const void*)(long)skb->data;
   const void* end = (const void*)(long)skb->data_end;
-  const __u8* ip = trap_l3(packet, data);
-  struct trap_pending syn = {.isn = packet->seq, .window = packet->window, .flags = packet->flags};
-  struct scratch* memory = find_scratch();
+  const struct trap_packet* packet;
+  const struct trap_tuple* tuple;
+  struct trap_pending syn = {};
+  const __u8* ip;
 
-  if (!memory || ip + 9 > (const __u8*)end)
+  if (!memory)
     return 0;
+  packet = &memory->packet_context.packet;
+  tuple = &memory->tuple;
+  ip = trap_l3(packet, data);
+  if (ip + 9 > (const __u8*)end)
+    return 0;
+  syn.isn = packet->seq;
+  syn.window = packet->window;
+  syn.flags = packet->flags;
   if (packet->family == TRAP_IPV4) {
     syn.traffic_class = ip[1];
     syn.hop_limit = ip[8];
@@ -116,6 +125,7 @@ static TRAP_SUBPROGRAM int remember_syn(struct __sk_buff* skb, const struct pack
   syn.option_bytes = (__u8)memory->area.used;
   __builtin_memcpy(syn.options, memory->area.bytes, sizeof(syn.options));
   keep_progress(&syn, bpf_map_lookup_elem(&pending, tuple));
+  syn.connect |= connect;
   if (state == TRAP_REDIRECTED)
     syn.state = TRAP_REDIRECTED;
   store(&pending, tuple, &syn, BPF_ANY);
@@ -124,79 +134,149 @@ static TRAP_SUBPROGRAM int remember_syn(struct __sk_buff* skb, const struct pack
 
 /* A repeated SYN to the public address: were its ACCEPTs in vain? Then a TRAP server that serves is
  * to serve. */
-static __always_inline void note_unanswered(const struct trap_tuple* tuple,
-                                            const struct trap_redirect_key* key, __be32 isn) {
+static TRAP_SUBPROGRAM int note_unanswered(const struct trap_tuple* tuple,
+                                           const struct trap_redirect_key* key, __be32 isn) {
   struct trap_pending* syn = bpf_map_lookup_elem(&pending, tuple);
 
   if (!syn || syn->isn != isn || syn->state != TRAP_ACCEPT_SENT ||
       syn->accepts < TRAP_ACCEPTS_IN_VAIN || syn->connect & TRAP_CONNECT_RESETS)
-    return;
-  note_fallback(key, TRAP_FALLBACK_SERVED);
-}
-
-/* Is this our own SYN (client/bpf/respond.bpf.h) on its way to a service? */
-static __always_inline int is_reissued(const struct packet_context* context,
-                                       const struct trap_tuple* wire) {
-  const struct trap_inward* inward = bpf_map_lookup_elem(&to_public, wire);
-  const struct trap_outward* outward;
-  struct trap_tuple tuple = *wire;
-
-  if (!inward)
     return 0;
-  tuple.remote = inward->service;
-  tuple.remote_port = inward->port;
-  outward = bpf_map_lookup_elem(&to_backend, &tuple);
-  if (outward && outward->isn == context->packet.seq)
-    return 1;
-  forget(&to_public, wire); /* of an earlier connection from this port */
+  note_fallback(key, TRAP_FALLBACK_SERVED);
   return 0;
 }
 
-static __always_inline TRAP_MUST_USE enum trap_verdict
-judge_redirected_syn(struct __sk_buff* skb, struct packet_context* context,
-                     const struct trap_tuple* tuple, const struct trap_redirect_key* key,
-                     struct trap_redirect* redirect, struct trap_outward* outward) {
+/* Is this our own SYN (client/bpf/respond.bpf.h) on its way to a service? */
+static TRAP_SUBPROGRAM int is_reissued(const struct packet_context* context,
+                                       const struct trap_tuple* wire) {
+  const struct trap_inward* inward = bpf_map_lookup_elem(&to_public, wire);
+  const struct trap_outward* outward;
+  struct scratch* memory = find_scratch();
+
+  if (!inward || !memory)
+    return 0;
+  memory->search.tuple = socket_side_tuple(wire, inward);
+  outward = bpf_map_lookup_elem(&to_backend, &memory->search.tuple);
+  return outward && outward->isn == context->packet.seq;
+}
+
+/* Gives the connect of the packet its way to the service. 0 on success. */
+static TRAP_SUBPROGRAM int lead_to_service(struct __sk_buff* skb, struct packet_context* context,
+                                           struct scratch* memory,
+                                           const struct trap_redirect* redirect) {
+  struct trap_outward* outward = &memory->outward;
+
   outward->backend = redirect->backend;
   outward->port = redirect->port;
-  if (needs_neighbour(skb, context, &tuple->local, &outward->backend, TRAP_DESTINATION))
-    outward->flags = TRAP_FLOW_VIA_NEIGHBOUR;
-  if (!is_to_carry_ticket(outward->syns, has_fallback(key, TRAP_FALLBACK_UNTICKETED)) ||
+  if (needs_neighbour(skb, context, &memory->tuple.local, &outward->backend, TRAP_DESTINATION))
+    outward->flags |= TRAP_FLOW_VIA_NEIGHBOUR;
+  if (!is_to_carry_ticket(outward->syns, has_fallback(&memory->key, TRAP_FALLBACK_UNTICKETED)) ||
       !has_room_for_ticket(skb, &context->packet, ticket_block_bytes(redirect->flags)))
     outward->flags |= TRAP_FLOW_UNTICKETED;
-  if (store_flow(tuple, outward))
-    return TRAP_PASS_OTHER;
+  return store_flow(skb, context->packet.family);
+}
+
+static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
+judge_redirected_syn(struct __sk_buff* skb, struct packet_context* context, struct scratch* memory,
+                     struct trap_redirect* redirect) {
   if (!explaining)
     redirect->used_ns = coarse_ns();
-  remember_syn(skb, context, tuple, TRAP_REDIRECTED);
-  return send_to_service(skb, context, redirect, outward);
+  remember_syn(skb, TRAP_REDIRECTED, 0);
+  return send_to_service(skb, context, redirect, &memory->outward);
+}
+
+/* Does a living connection have the place on the wire of a SYN that goes where the application
+ * dialled? A connection that is over loses its place to the SYN; and to a forwarded SYN its way out
+ * as well, whose last segments would be taken for the other's. */
+static TRAP_SUBPROGRAM int is_taken(struct __sk_buff* skb, const struct packet_context* context,
+                                    const struct trap_tuple* wire) {
+  __u32 family = context->packet.family;
+  struct scratch* memory = find_scratch();
+
+  if (!memory || !may_be_redirected(&wire->remote, wire->remote_port) ||
+      !find_inward(skb, wire, family, &memory->search.found))
+    return 0;
+  if (is_alive(skb, family, wire, &memory->search.found))
+    return 1;
+  memory->search.tuple = socket_side_tuple(wire, &memory->search.found);
+  if (skb->ingress_ifindex)
+    forget(&to_backend, &memory->search.tuple);
+  forget(&to_public, wire);
+  return 0;
+}
+
+/* The backend itself was dialled while a redirected connection has the place on the wire: gives the
+ * SYN another local port. 0 on success. */
+static TRAP_SUBPROGRAM int lead_from_lane(struct __sk_buff* skb, struct packet_context* context,
+                                          struct scratch* memory) {
+  memory->outward.backend = memory->tuple.remote;
+  memory->outward.port = memory->tuple.remote_port;
+  memory->outward.flags = 0;
+  return store_flow(skb, context->packet.family);
+}
+
+static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
+judge_direct_syn(struct __sk_buff* skb, struct packet_context* context, struct scratch* memory) {
+  return translate_outward(skb, context, &memory->outward, TRAP_PASS_TO_SERVICE);
+}
+
+/* A SYN that goes where the application dialled. */
+static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
+judge_plain_syn(struct __sk_buff* skb, struct scratch* memory, const struct trap_outward* known,
+                __u32 connect) {
+  const struct trap_tuple* tuple = &memory->tuple;
+  const struct trap_redirect_key* key = &memory->key;
+  enum trap_verdict verdict = TRAP_PASS_SYN_REMEMBERED;
+
+  if (known && memory->outward.syns > TRAP_SYNS_TO_SERVICE) {
+    note_unreachable(key, &known->backend, known->port);
+    forget(&redirects, key);
+    verdict = TRAP_PASS_SYN_GIVEN_UP;
+  }
+  if (known)
+    forget_flow(tuple, known);
+  note_unanswered(tuple, key, memory->outward.isn);
+  remember_syn(skb, TRAP_SYN_SENT, connect);
+  return verdict;
+}
+
+/* Begins with the connect of a SYN as if this were its first. */
+static __always_inline void begin_connect(struct scratch* memory,
+                                          const struct packet_context* context) {
+  memory->tuple = outgoing_tuple(&context->packet, context->side);
+  memory->key = redirect_key(&memory->tuple);
+  __builtin_memset(&memory->outward, 0, sizeof(memory->outward));
+  memory->outward.isn = context->packet.seq;
+  memory->outward.syns = 1;
 }
 
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
 judge_outgoing_syn(struct __sk_buff* skb, struct packet_context* context) {
-  struct trap_tuple tuple = outgoing_tuple(&context->packet, context->side);
-  struct trap_redirect_key key = redirect_key(&tuple);
-  struct trap_outward* known = bpf_map_lookup_elem(&to_backend, &tuple);
-  struct trap_redirect* redirect = bpf_map_lookup_elem(&redirects, &key);
-  struct trap_outward outward = {.isn = context->packet.seq, .syns = 1};
-  enum trap_verdict verdict = TRAP_PASS_SYN_REMEMBERED;
+  struct scratch* memory = find_scratch();
+  struct trap_redirect* redirect;
+  struct trap_outward* known;
+  __u32 connect = 0;
 
-  if (is_reissued(context, &tuple))
+  if (!memory)
     return TRAP_PASS_OTHER;
-  forget_in_socket(skb, &tuple);
-  if (known && known->isn == outward.isn)
-    outward.syns = known->syns < 255 ? known->syns + 1 : 255;
-  if (redirect && redirect->until_ns > coarse_ns() && outward.syns <= TRAP_SYNS_TO_SERVICE)
-    return judge_redirected_syn(skb, context, &tuple, &key, redirect, &outward);
-  if (known && outward.syns > TRAP_SYNS_TO_SERVICE) {
-    note_unreachable(&key, &known->backend, known->port);
-    forget(&redirects, &key);
-    verdict = TRAP_PASS_SYN_GIVEN_UP;
+  begin_connect(memory, context);
+  if (is_reissued(context, &memory->tuple))
+    return TRAP_PASS_OTHER;
+  forget_in_socket(skb, &memory->tuple);
+  known = bpf_map_lookup_elem(&to_backend, &memory->tuple);
+  redirect = bpf_map_lookup_elem(&redirects, &memory->key);
+  if (known && known->isn == memory->outward.isn)
+    memory->outward.syns = known->syns < 255 ? known->syns + 1 : 255;
+  if (redirect && redirect->until_ns > coarse_ns() &&
+      memory->outward.syns <= TRAP_SYNS_TO_SERVICE) {
+    if (!lead_to_service(skb, context, memory, redirect))
+      return judge_redirected_syn(skb, context, memory, redirect);
+    connect = TRAP_CONNECT_HAS_NO_LANE;
   }
-  if (known)
-    forget_flow(&tuple, known);
-  note_unanswered(&tuple, &key, outward.isn);
-  remember_syn(skb, context, &tuple, TRAP_SYN_SENT);
-  return verdict;
+  if ((known && known->isn == memory->outward.isn && is_direct(&memory->tuple, known)) ||
+      is_taken(skb, context, &memory->tuple))
+    return lead_from_lane(skb, context, memory) ? TRAP_PASS_OTHER
+                                                : judge_direct_syn(skb, context, memory);
+  return judge_plain_syn(skb, memory, known, connect);
 }
 
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
@@ -209,11 +289,73 @@ judge_outgoing_segment(struct __sk_buff* skb, struct packet_context* context) {
   return translate_outward(skb, context, &outward, TRAP_PASS_TO_SERVICE);
 }
 
+static __always_inline int is_backend(struct scratch* memory) {
+  const struct trap_tuple* tuple = &memory->tuple;
+
+  return bpf_map_lookup_elem(
+             &origins, origin_key(&memory->search, &tuple->remote, tuple->remote_port)) != NULL;
+}
+
+/* A forwarded connection may have, on the wire, the addresses and ports of one that this host has
+ * to a service: connection tracking knows that one by the public address, and gives its port again.
+ * So forwarded connections to backends take places on the wire as well. */
+static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
+judge_forwarded_syn(struct __sk_buff* skb, struct packet_context* context, struct scratch* memory,
+                    const struct trap_outward* known) {
+  const struct trap_tuple* tuple = &memory->tuple;
+  const struct trap_pending* syn = bpf_map_lookup_elem(&pending, tuple);
+  struct trap_outward* outward = &memory->outward;
+
+  if (is_reissued(context, tuple) || (syn && syn->isn == context->packet.seq))
+    return TRAP_PASS_OTHER; /* sent by us (client/bpf/respond.bpf.h) */
+  if (!is_taken(skb, context, tuple) && !is_backend(memory))
+    return TRAP_PASS_OTHER;
+  __builtin_memset(outward, 0, sizeof(*outward));
+  outward->backend = tuple->remote;
+  outward->port = tuple->remote_port;
+  outward->isn = context->packet.seq;
+  outward->flags = TRAP_FLOW_FORWARDED;
+  if (known)
+    outward->flags |= known->flags & TRAP_FLOW_LANE;
+  if (take_place(skb, context->packet.family))
+    return TRAP_PASS_OTHER;
+  if (!trap_lane(outward->flags)) {
+    forget(&to_backend, tuple);
+    return TRAP_PASS_OTHER;
+  }
+  if (store(&to_backend, tuple, outward, BPF_ANY))
+    return TRAP_PASS_OTHER;
+  return translate_outward(skb, context, outward, TRAP_PASS_TO_SERVICE);
+}
+
+/* A segment of a host behind this one, where it leaves this host. */
+static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
+judge_forwarded(struct __sk_buff* skb, struct packet_context* context) {
+  const struct trap_packet* packet = &context->packet;
+  struct scratch* memory = find_scratch();
+  const struct trap_outward* known;
+
+  if (!memory || !may_be_redirected(&packet->destination, packet->destination_port))
+    return TRAP_PASS_OTHER;
+  memory->tuple = outgoing_tuple(packet, context->side);
+  known = bpf_map_lookup_elem(&to_backend, &memory->tuple);
+  if (known && !(known->flags & TRAP_FLOW_FORWARDED))
+    known = NULL; /* a connection of this host's */
+  if (trap_segment_kind(packet->flags) == TRAP_SEGMENT_SYN)
+    return judge_forwarded_syn(skb, context, memory, known);
+  if (!known)
+    return TRAP_PASS_OTHER;
+  memory->outward = *known;
+  return translate_outward(skb, context, &memory->outward, TRAP_PASS_TO_SERVICE);
+}
+
 static __always_inline TRAP_MUST_USE enum trap_verdict
-judge_outgoing(struct __sk_buff* skb, struct packet_context* context) {
+judge_outgoing(struct __sk_buff* skb, struct packet_context* context, int forwarded) {
   pull_headers(skb);
   switch (read_packet(skb, context)) {
   case TRAP_LAYER_TCP:
+    if (forwarded)
+      return judge_forwarded(skb, context);
     if (trap_segment_kind(context->packet.flags) == TRAP_SEGMENT_SYN)
       return judge_outgoing_syn(skb, context);
     return may_be_redirected(&context->packet.destination, context->packet.destination_port)
@@ -224,41 +366,4 @@ judge_outgoing(struct __sk_buff* skb, struct packet_context* context) {
   default:
     return TRAP_PASS_OTHER;
   }
-}
-
-/* A forwarded SYN may have, on the wire, the addresses and ports of a connection that this host had
- * to the service: connection tracking knows that connection by the public address, and reuses its
- * port. If that connection is over, its entry would take the answers of the new one, and goes. */
-static TRAP_SUBPROGRAM int yield_to_forwarded(struct __sk_buff* skb,
-                                              struct packet_context* context) {
-  const struct trap_inward* inward;
-  const struct trap_outward* outward;
-  struct trap_tuple wire, flow;
-  enum trap_socket socket;
-
-  pull_headers(skb);
-  if (read_packet(skb, context) != TRAP_LAYER_TCP ||
-      trap_segment_kind(context->packet.flags) != TRAP_SEGMENT_SYN)
-    return 0;
-  wire = outgoing_tuple(&context->packet, context->side);
-  inward = bpf_map_lookup_elem(&to_public, &wire);
-  if (!inward)
-    return 0;
-  flow = wire;
-  flow.remote = inward->service;
-  flow.remote_port = inward->port;
-  outward = bpf_map_lookup_elem(&to_backend, &flow);
-  if (outward && outward->isn == context->packet.seq) /* sent by us (client/bpf/respond.bpf.h),
-                                                   perhaps for a knock, which has no socket */
-    return 0;
-  context->packet.destination = flow.local; /* as in a packet to the socket */
-  context->packet.destination_port = flow.local_port;
-  context->packet.source = flow.remote;
-  context->packet.source_port = flow.remote_port;
-  socket = find_socket(skb, &context->packet);
-  if (socket == TRAP_SOCKET_LIVES || socket == TRAP_SOCKET_OPENS)
-    return 0;
-  forget(&to_public, &wire);
-  forget(&to_backend, &flow);
-  return 0;
 }

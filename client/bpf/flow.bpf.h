@@ -4,42 +4,81 @@
  * the socket lives (docs/adr/0020-flows-live-in-sockets.md). */
 #pragma once
 
-#include "client/bpf/packet_context.bpf.h"
+#include "client/bpf/scratch.bpf.h"
 #include "dataplane/bpf/socket.bpf.h"
 
 static const struct trap_origins no_origins = {};
 
+/* A connection's place on the wire. */
 static __always_inline struct trap_tuple service_side_tuple(const struct trap_tuple* tuple,
                                                             const struct trap_outward* outward) {
   struct trap_tuple wire = *tuple;
 
   wire.remote = outward->backend;
   wire.remote_port = outward->port;
+  wire.local_port = trap_lane_port(tuple->local_port, trap_lane(outward->flags));
   return wire;
 }
 
-/* Notes that the service dialled in `tuple` is at the backend of `outward`. */
-static __always_inline void note_origin(const struct trap_tuple* tuple,
-                                        const struct trap_outward* outward) {
-  struct trap_origin_key key = {.backend = outward->backend, .port = outward->port};
-  struct trap_origins* known = bpf_map_lookup_elem(&origins, &key);
+/* The connection that has a place on the wire, as its application knows it. */
+static __always_inline struct trap_tuple socket_side_tuple(const struct trap_tuple* wire,
+                                                           const struct trap_inward* inward) {
+  struct trap_tuple tuple = *wire;
+
+  tuple.remote = inward->service;
+  tuple.remote_port = inward->port;
+  tuple.local_port = trap_lane_port(wire->local_port, trap_lane(inward->flags));
+  return tuple;
+}
+
+static __always_inline struct trap_origin_key*
+origin_key(struct search* search, const union trap_address* backend, __be16 port) {
+  __builtin_memset(&search->origin, 0, sizeof(search->origin));
+  search->origin.backend = *backend;
+  search->origin.port = port;
+  return &search->origin;
+}
+
+/* Did the application dial the backend itself? Then its local port alone is translated. */
+static __always_inline int is_direct(const struct trap_tuple* tuple,
+                                     const struct trap_outward* outward) {
+  return tuple->remote_port == outward->port &&
+         trap_address_equal(&tuple->remote, &outward->backend);
+}
+
+/* Notes that the service dialled in `tuple` is at the backend of `outward`, and the lane. */
+static TRAP_SUBPROGRAM int note_origin(const struct trap_tuple* tuple,
+                                       const struct trap_outward* outward) {
+  __u32 lane = trap_lane(outward->flags);
+  struct scratch* memory = find_scratch();
+  struct trap_origin_key* key;
+  struct trap_origins* known;
   struct trap_inward* place;
 
+  if (!memory)
+    return 0;
+  key = origin_key(&memory->search, &outward->backend, outward->port);
+  known = bpf_map_lookup_elem(&origins, key);
   if (!known) {
-    store(&origins, &key, &no_origins, BPF_NOEXIST);
-    known = bpf_map_lookup_elem(&origins, &key);
+    store(&origins, key, &no_origins, BPF_NOEXIST);
+    known = bpf_map_lookup_elem(&origins, key);
   }
   if (!known || explaining)
-    return;
+    return 0;
+  if (lane)
+    __sync_fetch_and_or(&known->lanes, 1u << lane);
+  if (is_direct(tuple, outward))
+    return 0;
   for (int i = 0; i < TRAP_ORIGINS; i++) {
     if (known->services[i].port == tuple->remote_port &&
         trap_address_equal(&known->services[i].service, &tuple->remote))
-      return;
+      return 0;
   }
   place = &known->services[known->next % TRAP_ORIGINS];
   known->next++;
   place->service = tuple->remote;
   place->port = tuple->remote_port;
+  return 0;
 }
 
 static __always_inline __u64* word_of_remote(__u32 bit) {
@@ -67,23 +106,38 @@ static __always_inline void note_remote(const union trap_address* remote, __be16
     __sync_fetch_and_or(word, 1ULL << bit % 64);
 }
 
-/* Stores both directions of a redirected connection. 0 on success. */
-static __always_inline int store_flow(const struct trap_tuple* tuple,
-                                      const struct trap_outward* outward) {
-  struct trap_tuple wire = service_side_tuple(tuple, outward);
-  struct trap_inward inward = {.service = tuple->remote, .port = tuple->remote_port};
+static __always_inline int is_same_connection(const struct trap_inward* one,
+                                              const struct trap_inward* other) {
+  return one->port == other->port && one->flags == other->flags &&
+         trap_address_equal(&one->service, &other->service);
+}
 
-  note_origin(tuple, outward);
-  note_remote(&tuple->remote, tuple->remote_port);
-  note_remote(&outward->backend, outward->port);
-  return store(&to_backend, tuple, outward, BPF_ANY) || store(&to_public, &wire, &inward, BPF_ANY);
+static __always_inline struct trap_inward inward_of(const struct trap_tuple* tuple,
+                                                    const struct trap_outward* outward) {
+  struct trap_inward inward = {.service = tuple->remote,
+                               .port = tuple->remote_port,
+                               .flags = outward->flags & (TRAP_FLOW_FORWARDED | TRAP_FLOW_LANE)};
+  return inward;
+}
+
+/* Gives the connection's place on the wire back, unless it is another's by now. */
+static __always_inline void give_place_back(const struct trap_tuple* tuple,
+                                            const struct trap_outward* outward) {
+  struct scratch* memory = find_scratch();
+  const struct trap_inward* known;
+
+  if (!memory)
+    return;
+  memory->search.tuple = service_side_tuple(tuple, outward);
+  memory->search.mine = inward_of(tuple, outward);
+  known = bpf_map_lookup_elem(&to_public, &memory->search.tuple);
+  if (known && is_same_connection(known, &memory->search.mine))
+    forget(&to_public, &memory->search.tuple);
 }
 
 static __always_inline void forget_flow(const struct trap_tuple* tuple,
                                         const struct trap_outward* outward) {
-  struct trap_tuple wire = service_side_tuple(tuple, outward);
-
-  forget(&to_public, &wire);
+  give_place_back(tuple, outward);
   forget(&to_backend, tuple);
 }
 
@@ -121,7 +175,8 @@ static __always_inline void keep_in_socket(struct bpf_sock* socket, const struct
                                          .backend = outward->backend,
                                          .service_port = tuple->remote_port,
                                          .backend_port = outward->port,
-                                         .flags = outward->flags & TRAP_FLOW_VIA_NEIGHBOUR};
+                                         .flags = outward->flags &
+                                                  (TRAP_FLOW_VIA_NEIGHBOUR | TRAP_FLOW_LANE)};
 
   if (!explaining)
     bpf_sk_storage_get(&translations, socket, &translation, BPF_SK_STORAGE_GET_F_CREATE);
@@ -142,11 +197,15 @@ static __always_inline int read_from_socket(struct __sk_buff* skb, __u32 family,
                                             const union trap_address* local, __be16 local_port,
                                             struct trap_outward* outward) {
   const struct trap_translation* translation;
-  struct bpf_sock_tuple tuple;
-  __u32 bytes = make_tuple(&tuple, family, service, service_port, local, local_port);
-  struct bpf_sock* socket = bpf_skc_lookup_tcp(skb, &tuple, bytes, BPF_F_CURRENT_NETNS, 0);
+  struct scratch* memory = find_scratch();
+  struct bpf_sock* socket;
+  __u32 bytes;
   int found;
 
+  if (!memory)
+    return 0;
+  bytes = make_tuple(&memory->search.socket, family, service, service_port, local, local_port);
+  socket = bpf_skc_lookup_tcp(skb, &memory->search.socket, bytes, BPF_F_CURRENT_NETNS, 0);
   if (!socket)
     return 0;
   translation = bpf_sk_storage_get(&translations, socket, NULL, 0);
@@ -182,39 +241,73 @@ static __always_inline int find_outward(struct __sk_buff* skb, const struct trap
                                         &tuple->local, tuple->local_port, outward);
 }
 
-/* A packet without an entry in `to_public` may belong to a connection that was silent for long: its
- * backend tells which services the connection can be to, and a socket of this host which one it is.
- * 0 if it is none. */
-static __attribute__((noinline)) int recall_inward(struct __sk_buff* skb,
-                                                   const struct trap_tuple* wire, __u32 family,
-                                                   struct trap_inward* inward) {
-  struct trap_origin_key key = {.backend = wire->remote, .port = wire->remote_port};
-  const struct trap_origins* known = bpf_map_lookup_elem(&origins, &key);
-  struct trap_outward outward;
+/* Did the socket that dialled `inward` come to this place on the wire, by this lane? */
+static __always_inline int is_of_socket(struct __sk_buff* skb, const struct trap_tuple* wire,
+                                        __u32 family, const struct trap_inward* inward,
+                                        struct trap_outward* outward) {
+  __be16 local_port = trap_lane_port(wire->local_port, trap_lane(inward->flags));
 
+  return read_from_socket(skb, family, &inward->service, inward->port, &wire->local, local_port,
+                          outward) &&
+         (outward->flags & TRAP_FLOW_LANE) == (inward->flags & TRAP_FLOW_LANE) &&
+         outward->port == wire->remote_port && trap_address_equal(&outward->backend, &wire->remote);
+}
+
+/* A place on the wire without an entry in `to_public` may be that of a connection that was silent
+ * for long: its backend tells which services and lanes the connection can have, and a socket of
+ * this host which one it is. Looks for search->tuple; the answer is search->found. 0 if there is
+ * none. (Keys and values are in the scratch memory: kernel 6.1 takes no others from a function that
+ * is judged by itself.) */
+TRAP_GLOBAL_FUNCTION int recall_inward(struct __sk_buff* skb, __u32 family) {
+  struct scratch* memory = find_scratch();
+  const struct trap_origins* known;
+  struct trap_inward* inward;
+  struct trap_tuple* wire;
+
+  if (!memory)
+    return 0;
+  wire = &memory->search.tuple;
+  inward = &memory->search.found;
+  known =
+      bpf_map_lookup_elem(&origins, origin_key(&memory->search, &wire->remote, wire->remote_port));
   if (!known)
     return 0;
-  for (int i = 0; i < TRAP_ORIGINS; i++) {
-    *inward = known->services[i];
-    if (!inward->port)
-      break;
-    if (read_from_socket(skb, family, &inward->service, inward->port, &wire->local,
-                         wire->local_port, &outward) &&
-        outward.port == wire->remote_port && trap_address_equal(&outward.backend, &wire->remote)) {
-      store(&to_public, wire, inward, BPF_ANY);
-      return 1;
+  for (__u32 lane = 0; lane < TRAP_LANES; lane++) {
+    if (lane && !(known->lanes >> lane & 1))
+      continue;
+    for (int i = 0; i <= TRAP_ORIGINS; i++) {
+      if (i < TRAP_ORIGINS) {
+        *inward = known->services[i];
+      } else { /* the application dialled the backend itself */
+        inward->service = wire->remote;
+        inward->port = lane ? wire->remote_port : 0;
+      }
+      inward->flags = lane << 4;
+      if (inward->port && is_of_socket(skb, wire, family, inward, &memory->search.outward)) {
+        store(&to_public, wire, inward, BPF_ANY);
+        return 1;
+      }
     }
   }
   return 0;
 }
 
-/* Finds the service for which the sender of this packet stands. 0 if it stands for none. */
+/* Finds the connection that has this place on the wire. 0 if none of the programs' has it. */
 static __always_inline int find_inward(struct __sk_buff* skb, const struct trap_tuple* wire,
                                        __u32 family, struct trap_inward* inward) {
   const struct trap_inward* known = bpf_map_lookup_elem(&to_public, wire);
+  struct scratch* memory;
 
-  if (!known)
-    return recall_inward(skb, wire, family, inward);
-  *inward = *known;
+  if (known) {
+    *inward = *known;
+    return 1;
+  }
+  memory = find_scratch();
+  if (!memory)
+    return 0;
+  memory->search.tuple = *wire;
+  if (!recall_inward(skb, family))
+    return 0;
+  *inward = memory->search.found;
   return 1;
 }

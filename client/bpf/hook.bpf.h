@@ -32,6 +32,12 @@ static __always_inline int is_passing_by(const struct __sk_buff* skb,
           is_of_vlan(skb, context));
 }
 
+/* Of the packets that pass by, those of hosts behind this one. */
+static __always_inline int is_forwarded(const struct __sk_buff* skb,
+                                        const struct packet_context* context) {
+  return skb->ingress_ifindex && !is_of_vlan(skb, context);
+}
+
 static __always_inline int swap_ethernet_addresses(struct __sk_buff* skb) {
   __u8 from[2 * ETH_ALEN];
   __u8 to[2 * ETH_ALEN];

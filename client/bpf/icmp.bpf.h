@@ -120,6 +120,18 @@ static __always_inline int mend_quoted_checksum(struct __sk_buff* skb,
          bpf_l3_csum_replace(skb, checksum_offset(error), before, after, 2);
 }
 
+/* Replaces, in the quoted packet, the local port by the other port of the lane. */
+static __always_inline int replace_quoted_lane(struct __sk_buff* skb,
+                                               const struct icmp_error* error, enum trap_end local,
+                                               __be16 from, __u32 flow_flags) {
+  __u32 lane = trap_lane(flow_flags);
+  __be16 to = trap_lane_port(from, lane);
+  const union trap_address none = {};
+
+  return lane && (replace_quoted_port(skb, error, local, from, to) ||
+                  mend_quoted_checksum(skb, error, &none, from, &none, to));
+}
+
 /* Replaces, in the quoted packet, the end of the connection that is not this host's. */
 static __always_inline int replace_quoted_end(struct __sk_buff* skb, const struct icmp_error* error,
                                               enum trap_end which, const union trap_address* from,
@@ -170,24 +182,28 @@ static __always_inline int ends_connect(struct __sk_buff* skb, const struct icmp
 static __always_inline TRAP_MUST_USE enum trap_verdict
 translate_incoming_icmp(struct __sk_buff* skb, struct packet_context* context,
                         struct icmp_error* error) {
-  struct trap_tuple tuple = incoming_tuple(&error->quoted, context->side);
-  struct trap_inward inward;
+  struct scratch* memory = find_scratch();
+  const struct trap_inward* inward;
   struct trap_pending* syn;
   enum trap_verdict verdict;
 
-  if (!find_inward(skb, &tuple, error->quoted.family, &inward))
+  if (!memory)
     return TRAP_PASS_OTHER;
-  tuple.remote = inward.service;
-  tuple.remote_port = inward.port;
-  syn = bpf_map_lookup_elem(&pending, &tuple);
+  memory->wire = incoming_tuple(&error->quoted, context->side);
+  if (!find_inward(skb, &memory->wire, error->quoted.family, &memory->inward))
+    return TRAP_PASS_OTHER;
+  inward = &memory->inward;
+  memory->tuple = socket_side_tuple(&memory->wire, inward);
+  syn = bpf_map_lookup_elem(&pending, &memory->tuple);
   if (ends_connect(skb, error, syn)) {
     context->packet.family = error->quoted.family;
-    if (ask_again(skb, context, &tuple, syn, &verdict) == TRAP_WALK_ENDS)
+    if (ask_again(skb, context, &memory->tuple, syn, &verdict) == TRAP_WALK_ENDS)
       return verdict;
   }
   if (replace_quoted_end(skb, error, TRAP_DESTINATION, &error->quoted.source,
-                         error->quoted.source_port, &inward.service, inward.port) ||
-      replace_outer_end(skb, context, error, TRAP_SOURCE, &error->quoted.source, &inward.service))
+                         error->quoted.source_port, &inward->service, inward->port) ||
+      replace_quoted_lane(skb, error, TRAP_SOURCE, memory->wire.local_port, inward->flags) ||
+      replace_outer_end(skb, context, error, TRAP_SOURCE, &error->quoted.source, &inward->service))
     return TRAP_DROP_INTERNAL;
   return TRAP_PASS_ICMP_TRANSLATED;
 }
@@ -217,6 +233,7 @@ judge_outgoing_icmp(struct __sk_buff* skb, struct packet_context* context) {
     return TRAP_PASS_OTHER;
   if (replace_quoted_end(skb, &error, TRAP_SOURCE, &tuple.remote, tuple.remote_port,
                          &outward.backend, outward.port) ||
+      replace_quoted_lane(skb, &error, TRAP_DESTINATION, tuple.local_port, outward.flags) ||
       replace_outer_end(skb, context, &error, TRAP_DESTINATION, &tuple.remote, &outward.backend))
     return TRAP_DROP_INTERNAL;
   if (outward.flags & TRAP_FLOW_VIA_NEIGHBOUR)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "client/bpf/egress.bpf.h"
+#include "client/bpf/lane.bpf.h"
 #include "client/bpf/retry.bpf.h"
 #include "client/bpf/trust.bpf.h"
 
@@ -50,10 +51,10 @@ static __always_inline int leads_nowhere(const struct trap_redirect_key* key,
 /* A well-formed REDIRECT for a connect of ours. */
 static __always_inline TRAP_MUST_USE enum trap_verdict
 follow_redirect(struct __sk_buff* skb, struct packet_context* context,
-                const struct trap_tuple* tuple, const struct trap_redirect_key* key,
-                struct trap_pending* syn, struct trap_redirect* redirect) {
-  struct trap_outward outward = {
-      .backend = redirect->backend, .port = redirect->port, .syns = 1, .isn = syn->isn};
+                const struct trap_tuple* tuple, struct scratch* memory, struct trap_pending* syn) {
+  const struct trap_redirect_key* key = &memory->key;
+  struct trap_redirect* redirect = &memory->redirect;
+  struct trap_outward* outward = &memory->outward;
   __u8 state = syn->state;
 
   if (!target_is_allowed(&context->packet, redirect))
@@ -69,14 +70,20 @@ follow_redirect(struct __sk_buff* skb, struct packet_context* context,
     return TRAP_PASS_REDIRECT_LEARNT;
   if (syn->is_renewal)
     return TRAP_REDIRECT_RENEWED;
-  if (needs_neighbour(skb, context, &tuple->local, &outward.backend, TRAP_SOURCE))
-    outward.flags = TRAP_FLOW_VIA_NEIGHBOUR;
+  __builtin_memset(outward, 0, sizeof(*outward));
+  outward->backend = redirect->backend;
+  outward->port = redirect->port;
+  outward->syns = 1;
+  outward->isn = syn->isn;
+  if (needs_neighbour(skb, context, &tuple->local, &outward->backend, TRAP_SOURCE))
+    outward->flags |= TRAP_FLOW_VIA_NEIGHBOUR;
   if (has_fallback(key, TRAP_FALLBACK_UNTICKETED) ||
       syn->option_bytes + ticket_block_bytes(redirect->flags) > TRAP_TCP_OPTIONS_MAX)
-    outward.flags |= TRAP_FLOW_UNTICKETED;
-  if (store_flow(tuple, &outward))
-    return TRAP_DROP_INTERNAL;
-  return reissue_syn(skb, context, tuple, syn, redirect, outward.flags);
+    outward->flags |= TRAP_FLOW_UNTICKETED;
+  memory->tuple = *tuple;
+  if (store_flow(skb, context->packet.family))
+    return do_without_lane(skb, context, tuple, syn);
+  return reissue_syn(skb, context, tuple, syn, redirect, outward->flags);
 }
 
 /* Did a middlebox take the REDIRECT out of this RST of the TRAP server? */
@@ -106,18 +113,19 @@ static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
 judge_rst(struct __sk_buff* skb, struct packet_context* context, const struct trap_tuple* tuple,
           struct scratch* memory, const struct trap_option* option) {
   struct trap_pending* syn = bpf_map_lookup_elem(&pending, tuple);
-  struct trap_redirect_key key = redirect_key(tuple);
   __be32 iss = TRAP_BE32(TRAP_FROM_BE32(context->packet.seq) - 1);
   int is_exact, is_ours;
 
   if (!syn)
     return TRAP_PASS_OTHER;
+  memory->key = redirect_key(tuple);
   is_ours = was_accepted(syn, iss);
   is_exact = (iss == syn->iss || is_ours) && context->packet.ack == next_seq(syn->isn) &&
              context->packet.flags & TRAP_TCP_ACK;
   if (option->type != TRAP_REDIRECT)
-    return is_exact && lost_its_redirect(syn) ? ask_to_be_served(skb, context, tuple, &key, syn)
-                                              : TRAP_PASS_OTHER;
+    return is_exact && lost_its_redirect(syn)
+               ? ask_to_be_served(skb, context, tuple, &memory->key, syn)
+               : TRAP_PASS_OTHER;
   if (!is_exact)
     return TRAP_PASS_REDIRECT_UNEXPECTED;
   if (syn->state == TRAP_REDIRECTED || syn->state == TRAP_ANSWERED)
@@ -128,7 +136,7 @@ judge_rst(struct __sk_buff* skb, struct packet_context* context, const struct tr
     return TRAP_PASS_REDIRECT_UNEXPECTED;
   if (read_redirect(&context->packet, &memory->area, option, &memory->redirect))
     return TRAP_PASS_BAD_OPTION;
-  return follow_redirect(skb, context, tuple, &key, syn, &memory->redirect);
+  return follow_redirect(skb, context, tuple, memory, syn);
 }
 
 static __always_inline void note_syn_ack(struct trap_pending* syn,
@@ -162,7 +170,8 @@ judge_syn_ack(struct __sk_buff* skb, struct packet_context* context, const struc
     set_state(syn, TRAP_SYN_ACK_PASSED);
     return TRAP_PASS_OFFER_REFUSED;
   }
-  if (context->packet.window && !syn->is_renewal && has_fallback(&key, TRAP_FALLBACK_SERVED)) {
+  if (context->packet.window && !syn->is_renewal &&
+      (syn->connect & TRAP_CONNECT_HAS_NO_LANE || has_fallback(&key, TRAP_FALLBACK_SERVED))) {
     set_state(syn, TRAP_SYN_ACK_PASSED);
     return TRAP_PASS_OFFER_DECLINED;
   }
@@ -173,25 +182,31 @@ judge_syn_ack(struct __sk_buff* skb, struct packet_context* context, const struc
   return reply_with_accept(skb, context, tuple, syn, option);
 }
 
-/* A SYN-ACK or RST that may answer a remembered SYN. */
-static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict judge_answer(struct __sk_buff* skb,
-                                                                    struct packet_context* context,
-                                                                    const struct trap_tuple* tuple,
-                                                                    __u32 kind) {
+/* Finds TRAP's option in an answer to a remembered SYN. 0 if it answers none. */
+static TRAP_SUBPROGRAM int read_answer(struct __sk_buff* skb, const struct packet_context* context,
+                                       struct scratch* memory) {
   const void* data = (const void*)(long)skb->data;
   const void* end = (const void*)(long)skb->data_end;
-  struct scratch* memory = find_scratch();
-  struct trap_option option;
 
-  if (!memory || !bpf_map_lookup_elem(&pending, tuple))
+  if (!bpf_map_lookup_elem(&pending, &memory->wire))
+    return 0;
+  memory->option = trap_find_option(&memory->area, trap_l4(&context->packet, data), end,
+                                    context->packet.header_bytes, context->packet.family);
+  return 1;
+}
+
+/* A SYN-ACK or RST that may answer a remembered SYN. */
+static __always_inline TRAP_MUST_USE enum trap_verdict judge_answer(struct __sk_buff* skb,
+                                                                    struct packet_context* context,
+                                                                    struct scratch* memory,
+                                                                    enum trap_segment kind) {
+  if (!read_answer(skb, context, memory))
     return TRAP_PASS_OTHER;
-  option = trap_find_option(&memory->area, trap_l4(&context->packet, data), end,
-                            context->packet.header_bytes, context->packet.family);
   if (kind == TRAP_SEGMENT_SYN_ACK)
-    return judge_syn_ack(skb, context, tuple, &option);
-  if (option.defect != TRAP_OPTIONS_SOUND)
+    return judge_syn_ack(skb, context, &memory->wire, &memory->option);
+  if (memory->option.defect != TRAP_OPTIONS_SOUND)
     return TRAP_PASS_BAD_OPTION;
-  return judge_rst(skb, context, tuple, memory, &option);
+  return judge_rst(skb, context, &memory->wire, memory, &memory->option);
 }
 
 /* A SYN-ACK or RST of a service: if it answers a redirected SYN, the connection begins or the
@@ -214,26 +229,31 @@ judge_service_answer(struct __sk_buff* skb, struct packet_context* context,
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
 translate_inward(struct __sk_buff* skb, struct packet_context* context,
                  const struct trap_inward* inward) {
-  return replace_end(skb, &context->packet, TRAP_SOURCE, &inward->service, inward->port)
+  if (inward->flags == TRAP_FLOW_FORWARDED) /* and lane 0: it is as it should be */
+    return TRAP_PASS_OTHER;
+  return replace_end(skb, &context->packet, TRAP_SOURCE, &inward->service, inward->port) ||
+                 replace_lane(skb, &context->packet, TRAP_DESTINATION, inward->flags)
              ? TRAP_DROP_INTERNAL
              : TRAP_PASS_FROM_SERVICE;
 }
 
 static __always_inline TRAP_MUST_USE enum trap_verdict
 judge_incoming_segment(struct __sk_buff* skb, struct packet_context* context) {
-  struct trap_tuple tuple = incoming_tuple(&context->packet, context->side);
   enum trap_segment kind = trap_segment_kind(context->packet.flags);
   int begins = kind == TRAP_SEGMENT_SYN_ACK || kind == TRAP_SEGMENT_RST;
   enum trap_verdict verdict = TRAP_DROP_INTERNAL;
-  struct trap_inward inward;
+  struct scratch* memory = find_scratch();
 
-  if (!find_inward(skb, &tuple, context->packet.family, &inward))
-    return begins ? judge_answer(skb, context, &tuple, kind) : TRAP_PASS_OTHER;
-  tuple.remote = inward.service; /* as the application knows it */
-  tuple.remote_port = inward.port;
-  if (begins && judge_service_answer(skb, context, &tuple, kind, &verdict) == TRAP_WALK_ENDS)
+  if (!memory)
+    return TRAP_PASS_OTHER;
+  memory->wire = incoming_tuple(&context->packet, context->side);
+  if (!find_inward(skb, &memory->wire, context->packet.family, &memory->inward))
+    return begins ? judge_answer(skb, context, memory, kind) : TRAP_PASS_OTHER;
+  memory->tuple = socket_side_tuple(&memory->wire, &memory->inward);
+  if (begins &&
+      judge_service_answer(skb, context, &memory->tuple, kind, &verdict) == TRAP_WALK_ENDS)
     return verdict;
-  return translate_inward(skb, context, &inward);
+  return translate_inward(skb, context, &memory->inward);
 }
 
 /* Can this segment concern a redirect? Answers to SYNs can, and segments from an end that a

@@ -135,6 +135,7 @@ reissue_syn(struct __sk_buff* skb, struct packet_context* context, const struct 
   if (!out)
     return TRAP_DROP_INTERNAL;
   out->destination = redirect->backend;
+  out->tcp.header.source_port = trap_lane_port(tuple->local_port, trap_lane(flow_flags));
   out->tcp.header.destination_port = redirect->port;
   out->tcp.header.seq = syn->isn;
   out->tcp.header.flags = syn->flags;

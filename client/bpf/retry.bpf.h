@@ -4,7 +4,7 @@
 #pragma once
 
 #include "client/bpf/fallback.bpf.h"
-#include "client/bpf/flow.bpf.h"
+#include "client/bpf/lane.bpf.h"
 #include "client/bpf/respond.bpf.h"
 
 static __always_inline void set_state(struct trap_pending* syn, __u8 state) {
@@ -36,6 +36,18 @@ ask_to_be_served(struct __sk_buff* skb, struct packet_context* context,
                  const struct trap_tuple* tuple, const struct trap_redirect_key* key,
                  struct trap_pending* syn) {
   note_fallback(key, TRAP_FALLBACK_SERVED);
+  return send_syn_again(skb, context, tuple, syn);
+}
+
+/* Every place on the wire to the service is a living connection's. A TRAP server that serves is to
+ * serve this connect; one that resets has reset it. */
+static __always_inline TRAP_MUST_USE enum trap_verdict
+do_without_lane(struct __sk_buff* skb, struct packet_context* context,
+                const struct trap_tuple* tuple, struct trap_pending* syn) {
+  if (syn->connect & TRAP_CONNECT_RESETS)
+    return TRAP_PASS_REDIRECT_REFUSED;
+  if (!explaining)
+    syn->connect |= TRAP_CONNECT_HAS_NO_LANE;
   return send_syn_again(skb, context, tuple, syn);
 }
 

@@ -21,9 +21,25 @@ struct outgoing {
 
 TRAP_ASSERT(sizeof(((struct outgoing*)0)->tcp) == 60, "a whole TCP header");
 
+/* Of a search for a connection, or for a place on the wire. */
+struct search {
+  struct trap_tuple tuple; /* on the wire, or as the application knows it */
+  struct trap_inward mine, found;
+  struct trap_origin_key origin;
+  struct trap_outward outward;
+  struct bpf_sock_tuple socket;
+};
+
 struct scratch {
   struct packet_context packet_context;
+  struct trap_tuple wire;  /* the connection of the packet on its walk: its place on the wire, */
+  struct trap_tuple tuple; /* and as its application knows it */
+  struct trap_inward inward;
+  struct trap_outward outward;
+  struct trap_redirect_key key; /* of its service */
+  struct search search;
   struct trap_option_area area;  /* of the packet on its walk */
+  struct trap_option option;     /* TRAP's in it */
   struct trap_redirect redirect; /* of its REDIRECT */
   struct outgoing outgoing;
 };

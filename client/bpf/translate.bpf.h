@@ -37,6 +37,22 @@ static __always_inline int replace_ipv6(struct __sk_buff* skb, const struct trap
          bpf_skb_store_bytes(skb, address_offset, to, 16, BPF_F_RECOMPUTE_CSUM);
 }
 
+static __always_inline int replace_port(struct __sk_buff* skb, const struct trap_packet* packet,
+                                        enum trap_end which, __be16 from, __be16 to) {
+  return bpf_l4_csum_replace(skb, packet->l4_offset + TRAP_TCP_CHECKSUM_OFFSET, from, to, 2) ||
+         bpf_skb_store_bytes(skb, packet->l4_offset + (which == TRAP_SOURCE ? 0 : 2), &to, 2, 0);
+}
+
+/* Gives the packet the other port of a lane: that on the wire, or back that of the socket. 0 on
+ * success. */
+static __always_inline int replace_lane(struct __sk_buff* skb, const struct trap_packet* packet,
+                                        enum trap_end local, __u32 flow_flags) {
+  __be16 from = local == TRAP_SOURCE ? packet->source_port : packet->destination_port;
+  __u32 lane = trap_lane(flow_flags);
+
+  return lane && replace_port(skb, packet, local, from, trap_lane_port(from, lane));
+}
+
 /* Gives the packet another source or destination, address and port. 0 on success. */
 static __always_inline int replace_end(struct __sk_buff* skb, const struct trap_packet* packet,
                                        enum trap_end which, const union trap_address* to,
@@ -49,8 +65,5 @@ static __always_inline int replace_end(struct __sk_buff* skb, const struct trap_
                    ? replace_ipv4(skb, packet, which, from.be32[3], address.be32[3])
                    : replace_ipv6(skb, packet, which, &from, &address);
 
-  return failed ||
-         bpf_l4_csum_replace(skb, packet->l4_offset + TRAP_TCP_CHECKSUM_OFFSET, from_port, port,
-                             2) ||
-         bpf_skb_store_bytes(skb, packet->l4_offset + (which == TRAP_SOURCE ? 0 : 2), &port, 2, 0);
+  return failed || replace_port(skb, packet, which, from_port, port);
 }

@@ -31,11 +31,9 @@ static __always_inline int walk_outward(struct __sk_buff* skb, enum trap_framing
 
   if (!context)
     return TC_ACT_UNSPEC;
-  if (!is_passing_by(skb, context))
-    return conclude(skb, context, judge_outgoing(skb, context));
-  if (skb->ingress_ifindex)
-    yield_to_forwarded(skb, context);
-  return conclude(skb, context, TRAP_PASS_OTHER);
+  if (is_passing_by(skb, context) && !is_forwarded(skb, context))
+    return conclude(skb, context, TRAP_PASS_OTHER);
+  return conclude(skb, context, judge_outgoing(skb, context, is_passing_by(skb, context)));
 }
 
 /* From a service to a client. */

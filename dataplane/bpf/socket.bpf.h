@@ -66,16 +66,22 @@ static __always_inline TRAP_MUST_USE enum trap_socket socket_of_state(__u32 stat
 /* In the network namespace of the interface. The stack does two hash lookups: connection, then
  * listener. */
 static __always_inline TRAP_MUST_USE enum trap_socket
-find_socket(void* ctx, const struct trap_packet* packet) {
-  struct bpf_sock_tuple tuple;
-  __u32 bytes = make_packet_tuple(&tuple, packet);
-  struct bpf_sock* socket;
+find_socket_by(void* ctx, struct bpf_sock_tuple* tuple, __u32 bytes) {
+  struct bpf_sock* socket = bpf_skc_lookup_tcp(ctx, tuple, bytes, BPF_F_CURRENT_NETNS, 0);
   __u32 state;
 
-  socket = bpf_skc_lookup_tcp(ctx, &tuple, bytes, BPF_F_CURRENT_NETNS, 0);
   if (!socket)
     return socket_of_state(0);
   state = socket->state;
   bpf_sk_release(socket);
   return socket_of_state(state);
+}
+
+/* The socket that a packet is for. */
+static __always_inline TRAP_MUST_USE enum trap_socket
+find_socket(void* ctx, const struct trap_packet* packet) {
+  struct bpf_sock_tuple tuple;
+  __u32 bytes = make_packet_tuple(&tuple, packet);
+
+  return find_socket_by(ctx, &tuple, bytes);
 }

@@ -69,6 +69,13 @@ std::string fallback_text(const trap_fallback& fallback, std::uint64_t now_ns) {
                      what.substr(std::min<std::size_t>(2, what.size())));
 }
 
+// The local port that stands for another on the wire; nothing in the first lane.
+std::string lane_text(__be16 port, std::uint32_t flow_flags) {
+  const std::uint32_t lane = trap_lane(flow_flags);
+  return lane == 0 ? ""
+                   : fmt::format(", by local port {}", TRAP_FROM_BE16(trap_lane_port(port, lane)));
+}
+
 } // namespace
 
 ClientExplainer::ClientExplainer(const RunningClient& client) : client_(client) {}
@@ -92,11 +99,13 @@ std::vector<std::string> ClientExplainer::reasons_of(const ExplainRequest& reque
   const trap_tuple tuple = tuple_of(request, packet);
   const auto& maps = client_.program->maps;
   if (auto outward = map_read<trap_outward>(bpf_map__fd(maps.to_backend), tuple))
-    because.push_back(fmt::format("connection is redirected to {}; SYNs sent there: {}",
-                                  end_text(outward->backend, outward->port), outward->syns));
+    because.push_back(fmt::format("connection is redirected to {}{}; SYNs sent there: {}",
+                                  end_text(outward->backend, outward->port),
+                                  lane_text(tuple.local_port, outward->flags), outward->syns));
   if (auto inward = map_read<trap_inward>(bpf_map__fd(maps.to_public), tuple))
-    because.push_back(fmt::format("connection was redirected here from {}",
-                                  end_text(inward->service, inward->port)));
+    because.push_back(fmt::format("connection was redirected here from {}{}",
+                                  end_text(inward->service, inward->port),
+                                  lane_text(tuple.local_port, inward->flags)));
   if (auto syn = map_read<trap_pending>(bpf_map__fd(maps.pending), tuple))
     because.push_back(fmt::format("a SYN of this connection is remembered (seq={}): {}",
                                   TRAP_FROM_BE32(syn->isn), state_text(syn->state)));

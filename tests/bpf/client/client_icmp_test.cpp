@@ -205,6 +205,34 @@ TEST_P(ClientAndIcmp, mapped_addresses_are_no_connection_of_the_ipv4_host_that_t
   expect_untouched("trap_client_ingress", frame_of(message), "of an IPv4 connection");
 }
 
+// A connection that another local port stands for on the wire: the quoted port follows, and the
+// checksums as far as they are quoted.
+TEST_P(ClientAndIcmp, errors_about_a_connection_in_another_lane_are_translated_too) {
+  put("to_backend",
+      R"({"local": "client", "remote": "stranger", "local_port": 40000, "remote_port": 80, "backend": "backend", "backend_port": 8080, "flags": 128, "syns": 1, "isn": "$isn"})");
+  put("to_public",
+      R"({"local": "client", "remote": "backend", "local_port": 7232, "remote_port": 8080, "service": "stranger", "port": 80, "flags": 128})");
+  for (const std::size_t bytes : {8, 18, 20, 320}) {
+    Message message = {
+        "backend", "client", type(3, 2), type(4, 0), {"client", "backend", 7232, 8080}};
+    message.quoted_bytes = bytes;
+    Message seen = message;
+    seen.source = seen.quoted.destination = "stranger";
+    seen.quoted.source_port = 40000;
+    seen.quoted.destination_port = 80;
+    expect("trap_client_ingress", frame_of(message), TRAP_PASS_ICMP_TRANSLATED, frame_of(seen),
+           std::to_string(bytes) + " bytes, inward");
+    Message answer = {"client", "stranger", type(3, 1), 0, {"stranger", "client", 80, 40000}};
+    answer.quoted_bytes = bytes;
+    Message sent = answer;
+    sent.destination = sent.quoted.source = "backend";
+    sent.quoted.source_port = 8080;
+    sent.quoted.destination_port = 7232;
+    expect("trap_client_egress", frame_of(answer), TRAP_PASS_ICMP_TRANSLATED, frame_of(sent),
+           std::to_string(bytes) + " bytes, outward");
+  }
+}
+
 TEST_P(ClientAndIcmp, whatever_is_about_another_connection_passes_as_it_is) {
   const std::uint8_t unreachable = type(3, 1);
   Message message = to_client(unreachable, 0);

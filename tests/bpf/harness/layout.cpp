@@ -157,7 +157,8 @@ const std::map<std::string, Layout>& layouts() {
         sizeof(trap_inward),
         tuple_fields,
         {TRAP_FIELD("service", trap_inward, service, address),
-         TRAP_FIELD("port", trap_inward, port, big_endian)}}},
+         TRAP_FIELD("port", trap_inward, port, big_endian),
+         TRAP_FIELD("flags", trap_inward, flags, native)}}},
   };
   return all;
 }
