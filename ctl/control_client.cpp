@@ -19,11 +19,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kTimeoutS = 5;
+constexpr int default_timeout_s = 5;
 // A reload may read a hundred thousand prefixes, and the first explanation has the kernel verify a
 // second copy of the programs.
-constexpr int kLongTimeoutS = 60;
-constexpr std::size_t kAnswerMaxBytes = 256 << 20;
+constexpr int long_timeout_s = 60;
+constexpr std::size_t answer_max_bytes = 256 << 20;
 
 timeval left_until(Clock::time_point until) {
   const auto left =
@@ -52,7 +52,7 @@ int converse(const Fd& fd, std::string_view request, Clock::time_point until, st
       answer.append(bytes, static_cast<std::size_t>(moved));
     else if (moved > 0)
       request.remove_prefix(static_cast<std::size_t>(moved));
-    if (answer.size() > kAnswerMaxBytes)
+    if (answer.size() > answer_max_bytes)
       return EMSGSIZE;
   }
 }
@@ -127,7 +127,7 @@ Result<std::optional<ControlAnswer>> ask(const std::string& socket_path, const s
 Result<std::optional<ControlAnswer>> control_get(const std::string& socket_path,
                                                  const std::string& path) {
   return ask(socket_path, fmt::format("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", path),
-             kTimeoutS);
+             default_timeout_s);
 }
 
 Result<std::optional<ControlAnswer>>
@@ -142,7 +142,7 @@ control_post(const std::string& socket_path, const std::string& path, const std:
              fmt::format("POST {} HTTP/1.1\r\nHost: localhost\r\n"
                          "Content-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n{}",
                          path, body.size(), body),
-             takes_long ? kLongTimeoutS : kTimeoutS);
+             takes_long ? long_timeout_s : default_timeout_s);
 }
 
 } // namespace trap::ctl

@@ -5,6 +5,6 @@
 
 namespace trap {
 
-inline constexpr std::uint64_t kNsPerS = 1'000'000'000;
+inline constexpr std::uint64_t ns_per_s = 1'000'000'000;
 
 } // namespace trap

@@ -14,7 +14,7 @@
 namespace trap::ctl {
 namespace {
 
-constexpr std::size_t kAnswerLimitBytes = 65536;
+constexpr std::size_t answer_limit_bytes = 65536;
 
 // Beside trapctl, where a build has it, or where it is installed.
 std::string program_of(const std::string& part) {
@@ -69,7 +69,7 @@ std::string check_config(const std::string& part, const std::string& config_path
   if (int failed = start(program, config_path, out.get(), pid))
     return "cannot run " + program + ": " + error_text(failed);
   out.reset();
-  const auto text = read_all(in.get(), program, kAnswerLimitBytes);
+  const auto text = read_all(in.get(), program, answer_limit_bytes);
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }

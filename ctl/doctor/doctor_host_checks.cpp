@@ -10,7 +10,7 @@
 namespace trap::ctl {
 namespace {
 
-constexpr std::uint64_t kClockErrorMaxUs =
+constexpr std::uint64_t clock_error_max_us =
     1000000; // of the 60 s that tickets and announcements allow
 
 bool is_since(const std::string& release, unsigned wanted_major, unsigned wanted_minor) {
@@ -83,7 +83,7 @@ Finding clock(const HostFacts& host) {
             "the clock is not synchronised: when it is a minute off, tickets and announcements are "
             "refused",
             "run an NTP client, as with timedatectl set-ntp true"};
-  if (host.clock_error_us > kClockErrorMaxUs)
+  if (host.clock_error_us > clock_error_max_us)
     return {Grade::warn, fmt::format("the clock may be {} ms off", host.clock_error_us / 1000),
             "look at chronyc tracking or timedatectl timesync-status"};
   return ok(fmt::format("synchronised, at most {} ms off", host.clock_error_us / 1000 + 1));

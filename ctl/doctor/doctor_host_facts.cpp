@@ -14,9 +14,9 @@
 namespace trap::ctl {
 namespace {
 
-constexpr char kBtf[] = "/sys/kernel/btf/vmlinux";
-constexpr char kBpffs[] = "/sys/fs/bpf";
-constexpr char kAssign[] = "bpf_sk_assign_tcp_reqsk";
+constexpr char btf_path[] = "/sys/kernel/btf/vmlinux";
+constexpr char bpffs_path[] = "/sys/fs/bpf";
+constexpr char assign_function[] = "bpf_sk_assign_tcp_reqsk";
 
 std::string kernel_release() {
   utsname name;
@@ -51,16 +51,16 @@ void read_clock_state(HostFacts& host) {
 HostFacts gather_host(bool needs_raw_sockets) {
   HostFacts host;
   host.kernel_release = kernel_release();
-  host.has_btf = access(kBtf, R_OK) == 0;
+  host.has_btf = access(btf_path, R_OK) == 0;
   struct statfs info;
   host.has_bpffs =
-      statfs(kBpffs, &info) == 0 && static_cast<unsigned long>(info.f_type) == BPF_FS_MAGIC;
+      statfs(bpffs_path, &info) == 0 && static_cast<unsigned long>(info.f_type) == BPF_FS_MAGIC;
   if (auto privilege = check_privilege(needs_raw_sockets); !privilege)
     host.privilege_problem = privilege.error().message;
   libbpf_set_print(nullptr);
   host.loads_xdp = loads(BPF_PROG_TYPE_XDP);
   host.loads_tc = loads(BPF_PROG_TYPE_SCHED_CLS);
-  host.assigns_sockets = has_function(kAssign);
+  host.assigns_sockets = has_function(assign_function);
   read_clock_state(host);
   return host;
 }

@@ -18,8 +18,8 @@
 namespace trap::ctl {
 namespace {
 
-constexpr char kHardwareGro[] = "rx-gro-hw";
-constexpr std::size_t kSettingLimitBytes = 64;
+constexpr char hardware_gro[] = "rx-gro-hw";
+constexpr std::size_t setting_limit_bytes = 64;
 
 ifreq request_for(const std::string& name) {
   ifreq request = {};
@@ -60,7 +60,7 @@ std::optional<std::uint32_t> find_feature(int socket, const std::string& name, c
 
 bool hardware_gro_is_on(int socket, const std::string& name) {
   std::uint32_t count = 0;
-  auto at = find_feature(socket, name, kHardwareGro, count);
+  auto at = find_feature(socket, name, hardware_gro, count);
   if (!at)
     return false;
   const std::uint32_t blocks = (count + 31) / 32;
@@ -84,7 +84,7 @@ bool lro_is_on(int socket, const std::string& name) {
 
 int rp_filter(const std::string& name) {
   auto text = read_file(fmt::format("/proc/sys/net/ipv4/conf/{}/rp_filter", name),
-                        kSettingLimitBytes, FileTrust::any);
+                        setting_limit_bytes, FileTrust::any);
   return text && !text->empty() ? (*text)[0] - '0' : 0;
 }
 

@@ -10,8 +10,8 @@
 namespace trap::ctl {
 namespace {
 
-constexpr std::size_t kTableLimitBytes = 64 << 20;
-constexpr char kListen[] = "0A";
+constexpr std::size_t table_limit_bytes = 64 << 20;
+constexpr char listening_state[] = "0A";
 
 // "0100007F:1F90": words of the address as this machine reads them, and the port.
 bool read_local(const std::string& text, Endpoint& endpoint) {
@@ -43,7 +43,7 @@ void Listeners::add(const std::string& table) {
     std::istringstream words(line);
     std::string number, local, remote, state;
     Endpoint endpoint;
-    if (words >> number >> local >> remote >> state && state == kListen &&
+    if (words >> number >> local >> remote >> state && state == listening_state &&
         read_local(local, endpoint))
       listeners_.push_back(endpoint);
   }
@@ -69,7 +69,7 @@ bool Listeners::at(const Endpoint& endpoint) const {
 Listeners read_listeners() {
   Listeners listeners;
   for (const char* path : {"/proc/net/tcp", "/proc/net/tcp6"}) {
-    if (auto table = read_file(path, kTableLimitBytes, FileTrust::any))
+    if (auto table = read_file(path, table_limit_bytes, FileTrust::any))
       listeners.add(*table);
   }
   return listeners;

@@ -10,11 +10,11 @@
 namespace trap::ctl {
 namespace {
 
-constexpr unsigned kMtuOfOnePage = 3498; // a page less headroom, shared info and link layer: larger
-                                         // frames need a driver with fragments
-constexpr std::uint64_t kKeyOldDays = 400;
-constexpr std::size_t kEpochsFew = 2; // ahead: two and a half hours
-constexpr int kStrict = 1;
+constexpr unsigned mtu_of_one_page = 3498; // a page less headroom, shared info and link layer:
+                                           // larger frames need a driver with fragments
+constexpr std::uint64_t key_old_days = 400;
+constexpr std::size_t epochs_few = 2; // ahead: two and a half hours
+constexpr int strict_filter = 1;
 
 bool is_xdp(const PartFacts& part) {
   return part.part != "client";
@@ -40,7 +40,7 @@ Findings key_file(const PartFacts& part) {
   if (key.mode & 077)
     return {{Grade::fail, fmt::format("{} has mode {:04o}: others can use it", key.path, key.mode),
              fmt::format("chmod 600 {}", key.path)}};
-  if (key.age_days > kKeyOldDays)
+  if (key.age_days > key_old_days)
     return {{Grade::warn, fmt::format("{} is {} days old", key.path, key.age_days),
              "make new keys for all TRAP servers and guards, at one time"}};
   return {ok(fmt::format("{}, {} days old", key.path, key.age_days))};
@@ -81,7 +81,7 @@ Findings keys(const PartFacts& part) {
   if (std::find(held.begin(), held.end(), daemon.epoch) == held.end())
     return {
         {Grade::fail, fmt::format("there is no key of the present epoch, {}", daemon.epoch), mend}};
-  if (ahead < kEpochsFew)
+  if (ahead < epochs_few)
     return {{Grade::warn, fmt::format("keys are left for {} epochs of 73 minutes", ahead), mend}};
   return {ok(fmt::format("keys of the present epoch, and of {} to come", ahead))};
 }
@@ -146,11 +146,12 @@ Findings xdp(const PartFacts& part) {
 }
 
 Finding mtu_of(const PartFacts& part, const InterfaceFacts& interface) {
-  if (part.xdp_mode != "native" || interface.xdp_mode == "native" || interface.mtu <= kMtuOfOnePage)
+  if (part.xdp_mode != "native" || interface.xdp_mode == "native" ||
+      interface.mtu <= mtu_of_one_page)
     return ok(fmt::format("{} has MTU {}", interface.name, interface.mtu));
   return {Grade::warn,
           fmt::format("{} has MTU {}: its driver may refuse native XDP with more than {}",
-                      interface.name, interface.mtu, kMtuOfOnePage),
+                      interface.name, interface.mtu, mtu_of_one_page),
           fmt::format("ip link set {} mtu 1500, unless the program attaches without it",
                       interface.name)};
 }
@@ -173,7 +174,7 @@ Findings offloads(const PartFacts& part) {
 }
 
 Finding rp_filter_of(const PartFacts& part, const InterfaceFacts& interface) {
-  if (interface.rp_filter != kStrict)
+  if (interface.rp_filter != strict_filter)
     return ok(fmt::format("{}: rp_filter is {}", interface.name, interface.rp_filter));
   const std::string lost =
       part.part == "client"

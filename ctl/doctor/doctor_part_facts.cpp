@@ -21,7 +21,7 @@ using nlohmann::ordered_json;
 
 namespace {
 
-constexpr std::uint64_t kDayS = 86400;
+constexpr std::uint64_t seconds_per_day = 86400;
 
 std::string text_of(const ConfigNode& node, const std::string& key, const std::string& otherwise) {
   const ConfigNode* found = find_entry(node, key);
@@ -108,7 +108,7 @@ KeyFileFacts read_key_file(const std::string& path) {
   key.exists = true;
   key.mode = info.st_mode & 07777;
   const std::int64_t age_s = std::time(nullptr) - info.st_mtime;
-  key.age_days = age_s < 0 ? 0 : static_cast<std::uint64_t>(age_s) / kDayS;
+  key.age_days = age_s < 0 ? 0 : static_cast<std::uint64_t>(age_s) / seconds_per_day;
   return key;
 }
 

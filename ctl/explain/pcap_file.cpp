@@ -9,7 +9,7 @@
 namespace trap::ctl {
 namespace {
 
-constexpr std::uint32_t kFrameMaxBytes = 65536 + 64; // the largest IP packet, and its link layer
+constexpr std::uint32_t frame_max_bytes = 65536 + 64; // the largest IP packet, and its link layer
 
 std::string link_layer_name(int type) {
   const char* name = pcap_datalink_val_to_name(type);
@@ -57,7 +57,7 @@ Result<std::optional<Frame>> PcapFile::next() {
                  ExitCode::usage};
   Frame frame(bytes, bytes + header->caplen);
   frame.resize(std::clamp<std::uint32_t>(header->len, header->caplen,
-                                         std::max(header->caplen, kFrameMaxBytes)));
+                                         std::max(header->caplen, frame_max_bytes)));
   return std::optional(std::move(frame));
 }
 

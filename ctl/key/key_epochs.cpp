@@ -11,7 +11,7 @@ namespace {
 
 // An epoch begins within a second; that second is the previous one's.
 std::int64_t first_second_of(std::uint64_t epoch) {
-  return static_cast<std::int64_t>(((epoch << TRAP_EPOCH_SHIFT) + kNsPerS - 1) / kNsPerS);
+  return static_cast<std::int64_t>(((epoch << TRAP_EPOCH_SHIFT) + ns_per_s - 1) / ns_per_s);
 }
 
 } // namespace

@@ -21,7 +21,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 // After a SYN-ACK without OFFER, a reset that is on its way comes within a round trip.
-constexpr milliseconds kBriefly{300};
+constexpr milliseconds brief_wait{300};
 
 // Sends and listens until the knock is over.
 Result<void> hold(KnockTalk& talk, KnockSockets& sockets, milliseconds timeout) {
@@ -34,7 +34,7 @@ Result<void> hold(KnockTalk& talk, KnockSockets& sockets, milliseconds timeout) 
       since = Clock::now();
       next.reset();
     }
-    const auto deadline = since + (talk.waits_briefly() ? std::min(kBriefly, timeout) : timeout);
+    const auto deadline = since + (talk.waits_briefly() ? std::min(brief_wait, timeout) : timeout);
     auto arrivals = sockets.wait(deadline - Clock::now());
     if (!arrivals)
       return arrivals.error();

@@ -20,9 +20,9 @@
 namespace trap::ctl {
 namespace {
 
-constexpr std::int64_t kSecondNs = kNsPerS;
+constexpr std::int64_t one_second_ns = ns_per_s;
 
-constexpr std::uint32_t kAncillary = static_cast<std::uint32_t>(SKF_AD_OFF);
+constexpr std::uint32_t ancillary_offset = static_cast<std::uint32_t>(SKF_AD_OFF);
 
 Error socket_error(const char* what) {
   return Error{fmt::format("cannot open {}: {}{}", what, error_text(errno),
@@ -60,7 +60,7 @@ int let_in_our_port(int fd, trap_family family, std::uint16_t port) {
 // send it.
 int see_our_port(int fd, trap_family family, std::uint16_t port) {
   sock_filter v4[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kAncillary + SKF_AD_PROTOCOL),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ancillary_offset + SKF_AD_PROTOCOL),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 8),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 9),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, 6),
@@ -73,7 +73,7 @@ int see_our_port(int fd, trap_family family, std::uint16_t port) {
       BPF_STMT(BPF_RET | BPF_K, 0),
   };
   sock_filter v6[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kAncillary + SKF_AD_PROTOCOL),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ancillary_offset + SKF_AD_PROTOCOL),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 0, 7),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 6),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, 5),
@@ -94,7 +94,7 @@ std::int64_t timestamp_of(const msghdr& message) {
       continue;
     timespec when;
     std::memcpy(&when, CMSG_DATA(at), sizeof(when));
-    return when.tv_sec * kSecondNs + when.tv_nsec;
+    return when.tv_sec * one_second_ns + when.tv_nsec;
   }
   return 0;
 }
@@ -151,7 +151,7 @@ Result<void> KnockSockets::send(const KnockTalk::Sending& sending) {
 Result<std::vector<KnockSockets::Arrival>> KnockSockets::wait(std::chrono::nanoseconds timeout) {
   pollfd ready[] = {{wire_.get(), POLLIN, 0}, {raw_.get(), POLLIN, 0}};
   const auto ns = std::max<std::int64_t>(timeout.count(), 0);
-  const timespec until = {ns / kSecondNs, ns % kSecondNs};
+  const timespec until = {ns / one_second_ns, ns % one_second_ns};
   std::vector<Arrival> arrivals;
   if (ppoll(ready, std::size(ready), &until, nullptr) < 0 && errno != EINTR)
     return Error{fmt::format("cannot wait for answers: {}", error_text(errno))};

@@ -9,11 +9,11 @@
 namespace trap::ctl {
 namespace {
 
-constexpr int kSynsToService = 3;
-constexpr int kSynsThroughModule =
+constexpr int syns_to_service = 3;
+constexpr int syns_through_module =
     5; // it tries with the ticket, without, and by the TRAP server again
-constexpr int kSynsTicketed = 2;
-constexpr int kSynsToBackend = 3;
+constexpr int syns_ticketed = 2;
+constexpr int syns_to_backend = 3;
 
 } // namespace
 
@@ -37,7 +37,7 @@ KnockTalk::Sending KnockTalk::syn_to_service() {
 KnockTalk::Sending KnockTalk::syn_to_backend() {
   syns_++;
   Sending sending = {segment_to(backend_, TRAP_TCP_SYN, isn_, 0), {}};
-  if (syns_ <= kSynsTicketed) {
+  if (syns_ <= syns_ticketed) {
     sending.segment.option = TRAP_TICKET;
     sending.segment.experimental = experimental_;
     sending.ticket = redirection_->ticket;
@@ -79,7 +79,7 @@ std::optional<KnockTalk::Sending> KnockTalk::received(const HandshakeSegment& se
 
 std::optional<KnockTalk::Sending> KnockTalk::answered(const HandshakeSegment& syn_ack) {
   if (stage_ == Stage::knocking) {
-    unticketed_ = syns_ > kSynsTicketed;
+    unticketed_ = syns_ > syns_ticketed;
     return succeed(syn_ack, KnockOutcome::redirected,
                    fmt::format("the service answers at {}{}", format_endpoint(backend_),
                                unticketed_ ? ", without the ticket only" : ""));
@@ -142,7 +142,7 @@ std::optional<KnockTalk::Sending> KnockTalk::silence() {
   if (over())
     return std::nullopt;
   if (stage_ == Stage::greeting) {
-    if (syns_ < (module_acted_ ? kSynsThroughModule : kSynsToService))
+    if (syns_ < (module_acted_ ? syns_through_module : syns_to_service))
       return syn_to_service();
     return module_acted_
                ? fail("trap-client could not reach the service", reasons_of_module_silence())
@@ -155,7 +155,7 @@ std::optional<KnockTalk::Sending> KnockTalk::silence() {
     return succeed(*last_syn_ack_, KnockOutcome::direct,
                    "an answer without TRAP's option, and no reset: nothing was redirected");
   }
-  if (syns_ < kSynsToBackend)
+  if (syns_ < syns_to_backend)
     return syn_to_backend();
   return fail(fmt::format("the service at {} answers neither with the ticket nor without",
                           format_endpoint(backend_)),

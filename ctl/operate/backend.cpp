@@ -14,7 +14,7 @@ using nlohmann::ordered_json;
 
 namespace {
 
-constexpr char kServerSocket[] = "/run/trap/server.sock";
+constexpr char server_socket[] = "/run/trap/server.sock";
 
 // A service's backends, for each of its addresses, with that address's share.
 ordered_json backends_of(const ordered_json& status, const std::string& service) {
@@ -88,7 +88,7 @@ bool is_service_name(const std::string& name) {
 } // namespace
 
 Result<ExitCode> manage_backends(const BackendRequest& request) {
-  std::string socket = request.socket.empty() ? kServerSocket : request.socket;
+  std::string socket = request.socket.empty() ? server_socket : request.socket;
   if (request.action == "list")
     return list(request, socket);
   if (!is_service_name(request.service))

@@ -17,7 +17,7 @@ using nlohmann::ordered_json;
 
 namespace {
 
-constexpr char kGuardSocket[] = "/run/trap/guard.sock";
+constexpr char guard_socket[] = "/run/trap/guard.sock";
 
 // The answer to a command; an error if nothing listens.
 Result<ordered_json> ask_guard(const std::string& socket, const std::string& path) {
@@ -64,7 +64,7 @@ Result<ExitCode> show_mode(const GuardRequest& request, const std::string& socke
 
 // "90", "90s", "5m" or "1h" in seconds: from a second to a day.
 Result<std::uint64_t> parse_duration_s(const std::string& text) {
-  constexpr std::uint64_t kDayS = 86400;
+  constexpr std::uint64_t seconds_per_day = 86400;
   std::uint64_t number = 0;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string unit(end, text.data() + text.size());
@@ -72,8 +72,8 @@ Result<std::uint64_t> parse_duration_s(const std::string& text) {
                                : unit == "m"               ? 60
                                : unit == "h"               ? 3600
                                                            : 0;
-  if (failed != std::errc() || unit_s == 0 || number == 0 || number > kDayS ||
-      number * unit_s > kDayS)
+  if (failed != std::errc() || unit_s == 0 || number == 0 || number > seconds_per_day ||
+      number * unit_s > seconds_per_day)
     return Error{fmt::format("\"{}\" is no time: write 60s, 5m or 1h, up to a day", text),
                  ExitCode::usage};
   return number * unit_s;
@@ -160,7 +160,7 @@ Result<ExitCode> show_suspects(const GuardRequest& request, const std::string& s
 } // namespace
 
 Result<ExitCode> manage_guard(const GuardRequest& request) {
-  const std::string socket = request.socket.empty() ? kGuardSocket : request.socket;
+  const std::string socket = request.socket.empty() ? guard_socket : request.socket;
   if (request.action == "mode")
     return show_mode(request, socket);
   if (request.action == "enforce")

@@ -12,7 +12,7 @@ using nlohmann::ordered_json;
 
 namespace {
 
-constexpr char kClientSocket[] = "/run/trap/client.sock";
+constexpr char client_socket[] = "/run/trap/client.sock";
 
 std::string fallbacks_of(const ordered_json& redirect) {
   std::string fallbacks;
@@ -57,7 +57,7 @@ Result<ExitCode> list(const RedirectRequest& request, const std::string& socket)
 } // namespace
 
 Result<ExitCode> manage_redirects(const RedirectRequest& request) {
-  const std::string socket = request.socket.empty() ? kClientSocket : request.socket;
+  const std::string socket = request.socket.empty() ? client_socket : request.socket;
   if (!request.flush)
     return list(request, socket);
   std::string path = "/redirects/flush";

@@ -14,11 +14,11 @@
 namespace trap::ctl {
 namespace {
 
-constexpr char kEnter[] = "\x1b[?1049h\x1b[?25l"; // the alternate screen, no cursor
-constexpr char kLeave[] = "\x1b[?25h\x1b[?1049l";
-constexpr char kHome[] = "\x1b[H";
-constexpr char kClearToEndOfLine[] = "\x1b[K";
-constexpr char kClearBelow[] = "\x1b[J";
+constexpr char enter_screen[] = "\x1b[?1049h\x1b[?25l"; // the alternate screen, no cursor
+constexpr char leave_screen[] = "\x1b[?25h\x1b[?1049l";
+constexpr char cursor_home[] = "\x1b[H";
+constexpr char clear_to_end_of_line[] = "\x1b[K";
+constexpr char clear_below[] = "\x1b[J";
 
 winsize size_of_terminal() {
   winsize size = {};
@@ -57,26 +57,26 @@ LiveScreen::LiveScreen() {
   live.c_cc[VTIME] = 0;
   live.c_cc[VSUSP] = _POSIX_VDISABLE; // Ctrl-Z would leave a shell on the alternate screen
   tcsetattr(STDIN_FILENO, TCSANOW, &live);
-  put(kEnter);
+  put(enter_screen);
 }
 
 LiveScreen::~LiveScreen() {
-  put(kLeave);
+  put(leave_screen);
   tcsetattr(STDIN_FILENO, TCSANOW, &before_);
   sigprocmask(SIG_SETMASK, &mask_before_, nullptr);
 }
 
 void LiveScreen::draw(const std::string& page) const {
   winsize size = size_of_terminal();
-  std::string text = kHome;
+  std::string text = cursor_home;
   std::size_t at = 0;
   for (unsigned row = 0; row < size.ws_row && at < page.size(); row++) {
     std::size_t end = std::min(page.find('\n', at), page.size());
     text += (row == 0 ? "" : "\r\n") +
-            page.substr(at, std::min<std::size_t>(end - at, size.ws_col)) + kClearToEndOfLine;
+            page.substr(at, std::min<std::size_t>(end - at, size.ws_col)) + clear_to_end_of_line;
     at = end + 1;
   }
-  put(text + kClearBelow);
+  put(text + clear_below);
 }
 
 LiveScreen::Event LiveScreen::wait(double seconds) const {

@@ -15,10 +15,10 @@ namespace {
 using Packets = std::map<std::string, std::uint64_t>;
 
 // Stands for all packets that a monitoring guard would have dropped.
-constexpr char kMonitored[] = "monitored";
+constexpr char monitored_column[] = "monitored";
 
 // drop-denied, drop-no-backend and drop-no-key may be a SYN or an ACK: they are in "dropped" only.
-const std::vector<Column> kServer = {
+const std::vector<Column> server_columns = {
     {"syn",
      "SYN",
      {"reply-syn-ack", "pass-syn-at-peace", "pass-syn-time-wait", "drop-syn-ack-cap",
@@ -33,7 +33,7 @@ const std::vector<Column> kServer = {
     {"dropped", "DROP", {}},
 };
 
-const std::vector<Column> kGuard = {
+const std::vector<Column> guard_columns = {
     {"syn",
      "SYN",
      {"pass-ticket", "pass-announced", "pass-trusted", "drop-uninvited", "drop-ticket-epoch",
@@ -47,11 +47,11 @@ const std::vector<Column> kGuard = {
      "OVER",
      {"drop-client-syns", "drop-client-packets", "drop-client-bytes", "drop-client-flows",
       "drop-network-syns", "drop-network-packets", "drop-network-flows"}},
-    {"would_drop", "WOULD", {kMonitored}},
+    {"would_drop", "WOULD", {monitored_column}},
     {"dropped", "DROP", {}},
 };
 
-const std::vector<Column> kClient = {
+const std::vector<Column> client_columns = {
     {"syn",
      "SYN",
      {"pass-syn-remembered", "pass-syn-ticketed", "pass-syn-unticketed", "pass-syn-given-up"}},
@@ -73,7 +73,7 @@ Packets packets_of(const ordered_json& owner) {
     packets[verdict] = count.get<std::uint64_t>();
   const ordered_json monitored = owner.value("monitored", ordered_json::object());
   for (const auto& [verdict, count] : monitored.items())
-    packets[kMonitored] += count.get<std::uint64_t>();
+    packets[monitored_column] += count.get<std::uint64_t>();
   return packets;
 }
 
@@ -173,7 +173,7 @@ ServiceRates rate_service(const ServiceCounters& earlier, const ServiceCounters&
 } // namespace
 
 const std::vector<Column>& columns_of(const std::string& part) {
-  return part == "server" ? kServer : part == "guard" ? kGuard : kClient;
+  return part == "server" ? server_columns : part == "guard" ? guard_columns : client_columns;
 }
 
 Sample read_sample(const std::vector<ordered_json>& parts, double at_s) {

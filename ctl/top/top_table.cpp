@@ -14,15 +14,15 @@ using nlohmann::ordered_json;
 
 namespace {
 
-constexpr std::size_t kDropsShown = 3;
-constexpr std::size_t kTextColumns = 3; // service, address, state
+constexpr std::size_t drops_shown = 3;
+constexpr std::size_t text_columns = 3; // service, address, state
 
 std::string top_drops(const ServiceRates& rates) {
   std::string text;
-  for (std::size_t i = 0; i < std::min(kDropsShown, rates.drops.size()); i++)
+  for (std::size_t i = 0; i < std::min(drops_shown, rates.drops.size()); i++)
     text += fmt::format("{}{} {}", i == 0 ? "" : ", ", rates.drops[i].first,
                         format_rate(rates.drops[i].second));
-  if (rates.drops.size() > kDropsShown)
+  if (rates.drops.size() > drops_shown)
     text += ", ...";
   return text;
 }
@@ -84,7 +84,7 @@ std::string format_rates(const std::vector<ServiceRates>& rates) {
     if (runs)
       text += fmt::format("{}trap-{}, a second{}{}\n{}", text.empty() ? "" : "\n", part,
                           note.empty() ? "" : "; ", note,
-                          format_rows(rows, "  ", kTextColumns, rows[0].size() - 1));
+                          format_rows(rows, "  ", text_columns, rows[0].size() - 1));
   }
   return text;
 }

@@ -11,8 +11,8 @@
 namespace trap {
 namespace {
 
-constexpr std::size_t kItemsNamed = 8; // of what came or went in one list
-constexpr std::size_t kChangesNamed = 8;
+constexpr std::size_t items_named = 8; // of what came or went in one list
+constexpr std::size_t changes_named = 8;
 
 // One element of an array of tables, as lines name it.
 std::string label_of(const KeyFacts& facts, const ConfigNode& table, std::size_t index) {
@@ -43,7 +43,7 @@ std::string came_and_went(const std::vector<std::string>& before,
   note('+', after, before);
   note('-', before, after);
   const std::size_t more =
-      signed_items.size() > kItemsNamed ? signed_items.size() - kItemsNamed : 0;
+      signed_items.size() > items_named ? signed_items.size() - items_named : 0;
   signed_items.resize(signed_items.size() - more);
   return fmt::format("{}{}", fmt::join(signed_items, " "),
                      more ? fmt::format(" and {} more", more) : "");
@@ -151,10 +151,10 @@ Result<void> refuse_changes(const Changes& changes, const std::string& part,
 
 std::string describe_changes(const Changes& changes) {
   std::string line;
-  for (std::size_t i = 0; i < changes.applied.size() && i < kChangesNamed; i++)
+  for (std::size_t i = 0; i < changes.applied.size() && i < changes_named; i++)
     line += (line.empty() ? "" : "; ") + changes.applied[i].text;
-  if (changes.applied.size() > kChangesNamed)
-    line += fmt::format("; {} more changes", changes.applied.size() - kChangesNamed);
+  if (changes.applied.size() > changes_named)
+    line += fmt::format("; {} more changes", changes.applied.size() - changes_named);
   return line.empty() ? "nothing has changed" : line;
 }
 

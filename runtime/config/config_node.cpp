@@ -14,7 +14,7 @@
 namespace trap {
 namespace {
 
-constexpr std::size_t kConfigLimitBytes = 1 << 20;
+constexpr std::size_t config_limit_bytes = 1 << 20;
 
 ConfigNode convert(const toml::node& node);
 
@@ -167,7 +167,7 @@ Result<ConfigNode> parse_config(const std::string& text, const std::string& path
 }
 
 Result<ConfigNode> read_config_file(const std::string& path) {
-  auto text = read_file(path, kConfigLimitBytes, FileTrust::settings);
+  auto text = read_file(path, config_limit_bytes, FileTrust::settings);
   if (!text && access(path.c_str(), F_OK) != 0)
     return Error{text.error().message + ": write it, or name another file with --config",
                  ExitCode::usage};

@@ -9,7 +9,7 @@
 namespace trap {
 namespace {
 
-constexpr const char* kEndpointForm = "write it as 203.0.113.10:80 or [2001:db8::10]:80";
+constexpr const char* endpoint_form = "write it as 203.0.113.10:80 or [2001:db8::10]:80";
 
 Error usage(std::string message) {
   return Error{std::move(message), ExitCode::usage};
@@ -36,24 +36,24 @@ Result<trap_address> parse_address(const std::string& text) {
 Result<Endpoint> parse_endpoint(const std::string& text) {
   auto colon = text.rfind(':');
   if (colon == std::string::npos || colon == 0)
-    return usage(fmt::format("\"{}\" has no port: {}", text, kEndpointForm));
+    return usage(fmt::format("\"{}\" has no port: {}", text, endpoint_form));
   std::string host = text.substr(0, colon);
   bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
   if (bracketed)
     host = host.substr(1, host.size() - 2);
   else if (host.find(':') != std::string::npos)
-    return usage(fmt::format("\"{}\" is ambiguous: {}", text, kEndpointForm));
+    return usage(fmt::format("\"{}\" is ambiguous: {}", text, endpoint_form));
 
   Endpoint endpoint;
   const char* end = text.data() + text.size();
   auto [stop, failure] = std::from_chars(text.data() + colon + 1, end, endpoint.port);
   if (failure != std::errc() || stop != end || endpoint.port == 0)
-    return usage(fmt::format("\"{}\" has no port of 1 to 65535: {}", text, kEndpointForm));
+    return usage(fmt::format("\"{}\" has no port of 1 to 65535: {}", text, endpoint_form));
   auto address = parse_address(host);
   if (!address)
-    return usage(fmt::format("{}: {}", address.error().message, kEndpointForm));
+    return usage(fmt::format("{}: {}", address.error().message, endpoint_form));
   if (bracketed != (family_of(*address) == TRAP_IPV6))
-    return usage(fmt::format("\"{}\": brackets are for IPv6: {}", text, kEndpointForm));
+    return usage(fmt::format("\"{}\": brackets are for IPv6: {}", text, endpoint_form));
   endpoint.address = *address;
   return endpoint;
 }

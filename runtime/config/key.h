@@ -188,11 +188,11 @@ Key<Config> integers(std::string name, std::vector<Number> Config::*member, Rang
        .by = by,
        .meaning = std::move(meaning)},
       [name, member, range](ConfigTable& table, const ConfigNode& node, Config& config) {
-        constexpr char kWanted[] = "an array of integers";
-        const auto* array = table.as<ConfigNode::Array>(node, name, kWanted);
+        constexpr char wanted_kind[] = "an array of integers";
+        const auto* array = table.as<ConfigNode::Array>(node, name, wanted_kind);
         (config.*member).clear();
         for (const ConfigNode& item : array ? *array : ConfigNode::Array()) {
-          if (auto value = table.integer(item, name, range.least, range.most, kWanted))
+          if (auto value = table.integer(item, name, range.least, range.most, wanted_kind))
             (config.*member).push_back(static_cast<Number>(*value));
         }
       },
@@ -317,8 +317,8 @@ Key<Config> strings(std::string name, std::vector<T> Config::*member,
        .by = by,
        .meaning = std::move(meaning)},
       [=](ConfigTable& table, const ConfigNode& node, Config& config) {
-        constexpr char kWanted[] = "an array of strings";
-        const auto* array = table.as<ConfigNode::Array>(node, name, kWanted);
+        constexpr char wanted_kind[] = "an array of strings";
+        const auto* array = table.as<ConfigNode::Array>(node, name, wanted_kind);
         if (!array)
           return;
         if (array->empty())
@@ -328,7 +328,7 @@ Key<Config> strings(std::string name, std::vector<T> Config::*member,
                      name + ": there is room for " + std::to_string(most) + " only");
         std::set<std::string> seen;
         for (const ConfigNode& item : *array) {
-          const auto* text = table.as<std::string>(item, name, kWanted);
+          const auto* text = table.as<std::string>(item, name, wanted_kind);
           if (!text)
             continue;
           auto value = written.parse(*text);

@@ -11,8 +11,8 @@
 namespace trap {
 namespace {
 
-constexpr std::size_t kPinDirMostBytes = PATH_MAX / 2;
-constexpr std::size_t kSocketMostBytes = sizeof(sockaddr_un::sun_path) - 1;
+constexpr std::size_t pin_dir_most_bytes = PATH_MAX / 2;
+constexpr std::size_t socket_most_bytes = sizeof(sockaddr_un::sun_path) - 1;
 
 const Choices<XdpMode>& xdp_modes() {
   static const Choices<XdpMode> modes = {{"native", XdpMode::native},
@@ -71,9 +71,9 @@ Keys<PartConfig> part_keys(const std::string& part) {
   if (!is_client)
     keys.push_back(choice("xdp_mode", &P::xdp_mode, xdp_modes(), by_restart,
                           "how the program is attached to the interfaces"));
-  keys.push_back(string("pin_dir", &P::pin_dir, absolute_path<kPinDirMostBytes>(), by_detach,
+  keys.push_back(string("pin_dir", &P::pin_dir, absolute_path<pin_dir_most_bytes>(), by_detach,
                         "directory of pinned maps and links, on a bpffs"));
-  keys.push_back(string("control_socket", &P::control_socket, absolute_path<kSocketMostBytes>(),
+  keys.push_back(string("control_socket", &P::control_socket, absolute_path<socket_most_bytes>(),
                         by_restart, "socket where the daemon answers trapctl"));
   keys.push_back(string_or_none("metrics_listen", &P::metrics_listen, address_and_port(),
                                 by_restart, "where Prometheus may ask for /metrics"));

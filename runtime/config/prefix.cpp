@@ -9,7 +9,7 @@
 namespace trap {
 namespace {
 
-constexpr unsigned kMappedBits = 96; // ::ffff:0:0/96, where IPv4 lives
+constexpr unsigned mapped_bits = 96; // ::ffff:0:0/96, where IPv4 lives
 
 std::optional<unsigned> parse_length(std::string_view digits, unsigned most) {
   unsigned length = 0;
@@ -20,7 +20,7 @@ std::optional<unsigned> parse_length(std::string_view digits, unsigned most) {
 }
 
 bool covers_ipv4(const Prefix& prefix) {
-  return prefix.bits < kMappedBits && covers(prefix, trap_address_v4(0));
+  return prefix.bits < mapped_bits && covers(prefix, trap_address_v4(0));
 }
 
 } // namespace
@@ -44,7 +44,7 @@ Result<Prefix> parse_prefix(std::string_view text) {
   if (!length)
     return wrong(fmt::format("\"{}\" has no prefix length of 0 to {}", text, most));
   const Prefix prefix = {trap_address_mask(*address, family, *length),
-                         *length + (family == TRAP_IPV4 ? kMappedBits : 0)};
+                         *length + (family == TRAP_IPV4 ? mapped_bits : 0)};
   if (!trap_address_equal(&prefix.address, &*address))
     return wrong(fmt::format("\"{}\" has bits set behind its prefix: write {}", text,
                              format_prefix(prefix)));
@@ -56,9 +56,9 @@ Result<Prefix> parse_prefix(std::string_view text) {
 }
 
 std::string format_prefix(const Prefix& prefix) {
-  const bool v4 = prefix.bits >= kMappedBits && trap_address_is_v4(&prefix.address);
+  const bool v4 = prefix.bits >= mapped_bits && trap_address_is_v4(&prefix.address);
   return fmt::format("{}/{}", format_address(prefix.address),
-                     v4 ? prefix.bits - kMappedBits : prefix.bits);
+                     v4 ? prefix.bits - mapped_bits : prefix.bits);
 }
 
 } // namespace trap

@@ -9,7 +9,7 @@
 namespace trap {
 
 // A token costs whole nanoseconds: above this, a rate would be off by more than a twentieth.
-constexpr std::int64_t kRateMax = 100000000;
+constexpr std::int64_t rate_max = 100000000;
 
 // The budget of a client or network: what it does not use is saved for ten seconds. 0: no limit.
 trap_rate budget_rate(std::uint64_t per_s);
@@ -23,9 +23,9 @@ trap_rate cap_rate(std::uint64_t per_s);
 trap_rate packet_rate(std::uint64_t per_s);
 
 // The same of bytes: a token is a KiB. A full bucket lets the longest frame through, whatever the
-// rate. Below kLeastBytesPerS that frame would be more than a second's worth. 0: no limit.
-constexpr std::int64_t kLeastBytesPerS = 65536;
-constexpr std::int64_t kMostBytesPerS = kRateMax * 1024;
+// rate. Below least_bytes_per_s that frame would be more than a second's worth. 0: no limit.
+constexpr std::int64_t least_bytes_per_s = 65536;
+constexpr std::int64_t most_bytes_per_s = rate_max * 1024;
 trap_rate byte_rate(std::uint64_t bytes_per_s);
 
 // Replaces a rate that programs read meanwhile: they find the old one, the new one, or for a moment

@@ -52,13 +52,13 @@ private:
   std::optional<TomlTooDeep> take(char byte) {
     switch (byte) {
     case '.':
-      if (++dots_ >= kKeyPartsMax)
+      if (++dots_ >= key_parts_max)
         return TomlTooDeep{line_, "a key has too many parts"};
       break;
     case '[':
     case '{':
       dots_ = 0;
-      if (++depth_ > kNestedValuesMax)
+      if (++depth_ > nested_values_max)
         return TomlTooDeep{line_, "values are nested too deeply"};
       break;
     case ']':

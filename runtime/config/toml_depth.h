@@ -8,8 +8,8 @@
 
 namespace trap {
 
-constexpr unsigned kKeyPartsMax = 8;     // of "a.b.c"
-constexpr unsigned kNestedValuesMax = 8; // arrays and inline tables in each other
+constexpr unsigned key_parts_max = 8;     // of "a.b.c"
+constexpr unsigned nested_values_max = 8; // arrays and inline tables in each other
 
 struct TomlTooDeep {
   unsigned line = 0;

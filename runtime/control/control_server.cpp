@@ -31,8 +31,8 @@ struct ControlServer::Running {
 
 namespace {
 
-constexpr char kJsonType[] = "application/json";
-constexpr std::size_t kFrameMaxBytes = 65536 + 64; // the largest IP packet, and its link layer
+constexpr char json_type[] = "application/json";
+constexpr std::size_t frame_max_bytes = 65536 + 64; // the largest IP packet, and its link layer
 
 // Does a process answer at this socket?
 bool somebody_listens(const std::string& path) {
@@ -82,16 +82,16 @@ int http_status_of(ExitCode code) {
 
 HttpAnswer json_answer(const Result<std::string>& json) {
   if (json)
-    return {200, kJsonType, *json + "\n"};
-  return {http_status_of(json.error().exit_code), kJsonType,
+    return {200, json_type, *json + "\n"};
+  return {http_status_of(json.error().exit_code), json_type,
           nlohmann::json{{"error", json.error().message}}.dump() + "\n"};
 }
 
 HttpAnswer answer_get(const ControlHandlers& handlers, const HttpRequest& request) {
   if (request.path == "/status")
-    return {200, kJsonType, handlers.status()};
+    return {200, json_type, handlers.status()};
   if (request.path == "/metrics")
-    return {200, kMetricsType, handlers.metrics()};
+    return {200, metrics_type, handlers.metrics()};
   return text_answer(404, "nothing is here: changes are asked for by POST");
 }
 
@@ -155,7 +155,7 @@ Result<ControlServer> ControlServer::make(const std::string& path, ControlHandle
   auto listener = listen_at(path);
   if (!listener)
     return listener.error();
-  auto server = HttpServer::make(std::move(*listener), {.body_bytes = kFrameMaxBytes},
+  auto server = HttpServer::make(std::move(*listener), {.body_bytes = frame_max_bytes},
                                  [handlers = std::move(handlers)](const HttpRequest& request) {
                                    return answer(handlers, request);
                                  });

@@ -47,13 +47,13 @@ std::string explanation_json(const std::string& part, const ExplainRequest& requ
 }
 
 std::string duration_text(std::uint64_t seconds) {
-  constexpr std::uint64_t kMinute = 60;
-  constexpr std::uint64_t kHour = 3600;
-  if (seconds < 2 * kMinute)
+  constexpr std::uint64_t seconds_per_minute = 60;
+  constexpr std::uint64_t seconds_per_hour = 3600;
+  if (seconds < 2 * seconds_per_minute)
     return fmt::format("{} s", seconds);
-  if (seconds < 2 * kHour)
-    return fmt::format("{} min", seconds / kMinute);
-  return fmt::format("{} h", seconds / kHour);
+  if (seconds < 2 * seconds_per_hour)
+    return fmt::format("{} min", seconds / seconds_per_minute);
+  return fmt::format("{} h", seconds / seconds_per_hour);
 }
 
 } // namespace trap

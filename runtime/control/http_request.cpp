@@ -10,8 +10,8 @@
 namespace trap {
 namespace {
 
-constexpr std::string_view kLineEnd = "\r\n";
-constexpr std::string_view kHeadEnd = "\r\n\r\n";
+constexpr std::string_view line_end = "\r\n";
+constexpr std::string_view head_end = "\r\n\r\n";
 
 HttpReading refuse(int status, std::string line) {
   HttpReading reading;
@@ -76,7 +76,7 @@ HttpReading read_fields(std::string_view fields, std::size_t body_max_bytes,
                         std::size_t& body_bytes) {
   bool has_length = false;
   while (!fields.empty()) {
-    std::string_view value = take_until(fields, kLineEnd);
+    std::string_view value = take_until(fields, line_end);
     const std::size_t colon = value.find(':');
     const std::string_view name = value.substr(0, colon);
     if (colon == std::string_view::npos || name.empty() || !std::ranges::all_of(name, is_visible))
@@ -102,15 +102,15 @@ HttpReading read_fields(std::string_view fields, std::size_t body_max_bytes,
 } // namespace
 
 HttpReading read_http_request(std::string_view bytes, const HttpLimits& limits) {
-  const std::size_t head_bytes = bytes.substr(0, limits.head_bytes).find(kHeadEnd);
+  const std::size_t head_bytes = bytes.substr(0, limits.head_bytes).find(head_end);
   if (head_bytes == std::string_view::npos)
     return bytes.size() < limits.head_bytes
                ? HttpReading{}
                : refuse(431, fmt::format("a request line and its header fields have at most {} "
                                          "bytes here",
                                          limits.head_bytes));
-  std::string_view fields = bytes.substr(0, head_bytes + kLineEnd.size());
-  std::string_view rest = take_until(fields, kLineEnd);
+  std::string_view fields = bytes.substr(0, head_bytes + line_end.size());
+  std::string_view rest = take_until(fields, line_end);
   const std::string_view method = take_until(rest, " ");
   std::string_view target = take_until(rest, " ");
   if (method.empty() || !std::ranges::all_of(method, is_visible) || !target.starts_with('/') ||
@@ -121,7 +121,7 @@ HttpReading read_http_request(std::string_view bytes, const HttpLimits& limits) 
   HttpReading reading = read_fields(fields, limits.body_bytes, body_bytes);
   if (reading.state == HttpReading::State::refused)
     return reading;
-  const std::string_view body = bytes.substr(head_bytes + kHeadEnd.size());
+  const std::string_view body = bytes.substr(head_bytes + head_end.size());
   if (body.size() < body_bytes)
     return {};
   auto path = decode(take_until(target, "?"));

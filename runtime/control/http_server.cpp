@@ -22,9 +22,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kReadBytes = 16384;
-constexpr std::size_t kDiscardMaxBytes = 1 << 20;
-constexpr auto kPause = std::chrono::milliseconds(100); // while the kernel has no room
+constexpr std::size_t read_bytes = 16384;
+constexpr std::size_t discard_max_bytes = 1 << 20;
+constexpr auto pause = std::chrono::milliseconds(100); // while the kernel has no room
 
 const char* reason_of(int status) {
   switch (status) {
@@ -137,7 +137,7 @@ void HttpServer::Running::run() {
       if (errno != EINTR && !cannot_wait)
         log::error("HTTP: cannot wait for requests, tries again: {}", error_text(errno));
       cannot_wait = cannot_wait || errno != EINTR;
-      std::this_thread::sleep_for(kPause);
+      std::this_thread::sleep_for(pause);
       eventfd_t stops;
       if (eventfd_read(stop.get(), &stops) == 0)
         return;
@@ -174,7 +174,7 @@ void HttpServer::Running::serve(Client& client) {
 }
 
 void HttpServer::Running::read_request(Client& client) {
-  char bytes[kReadBytes];
+  char bytes[read_bytes];
   HttpReading reading;
   while (reading.state == HttpReading::State::wants_more) {
     const ssize_t got = recv(client.fd.get(), bytes, sizeof(bytes), 0);
@@ -227,12 +227,12 @@ void HttpServer::Running::send_more(Client& client) {
 }
 
 void HttpServer::Running::discard(Client& client) {
-  char bytes[kReadBytes];
+  char bytes[read_bytes];
   const ssize_t got = recv(client.fd.get(), bytes, sizeof(bytes), 0);
   if (got < 0 && would_block())
     return;
   client.discarded += got > 0 ? static_cast<std::size_t>(got) : 0;
-  if (got <= 0 || client.discarded > kDiscardMaxBytes)
+  if (got <= 0 || client.discarded > discard_max_bytes)
     client.fd.reset();
 }
 
@@ -250,7 +250,7 @@ void HttpServer::Running::accept_clients() {
       if (!is_out_of_descriptors)
         log::warn("HTTP: cannot accept a client: {}: raise LimitNOFILE", error_text(errno));
       is_out_of_descriptors = true;
-      accepts_from = Clock::now() + kPause;
+      accepts_from = Clock::now() + pause;
       return;
     }
     if (!fd)

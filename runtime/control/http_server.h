@@ -20,7 +20,7 @@ struct HttpAnswer {
   std::string allow = {}; // methods, with status 405
 };
 
-constexpr char kMetricsType[] = "text/plain; version=0.0.4; charset=utf-8";
+constexpr char metrics_type[] = "text/plain; version=0.0.4; charset=utf-8";
 
 // One line for a person.
 HttpAnswer text_answer(int status, const std::string& line);

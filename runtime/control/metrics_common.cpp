@@ -7,9 +7,9 @@
 namespace trap {
 namespace {
 
-constexpr char kPacketsHelp[] = "Packets by the verdict that their walk ended in "
+constexpr char packets_help[] = "Packets by the verdict that their walk ended in "
                                 "(docs/packet-walk.md) and what was done with them";
-constexpr char kBytesHelp[] = "Bytes of the frames that came in, and of the answers that went out";
+constexpr char bytes_help[] = "Bytes of the frames that came in, and of the answers that went out";
 
 const char* action_name(int verdict) {
   switch (trap_verdict_action(static_cast<trap_verdict>(verdict))) {
@@ -58,14 +58,14 @@ void measure_packets(Metrics& metrics, const MeasuredService& where, const Verdi
     Labels labels = labels_of(where);
     labels.emplace_back("verdict", verdict_name(verdict));
     labels.emplace_back("action", action_name(verdict));
-    metrics.counter("trap_packets_total", kPacketsHelp, labels, static_cast<double>(count.packets));
+    metrics.counter("trap_packets_total", packets_help, labels, static_cast<double>(count.packets));
   }
   Labels in = labels_of(where);
   in.emplace_back("direction", "in");
-  metrics.counter("trap_bytes_total", kBytesHelp, in, static_cast<double>(sum.bytes_in));
+  metrics.counter("trap_bytes_total", bytes_help, in, static_cast<double>(sum.bytes_in));
   Labels out = labels_of(where);
   out.emplace_back("direction", "out");
-  metrics.counter("trap_bytes_total", kBytesHelp, out, static_cast<double>(sum.bytes_out));
+  metrics.counter("trap_bytes_total", bytes_help, out, static_cast<double>(sum.bytes_out));
 }
 
 void measure_monitored(Metrics& metrics, const MeasuredService& where,

@@ -44,7 +44,7 @@ HttpAnswer answer(const std::function<std::string()>& metrics, const HttpRequest
     return refusal;
   }
   if (request.path == "/metrics")
-    return {200, kMetricsType, metrics()};
+    return {200, metrics_type, metrics()};
   return text_answer(200, std::string{"TRAP "} + program_version +
                               ": metrics for Prometheus are at /metrics");
 }

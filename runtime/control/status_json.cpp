@@ -62,7 +62,7 @@ std::vector<std::string> key_problems(const trap_keyring& ring) {
   trap_key key;
   if (!trap_keyring_find(&ring, trap_epoch(unix_ns), &key))
     return {fmt::format("no key for the present epoch {}", trap_epoch(unix_ns))};
-  if (left_s < kKeysScarceS)
+  if (left_s < keys_scarce_s)
     return {fmt::format("keys for only {:.0f} more minutes: restart the daemon, and find out why "
                         "it does not renew them",
                         left_s / 60)};

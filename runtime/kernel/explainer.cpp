@@ -11,7 +11,7 @@
 namespace trap {
 namespace {
 
-constexpr std::size_t kRoomForGrowth =
+constexpr std::size_t room_for_growth =
     256; // an answer may be longer than what it answers, and has its metadata in front
 
 } // namespace
@@ -22,7 +22,7 @@ Result<Explained> explain_frame(int program_fd, const Frame& frame) {
         fmt::format("a frame of {} bytes: an Ethernet header has {}", frame.size(), ETH_HLEN),
         ExitCode::usage};
   Explained explained;
-  explained.frame.resize(frame.size() + kRoomForGrowth);
+  explained.frame.resize(frame.size() + room_for_growth);
   LIBBPF_OPTS(bpf_test_run_opts, options);
   options.data_in = frame.data();
   options.data_size_in = static_cast<__u32>(frame.size());

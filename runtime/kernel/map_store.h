@@ -74,13 +74,13 @@ public:
   // that come or go meanwhile may be missed.
   template <class K, class V>
   void visit(int fd, const std::function<void(const K&, const V&)>& visit_entry) {
-    constexpr __u32 kBatch = 4096; // more than any hash bucket holds
-    std::vector<K> keys(kBatch);
-    std::vector<V> values(kBatch);
+    constexpr __u32 batch_size = 4096; // more than any hash bucket holds
+    std::vector<K> keys(batch_size);
+    std::vector<V> values(batch_size);
     __u32 position[2] = {};
     bool first = true;
     for (;;) {
-      __u32 count = kBatch;
+      __u32 count = batch_size;
       const int failed = look_up_batch(fd, first ? nullptr : &position[0], &position[1],
                                        keys.data(), values.data(), &count);
       if (failed && failed != -ENOENT)

@@ -23,7 +23,7 @@
 namespace trap {
 namespace {
 
-constexpr char kDefaultBpffs[] = "/sys/fs/bpf";
+constexpr char default_bpffs[] = "/sys/fs/bpf";
 
 bool is_bpffs(const std::string& path) {
   struct statfs info;
@@ -54,11 +54,11 @@ bool is_mount_root(const std::string& path) {
 }
 
 Result<void> mount_bpffs_if_missing(const std::string& pin_dir) {
-  if (!pin_dir.starts_with(std::string(kDefaultBpffs) + "/") || is_bpffs(kDefaultBpffs))
+  if (!pin_dir.starts_with(std::string(default_bpffs) + "/") || is_bpffs(default_bpffs))
     return {};
-  if (mount("bpf", kDefaultBpffs, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0)
+  if (mount("bpf", default_bpffs, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0)
     return Error{fmt::format("cannot mount a bpffs at {}: {}: run mount -t bpf bpf {} as root",
-                             kDefaultBpffs, error_text(errno), kDefaultBpffs)};
+                             default_bpffs, error_text(errno), default_bpffs)};
   return {};
 }
 

@@ -10,13 +10,13 @@
 namespace trap {
 namespace {
 
-constexpr char kScratch[] = "scratch";
+constexpr char scratch_map[] = "scratch";
 
 Result<void> share_maps(bpf_object* twin, const bpf_object* live) {
   bpf_map* map;
   bpf_object__for_each_map(map, twin) {
     const char* name = bpf_map__name(map);
-    if (bpf_map__is_internal(map) || std::string_view(name) == kScratch)
+    if (bpf_map__is_internal(map) || std::string_view(name) == scratch_map)
       continue;
     const bpf_map* shared = bpf_object__find_map_by_name(live, name);
     int failed = shared ? bpf_map__reuse_fd(map, bpf_map__fd(shared)) : -ENOENT;

@@ -17,8 +17,8 @@
 namespace trap {
 namespace {
 
-constexpr __u32 kHandle = 1;
-constexpr __u32 kPriorities = 16; // that are looked at
+constexpr __u32 filter_handle = 1;
+constexpr __u32 priorities_searched = 16; // that are looked at
 
 bpf_tc_hook hook_of(unsigned interface_index, Direction direction) {
   LIBBPF_OPTS(bpf_tc_hook, hook);
@@ -48,7 +48,7 @@ bool is_ours(__u32 program_id, const std::string& name, Known known) {
 // kernel's errors tell less.
 __u32 query(const bpf_tc_hook& hook, __u32 priority) {
   LIBBPF_OPTS(bpf_tc_opts, options);
-  options.handle = kHandle;
+  options.handle = filter_handle;
   options.priority = priority;
   return bpf_tc_query(&hook, &options) == 0 ? options.prog_id : 0;
 }
@@ -59,7 +59,7 @@ struct Found {
 };
 
 std::optional<Found> find_ours(const bpf_tc_hook& hook, const std::string& name, Known known) {
-  for (__u32 priority = 1; priority <= kPriorities; priority++) {
+  for (__u32 priority = 1; priority <= priorities_searched; priority++) {
     __u32 program_id = query(hook, priority);
     if (program_id != 0 && is_ours(program_id, name, known))
       return Found{priority, program_id};
@@ -69,7 +69,7 @@ std::optional<Found> find_ours(const bpf_tc_hook& hook, const std::string& name,
 
 int attach_at(const bpf_tc_hook& hook, __u32 priority, int program_fd, __u32 flags) {
   LIBBPF_OPTS(bpf_tc_opts, options);
-  options.handle = kHandle;
+  options.handle = filter_handle;
   options.priority = priority;
   options.prog_fd = program_fd;
   options.flags = flags;
@@ -78,7 +78,7 @@ int attach_at(const bpf_tc_hook& hook, __u32 priority, int program_fd, __u32 fla
 
 int detach_at(const bpf_tc_hook& hook, __u32 priority) {
   LIBBPF_OPTS(bpf_tc_opts, options);
-  options.handle = kHandle;
+  options.handle = filter_handle;
   options.priority = priority;
   return bpf_tc_detach(&hook, &options);
 }
@@ -91,7 +91,7 @@ Error attach_error(const std::string& interface, Direction direction, int error_
 Result<void> attach_new(const std::string& interface, const bpf_tc_hook& hook, Direction direction,
                         int program_fd, Undo& undo) {
   int failed = -EEXIST;
-  for (__u32 priority = 1; priority <= kPriorities; priority++) {
+  for (__u32 priority = 1; priority <= priorities_searched; priority++) {
     if (query(hook, priority) != 0)
       continue;
     failed = attach_at(hook, priority, program_fd,

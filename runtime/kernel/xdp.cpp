@@ -20,7 +20,7 @@
 namespace trap {
 namespace {
 
-constexpr char kLinkPrefix[] = "link-";
+constexpr char link_prefix[] = "link-";
 
 // The attachment of a link: interface index (0 when its device is gone) and program; nothing if
 // it cannot be read.
@@ -59,7 +59,7 @@ std::set<__u32> pinned_links_below(const std::filesystem::path& directory) {
            at(directory, std::filesystem::directory_options::skip_permission_denied, failed),
        end;
        !failed && at != end; at.increment(failed)) {
-    if (!at->path().filename().string().starts_with(kLinkPrefix))
+    if (!at->path().filename().string().starts_with(link_prefix))
       continue;
     const Fd link(bpf_obj_get(at->path().c_str()));
     if (const auto info = link ? link_info(link.get()) : std::nullopt)
@@ -71,7 +71,7 @@ std::set<__u32> pinned_links_below(const std::filesystem::path& directory) {
 } // namespace
 
 std::string link_pin_name(const std::string& interface) {
-  std::string name = kLinkPrefix + interface;
+  std::string name = link_prefix + interface;
   std::replace(name.begin(), name.end(), '.', ':');
   return name;
 }
@@ -163,7 +163,7 @@ Result<void> XdpAttachments::swap_programs() {
     attachment.from_earlier_run = false;
   }
   for (const std::string& name : list_pins(pin_dir_)) {
-    bool wanted = !name.starts_with(kLinkPrefix) ||
+    bool wanted = !name.starts_with(link_prefix) ||
                   std::any_of(attachments_.begin(), attachments_.end(), [&](const Attachment& a) {
                     return link_pin_name(a.interface) == name;
                   });
@@ -217,13 +217,13 @@ std::vector<Pin> XdpAttachments::pins() const {
 std::vector<std::string> attached_interfaces(const std::string& pin_dir) {
   std::vector<std::string> interfaces;
   for (const std::string& name : list_pins(pin_dir)) {
-    if (!name.starts_with(kLinkPrefix))
+    if (!name.starts_with(link_prefix))
       continue;
     const Fd link(bpf_obj_get(fmt::format("{}/{}", pin_dir, name).c_str()));
     const auto info = link_info(link.get());
     if (!info || info->xdp.ifindex == 0)
       continue;
-    std::string interface = name.substr(std::string_view(kLinkPrefix).size());
+    std::string interface = name.substr(std::string_view(link_prefix).size());
     std::replace(interface.begin(), interface.end(), ':', '.');
     interfaces.push_back(std::move(interface));
   }
@@ -233,7 +233,7 @@ std::vector<std::string> attached_interfaces(const std::string& pin_dir) {
 Result<unsigned> detach_pinned_links(const std::string& pin_dir) {
   unsigned detached = 0;
   for (const std::string& name : list_pins(pin_dir)) {
-    if (!name.starts_with(kLinkPrefix))
+    if (!name.starts_with(link_prefix))
       continue;
     std::string path = fmt::format("{}/{}", pin_dir, name);
     Fd link(bpf_obj_get(path.c_str()));

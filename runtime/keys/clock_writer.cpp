@@ -12,7 +12,8 @@ namespace {
 std::uint64_t clock_ns(clockid_t id) {
   timespec now;
   clock_gettime(id, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * kNsPerS + static_cast<std::uint64_t>(now.tv_nsec);
+  return static_cast<std::uint64_t>(now.tv_sec) * ns_per_s +
+         static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 } // namespace
@@ -25,13 +26,13 @@ trap_clock_anchor read_clocks() {
     anchor.monotonic_ns = clock_ns(CLOCK_MONOTONIC_COARSE);
     anchor.unix_ns = clock_ns(CLOCK_REALTIME_COARSE);
   } while (anchor.monotonic_ns != clock_ns(CLOCK_MONOTONIC_COARSE));
-  anchor.unix_s = anchor.unix_ns / kNsPerS;
+  anchor.unix_s = anchor.unix_ns / ns_per_s;
   return anchor;
 }
 
 void publish_clock(trap_clock& clock, const trap_clock_anchor& anchor) {
   const __u32 next = (clock.active & 1) ^ 1;
-  const __u64 into_second_ns = anchor.unix_ns - anchor.unix_s * kNsPerS;
+  const __u64 into_second_ns = anchor.unix_ns - anchor.unix_s * ns_per_s;
 
   clock.anchors[next] = anchor;
   // At the beginning of a second, so that whole seconds can be added.
@@ -88,7 +89,7 @@ std::uint64_t keys_end_unix_ns(const trap_keyring& ring, std::uint64_t unix_ns) 
 
 double key_seconds_left(const trap_keyring& ring, std::uint64_t unix_ns) {
   const std::uint64_t end_ns = keys_end_unix_ns(ring, unix_ns);
-  return end_ns == 0 ? 0 : static_cast<double>(end_ns - unix_ns) / static_cast<double>(kNsPerS);
+  return end_ns == 0 ? 0 : static_cast<double>(end_ns - unix_ns) / static_cast<double>(ns_per_s);
 }
 
 } // namespace trap

@@ -37,7 +37,7 @@ std::vector<std::uint64_t> epochs_held(const trap_keyring& ring);
 std::uint64_t keys_end_unix_ns(const trap_keyring& ring, std::uint64_t unix_ns);
 
 // Less than this is worth a warning: a daemon that runs keeps it above seven hours.
-constexpr double kKeysScarceS = 2 * 3600;
+constexpr double keys_scarce_s = 2 * 3600;
 
 // Seconds until keys_end_unix_ns(); 0 if the keys have ended.
 double key_seconds_left(const trap_keyring& ring, std::uint64_t unix_ns);

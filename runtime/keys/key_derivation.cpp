@@ -12,7 +12,7 @@ namespace trap {
 namespace {
 
 // The secret's message of docs/protocol.md 5 begins with this and its terminating zero byte.
-constexpr char kGuardDomain[] = "TRAP guard 1";
+constexpr char guard_domain[] = "TRAP guard 1";
 
 trap_key derive(const Secret& secret, std::uint64_t id, const char (&context)[9]) {
   static_assert(TRAP_KEY_BYTES >= crypto_kdf_BYTES_MIN);
@@ -40,7 +40,7 @@ bool is_guard_name(const std::string& name) {
 }
 
 Secret derive_guard_secret(const Secret& master, const std::string& guard_name) {
-  std::string message(kGuardDomain, sizeof(kGuardDomain));
+  std::string message(guard_domain, sizeof(guard_domain));
   message += guard_name;
   Secret secret;
   crypto_generichash(secret.bytes.data(), secret.bytes.size(),

@@ -14,16 +14,16 @@
 namespace trap {
 namespace {
 
-constexpr char kMasterKind[] = "trap-master-1";
-constexpr char kGuardKind[] = "trap-guard-1";
-constexpr std::size_t kKeyFileLimitBytes = 4096;
+constexpr char master_kind[] = "trap-master-1";
+constexpr char guard_kind[] = "trap-guard-1";
+constexpr std::size_t key_file_limit_bytes = 4096;
 
 Error usage(const std::string& path, const std::string& reason) {
   return Error{fmt::format("{}: {}", path, reason), ExitCode::usage};
 }
 
 Result<std::string> read_private_file(const std::string& path) {
-  auto text = read_file(path, kKeyFileLimitBytes, FileTrust::secret, "key ");
+  auto text = read_file(path, key_file_limit_bytes, FileTrust::secret, "key ");
   if (!text && access(path.c_str(), F_OK) != 0 && errno == ENOENT)
     return Error{text.error().message +
                      ": trapctl key makes keys (man trapctl), or name another file",
@@ -71,10 +71,10 @@ Result<std::vector<std::string>> read_words(const std::string& path, const std::
   sodium_memzero(text->data(), text->size());
   if (words.empty())
     return usage(path, "key file is empty: make it again with trapctl key");
-  if (words[0] != kind && kind == kGuardKind && words[0] == kMasterKind)
+  if (words[0] != kind && kind == guard_kind && words[0] == master_kind)
     return usage(path, "this is a master key, which must not leave the TRAP servers: replace it by "
                        "the output of trapctl key derive GUARD");
-  if (words[0] != kind && kind == kMasterKind && words[0] == kGuardKind)
+  if (words[0] != kind && kind == master_kind && words[0] == guard_kind)
     return usage(
         path, "this is a guard's key: a TRAP server needs the master key of trapctl key generate");
   if (words[0] != kind)
@@ -89,7 +89,7 @@ Result<std::vector<std::string>> read_words(const std::string& path, const std::
 } // namespace
 
 Result<Secret> read_master_key(const std::string& path) {
-  auto words = read_words(path, kMasterKind, 2);
+  auto words = read_words(path, master_kind, 2);
   if (!words)
     return words.error();
   auto secret = decode_secret(path, (*words)[1]);
@@ -98,7 +98,7 @@ Result<Secret> read_master_key(const std::string& path) {
 }
 
 Result<GuardKey> read_guard_key(const std::string& path) {
-  auto words = read_words(path, kGuardKind, 3);
+  auto words = read_words(path, guard_kind, 3);
   if (!words)
     return words.error();
   if (!is_guard_name((*words)[1]))
@@ -119,11 +119,11 @@ Result<Secret> generate_master_key() {
 }
 
 std::string format_master_key(const Secret& master) {
-  return fmt::format("{} {}\n", kMasterKind, encode_secret(master));
+  return fmt::format("{} {}\n", master_kind, encode_secret(master));
 }
 
 std::string format_guard_key(const GuardKey& key) {
-  return fmt::format("{} {} {}\n", kGuardKind, key.name, encode_secret(key.secret));
+  return fmt::format("{} {} {}\n", guard_kind, key.name, encode_secret(key.secret));
 }
 
 } // namespace trap

@@ -15,8 +15,8 @@
 namespace trap {
 namespace {
 
-constexpr std::size_t kBufferBytes = 65536; // no message of a list is longer
-constexpr int kAttempts = 5;                // at a list during which nothing changes
+constexpr std::size_t buffer_bytes = 65536; // no message of a list is longer
+constexpr int list_attempts = 5;            // at a list during which nothing changes
 
 struct Request {
   nlmsghdr header;
@@ -97,7 +97,7 @@ Result<std::vector<HostInterface>> list_once() {
   request.body.ifi_family = AF_UNSPEC;
   if (!socket || send(socket.get(), &request, sizeof(request), 0) != sizeof(request))
     return links_error("list", errno);
-  std::vector<char> buffer(kBufferBytes);
+  std::vector<char> buffer(buffer_bytes);
   std::vector<HostInterface> interfaces;
   for (;;) {
     auto complete = read_some(socket, buffer, interfaces);
@@ -112,7 +112,7 @@ Result<std::vector<HostInterface>> list_once() {
 
 Result<std::vector<HostInterface>> list_interfaces() {
   auto interfaces = list_once();
-  for (int attempt = 1; !interfaces && attempt < kAttempts; attempt++)
+  for (int attempt = 1; !interfaces && attempt < list_attempts; attempt++)
     interfaces = list_once();
   return interfaces;
 }

@@ -11,14 +11,14 @@
 namespace trap {
 namespace {
 
-constexpr char kName[] = "SSH_CONNECTION=";
-constexpr int kAncestors = 16;
+constexpr char ssh_variable[] = "SSH_CONNECTION=";
+constexpr int ancestors_searched = 16;
 
 std::optional<std::string> variable_of(pid_t process) {
   std::ifstream environment(fmt::format("/proc/{}/environ", process));
   for (std::string entry; std::getline(environment, entry, '\0');) {
-    if (entry.starts_with(kName))
-      return entry.substr(sizeof(kName) - 1);
+    if (entry.starts_with(ssh_variable))
+      return entry.substr(sizeof(ssh_variable) - 1);
   }
   return std::nullopt;
 }
@@ -53,7 +53,7 @@ std::optional<SshConnection> find_ssh_connection() {
   if (const char* value = std::getenv("SSH_CONNECTION"))
     return parse_ssh_connection(value);
   pid_t process = getppid();
-  for (int i = 0; i < kAncestors && process > 1; i++, process = parent_of(process)) {
+  for (int i = 0; i < ancestors_searched && process > 1; i++, process = parent_of(process)) {
     if (auto value = variable_of(process))
       return parse_ssh_connection(*value);
   }

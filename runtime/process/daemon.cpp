@@ -28,7 +28,7 @@
 namespace trap {
 namespace {
 
-constexpr long kNsPerMs = 1000000;
+constexpr long ns_per_ms = 1000000;
 
 // Blocks SIGTERM, SIGINT and SIGHUP for all threads; they are read from the descriptor.
 Result<Fd> take_signals() {
@@ -47,7 +47,7 @@ Result<Fd> take_signals() {
 
 Result<Fd> make_ticker(unsigned period_ms) {
   Fd fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-  timespec period = {period_ms / 1000, period_ms % 1000 * kNsPerMs};
+  timespec period = {period_ms / 1000, period_ms % 1000 * ns_per_ms};
   itimerspec regularly = {period, period};
   if (!fd || timerfd_settime(fd.get(), 0, &regularly, nullptr) != 0)
     return Error{fmt::format("cannot make a timer: {}", error_text(errno))};

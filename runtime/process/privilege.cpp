@@ -16,9 +16,9 @@ Result<void> check_kernel_release(const std::string& release) {
   unsigned minor = 0;
   if (sscanf(release.c_str(), "%u.%u", &major, &minor) != 2)
     return Error{fmt::format("cannot tell the kernel's version from \"{}\"", release)};
-  if (major < kKernelMajor || (major == kKernelMajor && minor < kKernelMinor))
+  if (major < kernel_major || (major == kernel_major && minor < kernel_minor))
     return Error{fmt::format("kernel {} is too old: TRAP needs {}.{} or later (Debian 12 has it)",
-                             release, kKernelMajor, kKernelMinor)};
+                             release, kernel_major, kernel_minor)};
   return {};
 }
 

@@ -10,8 +10,8 @@
 namespace trap {
 
 // The oldest kernel that has what the programs use.
-inline constexpr unsigned kKernelMajor = 6;
-inline constexpr unsigned kKernelMinor = 1;
+inline constexpr unsigned kernel_major = 6;
+inline constexpr unsigned kernel_minor = 1;
 
 // `release` as uname(2) gives it, "6.1.0-18-amd64".
 Result<void> check_kernel_release(const std::string& release);

@@ -15,14 +15,14 @@
 namespace trap {
 namespace {
 
-constexpr std::uint64_t kUsPerS = 1000000;
+constexpr std::uint64_t us_per_s = 1000000;
 
 // systemd compares this with its own clock, so that a READY=1 sent before the reload does not end
 // it.
 void tell_systemd_reloading() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  std::uint64_t now_us = static_cast<std::uint64_t>(now.tv_sec) * kUsPerS +
+  std::uint64_t now_us = static_cast<std::uint64_t>(now.tv_sec) * us_per_s +
                          static_cast<std::uint64_t>(now.tv_nsec) / 1000;
   sd_notify(0, fmt::format("RELOADING=1\nMONOTONIC_USEC={}", now_us).c_str());
 }
@@ -95,10 +95,10 @@ void RunningPart::measure_daemon(Metrics& metrics) {
   metrics.gauge("trap_start_time_seconds", "Unix time at which the daemon was started",
                 {{"part", part}}, start_unix_s_);
   metrics.gauge("trap_ready", "1 once everything is attached", {{"part", part}}, ready_ ? 1 : 0);
-  constexpr char kReloadsHelp[] = "Reloads of the configuration";
-  metrics.counter("trap_reloads_total", kReloadsHelp, {{"part", part}, {"result", "applied"}},
+  constexpr char reloads_help[] = "Reloads of the configuration";
+  metrics.counter("trap_reloads_total", reloads_help, {{"part", part}, {"result", "applied"}},
                   static_cast<double>(reloads_applied_));
-  metrics.counter("trap_reloads_total", kReloadsHelp, {{"part", part}, {"result", "failed"}},
+  metrics.counter("trap_reloads_total", reloads_help, {{"part", part}, {"result", "failed"}},
                   static_cast<double>(reloads_failed_));
   metrics.gauge("trap_last_reload_applied",
                 "1 unless the last reload failed and the earlier configuration stays in force",

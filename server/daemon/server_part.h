@@ -22,7 +22,7 @@ public:
   Result<void> read_keys() override;
   Result<void> start(Undo& undo) override { return start_server(server_, undo); }
   Result<void> detach() override;
-  unsigned tick_ms() const override { return ServerWatch::kTickMs; }
+  unsigned tick_ms() const override { return ServerWatch::watch_tick_ms; }
   void tick() override { watch_.tick(); }
   Result<std::string> reload() override { return trap::reload(server_.active, reload_); }
   Result<std::string> command(const std::vector<std::string>& words) override;

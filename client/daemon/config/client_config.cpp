@@ -10,7 +10,7 @@
 namespace trap::client {
 namespace {
 
-constexpr Range kTableSizes = {TRAP_CLIENT_TABLE_LEAST, TRAP_CLIENT_TABLE_MOST};
+constexpr Range table_sizes = {TRAP_CLIENT_TABLE_LEAST, TRAP_CLIENT_TABLE_MOST};
 
 Keys<ClientConfig> own_keys() {
   using C = ClientConfig;
@@ -20,9 +20,9 @@ Keys<ClientConfig> own_keys() {
                   "names and patterns that the patterns of interfaces and lan do not match"),
           boolean("allow_private_targets", &C::allow_private_targets, by_reload,
                   "whether a public address may redirect to a private one"),
-          integer("max_redirects", &C::max_redirects, kTableSizes, by_detach,
+          integer("max_redirects", &C::max_redirects, table_sizes, by_detach,
                   "redirects that are held"),
-          integer("max_flows", &C::max_flows, kTableSizes, by_detach,
+          integer("max_flows", &C::max_flows, table_sizes, by_detach,
                   "redirected connections that are held"),
           boolean("only_trusted", &C::only_trusted, by_reload,
                   "whether only services that a [[trust]] names may redirect"),

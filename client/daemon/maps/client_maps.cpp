@@ -7,19 +7,19 @@
 namespace trap::client {
 namespace {
 
-constexpr __u32 kOfBits = 32;
-constexpr __u32 kAddressBits = 128;
+constexpr __u32 bits_per_word = 32;
+constexpr __u32 address_bits_max = 128;
 
 trap_trust_key key_of(__u32 of, const Prefix& prefix) {
   trap_trust_key key = {};
-  key.bits = kOfBits + prefix.bits;
+  key.bits = bits_per_word + prefix.bits;
   key.of = of;
   key.prefix = prefix.address;
   return key;
 }
 
 trap_trust_key key_of(__u32 of, const trap_address& address) {
-  return key_of(of, Prefix{address, kAddressBits});
+  return key_of(of, Prefix{address, address_bits_max});
 }
 
 // Also that of a trust without targets, which only its services know.

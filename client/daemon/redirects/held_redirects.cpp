@@ -61,8 +61,8 @@ std::vector<HeldRedirect> read_redirects(int redirects_fd, int to_backend_fd,
             .service = endpoint_of(key.service, key.port),
             .local = key.local,
             .backend = endpoint_of(redirect.backend, redirect.port),
-            .age_s = now_ns > redirect.learnt_ns ? (now_ns - redirect.learnt_ns) / kNsPerS : 0,
-            .expires_in_s = (redirect.until_ns - now_ns) / kNsPerS,
+            .age_s = now_ns > redirect.learnt_ns ? (now_ns - redirect.learnt_ns) / ns_per_s : 0,
+            .expires_in_s = (redirect.until_ns - now_ns) / ns_per_s,
             .from_reset = (redirect.flags & TRAP_REDIRECT_FROM_RESET) != 0,
             .experimental = (redirect.flags & TRAP_REDIRECT_EXPERIMENTAL) != 0};
         if (auto at = followers.find({Endpoint{entry.local, 0}, entry.service, entry.backend});
@@ -97,7 +97,7 @@ std::vector<HeldFallback> read_fallbacks(int fallbacks_fd, std::uint64_t now_ns)
             (fallback.flags & (TRAP_FALLBACK_UNTICKETED | TRAP_FALLBACK_SERVED)) != 0)
           held.push_back({.service = endpoint_of(key.service, key.port),
                           .local = key.local,
-                          .expires_in_s = (fallback.until_ns - now_ns) / kNsPerS,
+                          .expires_in_s = (fallback.until_ns - now_ns) / ns_per_s,
                           .unticketed = (fallback.flags & TRAP_FALLBACK_UNTICKETED) != 0,
                           .served = (fallback.flags & TRAP_FALLBACK_SERVED) != 0});
       });

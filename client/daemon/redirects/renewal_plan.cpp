@@ -6,14 +6,14 @@
 namespace trap::client {
 namespace {
 
-constexpr std::uint64_t kPartsOfLife = 4; // the last of which is for renewing
+constexpr std::uint64_t parts_of_lifetime = 4; // the last of which is for renewing
 
 std::pair<Endpoint, Endpoint> key_of(const trap_redirect_key& key) {
   return {Endpoint{key.local, 0}, Endpoint{key.service, TRAP_FROM_BE16(key.port)}};
 }
 
 std::uint64_t time_to_renew_ns(const trap_redirect& redirect) {
-  return (redirect.until_ns - redirect.learnt_ns) / kPartsOfLife;
+  return (redirect.until_ns - redirect.learnt_ns) / parts_of_lifetime;
 }
 
 } // namespace
@@ -39,8 +39,8 @@ bool RenewalPlan::is_due(const Entry& entry, std::uint64_t now_ns) const {
   if (now_ns + time_ns < redirect.until_ns)
     return false;
   const auto asked = asked_.find(key_of(entry.first));
-  return asked == asked_.end() || (asked->second.attempts < kAttempts &&
-                                   now_ns - asked->second.last_ns >= time_ns / kAttempts);
+  return asked == asked_.end() || (asked->second.attempts < list_attempts &&
+                                   now_ns - asked->second.last_ns >= time_ns / list_attempts);
 }
 
 std::vector<RenewalPlan::Entry> RenewalPlan::choose(const std::vector<Entry>& held,
@@ -53,7 +53,7 @@ std::vector<RenewalPlan::Entry> RenewalPlan::choose(const std::vector<Entry>& he
   std::ranges::copy_if(held, std::back_inserter(due),
                        [&](const Entry& entry) { return is_due(entry, now_ns); });
   std::ranges::sort(due, {}, [](const Entry& entry) { return entry.second.until_ns; });
-  due.resize(std::min(due.size(), kMostAtOnce));
+  due.resize(std::min(due.size(), most_at_once));
   for (const auto& [key, redirect] : due) {
     Asked& asked = asked_[key_of(key)];
     asked = {redirect.learnt_ns, redirect.until_ns, now_ns, asked.attempts + 1};

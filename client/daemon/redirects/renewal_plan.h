@@ -22,14 +22,14 @@ struct RenewalCounts {
 
 class RenewalPlan {
 public:
-  static constexpr std::size_t kMostAtOnce = 50;
-  static constexpr int kAttempts = 3;
+  static constexpr std::size_t most_at_once = 50;
+  static constexpr int list_attempts = 3;
 
   using Entry = std::pair<trap_redirect_key, trap_redirect>;
 
   // Those of `held`, all redirects there are, that are to be asked for now: in use (a connection
   // went straight by it), taken up from an OFFER, and in the last quarter of their time; the ones
-  // that end first, kMostAtOnce at most, each kAttempts times in that quarter.
+  // that end first, most_at_once at most, each list_attempts times in that quarter.
   std::vector<Entry> choose(const std::vector<Entry>& held, std::uint64_t now_ns);
 
   // Forgets what is under way; nothing of it counts as failed.

@@ -18,9 +18,9 @@
 namespace trap::client {
 namespace {
 
-constexpr std::uint64_t kPatienceNs = 5'000'000'000;
+constexpr std::uint64_t patience_ns = 5'000'000'000;
 // Of hosts behind this one: their programs' own ports are above.
-constexpr std::uint16_t kPortsFrom = 600, kPorts = 400;
+constexpr std::uint16_t ports_from = 600, port_count = 400;
 
 // Its packets carry their own IP header: the source may be a host behind this one.
 Fd raw_socket(int domain) {
@@ -75,7 +75,7 @@ void Renewer::ask(const trap_redirect_key& key, int pending_fd, std::uint64_t no
     talk.tuple.side = TRAP_SIDE_HOST;
     talk.port = std::move(*port);
   } else {
-    talk.tuple.local_port = TRAP_BE16(kPortsFrom + randombytes_uniform(kPorts));
+    talk.tuple.local_port = TRAP_BE16(ports_from + randombytes_uniform(port_count));
     talk.tuple.side = TRAP_SIDE_LAN;
   }
   const std::uint32_t isn = randombytes_random();
@@ -97,7 +97,7 @@ void Renewer::ask(const trap_redirect_key& key, int pending_fd, std::uint64_t no
 
 void Renewer::tick(int redirects_fd, int pending_fd, std::uint64_t now_ns) {
   std::erase_if(talks_, [&](const Talk& talk) {
-    const bool over = now_ns - talk.since_ns >= kPatienceNs;
+    const bool over = now_ns - talk.since_ns >= patience_ns;
     if (over)
       forget(talk, pending_fd);
     return over;

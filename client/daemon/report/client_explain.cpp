@@ -35,10 +35,10 @@ std::string redirect_text(const trap_tuple& tuple, const trap_redirect& redirect
                   format_address(tuple.local), end_text(redirect.backend, redirect.port));
   if (redirect.until_ns <= now_ns)
     return fmt::format("{}, over for {}", what,
-                       duration_text((now_ns - redirect.until_ns) / kNsPerS));
+                       duration_text((now_ns - redirect.until_ns) / ns_per_s));
   return fmt::format("{}, learnt {} ago, for {} more", what,
-                     duration_text((now_ns - redirect.learnt_ns) / kNsPerS),
-                     duration_text((redirect.until_ns - now_ns) / kNsPerS));
+                     duration_text((now_ns - redirect.learnt_ns) / ns_per_s),
+                     duration_text((redirect.until_ns - now_ns) / ns_per_s));
 }
 
 const char* state_text(std::uint8_t state) {
@@ -65,7 +65,7 @@ std::string fallback_text(const trap_fallback& fallback, std::uint64_t now_ns) {
   if (fallback.flags & TRAP_FALLBACK_UNREACHABLE)
     what += fmt::format("; {} did not answer", end_text(fallback.backend, fallback.port));
   return fmt::format("remembered of this service for {} more: {}",
-                     duration_text((fallback.until_ns - now_ns) / kNsPerS),
+                     duration_text((fallback.until_ns - now_ns) / ns_per_s),
                      what.substr(std::min<std::size_t>(2, what.size())));
 }
 

@@ -59,13 +59,13 @@ void measure_client(const RunningClient& client, Metrics& metrics) {
     measure_interface(metrics, part, name, false);
   measure_redirects(metrics, read_redirects(client.fds.redirects, client.fds.to_backend,
                                             read_clocks().monotonic_ns));
-  constexpr char kRenewalsHelp[] =
+  constexpr char renewals_help[] =
       "Renewals of redirects in use: SYNs sent, redirects that came, redirects that ended without";
   const RenewalCounts& renewals = client.renewer.counts();
   for (const auto& [result, count] :
        {std::pair{"sent", renewals.sent}, std::pair{"renewed", renewals.renewed},
         std::pair{"failed", renewals.failed}})
-    metrics.counter("trap_renewals_total", kRenewalsHelp, {{"part", part}, {"result", result}},
+    metrics.counter("trap_renewals_total", renewals_help, {{"part", part}, {"result", result}},
                     static_cast<double>(count));
   metrics.counter("trap_redirects_flushed_total", "Redirects that were forgotten by command",
                   {{"part", part}}, static_cast<double>(client.redirects_flushed));

@@ -9,7 +9,7 @@
 namespace trap::client {
 namespace {
 
-constexpr char kProgram[] = "trap-client";
+constexpr char program_name[] = "trap-client";
 
 void size_tables(trap_client& skeleton, const ClientConfig& config) {
   bpf_map__set_max_entries(skeleton.maps.redirects, config.max_redirects);
@@ -28,12 +28,12 @@ RunningClient::~RunningClient() = default;
 
 Result<void> load_client(RunningClient& client, Undo& undo) {
   const ClientConfig& config = client.active->config;
-  auto lock = open_pin_dir(config.part.pin_dir, kProgram, undo);
+  auto lock = open_pin_dir(config.part.pin_dir, program_name, undo);
   if (!lock)
     return lock.error();
   auto program = Program<trap_client>::load_upon_pins(
-      config.part.pin_dir, kProgram, [&](trap_client& skeleton) { size_tables(skeleton, config); },
-      undo);
+      config.part.pin_dir, program_name,
+      [&](trap_client& skeleton) { size_tables(skeleton, config); }, undo);
   if (!program)
     return program.error();
   client.pin_dir = std::move(*lock);
@@ -60,7 +60,7 @@ void mend_pins(RunningClient& client) {
   std::vector<Pin> pins = pins_of_maps(client.program->obj, pin_dir);
   const std::vector<Pin> programs = client.attachments.pins();
   pins.insert(pins.end(), programs.begin(), programs.end());
-  client.pins.mend(pin_dir, kProgram, pins, client.pin_dir);
+  client.pins.mend(pin_dir, program_name, pins, client.pin_dir);
 }
 
 std::vector<std::string> problems_of(const RunningClient& client) {

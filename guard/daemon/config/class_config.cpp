@@ -12,7 +12,7 @@
 namespace trap::guard {
 namespace {
 
-constexpr char kDefault[] = "default";
+constexpr char default_class[] = "default";
 
 bool has_tag(const ClassConfig& config, std::uint8_t tag) {
   return std::find(config.tags.begin(), config.tags.end(), tag) != config.tags.end();
@@ -38,7 +38,7 @@ std::array<Limits, TRAP_GUARD_TAGS> by_tag(const std::vector<ClassConfig>& class
 
 Keys<ClassConfig> class_keys() {
   using C = ClassConfig;
-  constexpr Range rates = {0, kRateMax};
+  constexpr Range rates = {0, rate_max};
   return {
       table_name("class", &C::name, "name of the class; \"default\" may be redefined"),
       integers("tags", &C::tags, {0, TRAP_GUARD_TAGS - 1}, by_reload,
@@ -47,7 +47,7 @@ Keys<ClassConfig> class_keys() {
               "SYNs a second of a client; 0: no limit"),
       integer("packets_per_s", &C::packets_per_s, rates, by_reload,
               "packets a second of a client; 0: no limit"),
-      integer("bytes_per_s", &C::bytes_per_s, {0, kMostBytesPerS}, by_reload,
+      integer("bytes_per_s", &C::bytes_per_s, {0, most_bytes_per_s}, by_reload,
               "bytes a second of a client; 0: no limit"),
       integer("flows", &C::flows, {0, std::numeric_limits<std::uint32_t>::max()}, by_reload,
               "open connections of a client; 0: no limit"),
@@ -77,17 +77,17 @@ void check_class(ConfigTable& table, const ClassConfig& read,
         table.fail(line, fmt::format("tag {} belongs to class \"{}\" already", tag, other.name));
     }
   }
-  if (read.name != kDefault && read.tags.empty())
+  if (read.name != default_class && read.tags.empty())
     table.fail(table.line(), "no client has this class: give it \"tags\"");
-  if (read.bytes_per_s != 0 && read.bytes_per_s < kLeastBytesPerS)
+  if (read.bytes_per_s != 0 && read.bytes_per_s < least_bytes_per_s)
     table.fail(table.line(), fmt::format("\"bytes_per_s\" is {}: write at least {}, the largest "
                                          "packet, or 0 for no limit",
-                                         read.bytes_per_s, kLeastBytesPerS));
+                                         read.bytes_per_s, least_bytes_per_s));
 }
 
 void complete_classes(std::vector<ClassConfig>& classes) {
   auto found = std::find_if(classes.begin(), classes.end(),
-                            [](const ClassConfig& one) { return one.name == kDefault; });
+                            [](const ClassConfig& one) { return one.name == default_class; });
   if (found == classes.end())
     classes.insert(classes.begin(), ClassConfig());
   else

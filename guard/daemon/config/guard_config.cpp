@@ -11,7 +11,7 @@
 namespace trap::guard {
 namespace {
 
-constexpr std::int64_t kClockSkewMaxS = 3600;
+constexpr std::int64_t clock_skew_max_s = 3600;
 
 const Choices<Mode>& modes() {
   static const Choices<Mode> choices = {{"enforce", Mode::enforce}, {"monitor", Mode::monitor}};
@@ -86,13 +86,13 @@ Keys<GuardConfig> own_keys() {
              "whether packets that are refused are dropped, or counted only"),
       choice("on_stale_keys", &G::stale_drops, {{"established-only", false}, {"drop", true}},
              by_reload, "fate of established connections once the keys have run out"),
-      integer("clock_skew_s", &G::clock_skew_s, {0, kClockSkewMaxS}, by_reload,
+      integer("clock_skew_s", &G::clock_skew_s, {0, clock_skew_max_s}, by_reload,
               "how far a TRAP server's clock may be off"),
       choice("icmp", &G::icmp_drops, {{"pass", false}, {"drop", true}}, by_reload,
              "fate of echo requests and other queries"),
       integers("management_ports", &G::management_ports, {1, 65535}, by_reload,
                "ports that are never filtered: no service may have one"),
-      integer("announced_per_network_per_s", &G::announced_per_network_per_s, {0, kRateMax},
+      integer("announced_per_network_per_s", &G::announced_per_network_per_s, {0, rate_max},
               by_reload, "new clients announced a second for a /24 or /48; 0: no limit"),
       integer("max_clients", &G::max_clients, {TRAP_GUARD_TABLE_LEAST, TRAP_GUARD_MOST_CLIENTS},
               by_detach, "clients that are kept, rounded up to a power of two", power_of_two),

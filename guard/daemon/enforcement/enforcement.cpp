@@ -29,7 +29,7 @@ Enforcement enforcement_of(const trap_guard_settings& settings, std::uint64_t mo
     return {Mode::enforce, std::nullopt};
   if (until_ns <= monotonic_ns)
     return {Mode::monitor, std::nullopt};
-  return {Mode::enforce, (until_ns - monotonic_ns + kNsPerS - 1) / kNsPerS};
+  return {Mode::enforce, (until_ns - monotonic_ns + ns_per_s - 1) / ns_per_s};
 }
 
 void set_mode(trap_guard_settings& settings, Mode mode) {
@@ -37,7 +37,7 @@ void set_mode(trap_guard_settings& settings, Mode mode) {
 }
 
 void enforce_for(trap_guard_settings& settings, std::uint64_t seconds, std::uint64_t monotonic_ns) {
-  write_until(settings, monotonic_ns + seconds * kNsPerS);
+  write_until(settings, monotonic_ns + seconds * ns_per_s);
 }
 
 Result<void> confirm(trap_guard_settings& settings, std::uint64_t monotonic_ns) {
@@ -56,10 +56,10 @@ Result<EnforceRequest> parse_enforce(const std::vector<std::string>& words) {
       request.force = true;
       i++;
     } else if (words[i] == "for" && left >= 2) {
-      request.seconds = parse_number(words[i + 1], kConfirmMaxS);
+      request.seconds = parse_number(words[i + 1], confirm_max_s);
       if (*request.seconds == 0)
         return Error{fmt::format("a confirmation within \"{}\" seconds: write 1 to {}",
-                                 words[i + 1], kConfirmMaxS),
+                                 words[i + 1], confirm_max_s),
                      ExitCode::usage};
       i += 2;
     } else if (words[i] == "operator" && left >= 3) {

@@ -12,7 +12,7 @@
 
 namespace trap::guard {
 
-constexpr std::uint64_t kConfirmMaxS = 86400;
+constexpr std::uint64_t confirm_max_s = 86400;
 
 struct Enforcement {
   Mode mode = Mode::monitor;

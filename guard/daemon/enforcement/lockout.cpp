@@ -11,20 +11,20 @@
 namespace trap::guard {
 namespace {
 
-constexpr char kEstablished[] = "01";
-constexpr std::size_t kWordDigits = 8;
+constexpr char established_state[] = "01";
+constexpr std::size_t word_digits = 8;
 
 // "0100007F:0050", or four such words for IPv6: words as they lie in memory, the port as a number.
 std::optional<Endpoint> parse_socket_end(const std::string& text) {
   const std::size_t colon = text.find(':');
-  if (colon != kWordDigits && colon != 4 * kWordDigits)
+  if (colon != word_digits && colon != 4 * word_digits)
     return std::nullopt;
   Endpoint end;
   __be32 words[4] = {};
-  for (std::size_t i = 0; i * kWordDigits < colon; i++)
+  for (std::size_t i = 0; i * word_digits < colon; i++)
     words[i] = static_cast<__be32>(
-        std::strtoul(text.substr(i * kWordDigits, kWordDigits).c_str(), nullptr, 16));
-  if (colon == kWordDigits)
+        std::strtoul(text.substr(i * word_digits, word_digits).c_str(), nullptr, 16));
+  if (colon == word_digits)
     end.address = trap_address_v4(words[0]);
   else
     std::copy(std::begin(words), std::end(words), end.address.be32);
@@ -53,7 +53,7 @@ std::vector<trap_flow_key> read_established(std::istream& table) {
   for (std::string line; std::getline(table, line);) {
     std::istringstream words(line);
     std::string number, near, far, state;
-    if (!(words >> number >> near >> far >> state) || state != kEstablished)
+    if (!(words >> number >> near >> far >> state) || state != established_state)
       continue;
     const auto service = parse_socket_end(near);
     const auto client = parse_socket_end(far);

@@ -17,7 +17,7 @@
 namespace trap::guard {
 namespace {
 
-constexpr __u32 kPorts = 65536;
+constexpr __u32 port_count = 65536;
 
 bool is_trap_server(const GuardConfig& config, const trap_address& address) {
   return std::ranges::any_of(config.trap_servers, [&](const trap_address& other) {
@@ -182,7 +182,7 @@ void write_settings(trap_guard_settings& settings, const GuardConfig& config) {
 
 PortSlots read_port_slots(const MapFds& fds, MapStore& store) {
   PortSlots slots;
-  for (__u32 port = 0; port < kPorts; port++) {
+  for (__u32 port = 0; port < port_count; port++) {
     const auto entry = store.read<trap_guard_port>(fds.ports, port);
     if (entry && entry->slot != 0)
       slots[static_cast<std::uint16_t>(port)] = entry->slot;

@@ -81,7 +81,7 @@ std::string flow_text(int flows_fd, std::uint32_t flow_buckets, const trap_packe
           trap_flow_is_live(&entry.value, now.monotonic_ns))
         return fmt::format(
             "its flow is known, and was seen {} ago{}",
-            duration_text((now.monotonic_ns - entry.value.seen_ns) / kNsPerS),
+            duration_text((now.monotonic_ns - entry.value.seen_ns) / ns_per_s),
             entry.value.flags & TRAP_FLOW_BUDGETED
                 ? fmt::format("; it pays from the budgets of tag {}", entry.value.tag)
                 : "");

@@ -72,7 +72,7 @@ std::string parting_words_of(const RunningGuard& guard) {
   if (end_ns == 0)
     return ", without a key for the present time";
   return fmt::format(", with keys until {:%Y-%m-%d %H:%M:%S} UTC; then {}",
-                     fmt::gmtime(static_cast<std::time_t>(end_ns / kNsPerS)),
+                     fmt::gmtime(static_cast<std::time_t>(end_ns / ns_per_s)),
                      guard.active->config.stale_drops ? "nothing passes to the protected ports"
                                                       : "only established connections go on");
 }

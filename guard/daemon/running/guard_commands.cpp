@@ -12,7 +12,7 @@ using nlohmann::ordered_json;
 
 namespace {
 
-constexpr std::size_t kSuspectsTold = 100;
+constexpr std::size_t suspects_told = 100;
 
 std::string name_of_slot(const ActiveConfiguration& active, std::uint32_t slot) {
   for (const ServiceConfig& service : active.config.services) {
@@ -68,7 +68,7 @@ Result<std::string> run_guard_command(RunningGuard& guard, const std::vector<std
     log::warn("mode: monitor, by command: nothing is dropped");
   } else if (words[0] == "suspects") {
     auto suspects = ordered_json::array();
-    for (const Suspect& suspect : guard.suspects.top(kSuspectsTold))
+    for (const Suspect& suspect : guard.suspects.top(suspects_told))
       suspects.push_back({{"source", format_address(suspect.source)},
                           {"service", name_of_slot(*guard.active, suspect.slot)},
                           {"verdict", verdict_name(static_cast<int>(suspect.verdict))},

@@ -11,9 +11,9 @@
 namespace trap::guard {
 namespace {
 
-constexpr std::uint64_t kCorrectEveryNs = 10 * kNsPerS;
+constexpr std::uint64_t correct_every_ns = 10 * ns_per_s;
 // A daemon that stalls for a few corrections costs no client anything.
-constexpr std::uint64_t kCountsHoldNs = 60 * kNsPerS;
+constexpr std::uint64_t counts_hold_ns = 60 * ns_per_s;
 
 } // namespace
 
@@ -41,7 +41,7 @@ void GuardWatch::watch_mode(std::uint64_t monotonic_ns) {
 
 void GuardWatch::watch_keys(std::uint64_t unix_ns) {
   const double left_s = key_seconds_left(guard_.settings->ticket_keys, unix_ns);
-  const bool scarce = left_s < kKeysScarceS;
+  const bool scarce = left_s < keys_scarce_s;
   if (scarce && !keys_scarce_)
     log::warn("keys for only {:.0f} more minutes: then {}", left_s / 60,
               guard_.active->config.stale_drops ? "nothing passes to the protected ports"
@@ -72,9 +72,9 @@ void GuardWatch::correct_counts(std::uint64_t monotonic_ns) {
   guard_.clients = correct_flow_counts(
       guard_.fds.admitted, bpf_program__fd(guard_.program->progs.trap_guard_correct), open);
   correct_network_counts(*guard_.networks, count_open_network_flows(open));
-  __atomic_store_n(&guard_.settings->flow_counts_until_ns, monotonic_ns + kCountsHoldNs,
+  __atomic_store_n(&guard_.settings->flow_counts_until_ns, monotonic_ns + counts_hold_ns,
                    __ATOMIC_RELEASE);
-  next_correction_ns_ = monotonic_ns + kCorrectEveryNs;
+  next_correction_ns_ = monotonic_ns + correct_every_ns;
 }
 
 } // namespace trap::guard

@@ -14,7 +14,7 @@
 namespace trap::guard {
 namespace {
 
-constexpr char kProgram[] = "trap-guard";
+constexpr char program_name[] = "trap-guard";
 
 Result<void> map_tables(RunningGuard& guard) {
   auto& maps = guard.program->maps;
@@ -53,11 +53,11 @@ Result<void> load(RunningGuard& guard, Undo& undo) {
   const GuardConfig& config = guard.active->config;
   if (auto there = check_interfaces(config.part); !there)
     return there.error();
-  auto lock = open_pin_dir(config.part.pin_dir, kProgram, undo);
+  auto lock = open_pin_dir(config.part.pin_dir, program_name, undo);
   if (!lock)
     return lock.error();
   auto program = Program<trap_guard>::load_upon_pins(
-      config.part.pin_dir, kProgram,
+      config.part.pin_dir, program_name,
       [&](trap_guard& skeleton) { prepare_skeleton(skeleton, config); }, undo);
   if (!program)
     return program.error();
@@ -174,7 +174,7 @@ void mend_pins(RunningGuard& guard) {
   std::vector<Pin> pins = pins_of_maps(guard.program->obj, pin_dir);
   const std::vector<Pin> links = guard.attachments.pins();
   pins.insert(pins.end(), links.begin(), links.end());
-  guard.pins.mend(pin_dir, kProgram, pins, guard.pin_dir);
+  guard.pins.mend(pin_dir, program_name, pins, guard.pin_dir);
 }
 
 void take_configured_mode(RunningGuard& guard) {

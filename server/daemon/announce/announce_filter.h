@@ -26,7 +26,7 @@ public:
                 std::uint64_t now_ns);
 
 private:
-  static constexpr std::uint32_t kWays = 4;
+  static constexpr std::uint32_t ways_per_set = 4;
 
   struct Entry {
     trap_address client;

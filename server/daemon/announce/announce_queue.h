@@ -15,7 +15,7 @@ namespace trap::server {
 
 class AnnounceQueue {
 public:
-  // Networks share kLanes lanes by a secret hash: no sender can aim at another's.
+  // Networks share lane_count lanes by a secret hash: no sender can aim at another's.
   AnnounceQueue(const trap_key& hash_key, std::uint32_t rate_per_s);
 
   void set_rate(std::uint32_t rate_per_s) { rate_per_s_ = rate_per_s; }
@@ -29,8 +29,8 @@ public:
   bool is_empty() const { return turns_.empty(); }
 
 private:
-  static constexpr std::uint32_t kLanes = 1024; // a power of two
-  static constexpr std::size_t kLaneMax = 64;
+  static constexpr std::uint32_t lane_count = 1024; // a power of two
+  static constexpr std::size_t lane_max = 64;
 
   bool take_token(std::uint64_t now_ns);
 

@@ -19,10 +19,10 @@
 namespace trap::server {
 namespace {
 
-constexpr unsigned kRecordsAtOnce = 4096;
+constexpr unsigned records_at_once = 4096;
 // Longer than a tick of any kernel's clock, within which the program may not wake us.
-constexpr long kLookAgainNs = 20'000'000;
-constexpr std::uint64_t kWarnEveryNs = 60ULL * 1000000000ULL;
+constexpr long look_again_ns = 20'000'000;
+constexpr std::uint64_t warn_every_ns = 60ULL * 1000000000ULL;
 
 trap_key random_key() {
   std::uint64_t words[TRAP_KEY_BYTES / 8];
@@ -99,7 +99,7 @@ int Announcer::event_fd() const {
 }
 
 void Announcer::consume() {
-  budget_ = kRecordsAtOnce;
+  budget_ = records_at_once;
   std::uint64_t times;
   [[maybe_unused]] const ssize_t cleared = read(look_again_.get(), &times, sizeof(times));
   const int records = ring_buffer__consume(ring_);
@@ -107,7 +107,7 @@ void Announcer::consume() {
   if (records == 0 && queue_.is_empty())
     return;
   itimerspec once = {};
-  once.it_value.tv_nsec = kLookAgainNs;
+  once.it_value.tv_nsec = look_again_ns;
   timerfd_settime(look_again_.get(), 0, &once, nullptr);
 }
 
@@ -203,7 +203,7 @@ void Announcer::send(const Announcement& announcement, const trap_keyring& keys)
 void Announcer::note_failure(const Endpoint& backend, int error_number) {
   counts_.failed++;
   const std::uint64_t now_ns = read_clocks().monotonic_ns;
-  if (warned_ns_ != 0 && now_ns < warned_ns_ + kWarnEveryNs)
+  if (warned_ns_ != 0 && now_ns < warned_ns_ + warn_every_ns)
     return;
   warned_ns_ = now_ns;
   log::warn("cannot announce a client to {}: {}", format_endpoint(backend),

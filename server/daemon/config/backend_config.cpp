@@ -12,8 +12,8 @@
 namespace trap::server {
 namespace {
 
-constexpr std::int64_t kWeightMax = 1000;
-constexpr std::int64_t kLifetimeMinS = 8;
+constexpr std::int64_t weight_max = 1000;
+constexpr std::int64_t lifetime_min_s = 8;
 
 const Choices<BackendState>& states() {
   static const Choices<BackendState> choices = {{"active", BackendState::active},
@@ -78,9 +78,9 @@ Keys<BackendConfig> backend_keys() {
                            .format = as_it_is,
                            .accepted = "1 to 63 of a-z, 0-9, '.' and '-'"},
                           by_reload, "name of the guard at that address")),
-          integer("weight", &B::weight, {1, kWeightMax}, by_reload,
+          integer("weight", &B::weight, {1, weight_max}, by_reload,
                   "share of clients, against the other backends"),
-          integer("ticket_lifetime_s", &B::lifetime_s, {kLifetimeMinS, TRAP_LIFETIME_MAX_S},
+          integer("ticket_lifetime_s", &B::lifetime_s, {lifetime_min_s, TRAP_LIFETIME_MAX_S},
                   by_reload, "how long tickets, redirects and announcements hold"),
           string("pool", &B::pool, pool_name(), by_reload,
                  "pool that the backend belongs to; empty: the default pool"),

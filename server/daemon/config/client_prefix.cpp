@@ -8,7 +8,7 @@
 namespace trap::server {
 namespace {
 
-constexpr unsigned kV4Before = 96; // bits of ::ffff:0:0/96
+constexpr unsigned mapped_prefix_bits = 96; // bits of ::ffff:0:0/96
 
 Error usage(std::string message) {
   return Error{std::move(message), ExitCode::usage};
@@ -32,7 +32,7 @@ Result<ClientPrefix> parse_prefix(std::string_view text) {
       return usage(fmt::format("\"{}\" has no prefix length of 0 to {}", text, longest));
   }
   ClientPrefix prefix{trap_address_mask(*address, family, written),
-                      family == TRAP_IPV4 ? written + kV4Before : written};
+                      family == TRAP_IPV4 ? written + mapped_prefix_bits : written};
   if (!trap_address_equal(&prefix.address, &*address))
     return usage(fmt::format("\"{}\" has bits set behind its prefix: write {}", text,
                              format_prefix(prefix)));
@@ -40,7 +40,7 @@ Result<ClientPrefix> parse_prefix(std::string_view text) {
 }
 
 std::string format_prefix(const ClientPrefix& prefix) {
-  const unsigned before = prefix.family() == TRAP_IPV4 ? kV4Before : 0;
+  const unsigned before = prefix.family() == TRAP_IPV4 ? mapped_prefix_bits : 0;
   return fmt::format("{}/{}", format_address(prefix.address), prefix.bits - before);
 }
 

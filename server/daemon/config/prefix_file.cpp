@@ -8,14 +8,14 @@
 namespace trap::server {
 namespace {
 
-constexpr std::size_t kPrefixFileLimitBytes = 64 << 20; // a million prefixes, with a comment each
+constexpr std::size_t prefix_file_limit_bytes = 64 << 20; // a million prefixes, with a comment each
 
 std::string_view trimmed(std::string_view text) {
-  constexpr const char* kBlank = " \t\r";
-  const std::size_t first = text.find_first_not_of(kBlank);
+  constexpr const char* blank_characters = " \t\r";
+  const std::size_t first = text.find_first_not_of(blank_characters);
   if (first == std::string_view::npos)
     return {};
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+  return text.substr(first, text.find_last_not_of(blank_characters) - first + 1);
 }
 
 } // namespace
@@ -41,7 +41,7 @@ Result<std::vector<PrefixLine>> parse_prefixes(std::string_view text, const std:
 }
 
 Result<std::vector<PrefixLine>> read_prefix_file(const std::string& path) {
-  auto text = read_file(path, kPrefixFileLimitBytes, FileTrust::list);
+  auto text = read_file(path, prefix_file_limit_bytes, FileTrust::list);
   if (!text)
     return text.error();
   return parse_prefixes(*text, path);

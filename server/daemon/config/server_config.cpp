@@ -11,11 +11,11 @@
 namespace trap::server {
 namespace {
 
-constexpr std::int64_t kAnnounceRateMax = 1000000;
+constexpr std::int64_t announce_rate_max = 1000000;
 
 Keys<BudgetConfig> budget_keys() {
   using B = BudgetConfig;
-  constexpr Range rates = {0, kRateMax};
+  constexpr Range rates = {0, rate_max};
   return {integer("client_handshakes_per_s", &B::client_handshakes_per_s, rates, by_reload,
                   "handshakes completed by each IPv4 address or IPv6 /64; 0: no limit"),
           integer("network_handshakes_per_s", &B::network_handshakes_per_s, rates, by_reload,
@@ -36,7 +36,7 @@ Keys<ServerConfig> own_keys() {
           choice("option_kind", &S::experimental_kind,
                  {{"reserved", false}, {"experimental", true}}, by_restart,
                  "kind of the TCP option that carries TRAP's messages"),
-          integer("announce_rate", &S::announce_rate, {0, kAnnounceRateMax}, by_reload,
+          integer("announce_rate", &S::announce_rate, {0, announce_rate_max}, by_reload,
                   "announcements a second, at most; 0: none are sent"),
           table("budget", &S::budget, budget_keys(), "limits a second"),
           required(tables(

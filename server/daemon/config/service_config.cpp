@@ -11,31 +11,31 @@
 namespace trap::server {
 namespace {
 
-constexpr std::int64_t kAttackSynsMax = 1000000000;
-constexpr std::int64_t kAttackHoldMaxS = 3600;
-constexpr std::int64_t kHealthIntervalMaxMs = 3600000;
-constexpr std::int64_t kHealthTimeoutMaxMs = 60000;
-constexpr std::int64_t kHealthCountMax = 100;
+constexpr std::int64_t attack_syns_max = 1000000000;
+constexpr std::int64_t attack_hold_max_s = 3600;
+constexpr std::int64_t health_interval_max_ms = 3600000;
+constexpr std::int64_t health_timeout_max_ms = 60000;
+constexpr std::int64_t health_count_max = 100;
 
 Keys<ActivationSettings> activation_keys() {
   using A = ActivationSettings;
-  return {integer("attack_syns_per_s", &A::syns_per_s, {1, kAttackSynsMax}, by_reload,
+  return {integer("attack_syns_per_s", &A::syns_per_s, {1, attack_syns_max}, by_reload,
                   "more SYNs a second are an attack"),
           integer("attack_incomplete_percent", &A::incomplete_percent, {1, 100}, by_reload,
                   "a larger share of SYNs without a completed handshake is an attack"),
-          integer("attack_hold_s", &A::hold_s, {1, kAttackHoldMaxS}, by_reload,
+          integer("attack_hold_s", &A::hold_s, {1, attack_hold_max_s}, by_reload,
                   "how long all must be below half of that before peace returns")};
 }
 
 Keys<HealthSettings> health_keys() {
   using H = HealthSettings;
-  return {integer("health_interval_ms", &H::interval_ms, {100, kHealthIntervalMaxMs}, by_reload,
+  return {integer("health_interval_ms", &H::interval_ms, {100, health_interval_max_ms}, by_reload,
                   "time from one check of a backend to the next"),
-          integer("health_timeout_ms", &H::timeout_ms, {10, kHealthTimeoutMaxMs}, by_reload,
+          integer("health_timeout_ms", &H::timeout_ms, {10, health_timeout_max_ms}, by_reload,
                   "time that a check may take"),
-          integer("health_rise", &H::rise, {1, kHealthCountMax}, by_reload,
+          integer("health_rise", &H::rise, {1, health_count_max}, by_reload,
                   "successes in a row that make a backend up"),
-          integer("health_fall", &H::fall, {1, kHealthCountMax}, by_reload,
+          integer("health_fall", &H::fall, {1, health_count_max}, by_reload,
                   "failures in a row that make a backend down")};
 }
 
@@ -175,7 +175,7 @@ Keys<ServiceConfig> service_keys() {
                           "fate of clients while no backend is usable")),
         boolean("offer", &S::offer, by_reload, "whether the SYN-ACK carries an OFFER")},
        within(&S::activation, activation_keys()),
-       {integer("syn_acks_per_s", &S::syn_acks_per_s, {0, kRateMax}, by_reload,
+       {integer("syn_acks_per_s", &S::syn_acks_per_s, {0, rate_max}, by_reload,
                 "cap on the SYN-ACKs of each address; 0: the server's cap only"),
         choice("health", &S::checks_health, {{"tcp", true}, {"off", false}}, by_reload,
                "how the health of backends is checked")},

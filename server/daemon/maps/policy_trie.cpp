@@ -8,8 +8,8 @@
 namespace trap::server {
 namespace {
 
-constexpr char kMap[] = "policies";
-constexpr __u32 kBatch = 65536;
+constexpr char policies_map[] = "policies";
+constexpr __u32 batch_size = 65536;
 
 struct Rows {
   std::vector<trap_policy_key> keys;
@@ -32,7 +32,7 @@ Rows rows_of(const ServicePolicies& policies) {
 
 Result<void> fill_one_by_one(MapStore& store, int fd, const Rows& rows) {
   for (std::size_t i = 0; i < rows.keys.size(); i++) {
-    if (auto written = store.write(fd, kMap, rows.keys[i], rows.values[i]); !written)
+    if (auto written = store.write(fd, policies_map, rows.keys[i], rows.values[i]); !written)
       return written.error();
   }
   return {};
@@ -40,13 +40,13 @@ Result<void> fill_one_by_one(MapStore& store, int fd, const Rows& rows) {
 
 Result<void> fill(MapStore& store, int fd, const Rows& rows) {
   for (std::size_t done = 0; done < rows.keys.size();) {
-    auto count = static_cast<__u32>(std::min<std::size_t>(kBatch, rows.keys.size() - done));
+    auto count = static_cast<__u32>(std::min<std::size_t>(batch_size, rows.keys.size() - done));
     const int failed = store.update_batch(fd, &rows.keys[done], &rows.values[done], &count);
     if (failed == -ENOTSUP || failed == -EOPNOTSUPP ||
         failed == -EINVAL) // a kernel without batches for tries
       return fill_one_by_one(store, fd, rows);
     if (failed)
-      return map_error(kMap, "fill a trie of", failed);
+      return map_error(policies_map, "fill a trie of", failed);
     done += count;
   }
   return {};
@@ -59,7 +59,7 @@ Result<Fd> make_policy_trie(const ServicePolicies& policies, MapStore& store) {
   const auto size = static_cast<__u32>(std::max<std::size_t>(1, rows.keys.size()));
   const int fd = store.make_trie("policy_trie", sizeof(trap_policy_key), sizeof(trap_policy), size);
   if (fd < 0)
-    return map_error(kMap, "make a trie for", fd);
+    return map_error(policies_map, "make a trie for", fd);
   Fd trie(fd);
   if (auto filled = fill(store, trie.get(), rows); !filled)
     return filled.error();

@@ -23,10 +23,10 @@ bool same_service(const trap_service& a, const trap_service& b) {
 
 // Of a pool without usable backends, so that the next run of the daemon knows that policies may
 // lead to it. No program reads it.
-constexpr __u16 kEmptyButInUse = 0xffff;
+constexpr __u16 empty_but_in_use = 0xffff;
 
 bool is_in_use(const trap_selection& selection) {
-  return selection.backend_count != 0 || selection.backends[0] == kEmptyButInUse;
+  return selection.backend_count != 0 || selection.backends[0] == empty_but_in_use;
 }
 
 } // namespace
@@ -139,7 +139,7 @@ Result<void> ServerMaps::write_pools(const MapContents& contents, bool empty_one
       continue;
     fill_selection(selection, selector_key_, candidates);
     if (candidates.empty())
-      selection.backends[0] = kEmptyButInUse;
+      selection.backends[0] = empty_but_in_use;
     if (auto written = store_->write(fds_.selections, "selections", index, selection); !written)
       return written.error();
     pools_[index] = candidates;

@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::size_t kTalkers = 10;
+constexpr std::size_t talkers_shown = 10;
 
 ordered_json backends_json(const BackendAvailability& backends, const PlannedService& planned) {
   auto listed = ordered_json::array();
@@ -101,7 +101,7 @@ ordered_json service_json(const RunningServer& server, const PlannedService& pla
 
 ordered_json talkers_json(int clients_fd) {
   auto json = ordered_json::array();
-  for (const Talker& talker : top_talkers(clients_fd, kTalkers))
+  for (const Talker& talker : top_talkers(clients_fd, talkers_shown))
     json.push_back({{"client", format_talker(talker)}, {"handshakes", talker.handshakes}});
   return json;
 }

@@ -11,17 +11,17 @@
 namespace trap::server {
 namespace {
 
-constexpr char kProgram[] = "trap-server";
+constexpr char program_name[] = "trap-server";
 
 Result<void> load(RunningServer& server, Undo& undo) {
   const ServerConfig& config = server.active->config;
   if (auto there = check_interfaces(config.part); !there)
     return there.error();
-  auto lock = open_pin_dir(config.part.pin_dir, kProgram, undo);
+  auto lock = open_pin_dir(config.part.pin_dir, program_name, undo);
   if (!lock)
     return lock.error();
   auto program = Program<trap_server>::load_upon_pins(
-      config.part.pin_dir, kProgram,
+      config.part.pin_dir, program_name,
       [&](trap_server& skeleton) { prepare_skeleton(skeleton, config); }, undo);
   if (!program)
     return program.error();
@@ -174,7 +174,7 @@ void mend_pins(RunningServer& server) {
   std::vector<Pin> pins = pins_of_maps(server.program->obj, pin_dir);
   for (const auto& more : {server.attachments.pins(), server.assigner.pins()})
     pins.insert(pins.end(), more.begin(), more.end());
-  server.pins.mend(pin_dir, kProgram, pins, server.pin_dir);
+  server.pins.mend(pin_dir, program_name, pins, server.pin_dir);
 }
 
 std::vector<std::string> runtime_problems(const RunningServer& server) {

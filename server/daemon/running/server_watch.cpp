@@ -40,7 +40,7 @@ void ServerWatch::tick() {
       server_.runtime_state.advance(server_.active->plan, server_.maps->fds().counters, now_ns);
   server_.known->advance(now_ns);
   // Ticks come a little early or late: a second is five of them, not four or six.
-  if (now_ns >= second_ns_ + kNsPerS - kTickMs * kNsPerS / 2000) {
+  if (now_ns >= second_ns_ + ns_per_s - watch_tick_ms * ns_per_s / 2000) {
     second_ns_ = now_ns;
     tick_second();
   } else if (changed) {

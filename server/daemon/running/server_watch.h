@@ -12,7 +12,7 @@ namespace trap::server {
 
 class ServerWatch {
 public:
-  static constexpr unsigned kTickMs = 200;
+  static constexpr unsigned watch_tick_ms = 200;
 
   // `server` outlives this.
   explicit ServerWatch(RunningServer& server) : server_(server) {}

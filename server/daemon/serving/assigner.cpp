@@ -18,7 +18,7 @@
 namespace trap::server {
 namespace {
 
-const TcHook kHook = {Direction::ingress, "trap_server_assign"};
+const TcHook assign_hook = {Direction::ingress, "trap_server_assign"};
 
 std::string pin_path_in(const PartConfig& config) {
   return config.pin_dir + "/program-assign";
@@ -29,7 +29,7 @@ void detach_everywhere(const Fd& pinned) {
   const KnownProgram known[] = {known_program(pinned.get())};
   struct if_nameindex* interfaces = if_nameindex();
   for (auto* at = interfaces; at && at->if_index != 0; at++)
-    detach_filter(at->if_index, kHook, known);
+    detach_filter(at->if_index, assign_hook, known);
   if_freenameindex(interfaces);
 }
 
@@ -79,7 +79,8 @@ Result<void> Assigner::attach(Undo& undo) {
     const unsigned index = if_nametoindex(interface.c_str());
     if (index == 0)
       continue;
-    if (auto attached = attach_filter(interface, index, kHook, program_fd_, known, undo); !attached)
+    if (auto attached = attach_filter(interface, index, assign_hook, program_fd_, known, undo);
+        !attached)
       return attached.error();
   }
   return {};
@@ -91,7 +92,7 @@ bool Assigner::works() const {
   const KnownProgram known[] = {known_program(program_fd_)};
   return std::all_of(interfaces_.begin(), interfaces_.end(), [&](const std::string& interface) {
     const unsigned index = if_nametoindex(interface.c_str());
-    return index == 0 || filter_program_id(index, kHook, known) != 0;
+    return index == 0 || filter_program_id(index, assign_hook, known) != 0;
   });
 }
 

@@ -10,19 +10,19 @@ namespace {
 
 // Between lists, and after distrust(): what a SYN or a cookie that passed has to open by then is in
 // the stack.
-constexpr std::uint64_t kPauseNs = kNsPerS;
+constexpr std::uint64_t pause_ns = ns_per_s;
 // Between lists while there is trust: 100,000 connections then cost 3% of a core.
-constexpr std::uint64_t kRestNs = 5 * kNsPerS;
+constexpr std::uint64_t rest_ns = 5 * ns_per_s;
 // Lists that must be whole before there is trust: one may have missed a connection
 // (SocketList::advance).
-constexpr unsigned kListsBeforeTrust = 2;
+constexpr unsigned lists_before_trust = 2;
 // Lists of a generation, before the older one is cleared. All but the first began when no program
 // was still writing to the older one.
-constexpr unsigned kListsOfGeneration = 4;
+constexpr unsigned lists_of_generation = 4;
 // The time that the program relies on a list without another. The bits stay, and the program adds
 // its own; but a connection may have come another way, by an interface without the program.
-constexpr std::uint64_t kTrustNs = 120 * kNsPerS;
-constexpr std::size_t kConnectionsOfTurn = 8192;
+constexpr std::uint64_t trust_ns = 120 * ns_per_s;
+constexpr std::size_t connections_of_turn = 8192;
 
 } // namespace
 
@@ -34,7 +34,7 @@ void KnownConnections::distrust(std::uint64_t now_ns) {
   tell(0);
   whole_lists_ = 0;
   listing_ = false;
-  due_ns_ = now_ns + kPauseNs;
+  due_ns_ = now_ns + pause_ns;
 }
 
 void KnownConnections::give_up() {
@@ -53,7 +53,7 @@ void KnownConnections::advance(std::uint64_t now_ns) {
     begin(now_ns);
   if (!listing_)
     return;
-  auto whole = list_.advance(kConnectionsOfTurn,
+  auto whole = list_.advance(connections_of_turn,
                              [this](const HostConnection& connection) { note(connection); });
   if (!whole)
     return fail(now_ns, whole.error());
@@ -62,7 +62,7 @@ void KnownConnections::advance(std::uint64_t now_ns) {
 }
 
 void KnownConnections::begin(std::uint64_t now_ns) {
-  if (generation_lists_ >= kListsOfGeneration)
+  if (generation_lists_ >= lists_of_generation)
     change_generation();
   begun_ns_ = now_ns;
   counting_ = 0;
@@ -96,14 +96,14 @@ void KnownConnections::complete(std::uint64_t now_ns) {
   generation_lists_++;
   count_ = counting_;
   problem_.clear();
-  if (++whole_lists_ >= kListsBeforeTrust)
-    tell(begun_ns_ + kTrustNs);
-  due_ns_ = now_ns + (trusted(now_ns) ? kRestNs : kPauseNs);
+  if (++whole_lists_ >= lists_before_trust)
+    tell(begun_ns_ + trust_ns);
+  due_ns_ = now_ns + (trusted(now_ns) ? rest_ns : pause_ns);
 }
 
 void KnownConnections::fail(std::uint64_t now_ns, const Error& error) {
   listing_ = false;
-  due_ns_ = now_ns + kPauseNs;
+  due_ns_ = now_ns + pause_ns;
   problem_ = fmt::format(
       "{}; until it does, each ACK of a flood costs a service that serves two more lookups",
       error.message);

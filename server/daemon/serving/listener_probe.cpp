@@ -15,12 +15,12 @@
 namespace trap::server {
 namespace {
 
-constexpr std::uint64_t kEveryNs = 1'000'000'000;
-constexpr unsigned kMostSilent =
+constexpr std::uint64_t every_ns = 1'000'000'000;
+constexpr unsigned most_silent =
     3; // a listener whose queue is full is silent for a moment, and listens nevertheless
-constexpr int kMostReads = 64; // of one socket in one turn
-constexpr std::uint16_t kFirstPort = 32768;
-constexpr std::uint16_t kPorts = 28232; // Linux's own ephemeral range
+constexpr int most_reads = 64; // of one socket in one turn
+constexpr std::uint16_t first_port = 32768;
+constexpr std::uint16_t port_count = 28232; // Linux's own ephemeral range
 
 struct SocketAddress {
   sockaddr_storage storage = {};
@@ -85,7 +85,7 @@ Fd probe_socket(const Endpoint& listener, const ProbeSyn& syn) {
     return {};
   char thrown_away;
   for (int i = 0;
-       i < kMostReads && recv(fd.get(), &thrown_away, sizeof(thrown_away), MSG_DONTWAIT) >= 0;
+       i < most_reads && recv(fd.get(), &thrown_away, sizeof(thrown_away), MSG_DONTWAIT) >= 0;
        i++) {
   }
   return fd;
@@ -137,7 +137,7 @@ void ListenerProbe::advance(std::uint64_t now_ns) {
     if (now_ns < probe.due_ns)
       continue;
     give_up(probe);
-    probe.due_ns = now_ns + kEveryNs;
+    probe.due_ns = now_ns + every_ns;
     send(listener, probe);
     receive(listener, probe,
             now_ns); // over loopback the answer is mostly there when sending returns
@@ -145,7 +145,8 @@ void ListenerProbe::advance(std::uint64_t now_ns) {
 }
 
 void ListenerProbe::send(const Endpoint& listener, Probe& probe) {
-  probe.syn = {.source_port = static_cast<std::uint16_t>(kFirstPort + randombytes_uniform(kPorts)),
+  probe.syn = {.source_port =
+                   static_cast<std::uint16_t>(first_port + randombytes_uniform(port_count)),
                .sequence = randombytes_random(),
                .timestamp = randombytes_random()};
   probe.socket = probe_socket(listener, probe.syn);
@@ -160,7 +161,7 @@ void ListenerProbe::send(const Endpoint& listener, Probe& probe) {
 
 void ListenerProbe::receive(const Endpoint& listener, Probe& probe, std::uint64_t now_ns) {
   std::uint8_t packet[256]; // headers with options
-  for (int i = 0; i < kMostReads && probe.socket; i++) {
+  for (int i = 0; i < most_reads && probe.socket; i++) {
     const ssize_t got = recv(probe.socket.get(), packet, sizeof(packet), MSG_DONTWAIT);
     if (got < 0)
       return;
@@ -189,7 +190,7 @@ void ListenerProbe::give_up(Probe& probe) {
   if (!probe.socket)
     return;
   probe.socket.reset();
-  if (++probe.silent >= kMostSilent)
+  if (++probe.silent >= most_silent)
     fail(probe,
          fmt::format(
              "no answer to {} SYNs over loopback: is its queue full, or does a firewall drop them?",

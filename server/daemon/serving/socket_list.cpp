@@ -15,8 +15,8 @@
 namespace trap::server {
 namespace {
 
-constexpr std::size_t kBufferBytes = 32768; // no message of a list is longer
-constexpr unsigned kEveryState = ~0U & ~(1U << TCP_LISTEN);
+constexpr std::size_t buffer_bytes = 32768; // no message of a list is longer
+constexpr unsigned every_socket_state = ~0U & ~(1U << TCP_LISTEN);
 
 struct Request {
   nlmsghdr header;
@@ -54,7 +54,7 @@ Result<void> SocketList::begin(std::uint16_t port) {
   socket_ = Fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG));
   if (!socket_)
     return list_error(errno);
-  buffer_.resize(kBufferBytes);
+  buffer_.resize(buffer_bytes);
   port_ = port;
   family_ = AF_INET;
   return ask();
@@ -67,7 +67,7 @@ Result<void> SocketList::ask() {
   request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
   request.body.sdiag_family = static_cast<__u8>(family_);
   request.body.sdiag_protocol = IPPROTO_TCP;
-  request.body.idiag_states = kEveryState;
+  request.body.idiag_states = every_socket_state;
   request.body.id.idiag_sport = htons(port_);
   if (send(socket_.get(), &request, sizeof(request), 0) != sizeof(request))
     return list_error(errno);

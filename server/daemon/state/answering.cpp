@@ -4,7 +4,7 @@
 namespace trap::server {
 namespace {
 
-constexpr int kAlwaysCookies = 2; // of net.ipv4.tcp_syncookies
+constexpr int always_cookies = 2; // of net.ipv4.tcp_syncookies
 
 } // namespace
 
@@ -30,7 +30,7 @@ Answering choose_answering(const ServiceState& service, const HostState& host, b
     return {Answerer::own_cookies, ""};
   const std::string reason =
       "its listener is an MPTCP socket, which takes no handshake by TRAP's own cookies";
-  if (host.settings.tcp_syncookies == kAlwaysCookies)
+  if (host.settings.tcp_syncookies == always_cookies)
     return service.sent_cookie ? Answering{Answerer::kernel_cookies, reason}
                                : Answering{Answerer::stack, ""};
   return {Answerer::stack, reason + "; for the kernel's cookies run sysctl -w "

@@ -8,18 +8,18 @@
 namespace trap::server {
 namespace {
 
-constexpr unsigned kWindowMax =
+constexpr unsigned window_max =
     64240; // a listener's answer over loopback may be larger than one to a client
-constexpr unsigned kScaleDefault = 7;   // Linux with its default of net.ipv4.tcp_rmem
-constexpr unsigned kV4HeaderBytes = 40; // IP and TCP, without options
-constexpr unsigned kV6HeaderBytes = 60;
-constexpr unsigned kMssLeast = 536; // RFC 9293 3.7.1
-constexpr unsigned kMssMost = 65535;
+constexpr unsigned scale_default = 7;    // Linux with its default of net.ipv4.tcp_rmem
+constexpr unsigned v4_header_bytes = 40; // IP and TCP, without options
+constexpr unsigned v6_header_bytes = 60;
+constexpr unsigned mss_least = 536; // RFC 9293 3.7.1
+constexpr unsigned mss_most = 65535;
 
 __be16 mss_of(const Endpoint& address, unsigned mtu) {
   const unsigned headers =
-      family_of(address.address) == TRAP_IPV4 ? kV4HeaderBytes : kV6HeaderBytes;
-  return TRAP_BE16(std::clamp(mtu > headers ? mtu - headers : 0, kMssLeast, kMssMost));
+      family_of(address.address) == TRAP_IPV4 ? v4_header_bytes : v6_header_bytes;
+  return TRAP_BE16(std::clamp(mtu > headers ? mtu - headers : 0, mss_least, mss_most));
 }
 
 // Does the stack understand what the SYN-ACK's timestamp says?
@@ -55,15 +55,15 @@ __u32 serving_flags(const ServiceConfig& config, const ServiceState& service, co
 void set_listener_values(trap_service& value, const PlannedService& planned,
                          const ServiceState& service, unsigned mtu) {
   value.mss = mss_of(planned.address, mtu);
-  value.window = service.earlier.window ? service.earlier.window : TRAP_BE16(kWindowMax);
-  value.window_scale = service.earlier.window ? service.earlier.window_scale : kScaleDefault;
+  value.window = service.earlier.window ? service.earlier.window : TRAP_BE16(window_max);
+  value.window_scale = service.earlier.window ? service.earlier.window_scale : scale_default;
   if (!service.listener || !service.listener->answers)
     return;
   if (service.listener->mss != 0) // less than the way's if the application has set TCP_MAXSEG
     value.mss = TRAP_BE16(
-        std::clamp<unsigned>(service.listener->mss, kMssLeast, TRAP_FROM_BE16(value.mss)));
+        std::clamp<unsigned>(service.listener->mss, mss_least, TRAP_FROM_BE16(value.mss)));
   if (service.listener->window != 0)
-    value.window = TRAP_BE16(std::min<unsigned>(service.listener->window, kWindowMax));
+    value.window = TRAP_BE16(std::min<unsigned>(service.listener->window, window_max));
   value.window_scale = static_cast<__u8>(std::max(0, service.listener->window_scale));
 }
 

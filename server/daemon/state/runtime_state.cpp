@@ -13,7 +13,7 @@ namespace trap::server {
 namespace {
 
 // A client may answer a cookie of the stack for this long.
-constexpr std::uint64_t kStackCookiesNs = 120'000'000'000;
+constexpr std::uint64_t stack_cookies_ns = 120'000'000'000;
 
 bool serves_any(const ServerPlan& plan) {
   return std::any_of(plan.services.begin(), plan.services.end(),
@@ -135,7 +135,7 @@ ServiceState RuntimeState::of_service(const PlannedService& planned) const {
         listeners_ && listeners_->answered_ns(planned.address) > found->second.since_ns;
   }
   if (auto left = left_ns_.find(planned.address); left != left_ns_.end())
-    runtime_state.was_left = now_ns_ < left->second + kStackCookiesNs;
+    runtime_state.was_left = now_ns_ < left->second + stack_cookies_ns;
   auto at = told_.find(planned.address);
   if (at != told_.end()) {
     runtime_state.earlier = at->second;

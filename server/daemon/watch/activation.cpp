@@ -9,13 +9,13 @@
 namespace trap::server {
 namespace {
 
-constexpr double kSecondNs = 1e9;
-constexpr std::uint64_t kWindowNs = 1'000'000'000; // rates are those of this long
+constexpr double one_second_ns = 1e9;
+constexpr std::uint64_t window_ns = 1'000'000'000; // rates are those of this long
 // A handshake takes a round trip, of up to this long: SYNs younger than that are not judged, and
 // count as completed by what completed in their own time or this much later, whichever is more. So
 // neither the beginning nor the end of a rush of honest clients looks like a flood.
-constexpr std::uint64_t kLagNs = 400'000'000;
-constexpr std::uint64_t kLeastStepNs = 50'000'000; // between samples: bounds how many there are
+constexpr std::uint64_t lag_ns = 400'000'000;
+constexpr std::uint64_t least_step_ns = 50'000'000; // between samples: bounds how many there are
 
 std::uint64_t total(const VerdictCounts& counts, std::initializer_list<trap_verdict> verdicts) {
   std::uint64_t sum = 0;
@@ -54,13 +54,13 @@ const Activation::Moment& Activation::moment_at(std::uint64_t ns) const {
 
 Activation::Rate Activation::measure() const {
   const Moment& now = moments_.back();
-  const Moment& start = moment_at(before(now.ns, kWindowNs));
-  const Moment& judged = moment_at(before(now.ns, kLagNs));
-  const Moment& judged_start = moment_at(before(now.ns, kWindowNs + kLagNs));
+  const Moment& start = moment_at(before(now.ns, window_ns));
+  const Moment& judged = moment_at(before(now.ns, lag_ns));
+  const Moment& judged_start = moment_at(before(now.ns, window_ns + lag_ns));
   // A window that is not full yet counts as full: the first samples after a start make no attack.
   const auto per_s = [](std::uint64_t count, const Moment& from, const Moment& to) {
-    return static_cast<double>(count) * kSecondNs /
-           static_cast<double>(std::max(to.ns - from.ns, kWindowNs));
+    return static_cast<double>(count) * one_second_ns /
+           static_cast<double>(std::max(to.ns - from.ns, window_ns));
   };
   Rate rate;
   rate.syns_per_s = per_s(now.totals.syns - start.totals.syns, start, now);
@@ -93,11 +93,11 @@ bool Activation::observe(std::uint64_t now_ns, const ActivationSample& totals) {
     const Moment& last = moments_.back();
     if (totals.syns < last.totals.syns || totals.completions < last.totals.completions)
       moments_.clear();
-    else if (now_ns < last.ns + kLeastStepNs)
+    else if (now_ns < last.ns + least_step_ns)
       return false;
   }
   moments_.push_back({now_ns, totals});
-  while (moments_.size() > 1 && moments_[1].ns <= before(now_ns, kWindowNs + kLagNs))
+  while (moments_.size() > 1 && moments_[1].ns <= before(now_ns, window_ns + lag_ns))
     moments_.pop_front();
   rate_ = measure();
 
@@ -113,7 +113,7 @@ bool Activation::observe(std::uint64_t now_ns, const ActivationSample& totals) {
   }
   if (!calm_since_ns_)
     calm_since_ns_ = now_ns;
-  if (static_cast<double>(now_ns - *calm_since_ns_) < settings_.hold_s * kSecondNs)
+  if (static_cast<double>(now_ns - *calm_since_ns_) < settings_.hold_s * one_second_ns)
     return false;
   return change(false, fmt::format("below half of the thresholds for {:.0f} s: {:.0f} SYNs/s",
                                    settings_.hold_s, rate_.syns_per_s));

@@ -15,9 +15,9 @@
 namespace trap::server {
 namespace {
 
-constexpr std::uint64_t kMillisecondNs = 1'000'000;
-constexpr std::size_t kMostUnderWay = 256; // descriptors; with more backends than that out of
-                                           // reach, checks come later than they should
+constexpr std::uint64_t millisecond_ns = 1'000'000;
+constexpr std::size_t most_under_way = 256; // descriptors; with more backends than that out of
+                                            // reach, checks come later than they should
 
 // Of this host, not of the backend: such a check says nothing.
 bool is_own_failure(int error_number) {
@@ -112,7 +112,7 @@ void HealthChecker::schedule_new(std::uint64_t now_ns) {
       fresh.push_back(&target);
   }
   for (std::size_t i = 0; i < fresh.size(); i++) {
-    fresh[i]->due_ns = now_ns + fresh[i]->settings.interval_ms * kMillisecondNs * i / fresh.size();
+    fresh[i]->due_ns = now_ns + fresh[i]->settings.interval_ms * millisecond_ns * i / fresh.size();
     fresh[i]->is_scheduled = true;
   }
 }
@@ -133,7 +133,7 @@ bool HealthChecker::finish_checks(std::uint64_t now_ns) {
     Target& target = under_way[i]->second;
     if (polled[i].revents != 0)
       changed |= finish(*under_way[i], pending_error(target.connection.get()));
-    else if (now_ns >= target.started_ns + target.settings.timeout_ms * kMillisecondNs)
+    else if (now_ns >= target.started_ns + target.settings.timeout_ms * millisecond_ns)
       changed |= note(*under_way[i], false,
                       fmt::format("no answer within {} ms", target.settings.timeout_ms));
   }
@@ -154,7 +154,7 @@ bool HealthChecker::start_checks(std::uint64_t now_ns) {
   });
   bool changed = false;
   for (Entry* entry : due) {
-    if (under_way == kMostUnderWay)
+    if (under_way == most_under_way)
       break;
     changed |= start(*entry, now_ns);
     under_way += entry->second.connection ? 1 : 0;
@@ -164,7 +164,7 @@ bool HealthChecker::start_checks(std::uint64_t now_ns) {
 
 bool HealthChecker::start(Entry& entry, std::uint64_t now_ns) {
   auto& [backend, target] = entry;
-  const std::uint64_t interval_ns = target.settings.interval_ms * kMillisecondNs;
+  const std::uint64_t interval_ns = target.settings.interval_ms * millisecond_ns;
   // Keeps its place in the interval, unless it was kept waiting for longer than one.
   target.due_ns = std::max(target.due_ns + interval_ns, now_ns);
   target.started_ns = now_ns;

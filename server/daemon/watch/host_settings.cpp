@@ -15,11 +15,11 @@
 namespace trap::server {
 namespace {
 
-constexpr std::size_t kLimitBytes = 64;
-constexpr unsigned kEthernetMtu = 1500;
+constexpr std::size_t limit_bytes = 64;
+constexpr unsigned ethernet_mtu = 1500;
 
 int read_setting(const char* name) {
-  auto text = read_file(fmt::format("/proc/sys/net/ipv4/{}", name), kLimitBytes, FileTrust::any);
+  auto text = read_file(fmt::format("/proc/sys/net/ipv4/{}", name), limit_bytes, FileTrust::any);
   int value = -1;
   if (!text)
     return -1;
@@ -72,7 +72,7 @@ unsigned smallest_mtu(const std::vector<std::string>& interfaces) {
     const auto mtu = static_cast<unsigned>(request.ifr_mtu);
     smallest = smallest == 0 ? mtu : std::min(smallest, mtu);
   }
-  return smallest == 0 ? kEthernetMtu : smallest;
+  return smallest == 0 ? ethernet_mtu : smallest;
 }
 
 } // namespace trap::server

@@ -16,7 +16,7 @@ namespace {
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr std::uint64_t kS = 1000000000;
+constexpr std::uint64_t second_ns = 1000000000;
 
 trap_address address(const std::string& text) {
   return *parse_address(text);
@@ -24,21 +24,21 @@ trap_address address(const std::string& text) {
 
 TEST(Enforcement, a_trial_runs_out_by_itself) {
   trap_guard_settings settings = {};
-  EXPECT_EQ(enforcement_of(settings, 5 * kS).mode, Mode::monitor);
-  enforce_for(settings, 60, 5 * kS);
-  EXPECT_EQ(enforcement_of(settings, 5 * kS).confirm_within_s, 60u);
-  EXPECT_EQ(enforcement_of(settings, 65 * kS - 1).mode, Mode::enforce);
-  EXPECT_EQ(enforcement_of(settings, 65 * kS - 1).confirm_within_s, 1u);
-  EXPECT_EQ(enforcement_of(settings, 65 * kS).mode, Mode::monitor);
-  EXPECT_FALSE(confirm(settings, 65 * kS));
+  EXPECT_EQ(enforcement_of(settings, 5 * second_ns).mode, Mode::monitor);
+  enforce_for(settings, 60, 5 * second_ns);
+  EXPECT_EQ(enforcement_of(settings, 5 * second_ns).confirm_within_s, 60u);
+  EXPECT_EQ(enforcement_of(settings, 65 * second_ns - 1).mode, Mode::enforce);
+  EXPECT_EQ(enforcement_of(settings, 65 * second_ns - 1).confirm_within_s, 1u);
+  EXPECT_EQ(enforcement_of(settings, 65 * second_ns).mode, Mode::monitor);
+  EXPECT_FALSE(confirm(settings, 65 * second_ns));
 }
 
 TEST(Enforcement, confirmed_it_lasts) {
   trap_guard_settings settings = {};
-  enforce_for(settings, 60, kS);
-  ASSERT_TRUE(confirm(settings, 60 * kS));
-  EXPECT_EQ(enforcement_of(settings, 1000 * kS).mode, Mode::enforce);
-  EXPECT_FALSE(enforcement_of(settings, 1000 * kS).confirm_within_s);
+  enforce_for(settings, 60, second_ns);
+  ASSERT_TRUE(confirm(settings, 60 * second_ns));
+  EXPECT_EQ(enforcement_of(settings, 1000 * second_ns).mode, Mode::enforce);
+  EXPECT_FALSE(enforcement_of(settings, 1000 * second_ns).confirm_within_s);
   set_mode(settings, Mode::monitor);
   EXPECT_EQ(enforcement_of(settings, 0).mode, Mode::monitor);
 }

@@ -14,11 +14,11 @@
 namespace trap::guard {
 namespace {
 
-constexpr std::uint64_t kNow = 5 * TRAP_FLOW_IDLE_NS;
-constexpr trap_flow_keys kSecret = {{0x4164d8399f767c45, 0x5bc8fbbcbde5c099, 0xb0c11fdecb91ce37,
-                                     0xd76d4330f1446bea, 0xa6eb8c9ebd69fe29, 0x87b0b125ec1d7da0,
-                                     0xd7210dff076ce2ef, 0xc6a5387777330bdb, 0x3fc1ea36f17fd374,
-                                     0x0d464138a6233255}};
+constexpr std::uint64_t test_now = 5 * TRAP_FLOW_IDLE_NS;
+constexpr trap_flow_keys test_secret = {{0x4164d8399f767c45, 0x5bc8fbbcbde5c099, 0xb0c11fdecb91ce37,
+                                         0xd76d4330f1446bea, 0xa6eb8c9ebd69fe29, 0x87b0b125ec1d7da0,
+                                         0xd7210dff076ce2ef, 0xc6a5387777330bdb, 0x3fc1ea36f17fd374,
+                                         0x0d464138a6233255}};
 
 trap_flow_key flow_key(const std::string& client, std::uint16_t client_port, std::uint16_t port) {
   trap_flow_key key = {};
@@ -32,10 +32,11 @@ trap_flow_key flow_key(const std::string& client, std::uint16_t client_port, std
 struct Flows {
   std::vector<trap_flow_bucket> buckets = std::vector<trap_flow_bucket>(64);
 
-  void put(const trap_flow_key& key, std::uint8_t flags, std::uint64_t seen_ns = kNow) {
+  void put(const trap_flow_key& key, std::uint8_t flags, std::uint64_t seen_ns = test_now) {
     for (int second = 0; second < 2; second++) {
       for (trap_flow_entry& entry :
-           buckets[trap_flow_bucket_index(trap_flow_hash(&key, &kSecret), second, 64)].entries) {
+           buckets[trap_flow_bucket_index(trap_flow_hash(&key, &test_secret), second, 64)]
+               .entries) {
         if (entry.value.seen_ns != TRAP_FLOW_EMPTY)
           continue;
         entry.key = key;
@@ -66,12 +67,12 @@ TEST(Tables, open_flows_are_a_clients_by_scope) {
   flows.put(flow_key("198.51.100.2", 1001, 80),
             TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED);
   flows.put(flow_key("198.51.100.2", 1002, 80), 0);
-  flows.put(flow_key("198.51.100.2", 1003, 80), TRAP_FLOW_BUDGETED, kNow - TRAP_FLOW_IDLE_NS);
+  flows.put(flow_key("198.51.100.2", 1003, 80), TRAP_FLOW_BUDGETED, test_now - TRAP_FLOW_IDLE_NS);
   flows.put(flow_key("198.51.100.2", 1004, 81), TRAP_FLOW_BUDGETED);
   flows.put(flow_key("198.51.100.2", 1005, 80), TRAP_FLOW_BUDGETED, TRAP_FLOW_CLAIMED);
-  EXPECT_EQ(count_flows(flows.buckets, kNow), 6u);
+  EXPECT_EQ(count_flows(flows.buckets, test_now), 6u);
 
-  const auto single = count_open_flows(flows.buckets, config_with_scope(32), {{80, 5}}, kNow);
+  const auto single = count_open_flows(flows.buckets, config_with_scope(32), {{80, 5}}, test_now);
   ASSERT_EQ(single.size(), 2u);
   trap_guard_client_key client = {};
   client.prefix = *parse_address("198.51.100.1");
@@ -80,7 +81,7 @@ TEST(Tables, open_flows_are_a_clients_by_scope) {
   client.prefix = *parse_address("198.51.100.2");
   EXPECT_EQ(single.at(client), 1u);
 
-  const auto carrier = count_open_flows(flows.buckets, config_with_scope(24), {{80, 5}}, kNow);
+  const auto carrier = count_open_flows(flows.buckets, config_with_scope(24), {{80, 5}}, test_now);
   client.prefix = *parse_address("198.51.100.0");
   ASSERT_EQ(carrier.size(), 1u);
   EXPECT_EQ(carrier.at(client), 3u);
@@ -97,7 +98,7 @@ TEST(Tables, open_flows_are_a_networks_by_service) {
   flows.put(flow_key("2001:db8:1:2::1", 1000, 80), TRAP_FLOW_BUDGETED);
   flows.put(flow_key("2001:db8:2::1", 1000, 81), TRAP_FLOW_BUDGETED);
   const auto open =
-      count_open_network_flows(count_open_flows(flows.buckets, config_of(32), {{80, 5}}, kNow));
+      count_open_network_flows(count_open_flows(flows.buckets, config_of(32), {{80, 5}}, test_now));
   const auto key = [](const std::string& address) {
     const trap_guard_client_key client = {
         .prefix = *parse_address(address), .slot = 5, .reserved = 0};
@@ -123,11 +124,11 @@ TEST(Tables, open_flows_are_a_networks_by_service) {
 TEST(Tables, a_flow_is_found_where_the_program_puts_it) {
   Flows flows;
   const auto key = flow_key("2001:db8::1", 1000, 80);
-  EXPECT_FALSE(has_flow(flows.buckets, key, kSecret, kNow));
+  EXPECT_FALSE(has_flow(flows.buckets, key, test_secret, test_now));
   flows.put(key, 0);
-  EXPECT_TRUE(has_flow(flows.buckets, key, kSecret, kNow));
-  EXPECT_FALSE(has_flow(flows.buckets, flow_key("2001:db8::1", 1001, 80), kSecret, kNow));
-  EXPECT_FALSE(has_flow(flows.buckets, key, kSecret, kNow + TRAP_FLOW_IDLE_NS));
+  EXPECT_TRUE(has_flow(flows.buckets, key, test_secret, test_now));
+  EXPECT_FALSE(has_flow(flows.buckets, flow_key("2001:db8::1", 1001, 80), test_secret, test_now));
+  EXPECT_FALSE(has_flow(flows.buckets, key, test_secret, test_now + TRAP_FLOW_IDLE_NS));
 }
 
 // Whatever bucket the hash leads to.
@@ -222,18 +223,18 @@ TEST(Tables, flows_that_lie_elsewhere_are_moved_to_where_they_are_looked_for) {
   for (std::uint16_t port = 1000; port < 1060; port++) {
     keys.push_back(flow_key("198.51.100.1", port, 80));
     buckets[port % 64U].entries[1] = {keys.back(),
-                                      {.seen_ns = kNow,
+                                      {.seen_ns = test_now,
                                        .bytes_left = 1,
                                        .packets_left = 2,
                                        .tag = 7,
                                        .flags = TRAP_FLOW_BUDGETED,
                                        .reserved = {}}};
   }
-  EXPECT_GT(place_flows(buckets, kSecret, kNow), 40u);
+  EXPECT_GT(place_flows(buckets, test_secret, test_now), 40u);
   for (const trap_flow_key& key : keys)
-    EXPECT_TRUE(has_flow(buckets, key, kSecret, kNow));
-  EXPECT_EQ(count_flows(buckets, kNow), keys.size()) << "none is there twice";
-  EXPECT_EQ(place_flows(buckets, kSecret, kNow), 0u);
+    EXPECT_TRUE(has_flow(buckets, key, test_secret, test_now));
+  EXPECT_EQ(count_flows(buckets, test_now), keys.size()) << "none is there twice";
+  EXPECT_EQ(place_flows(buckets, test_secret, test_now), 0u);
 }
 
 TEST(Tables, announcements_that_hold) {

@@ -18,7 +18,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr char kServer[] = R"(interfaces = ["eth0"]
+constexpr char server_columns[] = R"(interfaces = ["eth0"]
 [budget]
 [[service]]
 name = "web"
@@ -49,7 +49,7 @@ name = "ssh"
 addresses = ["203.0.113.10:22"]
 )";
 
-constexpr char kGuard[] = R"(interfaces = ["eth0"]
+constexpr char guard_columns[] = R"(interfaces = ["eth0"]
 trap_servers = ["203.0.113.10"]
 [[class]]
 name = "gold"
@@ -65,7 +65,7 @@ name = "api"
 port = 81
 )";
 
-constexpr char kClient[] = R"(interfaces = ["eth0"]
+constexpr char client_columns[] = R"(interfaces = ["eth0"]
 [[trust]]
 services = ["203.0.113.0/24"]
 targets = ["198.51.100.0/24"]
@@ -329,22 +329,23 @@ protected:
 };
 
 TEST_F(EveryKey, of_a_server_is_applied_or_refused_by_name) {
-  expect_told<server::ServerConfig>({server::server_keys(), server::read_server_config, kServer},
-                                    50);
+  expect_told<server::ServerConfig>(
+      {server::server_keys(), server::read_server_config, server_columns}, 50);
 }
 
 TEST_F(EveryKey, of_a_guard_is_applied_or_refused_by_name) {
-  expect_told<guard::GuardConfig>({guard::guard_keys(), guard::read_guard_config, kGuard}, 40);
+  expect_told<guard::GuardConfig>({guard::guard_keys(), guard::read_guard_config, guard_columns},
+                                  40);
 }
 
 TEST_F(EveryKey, of_a_client_is_applied_or_refused_by_name) {
-  expect_told<client::ClientConfig>({client::client_keys(), client::read_client_config, kClient},
-                                    16);
+  expect_told<client::ClientConfig>(
+      {client::client_keys(), client::read_client_config, client_columns}, 16);
 }
 
 TEST_F(EveryKey, a_file_of_prefixes_that_says_something_else_is_a_change) {
   const std::string path = directory_ + "/server.toml";
-  std::string text = kServer;
+  std::string text = server_columns;
   text.replace(text.find("DIRECTORY"), 9, directory_);
   std::ofstream(path) << text;
   auto before = server::read_server_config(path);

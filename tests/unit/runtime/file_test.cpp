@@ -20,10 +20,10 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-constexpr char kContent[] = "c29tZSBzZWNyZXQ=";
-constexpr uid_t kNobody = 65534;
-constexpr FileTrust kAll[] = {FileTrust::any, FileTrust::settings, FileTrust::list,
-                              FileTrust::secret};
+constexpr char file_content[] = "c29tZSBzZWNyZXQ=";
+constexpr uid_t nobody = 65534;
+constexpr FileTrust all[] = {FileTrust::any, FileTrust::settings, FileTrust::list,
+                             FileTrust::secret};
 
 class ReadFile : public testing::Test {
 protected:
@@ -38,7 +38,7 @@ protected:
   std::string path(const char* name = "file") const { return directory_ + "/" + name; }
 
   void write(mode_t mode, const char* name = "file") const {
-    std::ofstream(path(name)) << kContent;
+    std::ofstream(path(name)) << file_content;
     ASSERT_EQ(chmod(path(name).c_str(), mode), 0);
   }
 
@@ -51,13 +51,13 @@ protected:
     EXPECT_EQ(text.error().exit_code, ExitCode::usage);
   }
   void expect_error(const char* reason) const {
-    for (const FileTrust trust : kAll)
+    for (const FileTrust trust : all)
       expect_error(trust, reason);
   }
   void expect_content(FileTrust trust) const {
     auto text = read_file(path(), 100, trust);
     ASSERT_TRUE(text) << text.error().message;
-    EXPECT_EQ(*text, kContent);
+    EXPECT_EQ(*text, file_content);
   }
 
   std::string directory_;
@@ -65,14 +65,14 @@ protected:
 
 TEST_F(ReadFile, that_only_its_owner_uses_is_read_with_every_trust) {
   write(0600);
-  for (const FileTrust trust : kAll)
+  for (const FileTrust trust : all)
     expect_content(trust);
 }
 
 TEST_F(ReadFile, that_is_empty_is_read) {
   std::ofstream(path()).close();
   ASSERT_EQ(chmod(path().c_str(), 0600), 0);
-  for (const FileTrust trust : kAll) {
+  for (const FileTrust trust : all) {
     auto text = read_file(path(), 100, trust);
     ASSERT_TRUE(text);
     EXPECT_EQ(*text, "");
@@ -143,11 +143,11 @@ TEST_F(ReadFile, of_another_user_is_not_believed) {
   if (geteuid() != 0)
     GTEST_SKIP() << "only root gives files away";
   write(0600);
-  ASSERT_EQ(chown(path().c_str(), kNobody, kNobody), 0);
+  ASSERT_EQ(chown(path().c_str(), nobody, nobody), 0);
   expect_content(FileTrust::any);
   for (const FileTrust trust : {FileTrust::settings, FileTrust::list, FileTrust::secret})
     expect_error(trust, "belongs to user 65534: run chown root");
-  ASSERT_EQ(seteuid(kNobody), 0); // whose it is
+  ASSERT_EQ(seteuid(nobody), 0); // whose it is
   expect_content(FileTrust::secret);
   ASSERT_EQ(seteuid(0), 0);
 }
@@ -156,7 +156,7 @@ TEST_F(ReadFile, that_may_not_be_read) {
   if (geteuid() != 0)
     GTEST_SKIP() << "only root becomes another user";
   write(0600);
-  ASSERT_EQ(seteuid(kNobody), 0);
+  ASSERT_EQ(seteuid(nobody), 0);
   expect_error("cannot open key file: Permission denied");
   ASSERT_EQ(seteuid(0), 0);
 }

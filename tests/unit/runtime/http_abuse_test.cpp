@@ -22,11 +22,11 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr HttpLimits kLimits = {.body_bytes = 100};
-constexpr int kForEver = 3600000; // ms
+constexpr HttpLimits test_limits = {.body_bytes = 100};
+constexpr int for_ever = 3600000; // ms
 
 HttpReading::State state_of(std::string_view bytes) {
-  return read_http_request(bytes, kLimits).state;
+  return read_http_request(bytes, test_limits).state;
 }
 
 TEST(HttpRequestReader, takes_a_whole_request_and_waits_for_the_rest_of_a_part) {
@@ -35,7 +35,7 @@ TEST(HttpRequestReader, takes_a_whole_request_and_waits_for_the_rest_of_a_part) 
   for (std::size_t i = 0; i < bytes.size(); i++)
     EXPECT_EQ(state_of(bytes.substr(0, i)), HttpReading::State::wants_more) << i;
   for (const char* behind : {"", "GET / HTTP/1.1\r\n\r\n"}) { // a pipelined one is not looked at
-    const HttpReading reading = read_http_request(bytes + behind, kLimits);
+    const HttpReading reading = read_http_request(bytes + behind, test_limits);
     ASSERT_EQ(reading.state, HttpReading::State::complete);
     EXPECT_EQ(reading.request.method, "POST");
     EXPECT_EQ(reading.request.path, "/a/b/[c");
@@ -87,7 +87,7 @@ TEST(HttpRequestReader, refuses_by_name_what_it_does_not_take) {
       {"fields without end", with("A: " + std::string(8192, 'b')), 431},
   };
   for (const Refused& refused : all) {
-    const HttpReading reading = read_http_request(refused.bytes, kLimits);
+    const HttpReading reading = read_http_request(refused.bytes, test_limits);
     EXPECT_EQ(reading.state, HttpReading::State::refused) << refused.why;
     EXPECT_EQ(reading.status, refused.status) << refused.why;
     EXPECT_NE(reading.line, "") << refused.why;
@@ -164,7 +164,7 @@ TEST_F(HttpAbuse, a_client_that_takes_no_answer_is_cut_and_others_are_answered) 
 }
 
 TEST_F(HttpAbuse, whoever_asks_is_answered_while_others_hold_every_place) {
-  start({.request_ms = kForEver, .clients = 8});
+  start({.request_ms = for_ever, .clients = 8});
   std::vector<Fd> holders;
   for (int i = 0; i < 100; i++) {
     holders.push_back(client());
@@ -188,7 +188,7 @@ TEST_F(HttpAbuse, a_hundred_clients_at_once_are_all_answered) {
 }
 
 TEST_F(HttpAbuse, a_half_closed_connection_gets_its_answer) {
-  start({.request_ms = kForEver});
+  start({.request_ms = for_ever});
   const Fd half = client();
   ASSERT_TRUE(send_bytes(half, "GET /large HTTP/1.1\r\n\r\n"));
   ASSERT_EQ(shutdown(half.get(), SHUT_WR), 0);
@@ -213,7 +213,7 @@ TEST_F(HttpAbuse, of_pipelined_requests_the_first_is_answered) {
 }
 
 TEST_F(HttpAbuse, a_body_without_end_is_cut) {
-  start({.body_bytes = 100, .request_ms = kForEver});
+  start({.body_bytes = 100, .request_ms = for_ever});
   for (const char* field : {"Transfer-Encoding: chunked", "Content-Length: 9999999999"}) {
     const Fd flood = client();
     ASSERT_TRUE(send_bytes(flood, fmt::format("POST / HTTP/1.1\r\n{}\r\n\r\n", field)));
@@ -235,7 +235,7 @@ TEST_F(HttpAbuse, a_handler_that_throws_ends_no_daemon) {
 }
 
 TEST_F(HttpAbuse, stops_at_once_whatever_clients_do) {
-  start({.request_ms = kForEver, .answer_ms = kForEver});
+  start({.request_ms = for_ever, .answer_ms = for_ever});
   std::vector<Fd> clients;
   for (int i = 0; i < 20; i++) {
     clients.push_back(client());

@@ -58,11 +58,11 @@ bool announces(AnnounceFilter& filter, const trap_address& client, std::uint32_t
 TEST(AnnounceFilter, announces_again_after_half_the_lifetime) {
   AnnounceFilter filter(trap_key_make(1, 2));
   const trap_address client = read_address("192.0.2.2").value;
-  EXPECT_TRUE(announces(filter, client, 0, 600, 1000 * kNsPerS));
-  EXPECT_FALSE(announces(filter, client, 0, 600, 1000 * kNsPerS));
-  EXPECT_TRUE(announces(filter, client, 1, 600, 1000 * kNsPerS));
-  EXPECT_FALSE(announces(filter, client, 0, 600, 1299 * kNsPerS));
-  EXPECT_TRUE(announces(filter, client, 0, 600, 1300 * kNsPerS));
+  EXPECT_TRUE(announces(filter, client, 0, 600, 1000 * ns_per_s));
+  EXPECT_FALSE(announces(filter, client, 0, 600, 1000 * ns_per_s));
+  EXPECT_TRUE(announces(filter, client, 1, 600, 1000 * ns_per_s));
+  EXPECT_FALSE(announces(filter, client, 0, 600, 1299 * ns_per_s));
+  EXPECT_TRUE(announces(filter, client, 0, 600, 1300 * ns_per_s));
 }
 
 trap_redirected client_of(const char* network, std::uint32_t host) {
@@ -88,7 +88,7 @@ TEST(AnnounceQueue, sends_no_more_than_its_rate) {
     redirected.client = read_address("2001:db8::").value;
     redirected.client.be32[1] = i;
     queue.push(redirected);
-    sent += pop_all(queue, 1000 * kNsPerS + i * kNsPerS / 1000); // 10 s in all
+    sent += pop_all(queue, 1000 * ns_per_s + i * ns_per_s / 1000); // 10 s in all
   }
   EXPECT_LE(sent, 1101); // a second's worth at once, and then the rate
   EXPECT_GE(sent, 990);
@@ -97,7 +97,7 @@ TEST(AnnounceQueue, sends_no_more_than_its_rate) {
 TEST(AnnounceQueue, a_rate_of_0_sends_nothing) {
   AnnounceQueue queue(trap_key_make(1, 2), 0);
   EXPECT_FALSE(queue.push(client_of("192.0.2.0", 2)));
-  EXPECT_FALSE(queue.pop(kNsPerS));
+  EXPECT_FALSE(queue.pop(ns_per_s));
 }
 
 TEST(AnnounceQueue, keeps_the_order_of_a_network) {
@@ -105,7 +105,7 @@ TEST(AnnounceQueue, keeps_the_order_of_a_network) {
   for (std::uint32_t i = 0; i < 50; i++)
     ASSERT_TRUE(queue.push(client_of("192.0.2.0", i)));
   for (std::uint32_t i = 0; i < 50; i++) {
-    const auto next = queue.pop(kNsPerS);
+    const auto next = queue.pop(ns_per_s);
     ASSERT_TRUE(next);
     const trap_redirected wanted = client_of("192.0.2.0", i);
     EXPECT_TRUE(trap_address_equal(&next->client, &wanted.client)) << i;
@@ -118,7 +118,7 @@ TEST(AnnounceQueue, keeps_the_order_of_a_network) {
 TEST(AnnounceQueue, a_network_that_floods_takes_no_other_share) {
   for (const char* flooding : {"2001:db8:bad::", "198.51.100.0"}) {
     AnnounceQueue queue(trap_key_make(3, 4), 1000);
-    std::uint64_t now_ns = 1000 * kNsPerS;
+    std::uint64_t now_ns = 1000 * ns_per_s;
     std::uint32_t bot = 0;
     int honest_sent = 0, sent = 0;
     for (int client = 0; client < 60; client++) {
@@ -128,7 +128,7 @@ TEST(AnnounceQueue, a_network_that_floods_takes_no_other_share) {
       honest.client.be32[client % 2 ? 3 : 1] += TRAP_BE32(static_cast<std::uint32_t>(client) << 16);
       honest.backend = 7;
       ASSERT_TRUE(queue.push(honest)) << client;
-      now_ns += kNsPerS / 60;
+      now_ns += ns_per_s / 60;
       for (auto next = queue.pop(now_ns); next; next = queue.pop(now_ns)) {
         sent++;
         honest_sent += next->backend == 7;

@@ -23,7 +23,7 @@ class Known : public OwnNetwork {
 protected:
   void advance(int seconds) {
     for (int i = 0; i < 5 * seconds; i++) {
-      now_ns += kNsPerS / 5;
+      now_ns += ns_per_s / 5;
       known.advance(now_ns);
     }
   }
@@ -63,7 +63,7 @@ protected:
   std::unique_ptr<KnownWords> words = std::make_unique<KnownWords>();
   trap_server_settings settings = {};
   KnownConnections known{*words, settings};
-  std::uint64_t now_ns = 1000 * kNsPerS;
+  std::uint64_t now_ns = 1000 * ns_per_s;
 };
 
 TEST_F(Known, connections_of_both_families_get_their_bits_before_there_is_trust) {
@@ -105,7 +105,7 @@ TEST_F(Known, trust_ends_without_a_daemon) {
   known.watch({80});
   advance(20);
   ASSERT_TRUE(trusted());
-  now_ns += 200 * kNsPerS;
+  now_ns += 200 * ns_per_s;
   EXPECT_FALSE(trusted());
 }
 

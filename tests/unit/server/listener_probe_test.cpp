@@ -46,7 +46,7 @@ protected:
   }
 
   std::unique_ptr<ListenerProbe> probe;
-  std::uint64_t now_ns = 1000 * kNsPerS;
+  std::uint64_t now_ns = 1000 * ns_per_s;
 };
 
 // Connections of a port in state SYN_RECV or later, as the kernel lists them.
@@ -77,15 +77,15 @@ TEST_F(Probing, a_listener_sends_cookies_and_notices_nothing) {
     EXPECT_TRUE(answer.timestamps);
     EXPECT_EQ(tcp_ext("SyncookiesSent") - cookies, 1);
 
-    probe->advance(now_ns + kNsPerS - 1);
+    probe->advance(now_ns + ns_per_s - 1);
     EXPECT_EQ(tcp_ext("SyncookiesSent") - cookies, 1); // not due
-    now_ns += kNsPerS;
+    now_ns += ns_per_s;
     EXPECT_TRUE(advance_until([&] { return tcp_ext("SyncookiesSent") - cookies == 2; }));
     EXPECT_EQ(probe->answer(at), answer);
     EXPECT_EQ(accepted(listener), 0);
     EXPECT_EQ(connections_of(at.port, family), 0);
     EXPECT_EQ(tcp_ext("SyncookiesFailed"), 0);
-    now_ns += kNsPerS;
+    now_ns += ns_per_s;
   }
 }
 
@@ -113,7 +113,7 @@ TEST_F(Probing, the_answer_follows_the_stack) {
   EXPECT_EQ(probe->answer(at)->window_scale, -1);
   set("tcp_timestamps", 1);
   set("tcp_sack", 0);
-  now_ns += kNsPerS;
+  now_ns += ns_per_s;
   EXPECT_TRUE(advance_until([&] { return probe->answer(at)->timestamps; }));
   EXPECT_FALSE(probe->answer(at)->sack);
   EXPECT_GE(probe->answer(at)->window_scale, 0);
@@ -127,14 +127,14 @@ TEST_F(Probing, nobody_listens) {
     ASSERT_TRUE(advance_until_answered(at));
     EXPECT_TRUE(probe->answer(at)->answers);
     listener.reset();
-    now_ns += kNsPerS;
+    now_ns += ns_per_s;
     EXPECT_TRUE(advance_until([&] { return !probe->answer(at)->answers; }));
     EXPECT_EQ(probe->problem(at), "nobody listens");
     listener = listen_at(at);
-    now_ns += kNsPerS;
+    now_ns += ns_per_s;
     EXPECT_TRUE(advance_until([&] { return probe->answer(at)->answers; }));
     EXPECT_EQ(probe->problem(at), "");
-    now_ns += kNsPerS;
+    now_ns += ns_per_s;
   }
 }
 
@@ -155,16 +155,16 @@ TEST_F(Probing, three_silences_are_a_problem) {
   ASSERT_TRUE(advance_until_answered(at));
   const Fd only = connection_to(at); // the queue is full: SYNs are dropped
   for (int i = 0; i < 3; i++) {
-    now_ns += kNsPerS;
+    now_ns += ns_per_s;
     probe->advance(now_ns);
     EXPECT_TRUE(probe->answer(at)->answers) << i;
   }
-  now_ns += kNsPerS;
+  now_ns += ns_per_s;
   probe->advance(now_ns);
   EXPECT_FALSE(probe->answer(at)->answers);
   EXPECT_NE(probe->problem(at).find("no answer to 3 SYNs"), std::string::npos);
   EXPECT_EQ(accepted(listener), 1);
-  now_ns += kNsPerS;
+  now_ns += ns_per_s;
   EXPECT_TRUE(advance_until([&] { return probe->answer(at)->answers; }));
 }
 
