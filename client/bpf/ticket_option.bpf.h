@@ -58,33 +58,46 @@ static __always_inline int has_room_for_ticket(const struct __sk_buff* skb,
          trap_payload_bytes(packet) == 0 && packet->l3_end == skb->len;
 }
 
+/* NOPs from the area's cursor on. */
+TRAP_GLOBAL_FUNCTION int blank_options(struct trap_option_area* area) {
+  if (!area)
+    return 0;
+  for (int i = 0; i < TRAP_TCP_OPTIONS_MAX; i++) {
+    __u64 at = area->cursor;
+
+    TRAP_HOLD(at);
+    if (at >= TRAP_TCP_OPTIONS_MAX || at >= area->used)
+      break;
+    area->bytes[at] = TRAP_TCPOPT_NOP;
+    area->cursor = (__u32)at + 1;
+  }
+  return 0;
+}
+
 /* NOPs in place of the EOL that ends the options, and of all behind it: else the TICKET that is
- * appended is no option (RFC 9293 3.1). Linux pads with NOPs, and most others with EOL.
- * memory->area holds the SYN's options. 0 on success. */
+ * appended is no option (RFC 9293 3.1). Linux pads with NOPs, and most others with EOL. The area
+ * holds the SYN's options. 0 on success. */
 static TRAP_SUBPROGRAM int open_options(struct __sk_buff* skb, const struct trap_packet* packet,
-                                        struct scratch* memory) {
-  struct trap_option_area* area = &memory->area;
-  __u8* opened = (__u8*)memory->outgoing.tcp.options;
-  __u32 bytes = area->used;
-  __u32 end;
+                                        struct trap_option_area* area) {
+  __be32* words = (__be32*)area->bytes;
+  __u64 bytes = area->used;
   __s64 sum;
 
   if (bytes == TRAP_LINUX_OPTION_BYTES && trap_are_linux_options(area->bytes))
     return 0;
-  if (trap_walk_options(area) == TRAP_FOUND_MALFORMED)
-    return 0; /* no TICKET is read in it */
-  end = area->cursor;
-  if (end >= bytes || bytes > TRAP_TCP_OPTIONS_MAX)
-    return 0;
-  for (__u32 i = 0; i < TRAP_TCP_OPTIONS_MAX; i++)
-    opened[i] = i >= end && i < bytes ? TRAP_TCPOPT_NOP : area->bytes[i];
-  sum = bpf_csum_diff((__be32*)area->bytes, TRAP_TCP_OPTIONS_MAX, (__be32*)opened,
-                      TRAP_TCP_OPTIONS_MAX, 0);
+  if (trap_walk_options(area) == TRAP_FOUND_MALFORMED || area->cursor >= area->used)
+    return 0; /* no option is read behind it, or none ends the list */
+  sum = bpf_csum_diff(words, TRAP_TCP_OPTIONS_MAX, NULL, 0, 0);
+  blank_options(area);
+  sum = bpf_csum_diff(NULL, 0, words, TRAP_TCP_OPTIONS_MAX, (__wsum)sum);
   TRAP_HOLD(bytes);
-  if (sum < 0 || bytes == 0 || bytes > TRAP_TCP_OPTIONS_MAX)
+  if (sum < 0 || bytes < 4)
+    return -1;
+  TRAP_HOLD(bytes); /* two bounds, or clang 14 compares bytes - 4 alone */
+  if (bytes > TRAP_TCP_OPTIONS_MAX)
     return -1;
   return bpf_l4_csum_replace(skb, packet->l4_offset + TRAP_TCP_CHECKSUM_OFFSET, 0, sum, 0) ||
-         bpf_skb_store_bytes(skb, packet->l4_offset + TRAP_TCP_HEADER_BYTES, opened, bytes, 0);
+         bpf_skb_store_bytes(skb, packet->l4_offset + TRAP_TCP_HEADER_BYTES, area->bytes, bytes, 0);
 }
 
 /* Appends the redirect's TICKET to the SYN in skb, whose options are in the scratch memory's area;
@@ -100,7 +113,7 @@ static __always_inline int append_ticket(struct __sk_buff* skb, const struct tra
   union ticket_block block;
   __s64 sum;
 
-  if (!memory || open_options(skb, packet, memory))
+  if (!memory || open_options(skb, packet, &memory->area))
     return -1;
   make_ticket_block(&block, redirect);
   if (block_bytes == TRAP_TICKET_BLOCK_BYTES)
