@@ -3,11 +3,12 @@
 # One busy scenario runs at a time, and three calm ones beside it: they wait most of the time. The
 # busy ones begin first (COST), as they are the longest queue. kernels.lab-6.1 runs those that need
 # an emulated machine.
+cmake_policy(SET CMP0054 NEW) # "calm" is a word, not the variable
 execute_process(COMMAND ${LAB} list --json OUTPUT_VARIABLE scenarios COMMAND_ERROR_IS_FATAL ANY)
 string(JSON count LENGTH "${scenarios}")
 math(EXPR last "${count} - 1")
 set(tests "")
-set(calm 0)
+set(turn 0)
 foreach(number RANGE ${last})
   string(JSON name GET "${scenarios}" ${number} name)
   string(JSON class GET "${scenarios}" ${number} class)
@@ -15,11 +16,11 @@ foreach(number RANGE ${last})
     continue()
   endif()
   set(lock busy_lab)
-  set(cost 60)
+  set(cost 300)
   if(class STREQUAL "calm")
-    math(EXPR calm "(${calm} + 1) % 3")
-    set(lock calm_lab_${calm})
-    set(cost 20)
+    math(EXPR turn "(${turn} + 1) % 3")
+    set(lock calm_lab_${turn})
+    set(cost 50)
   endif()
   string(APPEND tests
     "add_test(lab.${name} \"${ISOLATED}\" \"${LAB}\" run ${name})\n"

@@ -97,8 +97,8 @@ TEST(Tables, open_flows_are_a_networks_by_service) {
   flows.put(flow_key("2001:db8:1:1::1", 1000, 80), TRAP_FLOW_BUDGETED);
   flows.put(flow_key("2001:db8:1:2::1", 1000, 80), TRAP_FLOW_BUDGETED);
   flows.put(flow_key("2001:db8:2::1", 1000, 81), TRAP_FLOW_BUDGETED);
-  const auto open =
-      count_open_network_flows(count_open_flows(flows.buckets, config_of(32), {{80, 5}}, test_now));
+  const auto open = count_open_network_flows(
+      count_open_flows(flows.buckets, config_with_scope(32), {{80, 5}}, test_now));
   const auto key = [](const std::string& address) {
     const trap_guard_client_key client = {
         .prefix = *parse_address(address), .slot = 5, .reserved = 0};
