@@ -123,7 +123,11 @@ class Host:
         for place in OWN_EMPTY:
             empty = self.files / ("empty-" + place.strip("/"))
             empty.mkdir(mode=0o1777 if place == "/tmp" else 0o700 if place == "/root" else 0o755)
-            mounts.append(f"mount --bind {empty} {place}")
+            if ROOT.is_relative_to(place):  # the clone stays where it is
+                clone = empty / ROOT.relative_to(place)
+                clone.mkdir(parents=True)
+                mounts.append(f"mount --bind {ROOT} {clone}")
+            mounts.append(f"mount --rbind {empty} {place}")
         (self.files / "empty-root" / "trap").symlink_to(ROOT)  # the clone, where a page would have made it
         script = "\n".join(["set -e", *mounts, f"hostname {name}", "mkdir /run/stand-in", "touch /run/ready",
                             f"exec sleep {PAGE_DEADLINE_S}"])
