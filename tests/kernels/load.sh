@@ -5,7 +5,7 @@
 # if every program is ok.
 set -eu
 
-programs="trap_server trap_guard"
+programs="trap_server trap_listener trap_guard trap_guard_correct"
 for direction in egress ingress; do
   for interface in "" _ip _lan _lan_ip; do
     programs="$programs trap_client_$direction$interface"
@@ -17,14 +17,14 @@ boot_seconds=${TRAP_BOOT_SECONDS:-120}
 usage="load.sh BUILD_DIR" least=1 most=1 needed=bpf
 tools="ip:iproute2"
 . "$(dirname "$0")/machine.sh"
-for part in server guard client; do
+for part in server listener guard client; do
   [ -f "$build/bpf/trap_$part.bpf.o" ] || fail "$build/bpf/trap_$part.bpf.o is missing; build the target trap_${part}_bpf"
 done
 
 ${CC:-cc} -std=gnu11 -O1 -Wall -Wextra -Werror -o "$work/loader" "$here/loader.c" -lbpf || fail "cannot build the loader; install libbpf-dev"
 add_program "$work/loader" /init
 add_program "$(command -v ip)" /bin/ip
-for part in server guard client; do cp "$build/bpf/trap_$part.bpf.o" "$work/root/"; done
+for part in server listener guard client; do cp "$build/bpf/trap_$part.bpf.o" "$work/root/"; done
 for module in $modules; do add_module "$module"; done
 
 boot "$boot_seconds" "$kernels/console.log" -m 512

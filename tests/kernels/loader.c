@@ -30,19 +30,22 @@ struct trial {
   const char* object;
   const char* program;
   enum bpf_tc_attach_point tc; /* 0: an XDP program */
+  bool is_run;                 /* by its daemon, and attached nowhere */
 };
 
 static const struct trial trials[] = {
-    {"/trap_server.bpf.o", "trap_server", 0},
-    {"/trap_guard.bpf.o", "trap_guard", 0},
-    {"/trap_client.bpf.o", "trap_client_egress", BPF_TC_EGRESS},
-    {"/trap_client.bpf.o", "trap_client_ingress", BPF_TC_INGRESS},
-    {"/trap_client.bpf.o", "trap_client_egress_ip", BPF_TC_EGRESS},
-    {"/trap_client.bpf.o", "trap_client_ingress_ip", BPF_TC_INGRESS},
-    {"/trap_client.bpf.o", "trap_client_egress_lan", BPF_TC_EGRESS},
-    {"/trap_client.bpf.o", "trap_client_ingress_lan", BPF_TC_INGRESS},
-    {"/trap_client.bpf.o", "trap_client_egress_lan_ip", BPF_TC_EGRESS},
-    {"/trap_client.bpf.o", "trap_client_ingress_lan_ip", BPF_TC_INGRESS},
+    {.object = "/trap_server.bpf.o", .program = "trap_server"},
+    {.object = "/trap_listener.bpf.o", .program = "trap_listener", .is_run = true},
+    {.object = "/trap_guard.bpf.o", .program = "trap_guard"},
+    {.object = "/trap_guard.bpf.o", .program = "trap_guard_correct", .is_run = true},
+    {.object = "/trap_client.bpf.o", .program = "trap_client_egress", .tc = BPF_TC_EGRESS},
+    {.object = "/trap_client.bpf.o", .program = "trap_client_ingress", .tc = BPF_TC_INGRESS},
+    {.object = "/trap_client.bpf.o", .program = "trap_client_egress_ip", .tc = BPF_TC_EGRESS},
+    {.object = "/trap_client.bpf.o", .program = "trap_client_ingress_ip", .tc = BPF_TC_INGRESS},
+    {.object = "/trap_client.bpf.o", .program = "trap_client_egress_lan", .tc = BPF_TC_EGRESS},
+    {.object = "/trap_client.bpf.o", .program = "trap_client_ingress_lan", .tc = BPF_TC_INGRESS},
+    {.object = "/trap_client.bpf.o", .program = "trap_client_egress_lan_ip", .tc = BPF_TC_EGRESS},
+    {.object = "/trap_client.bpf.o", .program = "trap_client_ingress_lan_ip", .tc = BPF_TC_INGRESS},
 };
 
 static char* verifier_log;
@@ -178,9 +181,11 @@ static void try(const struct trial* trial) {
     int program = bpf_program__fd(bpf_object__find_program_by_name(object, trial->program));
     bpf_obj_get_info_by_fd(program, &info, &size);
     errno = 0;
-    if (passes_arp(trial, program) && attaches(trial, program)) {
+    if (trial->is_run || (passes_arp(trial, program) && attaches(trial, program))) {
       printf("ok %s processed %u insns, attached %s\n", trial->program, info.verified_insns,
-             trial->tc ? "to clsact" : "to native and generic XDP");
+             trial->is_run ? "nowhere"
+             : trial->tc   ? "to clsact"
+                           : "to native and generic XDP");
       bpf_object__close(object);
       return;
     }
