@@ -57,8 +57,8 @@ int converse(const Fd& fd, std::string_view request, Clock::time_point until, st
   }
 }
 
-// 0 or an errno value; ETIMEDOUT if the daemon accepts nobody. A Unix socket's connect() waits as
-// long as SO_SNDTIMEO says.
+// 0 or an errno value; ETIMEDOUT if the daemon accepts no client. A Unix socket's connect() waits
+// as long as SO_SNDTIMEO says.
 int connect_to(const std::string& path, Clock::time_point until, Fd& fd) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;

@@ -103,9 +103,9 @@ enum trap_about {
   X(PASS_SYN_GIVEN_UP, PASS, CLIENT, ANYTHING, "pass-syn-given-up",                                \
     "SYN repeated too often: redirect forgotten, TRAP server asked again")                         \
   X(PASS_TO_SERVICE, PASS, CLIENT, ANYTHING, "pass-to-service",                                    \
-    "segment of a redirected connection, translated on its way out")                               \
+    "segment of a connection to a backend, translated on its way out")                             \
   X(PASS_FROM_SERVICE, PASS, CLIENT, ANYTHING, "pass-from-service",                                \
-    "segment of a redirected connection, translated on its way in")                                \
+    "segment of a connection to a backend, translated on its way in")                              \
   X(REPLY_ACCEPT, REPLY, CLIENT, ANYTHING, "reply-accept",                                         \
     "SYN-ACK with OFFER swallowed and answered")                                                   \
   X(REPLY_REISSUED_SYN, REPLY, CLIENT, ANYTHING, "reply-reissued-syn",                             \

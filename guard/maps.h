@@ -193,8 +193,8 @@ struct trap_flows_change {
 };
 
 /* Map `announced_syns` (LRU hash): key struct trap_guard_client_key, value struct trap_bucket. What
- * pays for SYNs by announcement, whose source nobody has proved: apart from what pays for SYNs with
- * a ticket. */
+ * pays for SYNs by announcement, whose source is not proved: apart from the bucket that pays for
+ * SYNs with a ticket. */
 
 /* Map `network_budgets` (array, mmapable): networks of admitted clients and what is left
  * of their budgets. guard/tables.h finds an entry. */

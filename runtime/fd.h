@@ -40,9 +40,9 @@ Result<std::string> read_all(int fd, const std::string& path, std::size_t limit_
 // Whom a file may belong to, and who may change and read it.
 enum class FileTrust {
   any,      // the kernel's own, as below /proc
-  settings, // root's or this user's, and nobody else writes it
+  settings, // root's or this user's, and no other user can write it
   list,     // as settings, and no symbolic link: a line of another file is not to be taken for one
-  secret,   // as list, and nobody else reads it either
+  secret,   // as list, and no other user can read it either
 };
 
 // Opens and reads a regular file of at most `limit_bytes`. Nothing is read of another kind of file,

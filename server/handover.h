@@ -59,7 +59,7 @@ enum trap_assignment {
       TRAP_ASSIGNMENT_COUNT
 };
 
-/* What trap_listener (server/bpf/listener.bpf.c) returns: a set of bits. */
+/* Bits of the value that trap_listener (server/bpf/listener.bpf.c) returns. */
 #define TRAP_LISTENER_FOUND 1
 #define TRAP_LISTENER_MULTIPATH 2  /* an MPTCP socket */
 #define TRAP_LISTENER_SIGNATURES 4 /* has TCP-MD5 or TCP-AO keys */

@@ -47,7 +47,7 @@ static __always_inline __u32 make_packet_tuple(struct bpf_sock_tuple* tuple,
                     &packet->destination, packet->destination_port);
 }
 
-/* What a state of the stack is to us; 0: no socket. */
+/* The class of a state of the stack; 0: no socket. */
 static __always_inline TRAP_MUST_USE enum trap_socket socket_of_state(__u32 state) {
   switch (state) {
   case 0:

@@ -83,8 +83,8 @@ announced_syns_of(const struct trap_guard_client_key* key) {
   return bucket;
 }
 
-/* How many flows may be open at once. Counts decide only while the daemon corrects them: the end of
- * some flows is never seen. */
+/* The number of flows that may be open at once. Counts decide only while the daemon corrects them:
+ * the end of some flows is never seen. */
 static __always_inline __u32 most_flows(__u64 now_ns, __u32 limit) {
   __u32 zero = 0;
   const struct trap_guard_settings* now;
@@ -131,9 +131,8 @@ TRAP_GLOBAL_FUNCTION int count_flow(const struct subject* subject, __u32 tag, __
 
   if (!subject || explaining)
     return 0;
-  key =
-      subject
-          ->client; /* kernel 6.1 takes no key from a caller's memory: "R2 type=mem expected=fp" */
+  /* clang 14, kernel 6.1 takes no key from a caller's memory: "R2 type=mem expected=fp" */
+  key = subject->client;
   client = bpf_map_lookup_elem(&admitted, &key);
   if (client)
     change_flows(&client->flows, change);
@@ -255,8 +254,9 @@ enum syn_paid {
   SYN_BEYOND_NETWORK,
 };
 
-/* Charges a SYN to its client and to the network around it. Whoever is announced can be spoofed
- * from outside the path; so such SYNs pay from buckets of their own, and cost tickets nothing. */
+/* Charges a SYN to its client and to the network around it. An announced client can be
+ * spoofed from outside the path; so SYNs by announcement pay from buckets of their own, and cost
+ * tickets nothing. */
 TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum syn_paid pay_syn(const struct subject* subject) {
   struct trap_guard_client_key key;
   const struct trap_guard_class* class;
@@ -312,7 +312,7 @@ static __always_inline TRAP_MUST_USE enum trap_verdict admit(const struct packet
   }
 }
 
-/* What a flow may still send before it draws again. */
+/* The packets and bytes that a flow may send before it draws again. */
 union allowance {
   struct {
     __u32 bytes;
@@ -559,7 +559,7 @@ static __always_inline __u8 flags_beside_socket(__u8 flags, __u8 segment, __u32 
   return state == TRAP_STATE_ESTABLISHED ? flags & (__u8)~TRAP_FLOW_CLOSING : flags;
 }
 
-/* What judge_closing() has to know of a segment. */
+/* The facts about a segment that judge_closing() needs. */
 #define TRAP_ENDS_AT_SOCKETS 0x100u /* beside the segment's TCP flags */
 
 /* A FIN or RST of a flow, or any segment of one that is closing. 0 if the flow's socket is gone:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Budgets of a network, which all clients of a /24 or /48 share: whoever has a network has as many
- * clients as it wants. Found without a helper call, like flows. */
+/* Budgets of a network, which all clients of a /24 or /48 share: an attacker with a
+ * network has as many clients as it wants. Found without a helper call, like flows. */
 #pragma once
 
 #include "guard/bpf/packet_context.bpf.h"

@@ -70,8 +70,8 @@ ConfigNode convert(const toml::node& node) {
   return out;
 }
 
-// What the parser says, without words of the file that it quotes: the file may be another than was
-// meant, such as a key. Single characters stay.
+// The parser's description without the words of the file that it quotes: the file may be another
+// than was meant, such as a key. Single characters stay.
 std::string without_quotations(std::string_view description) {
   std::string out;
   while (!description.empty()) {

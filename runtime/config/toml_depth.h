@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bounds the depth of a TOML text before it is parsed: the parser, and whoever walks its tree,
-// recurse once a level, and a file must not be able to use up a daemon's stack.
+// Bounds the depth of a TOML text before it is parsed: the parser recurses once a
+// level, as does code that walks its tree, and a file must not use up a daemon's stack.
 #pragma once
 
 #include <optional>

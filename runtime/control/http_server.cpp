@@ -236,7 +236,7 @@ void HttpServer::Running::discard(Client& client) {
     client.fd.reset();
 }
 
-// Honest clients ask at once: whoever keeps the server waiting longest goes first.
+// Honest clients ask at once: the client that has kept the server waiting longest goes first.
 void HttpServer::Running::make_room() {
   auto oldest = std::ranges::find_if(
       clients, [](const Client& client) { return client.stage != Client::Stage::is_answered; });

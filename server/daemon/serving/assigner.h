@@ -45,7 +45,7 @@ public:
   // Of its program, if there is one.
   std::vector<Pin> pins() const;
 
-  // What became of the handovers of a service since the start, by enum trap_assignment.
+  // Results of the handovers of a service since the start, by enum trap_assignment.
   AssignmentCounts counts(std::uint32_t slot) const;
 
   // Without it: removes what an earlier run attached. Once no service needs it any more.

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::uint16_t any_port = 32768; // of the segment's source, which is the address itself
 
-// What the program returns; 0 if it cannot be run.
+// The program's return value; 0 if it cannot be run.
 __u32 facts_of(int program_fd, const Endpoint& listener, unsigned interface_index) {
   const auto frame = build_frame(
       {}, Segment{.from = {listener.address, any_port}, .to = listener, .flags = tcp_ack});

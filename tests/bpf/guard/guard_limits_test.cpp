@@ -30,7 +30,7 @@ protected:
     guard_ = &fresh_object(part_under_test(), constants_, false, false);
   }
 
-  // What the guard makes of one packet to port 80, which counts under `verdict` or does not.
+  // Does one packet to port 80 count under `verdict`?
   bool is(trap_verdict verdict, const Json& packet) {
     const std::uint64_t before = guard_->counters(1)[verdict];
     guard_->run("trap_guard", build_packet(packet, GetParam(), constants_));

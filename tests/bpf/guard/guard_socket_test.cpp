@@ -35,7 +35,7 @@ protected:
     guard_->put("ports", port, service);
   }
 
-  // What the guard makes of a segment from a socket of this host to port 80.
+  // Counts of `verdict` by a segment from a socket of this host to port 80.
   std::uint64_t counted(trap_verdict verdict, int port, const std::string& flags) {
     const std::uint64_t before = guard_->counters(1)[verdict];
     const Json packet = {{"ip", {{"src", "here"}, {"dst", "here"}}},

@@ -155,7 +155,7 @@ trap_flow_keys random_secret(std::mt19937_64& random) {
   return secret;
 }
 
-// Flows that somebody chose who knows the hash and not its secret.
+// Flows chosen by an attacker that knows the hash and not its secret.
 std::vector<trap_flow_key> ports_against_addresses() {
   std::vector<trap_flow_key> chosen;
   for (std::uint32_t i = 0; i < 1024; i++) { // both differ in the same bits of their words
