@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// BPF programs as clsact filters of an interface. A filter of an earlier run is replaced in place;
-// another program's filter keeps its priority, and ours takes the next.
+// BPF programs at tc: first in line of tcx where the kernel has it (Linux 6.6), else as clsact
+// filters (docs/adr/0036). A program of an earlier run is replaced in place.
 #pragma once
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include <linux/types.h>
 
+#include "runtime/kernel/tcx.h"
 #include "runtime/result.h"
 #include "runtime/undo.h"
 
 namespace trap {
-
-enum class Direction { ingress, egress };
 
 const char* direction_name(Direction direction);
 
@@ -34,18 +34,30 @@ struct KnownProgram {
 // id 0 for a descriptor that is none.
 KnownProgram known_program(int fd);
 
-// Id of the program in our filter on an interface, 0 if there is none.
+// Id of our program on an interface, 0 if there is none.
 __u32 filter_program_id(unsigned interface_index, const TcHook& hook,
                         std::span<const KnownProgram> known);
 
-// Attaches `program_fd`, in place of our filter if there is one; taking that back puts the former
+// Attaches `program_fd`, in place of our program if there is one; taking that back puts the former
 // program there again if it is known.
 Result<void> attach_filter(const std::string& interface, unsigned interface_index,
                            const TcHook& hook, int program_fd, std::span<const KnownProgram> known,
                            Undo& undo);
 
-// Removes our filter. True if there was one.
+// Removes our program, of tcx and of clsact. True if there was one.
 bool detach_filter(unsigned interface_index, const TcHook& hook,
                    std::span<const KnownProgram> known);
+
+// Names of the BPF programs at a side of an interface, in the order in which they run; "program 17"
+// for one without a name. Of clsact, only filters with handle 1 and a priority up to 16 are found.
+std::vector<std::string> tc_program_names(unsigned interface_index, Direction direction);
+
+// The names of those before and behind ours; none where ours is not.
+struct TcNeighbors {
+  std::vector<std::string> before, behind;
+};
+
+TcNeighbors filter_neighbors(unsigned interface_index, const TcHook& hook,
+                             std::span<const KnownProgram> known);
 
 } // namespace trap

@@ -46,14 +46,15 @@ std::string driver_reason(const XdpAttempt& attempt) {
   return kernel_message;
 }
 
-// The link that holds a program at an interface; 0 if none does, or it cannot be found.
-__u32 link_of(unsigned index) {
+// The link that holds this program at an interface; 0 if none does, or it cannot be found. The
+// program tells it from links of other network namespaces, whose interfaces have the same indices.
+__u32 link_of(unsigned index, __u32 program_id) {
   for (__u32 id = 0; bpf_link_get_next_id(id, &id) == 0;) {
     const Fd link(bpf_link_get_fd_by_id(id));
     bpf_link_info info = {};
     __u32 length = sizeof info;
     if (link && bpf_obj_get_info_by_fd(link.get(), &info, &length) == 0 &&
-        info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex == index)
+        info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex == index && info.prog_id == program_id)
       return id;
   }
   return 0;
@@ -63,7 +64,7 @@ __u32 link_of(unsigned index) {
 // advice names its owner's tools.
 std::string occupied(const XdpAttempt& attempt, const AttachedXdp& other) {
   const std::string name = bpf_program_name(other.program_id);
-  const __u32 link = link_of(attempt.index);
+  const __u32 link = link_of(attempt.index, other.program_id);
   std::string cure = "stop the service that attached it, or name another interface";
   for (const char* part : {"server", "guard"})
     if (name == fmt::format("trap_{}", part))

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include "lab/network/tc_programs.h"
 #include "lab/scenarios/scenario.h"
 
 namespace trap::lab {
@@ -38,10 +40,8 @@ void detach(Scene& scene) {
     const std::string link = said(host, {"ip", "-details", "link", "show", "eth0"});
     scene.check(link.find("xdp") == std::string::npos,
                 fmt::format("{}: no XDP program is left", name), link);
-    const std::string filters = said(host, {"tc", "filter", "show", "dev", "eth0", "ingress"}) +
-                                said(host, {"tc", "filter", "show", "dev", "eth0", "egress"});
-    scene.check(filters.find("bpf") == std::string::npos,
-                fmt::format("{}: no tc filter is left", name), filters);
+    const std::string programs = fmt::format("{}", fmt::join(tc_programs(host, "eth0"), ", "));
+    scene.check(programs.empty(), fmt::format("{}: no tc program is left", name), programs);
     scene.check(pins_of(host).empty(), fmt::format("{}: no pin is left", name), pins_of(host));
   }
   for (const Family family : families) {

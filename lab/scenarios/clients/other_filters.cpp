@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Filters of another program on the client's interface, before ours and behind it.
-#include <algorithm>
-#include <fstream>
+// Programs of others on the client's interface, in tcx and in clsact, before ours and behind it.
+#include <array>
+#include <net/if.h>
 
+#include <bpf/bpf.h>
 #include <fmt/format.h>
 
 #include "lab/scenarios/scenario.h"
+#include "runtime/fd.h"
+#include "runtime/kernel/tc_filter.h"
 
 namespace trap::lab {
 namespace {
@@ -13,14 +16,34 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds tc_deadline{5000};
-constexpr int before = 1, behind = 30; // priorities; ours takes the first that is free from 1 to 16
+constexpr int early = 1, late = 30; // priorities
 
 // Classic BPF: drops IPv4 packets to the service's port 9 (TC_ACT_SHOT), and leaves what else there
 // is to others (TC_ACT_UNSPEC).
 constexpr std::string_view drops_discard = "9,40 0 0 12,21 0 6 2048,48 0 0 23,21 0 4 6,40 0 0 "
                                            "36,21 0 2 9,6 0 0 2,6 0 0 4294967295,6 0 0 4294967295";
 constexpr std::string_view leaves_all = "1,6 0 0 4294967295";
-constexpr std::string_view accepts_all = "1,6 0 0 0";
+
+// A program that accepts everything (TCX_PASS): none behind it in tcx, and no filter, sees a
+// packet.
+Fd program_that_accepts() {
+  const std::array<bpf_insn, 2> code = {
+      bpf_insn{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+      bpf_insn{.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+  return Fd(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "accepts", "Apache-2.0", code.data(),
+                          code.size(), nullptr));
+}
+
+bool put_first(Scene& scene, Direction direction, const Fd& program) {
+  const InHost inside{scene.host("client")};
+  const int failed = !inside.entered()
+                         ? -ENOENT
+                         : tcx::attach_first(if_nametoindex("eth0"), direction, program.get());
+  return scene.check(
+      failed == 0,
+      fmt::format("a program of another owner goes first in tcx, {}", direction_name(direction)),
+      error_text(failed));
+}
 
 Result<std::string> tc(Scene& scene, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "tc");
@@ -42,12 +65,6 @@ bool has_filter(Scene& scene, std::string_view direction, int priority) {
   return shown && shown->find(fmt::format("pref {} bpf", priority)) != std::string::npos;
 }
 
-bool client_says(Scene& scene, std::string_view words) {
-  std::ifstream log{scene.trap().client().log()};
-  const std::string text{std::istreambuf_iterator<char>{log}, {}};
-  return text.find(words) != std::string::npos;
-}
-
 // Port 9 of the TRAP host is closed: its stack refuses at once, unless the other's filter drops the
 // SYN.
 bool reaches_closed_port(Scene& scene) {
@@ -60,14 +77,17 @@ bool reaches_closed_port(Scene& scene) {
 void other_filters(Scene& scene) {
   scene.check(reaches_closed_port(scene), "without other filters port 9 refuses", "it does not");
   scene.done(scene.trap().client().detach(), "the client module is taken away");
+  scene.check(static_cast<bool>(tc(scene, {"qdisc", "add", "dev", "eth0", "clsact"})),
+              "another owner makes a clsact qdisc", "it cannot");
   for (const std::string_view direction : {"ingress", "egress"})
-    if (!add_filter(scene, direction, before, leaves_all, "a filter of another program") ||
-        !add_filter(scene, direction, behind, direction == "egress" ? drops_discard : leaves_all,
+    if (!add_filter(scene, direction, early, leaves_all, "a filter of another program") ||
+        !add_filter(scene, direction, late, direction == "egress" ? drops_discard : leaves_all,
                     "another one"))
       return;
+  const Fd accepts = program_that_accepts();
+  if (!put_first(scene, Direction::ingress, accepts))
+    return;
   scene.done(scene.trap().client().start(), "and comes back");
-  scene.check(client_says(scene, "priority before ours"),
-              "trap-client says that it is not the first", "its log says nothing of it");
   for (const Family family : families) {
     const std::string name{name_of(family)};
     const Visit first = scene.visit_service(family, "/5mb.bin"),
@@ -81,14 +101,13 @@ void other_filters(Scene& scene) {
               "port 9 refuses");
   scene.done(scene.trap().client().detach(), "the client module is taken away");
   for (const std::string_view direction : {"ingress", "egress"})
-    scene.check(has_filter(scene, direction, before) && has_filter(scene, direction, behind),
+    scene.check(has_filter(scene, direction, early) && has_filter(scene, direction, late),
                 fmt::format("the other filters are still there, {}", direction), "they are not");
 
-  // It fails open: a filter before ours that accepts everything hides the packets from ours.
-  scene.check(static_cast<bool>(tc(scene, {"filter", "del", "dev", "eth0", "egress", "prio", "1"})),
-              "the first filter goes", "it does not");
-  add_filter(scene, "egress", before, accepts_all, "one that accepts everything takes its place");
+  // It fails open: a program that gets in front of ours and accepts everything hides the packets.
   scene.done(scene.trap().client().start(), "trap-client comes back");
+  if (!put_first(scene, Direction::egress, accepts))
+    return;
   const Visit alone = scene.visit_service(Family::ipv4, "/small.txt");
   scene.check(!alone.response.complete() && count_of(alone.moved.server, "reply-redirect") == 1 &&
                   count_of(alone.moved.client, "reply-reissued-syn") == 0,
@@ -98,7 +117,7 @@ void other_filters(Scene& scene) {
 
 const Registration register_other_filters{{
     .name = "other-filters",
-    .goal = "tc filters of another program, before the client's and behind them",
+    .goal = "programs of others at tc, before the client's and behind them",
     .play = other_filters,
 }};
 

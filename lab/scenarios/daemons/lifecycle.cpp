@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include "lab/network/tc_programs.h"
 #include "lab/scenarios/daemons/daemon_host.h"
 
 namespace trap::lab {
@@ -27,13 +29,7 @@ std::string attached(DaemonHost& host, DaemonKind kind) {
     const std::string shown = host.run({"bpftool", "link", "show", "pinned", pin.string()}).output;
     return shown.substr(0, shown.find(':'));
   }
-  std::string text;
-  for (const auto& [direction, program] :
-       {std::pair{"ingress", "trap_client_ing"}, std::pair{"egress", "trap_client_egr"}})
-    text += fmt::format(
-        "{} {} ", direction,
-        count_lines(host.run({"tc", "filter", "show", "dev", "trap0", direction}).output, program));
-  return text;
+  return fmt::format("{}", fmt::join(tc_programs(host.host(), "trap0"), ", "));
 }
 
 Finished orphan_status(DaemonHost& host, DaemonKind kind) {
@@ -185,10 +181,8 @@ private:
                  fmt::format("exit code {}: {}{}", gone.exit_code, gone.output, gone.errors));
     scene_.check(!std::filesystem::exists(daemon_.pin_directory()),
                  name_ + ": --detach removes its pins", "they are there");
-    const std::string shown =
-        host_.run({"ip", "link", "show", "trap0"}).output +
-        host_.run({"tc", "filter", "show", "dev", "trap0", "ingress"}).output +
-        host_.run({"tc", "filter", "show", "dev", "trap0", "egress"}).output;
+    const std::string shown = fmt::format("{}{}", host_.run({"ip", "link", "show", "trap0"}).output,
+                                          fmt::join(tc_programs(host_.host(), "trap0"), ", "));
     scene_.check(count_lines(shown, "prog/xdp|trap_client") == 0,
                  name_ + ": --detach removes what was attached", shown);
     scene_.done(daemon_.detach(), name_ + ": --detach again has nothing to do");
