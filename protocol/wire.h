@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The TRAP wire format: option header, the five option bodies, and the limits of docs/protocol.md.
+/* The TRAP wire format: option header, the six option bodies, and the limits of docs/protocol.md.
  * Builds unchanged for BPF and for the host; everything on the wire is packed and in network byte
  * order. */
 #pragma once
@@ -22,6 +22,7 @@ enum trap_option_type {
   TRAP_REDIRECT = 3,
   TRAP_TICKET = 4,
   TRAP_ANNOUNCE = 5,
+  TRAP_CONSENT = 6,
 };
 
 /* Bytes before the body: kind, length, [experiment id,] version and type. */
@@ -74,6 +75,11 @@ struct trap_announce_body { /* followed by the client address, 4 or 16 bytes */
   __u8 mac[8];
 } __attribute__((packed));
 
+struct trap_consent_body {
+  __u8 flags;
+  __u8 value[4];
+} __attribute__((packed));
+
 TRAP_ASSERT(sizeof(struct trap_ticket) == 12, "ticket is 12 bytes on the wire");
 TRAP_ASSERT(sizeof(struct trap_hello_body) + TRAP_HEADER_BYTES == 4,
             "OFFER and ACCEPT are 4 bytes");
@@ -86,6 +92,7 @@ TRAP_ASSERT(sizeof(struct trap_announce_body) + TRAP_HEADER_BYTES + 4 == 24,
             "ANNOUNCE v4 is 24 bytes");
 TRAP_ASSERT(sizeof(struct trap_announce_body) + TRAP_HEADER_BYTES + 16 == 36,
             "ANNOUNCE v6 is 36 bytes");
+TRAP_ASSERT(sizeof(struct trap_consent_body) + TRAP_HEADER_BYTES == 8, "CONSENT is 8 bytes");
 
 /* Where a TICKET stands among the options of a SYN (docs/protocol.md 11). A client appends it to a
  * SYN that a stack has made: it is the last option, and a guard looks for it there before it walks.
@@ -123,6 +130,8 @@ TRAP_INLINE __u32 trap_body_bytes(__u32 type, __u32 address_bytes) {
     return sizeof(struct trap_ticket_body);
   case TRAP_ANNOUNCE:
     return sizeof(struct trap_announce_body) + address_bytes;
+  case TRAP_CONSENT:
+    return sizeof(struct trap_consent_body);
   default:
     return 0;
   }

@@ -35,6 +35,8 @@ const char* name_of_option(trap_option_type type) {
     return " [TICKET]";
   case TRAP_ANNOUNCE:
     return " [ANNOUNCE]";
+  case TRAP_CONSENT:
+    return " [CONSENT]";
   default:
     return "";
   }

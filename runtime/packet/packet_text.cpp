@@ -143,6 +143,7 @@ const std::map<std::string, WordReader>& word_readers() {
       {"ticket", reader_of_trap_option(TRAP_TICKET)},
       {"announce", reader_of_trap_option(TRAP_ANNOUNCE)},
       {"redirect", reader_of_trap_option(TRAP_REDIRECT)},
+      {"consent", reader_of_trap_option(TRAP_CONSENT)},
   };
   return all;
 }
@@ -272,6 +273,8 @@ std::string trap_option_text(std::uint32_t type, const std::uint8_t* body, std::
     return " ticket=" + format_hex(body + 1, bytes - 1);
   case TRAP_REDIRECT:
     return " redirect=" + format_hex(body, bytes);
+  case TRAP_CONSENT:
+    return " consent=" + format_hex(body, bytes);
   default:
     return " announce=" + format_hex(body, bytes);
   }

@@ -68,6 +68,8 @@ Bytes described_trap_option(const Description& option) {
     return trap_option(4, with_flags(option, option.bytes("ticket")), experimental);
   if (option.json.contains("announce"))
     return trap_option(5, with_flags(option, option.bytes("announce")), experimental);
+  if (option.json.contains("consent"))
+    return trap_option(6, with_flags(option, option.bytes("consent")), experimental);
   if (option.json.contains("trap_type"))
     return trap_option(option.json["trap_type"], option.bytes("body"), experimental);
   return {};

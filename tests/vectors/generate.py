@@ -103,6 +103,19 @@ def ticket_vectors():
     return {"made": made, "live": live}
 
 
+def consent_vectors():
+    secret = r.guard_secret(MASTER, "web-1")
+    key = r.ticket_key(secret, r.epoch_of_second(NOW_S))
+    expiry = r.ticket_time(NOW_S + 600)
+    tickets = [r.ticket(key, r.epoch_of_second(NOW_S), tag, scope, expiry, port, client)
+               for client, scope, port, tag in (("192.0.2.2", 32, 80, 0), ("192.0.2.3", 32, 80, 0), ("192.0.2.2", 32, 81, 0),
+                                                ("2001:db8:2::2", 64, 80, 7))]
+    tickets += [bytes(12), bytes([255] * 12), bytes(range(0xA0, 0xAC))] + [bytes(at) + b"\1" + bytes(11 - at) for at in range(12)]
+    return [{"ticket": ticket.hex(), "value": r.consent(ticket).hex(),
+             "block": r.option(r.CONSENT, r.consent(ticket), False).hex(),
+             "block_experimental": "0101" + r.option(r.CONSENT, r.consent(ticket), True).hex()} for ticket in tickets]
+
+
 def announcement_vectors():
     secret = r.guard_secret(MASTER, "web-1")
     made = []
@@ -134,6 +147,7 @@ def option_vectors():
         "ticket": (r.TICKET, ticket),
         "announce-v4": (r.ANNOUNCE, r.announce_body(600, 32, 0, NOW_S, bytes(range(8)), "192.0.2.2")),
         "announce-v6": (r.ANNOUNCE, r.announce_body(600, 64, 0, NOW_S, bytes(range(8)), "2001:db8:2::2")),
+        "consent": (r.CONSENT, r.consent(ticket)),
     }
     encoded = [{"name": name, "type": kind, "experimental": experimental, "bytes": r.option(kind, body, experimental).hex()}
                for name, (kind, body) in bodies.items() for experimental in (False, True)]
@@ -194,6 +208,7 @@ def files():
     yield "time.json", time_vectors()
     yield "cookies.json", cookie_vectors()
     yield "tickets.json", ticket_vectors()
+    yield "consents.json", consent_vectors()
     yield "announcements.json", announcement_vectors()
     yield "options.json", option_vectors()
     yield "selection.json", selection_vectors()

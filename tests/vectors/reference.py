@@ -11,8 +11,8 @@ import struct
 
 MASK64 = (1 << 64) - 1
 
-OFFER, ACCEPT, REDIRECT, TICKET, ANNOUNCE = 1, 2, 3, 4, 5
-TYPE_NAMES = {"OFFER": OFFER, "ACCEPT": ACCEPT, "REDIRECT": REDIRECT, "TICKET": TICKET, "ANNOUNCE": ANNOUNCE}
+OFFER, ACCEPT, REDIRECT, TICKET, ANNOUNCE, CONSENT = 1, 2, 3, 4, 5, 6
+TYPE_NAMES = {"OFFER": OFFER, "ACCEPT": ACCEPT, "REDIRECT": REDIRECT, "TICKET": TICKET, "ANNOUNCE": ANNOUNCE, "CONSENT": CONSENT}
 
 
 # Section 5: SipHash-2-4 and the key schedule
@@ -185,6 +185,14 @@ def announce_is_live(issued, lifetime, now, skew_s):
     return issued <= now + skew_s and 1 <= lifetime <= 4096 and issued + lifetime > now - skew_s
 
 
+# Section 10: consent
+
+
+def consent(ticket_bytes):
+    """The four bytes of CONSENT in the SYN-ACK that answers a SYN with this ticket."""
+    return mac(ticket_bytes + bytes(4), b"\x4e")[:4]
+
+
 # Section 3: options
 
 
@@ -204,7 +212,7 @@ def announce_body(lifetime, scope, tag, issued, mac_bytes, client):
     return struct.pack(">HBBI", lifetime, scope, tag, issued) + mac_bytes + packed(client)
 
 
-BODY_LENGTHS = {OFFER: {1}, ACCEPT: {1}, REDIRECT: {21, 33}, TICKET: {13}, ANNOUNCE: {21, 33}}
+BODY_LENGTHS = {OFFER: {1}, ACCEPT: {1}, REDIRECT: {21, 33}, TICKET: {13}, ANNOUNCE: {21, 33}, CONSENT: {5}}
 
 
 def trap_option(one):

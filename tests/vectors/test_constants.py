@@ -93,6 +93,7 @@ def family_values(name, f):
     values.update(cookies(f, f"cookie.{name}", NOW_S))
     values.update(cookies(f, f"cookie.{name}.epoch-start", EPOCH_START_S))
     values.update({f"ticket.{name}.{k}": v for k, v in tickets(f).items()})
+    values.update({f"consent.{name}.{k}": r.consent(bytes.fromhex(v)).hex() for k, v in tickets(f).items()})
     values.update({f"announce.{name}.{k}": v for k, v in announcements(f, NOW_S).items()})
     values.update({f"announce.{name}.epoch-start.{k}": v for k, v in announcements(f, EPOCH_START_S).items()})
     secret = r.guard_secret(MASTER, "web-1")
@@ -157,7 +158,7 @@ def option_areas(encoded):
         at = 4 if option[0] == 253 else 2
         for tag, what in ((option[at] & 0x0F, "version-0"), (option[at] & 0x0F | 0x20, "version-2"), (option[at] & 0x0F | 0xF0, "version-15")):
             yield f"{name}-{what}", b"\1" * padding + option[:at] + bytes([tag]) + option[at + 1:]
-    for kind in (0, 6, 7, 15):
+    for kind in (0, 7, 8, 15):
         yield f"type-{kind}", bytes([0x56, 4, 0x10 | kind, 0])
         yield f"type-{kind}-experimental", bytes([253, 6, 0x54, 0x52, 0x10 | kind, 0, 1, 1])
     for length in (0, 1, 2, 3, 5, 40, 255):

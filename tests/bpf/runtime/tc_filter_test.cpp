@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where our programs stand among those of others at tc, on the loopback interface of a network
-// namespace of the test's own.
+// Our programs among those of others at tc, and the order they stand in, on the loopback interface
+// of a network namespace of the test's own.
 #include "runtime/kernel/tc_filter.h"
 
 #include <sched.h>

@@ -67,6 +67,8 @@ TEST(PacketText, comes_out_as_it_went_in) {
            "vlan=4095",
            "tcp 198.51.100.7:4242 > 203.0.113.10:443 RST "
            "announce=000102030405060708090a0b0c0d0e0f1011121314",
+           "tcp 203.0.113.10:443 > 198.51.100.7:4242 SYN ACK mss=1460 consent=0001020304",
+           "tcp [2001:db8::10]:443 > [2001:db8::7]:4242 SYN ACK consent=0001020304 experimental",
            "tcp 198.51.100.7:4242 > 203.0.113.10:443 SYN RST FIN PSH URG ECE CWR bad-checksum",
            "tcp 198.51.100.7:4242 > 203.0.113.10:443 fragment vlan=3",
            "tcp 198.51.100.7:4242 > 203.0.113.10:443",
