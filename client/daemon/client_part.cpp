@@ -19,9 +19,8 @@ Result<void> ClientPart::start(Undo& undo) {
     return published.error();
   if (auto attached = interfaces_.attach_at_start(undo); !attached)
     return attached.error();
-  if (auto pinned = client_.attachments.pin_programs(undo); !pinned)
-    return pinned.error();
   client_.attachments.detach_elsewhere(client_.plan.interfaces);
+  client_.attachments.drop_former_pins();
   return {};
 }
 

@@ -12,17 +12,17 @@ namespace {
 
 constexpr char scratch_map[] = "scratch";
 
-Result<void> share_maps(bpf_object* twin, const bpf_object* live) {
+Result<void> share_maps(bpf_object* other, const bpf_object* live, Sharing sharing) {
   bpf_map* map;
-  bpf_object__for_each_map(map, twin) {
+  bpf_object__for_each_map(map, other) {
     const char* name = bpf_map__name(map);
-    if (bpf_map__is_internal(map) || std::string_view(name) == scratch_map)
+    if (bpf_map__is_internal(map) ||
+        (sharing == Sharing::all_but_scratch && std::string_view(name) == scratch_map))
       continue;
     const bpf_map* shared = bpf_object__find_map_by_name(live, name);
     int failed = shared ? bpf_map__reuse_fd(map, bpf_map__fd(shared)) : -ENOENT;
     if (failed)
-      return Error{
-          fmt::format("cannot explain: cannot share map \"{}\": {}", name, error_text(failed))};
+      return Error{fmt::format("cannot share map \"{}\": {}", name, error_text(failed))};
   }
   return {};
 }
@@ -39,14 +39,11 @@ Result<void> load_alone(const std::function<int()>& load) {
   return {};
 }
 
-Result<void> load_sharing_maps(bpf_object* twin, const bpf_object* live,
+Result<void> load_sharing_maps(bpf_object* other, const bpf_object* live, Sharing sharing,
                                const std::function<int()>& load) {
-  if (auto shared = share_maps(twin, live); !shared)
+  if (auto shared = share_maps(other, live, sharing); !shared)
     return shared.error();
-  if (int failed = load())
-    return Error{
-        fmt::format("the kernel does not load the program that explains: {}", error_text(failed))};
-  return {};
+  return load_alone(load);
 }
 
 } // namespace trap

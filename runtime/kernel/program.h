@@ -19,7 +19,8 @@ namespace trap {
 // The steps that are alike for all skeletons; `load` is the skeleton's load function.
 Error cannot_open_program();
 Result<void> load_alone(const std::function<int()>& load);
-Result<void> load_sharing_maps(bpf_object* twin, const bpf_object* live,
+enum class Sharing { all, all_but_scratch };
+Result<void> load_sharing_maps(bpf_object* other, const bpf_object* live, Sharing sharing,
                                const std::function<int()>& load);
 
 // `Skeleton` is a type that bpftool generated. Empty until one of the loaders made it.
@@ -63,7 +64,20 @@ public:
       return cannot_open_program();
     program->rodata->explaining = 1;
     auto load = [&] { return Skeleton::load(program.get()); };
-    if (auto loaded = load_sharing_maps(program.object(), live, load); !loaded)
+    if (auto loaded = load_sharing_maps(program.object(), live, Sharing::all_but_scratch, load);
+        !loaded)
+      return Error{"cannot explain: " + loaded.error().message};
+    return program;
+  }
+
+  // Loads programs of the skeleton that `live` was loaded without, upon the maps of `live`.
+  // `prepare` chooses them.
+  static Result<Program> load_beside(const bpf_object* live, const Prepare& prepare) {
+    Program program = open(prepare);
+    if (!program)
+      return cannot_open_program();
+    auto load = [&] { return Skeleton::load(program.get()); };
+    if (auto loaded = load_sharing_maps(program.object(), live, Sharing::all, load); !loaded)
       return loaded.error();
     return program;
   }

@@ -13,19 +13,30 @@
 
 namespace trap::client {
 
-Attachments::Attachments(const std::string& pin_dir) {
+namespace {
+
+// "_lan_ip", the end of a program's name; nothing for hosts and Ethernet.
+std::string suffix_of(Side side, Framing framing) {
+  return fmt::format("{}{}", side == Side::lan ? "_lan" : "", framing == Framing::ip ? "_ip" : "");
+}
+
+} // namespace
+
+std::string filter_program_name(Direction direction, Side side, Framing framing) {
+  return fmt::format("trap_client_{}{}", direction_name(direction), suffix_of(side, framing));
+}
+
+Attachments::Attachments(const std::string& pin_dir, Load load) : load_(std::move(load)) {
   std::size_t at = 0;
   for (const Direction direction : {Direction::ingress, Direction::egress}) {
     for (const Side side : {Side::host, Side::lan}) {
       for (const Framing framing : {Framing::ethernet, Framing::ip}) {
-        const std::string which =
-            fmt::format("{}{}{}", direction_name(direction), side == Side::lan ? "_lan" : "",
-                        framing == Framing::ip ? "_ip" : "");
         programs_[at++] = {direction,
                            side,
                            framing,
-                           fmt::format("trap_client_{}", which),
-                           fmt::format("{}/program-{}", pin_dir, which),
+                           filter_program_name(direction, side, framing),
+                           fmt::format("{}/program-{}{}", pin_dir, direction_name(direction),
+                                       suffix_of(side, framing)),
                            -1,
                            0,
                            {}};
@@ -42,13 +53,28 @@ void Attachments::open_earlier() {
   }
 }
 
-void Attachments::take_programs(const bpf_object* object) {
+Result<void> Attachments::load_for(const PlannedInterface& interface, Undo& undo) {
+  if (program_for(interface, Direction::ingress).fd >= 0)
+    return {};
+  const auto object = load_(interface.side, interface.framing);
+  if (!object)
+    return object.error();
   for (FilterProgram& program : programs_) {
-    program.fd = bpf_program__fd(bpf_object__find_program_by_name(object, program.name.c_str()));
+    if (program.side != interface.side || program.framing != interface.framing)
+      continue;
+    program.fd = bpf_program__fd(bpf_object__find_program_by_name(*object, program.name.c_str()));
     const KnownProgram known = known_program(program.fd);
     program.id = known.id;
     known_.push_back(known);
+    if (auto pinned = pin(program.fd, program.pin_path); !pinned)
+      return pinned.error();
+    undo.add([&program] {
+      unlink(program.pin_path.c_str());
+      if (program.earlier)
+        bpf_obj_pin(program.earlier.get(), program.pin_path.c_str());
+    });
   }
+  return {};
 }
 
 const Attachments::FilterProgram& Attachments::program_for(const PlannedInterface& interface,
@@ -60,6 +86,8 @@ const Attachments::FilterProgram& Attachments::program_for(const PlannedInterfac
 }
 
 Result<bool> Attachments::attach(const PlannedInterface& interface, Undo& undo) {
+  if (auto loaded = load_for(interface, undo); !loaded)
+    return loaded.error();
   bool any = false;
   for (const Direction direction : {Direction::ingress, Direction::egress}) {
     const FilterProgram& program = program_for(interface, direction);
@@ -74,24 +102,18 @@ Result<bool> Attachments::attach(const PlannedInterface& interface, Undo& undo) 
   return any;
 }
 
-Result<void> Attachments::pin_programs(Undo& undo) {
-  for (const FilterProgram& program : programs_) {
-    if (auto pinned = pin(program.fd, program.pin_path); !pinned)
-      return pinned.error();
-    undo.add([&program] {
-      unlink(program.pin_path.c_str());
-      if (program.earlier)
-        bpf_obj_pin(program.earlier.get(), program.pin_path.c_str());
-    });
-  }
-  return {};
-}
-
 std::vector<Pin> Attachments::pins() const {
   std::vector<Pin> pins;
   for (const FilterProgram& program : programs_)
-    pins.push_back({program.pin_path, program.fd});
+    if (program.fd >= 0)
+      pins.push_back({program.pin_path, program.fd});
   return pins;
+}
+
+void Attachments::drop_former_pins() const {
+  for (const FilterProgram& program : programs_)
+    if (program.fd < 0)
+      unlink(program.pin_path.c_str());
 }
 
 unsigned Attachments::detach_elsewhere(const std::vector<PlannedInterface>& keep) {
@@ -117,7 +139,8 @@ Attachments::State Attachments::state_of(const PlannedInterface& interface) cons
   const FilterProgram& egress = program_for(interface, Direction::egress);
   state.ingress_id = filter_program_id(interface.index, hook_of(ingress), known_);
   state.egress_id = filter_program_id(interface.index, hook_of(egress), known_);
-  state.attached = state.ingress_id == ingress.id && state.egress_id == egress.id;
+  state.attached =
+      ingress.fd >= 0 && state.ingress_id == ingress.id && state.egress_id == egress.id;
   return state;
 }
 

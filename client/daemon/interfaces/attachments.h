@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// trap-client's programs as filters on interfaces: an ingress and an egress one for each side and
-// framing. They outlive the daemon; the next run knows them by its pins.
+// trap-client's programs at tc of interfaces: an ingress and an egress one for each side and
+// framing, loaded when the first interface needs them. They outlive the daemon; the next run knows
+// them by its pins.
 #pragma once
 
 #include <array>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,18 +20,27 @@ struct bpf_object;
 
 namespace trap::client {
 
+// Name in the source of the program for these interfaces.
+std::string filter_program_name(Direction direction, Side side, Framing framing);
+
 class Attachments {
 public:
-  explicit Attachments(const std::string& pin_dir);
+  // Loads the two programs of a side and framing, and keeps them loaded.
+  using Load = std::function<Result<const bpf_object*>(Side side, Framing framing)>;
 
-  // The programs of an earlier run, from their pins; those of this run, once they are loaded.
+  Attachments(const std::string& pin_dir, Load load);
+
+  // The programs of an earlier run, from their pins.
   void open_earlier();
-  void take_programs(const bpf_object* object);
 
   // Attaches what the interface is to have and has not. True if that was anything.
   Result<bool> attach(const PlannedInterface& interface, Undo& undo);
-  Result<void> pin_programs(Undo& undo);
+
+  // Of the programs that are loaded.
   std::vector<Pin> pins() const;
+
+  // Removes pins of programs of an earlier run that this run has no interface for.
+  void drop_former_pins() const;
 
   // Removes filters of this and earlier runs from every interface but these. Returns from how many.
   unsigned detach_elsewhere(const std::vector<PlannedInterface>& keep);
@@ -52,8 +63,10 @@ private:
   };
 
   const FilterProgram& program_for(const PlannedInterface& interface, Direction direction) const;
+  Result<void> load_for(const PlannedInterface& interface, Undo& undo);
   static TcHook hook_of(const FilterProgram& program) { return {program.direction, program.name}; }
 
+  Load load_;
   std::array<FilterProgram, 8> programs_;
   std::vector<KnownProgram> known_;
 };

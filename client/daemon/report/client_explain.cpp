@@ -84,7 +84,9 @@ ClientExplainer::~ClientExplainer() = default;
 Result<void> ClientExplainer::load_twin() {
   if (twin_)
     return {};
-  auto twin = Program<trap_client>::load_twin(client_.program.object(), {});
+  auto twin = Program<trap_client>::load_twin(client_.program.object(), [](trap_client& skeleton) {
+    choose_programs(skeleton, Side::host, Framing::ethernet);
+  });
   if (!twin)
     return twin.error();
   twin_ = std::move(*twin);

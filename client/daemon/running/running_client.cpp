@@ -17,14 +17,42 @@ void size_tables(trap_client& skeleton, const ClientConfig& config) {
   bpf_map__set_max_entries(skeleton.maps.to_public, config.max_flows);
 }
 
+Result<const bpf_object*> load_programs(RunningClient& client, Side side, Framing framing) {
+  if (side == Side::host && framing == Framing::ethernet)
+    return client.program.object();
+  auto more =
+      Program<trap_client>::load_beside(client.program.object(), [&](trap_client& skeleton) {
+        choose_programs(skeleton, side, framing);
+      });
+  if (!more)
+    return more.error();
+  client.more_programs.push_back(std::move(*more));
+  return client.more_programs.back().object();
+}
+
 } // namespace
 
 RunningClient::RunningClient(ClientConfig config)
-    : active(std::make_unique<ActiveConfiguration>()), attachments(config.part.pin_dir) {
+    : active(std::make_unique<ActiveConfiguration>()),
+      attachments(config.part.pin_dir, [this](Side side, Framing framing) {
+        return load_programs(*this, side, framing);
+      }) {
   active->config = std::move(config);
 }
 
 RunningClient::~RunningClient() = default;
+
+// Loading costs a third of a second of CPU a program, so that those for interfaces that are not
+// there stay out.
+void choose_programs(trap_client& skeleton, Side side, Framing framing) {
+  bpf_program* program;
+  bpf_object__for_each_program(program, skeleton.obj) {
+    const std::string name = bpf_program__name(program);
+    bpf_program__set_autoload(program,
+                              name == filter_program_name(Direction::ingress, side, framing) ||
+                                  name == filter_program_name(Direction::egress, side, framing));
+  }
+}
 
 Result<void> load_client(RunningClient& client, Undo& undo) {
   const ClientConfig& config = client.active->config;
@@ -33,7 +61,11 @@ Result<void> load_client(RunningClient& client, Undo& undo) {
     return lock.error();
   auto program = Program<trap_client>::load_upon_pins(
       config.part.pin_dir, program_name,
-      [&](trap_client& skeleton) { size_tables(skeleton, config); }, undo);
+      [&](trap_client& skeleton) {
+        size_tables(skeleton, config);
+        choose_programs(skeleton, Side::host, Framing::ethernet);
+      },
+      undo);
   if (!program)
     return program.error();
   client.pin_dir = std::move(*lock);
@@ -51,7 +83,6 @@ Result<void> load_client(RunningClient& client, Undo& undo) {
                 .trust = {.services = bpf_map__fd(maps.trust_services),
                           .targets = bpf_map__fd(maps.trust_targets)}};
   client.attachments.open_earlier();
-  client.attachments.take_programs(client.program.object());
   return {};
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "client/daemon/config/client_config.h"
 #include "client/daemon/interfaces/attachments.h"
@@ -43,7 +44,8 @@ struct RunningClient {
   std::unique_ptr<ActiveConfiguration> active; // never null
   Fd pin_dir;                                  // its lock
   PinKeeper pins;
-  Program<trap_client> program;
+  Program<trap_client> program;                    // of the host's own connections, on Ethernet
+  std::vector<Program<trap_client>> more_programs; // upon its maps, for other interfaces
   MappedValue<trap_client_settings> settings;
   MapFds fds;
   Attachments attachments;
@@ -52,6 +54,9 @@ struct RunningClient {
   Renewer renewer;
   std::uint64_t redirects_flushed = 0; // by command
 };
+
+// Leaves out all programs but the two for such interfaces.
+void choose_programs(trap_client& skeleton, Side side, Framing framing);
 
 // Loads the program and opens its maps; `undo` takes back what a failed start has done.
 Result<void> load_client(RunningClient& client, Undo& undo);
