@@ -48,9 +48,9 @@ public:
   Bench(const Path& path, int family, Replayer replayer)
       : path_(path), family_(family), replayer_(std::move(replayer)) {}
 
-  Result<void> load() {
+  Result<void> load(TestedObject tested) {
     frame_ = test::build_packet(path_.packet, family_, constants_);
-    load_tested();
+    load_tested(tested);
     if (auto set = replayer_.set(frame_, {}); !set)
       return set;
     responders_.push_back({"empty", replayer_.floors().program_fd(replayer_.empty()), {}});
@@ -99,12 +99,17 @@ private:
                              : test::client_rig();
   }
 
-  void load_tested() {
+  void load_tested(TestedObject tested) {
     const test::Rig& rig = rig_of(path_.part);
     const test::Json& moment = constants_.moment("now");
-    tested_ = rig.load(false, false);
-    rig.configure(*tested_, constants_);
-    rig.set_time(*tested_, constants_, moment);
+    if (tested == TestedObject::shared) {
+      tested_ = &test::fresh_object(rig, constants_);
+    } else {
+      own_ = rig.load(false, false);
+      tested_ = own_.get();
+      rig.configure(*tested_, constants_);
+      rig.set_time(*tested_, constants_, moment);
+    }
     if (path_.part == "guard" && !path_.trusts)
       clear_trust();
     if (path_.part == "client" && path_.before.empty())
@@ -173,7 +178,8 @@ private:
   std::vector<double> alone_; // ns of the empty program without replay, one value a round
   const test::TestConstants constants_;
   test::Bytes frame_;
-  std::unique_ptr<Object> tested_;
+  std::unique_ptr<Object> own_; // null where the object is shared
+  Object* tested_ = nullptr;
 };
 
 PathBench::PathBench(std::unique_ptr<Bench> bench) : bench_(std::move(bench)) {}
@@ -181,13 +187,13 @@ PathBench::PathBench(PathBench&& other) noexcept = default;
 PathBench& PathBench::operator=(PathBench&& other) noexcept = default;
 PathBench::~PathBench() = default;
 
-Result<PathBench> PathBench::load(const Path& path, int family) {
+Result<PathBench> PathBench::load(const Path& path, int family, TestedObject tested) {
   return use_rigs([&]() -> Result<PathBench> {
     auto replayer = Replayer::load(is_at_xdp(path));
     if (!replayer)
       return replayer.error();
     auto bench = std::make_unique<Bench>(path, family, std::move(*replayer));
-    if (auto loaded = bench->load(); !loaded)
+    if (auto loaded = bench->load(tested); !loaded)
       return loaded.error();
     return PathBench{std::move(bench)};
   });

@@ -19,6 +19,10 @@ struct PathEffort {
   int passes;  // over all paths; each has its rounds in every pass
 };
 
+// The program of a path: loaded for it alone, with tables of their usual sizes; or one small one
+// that all paths of a part use, each from the start, one after another. That is quick.
+enum class TestedObject { own, shared };
+
 // Nanoseconds per packet of one responder on one path.
 struct PathTime {
   std::string experiment;
@@ -33,7 +37,7 @@ struct PathTime {
 class PathBench {
 public:
   // `path` must outlive it. An error if a program does not load or cannot be configured.
-  static Result<PathBench> load(const Path& path, int family);
+  static Result<PathBench> load(const Path& path, int family, TestedObject tested);
   PathBench(PathBench&& other) noexcept;
   PathBench& operator=(PathBench&& other) noexcept;
   ~PathBench();

@@ -2,6 +2,7 @@
 #include "bench/speed/measurements.h"
 
 #include <cstdio>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -95,54 +96,91 @@ void add_targets_over_empty(Report& report) {
   }
 }
 
-// Those that are measured. A path that cannot be is refused.
-std::vector<PathBench> load_benches(const std::vector<Path>& all, const std::string& only,
-                                    Report& report) {
-  std::vector<PathBench> benches;
-  for (const Path& path : all) {
-    if (path.name.find(only) == std::string::npos)
-      continue;
-    for (const int family : {4, 6}) {
-      auto bench = PathBench::load(path, family);
-      if (bench)
-        benches.push_back(std::move(*bench));
-      else
-        report.refuse(fmt::format("{} ipv{}", path.name, family), bench.error().message);
-    }
+void add_rows(PathBench& bench, Report& report) {
+  const auto rows = bench.results();
+  if (!rows) {
+    report.refuse(bench.name(), rows.error().message);
+    return;
   }
-  return benches;
+  print_row(*rows);
+  add_lines(*rows, report);
+}
+
+void print_head() {
+  std::printf("%-34s %5s  %7s  %18s  %6s  %6s\n", "path", "", "ns", "min to max", "empty",
+              "XDP_TX");
+}
+
+struct MeasuredPath {
+  const Path* path;
+  int family;
+};
+
+std::vector<MeasuredPath> measured_paths(const std::vector<Path>& all, const std::string& only) {
+  std::vector<MeasuredPath> measured;
+  for (const Path& path : all)
+    if (path.name.find(only) != std::string::npos)
+      for (const int family : {4, 6})
+        measured.push_back({&path, family});
+  return measured;
+}
+
+std::optional<PathBench> load_bench(const MeasuredPath& measured, TestedObject tested,
+                                    Report& report) {
+  auto bench = PathBench::load(*measured.path, measured.family, tested);
+  if (bench)
+    return std::move(*bench);
+  report.refuse(fmt::format("{} ipv{}", measured.path->name, measured.family),
+                bench.error().message);
+  return std::nullopt;
+}
+
+bool ran(PathBench& bench, const PathEffort& effort, Report& report) {
+  const auto result = bench.run(effort);
+  if (!result)
+    report.refuse(bench.name(), result.error().message);
+  return static_cast<bool>(result);
+}
+
+// One pass, with one object for all paths of a part.
+void measure_in_turn(const std::vector<MeasuredPath>& measured, const PathEffort& effort,
+                     Report& report) {
+  print_head();
+  for (const MeasuredPath& path : measured) {
+    auto bench = load_bench(path, TestedObject::shared, report);
+    if (bench && ran(*bench, effort, report))
+      add_rows(*bench, report);
+  }
+}
+
+// Every path has its rounds in each pass.
+void measure_in_passes(const std::vector<MeasuredPath>& measured, const PathEffort& effort,
+                       Report& report) {
+  std::vector<PathBench> benches;
+  for (const MeasuredPath& path : measured)
+    if (auto bench = load_bench(path, TestedObject::own, report))
+      benches.push_back(std::move(*bench));
+  for (int pass = 1; pass <= effort.passes; pass++) {
+    std::printf("paths, pass %d of %d\n", pass, effort.passes);
+    std::fflush(stdout);
+    std::erase_if(benches, [&](PathBench& bench) { return !ran(bench, effort, report); });
+  }
+  print_head();
+  for (PathBench& bench : benches)
+    add_rows(bench, report);
 }
 
 } // namespace
 
 void measure_paths(const PathEffort& effort, const std::string& only, Report& report) {
   const std::vector<Path> all = paths();
-  std::vector<PathBench> benches = load_benches(all, only, report);
-  if (benches.empty())
+  const std::vector<MeasuredPath> measured = measured_paths(all, only);
+  if (measured.empty())
     return;
-  for (int pass = 1; pass <= effort.passes; pass++) {
-    std::printf("paths, pass %d of %d\n", pass, effort.passes);
-    std::fflush(stdout);
-    for (auto bench = benches.begin(); bench != benches.end();) {
-      if (const auto ran = bench->run(effort); ran) {
-        ++bench;
-      } else {
-        report.refuse(bench->name(), ran.error().message);
-        bench = benches.erase(bench);
-      }
-    }
-  }
-  std::printf("%-34s %5s  %7s  %18s  %6s  %6s\n", "path", "", "ns", "min to max", "empty",
-              "XDP_TX");
-  for (PathBench& bench : benches) {
-    const auto rows = bench.results();
-    if (!rows) {
-      report.refuse(bench.name(), rows.error().message);
-      continue;
-    }
-    print_row(*rows);
-    add_lines(*rows, report);
-  }
+  if (effort.passes == 1)
+    measure_in_turn(measured, effort, report);
+  else
+    measure_in_passes(measured, effort, report);
   add_targets(report);
   add_targets_over_empty(report);
 }
