@@ -17,6 +17,8 @@ Result<void> ClientPart::start(Undo& undo) {
     return opened.error();
   if (auto published = write_policy(client_.fds.trust, *client_.settings, config); !published)
     return published.error();
+  if (auto begun = networks_.begin(); !begun)
+    return begun.error();
   if (auto attached = interfaces_.attach_at_start(undo); !attached)
     return attached.error();
   client_.attachments.detach_elsewhere(client_.plan.interfaces);
@@ -39,6 +41,7 @@ Result<void> ClientPart::detach() {
 
 void ClientPart::tick() {
   interfaces_.follow();
+  networks_.tick();
   mend_pins(client_);
   if (client_.active->config.renew)
     client_.renewer.tick(client_.fds.redirects, client_.fds.pending, read_clocks().monotonic_ns);
@@ -47,6 +50,7 @@ void ClientPart::tick() {
 void ClientPart::handle_events() {
   client_.interfaces.drain();
   interfaces_.follow();
+  networks_.follow();
 }
 
 Result<std::string> ClientPart::command(const std::vector<std::string>& words) {

@@ -5,6 +5,7 @@
 #include "client/daemon/report/client_explain.h"
 #include "client/daemon/running/client_reload.h"
 #include "client/daemon/running/interface_keeper.h"
+#include "client/daemon/running/network_keeper.h"
 #include "client/daemon/running/running_client.h"
 #include "runtime/process/part.h"
 
@@ -34,6 +35,7 @@ public:
 private:
   RunningClient client_;
   InterfaceKeeper interfaces_{client_};
+  NetworkKeeper networks_{client_};
   ClientReload reload_{client_, interfaces_};
   ClientExplainer explainer_{client_};
 };

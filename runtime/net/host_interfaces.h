@@ -29,7 +29,7 @@ public:
   InterfaceWatch() = default;
   static Result<InterfaceWatch> make();
 
-  // Readable when an interface came, went or changed since the last drain(). Look at
+  // Readable when an interface or an address came, went or changed since the last drain(). Look at
   // list_interfaces() after that.
   int fd() const { return socket_.get(); }
   void drain();

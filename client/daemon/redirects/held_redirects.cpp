@@ -83,7 +83,8 @@ Result<std::size_t> forget_redirects(int redirects_fd, const RedirectTest& is_so
   std::vector<trap_redirect_key> keys;
   map_visit<trap_redirect_key, trap_redirect>(
       redirects_fd, [&](const trap_redirect_key& key, const trap_redirect& redirect) {
-        if (is_so(endpoint_of(key.service, key.port), endpoint_of(redirect.backend, redirect.port)))
+        if (is_so(key.local, endpoint_of(key.service, key.port),
+                  endpoint_of(redirect.backend, redirect.port)))
           keys.push_back(key);
       });
   return forget(redirects_fd, "redirects", keys);
@@ -104,11 +105,11 @@ std::vector<HeldFallback> read_fallbacks(int fallbacks_fd, std::uint64_t now_ns)
   return held;
 }
 
-Result<std::size_t> forget_fallbacks(int fallbacks_fd, const std::optional<Endpoint>& service) {
+Result<std::size_t> forget_fallbacks(int fallbacks_fd, const FallbackTest& is_so) {
   std::vector<trap_redirect_key> keys;
   map_visit<trap_redirect_key, trap_fallback>(
       fallbacks_fd, [&](const trap_redirect_key& key, const trap_fallback&) {
-        if (!service || endpoint_of(key.service, key.port) == *service)
+        if (is_so(key.local, endpoint_of(key.service, key.port)))
           keys.push_back(key);
       });
   return forget(fallbacks_fd, "fallbacks", keys);

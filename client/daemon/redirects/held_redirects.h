@@ -33,7 +33,8 @@ std::vector<HeldRedirect> read_redirects(int redirects_fd, int to_backend_fd, st
 
 // Forgets redirects of which this is so; returns how many there were. Connections that follow them
 // live on.
-using RedirectTest = std::function<bool(const Endpoint& service, const Endpoint& backend)>;
+using RedirectTest = std::function<bool(const trap_address& local, const Endpoint& service,
+                                        const Endpoint& backend)>;
 Result<std::size_t> forget_redirects(int redirects_fd, const RedirectTest& is_so);
 
 // A way to a service that did not work, and is not tried first for a while.
@@ -47,7 +48,8 @@ struct HeldFallback {
 
 std::vector<HeldFallback> read_fallbacks(int fallbacks_fd, std::uint64_t now_ns);
 
-// Forgets the fallbacks of one service, or all; returns how many there were.
-Result<std::size_t> forget_fallbacks(int fallbacks_fd, const std::optional<Endpoint>& service);
+// Forgets fallbacks of which this is so; returns how many there were.
+using FallbackTest = std::function<bool(const trap_address& local, const Endpoint& service)>;
+Result<std::size_t> forget_fallbacks(int fallbacks_fd, const FallbackTest& is_so);
 
 } // namespace trap::client

@@ -21,12 +21,14 @@ Result<std::string> run_client_command(RunningClient& client,
       return Error{fmt::format("service {}", named.error().message), ExitCode::usage};
     service = *named;
   }
-  auto flushed = forget_redirects(client.fds.redirects, [&](const Endpoint& of, const Endpoint&) {
-    return !service || of == *service;
-  });
+  const auto is_named = [&](const Endpoint& of) { return !service || of == *service; };
+  auto flushed =
+      forget_redirects(client.fds.redirects, [&](const trap_address&, const Endpoint& of,
+                                                 const Endpoint&) { return is_named(of); });
   if (!flushed)
     return flushed.error();
-  auto fallbacks = forget_fallbacks(client.fds.fallbacks, service);
+  auto fallbacks = forget_fallbacks(
+      client.fds.fallbacks, [&](const trap_address&, const Endpoint& of) { return is_named(of); });
   if (!fallbacks)
     return fallbacks.error();
   if (service && *flushed + *fallbacks == 0)

@@ -20,7 +20,8 @@ Result<void> ClientReload::plan(const ActiveConfiguration& now, ActiveConfigurat
 
 // Redirects that were learnt under the former policy, and that the new one forbids, are forgotten.
 Result<void> ClientReload::apply(const ActiveConfiguration& now, const ActiveConfiguration& next) {
-  const auto is_forbidden = [this](const Endpoint& service, const Endpoint& backend) {
+  const auto is_forbidden = [this](const trap_address&, const Endpoint& service,
+                                   const Endpoint& backend) {
     return !may_redirect(client_.fds.trust, client_.settings->flags, service, backend);
   };
   auto published = write_policy(client_.fds.trust, *client_.settings, next.config);

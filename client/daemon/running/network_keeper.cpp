@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/daemon/running/network_keeper.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+
+#include <fmt/core.h>
+
+#include "client/daemon/redirects/held_redirects.h"
+#include "runtime/log.h"
+#include "runtime/nanoseconds.h"
+#include "runtime/net/netlink_dump.h"
+
+namespace trap::client {
+namespace {
+
+constexpr std::uint64_t breaks_per_read = 50; // of the time that a read takes
+
+std::uint64_t read_clock(clockid_t clock) {
+  timespec now = {};
+  clock_gettime(clock, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * ns_per_s +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+// Interfaces by which hosts behind this one reach services: all but those of the LANs.
+std::vector<unsigned> uplinks_of(const HostNetworks& networks, const InterfacePlan& plan) {
+  std::vector<unsigned> uplinks;
+  for (const auto& [index, network] : networks.interfaces) {
+    const auto planned = std::ranges::find(plan.interfaces, index, &PlannedInterface::index);
+    if (planned == plan.interfaces.end() || planned->side == Side::host)
+      uplinks.push_back(index);
+  }
+  return uplinks;
+}
+
+bool is_own(const HostNetworks& networks, const trap_address& address) {
+  return std::ranges::any_of(networks.interfaces, [&](const auto& entry) {
+    return std::ranges::any_of(entry.second.addresses, [&](const trap_address& own) {
+      return trap_address_equal(&own, &address) != 0;
+    });
+  });
+}
+
+} // namespace
+
+Result<void> NetworkKeeper::begin() {
+  routes_ = watch_groups(RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
+  if (!routes_)
+    return Error{fmt::format("cannot watch this host's routes: {}", error_text(errno))};
+  auto now = read_host_networks();
+  if (!now)
+    return now.error();
+  sleep_.slept(read_clock(CLOCK_BOOTTIME), read_clock(CLOCK_MONOTONIC));
+  networks_ = std::move(*now);
+  return {};
+}
+
+// Of connections that are open, none is touched.
+void NetworkKeeper::forget(const NetworkChange& change) {
+  const auto is_stale = [&](const trap_address& local) {
+    return std::ranges::any_of(change.addresses,
+                               [&](const trap_address& address) {
+                                 return trap_address_equal(&address, &local) != 0;
+                               }) ||
+           (change.of_others && !is_own(*networks_, local));
+  };
+  const auto redirects =
+      forget_redirects(client_.fds.redirects, [&](const trap_address& local, const Endpoint&,
+                                                  const Endpoint&) { return is_stale(local); });
+  const auto fallbacks =
+      forget_fallbacks(client_.fds.fallbacks,
+                       [&](const trap_address& local, const Endpoint&) { return is_stale(local); });
+  if (!redirects || !fallbacks)
+    log::warn("{}", redirects ? fallbacks.error().message : redirects.error().message);
+  else if (*redirects > 0)
+    log::info("{} redirect(s) forgotten: another network ({})", *redirects, change.why);
+}
+
+void NetworkKeeper::follow() {
+  const std::uint64_t begun_ns = read_clock(CLOCK_MONOTONIC);
+  auto now = read_host_networks();
+  const std::uint64_t ended_ns = read_clock(CLOCK_MONOTONIC);
+  read_again_ns_ = ended_ns + breaks_per_read * (ended_ns - begun_ns);
+  routes_changed_ = false;
+  if (!now) {
+    log::warn("{}", now.error().message);
+    return;
+  }
+  take(std::move(*now));
+}
+
+void NetworkKeeper::take(HostNetworks now) {
+  const NetworkChange change =
+      compare_networks(*networks_, now, uplinks_of(*networks_, client_.plan));
+  if (change.any())
+    forget(change);
+  networks_ = std::move(now);
+}
+
+void NetworkKeeper::tick() {
+  if (sleep_.slept(read_clock(CLOCK_BOOTTIME), read_clock(CLOCK_MONOTONIC))) {
+    NetworkChange everything;
+    everything.why = "this host slept";
+    everything.of_others = true;
+    for (const auto& [index, network] : networks_->interfaces)
+      everything.addresses.insert(everything.addresses.end(), network.addresses.begin(),
+                                  network.addresses.end());
+    forget(everything);
+  }
+  routes_changed_ |= drain(routes_);
+  if (routes_changed_ && read_clock(CLOCK_MONOTONIC) >= read_again_ns_) {
+    follow();
+    return;
+  }
+  HostNetworks now = *networks_;
+  for (auto& [index, network] : now.interfaces)
+    for (Gateway& gateway : network.gateways)
+      gateway.mac = find_neighbour(index, gateway.address);
+  take(std::move(now));
+}
+
+} // namespace trap::client

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Follows the networks that this host is in, and forgets redirects that were learnt in a network
+// that is another now.
+#pragma once
+
+#include <optional>
+
+#include "client/daemon/redirects/network_change.h"
+#include "client/daemon/running/running_client.h"
+#include "runtime/net/host_networks.h"
+
+namespace trap::client {
+
+class NetworkKeeper {
+public:
+  // `client` outlives this.
+  explicit NetworkKeeper(RunningClient& client) : client_(client) {}
+
+  Result<void> begin();
+
+  // An interface or an address changed.
+  void follow();
+
+  // For every second: routes, gateways' link-layer addresses, and whether the host slept.
+  void tick();
+
+private:
+  void forget(const NetworkChange& change);
+
+  void take(HostNetworks now);
+
+  RunningClient& client_;
+  SleepWatch sleep_;
+  Fd routes_;                            // tells when one changes
+  bool routes_changed_ = false;          // since they were read
+  std::uint64_t read_again_ns_ = 0;      // not before: a list of a million routes takes a second
+  std::optional<HostNetworks> networks_; // as they were last
+};
+
+} // namespace trap::client
