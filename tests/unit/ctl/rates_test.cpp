@@ -122,7 +122,7 @@ TEST(Rates, columns_name_verdicts_that_exist) {
   for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++)
     known.insert(verdict_name(verdict));
   known.insert("monitored"); // stands for all that a guard would have dropped
-  for (const char* part : {"server", "guard", "client"}) {
+  for (const std::string part : {"server", "guard", "client"}) {
     for (const Column& column : columns_of(part)) {
       for (const char* verdict : column.verdicts)
         EXPECT_TRUE(known.count(verdict)) << part << ", " << column.key << ": " << verdict;

@@ -27,7 +27,7 @@ TEST(Announce, mac_is_what_the_document_says) {
     body.tag = v["tag"].get<__u8>();
     body.issued_s = TRAP_BE32(v["issued_s"].get<std::uint32_t>());
     const __u64 mac = trap_announce_mac(&key, &body, &grant);
-    EXPECT_EQ(to_hex(&mac, sizeof mac), v["mac"]) << v;
+    EXPECT_EQ(to_hex(&mac, sizeof mac), v["mac"].get<std::string>()) << v;
     EXPECT_EQ(trap_epoch_of_second(v["issued_s"]), v["epoch"]) << v;
   }
 }
@@ -51,7 +51,7 @@ TEST(Announce, option_is_what_the_document_says) {
       std::memcpy(option + header_bytes, &body, sizeof body);
       std::memcpy(option + header_bytes + sizeof body, address.data(), address.size());
       EXPECT_EQ(to_hex(option, header_bytes + body_bytes),
-                v[experimental ? "option_experimental" : "option"])
+                v[experimental ? "option_experimental" : "option"].get<std::string>())
           << v;
     }
   }

@@ -24,12 +24,14 @@ TEST(Consent, is_what_the_document_says) {
   for (const Json& v : vectors) {
     const trap_ticket ticket = read_ticket(read_hex(v["ticket"].get<std::string>()));
     const __u32 value = trap_consent(&ticket);
-    EXPECT_EQ(to_hex(&value, sizeof value), v["value"]) << v;
+    EXPECT_EQ(to_hex(&value, sizeof value), v["value"].get<std::string>()) << v;
     for (const int experimental : {0, 1}) {
       trap_consent_block block;
       const __u32 bytes = trap_put_consent(&block, value, experimental);
       EXPECT_EQ(bytes, trap_consent_block_bytes(experimental));
-      EXPECT_EQ(to_hex(block.bytes, bytes), v[experimental ? "block_experimental" : "block"]) << v;
+      EXPECT_EQ(to_hex(block.bytes, bytes),
+                v[experimental ? "block_experimental" : "block"].get<std::string>())
+          << v;
     }
   }
 }

@@ -26,9 +26,9 @@ protected:
 TEST_F(Keys, of_servers_come_from_the_master) {
   for (const Json& schedule : schedules_) {
     const Bytes master = read_hex(schedule["master"].get<std::string>());
-    EXPECT_EQ(derive(master, 0, "TRAPpick"), schedule["selector_key"]);
+    EXPECT_EQ(derive(master, 0, "TRAPpick"), schedule["selector_key"].get<std::string>());
     for (const Json& key : schedule["cookie_keys"])
-      EXPECT_EQ(derive(master, key["epoch"], "TRAPcook"), key["key"]);
+      EXPECT_EQ(derive(master, key["epoch"], "TRAPcook"), key["key"].get<std::string>());
   }
 }
 
@@ -37,9 +37,9 @@ TEST_F(Keys, of_guards_come_from_the_guard_secret) {
     for (const Json& guard : schedule["guards"]) {
       const Bytes secret = read_hex(guard["secret"].get<std::string>());
       for (const Json& key : guard["ticket_keys"])
-        EXPECT_EQ(derive(secret, key["epoch"], "TRAPtick"), key["key"]);
+        EXPECT_EQ(derive(secret, key["epoch"], "TRAPtick"), key["key"].get<std::string>());
       for (const Json& key : guard["announce_keys"])
-        EXPECT_EQ(derive(secret, key["epoch"], "TRAPannc"), key["key"]);
+        EXPECT_EQ(derive(secret, key["epoch"], "TRAPannc"), key["key"].get<std::string>());
     }
   }
 }
@@ -54,7 +54,7 @@ TEST_F(Keys, guard_secret_is_the_keyed_hash_of_its_name) {
       crypto_generichash_blake2b(secret.data(), secret.size(),
                                  reinterpret_cast<const unsigned char*>(message.data()),
                                  message.size(), master.data(), master.size());
-      EXPECT_EQ(to_hex(secret), guard["secret"]) << guard["name"];
+      EXPECT_EQ(to_hex(secret), guard["secret"].get<std::string>()) << guard["name"];
     }
   }
 }

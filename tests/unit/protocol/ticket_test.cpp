@@ -28,7 +28,7 @@ TEST(Ticket, is_what_the_document_says) {
     const trap_grant grant = read_grant(v);
     const trap_ticket ticket =
         trap_ticket_make(&key, v["epoch"], v["unix_s"], v["lifetime_s"], v["tag"], &grant);
-    EXPECT_EQ(to_hex(&ticket, sizeof ticket), v["ticket"]) << v;
+    EXPECT_EQ(to_hex(&ticket, sizeof ticket), v["ticket"].get<std::string>()) << v;
     EXPECT_TRUE(trap_ticket_is_live(&ticket, v["unix_s"], 0)) << v;
   }
 }

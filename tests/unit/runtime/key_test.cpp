@@ -38,7 +38,8 @@ TEST(KeyDerivation, is_what_the_document_says) {
       EXPECT_EQ(hex_of(derive_cookie_key(master, key["epoch"])), hex_of(read_key(key["key"])));
     for (const Json& guard : v["guards"]) {
       const Secret secret = derive_guard_secret(master, guard["name"]);
-      EXPECT_EQ(to_hex(secret.bytes.data(), secret.bytes.size()), guard["secret"]);
+      EXPECT_EQ(to_hex(secret.bytes.data(), secret.bytes.size()),
+                guard["secret"].get<std::string>());
       for (const Json& key : guard["ticket_keys"])
         EXPECT_EQ(hex_of(derive_ticket_key(secret, key["epoch"])), hex_of(read_key(key["key"])));
       for (const Json& key : guard["announce_keys"])
