@@ -16,7 +16,7 @@
 namespace trap {
 namespace {
 
-constexpr int list_attempts = 5; // at a list during which nothing changes
+constexpr int read_attempts = 5; // at a list during which nothing changes
 constexpr unsigned ipv4_bits = 32, mapped_bits = 96;
 
 std::optional<trap_address> address_in(const rtattr& attribute, unsigned char family) {
@@ -130,7 +130,7 @@ int list_once(HostNetworks& networks) {
 Result<HostNetworks> read_host_networks() {
   HostNetworks networks;
   int failed = EAGAIN;
-  for (int attempt = 0; failed == EAGAIN && attempt < list_attempts; attempt++)
+  for (int attempt = 0; failed == EAGAIN && attempt < read_attempts; attempt++)
     failed = list_once(networks);
   if (failed)
     return Error{

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Redirects are stale when the network that they were learnt in is another one: it may have the same
-// addresses, and another service, or an attacker, behind the same public one. No sockets or clock.
+// Redirects are stale when the network that they were learnt in is another one: it may have the
+// same addresses, and another service, or an attacker, behind the same public one. No sockets or
+// clock.
 #pragma once
 
 #include <cstdint>
