@@ -49,11 +49,15 @@ Result<void> NetworkKeeper::begin() {
   routes_ = watch_groups(RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
   if (!routes_)
     return Error{fmt::format("cannot watch this host's routes: {}", error_text(errno))};
-  auto now = read_host_networks();
-  if (!now)
-    return now.error();
   sleep_.slept(read_clock(CLOCK_BOOTTIME), read_clock(CLOCK_MONOTONIC));
-  networks_ = std::move(*now);
+  auto now = read_host_networks();
+  if (now) {
+    networks_ = std::move(*now);
+    return {};
+  }
+  log::warn("{}", now.error().message);
+  networks_ = HostNetworks{};
+  routes_changed_ = true; // it is read again
   return {};
 }
 
@@ -83,11 +87,11 @@ void NetworkKeeper::follow() {
   auto now = read_host_networks();
   const std::uint64_t ended_ns = read_clock(CLOCK_MONOTONIC);
   read_again_ns_ = ended_ns + breaks_per_read * (ended_ns - begun_ns);
-  routes_changed_ = false;
-  if (!now) {
+  if (!now) { // such as while routes flap: it is read again
     log::warn("{}", now.error().message);
     return;
   }
+  routes_changed_ = false;
   take(std::move(*now));
 }
 
