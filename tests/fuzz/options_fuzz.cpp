@@ -23,8 +23,8 @@ bool is_ours(const std::uint8_t* option, std::size_t length) {
 
 // Length of the whole option of a type with a header of header_bytes; 0 if there is no such type.
 std::size_t right_length(int type, std::size_t header_bytes, bool ipv4) {
-  static constexpr std::size_t fixed[] = {0, 1, 1, 17, 13, 17};
-  if (type < 1 || type > 5)
+  static constexpr std::size_t fixed[] = {0, 1, 1, 17, 13, 17, 5};
+  if (type < 1 || type > 6)
     return 0;
   const bool has_address = type == 3 || type == 5;
   return header_bytes + fixed[type] + (has_address ? (ipv4 ? 4U : 16U) : 0U);
