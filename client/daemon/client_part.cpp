@@ -50,7 +50,7 @@ void ClientPart::tick() {
 void ClientPart::handle_events() {
   client_.interfaces.drain();
   interfaces_.follow();
-  networks_.follow();
+  networks_.handle_event();
 }
 
 Result<std::string> ClientPart::command(const std::vector<std::string>& words) {

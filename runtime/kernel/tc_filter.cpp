@@ -200,6 +200,8 @@ Result<void> attach_to_tcx(const Place& place, int program_fd, Undo& undo) {
   const unsigned index = place.index;
   const Direction direction = place.hook.direction;
   const auto ours = find_in_line(tcx::program_ids(index, direction), place.hook, place.known);
+  if (ours && ours->program_id == program_id_of(program_fd))
+    return {}; // the kernel has no program twice in a line
   const int former = ours ? known_fd(place.known, ours->program_id) : -1;
   if (ours && ours->at == 0 && former >= 0) {
     if (const int failed = tcx::replace(index, direction, program_fd, former))

@@ -39,7 +39,7 @@ __u32 filter_program_id(unsigned interface_index, const TcHook& hook,
                         std::span<const KnownProgram> known);
 
 // Attaches `program_fd`, in place of our program if there is one; taking that back puts the former
-// program there again if it is known.
+// program there again if it is known. Does nothing where `program_fd` is attached.
 Result<void> attach_filter(const std::string& interface, unsigned interface_index,
                            const TcHook& hook, int program_fd, std::span<const KnownProgram> known,
                            Undo& undo);

@@ -15,6 +15,9 @@ namespace trap::client {
 
 namespace {
 
+// Verifying a program takes a third of a second of CPU, also one that is refused.
+constexpr std::chrono::minutes load_again{1};
+
 // "_lan_ip", the end of a program's name; nothing for hosts and Ethernet.
 std::string suffix_of(Side side, Framing framing) {
   return fmt::format("{}{}", side == Side::lan ? "_lan" : "", framing == Framing::ip ? "_ip" : "");
@@ -56,9 +59,16 @@ void Attachments::open_earlier() {
 Result<void> Attachments::load_for(const PlannedInterface& interface, Undo& undo) {
   if (program_for(interface, Direction::ingress).fd >= 0)
     return {};
+  const auto now = std::chrono::steady_clock::now();
+  std::erase_if(refusals_, [&](const Refusal& refusal) { return refusal.until <= now; });
+  for (const Refusal& refusal : refusals_)
+    if (refusal.side == interface.side && refusal.framing == interface.framing)
+      return refusal.error;
   const auto object = load_(interface.side, interface.framing);
-  if (!object)
+  if (!object) {
+    refusals_.push_back({interface.side, interface.framing, object.error(), now + load_again});
     return object.error();
+  }
   for (FilterProgram& program : programs_) {
     if (program.side != interface.side || program.framing != interface.framing)
       continue;

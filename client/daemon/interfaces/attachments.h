@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -32,6 +33,10 @@ public:
 
   // The programs of an earlier run, from their pins.
   void open_earlier();
+
+  // Loads and pins the programs for such an interface, once. A kernel that refuses them is asked
+  // again after a minute, and the error is the same until then.
+  Result<void> load_for(const PlannedInterface& interface, Undo& undo);
 
   // Attaches what the interface is to have and has not. True if that was anything.
   Result<bool> attach(const PlannedInterface& interface, Undo& undo);
@@ -62,13 +67,21 @@ private:
     Fd earlier;
   };
 
+  // Programs that the kernel refused, and until when it is not asked again.
+  struct Refusal {
+    Side side;
+    Framing framing;
+    Error error;
+    std::chrono::steady_clock::time_point until;
+  };
+
   const FilterProgram& program_for(const PlannedInterface& interface, Direction direction) const;
-  Result<void> load_for(const PlannedInterface& interface, Undo& undo);
   static TcHook hook_of(const FilterProgram& program) { return {program.direction, program.name}; }
 
   Load load_;
   std::array<FilterProgram, 8> programs_;
   std::vector<KnownProgram> known_;
+  std::vector<Refusal> refusals_;
 };
 
 } // namespace trap::client

@@ -38,6 +38,9 @@ Result<void> InterfaceKeeper::attach_at_start(Undo& undo) {
 void InterfaceKeeper::attach_late(const PlannedInterface& interface) {
   const bool is_new = std::ranges::find(client_.plan.interfaces, interface.index,
                                         &PlannedInterface::index) == client_.plan.interfaces.end();
+  Undo loading; // what is loaded stays, whether or not it can be attached
+  static_cast<void>(client_.attachments.load_for(interface, loading));
+  loading.keep_everything();
   Undo undo;
   auto attached = client_.attachments.attach(interface, undo);
   if (!attached) {

@@ -57,7 +57,7 @@ Result<void> NetworkKeeper::begin() {
   }
   log::warn("{}", now.error().message);
   networks_ = HostNetworks{};
-  routes_changed_ = true; // it is read again
+  changed_ = true; // it is read again
   return {};
 }
 
@@ -91,8 +91,21 @@ void NetworkKeeper::follow() {
     log::warn("{}", now.error().message);
     return;
   }
-  routes_changed_ = false;
+  changed_ = false;
   take(std::move(*now));
+}
+
+// A host whose interfaces come and go all the time reads its routes no more often than others.
+bool NetworkKeeper::follow_if_due() {
+  const bool due = changed_ && read_clock(CLOCK_MONOTONIC) >= read_again_ns_;
+  if (due)
+    follow();
+  return due;
+}
+
+void NetworkKeeper::handle_event() {
+  changed_ = true;
+  follow_if_due();
 }
 
 void NetworkKeeper::take(HostNetworks now) {
@@ -113,11 +126,9 @@ void NetworkKeeper::tick() {
                                   network.addresses.end());
     forget(everything);
   }
-  routes_changed_ |= drain(routes_);
-  if (routes_changed_ && read_clock(CLOCK_MONOTONIC) >= read_again_ns_) {
-    follow();
+  changed_ |= drain(routes_);
+  if (follow_if_due())
     return;
-  }
   HostNetworks now = *networks_;
   for (auto& [index, network] : now.interfaces)
     for (Gateway& gateway : network.gateways)

@@ -19,20 +19,21 @@ public:
   Result<void> begin();
 
   // An interface or an address changed.
-  void follow();
+  void handle_event();
 
   // For every second: routes, gateways' link-layer addresses, and whether the host slept.
   void tick();
 
 private:
-  void forget(const NetworkChange& change);
-
+  bool follow_if_due();
+  void follow();
   void take(HostNetworks now);
+  void forget(const NetworkChange& change);
 
   RunningClient& client_;
   SleepWatch sleep_;
   Fd routes_;                            // tells when one changes
-  bool routes_changed_ = false;          // since they were read
+  bool changed_ = false;                 // since the networks were read
   std::uint64_t read_again_ns_ = 0;      // not before: a list of a million routes takes a second
   std::optional<HostNetworks> networks_; // as they were last
 };

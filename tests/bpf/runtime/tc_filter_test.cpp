@@ -108,6 +108,17 @@ TEST_P(TcFilter, TakesThePlaceOfAnEarlierRun) {
   EXPECT_EQ(in_line(), (Ids{id_of(next), id_of(theirs)}));
 }
 
+TEST_P(TcFilter, AttachingWhatIsThereChangesNothing) {
+  const Fd theirs = program_named("theirs"), ours = program_named(our_name);
+  attach(ours);
+  attach(ours);
+  attach(ours, {known_program(ours.get())});
+  EXPECT_EQ(in_line(), Ids{id_of(ours)});
+  ASSERT_EQ(tcx::attach_first(loopback, GetParam(), theirs.get()), 0);
+  attach(ours);
+  EXPECT_EQ(in_line(), (Ids{id_of(theirs), id_of(ours)})) << "others are not fought";
+}
+
 TEST_P(TcFilter, FindsAnEarlierRunByNameWithoutItsPins) {
   const Fd former = program_named(our_name), ours = program_named(our_name);
   attach(former);
