@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// When trap-client has its programs verified: once for each kind of interface, and not all the time
+// trap-client has its programs verified once for each kind of interface, and not all the time
 // where the kernel refuses them.
 #include "client/daemon/interfaces/attachments.h"
 
