@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
+#include <thread>
 
 namespace trap::test {
 namespace {
@@ -60,6 +62,18 @@ SocketAddress own_address(int family, int port) {
     address.size = sizeof *v6;
   }
   return address;
+}
+
+// The kernel checks a new IPv6 address in a work item of its own (addrconf_dad_work), also on
+// loopback, which has nothing to check. Until then the address is tentative and bind() refuses it.
+void wait_until_usable(const SocketAddress& address) {
+  const Socket probe(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(wait_s);
+  while (bind(probe.fd(), address.get(), address.size) != 0) {
+    require(errno == EADDRNOTAVAIL && std::chrono::steady_clock::now() < end,
+            "wait for lo's IPv6 address");
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 // Calls on it fail after wait_s instead of waiting for ever.
@@ -110,6 +124,7 @@ void bring_loopback_up() {
   request6.ifr6_ifindex = static_cast<int>(if_nametoindex("lo"));
   require(ioctl(socket6.fd(), SIOCSIFADDR, &request6) == 0 || errno == EEXIST,
           "give lo an IPv6 address");
+  wait_until_usable(own_address(6, 0));
 }
 
 void set_tcp_sysctl(const std::string& name, int value) {
