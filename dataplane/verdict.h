@@ -199,7 +199,9 @@ enum trap_about {
   X(DROP_NETWORK_FLOWS, DROP, GUARD, SERVICE, "drop-network-flows",                                \
     "SYN beyond the connections that a network of admitted clients may have open")                 \
   X(PASS_SYN_LEFT, PASS, SERVER, SERVICE, "pass-syn-left",                                         \
-    "SYN left to the stack: nothing listens, or the listener takes no cookies")
+    "SYN left to the stack: nothing listens, or the listener takes no cookies")                    \
+  X(PASS_ANSWER, PASS, GUARD, SERVICE, "pass-answer",                                              \
+    "SYN-ACK that leaves for the client of a flow")
 
 enum trap_verdict {
 #define TRAP_VERDICT_ENUM(id, action, parts, about, name, text) TRAP_##id,

@@ -145,7 +145,8 @@ struct trap_guard_flow {
   __u32 packets_left; /* and the next at once */
   __u8 tag;           /* exchanged with the flags at once */
   __u8 flags;         /* TRAP_FLOW_... */
-  __u8 reserved[6];
+  __u8 reserved[2];
+  __u32 isn; /* of our last SYN-ACK, host byte order; 0: none was seen */
 };
 
 #define TRAP_FLOW_EMPTY 0

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -37,7 +38,7 @@ struct Responder {
 };
 
 bool is_at_xdp(const Path& path) {
-  return path.part != "client";
+  return path.part != "client" && !path.program.starts_with("trap_guard_egress");
 }
 
 } // namespace
@@ -162,9 +163,15 @@ private:
       return Error{"its program has no counters"};
     const std::uint32_t slots =
         std::min(counters.max_entries / TRAP_VERDICT_SLOTS, slots_of_the_rigs);
-    for (std::uint32_t slot = 0; slot < slots; slot++)
-      counted += tested_->counters(slot)[path_.verdict];
-    if (counted != sent_)
+    for (std::uint32_t slot = 0; slot < slots; slot++) {
+      const auto verdicts = tested_->counters(slot);
+      counted += path_.verdict == TRAP_VERDICT_COUNT
+                     ? std::accumulate(verdicts.begin(), verdicts.end(), std::uint64_t{0})
+                     : verdicts[path_.verdict];
+    }
+    if (path_.verdict == TRAP_VERDICT_COUNT && counted != 0)
+      return Error{fmt::format("{} packets were counted, so they took another path", counted)};
+    if (path_.verdict != TRAP_VERDICT_COUNT && counted != sent_)
       return Error{fmt::format("{} of {} packets took the path that is measured", counted, sent_)};
     return {};
   }

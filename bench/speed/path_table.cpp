@@ -27,7 +27,8 @@ constexpr struct {
   double limit_ns;
 } limits_over_empty[] = {{"guard-syn-bad-ticket", 40}, {"guard-syn-ticket", 260},
                          {"guard-syn-uninvited", 20},  {"guard-flow", 40},
-                         {"client-egress-other", 30},  {"client-ingress-other", 30}};
+                         {"guard-leaving", 12},        {"client-egress-other", 30},
+                         {"client-ingress-other", 30}};
 
 // Compared within each round, in which the machine was equally fast for both; the median counts.
 double median_ratio(const PathTime& one, const PathTime& other) {

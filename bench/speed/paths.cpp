@@ -58,7 +58,11 @@ std::vector<Path> of_server() {
 }
 
 std::vector<Path> of_guard() {
-  const std::string program = "trap_guard";
+  const std::string program = "trap_guard", egress = "trap_guard_egress";
+  const auto leaving = [](const char* flags) -> Json {
+    return {{"ip", {{"src", "backend"}, {"dst", "client"}}},
+            {"tcp", {{"sport", 80}, {"dport", 40000}, {"flags", flags}}}};
+  };
   const Json announced = Json::parse(
       R"({"announced": [{"client": "client-scope", "port": 80, "scope": "$scope", "in_s": 4000}]})");
   const Json flow = Json::parse(
@@ -94,6 +98,8 @@ std::vector<Path> of_guard() {
        TRAP_PASS_OTHER,
        to_backend({{"flags", "A"}, {"dport", 22}}),
        {}},
+      {"guard-leaving", "guard", egress, TRAP_VERDICT_COUNT, leaving("A"), flow},
+      {"guard-leaving-answer", "guard", egress, TRAP_PASS_ANSWER, leaving("SA"), flow},
   };
 }
 

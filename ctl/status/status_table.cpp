@@ -64,13 +64,22 @@ std::string tc_text(const ordered_json& interface) {
                      interface.value("framing", "") == "ip" ? ", no link layer" : "");
 }
 
+std::string xdp_text(const ordered_json& interface) {
+  const std::string xdp =
+      fmt::format("XDP {}, program {}", text(interface, "xdp_mode"), text(interface, "program_id"));
+  if (!interface.contains("egress_program_id"))
+    return xdp;
+  return interface["egress_program_id"] == 0
+             ? xdp + ", no egress filter"
+             : fmt::format("{}, tc out, program {}", xdp, text(interface, "egress_program_id"));
+}
+
 void print_interfaces(const ordered_json& part) {
   std::vector<Row> rows;
   for (const auto& interface : part.value("interfaces", ordered_json::array())) {
     Row row = {"interface", text(interface, "name"), "index " + text(interface, "index")};
     if (interface.contains("xdp_mode"))
-      row.push_back(fmt::format("XDP {}, program {}", text(interface, "xdp_mode"),
-                                text(interface, "program_id")));
+      row.push_back(xdp_text(interface));
     else
       row.push_back(tc_text(interface));
     rows.push_back(row);

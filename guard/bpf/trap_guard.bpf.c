@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* trap-guard at XDP on the service's host: lets in only clients that a TRAP server has verified.
- * The walk: read the frame, look up the port, judge (admit.bpf.h for SYNs and announcements,
- * budget.bpf.h for flows, icmp.bpf.h), count. docs/packet-walk.md follows it. */
+/* trap-guard on the service's host: lets in only clients that a TRAP server has verified. The walk
+ * at XDP: read the frame, look up the port, judge (admit.bpf.h for SYNs and announcements,
+ * budget.bpf.h for flows, icmp.bpf.h), count. At tc, egress: answer.bpf.h. docs/packet-walk.md
+ * follows both. */
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
@@ -13,6 +14,7 @@
 #define TRAP_COUNTER_SERVICES TRAP_GUARD_MAX_SERVICES
 #include "dataplane/bpf/count.bpf.h"
 #include "guard/bpf/admit.bpf.h"
+#include "guard/bpf/answer.bpf.h"
 #include "guard/bpf/icmp.bpf.h"
 #include "guard/bpf/monitor.bpf.h"
 
@@ -109,6 +111,17 @@ int trap_guard(struct xdp_md* ctx) {
   }
   count(slot, verdict, bytes, 0);
   return xdp_action(verdict);
+}
+
+SEC("tc")
+int trap_guard_egress(struct __sk_buff* skb) {
+  return look_at_leaving(skb, TRAP_LINK_ETHERNET);
+}
+
+/* The same for interfaces whose packets begin with the IP header. */
+SEC("tc")
+int trap_guard_egress_ip(struct __sk_buff* skb) {
+  return look_at_leaving(skb, TRAP_LINK_NONE);
 }
 
 /* The daemon's correction of a client's open flows, for the ends that no packet shows: a change of

@@ -20,11 +20,17 @@ Result<void> GuardPart::start(Undo& undo) {
     return started.error();
   watch_.correct_counts(read_clocks().monotonic_ns);
   log_warnings(guard_);
-  return guard_.attachments.swap_programs();
+  if (auto swapped = guard_.attachments.swap_programs(); !swapped)
+    return swapped.error();
+  guard_.egress.detach_elsewhere(config().interfaces);
+  return {};
 }
 
 Result<void> GuardPart::detach() {
-  return detach_xdp_part(config(), "the services are not protected any more");
+  return detach_xdp_part(config(), "the services are not protected any more", [this] {
+    guard_.egress.open_earlier();
+    guard_.egress.detach_elsewhere({});
+  });
 }
 
 Result<std::string> GuardPart::command(const std::vector<std::string>& words) {

@@ -27,7 +27,8 @@ Result<void> check_interfaces(const PartConfig& config) {
   return {};
 }
 
-Result<void> detach_xdp_part(const PartConfig& config, const std::string& consequence) {
+Result<void> detach_xdp_part(const PartConfig& config, const std::string& consequence,
+                             const std::function<void()>& detach_more) {
   auto lock = lock_pin_dir(config.pin_dir, "trap-" + config.part);
   if (!lock)
     return lock.error();
@@ -37,6 +38,7 @@ Result<void> detach_xdp_part(const PartConfig& config, const std::string& conseq
   auto unpinned = detach_unpinned_links("trap_" + config.part, config.pin_dir, config.interfaces);
   if (!unpinned)
     return unpinned.error();
+  detach_more();
   if (auto removed = remove_pins(config.pin_dir); !removed)
     return removed.error();
   log::info("detached from {} interface(s), removed {}{}", *detached + *unpinned, config.pin_dir,

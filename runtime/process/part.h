@@ -3,6 +3,7 @@
 // ticked, asked and detached. Also the steps that parts with XDP links share.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -86,8 +87,10 @@ Error unknown_command(const PartConfig& config, const std::vector<std::string>& 
 // An error unless all interfaces of the configuration exist.
 Result<void> check_interfaces(const PartConfig& config);
 
-// --detach of a part with XDP links: removes links, pins and pin_dir. Logs one line that ends with
-// `consequence`, if there is one.
-Result<void> detach_xdp_part(const PartConfig& config, const std::string& consequence);
+// --detach of a part with XDP links: removes links, then what `detach_more` removes, pins and
+// pin_dir. Logs one line that ends with `consequence`, if there is one.
+Result<void> detach_xdp_part(
+    const PartConfig& config, const std::string& consequence,
+    const std::function<void()>& detach_more = [] {});
 
 } // namespace trap

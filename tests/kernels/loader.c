@@ -38,6 +38,8 @@ static const struct trial trials[] = {
     {.object = "/trap_listener.bpf.o", .program = "trap_listener", .is_run = true},
     {.object = "/trap_guard.bpf.o", .program = "trap_guard"},
     {.object = "/trap_guard.bpf.o", .program = "trap_guard_correct", .is_run = true},
+    {.object = "/trap_guard.bpf.o", .program = "trap_guard_egress", .tc = BPF_TC_EGRESS},
+    {.object = "/trap_guard.bpf.o", .program = "trap_guard_egress_ip", .tc = BPF_TC_EGRESS},
     {.object = "/trap_client.bpf.o", .program = "trap_client_egress", .tc = BPF_TC_EGRESS},
     {.object = "/trap_client.bpf.o", .program = "trap_client_ingress", .tc = BPF_TC_INGRESS},
     {.object = "/trap_client.bpf.o", .program = "trap_client_egress_ip", .tc = BPF_TC_EGRESS},

@@ -3,34 +3,12 @@
 
 #include <algorithm>
 #include <fnmatch.h>
-#include <linux/if_arp.h>
 #include <optional>
 
 #include <fmt/core.h>
 
 namespace trap::client {
 namespace {
-
-// As the kernel has it (dev_is_mac_header_xmit): these deliver IP packets as they are.
-std::optional<Framing> framing_of(const HostInterface& interface) {
-  switch (interface.type) {
-  case ARPHRD_ETHER:
-  case ARPHRD_LOOPBACK:
-    return Framing::ethernet;
-  case ARPHRD_TUNNEL:
-  case ARPHRD_TUNNEL6:
-  case ARPHRD_SIT:
-  case ARPHRD_IPGRE:
-  case ARPHRD_IP6GRE:
-  case ARPHRD_VOID:
-  case ARPHRD_NONE:
-  case ARPHRD_PPP:
-  case ARPHRD_RAWIP:
-    return Framing::ip;
-  default:
-    return std::nullopt;
-  }
-}
 
 bool matches(const std::string& name, const std::string& pattern) {
   return fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
@@ -110,7 +88,7 @@ InterfacePlan plan_interfaces(const ClientConfig& config,
   InterfacePlan plan;
   for (const HostInterface& interface : interfaces) {
     const auto side = side_of(config, interface, interfaces);
-    const auto framing = framing_of(interface);
+    const auto framing = framing_of(interface.type);
     if (side && framing)
       plan.interfaces.push_back({interface.name, interface.index, *side, *framing});
     else if (side && (is_named(config.lan, interface.name) ||
@@ -127,10 +105,6 @@ InterfacePlan plan_interfaces(const ClientConfig& config,
 
 const char* side_name(Side side) {
   return side == Side::host ? "host" : "lan";
-}
-
-const char* framing_name(Framing framing) {
-  return framing == Framing::ethernet ? "ethernet" : "ip";
 }
 
 } // namespace trap::client

@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "client/daemon/config/client_config.h"
+#include "runtime/net/framing.h"
 #include "runtime/net/host_interfaces.h"
 
 namespace trap::client {
 
-enum class Side { host, lan };       // this host's own connections, or those of hosts behind it
-enum class Framing { ethernet, ip }; // what its packets begin with
+enum class Side { host, lan }; // this host's own connections, or those of hosts behind it
 
 struct PlannedInterface {
   std::string name;
@@ -39,7 +39,6 @@ InterfacePlan plan_interfaces(const ClientConfig& config,
 
 bool is_pattern(const std::string& name);
 
-const char* side_name(Side side);          // "host", "lan"
-const char* framing_name(Framing framing); // "ethernet", "ip"
+const char* side_name(Side side); // "host", "lan"
 
 } // namespace trap::client

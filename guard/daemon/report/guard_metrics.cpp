@@ -42,7 +42,10 @@ void measure_guard(const RunningGuard& guard, Metrics& metrics) {
     measure_packets(metrics, where, counters.read(guard.active->slots.at(service.port)));
     measure_monitored(metrics, where, monitored.read(guard.active->slots.at(service.port)));
   }
-  measure_interfaces(metrics, part, guard.attachments.states());
+  for (const XdpState& state : guard.attachments.states())
+    measure_interface(metrics, part, state.interface,
+                      state.index != 0 && state.ours &&
+                          guard.egress.state_of(state.index).attached);
   measure_keys(metrics, part, guard.settings->ticket_keys);
   const Enforcement enforcement = enforcement_of(*guard.settings, now.monotonic_ns);
   metrics.gauge("trap_enforcing", "1 if what is refused is dropped, 0 if it is only counted",

@@ -33,6 +33,14 @@ ordered_json services_json(const RunningGuard& guard, VerdictCounts& counted,
   return services;
 }
 
+ordered_json guard_interfaces_json(const RunningGuard& guard) {
+  const std::vector<XdpState> states = guard.attachments.states();
+  ordered_json interfaces = interfaces_json(states);
+  for (std::size_t i = 0; i < states.size(); i++)
+    interfaces[i]["egress_program_id"] = guard.egress.state_of(states[i].index).program_id;
+  return interfaces;
+}
+
 // `clock`: seconds ahead of this host's.
 ordered_json trap_servers_json(const RunningGuard& guard) {
   auto trap_servers = ordered_json::array();
@@ -57,7 +65,7 @@ void describe_guard(const RunningGuard& guard, ordered_json& status) {
   const trap_clock_anchor now = read_clocks();
   status["guard"] = guard.active->key.name;
   status.update(enforcement_json(guard));
-  status["interfaces"] = interfaces_json(guard.attachments.states());
+  status["interfaces"] = guard_interfaces_json(guard);
   VerdictCounts counted, monitored;
   status["services"] = services_json(guard, counted, monitored);
   status["trap_servers"] = trap_servers_json(guard);

@@ -26,6 +26,7 @@ void GuardWatch::tick() {
   if (now.monotonic_ns >= next_correction_ns_)
     correct_counts(now.monotonic_ns);
   guard_.attachments.mend();
+  guard_.egress.mend(guard_.active->config.part.interfaces);
   mend_pins(guard_);
 }
 

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <sys/mman.h>
 
+#include <fmt/core.h>
+
 #include "guard/daemon/enforcement/lockout.h"
 #include "runtime/control/status_json.h"
 #include "runtime/keys/clock_writer.h"
@@ -113,6 +115,17 @@ void begin_mode(RunningGuard& guard) {
             guard.active->config.mode == Mode::enforce ? "enforce" : "monitor: nothing is dropped");
 }
 
+// Of interfaces that are there.
+std::vector<std::string> egress_problems(const RunningGuard& guard) {
+  std::vector<std::string> problems;
+  for (const XdpState& state : guard.attachments.states()) {
+    if (state.index != 0 && !guard.egress.state_of(state.index).attached)
+      problems.push_back(
+          fmt::format("interface {} does not have this daemon's egress filter", state.interface));
+  }
+  return problems;
+}
+
 std::string mode_problem(const RunningGuard& guard) {
   const Enforcement now = enforcement_of(*guard.settings, read_clocks().monotonic_ns);
   if (now.mode != Mode::monitor || guard.active->config.mode != Mode::enforce)
@@ -125,7 +138,8 @@ std::string mode_problem(const RunningGuard& guard) {
 
 } // namespace
 
-RunningGuard::RunningGuard(GuardConfig config) : active(std::make_unique<ActiveConfiguration>()) {
+RunningGuard::RunningGuard(GuardConfig config)
+    : active(std::make_unique<ActiveConfiguration>()), egress(config.part.pin_dir) {
   active->config = std::move(config);
 }
 
@@ -155,6 +169,10 @@ Result<void> start_guard(RunningGuard& guard, Undo& undo) {
   if (!attachments)
     return attachments.error();
   guard.attachments = std::move(*attachments);
+  guard.egress.open_earlier();
+  guard.egress.take_programs(guard.program->obj);
+  if (auto attached = guard.egress.attach_at_start(active.config.part.interfaces, undo); !attached)
+    return attached.error();
   make_table_keys(*guard.settings); // from here on the maps change, and failures are unlikely
   if (auto made = make_flow_places(guard); !made)
     return made.error();
@@ -174,6 +192,8 @@ void mend_pins(RunningGuard& guard) {
   std::vector<Pin> pins = pins_of_maps(guard.program->obj, pin_dir);
   const std::vector<Pin> links = guard.attachments.pins();
   pins.insert(pins.end(), links.begin(), links.end());
+  const std::vector<Pin> programs = guard.egress.pins();
+  pins.insert(pins.end(), programs.begin(), programs.end());
   guard.pins.mend(pin_dir, program_name, pins, guard.pin_dir);
 }
 
@@ -212,7 +232,7 @@ std::vector<std::string> problems_of(const RunningGuard& guard) {
   std::vector<std::string> problems;
   if (std::string problem = mode_problem(guard); !problem.empty())
     problems.push_back(std::move(problem));
-  for (const auto& more : {interface_problems(guard.attachments.states()),
+  for (const auto& more : {interface_problems(guard.attachments.states()), egress_problems(guard),
                            key_problems(guard.settings->ticket_keys), guard.pins.problems()})
     problems.insert(problems.end(), more.begin(), more.end());
   return problems;

@@ -12,6 +12,7 @@
 
 #include "guard/daemon/enforcement/enforcement.h"
 #include "guard/daemon/enforcement/suspects.h"
+#include "guard/daemon/interfaces/egress_filters.h"
 #include "guard/daemon/maps/guard_maps.h"
 #include "guard/daemon/maps/tables.h"
 #include "protocol/clock.h"
@@ -51,6 +52,7 @@ struct RunningGuard {
   MappedValue<Networks> networks;
   MapFds fds;
   XdpAttachments attachments;
+  EgressFilters egress;
   Suspects suspects;
   std::unique_ptr<ring_buffer, void (*)(ring_buffer*)> suspects_buffer{nullptr, ring_buffer__free};
   Enforcement enforcement;   // at the last look

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <set>
 
+#include <net/if.h>
 #include <sys/stat.h>
 
 #include <fmt/format.h>
@@ -12,6 +13,7 @@
 
 #include "lab/network/tc_programs.h"
 #include "lab/scenarios/daemons/daemon_host.h"
+#include "runtime/kernel/tc_filter.h"
 
 namespace trap::lab {
 namespace {
@@ -22,14 +24,16 @@ using std::chrono::milliseconds;
 constexpr int degraded = 4, not_running = 3;
 constexpr std::string_view interface = R"("trap0")";
 
-// What keeps working without the daemon: the id of the XDP link, or the two tc programs.
+// What keeps working without the daemon: the id of the XDP link, and tc programs.
 std::string attached(DaemonHost& host, DaemonKind kind) {
-  if (kind != DaemonKind::client) {
-    const auto pin = host.daemon(kind).pin_directory() / "link-trap0";
-    const std::string shown = host.run({"bpftool", "link", "show", "pinned", pin.string()}).output;
-    return shown.substr(0, shown.find(':'));
-  }
-  return fmt::format("{}", fmt::join(tc_programs(host.host(), "trap0"), ", "));
+  const std::string programs =
+      fmt::format("{}", fmt::join(tc_programs(host.host(), "trap0"), ", "));
+  if (kind == DaemonKind::client)
+    return programs;
+  const auto pin = host.daemon(kind).pin_directory() / "link-trap0";
+  const std::string shown = host.run({"bpftool", "link", "show", "pinned", pin.string()}).output;
+  const std::string link = shown.substr(0, shown.find(':'));
+  return kind == DaemonKind::guard ? link + " " + programs : link;
 }
 
 Finished orphan_status(DaemonHost& host, DaemonKind kind) {
@@ -61,6 +65,8 @@ public:
     expect_status();
     survive_restarts();
     survive_lost_pins();
+    if (kind_ == DaemonKind::guard)
+      survive_a_lost_filter();
     survive_interfaces();
     leave_nothing();
   }
@@ -138,6 +144,24 @@ private:
     scene_.done(daemon_.stop(), name_ + ": ends well");
   }
 
+  void survive_a_lost_filter() {
+    host_.start(kind_, "starts again");
+    const std::string before = attached(host_, kind_);
+    {
+      const InHost inside{host_.host()};
+      scene_.check(inside.entered() && detach_filter(if_nametoindex("trap0"),
+                                                     {Direction::egress, "trap_guard_egress"}, {}),
+                   name_ + ": another owner takes its egress filter away", "there is none");
+    }
+    host_.expect_to_become(
+        before, [&] { return attached(host_, kind_); },
+        name_ + ": attaches its egress filter again");
+    scene_.equal("ok", state_of(host_, kind_), name_ + ": and is well");
+    scene_.check(host_.count_in_log(kind_, "trap0 was without its egress filter") == 1,
+                 name_ + ": and says that it was gone", "it does not");
+    scene_.done(daemon_.stop(), name_ + ": ends well");
+  }
+
   void unplug() {
     scene_.done(host_.host().ip("link delete trap0\n"), name_ + ": the interface goes");
   }
@@ -183,7 +207,7 @@ private:
                  name_ + ": --detach removes its pins", "they are there");
     const std::string shown = fmt::format("{}{}", host_.run({"ip", "link", "show", "trap0"}).output,
                                           fmt::join(tc_programs(host_.host(), "trap0"), ", "));
-    scene_.check(count_lines(shown, "prog/xdp|trap_client") == 0,
+    scene_.check(count_lines(shown, "prog/xdp|trap_client|trap_guard") == 0,
                  name_ + ": --detach removes what was attached", shown);
     scene_.done(daemon_.detach(), name_ + ": --detach again has nothing to do");
   }

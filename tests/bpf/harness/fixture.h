@@ -44,13 +44,17 @@ public:
 
 private:
   using State = std::map<std::string, Entries>;
+  struct Ran {
+    Outcome outcome;
+    bool is_xdp; // and not tc
+  };
 
   Object& object(bool experimental);
   State state(Object& object);
   std::string run_step(Object& object, const Json& step, const Variables& variables, int family);
-  std::string check(Object& object, const Json& expect, const Bytes& in, const Outcome& outcome,
+  std::string check(Object& object, const Json& expect, const Bytes& in, const Ran& ran,
                     const State& before, int family);
-  std::string check_verdict(Object& object, const Json& expect, const Outcome& outcome);
+  std::string check_verdict(Object& object, const Json& expect, const Ran& ran);
   std::string check_frame(const Json& expect, const Bytes& in, const Outcome& outcome, int family);
   std::string check_state(Object& object, const Json& after, const State& before, int family);
   std::string check_explanation(Object& object, const Json& step, const Json& expect,

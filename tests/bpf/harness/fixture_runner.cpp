@@ -158,20 +158,21 @@ std::string FixtureRunner::run_step(Object& object, const Json& step, const Vari
   if (std::string wrong = check_explanation(object, step, expect, in, before, family);
       !wrong.empty())
     return "explained: " + wrong;
-  const Outcome outcome = object.run(step.value("run", rig_.programs[0]), in);
-  return check(object, expect, in, outcome, before, family);
+  const std::string program = step.value("run", rig_.programs[0]);
+  const Outcome outcome = object.run(program, in);
+  return check(object, expect, in, {outcome, object.is_xdp(program)}, before, family);
 }
 
 std::string FixtureRunner::check(Object& object, const Json& expect, const Bytes& in,
-                                 const Outcome& outcome, const State& before, int family) {
-  std::string wrong = check_verdict(object, expect, outcome);
+                                 const Ran& ran, const State& before, int family) {
+  const Outcome& outcome = ran.outcome;
+  std::string wrong = check_verdict(object, expect, ran);
   if (wrong.empty())
     wrong = check_frame(expect, in, outcome, family);
   return check_state(object, expect.value("after", Json::object()), before, family) + wrong;
 }
 
-std::string FixtureRunner::check_verdict(Object& object, const Json& expect,
-                                         const Outcome& outcome) {
+std::string FixtureRunner::check_verdict(Object& object, const Json& expect, const Ran& ran) {
   const std::vector<trap_verdict> allowed = expected_verdicts(expect);
   std::string moved;
   std::uint64_t total = 0;
@@ -194,10 +195,10 @@ std::string FixtureRunner::check_verdict(Object& object, const Json& expect,
     return "expected " + expect["verdict"].dump() +
            (expect.contains("slot") ? " of slot " + expect["slot"].dump() : "") +
            " to count 1, but these counted:" + (moved.empty() ? " none" : moved);
-  const std::uint32_t action =
-      expected_action(trap_verdict_action(allowed[0]), rig_.part != "client");
-  if (outcome.action != expect.value("action", action))
-    return "expected action " + std::to_string(action) + ", got " + std::to_string(outcome.action);
+  const std::uint32_t action = expected_action(trap_verdict_action(allowed[0]), ran.is_xdp);
+  if (ran.outcome.action != expect.value("action", action))
+    return "expected action " + std::to_string(action) + ", got " +
+           std::to_string(ran.outcome.action);
   return "";
 }
 

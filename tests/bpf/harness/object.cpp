@@ -96,11 +96,19 @@ int Object::map_fd(const std::string& name) const {
   return bpf_map__fd(map(name));
 }
 
-int Object::program_fd(const std::string& program) const {
-  const bpf_program* found = bpf_object__find_program_by_name(object_, program.c_str());
+bpf_program* Object::program(const std::string& name) const {
+  bpf_program* found = bpf_object__find_program_by_name(object_, name.c_str());
   if (found == nullptr)
-    throw std::runtime_error("no program is called " + program);
-  return bpf_program__fd(found);
+    throw std::runtime_error("no program is called " + name);
+  return found;
+}
+
+int Object::program_fd(const std::string& name) const {
+  return bpf_program__fd(program(name));
+}
+
+bool Object::is_xdp(const std::string& name) const {
+  return bpf_program__type(program(name)) == BPF_PROG_TYPE_XDP;
 }
 
 std::size_t Object::value_bytes(const bpf_map* m) const {

@@ -59,6 +59,8 @@ public:
   void see_as_table(const std::string& map, Table table) { tables_[map] = std::move(table); }
   int map_fd(const std::string& map) const;
   int program_fd(const std::string& program) const;
+  // Is it a program of XDP? Otherwise it is one of tc.
+  bool is_xdp(const std::string& program) const;
 
   void put(const std::string& map, const Bytes& key, const Bytes& value);
   template <typename K, typename V> void put(const std::string& map, const K& key, const V& value) {
@@ -104,6 +106,7 @@ private:
   void restore_array(const std::string& map);
   void restore_entries(const std::string& map);
   bpf_map* map(const std::string& name) const;
+  bpf_program* program(const std::string& name) const;
   std::size_t value_bytes(const bpf_map* map) const;
   Entries drain();
 

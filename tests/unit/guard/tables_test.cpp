@@ -228,7 +228,8 @@ TEST(Tables, flows_that_lie_elsewhere_are_moved_to_where_they_are_looked_for) {
                                        .packets_left = 2,
                                        .tag = 7,
                                        .flags = TRAP_FLOW_BUDGETED,
-                                       .reserved = {}}};
+                                       .reserved = {},
+                                       .isn = 0}};
   }
   EXPECT_GT(place_flows(buckets, test_secret, test_now), 40u);
   for (const trap_flow_key& key : keys)

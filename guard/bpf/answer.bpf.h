@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Segments that leave, at tc: a SYN-ACK of a protected port tells its flow the number that the
+ * client has to acknowledge. All other packets pass after one look at their flags, and are not
+ * counted. */
+#pragma once
+
+#include <linux/pkt_cls.h>
+
+#include "dataplane/bpf/count.bpf.h"
+#include "dataplane/segment.h"
+#include "guard/bpf/flow.bpf.h"
+
+/* Bytes of the link-layer header that the packets of an interface begin with. */
+#define TRAP_LINK_ETHERNET ETH_HLEN
+#define TRAP_LINK_NONE 0
+
+/* What follows a header that ends with an EtherType: the next one, if that is a VLAN tag's. Such
+ * tags are in the packet where they are not in its metadata. */
+static __always_inline const __u8* behind_tag(const __u8* l3, const __u8* end) {
+  return l3 <= end && trap_is_vlan_tag(*(const __be16*)(l3 - 2)) ? l3 + 4 : l3;
+}
+
+static __always_inline const __u8* leaving_l3(const __u8* data, const __u8* end, __u32 link_bytes) {
+  if (link_bytes == TRAP_LINK_NONE)
+    return data;
+  return behind_tag(behind_tag(data + link_bytes, end), end);
+}
+
+/* Whether a packet that leaves may be a SYN-ACK. Not exact: packets of other protocols than IP are
+ * read as if they were IP, and those that are not linear so far may be anything. An IPv6 packet
+ * with extension headers is none: stacks send SYN-ACKs without. */
+static __always_inline int may_be_answer(const struct __sk_buff* skb, __u32 link_bytes) {
+  const __u8* data = (const void*)(long)skb->data;
+  const __u8* end = (const void*)(long)skb->data_end;
+  const __u8* l3 = leaving_l3(data, end, link_bytes);
+  const __u8* flags;
+
+  if (l3 + sizeof(struct iphdr) + sizeof(struct trap_tcp) > end)
+    return 1;
+  if (l3[0] >> 4 == 4) {
+    __u64 header_bytes = (l3[0] & 0x0f) * 4;
+
+    if (l3[9] != IPPROTO_TCP)
+      return 0;
+    TRAP_HOLD(header_bytes);
+    flags = l3 + header_bytes + __builtin_offsetof(struct trap_tcp, flags);
+  } else {
+    if (l3[6] != IPPROTO_TCP)
+      return 0;
+    flags = l3 + sizeof(struct ipv6hdr) + __builtin_offsetof(struct trap_tcp, flags);
+  }
+  if (flags + 1 > end)
+    return 1;
+  return (*flags & (TRAP_TCP_SYN | TRAP_TCP_ACK)) == (TRAP_TCP_SYN | TRAP_TCP_ACK);
+}
+
+/* Headers must lie in the linear part of the buffer; those of forwarded packets may not. */
+static __always_inline void pull_answer(struct __sk_buff* skb) {
+  const __u32 wanted = ETH_HLEN + 4 * TRAP_VLAN_TAGS_MAX + sizeof(struct ipv6hdr) + 60;
+  __u64 linear = (__u64)skb->data_end - (__u64)skb->data;
+
+  if (linear < wanted && linear < skb->len)
+    bpf_skb_pull_data(skb, skb->len < wanted ? skb->len : wanted);
+}
+
+/* The flow that a segment which leaves belongs to, NULL if there is none. */
+static __always_inline struct trap_guard_flow* find_answered(const struct trap_packet* packet) {
+  struct trap_flow_key key = {
+      .client = packet->destination,
+      .service = packet->source,
+      .client_port = packet->destination_port,
+      .service_port = packet->source_port,
+  };
+
+  return find_flow(&key, hash_flow(&key), coarse_ns());
+}
+
+/* A packet that may be a SYN-ACK. Returns the action of tc, or an explanation. A function by
+ * itself, out of the way of all other packets. */
+TRAP_GLOBAL_FUNCTION int judge_answer(struct __sk_buff* skb, __u32 link_bytes) {
+  struct trap_packet packet = {};
+  struct trap_guard_flow* flow;
+  const struct trap_guard_port* port;
+  enum trap_layer layer;
+  __u32 number;
+
+  pull_answer(skb);
+  layer = link_bytes == TRAP_LINK_NONE ? trap_read_ip(&packet, (const void*)(long)skb->data,
+                                                      (const void*)(long)skb->data_end)
+                                       : trap_read_frame(&packet, (const void*)(long)skb->data,
+                                                         (const void*)(long)skb->data_end);
+  if (layer != TRAP_LAYER_TCP || trap_segment_kind(packet.flags) != TRAP_SEGMENT_SYN_ACK)
+    return explaining ? explain(0, TRAP_PASS_OTHER) : TC_ACT_UNSPEC;
+  number = TRAP_FROM_BE16(packet.source_port);
+  port = bpf_map_lookup_elem(&ports, &number);
+  if (!port || !port->slot)
+    return explaining ? explain(0, TRAP_PASS_OTHER) : TC_ACT_UNSPEC;
+  flow = find_answered(&packet);
+  if (explaining)
+    return explain(port->slot, flow ? TRAP_PASS_ANSWER : TRAP_PASS_OTHER);
+  if (flow)
+    flow->isn = TRAP_FROM_BE32(packet.seq);
+  count(port->slot, flow ? TRAP_PASS_ANSWER : TRAP_PASS_OTHER, skb->len, 0);
+  return TC_ACT_UNSPEC;
+}
+
+static __always_inline int look_at_leaving(struct __sk_buff* skb, __u32 link_bytes) {
+  if (may_be_answer(skb, link_bytes))
+    return judge_answer(skb, link_bytes);
+  return explaining ? explain(0, TRAP_PASS_OTHER) : TC_ACT_UNSPEC;
+}
