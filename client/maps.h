@@ -34,6 +34,7 @@ struct trap_tuple {
   __u32 side; /* enum trap_side */
 };
 
+/* tests/model/handshake.pml goes through these states by the same names. */
 enum trap_pending_state {
   TRAP_SYN_SENT = 0,
   TRAP_ACCEPT_SENT = 1, /* OFFER swallowed: the application does not know of the handshake */

@@ -29,6 +29,14 @@
 #define declines_late_offer true
 #endif
 
+/* Names of the code: pending's states, the flags (a variable each, in small letters), the numbers and
+ * the verdicts. check.model compares them with the functions that the comment above an inline names;
+ * `not here` are the names in those functions that this model leaves out, and why. */
+#define gives(verdict) skip
+#define SYNS_TO_SERVICE 3
+#define ACCEPTS_IN_VAIN 2
+#define connect_resets (!serves)
+
 /* client/maps.h, enum trap_pending_state */
 mtype = { NO_SYN, SYN_SENT, ACCEPT_SENT, SYN_ACK_PASSED, REDIRECTED, ANSWERED };
 /* the application's socket */
@@ -56,7 +64,7 @@ byte accepts;
 bool redirect;       /* in map redirects */
 bool flow;           /* in maps to_backend and to_public */
 byte flow_syns;
-bool asked_again, fallback_served, unreachable;
+bool connect_asked_again, fallback_served, fallback_unreachable;
 byte syns_sent;      /* of both kinds, by host and module together */
 
 bool served;         /* the listener has the connection */
@@ -75,30 +83,39 @@ inline take(what) {
 
 inline give_syn_to_server() { send(syn_to_server); syns_sent++ }
 
-/* client/bpf/retry.bpf.h: send_syn_again, ask_to_be_served */
-inline send_syn_again() { pending = SYN_SENT; give_syn_to_server() }
+/* client/bpf/retry.bpf.h: send_syn_again
+ * not here: DROP_INTERNAL (a helper fails) */
+inline send_syn_again() { pending = SYN_SENT; gives(REPLY_SYN_AGAIN); give_syn_to_server() }
+
+/* client/bpf/retry.bpf.h: ask_to_be_served */
 inline ask_to_be_served() { fallback_served = true; send_syn_again() }
 
-/* client/bpf/egress.bpf.h: judge_outgoing_syn */
+/* client/bpf/egress.bpf.h: judge_outgoing_syn, judge_redirected_syn, judge_plain_syn, remember_syn,
+ * keep_progress, note_unanswered, send_to_service, translate_outward
+ * client/bpf/fallback.bpf.h: note_unreachable
+ * not here: DROP_INTERNAL (a helper fails), PASS_OTHER (connects that are not the application's),
+ * CONNECT_HAS_NO_LANE (there is one connect), PASS_SYN_UNTICKETED (as with the ticket) */
 inline module_sends_syn() {
   if
   :: flow -> flow_syns++
   :: else -> flow_syns = 1
   fi;
   if
-  :: redirect && flow_syns <= 3 ->
+  :: redirect && flow_syns <= SYNS_TO_SERVICE ->
      flow = true;
      pending = REDIRECTED;
+     gives(PASS_SYN_TICKETED);
      send(syn_to_service);
      syns_sent++
   :: else ->
      if
-     :: flow && flow_syns > 3 -> unreachable = true; redirect = false
-     :: else -> skip
+     :: flow && flow_syns > SYNS_TO_SERVICE ->
+        fallback_unreachable = true; redirect = false; gives(PASS_SYN_GIVEN_UP)
+     :: else -> gives(PASS_SYN_REMEMBERED)
      fi;
      flow = false;
      if
-     :: pending == ACCEPT_SENT && accepts >= 2 && serves -> fallback_served = true
+     :: pending == ACCEPT_SENT && accepts >= ACCEPTS_IN_VAIN && !connect_resets -> fallback_served = true
      :: else -> skip
      fi;
      if
@@ -134,15 +151,22 @@ inline socket_gets_rst(c) {
   fi
 }
 
-/* client/bpf/ingress.bpf.h: follow_redirect */
-inline follow_redirect() {
+/* client/bpf/ingress.bpf.h: follow_redirect, leads_nowhere
+ * client/bpf/fallback.bpf.h: is_unreachable
+ * client/bpf/respond.bpf.h: reissue_syn
+ * not here: DROP_INTERNAL (a helper fails), PASS_REDIRECT_REFUSED (policy), REDIRECT_RENEWED (of no
+ * connect), FALLBACK_UNTICKETED (as with the ticket) */
+inline follow_redirect(c) {
   if
-  :: unreachable && serves -> ask_to_be_served()
+  :: pending == ACCEPT_SENT && fallback_unreachable && !connect_resets -> ask_to_be_served()
+  :: pending == SYN_ACK_PASSED ->
+     pending = REDIRECTED; redirect = true; gives(PASS_REDIRECT_LEARNT); socket_gets_rst(c)
   :: else ->
      pending = REDIRECTED;
      redirect = true;
      flow = true;
      flow_syns = 1;
+     gives(REPLY_REISSUED_SYN);
      send(syn_to_service);
      syns_sent++
   fi
@@ -153,17 +177,24 @@ inline follow_redirect() {
        rst[1] + syn_to_service + ack_to_service + syn_ack_of_service + rst_of_service ==           \
    0)
 
-/* client/bpf/ingress.bpf.h: judge_syn_ack */
+/* client/bpf/ingress.bpf.h: judge_syn_ack, note_syn_ack
+ * client/bpf/respond.bpf.h: reply_with_accept
+ * not here: DROP_INTERNAL (a helper fails), PASS_OFFER_REFUSED (policy), PASS_BAD_OPTION (as without
+ * OFFER), PASS_OTHER (answers to other connects), CONNECT_HAS_NO_LANE (there is one connect) */
 inline module_gets_syn_ack(c) {
   if
-  :: pending == NO_SYN || pending == REDIRECTED || pending == ANSWERED -> skip
-  :: pending == SYN_ACK_PASSED && declines_late_offer -> socket_gets_syn_ack(c)
+  :: pending == NO_SYN -> skip
+  :: pending == REDIRECTED || pending == ANSWERED -> gives(DROP_LATE_ANSWER)
+  :: pending == SYN_ACK_PASSED && declines_late_offer ->
+     gives(PASS_OFFER_DECLINED); socket_gets_syn_ack(c)
   :: else ->
      iss = c;
      if
-     :: serves && fallback_served -> pending = SYN_ACK_PASSED; socket_gets_syn_ack(c)
+     :: !connect_resets && fallback_served ->
+        pending = SYN_ACK_PASSED; gives(PASS_OFFER_DECLINED); socket_gets_syn_ack(c)
      :: else ->
         pending = ACCEPT_SENT;
+        gives(REPLY_ACCEPT);
         accepted[c] = true;
         if :: accepts < 3 -> accepts++ :: else -> skip fi;
         send(accept[c])
@@ -174,39 +205,47 @@ inline module_gets_syn_ack(c) {
 /* The same for a SYN-ACK without OFFER. */
 inline module_gets_plain_syn_ack(c) {
   if
-  :: pending == NO_SYN || pending == REDIRECTED || pending == ANSWERED -> skip
-  :: else -> iss = c; pending = SYN_ACK_PASSED; socket_gets_syn_ack(c)
+  :: pending == NO_SYN -> skip
+  :: pending == REDIRECTED || pending == ANSWERED -> gives(DROP_LATE_ANSWER)
+  :: else ->
+     iss = c; pending = SYN_ACK_PASSED; gives(PASS_SYN_ACK_NOTED); socket_gets_syn_ack(c)
   fi
 }
 
-/* client/bpf/ingress.bpf.h: judge_rst */
+/* client/bpf/ingress.bpf.h: judge_rst
+ * not here: PASS_OTHER (a RST without REDIRECT), PASS_BAD_OPTION (the same) */
 inline module_gets_rst(c) {
   if
-  :: !(c == iss || (knows_both_cookies && accepted[c])) -> socket_gets_rst(c)
+  :: !(c == iss || (knows_both_cookies && accepted[c])) ->
+     gives(PASS_REDIRECT_UNEXPECTED); socket_gets_rst(c)
   :: else ->
      if
-     :: pending == REDIRECTED || pending == ANSWERED -> skip
-     :: pending == ACCEPT_SENT -> follow_redirect()
+     :: pending == REDIRECTED || pending == ANSWERED -> gives(DROP_LATE_ANSWER)
+     :: pending == ACCEPT_SENT -> follow_redirect(c)
      :: pending == SYN_ACK_PASSED ->
         if
-        :: swallows_late_redirect && accepted[c] -> skip
-        :: else -> pending = REDIRECTED; redirect = true; socket_gets_rst(c)
+        :: swallows_late_redirect && accepted[c] -> gives(DROP_LATE_ANSWER)
+        :: else -> follow_redirect(c)
         fi
-     :: else ->
+     :: pending == NO_SYN || pending == SYN_SENT ->
         if
-        :: swallows_late_redirect && accepted[c] -> skip
-        :: else -> socket_gets_rst(c)
+        :: swallows_late_redirect && accepted[c] -> gives(DROP_LATE_ANSWER)
+        :: else -> gives(PASS_REDIRECT_UNEXPECTED); socket_gets_rst(c)
         fi
      fi
   fi
 }
 
-/* client/bpf/ingress.bpf.h: judge_service_answer */
+/* client/bpf/ingress.bpf.h: judge_service_answer, translate_inward
+ * client/bpf/retry.bpf.h: ask_again
+ * client/bpf/fallback.bpf.h: note_unreachable
+ * not here: DROP_INTERNAL (a helper fails), PASS_OTHER (forwarded connections) */
 inline module_gets_service_syn_ack() {
   if
   :: !flow -> service_state = 0 /* no socket has these ends: the stack resets */
   :: else ->
      if :: pending == REDIRECTED -> pending = ANSWERED :: else -> skip fi;
+     gives(PASS_FROM_SERVICE);
      if
      :: socket == CONNECTING -> socket = AT_SERVICE; send(ack_to_service)
      :: socket == AT_SERVICE -> send(ack_to_service)
@@ -220,8 +259,8 @@ inline module_gets_service_rst() {
   :: !flow || pending != REDIRECTED -> skip
   :: else ->
      if
-     :: !asked_again ->
-        asked_again = true; unreachable = true; redirect = false; flow = false;
+     :: !connect_asked_again ->
+        connect_asked_again = true; fallback_unreachable = true; redirect = false; flow = false;
         send_syn_again()
      :: else -> if :: socket == CONNECTING -> socket = REFUSED :: else -> skip fi
      fi
@@ -248,12 +287,14 @@ end:
   od
 }
 
-/* server/bpf/ack.bpf.h: judge_completion. A connection that the stack has goes before. */
+/* A connection that the stack has goes before.
+ * server/bpf/ack.bpf.h: judge_completion
+ * not here: DROP_DENIED (policy), DROP_NO_LISTENER (configuration) */
 inline server_gets_ack(c, has_accept) {
   if
   :: serves && served -> skip
-  :: serves && !has_accept -> served = true
-  :: else -> send(rst[c])
+  :: serves && !has_accept -> served = true; gives(PASS_COOKIE)
+  :: else -> gives(REPLY_REDIRECT); send(rst[c])
   fi
 }
 
