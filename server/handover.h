@@ -61,8 +61,10 @@ enum trap_assignment {
 
 /* Bits of the value that trap_listener (server/bpf/listener.bpf.c) returns. */
 #define TRAP_LISTENER_FOUND 1
-#define TRAP_LISTENER_MULTIPATH 2  /* an MPTCP socket */
-#define TRAP_LISTENER_SIGNATURES 4 /* has TCP-MD5 or TCP-AO keys */
+#define TRAP_LISTENER_MULTIPATH 2   /* an MPTCP socket */
+#define TRAP_LISTENER_SIGNATURES 4  /* has TCP-MD5 or TCP-AO keys */
+#define TRAP_LISTENER_FULL 8        /* its queue has no room for another connection */
+#define TRAP_LISTENER_CONNECTION 16 /* no listener: the connection itself */
 
 /* Map `assignments` (per-CPU array of numbers): index slot * TRAP_ASSIGNMENT_SLOTS + result. */
 #define TRAP_ASSIGNMENT_SLOTS 16

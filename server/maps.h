@@ -191,6 +191,35 @@ struct trap_recent_handover {
   __u32 waiting; /* segments behind it were queued: what comes later must not overtake them */
 };
 
+/* Map `watched_handovers` (array, mmapable): a sample of the handshakes that went up to the stack,
+ * until the daemon has found out whether they became connections. The place follows from
+ * trap_connection_hash(). */
+#define TRAP_WATCHED_HANDOVERS 64
+
+enum trap_watch {
+  TRAP_WATCH_FREE,    /* only the daemon makes it so */
+  TRAP_WATCH_WRITTEN, /* a CPU is filling it */
+  TRAP_WATCH_WAITS,
+  TRAP_WATCH_ARRIVED, /* a later segment met a connection */
+  TRAP_WATCH_ENDED,   /* the client ended it before: it proves nothing */
+};
+
+/* Its TCP checksum is left to a device, as between hosts of one kernel. */
+#define TRAP_WATCHED_PARTIAL 1
+#define TRAP_WATCHED_KERNELS 2 /* it completed a cookie of the kernel's */
+
+struct trap_watched_handover {
+  union trap_address client;
+  __u64 monotonic_ns; /* when it went up */
+  __be16 client_port;
+  __u16 slot; /* of the service */
+  __u32 interface_index;
+  __u32 state; /* enum trap_watch */
+  __u32 flags; /* TRAP_WATCHED_... */
+};
+
+/* Map `handed_over` (per-CPU array by slot): handshakes given to the tc program, a number. */
+
 /* Map `settings` (array of one, mmapable): values that change while the program runs. */
 struct trap_server_settings {
   struct trap_clock clock;
@@ -227,6 +256,7 @@ TRAP_ASSERT(sizeof(struct trap_cap) == 64, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_connection_filter) == 16, "shared through a map");
 TRAP_ASSERT(TRAP_CONNECTION_FILTER_WORDS == 1 << 14, "trap_connection_filter_word takes 14 bits");
 TRAP_ASSERT(sizeof(struct trap_recent_handover) == 32, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_watched_handover) == 40, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_server_settings) == 56 + 32 + 320 + 4 * 24 + 16,
             "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirected) == 24, "shared through a ring buffer");

@@ -28,12 +28,6 @@ struct bpf_tcp_req_attrs {
   __u8 reserved[3];
 };
 
-/* Opaque, but defined: libbpf 1.1 considers a struct that is only declared incompatible with the
- * kernel's. */
-struct sock {
-  __u8 opaque;
-};
-
 extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff* skb, struct sock* listener,
                                    struct bpf_tcp_req_attrs* attrs, int attrs__sz) __ksym;
 

@@ -48,8 +48,11 @@ static __always_inline int hand_over(struct xdp_md* ctx, const struct packet_con
   struct trap_handover handover = {.mark = TRAP_HANDOVER_MARK, .slot = (__u16)context->slot};
   __u8* metadata;
 
-  if (verdict == TRAP_PASS_COOKIE)
+  if (verdict == TRAP_PASS_COOKIE) {
     note_handover(context);
+    watch_handover(ctx, &context->packet, context->slot, context->monotonic_ns,
+                   context->flags & TRAP_SERVICE_ASSIGNS ? 0 : TRAP_WATCHED_KERNELS);
+  }
   if (!(context->flags & TRAP_SERVICE_ASSIGNS))
     return 0; /* the cookie is the kernel's */
   if (verdict == TRAP_PASS_COOKIE)
@@ -63,5 +66,7 @@ static __always_inline int hand_over(struct xdp_md* ctx, const struct packet_con
   if ((const void*)(metadata + TRAP_HANDOVER_METADATA_BYTES) > (const void*)(long)ctx->data)
     return -1;
   *(struct trap_handover*)(metadata + TRAP_HANDOVER_AT) = handover;
+  if (verdict == TRAP_PASS_COOKIE)
+    count_handed_over(context->slot);
   return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Looks at the listener that a segment is for. Attached nowhere: the daemon runs it by itself, once
- * a second for each listener (server/daemon/serving/listener_inspector.h). */
+/* Looks at the socket that a segment is for: a listener or a connection. Attached nowhere: the
+ * daemon runs it by itself, once a second for each listener, and for each handshake of the sample
+ * (server/daemon/serving/listener_inspector.h). */
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
@@ -35,7 +36,11 @@ int trap_listener(struct __sk_buff* skb) {
         facts |= TRAP_LISTENER_MULTIPATH;
       if (has_signatures(listener))
         facts |= TRAP_LISTENER_SIGNATURES;
+      if (is_full(listener))
+        facts |= TRAP_LISTENER_FULL;
     }
+  } else {
+    facts = TRAP_LISTENER_CONNECTION;
   }
   bpf_sk_release(found);
   return facts;

@@ -17,7 +17,21 @@ struct tcp_ao_info {
   __u8 opaque;
 };
 
+struct sock {
+  __u32 sk_ack_backlog;
+  __u32 sk_max_ack_backlog;
+} __attribute__((preserve_access_index));
+
+struct inet_sock {
+  struct sock sk;
+} __attribute__((preserve_access_index));
+
+struct inet_connection_sock {
+  struct inet_sock icsk_inet;
+} __attribute__((preserve_access_index));
+
 struct tcp_sock {
+  struct inet_connection_sock inet_conn;
   _Bool is_mptcp;
   struct tcp_md5sig_info* md5sig_info;
   struct tcp_ao_info* ao_info;
@@ -31,4 +45,11 @@ static __always_inline int is_multipath(const struct tcp_sock* socket) {
 static __always_inline int has_signatures(const struct tcp_sock* socket) {
   return (bpf_core_field_exists(socket->md5sig_info) && socket->md5sig_info) ||
          (bpf_core_field_exists(socket->ao_info) && socket->ao_info);
+}
+
+/* Has its queue no room for another connection? */
+static __always_inline int is_full(const struct tcp_sock* socket) {
+  const struct sock* queue = &socket->inet_conn.icsk_inet.sk;
+
+  return queue->sk_ack_backlog > queue->sk_max_ack_backlog;
 }

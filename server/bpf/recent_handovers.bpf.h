@@ -6,6 +6,7 @@
 
 #include "dataplane/bpf/explain.bpf.h"
 #include "server/bpf/packet_context.bpf.h"
+#include "server/bpf/watched_handovers.bpf.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -48,6 +49,7 @@ TRAP_GLOBAL_FUNCTION int is_behind_handover(const struct trap_packet* packet, __
 
   if (!packet)
     return 0;
+  note_arrival(packet, slot, circumstances & TRAP_BEHIND_CONNECTED);
   recent = recent_handover_of(packet);
   if (!recent || recent->client_port != packet->source_port || recent->slot != slot ||
       !trap_address_equal(&recent->client, &packet->source) ||

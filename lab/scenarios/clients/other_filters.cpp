@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Programs of others on the client's interface, in tcx and in clsact, before ours and behind it.
-#include <array>
-#include <net/if.h>
-
-#include <bpf/bpf.h>
 #include <fmt/format.h>
 
+#include "lab/network/tc_programs.h"
 #include "lab/scenarios/scenario.h"
-#include "runtime/fd.h"
 #include "runtime/kernel/tc_filter.h"
 
 namespace trap::lab {
@@ -24,25 +20,10 @@ constexpr std::string_view drops_discard = "9,40 0 0 12,21 0 6 2048,48 0 0 23,21
                                            "36,21 0 2 9,6 0 0 2,6 0 0 4294967295,6 0 0 4294967295";
 constexpr std::string_view leaves_all = "1,6 0 0 4294967295";
 
-// A program that accepts everything (TCX_PASS): none behind it in tcx, and no filter, sees a
-// packet.
-Fd program_that_accepts() {
-  const std::array<bpf_insn, 2> code = {
-      bpf_insn{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
-      bpf_insn{.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
-  return Fd(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "accepts", "Apache-2.0", code.data(),
-                          code.size(), nullptr));
-}
-
-bool put_first(Scene& scene, Direction direction, const Fd& program) {
-  const InHost inside{scene.host("client")};
-  const int failed = !inside.entered()
-                         ? -ENOENT
-                         : tcx::attach_first(if_nametoindex("eth0"), direction, program.get());
-  return scene.check(
-      failed == 0,
-      fmt::format("a program of another owner goes first in tcx, {}", direction_name(direction)),
-      error_text(failed));
+bool goes_first(Scene& scene, Direction direction, const Fd& program) {
+  return scene.done(
+      put_first(scene.host("client"), "eth0", direction, program),
+      fmt::format("a program of another owner goes first in tcx, {}", direction_name(direction)));
 }
 
 Result<std::string> tc(Scene& scene, std::vector<std::string> arguments) {
@@ -85,7 +66,7 @@ void other_filters(Scene& scene) {
                     "another one"))
       return;
   const Fd accepts = program_that_accepts();
-  if (!put_first(scene, Direction::ingress, accepts))
+  if (!goes_first(scene, Direction::ingress, accepts))
     return;
   scene.done(scene.trap().client().start(), "and comes back");
   for (const Family family : families) {
@@ -106,7 +87,7 @@ void other_filters(Scene& scene) {
 
   // It fails open: a program that gets in front of ours and accepts everything hides the packets.
   scene.done(scene.trap().client().start(), "trap-client comes back");
-  if (!put_first(scene, Direction::egress, accepts))
+  if (!goes_first(scene, Direction::egress, accepts))
     return;
   const Visit alone = scene.visit_service(Family::ipv4, "/small.txt");
   scene.check(!alone.response.complete() && count_of(alone.moved.server, "reply-redirect") == 1 &&

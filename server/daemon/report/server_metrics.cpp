@@ -58,10 +58,16 @@ void measure_service(Metrics& metrics, const RuntimeState& runtime_state,
       "trap_service_active",
       "1 if TRAP answers, 0 if it leaves the service to the stack because there is no attack",
       labels, runtime_state.is_active(planned) ? 1 : 0);
-  if (planned.service->serves())
-    metrics.gauge("trap_listener_up",
-                  "0 if no listener takes the connections of clients that are served", labels,
-                  runtime_state.listener_problem(planned).empty() ? 1 : 0);
+  if (!planned.service->serves())
+    return;
+  metrics.gauge("trap_listener_up",
+                "0 if no listener takes the connections of clients that are served", labels,
+                runtime_state.listener_problem(planned).empty() ? 1 : 0);
+  const Shortfall* shortfall = runtime_state.shortfall(planned);
+  metrics.gauge("trap_handover_shortfall",
+                "1 if this host loses handshakes that TRAP completes: the service is answered in "
+                "another way",
+                labels, shortfall && !shortfall->reason().empty() ? 1 : 0);
 }
 
 void measure_handovers(Metrics& metrics, const Assigner& assigner, const PlannedService& planned) {
@@ -77,6 +83,24 @@ void measure_handovers(Metrics& metrics, const Assigner& assigner, const Planned
                      {"address", format_endpoint(planned.address)},
                      {"result", assignment_name(result)}},
                     static_cast<double>(counts[result]));
+}
+
+void measure_samples(Metrics& metrics, const HandoverSampler& sampler,
+                     const PlannedService& planned) {
+  if (!planned.service->serves())
+    return;
+  const SampleCounts counts = total(sampler.samples(planned.address));
+  const std::pair<const char*, std::uint64_t> results[] = {{"arrived", counts.arrived},
+                                                           {"lost", counts.lost}};
+  for (const auto& [result, count] : results)
+    metrics.counter("trap_handover_samples_total",
+                    "A sample of the handshakes that went up to the stack, by whether it made "
+                    "connections of them",
+                    {{"part", "server"},
+                     {"service", planned.service->name},
+                     {"address", format_endpoint(planned.address)},
+                     {"result", result}},
+                    static_cast<double>(count));
 }
 
 void measure_announcements(Metrics& metrics, const AnnounceCounts& counts) {
@@ -100,6 +124,7 @@ void measure_server(const RunningServer& server, Metrics& metrics) {
                     counters.read(planned.slot));
     measure_service(metrics, server.runtime_state, planned);
     measure_handovers(metrics, server.assigner, planned);
+    measure_samples(metrics, server.sampler, planned);
     measure_backends(metrics, backends, planned);
   }
   for (const ServiceConfig& service : server.active->config.services)

@@ -65,6 +65,11 @@ ordered_json handovers_json(const Assigner& assigner, const PlannedService& plan
   return json;
 }
 
+ordered_json samples_json(const HandoverSampler& sampler, const PlannedService& planned) {
+  const SampleCounts counts = total(sampler.samples(planned.address));
+  return {{"arrived", counts.arrived}, {"lost", counts.lost}};
+}
+
 void add_answering(ordered_json& json, const RuntimeState& runtime_state,
                    const PlannedService& planned) {
   const Answering answering = runtime_state.answering(planned);
@@ -91,6 +96,7 @@ ordered_json service_json(const RunningServer& server, const PlannedService& pla
   if (planned.service->serves()) {
     add_answering(json, runtime_state, planned);
     json["handovers"] = handovers_json(server.assigner, planned);
+    json["handover_samples"] = samples_json(server.sampler, planned);
   }
   if (const Activation* activation = runtime_state.activation(planned))
     json["attack"] = {{"syns_per_s", std::round(activation->syns_per_s())},

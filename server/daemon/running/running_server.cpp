@@ -42,6 +42,10 @@ Result<void> open_maps(RunningServer& server) {
     return known.error();
   server.known_words = std::move(*known);
   server.known.emplace(*server.known_words, *server.settings);
+  if (auto opened =
+          server.sampler.open(bpf_map__fd(maps.watched_handovers), bpf_map__fd(maps.handed_over));
+      !opened)
+    return opened.error();
   server.maps.emplace(MapFds{.places = bpf_map__fd(maps.service_table),
                              .services = bpf_map__fd(maps.services),
                              .selections = bpf_map__fd(maps.selections),
@@ -103,6 +107,16 @@ Result<void> attach(RunningServer& server, Undo& undo) {
   return server.assigner.start(config.part, config.cookies == Cookies::automatic, undo);
 }
 
+HandoverCounts count_handovers(const RunningServer& server, const PlannedService& planned) {
+  const std::uint64_t handed = server.sampler.handed(planned.slot); // before those that arrived
+  const VerdictCounts verdicts = CounterReader(server.maps->fds().counters).read(planned.slot);
+  return {.handed = handed,
+          .tried = server.assigner.tried(planned.slot),
+          .samples = server.sampler.samples(planned.address),
+          .left = verdicts[TRAP_PASS_SYN_LEFT].packets,
+          .completed = verdicts[TRAP_PASS_HANDSHAKE].packets + verdicts[TRAP_PASS_COOKIE].packets};
+}
+
 } // namespace
 
 RunningServer::RunningServer(ServerConfig config)
@@ -132,8 +146,10 @@ Result<void> start_server(RunningServer& server, Undo& undo) {
   if (auto attached = attach(server, undo); !attached)
     return attached.error();
   if (auto inspected = server.inspector.load(); !inspected)
-    log::warn("cannot look at listeners, so that MPTCP and signatures go unnoticed: {}",
-              inspected.error().message);
+    server.inspector_problem =
+        fmt::format("cannot look at sockets, so that MPTCP, signatures and handshakes that this "
+                    "host loses go unnoticed: {}",
+                    inspected.error().message);
   look_around(server);
   if (auto filled = fill_maps(server, earlier); !filled)
     return filled.error();
@@ -154,6 +170,21 @@ void look_around(RunningServer& server) {
   }
   server.runtime_state.note_listeners(
       server.inspector.look_at(listeners, active.config.part.interfaces.front()));
+}
+
+void follow_handovers(RunningServer& server) {
+  const ServerPlan& plan = server.active->plan;
+  server.sampler.advance(plan, server.inspector, read_clocks().monotonic_ns);
+  for (const PlannedService& planned : plan.services)
+    if (planned.service->serves())
+      server.runtime_state.note_handovers(planned, count_handovers(server, planned));
+}
+
+void retry_handovers(RunningServer& server, const ServerPlan& plan) {
+  server.sampler.forget_before(read_clocks().monotonic_ns);
+  for (const PlannedService& planned : plan.services)
+    if (planned.service->serves())
+      server.runtime_state.retry_handovers(planned, count_handovers(server, planned));
 }
 
 void refresh_maps(RunningServer& server) {
@@ -179,7 +210,8 @@ void mend_pins(RunningServer& server) {
 
 std::vector<std::string> runtime_problems(const RunningServer& server) {
   std::vector<std::string> problems = server.runtime_state.problems(server.active->plan);
-  for (const std::string& problem : {server.maps_problem, server.known->problem()}) {
+  for (const std::string& problem :
+       {server.maps_problem, server.known->problem(), server.inspector_problem}) {
     if (!problem.empty())
       problems.push_back(problem);
   }

@@ -18,6 +18,7 @@
 #include "server/daemon/plan/active_configuration.h"
 #include "server/daemon/serving/assigner.h"
 #include "server/daemon/serving/connection_filter.h"
+#include "server/daemon/serving/handover_sampler.h"
 #include "server/daemon/serving/listener_inspector.h"
 #include "server/daemon/state/runtime_state.h"
 
@@ -42,6 +43,8 @@ struct RunningServer {
   XdpAttachments attachments;
   Assigner assigner;
   ListenerInspector inspector;
+  std::string inspector_problem; // why listeners cannot be looked at
+  HandoverSampler sampler;
   std::string maps_problem; // why the maps could not be refreshed, until they are
   std::uint64_t epoch = 0;  // for which the keys were last renewed
 };
@@ -57,6 +60,12 @@ void mend_pins(RunningServer& server);
 
 // Looks at the host's settings and at the listeners of services.
 void look_around(RunningServer& server);
+
+// Looks at the handshakes that went up to the stack.
+void follow_handovers(RunningServer& server);
+
+// Has services that lost handshakes answered at their best again.
+void retry_handovers(RunningServer& server, const ServerPlan& plan);
 
 // Writes to the maps what differs from the present runtime state. On failure `maps_problem` says
 // why.

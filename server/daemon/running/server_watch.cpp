@@ -30,6 +30,7 @@ void ServerWatch::tick_second() {
   server_.assigner.mend();
   mend_pins(server_);
   look_around(server_);
+  follow_handovers(server_);
   refresh_maps(server_);
   problem_log_.note(runtime_problems(server_));
 }

@@ -110,6 +110,12 @@ AssignmentCounts Assigner::counts(std::uint32_t slot) const {
   return counts;
 }
 
+std::uint64_t Assigner::tried(std::uint32_t slot) const {
+  const AssignmentCounts counts = this->counts(slot);
+  return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}) -
+         counts[TRAP_ASSIGNMENT_WAITED] - counts[TRAP_ASSIGNMENT_LEFT_BEHIND];
+}
+
 void Assigner::mend() {
   if (!program_ || works())
     return;

@@ -48,6 +48,9 @@ public:
   // Results of the handovers of a service since the start, by enum trap_assignment.
   AssignmentCounts counts(std::uint32_t slot) const;
 
+  // The handshakes among them.
+  std::uint64_t tried(std::uint32_t slot) const;
+
   // Without it: removes what an earlier run attached. Once no service needs it any more.
   void remove_unwanted();
 

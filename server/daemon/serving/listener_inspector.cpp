@@ -15,10 +15,9 @@ namespace {
 
 constexpr std::uint16_t any_port = 32768; // of the segment's source, which is the address itself
 
-// The program's return value; 0 if it cannot be run.
-__u32 facts_of(int program_fd, const Endpoint& listener, unsigned interface_index) {
-  const auto frame = build_frame(
-      {}, Segment{.from = {listener.address, any_port}, .to = listener, .flags = tcp_ack});
+// The program's return value for a segment; 0 if it cannot be run.
+__u32 facts_of(int program_fd, const Endpoint& from, const Endpoint& to, unsigned interface_index) {
+  const auto frame = build_frame({}, Segment{.from = from, .to = to, .flags = tcp_ack});
   __sk_buff context = {};
   context.ifindex = interface_index;
   LIBBPF_OPTS(bpf_test_run_opts, options);
@@ -50,12 +49,24 @@ std::map<Endpoint, ListenerFacts> ListenerInspector::look_at(const std::vector<E
   const int fd = bpf_program__fd(program_->progs.trap_listener);
   const unsigned index = if_nametoindex(interface.c_str());
   for (const Endpoint& listener : listeners) {
-    const __u32 facts = facts_of(fd, listener, index);
+    const __u32 facts = facts_of(fd, {listener.address, any_port}, listener, index);
     if (facts & TRAP_LISTENER_FOUND)
       found[listener] = {.is_multipath = (facts & TRAP_LISTENER_MULTIPATH) != 0,
                          .has_signatures = (facts & TRAP_LISTENER_SIGNATURES) != 0};
   }
   return found;
+}
+
+Arrival ListenerInspector::arrival(const Endpoint& client, const Endpoint& address,
+                                   unsigned interface_index) const {
+  if (!program_)
+    return Arrival::unknown;
+  const __u32 facts =
+      facts_of(bpf_program__fd(program_->progs.trap_listener), client, address, interface_index);
+  if (facts & TRAP_LISTENER_CONNECTION)
+    return Arrival::arrived;
+  return (facts & TRAP_LISTENER_FOUND) && !(facts & TRAP_LISTENER_FULL) ? Arrival::lost
+                                                                        : Arrival::unknown;
 }
 
 } // namespace trap::server

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Looks at the sockets that listen at the addresses of services, with the kernel's eyes: MPTCP and
-// signatures are in no answer to a SYN.
+// Looks at the sockets of services, with the kernel's eyes: MPTCP and signatures are in no answer
+// to a SYN, and only the stack knows whether a handshake became a connection.
 #pragma once
 
 #include <map>
@@ -14,6 +14,12 @@
 struct trap_listener;
 
 namespace trap::server {
+
+enum class Arrival {
+  arrived, // the stack has the connection
+  lost,    // it has not, although a listener has room for it
+  unknown,
+};
 
 class ListenerInspector {
 public:
@@ -29,6 +35,9 @@ public:
   // come, by name; a listener may be bound to it.
   std::map<Endpoint, ListenerFacts> look_at(const std::vector<Endpoint>& listeners,
                                             const std::string& interface) const;
+
+  // The fate of a handshake of `client` with the service at `address`.
+  Arrival arrival(const Endpoint& client, const Endpoint& address, unsigned interface_index) const;
 
 private:
   Program<trap_listener> program_;

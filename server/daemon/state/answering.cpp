@@ -8,6 +8,10 @@ constexpr int always_cookies = 2; // of net.ipv4.tcp_syncookies
 
 } // namespace
 
+bool takes_kernel_cookies(const ServiceState& service, const HostState& host) {
+  return host.settings.tcp_syncookies == always_cookies && service.sent_cookie;
+}
+
 const char* answerer_name(Answerer answerer) {
   switch (answerer) {
   case Answerer::own_cookies:
@@ -24,8 +28,14 @@ Answering choose_answering(const ServiceState& service, const HostState& host, b
     return {Answerer::stack, "its listener has TCP-MD5 or TCP-AO keys, and no cookie is signed"};
   if (service.listener && service.listener->refuses && !offers)
     return {Answerer::stack, ""};
+  if (service.at_best == Answerer::stack)
+    return {Answerer::stack, service.shortfall};
   if (!host.assigns)
     return {Answerer::kernel_cookies, ""};
+  if (service.at_best == Answerer::kernel_cookies)
+    return takes_kernel_cookies(service, host)
+               ? Answering{Answerer::kernel_cookies, service.shortfall}
+               : Answering{Answerer::stack, service.shortfall};
   if (!service.facts.is_multipath)
     return {Answerer::own_cookies, ""};
   const std::string reason =

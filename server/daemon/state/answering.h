@@ -8,6 +8,7 @@
 
 #include "server/daemon/serving/listener_facts.h"
 #include "server/daemon/serving/listener_probe.h"
+#include "server/daemon/serving/shortfall.h"
 #include "server/daemon/watch/host_settings.h"
 #include "server/maps.h"
 
@@ -21,7 +22,9 @@ struct ServiceState {
   trap_service earlier = {}; // what clients are told until the listener has answered
   ListenerFacts facts = {};
   bool sent_cookie =
-      false;             // a listener of these facts has, as the kernel wants before it takes any
+      false; // a listener of these facts has, as the kernel wants before it takes any
+  Answerer at_best = Answerer::own_cookies; // with what handshakes arrive, and if that is not
+  std::string shortfall = {};               // the best, the reason
   bool was_left = false; // lately, so that clients may be about to complete handshakes of the stack
 };
 
@@ -31,12 +34,13 @@ struct HostState {
   bool assigns = false; // the stack makes sockets of TRAP's own cookies
 };
 
-enum class Answerer { own_cookies, kernel_cookies, stack };
-
 struct Answering {
   Answerer by = Answerer::own_cookies;
   std::string reason; // why it is not as the host allows; empty if it is, or the listener is down
 };
+
+// Does the listener take handshakes by the kernel's cookies?
+bool takes_kernel_cookies(const ServiceState& service, const HostState& host);
 
 // "own", "kernel", "stack".
 const char* answerer_name(Answerer answerer);

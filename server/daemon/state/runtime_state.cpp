@@ -43,6 +43,8 @@ Result<void> RuntimeState::follow(const ServerConfig& config, const ServerPlan& 
     return watched.error();
   backends_.follow(config);
   watch_attacks(plan);
+  const auto slots = plan.slots();
+  std::erase_if(shortfalls_, [&](const auto& entry) { return !slots.contains(entry.first); });
   return {};
 }
 
@@ -124,6 +126,20 @@ void RuntimeState::note_listeners(const std::map<Endpoint, ListenerFacts>& facts
   facts_ = std::move(known);
 }
 
+void RuntimeState::note_handovers(const PlannedService& planned, const HandoverCounts& counts) {
+  shortfalls_[planned.address].observe(now_ns_, counts, answering(planned).by);
+}
+
+void RuntimeState::retry_handovers(const PlannedService& planned, const HandoverCounts& counts) {
+  if (auto at = shortfalls_.find(planned.address); at != shortfalls_.end())
+    at->second.retry(counts);
+}
+
+const Shortfall* RuntimeState::shortfall(const PlannedService& planned) const {
+  auto at = shortfalls_.find(planned.address);
+  return at == shortfalls_.end() ? nullptr : &at->second;
+}
+
 ServiceState RuntimeState::of_service(const PlannedService& planned) const {
   ServiceState runtime_state;
   if (listeners_)
@@ -133,6 +149,10 @@ ServiceState RuntimeState::of_service(const PlannedService& planned) const {
     runtime_state.facts = found->second.facts;
     runtime_state.sent_cookie =
         listeners_ && listeners_->answered_ns(planned.address) > found->second.since_ns;
+  }
+  if (const Shortfall* shortfall = this->shortfall(planned)) {
+    runtime_state.at_best = shortfall->at_best();
+    runtime_state.shortfall = shortfall->reason();
   }
   if (auto left = left_ns_.find(planned.address); left != left_ns_.end())
     runtime_state.was_left = now_ns_ < left->second + stack_cookies_ns;

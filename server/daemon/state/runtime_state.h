@@ -36,6 +36,15 @@ public:
   // Once a second: what was found about the listeners of services.
   void note_listeners(const std::map<Endpoint, ListenerFacts>& facts);
 
+  // Once a second, for a service that serves.
+  void note_handovers(const PlannedService& planned, const HandoverCounts& counts);
+
+  // Lets a service try its best answerer again.
+  void retry_handovers(const PlannedService& planned, const HandoverCounts& counts);
+
+  // Null as long as nothing was noted.
+  const Shortfall* shortfall(const PlannedService& planned) const;
+
   // Also for a plan that was not followed yet: what is new in it is then taken at its best.
   MapContents contents(const ServerPlan& plan) const;
 
@@ -85,6 +94,7 @@ private:
     std::uint64_t since_ns = 0;
   };
   std::map<Endpoint, KnownFacts> facts_;
+  std::map<Endpoint, Shortfall> shortfalls_;
   std::map<Endpoint, std::uint64_t> left_ns_; // when it was last seen left to the stack
   std::uint64_t now_ns_ = 0;                  // of advance()
 };

@@ -157,6 +157,67 @@ TEST_P(Assigning, segments_right_behind_a_handover_go_up_marked_as_such) {
   EXPECT_EQ(out, build(ack)) << "the kernel's own cookies need no handover";
 }
 
+// The place in the sample that is in use; fails the test unless there is exactly one.
+trap_watched_handover only_watched(Object& server) {
+  trap_watched_handover found = {};
+  int used = 0;
+  for (std::uint32_t place = 0; place < TRAP_WATCHED_HANDOVERS; place++) {
+    const auto watched = server.get<trap_watched_handover>("watched_handovers", place);
+    if (watched.state == TRAP_WATCH_FREE)
+      continue;
+    found = watched;
+    used++;
+  }
+  EXPECT_EQ(used, 1);
+  return found;
+}
+
+TEST_P(Assigning, a_handshake_that_goes_up_is_watched_until_its_connection_is_there) {
+  const Socket listener = listen_on(GetParam(), offering_port);
+  handover_of(completing(40000, answer_to(40000, linux_options())));
+  EXPECT_EQ(only_watched(*server_).state, TRAP_WATCH_WAITS);
+  EXPECT_EQ(TRAP_FROM_BE16(only_watched(*server_).client_port), 40000);
+  EXPECT_EQ(only_watched(*server_).flags, 0U);
+  EXPECT_EQ(verdict_of_flags(40000, "PA"), "drop-bad-cookie");
+  EXPECT_EQ(only_watched(*server_).state, TRAP_WATCH_WAITS) << "there is no connection yet";
+  const Socket client = connect_from(GetParam(), 40000, offering_port);
+  EXPECT_EQ(verdict_of_flags(40000, "A"), "pass-socket");
+  EXPECT_EQ(only_watched(*server_).state, TRAP_WATCH_ARRIVED);
+}
+
+TEST_P(Assigning, a_handshake_that_its_client_ends_proves_nothing) {
+  const Socket listener = listen_on(GetParam(), offering_port);
+  for (const char* const flags : {"R", "RA", "FA"}) {
+    server_->restore("watched_handovers");
+    handover_of(completing(40000, answer_to(40000, linux_options())));
+    verdict_of_flags(40000, flags);
+    EXPECT_EQ(only_watched(*server_).state, TRAP_WATCH_ENDED) << flags;
+  }
+}
+
+// Whatever else the stack may drop for reasons of its own does not count against the host.
+TEST_P(Assigning, only_handshakes_that_every_stack_takes_are_watched) {
+  const Socket listener = listen_on(GetParam(), offering_port);
+  const Json with_signature = {
+      {"options", {{{"hex", "1312000102030405060708090a0b0c0d0e0f0101"}}}}};
+  const auto places_after = [&](const Json& ack) {
+    server_->restore("watched_handovers");
+    handover_of(ack);
+    int used = 0;
+    for (std::uint32_t place = 0; place < TRAP_WATCHED_HANDOVERS; place++)
+      used +=
+          server_->get<trap_watched_handover>("watched_handovers", place).state != TRAP_WATCH_FREE;
+    return used;
+  };
+  const Answer answer = answer_to(40000, Json::array({{{"mss", 1000}}}));
+  EXPECT_EQ(places_after(completing(40000, answer)), 1);
+  Json with_data = completing(40000, answer);
+  with_data["payload"] = 5;
+  EXPECT_EQ(places_after(with_data), 0);
+  EXPECT_EQ(places_after(completing(40000, answer, with_signature)), 0);
+  EXPECT_EQ(places_after(completing(40000, answer, {{"checksum_damage", 1}})), 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(Families, Assigning, testing::Values(4, 6),
                          [](const auto& of) { return "ipv" + std::to_string(of.param); });
 

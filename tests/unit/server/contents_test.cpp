@@ -140,6 +140,9 @@ TEST_F(Contents, leave_to_the_stack_what_takes_no_cookies) {
   EXPECT_EQ(flags_of({.listener = ListenerAnswer{}}, 1), TRAP_SERVICE_ASSIGNS)
       << "no answer is no refusal: its queue may be full";
   EXPECT_EQ(flags_of({.listener = ListenerAnswer{.refuses = true}}, 1), left);
+  EXPECT_EQ(flags_of({.at_best = Answerer::stack}, 2), left);
+  EXPECT_EQ(flags_of({.sent_cookie = true, .at_best = Answerer::kernel_cookies}, 2), 0u);
+  EXPECT_EQ(flags_of({.sent_cookie = true, .at_best = Answerer::kernel_cookies}, 1), left);
   EXPECT_EQ(flags_of({.was_left = true}, 1), TRAP_SERVICE_ASSIGNS | TRAP_SERVICE_STACK_COOKIES);
   EXPECT_EQ(flags_of({.facts = {.has_signatures = true}}, 2), left);
   EXPECT_EQ(flags_of({.facts = {.is_multipath = true}, .sent_cookie = true}, 1), left);

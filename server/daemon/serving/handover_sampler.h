@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Follows the handshakes that went up to the stack: the number handed to the tc program, and for a
+// sample whether the stack made connections of them (server/bpf/watched_handovers.bpf.h).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "runtime/kernel/bpf_map.h"
+#include "server/daemon/plan/server_plan.h"
+#include "server/daemon/serving/listener_inspector.h"
+#include "server/daemon/serving/shortfall.h"
+#include "server/maps.h"
+
+namespace trap::server {
+
+using WatchedHandovers = std::array<trap_watched_handover, TRAP_WATCHED_HANDOVERS>;
+
+class HandoverSampler {
+public:
+  // The maps outlive this.
+  Result<void> open(int watched_fd, int handed_fd);
+
+  // Once a second: judges the handshakes that went up a while ago. now_ns: CLOCK_MONOTONIC.
+  void advance(const ServerPlan& plan, const ListenerInspector& inspector, std::uint64_t now_ns);
+
+  // Handshakes that went up before are not judged: the host may have changed since.
+  void forget_before(std::uint64_t monotonic_ns) { forgotten_ns_ = monotonic_ns; }
+
+  // Of one address of a service, since the start.
+  Samples samples(const Endpoint& address) const;
+
+  // Handshakes given to the tc program in all.
+  std::uint64_t handed(std::uint32_t slot) const;
+
+private:
+  void note(const trap_watched_handover& watched, const PlannedService& planned,
+            const ListenerInspector& inspector);
+
+  MappedValue<WatchedHandovers> watched_;
+  int handed_fd_ = -1;
+  std::map<Endpoint, Samples> samples_;
+  std::uint64_t forgotten_ns_ = 0;
+};
+
+} // namespace trap::server

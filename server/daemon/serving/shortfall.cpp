@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/daemon/serving/shortfall.h"
+
+#include <fmt/core.h>
+
+#include "runtime/nanoseconds.h"
+
+namespace trap::server {
+namespace {
+
+// Enough handshakes that a client or two cannot decide. Another attempt costs fewer clients.
+constexpr std::uint64_t enough_at_first = 8;
+constexpr std::uint64_t enough_again = 2;
+constexpr std::uint64_t memory_ns = 600 * ns_per_s; // older handshakes do not count
+constexpr std::uint64_t retry_after_ns = 600 * ns_per_s;
+constexpr std::uint64_t trial_ns = 5 * ns_per_s; // a client sends its SYN again after 1 s and 3 s
+constexpr const char* retries = "tried again every 10 minutes and at a reload";
+
+std::uint64_t all_of(const SampleCounts& counts) {
+  return counts.arrived + counts.lost;
+}
+
+// Less than a fourth gets through.
+bool is_short(std::uint64_t through, std::uint64_t all) {
+  return through * 4 < all;
+}
+
+} // namespace
+
+void Shortfall::retry(const HandoverCounts& counts) {
+  has_failed_ = has_failed_ || !reason_.empty();
+  at_best_ = Answerer::own_cookies;
+  reason_.clear();
+  is_trial_ = false;
+  spare_ns_ = 0;
+  way_ = {counts.handed, counts.tried, way_.since_ns};
+  own_sample_ = {all_of(counts.samples.own), counts.samples.own.arrived, own_sample_.since_ns};
+  kernel_sample_ = {all_of(counts.samples.kernel), counts.samples.kernel.arrived,
+                    kernel_sample_.since_ns};
+}
+
+void Shortfall::fall(std::uint64_t now_ns, Answerer to, std::string reason) {
+  at_best_ = to;
+  reason_ = std::move(reason);
+  retry_ns_ = now_ns + retry_after_ns;
+}
+
+void Shortfall::observe(std::uint64_t now_ns, const HandoverCounts& counts, Answerer by) {
+  if (!reason_.empty() && now_ns >= retry_ns_)
+    retry(counts);
+  judge_way_to_tc(now_ns, counts);
+  if (at_best_ == Answerer::own_cookies)
+    judge_sample(now_ns, own_sample_, counts.samples.own);
+  else if (at_best_ == Answerer::kernel_cookies)
+    judge_sample(now_ns, kernel_sample_, counts.samples.kernel);
+  if (is_trial_ && by == Answerer::stack)
+    judge_trial(now_ns, counts);
+}
+
+// What moved since the judgement began, once there is enough of it; then another begins.
+std::optional<Shortfall::Tally> Shortfall::enough_of(Tally& base, const Tally& now) const {
+  if (base.since_ns == 0 || now.since_ns >= base.since_ns + memory_ns) {
+    base = now;
+    return std::nullopt;
+  }
+  const Tally moved = {now.all - base.all, now.through - base.through, base.since_ns};
+  if (moved.all < (has_failed_ ? enough_again : enough_at_first))
+    return std::nullopt;
+  base = now;
+  return moved;
+}
+
+// A client cannot avoid the tc program, so that these numbers need no second opinion.
+void Shortfall::judge_way_to_tc(std::uint64_t now_ns, const HandoverCounts& counts) {
+  const auto moved = enough_of(way_, {counts.handed, counts.tried, now_ns});
+  if (!moved || !is_short(moved->through, moved->all) || at_best_ != Answerer::own_cookies)
+    return;
+  fall(now_ns, Answerer::kernel_cookies,
+       fmt::format("of {} handshakes that XDP handed over, {} reached TRAP's tc program: another "
+                   "tc program may end the walk before it, or the interface may lead packets "
+                   "elsewhere, as one of a bridge does: see bpftool net; {}",
+                   moved->all, moved->through, retries));
+}
+
+// The kernel's cookies would be lost in the same place as TRAP's.
+void Shortfall::judge_sample(std::uint64_t now_ns, Tally& base, const SampleCounts& counts) {
+  const auto moved = enough_of(base, {all_of(counts), counts.arrived, now_ns});
+  if (!moved)
+    return;
+  if (!is_short(moved->through, moved->all)) {
+    has_failed_ = false;
+    return;
+  }
+  if (now_ns < spare_ns_)
+    return;
+  fall(now_ns, Answerer::stack,
+       fmt::format("of {} handshakes that went up to the stack, {} became connections: a firewall "
+                   "may drop ACKs without a SYN before them (ct state invalid or new), or DNAT, "
+                   "REDIRECT or TPROXY may lead them elsewhere: see nft list ruleset; {}",
+                   moved->all, moved->through, retries));
+  is_trial_ = true;
+  trial_ns_ = 0;
+}
+
+// Clients that a firewall has banned complete handshakes with TRAP, and none with the stack.
+void Shortfall::judge_trial(std::uint64_t now_ns, const HandoverCounts& counts) {
+  if (trial_ns_ == 0) {
+    trial_ns_ = now_ns;
+    left_ = counts.left;
+    completed_ = counts.completed;
+  } else if (counts.completed != completed_) {
+    is_trial_ = false;
+  } else if (counts.left - left_ >= enough_at_first && now_ns >= trial_ns_ + trial_ns) {
+    retry(counts);
+    has_failed_ = false;
+    spare_ns_ = now_ns + retry_after_ns;
+  }
+}
+
+} // namespace trap::server

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Handshakes that TRAP completes for a service and that never become connections: a firewall, a tc
+// program or address translation of this host loses them. The service then goes over to the
+// answerer that can work: the kernel's cookies, or the stack.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace trap::server {
+
+enum class Answerer { own_cookies, kernel_cookies, stack };
+
+// Of a sample of handshakes.
+struct SampleCounts {
+  std::uint64_t arrived = 0; // the stack has, or had, the connection
+  std::uint64_t lost = 0;    // it never had
+};
+
+// By the cookies that were completed.
+struct Samples {
+  SampleCounts own = {};
+  SampleCounts kernel = {};
+};
+
+inline SampleCounts total(const Samples& samples) {
+  return {samples.own.arrived + samples.kernel.arrived, samples.own.lost + samples.kernel.lost};
+}
+
+// Of one service, since the start.
+struct HandoverCounts {
+  std::uint64_t handed = 0; // given to the tc program
+  std::uint64_t tried = 0;  // seen by the tc program
+  Samples samples = {};
+  std::uint64_t left = 0;      // SYNs that were left to the stack
+  std::uint64_t completed = 0; // handshakes that the stack completed by itself
+};
+
+class Shortfall {
+public:
+  // Once a second. `by` answers the service's clients now.
+  void observe(std::uint64_t now_ns, const HandoverCounts& counts, Answerer by);
+
+  // Goes back to the best answerer, and judges it by fewer handshakes if it had failed. Only
+  // handshakes from now on count.
+  void retry(const HandoverCounts& counts);
+
+  // The best answerer that is worth trying. Where the kernel's cookies are not to be had, the stack
+  // is next.
+  Answerer at_best() const { return at_best_; }
+
+  // The handshakes that were lost, the place, and the cure. Empty: there is no shortfall.
+  const std::string& reason() const { return reason_; }
+
+private:
+  // Handshakes of one kind, and those of them that got through.
+  struct Tally {
+    std::uint64_t all = 0;
+    std::uint64_t through = 0;
+    std::uint64_t since_ns = 0; // 0: not counted yet
+  };
+
+  std::optional<Tally> enough_of(Tally& base, const Tally& now) const;
+  void judge_way_to_tc(std::uint64_t now_ns, const HandoverCounts& counts);
+  void judge_sample(std::uint64_t now_ns, Tally& base, const SampleCounts& counts);
+  void judge_trial(std::uint64_t now_ns, const HandoverCounts& counts);
+  void fall(std::uint64_t now_ns, Answerer to, std::string reason);
+
+  // The counts when the present judgements began. A count moves only while its answerer is at work,
+  // or a little later, so that none has to wait for another.
+  Tally way_, own_sample_, kernel_sample_;
+  Answerer at_best_ = Answerer::own_cookies;
+  std::string reason_;
+  bool has_failed_ = false;    // before the last retry
+  std::uint64_t retry_ns_ = 0; // when the next attempt is due
+  std::uint64_t spare_ns_ = 0; // the sample is not judged before: the stack did no better
+  // The stack has yet to do better. Its counts when it began to answer.
+  bool is_trial_ = false;
+  std::uint64_t trial_ns_ = 0; // 0: it has not begun
+  std::uint64_t left_ = 0, completed_ = 0;
+};
+
+} // namespace trap::server

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// Completed handshakes that never become connections, and the way back.
+#include <gmock/gmock.h>
+
+#include "runtime/nanoseconds.h"
+#include "server/daemon/serving/shortfall.h"
+
+namespace trap::test {
+namespace {
+
+using server::Answerer;
+using server::HandoverCounts;
+using server::SampleCounts;
+using server::Shortfall;
+using testing::HasSubstr;
+
+constexpr std::uint64_t minute_s = 60;
+
+class Shortfalls : public testing::Test {
+protected:
+  Shortfalls() { pass(1); }
+
+  // Lets time pass with what moved in it.
+  void pass(std::uint64_t seconds, const HandoverCounts& moved = {}) {
+    counts_.handed += moved.handed;
+    counts_.tried += moved.tried;
+    add(counts_.samples.own, moved.samples.own);
+    add(counts_.samples.kernel, moved.samples.kernel);
+    counts_.left += moved.left;
+    counts_.completed += moved.completed;
+    for (; seconds > 0; seconds--) {
+      now_s_++;
+      const bool at_stack = !kernel_can && shortfall.at_best() == Answerer::kernel_cookies;
+      shortfall.observe(now_s_ * ns_per_s, counts_,
+                        at_stack ? Answerer::stack : shortfall.at_best());
+    }
+  }
+  // A sample of own cookies.
+  static HandoverCounts sample(std::uint64_t arrived, std::uint64_t lost) {
+    return {.samples = {.own = {arrived, lost}}};
+  }
+  void retry() { shortfall.retry(counts_); }
+  void expect(Answerer answerer, const char* reason) const {
+    EXPECT_EQ(shortfall.at_best(), answerer);
+    if (*reason)
+      EXPECT_THAT(shortfall.reason(), HasSubstr(reason));
+    else
+      EXPECT_EQ(shortfall.reason(), "");
+  }
+
+  Shortfall shortfall;
+  bool kernel_can = true;
+
+private:
+  static void add(SampleCounts& sum, const SampleCounts& more) {
+    sum.arrived += more.arrived;
+    sum.lost += more.lost;
+  }
+
+  HandoverCounts counts_ = {100, 90, {{80, 70}, {60, 50}}, 40, 30}; // of before
+  std::uint64_t now_s_ = 1000;
+};
+
+TEST_F(Shortfalls, are_none_while_handshakes_arrive) {
+  for (int i = 0; i < 100; i++)
+    pass(1, {.handed = 20, .tried = 20, .samples = {.own = {15, 5}}});
+  expect(Answerer::own_cookies, "");
+}
+
+TEST_F(Shortfalls, take_eight_handshakes_within_ten_minutes) {
+  pass(1, {.handed = 7, .tried = 0, .samples = {.own = {0, 7}}});
+  expect(Answerer::own_cookies, "");
+  pass(11 * minute_s);
+  pass(1, {.handed = 7, .tried = 0, .samples = {.own = {0, 7}}});
+  expect(Answerer::own_cookies, "");
+  pass(1, {.handed = 1, .tried = 0});
+  expect(Answerer::kernel_cookies, "of 8 handshakes that XDP handed over, 0 reached");
+}
+
+TEST_F(Shortfalls, on_the_way_to_tc_are_tried_by_no_stack) {
+  kernel_can = false;
+  pass(1, {.handed = 8, .tried = 1});
+  expect(Answerer::kernel_cookies, "of 8 handshakes that XDP handed over, 1 reached");
+  pass(20, {.left = 100});
+  expect(Answerer::kernel_cookies, "handed over"); // no trial: clients cannot have caused it
+}
+
+TEST_F(Shortfalls, in_the_stack_lead_to_the_stack) {
+  pass(1, {.handed = 9, .tried = 9, .samples = {.own = {2, 7}}});
+  expect(Answerer::stack, "of 9 handshakes that went up to the stack, 2 became connections");
+  pass(20, {.left = 100, .completed = 1});
+  expect(Answerer::stack, "became connections");
+}
+
+TEST_F(Shortfalls, go_on_with_the_kernels_cookies_to_the_stack) {
+  pass(1, {.handed = 8, .tried = 0});
+  pass(2, sample(0, 8));
+  expect(Answerer::kernel_cookies, "handed over"); // lost before, and found now
+  pass(1, {.handed = 8, .tried = 0});
+  pass(1, {.samples = {.kernel = {1, 7}}});
+  expect(Answerer::stack, "became connections");
+}
+
+// Right after a change of the answerer, too.
+TEST_F(Shortfalls, count_from_the_first_handshake) {
+  pass(1, {.handed = 8, .tried = 0});
+  pass(1, {.samples = {.kernel = {0, 8}}});
+  expect(Answerer::stack, "became connections");
+  retry();
+  pass(1, {.handed = 2, .tried = 0});
+  expect(Answerer::kernel_cookies, "of 2 handshakes");
+}
+
+TEST_F(Shortfalls, of_banned_clients_are_none) {
+  pass(1, sample(0, 8));
+  expect(Answerer::stack, "became connections");
+  pass(4, {.left = 8});
+  expect(Answerer::stack, "became connections");
+  pass(5, {.left = 8});
+  expect(Answerer::own_cookies, "");
+  pass(1);
+  pass(1, sample(0, 8));
+  expect(Answerer::own_cookies, "");
+  pass(10 * minute_s);
+  pass(1, sample(0, 8));
+  expect(Answerer::stack, "became connections");
+}
+
+TEST_F(Shortfalls, are_tried_again_with_fewer_clients) {
+  pass(1, sample(0, 8));
+  pass(1);
+  pass(1, {.completed = 1});
+  pass(10 * minute_s);
+  expect(Answerer::own_cookies, "");
+  pass(1, sample(0, 1));
+  expect(Answerer::own_cookies, "");
+  pass(1, sample(0, 1));
+  expect(Answerer::stack, "of 2 handshakes");
+  retry();
+  pass(1, sample(2, 0));
+  pass(1, sample(0, 7));
+  expect(Answerer::own_cookies, ""); // as careful as at first
+}
+
+} // namespace
+} // namespace trap::test
