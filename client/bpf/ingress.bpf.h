@@ -39,16 +39,52 @@ static __always_inline int read_redirect(const struct trap_packet* packet,
   return 0;
 }
 
-/* Does the TRAP server name the backend again that does not answer, though it could serve instead?
- */
-static __always_inline int leads_nowhere(const struct trap_redirect_key* key,
-                                         const struct trap_pending* syn,
-                                         const struct trap_redirect* redirect) {
-  return !(syn->connect & TRAP_CONNECT_RESETS) &&
-         is_unreachable(key, &redirect->backend, redirect->port);
+/* Was an ACCEPT sent for this connect to a SYN-ACK of that number? Then its answer is the module's,
+ * however late it comes, and never the socket's. */
+static __always_inline int was_accepted(const struct trap_pending* syn, __be32 iss) {
+  return syn->accepts && (syn->accepted_iss[0] == iss || syn->accepted_iss[1] == iss);
 }
 
-/* A well-formed REDIRECT for a connect of ours. */
+static __always_inline void note_accept(struct trap_pending* syn) {
+  if (explaining)
+    return;
+  if (!was_accepted(syn, syn->iss)) {
+    syn->accepted_iss[1] = syn->accepts ? syn->accepted_iss[0] : syn->iss;
+    syn->accepted_iss[0] = syn->iss;
+  }
+  if (syn->accepts < 255)
+    syn->accepts++;
+}
+
+/* Does the TRAP server name the backend again that does not answer? */
+static __always_inline int leads_nowhere(const struct scratch* memory) {
+  return is_unreachable(&memory->key, &memory->redirect.backend, memory->redirect.port);
+}
+
+/* Can the connect be served instead of led on? The socket has no connection yet, and the TRAP
+ * server serves. */
+static __always_inline int may_be_served(const struct trap_pending* syn) {
+  return syn->state == TRAP_ACCEPT_SENT && !syn->is_renewal &&
+         !(syn->connect & TRAP_CONNECT_RESETS);
+}
+
+/* The REDIRECT of a RST with the exact numbers, into memory->redirect; or the verdict if it is of
+ * no use. A middlebox may have taken it out; it may name a backend of the other family, because
+ * addresses are translated between the two on the way; or a target that policy forbids. */
+static __always_inline TRAP_MUST_USE enum trap_verdict
+find_redirect(const struct packet_context* context, struct scratch* memory,
+              const struct trap_option* option) {
+  if (option->defect != TRAP_OPTIONS_SOUND)
+    return TRAP_PASS_BAD_OPTION;
+  if (option->type != TRAP_REDIRECT)
+    return TRAP_PASS_OTHER;
+  if (read_redirect(&context->packet, &memory->area, option, &memory->redirect))
+    return TRAP_PASS_BAD_OPTION;
+  return target_is_allowed(&context->packet, &memory->redirect) ? TRAP_REPLY_REISSUED_SYN
+                                                                : TRAP_PASS_REDIRECT_REFUSED;
+}
+
+/* A well-formed REDIRECT for a connect of ours, to a target that is allowed. */
 static __always_inline TRAP_MUST_USE enum trap_verdict
 follow_redirect(struct __sk_buff* skb, struct packet_context* context,
                 const struct trap_tuple* tuple, struct scratch* memory, struct trap_pending* syn) {
@@ -57,10 +93,6 @@ follow_redirect(struct __sk_buff* skb, struct packet_context* context,
   struct trap_outward* outward = &memory->outward;
   __u8 state = syn->state;
 
-  if (!target_is_allowed(&context->packet, redirect))
-    return TRAP_PASS_REDIRECT_REFUSED;
-  if (state == TRAP_ACCEPT_SENT && !syn->is_renewal && leads_nowhere(key, syn, redirect))
-    return ask_to_be_served(skb, context, tuple, key, syn);
   if (state == TRAP_SYN_ACK_PASSED)
     redirect->flags |= TRAP_REDIRECT_FROM_RESET;
   set_state(syn, TRAP_REDIRECTED);
@@ -86,27 +118,12 @@ follow_redirect(struct __sk_buff* skb, struct packet_context* context,
   return reissue_syn(skb, context, tuple, syn, redirect, outward->flags);
 }
 
-/* Did a middlebox take the REDIRECT out of this RST of the TRAP server? */
-static __always_inline int lost_its_redirect(const struct trap_pending* syn) {
-  return syn->state == TRAP_ACCEPT_SENT && !syn->is_renewal &&
-         !(syn->connect & TRAP_CONNECT_RESETS);
-}
-
-/* Was an ACCEPT sent for this connect to a SYN-ACK of that number? Then its answer is the module's,
- * however late it comes, and never the socket's. */
-static __always_inline int was_accepted(const struct trap_pending* syn, __be32 iss) {
-  return syn->accepts && (syn->accepted_iss[0] == iss || syn->accepted_iss[1] == iss);
-}
-
-static __always_inline void note_accept(struct trap_pending* syn) {
-  if (explaining)
-    return;
-  if (!was_accepted(syn, syn->iss)) {
-    syn->accepted_iss[1] = syn->accepts ? syn->accepted_iss[0] : syn->iss;
-    syn->accepted_iss[0] = syn->iss;
-  }
-  if (syn->accepts < 255)
-    syn->accepts++;
+/* Of a RST whose numbers do not fit. */
+static __always_inline TRAP_MUST_USE enum trap_verdict
+verdict_of_stranger(const struct trap_option* option) {
+  if (option->defect != TRAP_OPTIONS_SOUND)
+    return TRAP_PASS_BAD_OPTION;
+  return option->type == TRAP_REDIRECT ? TRAP_PASS_REDIRECT_UNEXPECTED : TRAP_PASS_OTHER;
 }
 
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
@@ -114,29 +131,29 @@ judge_rst(struct __sk_buff* skb, struct packet_context* context, const struct tr
           struct scratch* memory, const struct trap_option* option) {
   struct trap_pending* syn = bpf_map_lookup_elem(&pending, tuple);
   __be32 iss = TRAP_BE32(TRAP_FROM_BE32(context->packet.seq) - 1);
-  int is_exact, is_ours;
+  int is_trap = option->type == TRAP_REDIRECT || option->defect != TRAP_OPTIONS_SOUND;
+  enum trap_verdict found;
+  int is_ours;
 
   if (!syn)
     return TRAP_PASS_OTHER;
-  memory->key = redirect_key(tuple);
   is_ours = was_accepted(syn, iss);
-  is_exact = (iss == syn->iss || is_ours) && context->packet.ack == next_seq(syn->isn) &&
-             context->packet.flags & TRAP_TCP_ACK;
-  if (option->type != TRAP_REDIRECT)
-    return is_exact && lost_its_redirect(syn)
-               ? ask_to_be_served(skb, context, tuple, &memory->key, syn)
-               : TRAP_PASS_OTHER;
-  if (!is_exact)
-    return TRAP_PASS_REDIRECT_UNEXPECTED;
-  if (syn->state == TRAP_REDIRECTED || syn->state == TRAP_ANSWERED)
+  if ((iss != syn->iss && !is_ours) || context->packet.ack != next_seq(syn->isn) ||
+      !(context->packet.flags & TRAP_TCP_ACK))
+    return verdict_of_stranger(option);
+  if (is_trap && (syn->state == TRAP_REDIRECTED || syn->state == TRAP_ANSWERED))
     return TRAP_DROP_LATE_ANSWER;
-  if (is_ours && (syn->state == TRAP_SYN_SENT || syn->state == TRAP_SYN_ACK_PASSED))
+  if (is_trap && is_ours && (syn->state == TRAP_SYN_SENT || syn->state == TRAP_SYN_ACK_PASSED))
     return TRAP_DROP_LATE_ANSWER; /* the connect goes on, or went on, without it */
-  if (syn->state != TRAP_ACCEPT_SENT && syn->state != TRAP_SYN_ACK_PASSED)
+  if (option->type == TRAP_REDIRECT && syn->state != TRAP_ACCEPT_SENT &&
+      syn->state != TRAP_SYN_ACK_PASSED)
     return TRAP_PASS_REDIRECT_UNEXPECTED;
-  if (read_redirect(&context->packet, &memory->area, option, &memory->redirect))
-    return TRAP_PASS_BAD_OPTION;
-  return follow_redirect(skb, context, tuple, memory, syn);
+  memory->key = redirect_key(tuple);
+  found = find_redirect(context, memory, option);
+  if (may_be_served(syn) && (found != TRAP_REPLY_REISSUED_SYN || leads_nowhere(memory)))
+    return ask_to_be_served(skb, context, tuple, &memory->key, syn);
+  return found == TRAP_REPLY_REISSUED_SYN ? follow_redirect(skb, context, tuple, memory, syn)
+                                          : found;
 }
 
 static __always_inline void note_syn_ack(struct trap_pending* syn,
@@ -204,8 +221,6 @@ static __always_inline TRAP_MUST_USE enum trap_verdict judge_answer(struct __sk_
     return TRAP_PASS_OTHER;
   if (kind == TRAP_SEGMENT_SYN_ACK)
     return judge_syn_ack(skb, context, &memory->wire, &memory->option);
-  if (memory->option.defect != TRAP_OPTIONS_SOUND)
-    return TRAP_PASS_BAD_OPTION;
   return judge_rst(skb, context, &memory->wire, memory, &memory->option);
 }
 

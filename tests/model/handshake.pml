@@ -45,6 +45,7 @@ mtype = { CONNECTING, AT_SERVER, AT_SERVICE, REFUSED, RESET, GIVEN_UP };
 /* What the run is about, chosen at its beginning. */
 bool serves; /* unaware = "serve", else "reset" */
 bool alive;  /* the service answers */
+bool of_use; /* the client can and may follow redirects: no other address family, no policy */
 
 /* Packets under way: how many of each kind. Cookies are of one of two windows. */
 byte syn_to_server, accept[2], ack[2], syn_ack[2], rst[2];
@@ -151,14 +152,12 @@ inline socket_gets_rst(c) {
   fi
 }
 
-/* client/bpf/ingress.bpf.h: follow_redirect, leads_nowhere
- * client/bpf/fallback.bpf.h: is_unreachable
+/* client/bpf/ingress.bpf.h: follow_redirect
  * client/bpf/respond.bpf.h: reissue_syn
- * not here: DROP_INTERNAL (a helper fails), PASS_REDIRECT_REFUSED (policy), REDIRECT_RENEWED (of no
- * connect), FALLBACK_UNTICKETED (as with the ticket) */
+ * not here: DROP_INTERNAL (a helper fails), REDIRECT_RENEWED (of no connect), FALLBACK_UNTICKETED
+ * (as with the ticket) */
 inline follow_redirect(c) {
   if
-  :: pending == ACCEPT_SENT && fallback_unreachable && !connect_resets -> ask_to_be_served()
   :: pending == SYN_ACK_PASSED ->
      pending = REDIRECTED; redirect = true; gives(PASS_REDIRECT_LEARNT); socket_gets_rst(c)
   :: else ->
@@ -212,8 +211,11 @@ inline module_gets_plain_syn_ack(c) {
   fi
 }
 
-/* client/bpf/ingress.bpf.h: judge_rst
- * not here: PASS_OTHER (a RST without REDIRECT), PASS_BAD_OPTION (the same) */
+/* client/bpf/ingress.bpf.h: judge_rst, verdict_of_stranger, find_redirect, may_be_served,
+ * leads_nowhere
+ * client/bpf/fallback.bpf.h: is_unreachable
+ * not here: PASS_OTHER (a RST without REDIRECT), PASS_BAD_OPTION (as with a target that is refused),
+ * REPLY_REISSUED_SYN (of follow_redirect) */
 inline module_gets_rst(c) {
   if
   :: !(c == iss || (knows_both_cookies && accepted[c])) ->
@@ -221,16 +223,20 @@ inline module_gets_rst(c) {
   :: else ->
      if
      :: pending == REDIRECTED || pending == ANSWERED -> gives(DROP_LATE_ANSWER)
-     :: pending == ACCEPT_SENT -> follow_redirect(c)
-     :: pending == SYN_ACK_PASSED ->
+     :: (pending == NO_SYN || pending == SYN_SENT || pending == SYN_ACK_PASSED) &&
+           swallows_late_redirect && accepted[c] ->
+        gives(DROP_LATE_ANSWER)
+     :: (pending == NO_SYN || pending == SYN_SENT) && !(swallows_late_redirect && accepted[c]) ->
+        gives(PASS_REDIRECT_UNEXPECTED); socket_gets_rst(c)
+     :: pending == ACCEPT_SENT ||
+           pending == SYN_ACK_PASSED && !(swallows_late_redirect && accepted[c]) ->
         if
-        :: swallows_late_redirect && accepted[c] -> gives(DROP_LATE_ANSWER)
-        :: else -> follow_redirect(c)
-        fi
-     :: pending == NO_SYN || pending == SYN_SENT ->
-        if
-        :: swallows_late_redirect && accepted[c] -> gives(DROP_LATE_ANSWER)
-        :: else -> gives(PASS_REDIRECT_UNEXPECTED); socket_gets_rst(c)
+        :: pending == ACCEPT_SENT && (!of_use || fallback_unreachable) && !connect_resets ->
+           ask_to_be_served()
+        :: !(pending == ACCEPT_SENT && !connect_resets) && !of_use ->
+           gives(PASS_REDIRECT_REFUSED); socket_gets_rst(c)
+        :: of_use && !(pending == ACCEPT_SENT && fallback_unreachable && !connect_resets) ->
+           follow_redirect(c)
         fi
      fi
   fi
@@ -352,12 +358,12 @@ end:
 proctype properties() {
   do
   :: d_step { socket == RESET -> assert(!serves && stripped) } /* the paper's way: as without the module */
-  :: d_step { socket == REFUSED -> assert(!serves && !alive) }
+  :: d_step { socket == REFUSED -> assert(!serves && !(alive && of_use)) }
   :: d_step { socket == AT_SERVER && flow -> assert(false) } /* its segments would go elsewhere */
   :: d_step { syns_sent > 2 * SYNS + 4 -> assert(false) }
   :: timeout ->
      assert(socket != CONNECTING);
-     assert(LOSSES > 1 || socket != GIVEN_UP || !alive && !serves);
+     assert(LOSSES > 1 || socket != GIVEN_UP || !(alive && of_use) && !serves);
      assert(socket != AT_SERVER || serves && served || !serves && stripped);
      assert(socket != AT_SERVICE || service_state == 2);
      break
@@ -368,6 +374,7 @@ init {
   atomic {
     if :: serves = true :: serves = false fi;
     if :: alive = true :: alive = false fi;
+    if :: of_use = true :: of_use = false fi;
     run host();
     run server();
     run service();

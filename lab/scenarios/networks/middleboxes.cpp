@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "lab/network/middlebox.h"
+#include "lab/scenarios/clients/client_watch.h"
 #include "lab/scenarios/plans.h"
 #include "lab/scenarios/scenario.h"
 
@@ -13,6 +14,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds timeout{20000}, timeout_with_losses{130000}; // the latter that of a stack
+constexpr double at_once_s = 0.5;                                   // no SYN had to be repeated
 constexpr int later_connections = 3, connections_with_losses = 10;
 constexpr std::uint64_t syns_with_losses =
     12; // with losses: a stack sends seven to eleven, and the client one with each redirect
@@ -87,6 +89,23 @@ void middlebox(Scene& scene, const Habit& habit) {
   for (const Family family : families)
     expect_habit(scene, *box, habit, family);
   scene.check(box->count(habit.counter) > 0, fmt::format("it {}", habit.does), "it did not");
+}
+
+// The TRAP server serves, and the policy of the client's administrator allows no target.
+void expect_refused_redirects_served(Scene& scene) {
+  scene.forget_redirects();
+  reconfigure_client(scene, "[[trust]]\nservices = [\"203.0.113.10\", \"2001:db8:113::10\"]\n"
+                            "targets = [\"198.51.100.250\", \"2001:db8:52::/64\"]\n");
+  for (const Family family : families)
+    for (const std::string_view verdict : {"reply-syn-again", "pass-offer-declined"}) {
+      const std::string what = fmt::format("{}, a target that is refused", name_of(family));
+      const Visit visit =
+          scene.visit("client", Deployment::public_url(family, "/small.txt"), timeout);
+      scene.check(visit.response.complete() && visit.response.connect_s < at_once_s &&
+                      count_of(visit.moved.client, verdict) > 0,
+                  fmt::format("{}: is served at once, {}", what, verdict),
+                  fmt::format("{}; {}", visit.response.text(), text_of(visit.moved.client)));
+    }
 }
 
 // Robbed of its OFFER, a service that resets can be met in the paper's way only.
@@ -186,12 +205,14 @@ const Registration register_strip_offer{{
 
 const Registration register_strip_rst{{
     .name = "strip-rst",
-    .goal = "a middlebox strips TRAP's option from RSTs: connections are served",
+    .goal = "a middlebox strips TRAP's option from RSTs, or the client refuses redirects: "
+            "connections are served",
     .plan = relayed_plan(),
     .play =
         [](Scene& scene) {
           middlebox(scene, {"strips TRAP's option from RSTs", LAB_STRIPS_RST, LAB_STRIPPED, 2,
                             "reply-syn-again", "pass-offer-declined"});
+          expect_refused_redirects_served(scene);
         },
 }};
 
