@@ -39,6 +39,14 @@ std::string text(const ordered_json& object, const char* key) {
   return at->is_string() ? at->get<std::string>() : at->dump();
 }
 
+// "one, another".
+std::string joined(const ordered_json& texts) {
+  std::string all;
+  for (const auto& each : texts)
+    all += (all.empty() ? "" : ", ") + each.get<std::string>();
+  return all;
+}
+
 void print_head(const ordered_json& part) {
   std::string head = fmt::format("trap-{}: {}", text(part, "part"), text(part, "state"));
   if (part.contains("version"))
@@ -82,6 +90,8 @@ void print_interfaces(const ordered_json& part) {
       row.push_back(xdp_text(interface));
     else
       row.push_back(tc_text(interface));
+    if (interface.contains("tc_before"))
+      row.push_back("behind others at tc: " + joined(interface["tc_before"]));
     rows.push_back(row);
   }
   print_rows(rows, "  ");

@@ -71,8 +71,10 @@ ServiceStatus service_of(const json& object) {
 Status parse_status(const json& report) {
   Status status;
   const json interfaces = member(report, "interfaces");
-  if (interfaces.is_array() && !interfaces.empty())
+  if (interfaces.is_array() && !interfaces.empty()) {
     status.xdp_mode = string_of(interfaces.front(), "xdp_mode");
+    status.tc_before = interfaces.front().value("tc_before", std::vector<std::string>{});
+  }
   status.counters = counters_of(report);
   for (const json& problem : member(report, "problems"))
     if (problem.is_string())

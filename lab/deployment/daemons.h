@@ -37,6 +37,7 @@ struct Status {
   std::string xdp_mode; // of the first interface
   Counters counters;
   std::vector<std::string> problems;
+  std::vector<std::string> tc_before;     // others' programs before ours on the first interface
   std::vector<ServiceStatus> services;    // server
   std::vector<Redirect> redirects;        // client
   std::uint64_t announcements_sent = 0;   // server

@@ -34,6 +34,12 @@ nlohmann::ordered_json interfaces_json(const std::vector<XdpState>& states) {
   return json;
 }
 
+void add_programs_before(nlohmann::ordered_json& interface,
+                         const std::vector<std::string>& programs) {
+  if (!programs.empty())
+    interface["tc_before"] = programs;
+}
+
 std::vector<std::string> interface_problems(const std::vector<XdpState>& states) {
   std::vector<std::string> problems;
   for (const XdpState& state : states) {

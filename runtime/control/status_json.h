@@ -22,6 +22,10 @@ nlohmann::ordered_json bytes_json(const VerdictCounts& counts);
 
 // Interfaces with their mode, and a problem for each that does not run our program.
 nlohmann::ordered_json interfaces_json(const std::vector<XdpState>& states);
+
+// Adds the programs of others that run before ours at tc, if there are any.
+void add_programs_before(nlohmann::ordered_json& interface,
+                         const std::vector<std::string>& programs);
 std::vector<std::string> interface_problems(const std::vector<XdpState>& states);
 
 // Present epoch and the epochs a ring holds; a ring without the present one, or with few, is a

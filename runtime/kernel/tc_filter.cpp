@@ -295,4 +295,12 @@ TcNeighbors filter_neighbors(unsigned interface_index, const TcHook& wanted, Kno
   return neighbors;
 }
 
+std::vector<std::string> programs_before(unsigned interface_index, const TcHook& wanted,
+                                         Known known) {
+  std::vector<std::string> programs;
+  for (const std::string& name : filter_neighbors(interface_index, wanted, known).before)
+    programs.push_back(fmt::format("{} {}", direction_name(wanted.direction), name));
+  return programs;
+}
+
 } // namespace trap

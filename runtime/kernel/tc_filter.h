@@ -60,4 +60,8 @@ struct TcNeighbors {
 TcNeighbors filter_neighbors(unsigned interface_index, const TcHook& hook,
                              std::span<const KnownProgram> known);
 
+// Those before ours for people to read, each as "ingress NAME" or "egress NAME".
+std::vector<std::string> programs_before(unsigned interface_index, const TcHook& hook,
+                                         std::span<const KnownProgram> known);
+
 } // namespace trap

@@ -149,6 +149,9 @@ Attachments::State Attachments::state_of(const PlannedInterface& interface) cons
   const FilterProgram& egress = program_for(interface, Direction::egress);
   state.ingress_id = filter_program_id(interface.index, hook_of(ingress), known_);
   state.egress_id = filter_program_id(interface.index, hook_of(egress), known_);
+  for (const FilterProgram* program : {&ingress, &egress})
+    for (std::string& name : programs_before(interface.index, hook_of(*program), known_))
+      state.before.push_back(std::move(name));
   state.attached =
       ingress.fd >= 0 && state.ingress_id == ingress.id && state.egress_id == egress.id;
   return state;

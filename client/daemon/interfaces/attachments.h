@@ -53,6 +53,7 @@ public:
   struct State {
     __u32 ingress_id = 0, egress_id = 0; // of the programs in our filters, 0: none
     bool attached = false;               // they are what they should be
+    std::vector<std::string> before;     // programs_before() on both sides
   };
   State state_of(const PlannedInterface& interface) const;
 

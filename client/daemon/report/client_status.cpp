@@ -48,6 +48,7 @@ ordered_json interfaces_json(const RunningClient& client) {
                           {"attached", state.attached},
                           {"ingress_program_id", state.ingress_id},
                           {"egress_program_id", state.egress_id}});
+    add_programs_before(interfaces.back(), state.before);
   }
   for (const std::string& name : client.plan.missing)
     interfaces.push_back({{"name", name}, {"index", 0}, {"attached", false}});

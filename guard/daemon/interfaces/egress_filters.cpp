@@ -127,6 +127,7 @@ unsigned EgressFilters::detach_elsewhere(const std::vector<std::string>& keep) {
 EgressFilters::State EgressFilters::state_of(unsigned interface_index) const {
   State state;
   state.program_id = interface_index ? filter_program_id(interface_index, hook(), known_) : 0;
+  state.before = programs_before(interface_index, hook(), known_);
   state.attached =
       state.program_id != 0 &&
       std::ranges::find(programs_, state.program_id, &FilterProgram::id) != programs_.end();

@@ -39,8 +39,9 @@ public:
   unsigned detach_elsewhere(const std::vector<std::string>& keep);
 
   struct State {
-    __u32 program_id = 0;  // in our filter, 0: none
-    bool attached = false; // it is what it should be
+    __u32 program_id = 0;            // in our filter, 0: none
+    bool attached = false;           // it is what it should be
+    std::vector<std::string> before; // programs_before()
   };
   State state_of(unsigned interface_index) const;
 

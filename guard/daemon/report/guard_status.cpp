@@ -36,8 +36,11 @@ ordered_json services_json(const RunningGuard& guard, VerdictCounts& counted,
 ordered_json guard_interfaces_json(const RunningGuard& guard) {
   const std::vector<XdpState> states = guard.attachments.states();
   ordered_json interfaces = interfaces_json(states);
-  for (std::size_t i = 0; i < states.size(); i++)
-    interfaces[i]["egress_program_id"] = guard.egress.state_of(states[i].index).program_id;
+  for (std::size_t i = 0; i < states.size(); i++) {
+    const EgressFilters::State egress = guard.egress.state_of(states[i].index);
+    interfaces[i]["egress_program_id"] = egress.program_id;
+    add_programs_before(interfaces[i], egress.before);
+  }
   return interfaces;
 }
 

@@ -89,6 +89,9 @@ void other_filters(Scene& scene) {
   scene.done(scene.trap().client().start(), "trap-client comes back");
   if (!goes_first(scene, Direction::egress, accepts))
     return;
+  const auto status = scene.trap().client().status();
+  scene.check(status && status->tc_before == std::vector<std::string>{"egress accepts"},
+              "trapctl status names it", "it does not");
   const Visit alone = scene.visit_service(Family::ipv4, "/small.txt");
   scene.check(!alone.response.complete() && count_of(alone.moved.server, "reply-redirect") == 1 &&
                   count_of(alone.moved.client, "reply-reissued-syn") == 0,

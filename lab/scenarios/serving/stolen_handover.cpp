@@ -177,6 +177,16 @@ bool listen(Scene& scene, Listeners& listeners) {
   return true;
 }
 
+void expect_neighbor(Scene& scene) {
+  const auto status = scene.trap().server().status();
+  const auto is_named = [](const std::string& problem) {
+    return problem.find("run before TRAP's: ingress accepts") != std::string::npos;
+  };
+  scene.check(status && std::ranges::count_if(status->problems, is_named) == 1 &&
+                  status->tc_before == std::vector<std::string>{"ingress accepts"},
+              "status names the program", "it does not");
+}
+
 void play_theft(Scene& scene, const Theft& theft, const Listeners& listeners) {
   expect_own_cookies(scene, theft, listeners, "before");
   const Fd program = program_that_accepts();
@@ -188,11 +198,13 @@ void play_theft(Scene& scene, const Theft& theft, const Listeners& listeners) {
   expect_answerer(scene, theft);
   expect_problems(scene, theft, std::ssize(theft.places));
   expect_conversations(scene, theft, listeners);
-  if (theft.rules.empty())
+  if (theft.rules.empty()) {
+    expect_neighbor(scene);
     scene.done(take_away(scene.host("trap"), "eth0", Direction::ingress, program),
                "the program goes");
-  else
+  } else {
     scene.done(load_rules(scene, ""), "the rules go");
+  }
   scene.done(scene.trap().server().reload(), "a reload has TRAP try again");
   expect_own_cookies(scene, theft, listeners, "after");
   expect_problems(scene, theft, 0);

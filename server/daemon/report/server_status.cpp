@@ -105,6 +105,14 @@ ordered_json service_json(const RunningServer& server, const PlannedService& pla
   return json;
 }
 
+ordered_json server_interfaces_json(const RunningServer& server) {
+  const std::vector<XdpState> states = server.attachments.states();
+  ordered_json interfaces = interfaces_json(states);
+  for (std::size_t i = 0; i < states.size(); i++)
+    add_programs_before(interfaces[i], server.assigner.programs_before(states[i].index));
+  return interfaces;
+}
+
 ordered_json talkers_json(int clients_fd) {
   auto json = ordered_json::array();
   for (const Talker& talker : top_talkers(clients_fd, talkers_shown))
@@ -123,7 +131,7 @@ ordered_json budget_json(const BudgetConfig& budget) {
 
 void describe_server(const RunningServer& server, ordered_json& status) {
   const ServerMaps& maps = *server.maps;
-  status["interfaces"] = interfaces_json(server.attachments.states());
+  status["interfaces"] = server_interfaces_json(server);
   CounterReader counters(maps.fds().counters);
   VerdictCounts sum = counters.read(0);
   auto services = ordered_json::array();

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon/running/running_server.h"
 
+#include <algorithm>
+
+#include <fmt/ranges.h>
+
 #include "runtime/control/status_json.h"
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
@@ -117,6 +121,25 @@ HandoverCounts count_handovers(const RunningServer& server, const PlannedService
           .completed = verdicts[TRAP_PASS_HANDSHAKE].packets + verdicts[TRAP_PASS_COOKIE].packets};
 }
 
+// Once handshakes are lost, the programs that may take them are worth a line each.
+std::vector<std::string> neighbor_problems(const RunningServer& server) {
+  std::vector<std::string> problems;
+  if (std::ranges::none_of(server.active->plan.services, [&](const PlannedService& planned) {
+        const Shortfall* shortfall = server.runtime_state.shortfall(planned);
+        return shortfall && !shortfall->reason().empty();
+      }))
+    return problems;
+  for (const XdpState& state : server.attachments.states()) {
+    const std::vector<std::string> before = server.assigner.programs_before(state.index);
+    if (!before.empty())
+      problems.push_back(fmt::format(
+          "interface {}: other tc programs run before TRAP's: {}: have them leave packets to the "
+          "next (TCX_NEXT), or restart trap-server, which goes to the front",
+          state.interface, fmt::join(before, ", ")));
+  }
+  return problems;
+}
+
 } // namespace
 
 RunningServer::RunningServer(ServerConfig config)
@@ -215,6 +238,8 @@ std::vector<std::string> runtime_problems(const RunningServer& server) {
     if (!problem.empty())
       problems.push_back(problem);
   }
+  const std::vector<std::string> neighbors = neighbor_problems(server);
+  problems.insert(problems.end(), neighbors.begin(), neighbors.end());
   return problems;
 }
 

@@ -96,6 +96,13 @@ bool Assigner::works() const {
   });
 }
 
+std::vector<std::string> Assigner::programs_before(unsigned interface_index) const {
+  if (!program_ || interface_index == 0)
+    return {};
+  const KnownProgram known[] = {known_program(program_fd_)};
+  return trap::programs_before(interface_index, assign_hook, known);
+}
+
 AssignmentCounts Assigner::counts(std::uint32_t slot) const {
   AssignmentCounts counts = {};
   if (!program_)

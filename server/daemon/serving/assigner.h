@@ -39,6 +39,9 @@ public:
   // Is it on every interface that is there?
   bool works() const;
 
+  // The programs of others that run before it on an interface, each as "ingress NAME".
+  std::vector<std::string> programs_before(unsigned interface_index) const;
+
   // Attaches it again where it has gone.
   void mend();
 

@@ -198,6 +198,8 @@ TEST_P(TcFilter, NamesItsNeighbors) {
   const TcNeighbors neighbors = filter_neighbors(loopback, hook(), {});
   EXPECT_EQ(neighbors.before, (Names{"program " + std::to_string(id_of(nameless)), "first"}));
   EXPECT_EQ(neighbors.behind, (Names{"last", "filter"}));
+  EXPECT_EQ(programs_before(loopback, hook(), {}).back(),
+            direction_name(GetParam()) + std::string(" first"));
   detach_filter(loopback, hook(), {});
   EXPECT_EQ(filter_neighbors(loopback, hook(), {}).before, Names{}) << "without ours, of whom?";
 }
