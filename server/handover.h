@@ -19,7 +19,7 @@
 struct trap_handover {
   __u32 mark;
   __u32 timestamp; /* of the client: TSval, host byte order */
-  __u32 echo;      /* TSecr: what our SYN-ACK said */
+  __u32 echo;      /* TSecr, and the milliseconds since our SYN-ACK said it */
   __u16 mss;
   __u16 slot; /* of the service */
   __u8 flags;

@@ -9,6 +9,25 @@
 
 #define TRAP_WINDOW_IN_EPOCH ((1u << TRAP_WINDOWS_PER_EPOCH_SHIFT) - 1)
 
+/* The time in the timestamp of a SYN-ACK: ticks of 2^20 ns, 26 bits. Of Unix time, which the
+ * servers of a fleet share. */
+#define TRAP_SERVED_TICK_BITS 26
+
+TRAP_INLINE __u32 trap_served_ticks(__u64 unix_ns) {
+  return (__u32)(unix_ns >> 20) & ((1u << TRAP_SERVED_TICK_BITS) - 1);
+}
+
+/* The milliseconds from one reading to a later one; 0 if they are no round trip: the client's ACK
+ * was lost, or clocks differ. */
+#define TRAP_ROUND_TRIP_MOST_MS 3000
+
+TRAP_INLINE __u32 trap_served_elapsed_ms(__u32 earlier, __u32 later) {
+  __u64 ticks = (later - earlier) & ((1u << TRAP_SERVED_TICK_BITS) - 1);
+  __u64 elapsed_ms = ticks * 1048576 / 1000000;
+
+  return elapsed_ms <= TRAP_ROUND_TRIP_MOST_MS ? (__u32)elapsed_ms : 0;
+}
+
 /* The MSS of a client is rounded down to one of these: what is common, the least that each family
  * allows, and jumbo frames. */
 TRAP_INLINE __u32 trap_served_mss(__u32 index) {

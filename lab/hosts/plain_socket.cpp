@@ -103,4 +103,12 @@ Result<std::string> receive(const Fd& connection, std::size_t bytes) {
   return text;
 }
 
+Result<std::uint32_t> least_round_trip_us(const Fd& connection) {
+  tcp_info info{};
+  socklen_t length = sizeof info;
+  if (getsockopt(connection.get(), IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
+    return failed("TCP_INFO");
+  return info.tcpi_min_rtt;
+}
+
 } // namespace trap::lab

@@ -28,4 +28,7 @@ Result<Fd> accept_from(const Fd& listener);
 Result<void> send_all(const Fd& connection, const std::string& text);
 Result<std::string> receive(const Fd& connection, std::size_t bytes);
 
+// The shortest round trip of a connection that its stack has measured, in microseconds.
+Result<std::uint32_t> least_round_trip_us(const Fd& connection);
+
 } // namespace trap::lab

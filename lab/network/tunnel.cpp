@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/network/tunnel.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <deque>
+#include <vector>
 
 #include <fcntl.h>
 #include <linux/if.h>
@@ -14,6 +17,10 @@
 namespace trap::lab {
 namespace {
 
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t packet_bytes = 65536;
 constexpr int poll_ms = 100; // how soon the carrier notices that it is to end
 
 Result<Fd> open_end(const TunnelEnd& end) {
@@ -28,41 +35,67 @@ Result<Fd> open_end(const TunnelEnd& end) {
   return device;
 }
 
-// An interface that is down takes no packet: it is lost, as on a wire.
-void carry_one(int from, int to) {
-  std::array<char, 65536> packet;
-  const ssize_t bytes = read(from, packet.data(), packet.size());
-  if (bytes > 0) [[maybe_unused]]
-    const ssize_t written = write(to, packet.data(), static_cast<std::size_t>(bytes));
+struct Packet {
+  int to;
+  Clock::time_point due;
+  std::vector<char> bytes;
+};
+
+void take_one(int from, int to, milliseconds delay, std::deque<Packet>& under_way) {
+  std::vector<char> bytes(packet_bytes);
+  const ssize_t got = read(from, bytes.data(), bytes.size());
+  if (got <= 0)
+    return;
+  bytes.resize(static_cast<std::size_t>(got));
+  under_way.push_back({to, Clock::now() + delay, std::move(bytes)});
 }
 
-void carry(const std::stop_token& stop, int one, int other) {
+// An interface that is down takes no packet: it is lost, as on a wire.
+void deliver_due(std::deque<Packet>& under_way) {
+  for (; !under_way.empty() && under_way.front().due <= Clock::now(); under_way.pop_front()) {
+    const Packet& packet = under_way.front();
+    [[maybe_unused]] const ssize_t written =
+        write(packet.to, packet.bytes.data(), packet.bytes.size());
+  }
+}
+
+int patience_ms(const std::deque<Packet>& under_way) {
+  if (under_way.empty())
+    return poll_ms;
+  const auto left = std::chrono::ceil<milliseconds>(under_way.front().due - Clock::now());
+  return static_cast<int>(std::clamp<long>(left.count(), 0, poll_ms));
+}
+
+void carry(const std::stop_token& stop, int one, int other, milliseconds delay) {
+  std::deque<Packet> under_way; // all take the same time, so that they are due in order
   while (!stop.stop_requested()) {
     std::array<pollfd, 2> ends{{{one, POLLIN, 0}, {other, POLLIN, 0}}};
-    if (poll(ends.data(), ends.size(), poll_ms) <= 0)
-      continue;
-    if (ends[0].revents & POLLIN)
-      carry_one(one, other);
-    if (ends[1].revents & POLLIN)
-      carry_one(other, one);
+    if (poll(ends.data(), ends.size(), patience_ms(under_way)) > 0) {
+      if (ends[0].revents & POLLIN)
+        take_one(one, other, delay, under_way);
+      if (ends[1].revents & POLLIN)
+        take_one(other, one, delay, under_way);
+    }
+    deliver_due(under_way);
   }
 }
 
 } // namespace
 
-Tunnel::Tunnel(Fd one, Fd other)
+Tunnel::Tunnel(Fd one, Fd other, milliseconds delay)
     : one_(std::move(one)), other_(std::move(other)),
-      carrier_(
-          [a = one_.get(), b = other_.get()](const std::stop_token& stop) { carry(stop, a, b); }) {}
+      carrier_([a = one_.get(), b = other_.get(), delay](const std::stop_token& stop) {
+        carry(stop, a, b, delay);
+      }) {}
 
-Result<Tunnel> Tunnel::dig(const TunnelEnd& one, const TunnelEnd& other) {
+Result<Tunnel> Tunnel::dig(const TunnelEnd& one, const TunnelEnd& other, milliseconds delay) {
   auto near = open_end(one);
   if (!near)
     return near.error();
   auto far = open_end(other);
   if (!far)
     return far.error();
-  return Tunnel{std::move(*near), std::move(*far)};
+  return Tunnel{std::move(*near), std::move(*far), delay};
 }
 
 } // namespace trap::lab

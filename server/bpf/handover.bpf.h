@@ -30,7 +30,9 @@ static __always_inline void describe_handover(const struct packet_context* conte
     return;
   handover->flags = TRAP_HANDOVER_TIMESTAMPS;
   handover->timestamp = TRAP_FROM_BE32(options.timestamp);
-  handover->echo = stamp;
+  /* the stack takes what has passed since the client's echo for the round trip */
+  handover->echo = stamp + trap_served_elapsed_ms(stamp >> TRAP_COOKIE_TIMESTAMP_BITS,
+                                                  trap_served_ticks(context->now.unix_ns));
   if ((stamp & TRAP_COOKIE_SACK) && (context->flags & TRAP_SERVICE_SACK))
     handover->flags |= TRAP_HANDOVER_SACK;
   if ((stamp & TRAP_COOKIE_NO_WINDOW_SCALE) == TRAP_COOKIE_NO_WINDOW_SCALE ||

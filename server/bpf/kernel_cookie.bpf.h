@@ -5,6 +5,7 @@
 
 #include "dataplane/syn_options.h"
 #include "server/bpf/packet_context.bpf.h"
+#include "server/served_cookie.h"
 
 /* The part of a SYN that its cookie depends on: the kernel reads ports, ISN and MSS. */
 struct bare_syn {
@@ -72,20 +73,34 @@ kernel_cookie_is_right(const struct packet_context* context, const void* data, c
 #define TRAP_COOKIE_NO_WINDOW_SCALE 15u
 #define TRAP_COOKIE_SACK 16u
 
-/* TSval of the SYN-ACK, as cookie_init_timestamp makes it: the stack's clock of milliseconds with
- * the client's options in its low bits, never ahead of it, because later segments must not seem
- * older (RFC 7323 5). */
-static __always_inline __u32 cookie_timestamp(const struct packet_context* context,
-                                              const struct trap_syn_options* syn) {
+/* The client's options as the timestamp says them. */
+static __always_inline __u32 cookie_options(const struct packet_context* context,
+                                            const struct trap_syn_options* syn) {
+  __u32 bits = syn->has_window_scale && (context->flags & TRAP_SERVICE_SCALES)
+                   ? syn->window_scale
+                   : TRAP_COOKIE_NO_WINDOW_SCALE;
+
+  return syn->sack && (context->flags & TRAP_SERVICE_SACK) ? bits | TRAP_COOKIE_SACK : bits;
+}
+
+/* TSval of a SYN-ACK with a cookie of the kernel, as cookie_init_timestamp makes it: the stack's
+ * clock of milliseconds with the options in its low bits, never ahead of it, because later segments
+ * must not seem older (RFC 7323 5). */
+static __always_inline __u32 kernel_cookie_timestamp(__u32 options) {
   __u64 now_ms = coarse_ms();
   __u64 low = (1 << TRAP_COOKIE_TIMESTAMP_BITS) - 1;
-  __u64 stamp = now_ms & ~low;
+  __u64 stamp = (now_ms & ~low) | options;
 
-  if (syn->has_window_scale && (context->flags & TRAP_SERVICE_SCALES))
-    stamp |= syn->window_scale;
-  else
-    stamp |= TRAP_COOKIE_NO_WINDOW_SCALE;
-  if (syn->sack && (context->flags & TRAP_SERVICE_SACK))
-    stamp |= TRAP_COOKIE_SACK;
   return (__u32)(stamp > now_ms ? stamp - low - 1 : stamp);
+}
+
+/* TSval of a SYN-ACK with a cookie of TRAP's: the time above the options, so that the ACK says how
+ * long the way was. The stack's clock goes on from there. */
+static __always_inline __u32 cookie_timestamp(const struct packet_context* context,
+                                              const struct trap_syn_options* syn) {
+  __u32 options = cookie_options(context, syn);
+
+  if (!(context->flags & TRAP_SERVICE_ASSIGNS))
+    return kernel_cookie_timestamp(options);
+  return trap_served_ticks(context->now.unix_ns) << TRAP_COOKIE_TIMESTAMP_BITS | options;
 }

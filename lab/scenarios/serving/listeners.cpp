@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Listeners that cookies suit badly, or that are not there.
+// Listeners that cookies suit badly, that are not there, or that are far away.
 #include <algorithm>
 
 #include <fmt/format.h>
 
 #include "lab/hosts/plain_socket.h"
 #include "lab/scenarios/scenario.h"
+#include "lab/scenarios/serving/long_way.h"
 
 namespace trap::lab {
 namespace {
@@ -105,6 +106,8 @@ void listeners(Scene& scene) {
       expect_case(scene, family, each);
   for (const Family family : families)
     expect_refusal(scene, family);
+  scene.done(scene.host("trap").set("ipv4/tcp_syncookies", "1"), "as is usual");
+  expect_same_round_trips(scene, port, port + 1);
 }
 
 const Registration register_listeners{{

@@ -93,7 +93,20 @@ TEST_P(Assigning, the_handover_has_what_was_agreed) {
   EXPECT_EQ(handover.flags, TRAP_HANDOVER_TIMESTAMPS | TRAP_HANDOVER_SACK | TRAP_HANDOVER_SCALES);
   EXPECT_EQ(handover.window_scales & 15, 7) << "as linux_options() has it";
   EXPECT_EQ(handover.window_scales >> 4, 7) << "as server_rig.cpp has it";
-  EXPECT_EQ(handover.echo, answer.tsval().value());
+  EXPECT_LT(handover.echo - answer.tsval().value(), 1000U);
+}
+
+// The stack takes the difference for the round trip.
+TEST_P(Assigning, the_handover_says_how_long_the_client_took) {
+  const Socket listener = listen_on(GetParam(), offering_port);
+  Answer answer = answer_to(40000, linux_options());
+  const std::uint32_t sent = answer.tsval().value();
+  for (const auto& [ticks, milliseconds] : {std::pair{95U, 99U}, {1000U, 1048U}, {2900U, 0U}}) {
+    answer.set_tsval(sent - (ticks << 6));
+    const std::uint32_t took = handover_of(completing(40000, answer)).echo - answer.tsval().value();
+    EXPECT_GE(took, milliseconds) << ticks;
+    EXPECT_LT(took, milliseconds + 50) << ticks << ": and what the test itself took";
+  }
 }
 
 TEST_P(Assigning, a_plain_client_gets_a_plain_connection) {

@@ -42,6 +42,12 @@ std::optional<std::uint32_t> Answer::tsval() const {
   return found == options.end() ? std::nullopt : std::optional(read_number(found->second, 0, 4));
 }
 
+void Answer::set_tsval(std::uint32_t tsval) {
+  Bytes& body = options.at(TCPOPT_TIMESTAMP);
+  for (std::size_t i = 0; i < 4; i++)
+    body[i] = static_cast<std::uint8_t>(tsval >> (24 - 8 * i));
+}
+
 void Serving::SetUp() {
   enter_own_network(); // without what other tests' connections left in TIME_WAIT
   bring_loopback_up();

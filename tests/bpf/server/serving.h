@@ -31,6 +31,7 @@ struct Answer {
 
   Answer(const Bytes& frame, int family);
   std::optional<std::uint32_t> tsval() const;
+  void set_tsval(std::uint32_t tsval); // of an answer that has one
 };
 
 // The parameter is the family.
