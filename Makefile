@@ -2,7 +2,7 @@
 # The few commands a person needs. CMake does the building (CMakePresets.json), CTest the testing.
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-asan bench bench-quick evaluation tidy format release \
-	install uninstall clean prove reference
+	install uninstall clean prove fuzz reference
 
 PREFIX ?= /usr/local
 COMPONENTS ?= server guard client ctl doc
@@ -51,6 +51,14 @@ test-asan: ## the unit tests and the fuzz corpus under ASan and UBSan
 prove: ## prove that no frame makes the data plane's headers read out of bounds
 	@scripts/setup.sh test
 	@tests/prove/run.sh
+
+# Ten minutes are shared by all targets: libFuzzer's of the readers, and the packet walk of each part.
+FUZZ_SECONDS ?= 600
+
+fuzz: build ## look for frames and texts that readers and programs judge wrongly; ten minutes (root)
+	$(call configure,fuzz)
+	@cmake --build --preset fuzz
+	@tests/fuzz/run.sh build $(FUZZ_SECONDS)
 
 .PHONY: build-bench
 build-bench:

@@ -26,6 +26,14 @@ TRAP_INLINE enum trap_icmp_kind trap_icmpv6_kind(__u8 type) {
   return (type >= 130 && type <= 137) || type == 143 ? TRAP_ICMP_NEIGHBOUR : TRAP_ICMP_QUERY;
 }
 
+/* The family of an IP packet by the Ethernet type before it and by its first byte; 0 if it is no
+ * IP, or the two differ: no stack reads such a packet. */
+TRAP_INLINE __u32 trap_ip_family(__be16 ethernet_type, __u8 first_byte) {
+  if (ethernet_type == TRAP_BE16(ETH_P_IP) && first_byte >> 4 == 4)
+    return TRAP_IPV4;
+  return ethernet_type == TRAP_BE16(ETH_P_IPV6) && first_byte >> 4 == 6 ? TRAP_IPV6 : 0;
+}
+
 /* RFC 8200 4: from an IPv6 header at l3 over up to four extension headers to one of `wanted`; its
  * distance from l3. 0 if there is none, or if it is in an earlier fragment than this. */
 TRAP_INLINE __u64 trap_find_behind(const __u8* l3, const void* end, __u8 wanted) {
@@ -62,6 +70,8 @@ TRAP_INLINE const __u8* trap_find_icmp(const __u8* l3, const void* end, __u32 fa
     if (((const struct iphdr*)l3)->frag_off & TRAP_BE16(0x1fff))
       return (const __u8*)0;
     offset = (l3[0] & 0x0f) * 4;
+    if (offset < sizeof(struct iphdr))
+      return (const __u8*)0;
     TRAP_HOLD(offset);
     return l3 + offset;
   }
@@ -84,7 +94,8 @@ TRAP_INLINE int trap_header_has_mapped_address(const __u8* l3, const void* end) 
 
 /* Reads the packet that an error quotes as if it had come from its addressee: *packet gets the two
  * ends of the flow as arriving segments have them; l4_offset counts from the quoted IP header. 0 if
- * the packet is not TCP, is not quoted far enough, or has an IPv4-mapped address. */
+ * the packet is not TCP, is not quoted far enough, is a later fragment, which has no ports, has a
+ * header that cannot be, or an IPv4-mapped address. */
 TRAP_INLINE int trap_read_quoted(struct trap_packet* packet, const __u8* l3, const void* end,
                                  __u32 family) {
   const struct trap_tcp* tcp;
@@ -93,7 +104,8 @@ TRAP_INLINE int trap_read_quoted(struct trap_packet* packet, const __u8* l3, con
   if (family == TRAP_IPV4) {
     const struct iphdr* ip = (const struct iphdr*)l3;
 
-    if ((const void*)(ip + 1) > end || ip->protocol != IPPROTO_TCP)
+    if ((const void*)(ip + 1) > end || ip->protocol != IPPROTO_TCP || l3[0] >> 4 != 4 ||
+        (l3[0] & 0x0f) < 5 || ip->frag_off & TRAP_BE16(0x1fff))
       return 0;
     packet->source = trap_address_v4(ip->daddr);
     packet->destination = trap_address_v4(ip->saddr);
@@ -103,7 +115,7 @@ TRAP_INLINE int trap_read_quoted(struct trap_packet* packet, const __u8* l3, con
     const struct ipv6hdr* ip = (const struct ipv6hdr*)l3;
 
     offset = trap_find_behind(l3, end, IPPROTO_TCP);
-    if (!offset)
+    if (!offset || l3[0] >> 4 != 6)
       return 0;
     __builtin_memcpy(&packet->source, &ip->daddr, 16);
     __builtin_memcpy(&packet->destination, &ip->saddr, 16);

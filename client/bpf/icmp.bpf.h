@@ -24,6 +24,20 @@ static __always_inline void pull_icmp(struct __sk_buff* skb) {
     bpf_skb_pull_data(skb, skb->len < wanted ? skb->len : wanted);
 }
 
+/* The type in front of the IP header, behind any tags; 0 if the frame ends before it. */
+static __always_inline __be16 ethernet_type(const struct __sk_buff* skb,
+                                            const struct packet_context* context) {
+  const void* end = (const void*)(long)skb->data_end;
+  const __u8* at = (const __u8*)(long)skb->data + ((context->packet.l3_offset - 2) & 0x1f);
+
+  TRAP_HOLD(at);
+  return (const void*)(at + 2) <= end ? *(const __be16*)at : 0;
+}
+
+static __always_inline __u32 family_by_version(__u8 first_byte) {
+  return first_byte >> 4 == 4 ? TRAP_IPV4 : first_byte >> 4 == 6 ? TRAP_IPV6 : 0;
+}
+
 /* The ICMP message in the frame, NULL if there is none. */
 static __always_inline const __u8*
 find_message(const struct __sk_buff* skb, const struct packet_context* context, __u32* family) {
@@ -31,9 +45,13 @@ find_message(const struct __sk_buff* skb, const struct packet_context* context, 
   const __u8* l3 = trap_l3(&context->packet, (const void*)(long)skb->data);
   const __u8* icmp;
 
-  if ((const void*)(l3 + 1) > end || (l3[0] >> 4 != 4 && l3[0] >> 4 != 6))
+  if ((const void*)(l3 + 1) > end)
     return NULL;
-  *family = l3[0] >> 4 == 4 ? TRAP_IPV4 : TRAP_IPV6;
+  *family = context->framing == TRAP_FRAMING_ETHERNET
+                ? trap_ip_family(ethernet_type(skb, context), l3[0])
+                : family_by_version(l3[0]);
+  if (!*family)
+    return NULL;
   icmp = trap_find_icmp(l3, end, *family);
   return icmp && (const void*)(icmp + TRAP_ICMP_HEADER_BYTES) <= end ? icmp : NULL;
 }

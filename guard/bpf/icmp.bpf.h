@@ -27,7 +27,8 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict judge_other(struct xdp_md* 
                                                                  __u32 l3_offset, __u32* slot) {
   const __u8* data = (const void*)(long)ctx->data;
   const void* end = (const void*)(long)ctx->data_end;
-  const __u8* l3 = data + (l3_offset & 0x1f);
+  const __u8* type = data + ((l3_offset - 2) & 0x1f);
+  const __u8* l3 = type + 2;
   struct packet_context context = {};
   const struct trap_guard_port* port;
   const __u8* icmp;
@@ -36,7 +37,9 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict judge_other(struct xdp_md* 
 
   if (!slot || (const void*)(l3 + 1) > end)
     return TRAP_PASS_OTHER;
-  family = l3[0] >> 4 == 4 ? TRAP_IPV4 : TRAP_IPV6;
+  family = trap_ip_family(*(const __be16*)type, l3[0]);
+  if (!family)
+    return TRAP_PASS_OTHER;
   icmp = trap_find_icmp(l3, end, family);
   if (!icmp || (const void*)(icmp + TRAP_ICMP_HEADER_BYTES) > end || !prepare(&context))
     return TRAP_PASS_OTHER;

@@ -132,6 +132,19 @@ TEST(Tables, a_flow_is_found_where_the_program_puts_it) {
 }
 
 // Whatever bucket the hash leads to.
+TEST(Tables, a_flow_that_was_heard_of_after_the_clock_was_read_is_live) {
+  constexpr std::uint64_t now_ns = 10'000'000'000'000;
+  trap_guard_flow flow = {};
+  for (const std::uint64_t after_ns : {0, 1, 4'000'000}) {
+    flow.seen_ns = now_ns + after_ns;
+    EXPECT_TRUE(trap_flow_is_live(&flow, now_ns)) << after_ns;
+  }
+  flow.seen_ns = now_ns - TRAP_FLOW_IDLE_NS;
+  EXPECT_FALSE(trap_flow_is_live(&flow, now_ns));
+  flow.seen_ns = TRAP_FLOW_CLAIMED;
+  EXPECT_FALSE(trap_flow_is_live(&flow, now_ns));
+}
+
 TEST(Tables, a_flow_is_both_ends_and_both_ports_exactly) {
   trap_flow_key key = {};
   for (int i = 0; i < 4; i++) {
