@@ -17,6 +17,8 @@
 #define TRAP_EXTENSION_HEADERS_MAX 4
 
 #define TRAP_TCP_FIN 0x01
+#define TRAP_TCP_ECE 0x40
+#define TRAP_TCP_CWR 0x80
 #define TRAP_TCP_SYN 0x02
 #define TRAP_TCP_RST 0x04
 #define TRAP_TCP_PSH 0x08

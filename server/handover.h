@@ -13,6 +13,7 @@
 #define TRAP_HANDOVER_TIMESTAMPS 1u
 #define TRAP_HANDOVER_SACK 2u
 #define TRAP_HANDOVER_SCALES 4u
+#define TRAP_HANDOVER_ECN 16u
 #define TRAP_HANDOVER_FOLLOWS                                                                      \
   8u /* came right behind the one that was handed over: no more is set */
 

@@ -70,6 +70,8 @@ TRAP_INLINE __u32 trap_place_of(const union trap_address* address, __be16 port) 
   4096u /* with RESTS: left to the stack, because nothing listens or the listener takes no cookies \
          */
 
+#define TRAP_SERVICE_ECN 8192u /* with TIMESTAMPS: the stack accepts ECN (RFC 3168) */
+
 struct trap_service {
   __u32 flags;
   __u32 pool; /* index into `selections`, for clients without a policy */

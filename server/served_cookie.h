@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The SYN cookie of services that serve, where the kernel takes TRAP's word for a handshake
- * (bpf_sk_assign_tcp_reqsk, Linux 6.9): 28 bits of SipHash, which cover the MSS, three bits that
- * say which MSS, and one bit of window parity. A matter of TRAP servers among themselves: clients
- * echo it. */
+ * (bpf_sk_assign_tcp_reqsk, Linux 6.9): 28 bits of SipHash, or 25 and three of options, three bits
+ * that say which MSS, and one bit of window parity. A matter of TRAP servers among themselves:
+ * clients echo it. */
 #pragma once
 
 #include "protocol/cookie.h"
@@ -87,6 +87,34 @@ TRAP_INLINE __u32 trap_served_cookie(const struct trap_key* key, const struct tr
     hash = trap_siphash_words(key, words, 3, tail, 7);
   }
   return (__u32)hash << 4 | mss_index << 1 | (window & 1);
+}
+
+/* A client without timestamps cannot echo its options in one. They take three bits of the hash
+ * then: none, SACK, or SACK with a window scale that is rounded down to one of six. A smaller scale
+ * makes the client's window seem smaller, never larger. */
+#define TRAP_PLAIN_SACK 1u /* without a window scale; greater ones have both */
+
+TRAP_INLINE __u32 trap_served_plain_options(int has_scale, __u32 scale) {
+  if (!has_scale)
+    return TRAP_PLAIN_SACK;
+  if (scale >= 6)
+    return scale >= 10 ? 7 : scale >= 8 ? 6 : scale - 2;
+  return scale >= 2 ? 3 : 2;
+}
+
+TRAP_INLINE __u32 trap_served_plain_scale(__u32 options) {
+  if (options >= 4)
+    return options == 7 ? 10 : options + 2;
+  return options == 3 ? 2 : 0;
+}
+
+/* The cookie of a client without timestamps: 25 bits of hash. 0 options: the cookie as it is. */
+TRAP_INLINE __u32 trap_served_cookie_with(__u32 cookie, __u32 options) {
+  return options ? (cookie >> 4) << 7 | options << 4 | (cookie & 15) : cookie;
+}
+
+TRAP_INLINE __u32 trap_served_cookie_options(__u32 cookie) {
+  return cookie >> 4 & 7;
 }
 
 /* Which MSS a cookie says. */

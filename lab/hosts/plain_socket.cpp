@@ -94,6 +94,15 @@ Result<void> send_all(const Fd& connection, const std::string& text) {
   return {};
 }
 
+Result<void> send_last(const Fd& connection, const std::string& text) {
+  if (send(connection.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_MORE) !=
+      static_cast<ssize_t>(text.size()))
+    return failed("send");
+  if (shutdown(connection.get(), SHUT_WR) != 0)
+    return failed("shutdown");
+  return {};
+}
+
 Result<std::string> receive(const Fd& connection, std::size_t bytes) {
   std::string text(bytes, 0);
   const ssize_t got = recv(connection.get(), text.data(), text.size(), MSG_WAITALL);
@@ -103,12 +112,19 @@ Result<std::string> receive(const Fd& connection, std::size_t bytes) {
   return text;
 }
 
-Result<std::uint32_t> least_round_trip_us(const Fd& connection) {
+bool ConnectionFacts::agrees_with(const ConnectionFacts& other) const {
+  return options == other.options && their_scale == other.their_scale &&
+         our_scale == other.our_scale;
+}
+
+Result<ConnectionFacts> facts_of(const Fd& connection) {
   tcp_info info{};
   socklen_t length = sizeof info;
   if (getsockopt(connection.get(), IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
     return failed("TCP_INFO");
-  return info.tcpi_min_rtt;
+  constexpr unsigned agreed = TCPI_OPT_TIMESTAMPS | TCPI_OPT_SACK | TCPI_OPT_WSCALE | TCPI_OPT_ECN;
+  return ConnectionFacts{info.tcpi_min_rtt, info.tcpi_options & agreed, info.tcpi_snd_wscale,
+                         info.tcpi_rcv_wscale};
 }
 
 } // namespace trap::lab

@@ -28,7 +28,18 @@ Result<Fd> accept_from(const Fd& listener);
 Result<void> send_all(const Fd& connection, const std::string& text);
 Result<std::string> receive(const Fd& connection, std::size_t bytes);
 
-// The shortest round trip of a connection that its stack has measured, in microseconds.
-Result<std::uint32_t> least_round_trip_us(const Fd& connection);
+// Text and FIN in one segment.
+Result<void> send_last(const Fd& connection, const std::string& text);
+
+// The facts of a connection that its stack knows.
+struct ConnectionFacts {
+  std::uint32_t least_round_trip_us = 0;
+  unsigned options = 0;                    // TCPI_OPT_..., of those that a handshake agrees on
+  unsigned their_scale = 0, our_scale = 0; // of windows
+
+  bool agrees_with(const ConnectionFacts& other) const; // all but the round trip
+};
+
+Result<ConnectionFacts> facts_of(const Fd& connection);
 
 } // namespace trap::lab

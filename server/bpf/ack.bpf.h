@@ -34,18 +34,24 @@ check_trap_cookie(const struct packet_context* context) {
 
 /* The same for a cookie that the tc program turns into a socket. */
 static __always_inline TRAP_MUST_USE enum cookie
-check_served_cookie(const struct packet_context* context) {
+check_served_cookie(struct packet_context* context) {
   __u32 cookie = TRAP_FROM_BE32(context->packet.ack) - 1;
   __u32 window = trap_cookie_window_of(cookie, trap_cookie_window(context->now.unix_ns));
   struct trap_connection connection =
       connection_of(&context->packet, TRAP_BE32(TRAP_FROM_BE32(context->packet.seq) - 1));
+  __u32 options = trap_served_cookie_options(cookie);
   struct trap_key key;
+  __u32 right;
 
   if (!trap_keyring_find(&context->settings->cookie_keys, window >> TRAP_WINDOWS_PER_EPOCH_SHIFT,
                          &key))
     return COOKIE_WITHOUT_KEY;
-  if (trap_served_cookie(&key, &connection, window, trap_served_cookie_mss_index(cookie)) != cookie)
+  right = trap_served_cookie(&key, &connection, window, trap_served_cookie_mss_index(cookie));
+  if (right == cookie)
+    return COOKIE_RIGHT;
+  if (trap_served_cookie_with(right, options) != cookie)
     return COOKIE_WRONG;
+  context->flags |= TRAP_COOKIE_SAYS_OPTIONS;
   return COOKIE_RIGHT;
 }
 

@@ -79,6 +79,7 @@ static __always_inline struct bpf_tcp_req_attrs attrs_of(const struct trap_hando
       .mss = handover->mss,
       .tstamp_ok = !!(handover->flags & TRAP_HANDOVER_TIMESTAMPS),
       .sack_ok = !!(handover->flags & TRAP_HANDOVER_SACK),
+      .ecn_ok = !!(handover->flags & TRAP_HANDOVER_ECN),
       .wscale_ok = !!(handover->flags & TRAP_HANDOVER_SCALES),
       .rcv_tsval = handover->timestamp,
       .rcv_tsecr = handover->echo,

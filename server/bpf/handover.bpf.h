@@ -12,6 +12,20 @@
 
 #define TRAP_MSS_LEAST_V6 1220 /* less would be refused: 1280 (RFC 8200 5) - 60 */
 
+/* The options of a client without timestamps, as far as the stack still has them. */
+static __always_inline void describe_plain_options(const struct packet_context* context,
+                                                   struct trap_handover* handover) {
+  __u32 options = trap_served_cookie_options(TRAP_FROM_BE32(context->packet.ack) - 1);
+
+  if (context->flags & TRAP_SERVICE_SACK)
+    handover->flags |= TRAP_HANDOVER_SACK;
+  if (options == TRAP_PLAIN_SACK || !(context->flags & TRAP_SERVICE_SCALES))
+    return;
+  handover->flags |= TRAP_HANDOVER_SCALES;
+  handover->window_scales =
+      (__u8)(trap_served_plain_scale(options) | context->service->window_scale << 4);
+}
+
 /* Describes the connection by its completing ACK and the cookie in it. */
 static __always_inline void describe_handover(const struct packet_context* context,
                                               struct trap_handover* handover, const void* data,
@@ -26,6 +40,10 @@ static __always_inline void describe_handover(const struct packet_context* conte
   stamp = TRAP_FROM_BE32(options.echo);
   handover->mss =
       context->packet.family == TRAP_IPV6 && mss < TRAP_MSS_LEAST_V6 ? TRAP_MSS_LEAST_V6 : mss;
+  if (context->flags & TRAP_COOKIE_SAYS_OPTIONS) {
+    describe_plain_options(context, handover);
+    return;
+  }
   if (!options.has_timestamps || !(context->flags & TRAP_SERVICE_TIMESTAMPS))
     return;
   handover->flags = TRAP_HANDOVER_TIMESTAMPS;
@@ -35,6 +53,8 @@ static __always_inline void describe_handover(const struct packet_context* conte
                                                   trap_served_ticks(context->now.unix_ns));
   if ((stamp & TRAP_COOKIE_SACK) && (context->flags & TRAP_SERVICE_SACK))
     handover->flags |= TRAP_HANDOVER_SACK;
+  if ((stamp & TRAP_COOKIE_ECN) && (context->flags & TRAP_SERVICE_ECN))
+    handover->flags |= TRAP_HANDOVER_ECN;
   if ((stamp & TRAP_COOKIE_NO_WINDOW_SCALE) == TRAP_COOKIE_NO_WINDOW_SCALE ||
       !(context->flags & TRAP_SERVICE_SCALES))
     return;

@@ -72,6 +72,15 @@ kernel_cookie_is_right(const struct packet_context* context, const void* data, c
 #define TRAP_COOKIE_TIMESTAMP_BITS 6
 #define TRAP_COOKIE_NO_WINDOW_SCALE 15u
 #define TRAP_COOKIE_SACK 16u
+#define TRAP_COOKIE_ECN 32u
+
+#define TRAP_ECN_SETUP (TRAP_TCP_ECE | TRAP_TCP_CWR) /* of a SYN (RFC 3168 6.1.1) */
+
+static __always_inline int accepts_ecn(const struct packet_context* context,
+                                       const struct trap_syn_options* syn) {
+  return (context->packet.flags & TRAP_ECN_SETUP) == TRAP_ECN_SETUP && syn->has_timestamps &&
+         (context->flags & TRAP_SERVICE_ECN);
+}
 
 /* The client's options as the timestamp says them. */
 static __always_inline __u32 cookie_options(const struct packet_context* context,
@@ -80,7 +89,9 @@ static __always_inline __u32 cookie_options(const struct packet_context* context
                    ? syn->window_scale
                    : TRAP_COOKIE_NO_WINDOW_SCALE;
 
-  return syn->sack && (context->flags & TRAP_SERVICE_SACK) ? bits | TRAP_COOKIE_SACK : bits;
+  if (syn->sack && (context->flags & TRAP_SERVICE_SACK))
+    bits |= TRAP_COOKIE_SACK;
+  return accepts_ecn(context, syn) ? bits | TRAP_COOKIE_ECN : bits;
 }
 
 /* TSval of a SYN-ACK with a cookie of the kernel, as cookie_init_timestamp makes it: the stack's

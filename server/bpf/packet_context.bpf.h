@@ -8,6 +8,9 @@
 #include "protocol/cookie.h"
 #include "server/bpf/maps.bpf.h"
 
+/* In the context's flags, beside those of the service: the cookie says the client's options. */
+#define TRAP_COOKIE_SAYS_OPTIONS (1u << 31)
+
 struct packet_context {
   struct trap_packet packet;
   const struct trap_service* service;

@@ -39,17 +39,47 @@ compose_trap_cookie(const struct packet_context* context, struct reply* reply) {
   return TRAP_REPLY_SYN_ACK;
 }
 
+static __always_inline int has_both_timestamps(const struct packet_context* context,
+                                               const struct trap_syn_options* syn) {
+  return syn->has_timestamps && (context->flags & TRAP_SERVICE_TIMESTAMPS);
+}
+
+/* The options that the cookie says itself, because no timestamp can: index of
+ * trap_served_plain_options. The kernel's cookie has no place for them. */
+static __always_inline __u32 plain_options_of(const struct packet_context* context,
+                                              const struct trap_syn_options* syn) {
+  if (has_both_timestamps(context, syn) || !(context->flags & TRAP_SERVICE_ASSIGNS) ||
+      !(context->flags & TRAP_SERVICE_SACK) || !syn->sack)
+    return 0;
+  return trap_served_plain_options(syn->has_window_scale && (context->flags & TRAP_SERVICE_SCALES),
+                                   syn->window_scale);
+}
+
+static __always_inline void put_plain_options(struct reply* reply,
+                                              const struct packet_context* context,
+                                              const struct trap_syn_options* syn) {
+  __u32 options = plain_options_of(context, syn);
+
+  if (options)
+    put_word(reply, TRAP_BE32(TRAP_TCPOPT_NOP << 24 | TRAP_TCPOPT_NOP << 16 |
+                              TRAP_TCPOPT_SACK_PERMITTED << 8 | 2));
+  if (options > TRAP_PLAIN_SACK)
+    put_word(reply, TRAP_BE32(TRAP_TCPOPT_NOP << 24 | TRAP_TCPOPT_WINDOW_SCALE << 16 | 3 << 8 |
+                              context->service->window_scale));
+}
+
 /* The options of a SYN-ACK to a client that may be served: only kinds that its SYN has, so that the
- * answer is no longer than the SYN. Window scale and SACK travel in the timestamp, so that without
- * one they are left out. */
+ * answer is no longer than the SYN. */
 static __always_inline void put_some_served_options(struct reply* reply,
                                                     const struct packet_context* context,
                                                     const struct trap_syn_options* syn) {
   if (syn->has_mss)
     put_word(reply,
              TRAP_BE32(TRAP_TCPOPT_MSS << 24 | 4 << 16) | (__u32)context->service->mss << 16);
-  if (!syn->has_timestamps || !(context->flags & TRAP_SERVICE_TIMESTAMPS))
+  if (!has_both_timestamps(context, syn)) {
+    put_plain_options(reply, context, syn);
     return;
+  }
   if (syn->sack && (context->flags & TRAP_SERVICE_SACK))
     put_word(reply, TRAP_BE32(TRAP_TCPOPT_SACK_PERMITTED << 24 | 2 << 16 |
                               TRAP_TCPOPT_TIMESTAMPS << 8 | 10));
@@ -98,6 +128,7 @@ static __always_inline TRAP_MUST_USE int make_cookie_to_assign(const struct pack
     return -1;
   *cookie = trap_served_cookie(&key, &connection, window,
                                trap_served_mss_index(syn->has_mss ? syn->mss : TRAP_MSS_DEFAULT));
+  *cookie = trap_served_cookie_with(*cookie, plain_options_of(context, syn));
   return 0;
 }
 
@@ -117,6 +148,8 @@ compose_served(const struct packet_context* context, struct reply* reply, const 
   reply->seq = TRAP_BE32(cookie);
   reply->ack = TRAP_BE32(TRAP_FROM_BE32(context->packet.seq) + 1);
   reply->window = context->service->window;
+  if (accepts_ecn(context, &syn))
+    reply->flags |= TRAP_TCP_ECE;
   put_served_options(reply, context, &syn);
   if (offers(context))
     put_offer(reply);

@@ -128,13 +128,13 @@ static __always_inline TRAP_MUST_USE enum trap_verdict judge_segment(struct xdp_
     return judge_syn(ctx, context);
   kind = trap_segment_kind(
       context->packet.flags); /* again: kept from above, it makes a larger program */
-  if (kind != TRAP_SEGMENT_ACK)
+  if (kind != TRAP_SEGMENT_ACK && !(kind == TRAP_SEGMENT_FIN && serves(context)))
     return refuse_by_flags(kind);
   switch (check_cookie(context, data, end)) {
   case COOKIE_WITHOUT_KEY:
     return TRAP_DROP_NO_KEY;
   case COOKIE_WRONG:
-    return TRAP_DROP_BAD_COOKIE;
+    return context->packet.flags & TRAP_TCP_FIN ? TRAP_DROP_FIN : TRAP_DROP_BAD_COOKIE;
   case COOKIE_RIGHT:
     break;
   }

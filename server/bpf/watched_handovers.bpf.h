@@ -88,7 +88,8 @@ TRAP_GLOBAL_FUNCTION int watch_handover(struct xdp_md* ctx, const struct trap_pa
   struct trap_watched_handover* watched;
   enum tcp_sum sum;
 
-  if (explaining || !packet)
+  /* a connection that its client ends at once may be gone when the daemon asks */
+  if (explaining || !packet || packet->flags & TRAP_TCP_FIN)
     return 0;
   watched = watched_handover_of(packet);
   if (!watched || watched->state != TRAP_WATCH_FREE)

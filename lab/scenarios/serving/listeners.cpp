@@ -6,7 +6,7 @@
 
 #include "lab/hosts/plain_socket.h"
 #include "lab/scenarios/scenario.h"
-#include "lab/scenarios/serving/long_way.h"
+#include "lab/scenarios/serving/equality.h"
 
 namespace trap::lab {
 namespace {
@@ -107,7 +107,7 @@ void listeners(Scene& scene) {
   for (const Family family : families)
     expect_refusal(scene, family);
   scene.done(scene.host("trap").set("ipv4/tcp_syncookies", "1"), "as is usual");
-  expect_same_round_trips(scene, port, port + 1);
+  expect_equality(scene, port, port + 1);
 }
 
 const Registration register_listeners{{

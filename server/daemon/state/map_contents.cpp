@@ -41,9 +41,13 @@ __u32 serving_flags(const ServiceConfig& config, const ServiceState& service, co
     flags |= TRAP_SERVICE_RESTS | TRAP_SERVICE_LEFT;
   if (service.rests)
     flags |= TRAP_SERVICE_RESTS;
-  if (!reads_timestamps(host, answerer))
-    return flags;
-  flags |= TRAP_SERVICE_TIMESTAMPS;
+  const bool timestamps = reads_timestamps(host, answerer);
+  if (timestamps)
+    flags |= TRAP_SERVICE_TIMESTAMPS;
+  else if (!assigns)
+    return flags; // only TRAP's own cookies can say a client's options themselves
+  if (timestamps && host.settings.tcp_ecn > 0)
+    flags |= TRAP_SERVICE_ECN;
   const bool answers = service.listener && service.listener->answers;
   if (host.settings.tcp_sack > 0)
     flags |= TRAP_SERVICE_SACK;

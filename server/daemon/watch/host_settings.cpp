@@ -42,7 +42,8 @@ HostSettings read_host_settings() {
   return {.tcp_syncookies = read_setting("tcp_syncookies"),
           .tcp_timestamps = read_setting("tcp_timestamps"),
           .tcp_sack = read_setting("tcp_sack"),
-          .tcp_window_scaling = read_setting("tcp_window_scaling")};
+          .tcp_window_scaling = read_setting("tcp_window_scaling"),
+          .tcp_ecn = read_setting("tcp_ecn")};
 }
 
 std::vector<std::string> problems_of(const HostSettings& settings, bool assigns) {

@@ -14,6 +14,7 @@ struct HostSettings {
   int tcp_timestamps = -1;
   int tcp_sack = -1;
   int tcp_window_scaling = -1;
+  int tcp_ecn = -1;
 
   bool operator==(const HostSettings&) const = default;
 };

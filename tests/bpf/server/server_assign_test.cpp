@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Services that serve with TRAP's own cookies: the cookie, and what goes with a completed handshake
 // to the tc program.
+#include <netinet/tcp.h>
+
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -116,6 +118,67 @@ TEST_P(Assigning, a_plain_client_gets_a_plain_connection) {
   EXPECT_EQ(handover.flags, 0);
   EXPECT_EQ(handover.mss, GetParam() == 4 ? 536 : 1220)
       << "the kernel takes no less than the family allows";
+}
+
+Json windows_options() { // as Windows sends them: no timestamps
+  return Json::array({{{"hex", "020405b4"}}, {{"hex", "01030308"}}, {{"hex", "01010402"}}});
+}
+
+TEST_P(Assigning, a_client_without_timestamps_gets_its_options_by_the_cookie) {
+  const Socket listener = listen_on(GetParam(), offering_port);
+  const Answer answer = answer_to(40000, windows_options());
+  EXPECT_TRUE(answer.options.contains(TCPOPT_SACK_PERMITTED));
+  ASSERT_TRUE(answer.options.contains(TCPOPT_WINDOW));
+  EXPECT_FALSE(answer.tsval());
+  const trap_handover handover = handover_of(completing(40000, answer));
+  EXPECT_EQ(handover.flags, TRAP_HANDOVER_SACK | TRAP_HANDOVER_SCALES);
+  EXPECT_EQ(handover.window_scales & 15, 8);
+  EXPECT_EQ(handover.window_scales >> 4, 7) << "as server_rig.cpp has it";
+  EXPECT_EQ(handover.mss, 1460);
+  for (int bit = 7; bit < 32; bit++)
+    EXPECT_EQ(verdict_of(completing(40000, answer, {{"ack", (answer.seq ^ 1u << bit) + 1}})),
+              "drop-bad-cookie")
+        << "bit " << bit;
+  const Answer with_sack =
+      answer_to(40001, Json::array({{{"hex", "020405b4"}}, {{"hex", "01010402"}}}));
+  EXPECT_FALSE(with_sack.options.contains(TCPOPT_WINDOW));
+  EXPECT_EQ(handover_of(completing(40001, with_sack)).flags, TRAP_HANDOVER_SACK);
+  change_flags(0, TRAP_SERVICE_SACK | TRAP_SERVICE_SCALES);
+  EXPECT_EQ(handover_of(completing(40000, answer)).flags, 0) << "the stack has neither any more";
+}
+
+TEST_P(Assigning, ecn_is_agreed_on_where_the_stack_accepts_it) {
+  const Socket listener = listen_on(GetParam(), offering_port);
+  const auto answer_flags = [&](const char* flags) {
+    Bytes frame;
+    EXPECT_EQ(
+        verdict_of(
+            packet(40000, {{"seq", serving_isn}, {"flags", flags}, {"options", linux_options()}}),
+            &frame),
+        "reply-syn-ack");
+    return std::pair(frame.at(GetParam() == 4 ? 47 : 67), Answer(frame, GetParam()));
+  };
+  constexpr int syn_ack = 0x12, echo = 0x40;
+  EXPECT_EQ(answer_flags("SEC").first, syn_ack) << "the service does not accept it";
+  change_flags(TRAP_SERVICE_ECN, 0);
+  EXPECT_EQ(answer_flags("S").first, syn_ack);
+  EXPECT_EQ(answer_flags("SE").first, syn_ack) << "both bits set it up (RFC 3168 6.1.1)";
+  const auto [flags, answer] = answer_flags("SEC");
+  EXPECT_EQ(flags, syn_ack | echo);
+  EXPECT_TRUE(handover_of(completing(40000, answer)).flags & TRAP_HANDOVER_ECN);
+  change_flags(0, TRAP_SERVICE_ECN);
+  EXPECT_FALSE(handover_of(completing(40000, answer)).flags & TRAP_HANDOVER_ECN);
+}
+
+// The ACK was lost: the client sends data and FIN again, and nothing else.
+TEST_P(Assigning, data_with_a_fin_completes_a_handshake) {
+  const Socket listener = listen_on(GetParam(), offering_port);
+  const Answer answer = answer_to(40000, linux_options());
+  Json ack = completing(40000, answer, {{"flags", "FPA"}});
+  ack["payload"] = 5;
+  EXPECT_NE(handover_of(ack).flags, 0);
+  EXPECT_EQ(verdict_of(completing(40000, answer, {{"flags", "FA"}, {"ack", answer.seq + 2}})),
+            "drop-fin");
 }
 
 // What was switched off while the handshake was under way is not on afterwards, whatever the

@@ -105,7 +105,14 @@ TEST_F(Contents, of_a_host_that_makes_sockets_need_less_of_its_stack) {
   constexpr __u32 with_options =
       assigning | TRAP_SERVICE_TIMESTAMPS | TRAP_SERVICE_SACK | TRAP_SERVICE_SCALES;
   EXPECT_EQ(service_value(planned(), {}, {{1, 1, 1, 1}, 1500, true}, false).flags, with_options);
-  EXPECT_EQ(service_value(planned(), {}, {{1, 0, 1, 1}, 1500, true}, false).flags, assigning);
+  EXPECT_EQ(service_value(planned(), {}, {{1, 0, 1, 1}, 1500, true}, false).flags,
+            assigning | TRAP_SERVICE_SACK | TRAP_SERVICE_SCALES)
+      << "the cookie says them";
+  EXPECT_EQ(service_value(planned(), {}, {{1, 1, 1, 1, 2}, 1500, true}, false).flags,
+            with_options | TRAP_SERVICE_ECN);
+  EXPECT_EQ(service_value(planned(), {}, {{1, 0, 1, 1, 2}, 1500, true}, false).flags &
+                TRAP_SERVICE_ECN,
+            0U);
 }
 
 TEST_F(Contents, tell_clients_what_the_listener_says) {

@@ -25,11 +25,13 @@ TEST_F(HostSettingsOf, a_namespace_are_read) {
   set("tcp_timestamps", 2);
   set("tcp_sack", 0);
   set("tcp_window_scaling", 1);
-  EXPECT_EQ(server::read_host_settings(), (HostSettings{2, 2, 0, 1}));
+  set("tcp_ecn", 2);
+  EXPECT_EQ(server::read_host_settings(), (HostSettings{2, 2, 0, 1, 2}));
   set("tcp_syncookies", 1);
   set("tcp_timestamps", 0);
   set("tcp_sack", 1);
-  EXPECT_EQ(server::read_host_settings(), (HostSettings{1, 0, 1, 1}));
+  set("tcp_ecn", 0);
+  EXPECT_EQ(server::read_host_settings(), (HostSettings{1, 0, 1, 1, 0}));
 }
 
 TEST(HostSettingsProblems, name_the_setting_and_the_command) {

@@ -37,6 +37,32 @@ TEST(ServedCookie, says_its_window_and_mss) {
   }
 }
 
+// A client's window must never seem larger than it is.
+TEST(ServedCookie, rounds_window_scales_down) {
+  for (std::uint32_t scale = 0; scale <= 14; scale++) {
+    const std::uint32_t options = trap_served_plain_options(1, scale);
+    EXPECT_GT(options, TRAP_PLAIN_SACK);
+    EXPECT_LE(options, 7U);
+    EXPECT_LE(trap_served_plain_scale(options), scale);
+  }
+  for (const std::uint32_t common : {0U, 2U, 6U, 7U, 8U, 10U})
+    EXPECT_EQ(trap_served_plain_scale(trap_served_plain_options(1, common)), common);
+  EXPECT_EQ(trap_served_plain_options(0, 7), TRAP_PLAIN_SACK);
+}
+
+TEST(ServedCookie, says_options_beside_window_and_mss) {
+  const trap_connection made = connection(TRAP_IPV4);
+  const std::uint32_t cookie = trap_served_cookie(&key, &made, 1001, 5);
+  EXPECT_EQ(trap_served_cookie_with(cookie, 0), cookie);
+  for (std::uint32_t options = 1; options < 8; options++) {
+    const std::uint32_t with = trap_served_cookie_with(cookie, options);
+    EXPECT_EQ(trap_served_cookie_options(with), options);
+    EXPECT_EQ(trap_served_cookie_mss_index(with), 5U);
+    EXPECT_EQ(trap_cookie_window_of(with, 1001), 1001U);
+    EXPECT_EQ(with >> 7, cookie >> 4 & 0x1ffffff);
+  }
+}
+
 TEST(ServedCookie, depends_on_every_part) {
   for (const trap_family family : {TRAP_IPV4, TRAP_IPV6}) {
     const trap_connection first = connection(family);
