@@ -48,7 +48,7 @@ test-asan: ## the unit tests and the fuzz corpus under ASan and UBSan
 	@cmake --build --preset asan
 	@ctest --preset asan
 
-prove: ## prove that no frame makes the data plane's headers read out of bounds
+prove: ## prove that no frame makes the headers read out of bounds, and the arithmetic of tickets
 	@scripts/setup.sh test
 	@tests/prove/run.sh
 
