@@ -318,20 +318,30 @@ def names_of_tests(root):
     return names
 
 
-def check_threats(args):
-    """Every threat has a test, and every test that the document names exists."""
-    known = names_of_tests(args.root)
-    wrong, threats = [], 0
-    for number, line in enumerate((args.root / "docs/threats.md").read_text().splitlines(), 1):
+def check_proofs(root, page, first_column, least):
+    """Every line of the page's tables names tests in its last column, and they exist."""
+    known = names_of_tests(root)
+    wrong, lines = [], 0
+    for number, line in enumerate((root / page).read_text().splitlines(), 1):
         cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("| ") else []
-        if len(cells) != 3 or cells[0] == "threat":
+        if len(cells) != 3 or cells[0] == first_column:
             continue
-        threats += 1
+        lines += 1
         named = re.findall(r"`([^`]+)`", cells[2])
         if not named:
-            wrong.append(f"docs/threats.md:{number}: no test: {cells[0]}")
-        wrong += [f"docs/threats.md:{number}: there is no test {name}" for name in named if name not in known]
-    return wrong if threats >= 30 else [*wrong, f"docs/threats.md: only {threats} threats: the tables are not as this check expects them"]
+            wrong.append(f"{page}:{number}: no test: {cells[0]}")
+        wrong += [f"{page}:{number}: there is no test {name}" for name in named if name not in known]
+    return wrong if lines >= least else [*wrong, f"{page}: only {lines} lines: the tables are not as this check expects them"]
+
+
+def check_threats(args):
+    """Every threat has a test, and every test that the document names exists."""
+    return check_proofs(args.root, "docs/threats.md", "threat", 30)
+
+
+def check_compatibility(args):
+    """The same for every set-up."""
+    return check_proofs(args.root, "docs/compatibility.md", "set-up", 15)
 
 
 def check_version(args):
@@ -390,7 +400,7 @@ def check_units(args):
 
 CHECKS = {"format": check_format, "spdx": check_spdx, "words": check_words, "structs": check_structs, "verdicts": check_verdicts,
           "columns": check_columns, "includes": check_includes, "folders": check_folders, "headers": check_headers, "man": check_man,
-          "threats": check_threats, "version": check_version, "bpf_headers": check_bpf_headers, "names": check_names, "linkage": check_linkage, "units": check_units}
+          "threats": check_threats, "compatibility": check_compatibility, "version": check_version, "bpf_headers": check_bpf_headers, "names": check_names, "linkage": check_linkage, "units": check_units}
 
 
 def main():
