@@ -201,7 +201,11 @@ enum trap_about {
   X(PASS_SYN_LEFT, PASS, SERVER, SERVICE, "pass-syn-left",                                         \
     "SYN left to the stack: nothing listens, or the listener takes no cookies")                    \
   X(PASS_ANSWER, PASS, GUARD, SERVICE, "pass-answer",                                              \
-    "SYN-ACK that leaves for the client of a flow")
+    "SYN-ACK that leaves for the client of a flow")                                                \
+  X(PASS_CONSENT, PASS, GUARD, SERVICE, "pass-consent",                                            \
+    "SYN-ACK that leaves with CONSENT, because a ticket let the SYN in")                           \
+  X(PASS_CONSENT_LEFT_OUT, PASS, GUARD, SERVICE, "pass-consent-left-out",                          \
+    "SYN-ACK to a ticket that leaves as it is: no room for CONSENT, data, or a signature")
 
 enum trap_verdict {
 #define TRAP_VERDICT_ENUM(id, action, parts, about, name, text) TRAP_##id,

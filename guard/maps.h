@@ -124,7 +124,7 @@ struct trap_flow_key {
   union trap_address service;
   __be16 client_port;
   __be16 service_port;
-  __u32 reserved; /* zero */
+  __u32 consent; /* no part of the key: in an entry the value of CONSENT (protocol/consent.h) */
 };
 
 /* Map `flow_keys` (array of one): the secret that places flows (guard/tables.h). All zeros until a
@@ -145,7 +145,8 @@ struct trap_guard_flow {
   __u32 packets_left; /* and the next at once */
   __u8 tag;           /* exchanged with the flags at once */
   __u8 flags;         /* TRAP_FLOW_... */
-  __u8 reserved[2];
+  __u8 consent_kind;  /* of the option that brought the ticket, which CONSENT has too; 0: none */
+  __u8 reserved;
   __u32 isn; /* of our last SYN-ACK, host byte order; 0: none was seen */
 };
 

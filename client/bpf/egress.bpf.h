@@ -67,7 +67,7 @@ static __always_inline int is_to_carry_ticket(__u8 syns, int unticketed_first) {
 }
 
 /* Sends a SYN to the service, with its ticket unless the flow says otherwise; the caller has
- * checked has_room_for_ticket. */
+ * checked has_room_for_option(). */
 static __always_inline TRAP_MUST_USE enum trap_verdict
 send_to_service(struct __sk_buff* skb, struct packet_context* context,
                 const struct trap_redirect* redirect, const struct trap_outward* outward) {
@@ -170,7 +170,7 @@ static TRAP_SUBPROGRAM int lead_to_service(struct __sk_buff* skb, struct packet_
   if (needs_neighbour(skb, context, &memory->tuple.local, &outward->backend, TRAP_DESTINATION))
     outward->flags |= TRAP_FLOW_VIA_NEIGHBOUR;
   if (!is_to_carry_ticket(outward->syns, has_fallback(&memory->key, TRAP_FALLBACK_UNTICKETED)) ||
-      !has_room_for_ticket(skb, &context->packet, ticket_block_bytes(redirect->flags)))
+      !has_room_for_option(skb, &context->packet, ticket_block_bytes(redirect->flags)))
     outward->flags |= TRAP_FLOW_UNTICKETED;
   return store_flow(skb, context->packet.family);
 }

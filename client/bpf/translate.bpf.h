@@ -4,8 +4,7 @@
 #pragma once
 
 #include "client/bpf/packet_context.bpf.h"
-
-#define TRAP_TCP_CHECKSUM_OFFSET 16
+#include "dataplane/bpf/append_option.bpf.h"
 
 enum trap_end {
   TRAP_SOURCE,

@@ -7,6 +7,7 @@
 #include "dataplane/syn_options.h"
 #include "guard/bpf/announced.bpf.h"
 #include "guard/bpf/budget.bpf.h"
+#include "protocol/consent.h"
 #include "protocol/ticket.h"
 
 enum ticket {
@@ -28,6 +29,7 @@ struct presented {
   __be16 port;
   __u8 family;
   __u8 scope;
+  __u8 kind; /* of the option, once it was found */
 };
 
 static __always_inline struct presented presented_by(const struct packet_context* context) {
@@ -80,19 +82,9 @@ static __always_inline int is_trusted(const struct packet_context* context) {
   return bpf_map_lookup_elem(&trusted, &key) != NULL;
 }
 
-/* A SYN without a ticket. */
-static __always_inline TRAP_MUST_USE enum trap_verdict
-judge_announced(const struct packet_context* context) {
-  struct opening opening;
-  __u8 tag = 0;
-
-  if (is_announced(context, &tag))
-    return admit(context, tag, TRAP_PASS_ANNOUNCED);
-  if (!is_trusted(context))
-    return TRAP_DROP_UNINVITED;
-  opening = opening_of(context, 0);
-  remember_flow(&opening, 0);
-  return TRAP_PASS_TRUSTED;
+/* The value of CONSENT for a ticket, out of the way of a flood. */
+TRAP_GLOBAL_FUNCTION __u32 consent_to(const struct presented* presented) {
+  return presented ? trap_consent(&presented->ticket) : 0;
 }
 
 /* Not 0 if some byte of the word is that byte (Mycroft's test, exact where none is). */
@@ -192,11 +184,36 @@ check_options(const struct packet_context* context, const void* tcp, const void*
   if (!at)
     return refuse_ticket(TRAP_DROP_MALFORMED_OPTION, verdict);
   __builtin_memcpy(&body, at, sizeof(body));
+  presented->kind = option.experimental ? TRAP_KIND_EXPERIMENTAL : TRAP_KIND_RESERVED;
   if (is_right && are_equal_tickets(&presented->ticket, &body.ticket))
     return TICKET_RIGHT;
   presented->ticket = body.ticket;
   *verdict = check_unusual_ticket(presented);
   return *verdict == TRAP_PASS_TICKET ? TICKET_RIGHT : TICKET_WRONG;
+}
+
+/* Whose a SYN without a ticket is. TRAP_PASS_ANNOUNCED or TRAP_PASS_TRUSTED, or the refusal. */
+static __always_inline TRAP_MUST_USE enum trap_verdict
+find_invitation(const struct packet_context* context, __u8* tag) {
+  if (is_announced(context, tag))
+    return TRAP_PASS_ANNOUNCED;
+  return is_trusted(context) ? TRAP_PASS_TRUSTED : TRAP_DROP_UNINVITED;
+}
+
+/* A SYN that is invited, by `verdict`. */
+static __always_inline TRAP_MUST_USE enum trap_verdict
+open_invited(const struct packet_context* context, const struct presented* presented,
+             enum trap_verdict verdict) {
+  struct opening opening = opening_of(context, presented->ticket.tag);
+
+  if (verdict == TRAP_PASS_TICKET) {
+    opening.key.consent = consent_to(presented);
+    opening.subject.consent_kind = presented->kind;
+  }
+  if (verdict != TRAP_PASS_TRUSTED)
+    return admit(&opening, verdict);
+  remember_flow(&opening, 0);
+  return verdict;
 }
 
 /* A SYN: a ticket decides alone, also against it; without one the announcement does. Most SYNs of a
@@ -221,9 +238,11 @@ judge_syn(const struct packet_context* context, const void* tcp, const void* end
   }
   switch (check_options(context, tcp, end, &presented, is_right, &verdict)) {
   case TICKET_ABSENT:
-    return judge_announced(context);
+    presented.ticket.tag = 0;
+    verdict = find_invitation(context, &presented.ticket.tag);
+    return verdict == TRAP_DROP_UNINVITED ? verdict : open_invited(context, &presented, verdict);
   case TICKET_RIGHT:
-    return admit(context, presented.ticket.tag, TRAP_PASS_TICKET);
+    return open_invited(context, &presented, TRAP_PASS_TICKET);
   default:
     return verdict;
   }

@@ -8,6 +8,7 @@
 
 #include "dataplane/bpf/count.bpf.h"
 #include "dataplane/segment.h"
+#include "guard/bpf/consent.bpf.h"
 #include "guard/bpf/flow.bpf.h"
 
 /* Bytes of the link-layer header that the packets of an interface begin with. */
@@ -75,12 +76,28 @@ static __always_inline struct trap_guard_flow* find_answered(const struct trap_p
   return find_flow(&key, hash_flow(&key), coarse_ns());
 }
 
+/* A SYN-ACK of a protected port: its flow gets its number, and a ticket the guard's consent. */
+static __always_inline TRAP_MUST_USE enum trap_verdict
+judge_syn_ack(struct __sk_buff* skb, const struct trap_packet* packet) {
+  struct trap_guard_flow* flow = find_answered(packet);
+  union standing standing;
+
+  if (!flow)
+    return TRAP_PASS_OTHER;
+  if (!explaining)
+    flow->isn = TRAP_FROM_BE32(packet->seq);
+  standing = standing_of(flow);
+  return standing.consent_kind ? say_consent(skb, packet, entry_of(flow)->key.consent,
+                                             standing.consent_kind == TRAP_KIND_EXPERIMENTAL)
+                               : TRAP_PASS_ANSWER;
+}
+
 /* A packet that may be a SYN-ACK. Returns the action of tc, or an explanation. A function by
  * itself, out of the way of all other packets. */
 TRAP_GLOBAL_FUNCTION int judge_answer(struct __sk_buff* skb, __u32 link_bytes) {
   struct trap_packet packet = {};
-  struct trap_guard_flow* flow;
   const struct trap_guard_port* port;
+  enum trap_verdict verdict;
   enum trap_layer layer;
   __u32 number;
 
@@ -95,13 +112,11 @@ TRAP_GLOBAL_FUNCTION int judge_answer(struct __sk_buff* skb, __u32 link_bytes) {
   port = bpf_map_lookup_elem(&ports, &number);
   if (!port || !port->slot)
     return explaining ? explain(0, TRAP_PASS_OTHER) : TC_ACT_UNSPEC;
-  flow = find_answered(&packet);
+  verdict = judge_syn_ack(skb, &packet);
   if (explaining)
-    return explain(port->slot, flow ? TRAP_PASS_ANSWER : TRAP_PASS_OTHER);
-  if (flow)
-    flow->isn = TRAP_FROM_BE32(packet.seq);
-  count(port->slot, flow ? TRAP_PASS_ANSWER : TRAP_PASS_OTHER, skb->len, 0);
-  return TC_ACT_UNSPEC;
+    return explain(port->slot, verdict);
+  count(port->slot, verdict, packet.l3_end, 0);
+  return verdict == TRAP_DROP_INTERNAL ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 static __always_inline int look_at_leaving(struct __sk_buff* skb, __u32 link_bytes) {

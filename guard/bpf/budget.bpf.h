@@ -23,7 +23,8 @@ struct subject {
   __u32 bytes;
   __u8 tag;
   __u8 by_announcement;
-  __u8 reserved[2];
+  __u8 consent_kind; /* as in struct trap_guard_flow */
+  __u8 reserved;
 };
 
 static __always_inline struct trap_guard_client_key
@@ -177,29 +178,6 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum added add_flows(const struct subject* su
   return ADDED_TOO_MANY_IN_NETWORK;
 }
 
-/* Tag and flags of a flow, which change together. */
-union standing {
-  struct {
-    __u8 tag;
-    __u8 flags;
-    __u8 reserved[2];
-  };
-  __u32 word;
-};
-
-static __always_inline union standing standing_of(const struct trap_guard_flow* flow) {
-  union standing standing = {.word = *(const volatile __u32*)&flow->tag};
-
-  return standing;
-}
-
-/* 1 if the flow still stood as it did `before`, and stands as `after` now: of the CPUs that close
- * or open a flow at once, one counts it. */
-static __always_inline TRAP_MUST_USE int
-change_standing(struct trap_guard_flow* flow, union standing before, union standing after) {
-  return __sync_val_compare_and_swap((__u32*)&flow->tag, before.word, after.word) == before.word;
-}
-
 static __always_inline int is_counted(__u8 flags) {
   return (flags & (TRAP_FLOW_BUDGETED | TRAP_FLOW_ENDED)) == TRAP_FLOW_BUDGETED;
 }
@@ -217,9 +195,22 @@ static __always_inline struct opening opening_of(const struct packet_context* co
   return opening;
 }
 
+/* How the flow of an admitted SYN stands. If the SYN is repeated, only its ticket may be another.
+ */
+static __always_inline union standing standing_by(const struct opening* opening,
+                                                  union standing before) {
+  union standing after = {.tag = opening->subject.tag,
+                          .flags = TRAP_FLOW_BUDGETED,
+                          .consent_kind = opening->subject.consent_kind};
+
+  if (is_counted(before.flags) && before.tag == after.tag)
+    after.flags = before.flags;
+  return after;
+}
+
 /* The flow of an admitted SYN, counted among its client's. */
 TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum added open_flow(const struct opening* opening) {
-  union standing before = {}, after = {.flags = TRAP_FLOW_BUDGETED};
+  union standing before = {};
   struct trap_guard_flow* flow;
   __u64 hash;
 
@@ -227,11 +218,8 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum added open_flow(const struct opening* op
     return ADDED_TOO_MANY;
   hash = hash_flow(&opening->key);
   flow = find_flow(&opening->key, hash, coarse_ns());
-  after.tag = opening->subject.tag;
   if (flow)
     before = standing_of(flow);
-  if (is_counted(before.flags) && before.tag == after.tag)
-    return ADDED; /* the SYN is repeated */
   if (!is_counted(before.flags)) {
     enum added added = add_flows(&opening->subject);
 
@@ -240,11 +228,15 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum added open_flow(const struct opening* op
   }
   if (explaining)
     return ADDED;
-  if (flow ? change_standing(flow, before, after)
-           : make_flow(&opening->key, hash, coarse_ns(), after.tag, after.flags) != NULL)
+  if (flow) {
+    entry_of(flow)->key.consent = opening->key.consent;
+    if (change_standing(flow, before, standing_by(opening, before)))
+      return ADDED;
+  } else if (make_flow(&opening->key, hash, coarse_ns(), standing_by(opening, before))) {
     return ADDED;
+  }
   if (!is_counted(before.flags)) /* another CPU was faster, and counted the flow */
-    count_flow(&opening->subject, after.tag, -1);
+    count_flow(&opening->subject, opening->subject.tag, -1);
   return ADDED;
 }
 
@@ -289,12 +281,10 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum syn_paid pay_syn(const struct subject* s
 
 /* Charges a SYN with a right ticket or announcement to its budgets. `admitted` is the verdict
  * within them. */
-static __always_inline TRAP_MUST_USE enum trap_verdict admit(const struct packet_context* context,
-                                                             __u8 tag, enum trap_verdict admitted) {
-  struct opening opening = opening_of(context, tag);
-
-  opening.subject.by_announcement = admitted == TRAP_PASS_ANNOUNCED;
-  switch (pay_syn(&opening.subject)) {
+static __always_inline TRAP_MUST_USE enum trap_verdict admit(struct opening* opening,
+                                                             enum trap_verdict admitted) {
+  opening->subject.by_announcement = admitted == TRAP_PASS_ANNOUNCED;
+  switch (pay_syn(&opening->subject)) {
   case SYN_BEYOND_CLIENT:
     return TRAP_DROP_CLIENT_SYNS;
   case SYN_BEYOND_NETWORK:
@@ -302,7 +292,7 @@ static __always_inline TRAP_MUST_USE enum trap_verdict admit(const struct packet
   default:
     break;
   }
-  switch (open_flow(&opening)) {
+  switch (open_flow(opening)) {
   case ADDED_TOO_MANY:
     return TRAP_DROP_CLIENT_FLOWS;
   case ADDED_TOO_MANY_IN_NETWORK:
@@ -486,9 +476,8 @@ TRAP_GLOBAL_FUNCTION int remember_flow(const struct opening* opening, int may_be
   const struct trap_guard_client* client = NULL;
   struct trap_guard_client_key of;
   struct trap_guard_flow* flow;
-  union standing none = {};
+  union standing none = {}, fresh = {};
   __u64 hash, now_ns;
-  __u8 tag = 0;
 
   if (!opening || explaining)
     return 0;
@@ -498,14 +487,15 @@ TRAP_GLOBAL_FUNCTION int remember_flow(const struct opening* opening, int may_be
   flow = find_flow(&opening->key, hash, now_ns);
   if (may_be_budgeted)
     client = bpf_map_lookup_elem(&admitted, &of);
-  if (client)
-    tag = client->tag;
+  if (client) {
+    fresh.tag = client->tag;
+    fresh.flags = TRAP_FLOW_BUDGETED;
+  }
   if (flow) {
     if (!client)
       end_flow(&opening->subject, flow, standing_of(flow), none);
-  } else if (make_flow(&opening->key, hash, now_ns, tag, client ? TRAP_FLOW_BUDGETED : 0) &&
-             client) {
-    count_flow(&opening->subject, tag, 1);
+  } else if (make_flow(&opening->key, hash, now_ns, fresh) && client) {
+    count_flow(&opening->subject, fresh.tag, 1);
   }
   return 0;
 }

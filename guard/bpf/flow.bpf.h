@@ -9,6 +9,34 @@
 
 #define TRAP_FLOW_REFRESH_NS 1000000000ULL
 
+/* What of a flow changes together. */
+union standing {
+  struct {
+    __u8 tag;
+    __u8 flags;
+    __u8 consent_kind;
+    __u8 reserved;
+  };
+  __u32 word;
+};
+
+static __always_inline union standing standing_of(const struct trap_guard_flow* flow) {
+  union standing standing = {.word = *(const volatile __u32*)&flow->tag};
+
+  return standing;
+}
+
+/* 1 if the flow still stood as it did `before`, and stands as `after` now: of the CPUs that close
+ * or open a flow at once, one counts it. */
+static __always_inline TRAP_MUST_USE int
+change_standing(struct trap_guard_flow* flow, union standing before, union standing after) {
+  return __sync_val_compare_and_swap((__u32*)&flow->tag, before.word, after.word) == before.word;
+}
+
+static __always_inline struct trap_flow_entry* entry_of(struct trap_guard_flow* flow) {
+  return (void*)((__u8*)flow - __builtin_offsetof(struct trap_flow_entry, value));
+}
+
 static __always_inline struct trap_flow_key flow_key_of(const struct trap_packet* packet) {
   struct trap_flow_key key = {
       .client = packet->source,
@@ -101,7 +129,7 @@ static __always_inline TRAP_MUST_USE struct trap_flow_entry* claim_flow(__u64 ha
 
 /* Makes an entry for the flow of a key that has none. The last write makes it valid. */
 static __always_inline struct trap_guard_flow*
-make_flow(const struct trap_flow_key* key, __u64 hash, __u64 now_ns, __u8 tag, __u8 flags) {
+make_flow(const struct trap_flow_key* key, __u64 hash, __u64 now_ns, union standing standing) {
   struct trap_flow_entry* entry = claim_flow(hash, now_ns);
 
   if (!entry)
@@ -109,8 +137,8 @@ make_flow(const struct trap_flow_key* key, __u64 hash, __u64 now_ns, __u8 tag, _
   entry->key = *key;
   entry->value.packets_left = 0;
   entry->value.bytes_left = 0;
-  entry->value.tag = tag;
-  entry->value.flags = flags;
+  entry->value.isn = 0;
+  *(volatile __u32*)&entry->value.tag = standing.word;
   __sync_lock_test_and_set(&entry->value.seen_ns, now_ns);
   return &entry->value;
 }

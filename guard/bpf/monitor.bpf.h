@@ -3,6 +3,7 @@
  * source is recorded. */
 #pragma once
 
+#include "guard/bpf/flow.bpf.h"
 #include "guard/bpf/packet_context.bpf.h"
 
 #define TRAP_SUSPECT_INTERVAL_NS                                                                   \
@@ -39,4 +40,20 @@ static __always_inline void name_suspect(const struct trap_packet* packet, __u32
     return;
   suspect_named_ns = now_ns;
   bpf_ringbuf_output(&suspects, &suspect, sizeof(suspect), 0);
+}
+
+/* A SYN that passes although it was refused: its answer must not have the CONSENT of an earlier
+ * ticket. */
+TRAP_GLOBAL_FUNCTION int withdraw_consent(const struct trap_flow_key* key) {
+  struct trap_guard_flow* flow;
+  union standing before, after;
+
+  if (!key || explaining)
+    return 0;
+  flow = find_flow(key, hash_flow(key), coarse_ns());
+  if (!flow)
+    return 0;
+  before = after = standing_of(flow);
+  after.consent_kind = 0;
+  return change_standing(flow, before, after);
 }

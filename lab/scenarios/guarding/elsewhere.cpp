@@ -111,7 +111,7 @@ void expect_guarded(Scene& scene, const Host& inner, std::string_view address, F
   scene.expect_whole(visit, family, download_bytes, what);
   const Counters& guard = visit.moved.guard;
   scene.check(count_of(guard, "pass-ticket") > 0 && count_of(guard, "pass-flow") > 0 &&
-                  count_of(guard, "pass-answer") > 0 && count_of(guard, "pass-socket") == 0,
+                  count_of(guard, "pass-consent") > 0 && count_of(guard, "pass-socket") == 0,
               what + ": by ticket and flow, not by a socket of this host", text_of(guard));
   const Visit stranger = scene.visit(
       "stranger", fmt::format("http://{}/small.txt", endpoint(address, service_port)), seconds{1});

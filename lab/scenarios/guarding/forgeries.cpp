@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <chrono>
 
 #include <fmt/format.h>
@@ -6,7 +7,10 @@
 #include "lab/scenarios/guarding/guard_watch.h"
 #include "lab/scenarios/plans.h"
 #include "lab/scenarios/scenario.h"
+#include "lab/traffic/answer_watch.h"
 #include "lab/traffic/forger.h"
+#include "protocol/consent.h"
+#include "runtime/packet/handshake.h"
 
 namespace trap::lab {
 namespace {
@@ -90,6 +94,26 @@ void wrong_tickets(Scene& scene, const Forger& forger, const Forger& of_another_
          "of an epoch to come");
 }
 
+// What the service's kernel answers to a right ticket: its own options, CONSENT, right checksums.
+void expect_consent(Scene& scene, const AnswerWatch& answers, const Bytes& ticket,
+                    const std::string& what) {
+  const auto answer = answers.next();
+  if (!scene.check(answer.has_value(), what + ": is answered", "it is not"))
+    return;
+  trap_ticket presented{};
+  std::copy_n(ticket.begin() + ticket_at, sizeof presented,
+              reinterpret_cast<std::uint8_t*>(&presented));
+  trap_consent_block consent{};
+  const __u32 bytes = trap_put_consent(&consent, trap_consent(&presented), 0);
+  const auto segment = read_packet(answer->data(), answer->size());
+  scene.check(segment && segment->option == TRAP_CONSENT && segment->syn_options.mss &&
+                  std::equal(consent.bytes, consent.bytes + bytes, answer->end() - bytes),
+              what + ": the answer ends with the guard's consent",
+              fmt::format("{:02x}", fmt::join(*answer, "")));
+  scene.check(has_right_checksums(*answer), what + ": and its checksums are right",
+              fmt::format("{:02x}", fmt::join(*answer, "")));
+}
+
 // Every one of them beside a valid ticket that passes, so that it is its one fault that is found.
 void tickets(Scene& scene) {
   const auto forger = Forger::with_key_of("service"), another = Forger::with_key_of("service-2");
@@ -102,13 +126,22 @@ void tickets(Scene& scene) {
     flip_every_bit(scene, *forger, family);
   }
   expect_memory(scene, before, "after all of them");
+  // Otherwise the checksum of what leaves a veth is left to its other end.
+  const auto whole =
+      run_checked(scene.host("service").command({"ethtool", "-K", "eth0", "tx", "off"}),
+                  std::chrono::seconds{5});
+  const auto answers = AnswerWatch::start(scene.host("router"), "service");
+  if (!scene.check(static_cast<bool>(whole), "the service's host makes checksums itself",
+                   whole ? "" : whole.error().message) ||
+      !scene.check(static_cast<bool>(answers), "its answers are watched",
+                   answers ? "" : answers.error().message))
+    return;
   for (const Family family : families) {
     GuardWatch watch = GuardWatch::begin(scene);
     const std::string what = fmt::format("{}, the ticket without a fault", name_of(family));
-    send_to_service(scene,
-                    {with_option(syn_from("stranger", family),
-                                 forger->ticket({.client = address_of("stranger", family)}))},
-                    what);
+    const Bytes ticket = forger->ticket({.client = address_of("stranger", family)});
+    send_to_service(scene, {with_option(syn_from("stranger", family), ticket)}, what);
+    expect_consent(scene, *answers, ticket, what);
     const Counters moved = watch.wait_for(1);
     scene.check(count_of(moved, "pass-ticket") == 1 &&
                     count_of(watch.stack_moved(), "Tcp.InSegs") > 0,

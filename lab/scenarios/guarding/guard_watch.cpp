@@ -25,7 +25,7 @@ constexpr std::string_view of_segments[] = {
 Counters without_bystanders(Counters moved) {
   std::erase_if(moved, [](const auto& one) {
     return one.first == "pass-other" || one.first.starts_with("pass-icmp") ||
-           one.first == "pass-answer";
+           one.first == "pass-answer" || one.first.starts_with("pass-consent");
   });
   return moved;
 }

@@ -76,6 +76,24 @@ TEST_P(GuardModes, monitor_counts_and_names_who_would_be_dropped_and_drops_nothi
   EXPECT_EQ(counted(TRAP_PASS_TICKET), 1u) << "who is invited is counted as always";
 }
 
+// Ports come again: the entry of an earlier connection may have a right ticket's consent.
+TEST_P(GuardModes, monitor_confirms_no_ticket_that_is_wrong) {
+  const Bytes answer = build_packet(
+      {{"ip", {{"src", "backend"}, {"dst", "client"}}},
+       {"tcp", {{"sport", 80}, {"dport", 40000}, {"seq", 9}, {"ack", "$isn+1"}, {"flags", "SA"}}}},
+      GetParam(), constants_);
+  send(syn_with("$ticket.valid"));
+  change_settings([](trap_guard_settings& settings) { settings.enforced_until_ns = 0; });
+  EXPECT_EQ(guard_->run("trap_guard_egress", answer).frame.size(), answer.size() + 8);
+  for (const char* ticket : {"$ticket.expired", "$ticket.other-client"}) {
+    send(syn_with("$ticket.valid"));
+    EXPECT_EQ(send(syn_with(ticket)).action, static_cast<std::uint32_t>(XDP_PASS));
+    EXPECT_EQ(guard_->run("trap_guard_egress", answer).frame, answer) << ticket;
+  }
+  EXPECT_EQ(counted(TRAP_PASS_CONSENT), 1u);
+  EXPECT_EQ(counted(TRAP_PASS_ANSWER), 2u);
+}
+
 TEST_P(GuardModes, enforcing_ends_by_itself) {
   change_settings([](trap_guard_settings& settings) {
     settings.enforced_until_ns = coarse_ns() + 3'600'000'000'000;

@@ -49,8 +49,11 @@ Table table_of_flows(const std::shared_ptr<Buckets<trap_flow_bucket>>& buckets) 
                 Entries found;
                 for (std::uint32_t i = 0; i < buckets->size(); i++)
                   for (const trap_flow_entry& entry : (*buckets)[i].entries)
-                    if (entry.value.seen_ns != TRAP_FLOW_EMPTY)
-                      found[bytes_of(entry.key)] = bytes_of(entry.value);
+                    if (entry.value.seen_ns != TRAP_FLOW_EMPTY) {
+                      trap_flow_key key = entry.key;
+                      key.consent = 0; // no part of the key
+                      found[bytes_of(key)] = bytes_of(entry.value);
+                    }
                 return found;
               },
           .clear = [buckets](Object&) { buckets->clear(); }};

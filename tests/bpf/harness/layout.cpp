@@ -83,6 +83,7 @@ const std::map<std::string, Layout>& layouts() {
          TRAP_FIELD("bytes_left", trap_guard_flow, bytes_left, native),
          TRAP_FIELD("tag", trap_guard_flow, tag, native),
          TRAP_FIELD("flags", trap_guard_flow, flags, native),
+         TRAP_FIELD("consent_kind", trap_guard_flow, consent_kind, native),
          TRAP_FIELD("isn", trap_guard_flow, isn, native)}}},
       {"admitted", // the guard's `clients`
        {sizeof(trap_guard_client_key),

@@ -154,7 +154,7 @@ TEST(Tables, a_flow_is_both_ends_and_both_ports_exactly) {
   key.client_port = TRAP_BE16(40000);
   key.service_port = TRAP_BE16(80);
   EXPECT_TRUE(trap_flow_key_equal(&key, &key));
-  for (std::size_t byte = 0; byte < offsetof(trap_flow_key, reserved); byte++) {
+  for (std::size_t byte = 0; byte < offsetof(trap_flow_key, consent); byte++) {
     trap_flow_key other = key;
     reinterpret_cast<unsigned char*>(&other)[byte] ^= 1;
     EXPECT_FALSE(trap_flow_key_equal(&key, &other)) << byte;
@@ -241,7 +241,8 @@ TEST(Tables, flows_that_lie_elsewhere_are_moved_to_where_they_are_looked_for) {
                                        .packets_left = 2,
                                        .tag = 7,
                                        .flags = TRAP_FLOW_BUDGETED,
-                                       .reserved = {},
+                                       .consent_kind = 0,
+                                       .reserved = 0,
                                        .isn = 0}};
   }
   EXPECT_GT(place_flows(buckets, test_secret, test_now), 40u);
