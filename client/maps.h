@@ -68,7 +68,10 @@ struct trap_pending {
   __u8 is_renewal;    /* the daemon's own SYN: its redirect is kept, and no connection follows */
   __u8 accepts;       /* ACCEPTs sent for isn */
   __u8 connect;       /* TRAP_CONNECT_* */
+  __u8 ethernet[12];  /* the SYN's addresses, to and from; answers go the same way */
   __u8 reserved[2];
+  __u32 ifindex; /* of the interface it left by, if that has such addresses; else 0 */
+  __u32 mark;    /* the socket's */
 };
 
 /* Map `redirects` (LRU hash): where a service really is, for one local address. */
@@ -219,7 +222,7 @@ struct trap_client_settings {
 #define TRAP_CLIENT_OWN_PRIORITY 0x54520000u
 
 TRAP_ASSERT(sizeof(struct trap_tuple) == 40, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_pending) == 68, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_pending) == 88, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirect_key) == 40, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirect) == 56, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_outward) == 24, "shared through a map");

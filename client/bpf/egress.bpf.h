@@ -11,42 +11,65 @@
 #include "client/bpf/ticket_option.bpf.h"
 #include "dataplane/bpf/socket.bpf.h"
 
-/* Does the kernel reach the backend by another next hop than the public address, whose next hop is
- * at `hop` in the frame? Then each packet needs another link-layer destination. Packets from a LAN
- * are routed after this hook. */
-static TRAP_SUBPROGRAM __u8 needs_neighbour(struct __sk_buff* skb,
-                                            const struct packet_context* context,
-                                            const union trap_address* local,
-                                            const union trap_address* backend, enum trap_end hop) {
-  struct bpf_fib_lookup route = {.l4_protocol = IPPROTO_TCP, .ifindex = skb->ifindex};
-  const struct ethhdr* eth;
-  const __u8* mac;
+enum next_hop {
+  TRAP_HOP_UNKNOWN,
+  TRAP_HOP_SAME,
+  TRAP_HOP_OTHER,
+};
+
+#define TRAP_FIB_LOOKUP_MARK (1u << 5) /* BPF_FIB_LOOKUP_MARK of Linux 6.10 */
+
+/* Is memory->way the way from memory->tuple's local address to its remote one, or to the backend of
+ * memory->outward, by the addresses and the mark? A kernel that cannot look a mark up does not
+ * know. An enum next_hop. */
+TRAP_GLOBAL_FUNCTION int compare_next_hop(struct __sk_buff* skb, __u32 family, int to_backend) {
+  struct bpf_fib_lookup route = {.l4_protocol = IPPROTO_TCP};
+  struct scratch* memory = find_scratch();
+  __u32 flags = BPF_FIB_LOOKUP_OUTPUT;
+  const union trap_address* remote;
   long found;
+
+  if (!memory)
+    return TRAP_HOP_UNKNOWN;
+  remote = to_backend ? &memory->outward.backend : &memory->tuple.remote;
+  route.ifindex = memory->way.ifindex;
+  if (family == TRAP_IPV4) {
+    route.family = 2; /* AF_INET */
+    route.ipv4_src = memory->tuple.local.be32[3];
+    route.ipv4_dst = remote->be32[3];
+  } else {
+    route.family = 10; /* AF_INET6 */
+    __builtin_memcpy(route.ipv6_src, &memory->tuple.local, 16);
+    __builtin_memcpy(route.ipv6_dst, remote, 16);
+  }
+  if (memory->way.mark) {
+    __builtin_memcpy(route.smac, &memory->way.mark, sizeof(memory->way.mark));
+    flags |= TRAP_FIB_LOOKUP_MARK;
+  }
+  found = bpf_fib_lookup(skb, &route, sizeof(route), flags);
+  if (found == BPF_FIB_LKUP_RET_NO_NEIGH)
+    return TRAP_HOP_OTHER;
+  if (found != BPF_FIB_LKUP_RET_SUCCESS)
+    return TRAP_HOP_UNKNOWN;
+  for (int i = 0; i < ETH_ALEN; i++) {
+    if (memory->way.next_hop[i] != route.dmac[i])
+      return TRAP_HOP_OTHER;
+  }
+  return TRAP_HOP_SAME;
+}
+
+/* Does the kernel reach the backend of memory->outward by another next hop than the public address,
+ * whose SYN went the way memory->way? Then each packet needs another link-layer destination. Where
+ * rules that the look-up does not know (users, ports) chose that way, the backend is reached by it
+ * too. Packets from a LAN are routed after this hook. */
+static __always_inline int needs_neighbour(struct __sk_buff* skb,
+                                           const struct packet_context* context) {
+  __u32 family = context->packet.family;
 
   if (context->side == TRAP_SIDE_LAN || context->framing == TRAP_FRAMING_IP)
     return 0;
-  if (context->packet.family == TRAP_IPV4) {
-    route.family = 2; /* AF_INET */
-    route.ipv4_src = local->be32[3];
-    route.ipv4_dst = backend->be32[3];
-  } else {
-    route.family = 10; /* AF_INET6 */
-    __builtin_memcpy(route.ipv6_src, local, 16);
-    __builtin_memcpy(route.ipv6_dst, backend, 16);
-  }
-  found = bpf_fib_lookup(skb, &route, sizeof(route), BPF_FIB_LOOKUP_OUTPUT);
-  if (found == BPF_FIB_LKUP_RET_NO_NEIGH)
-    return 1;
-  eth = (const struct ethhdr*)(long)skb->data;
-  if (found != BPF_FIB_LKUP_RET_SUCCESS ||
-      (const __u8*)(eth + 1) > (const __u8*)(long)skb->data_end)
-    return 0;
-  mac = hop == TRAP_SOURCE ? eth->h_source : eth->h_dest;
-  for (int i = 0; i < ETH_ALEN; i++) {
-    if (mac[i] != route.dmac[i])
-      return 1;
-  }
-  return 0;
+  return compare_next_hop(skb, family, 1) == TRAP_HOP_OTHER &&
+         compare_next_hop(skb, family, 0) == TRAP_HOP_SAME;
 }
 
 static __always_inline TRAP_MUST_USE enum trap_verdict
@@ -98,37 +121,43 @@ TRAP_GLOBAL_FUNCTION int remember_syn(struct __sk_buff* skb, __u32 state, __u32 
   struct scratch* memory = find_scratch();
   const void* data = (const void*)(long)skb->data;
   const void* end = (const void*)(long)skb->data_end;
+  const struct packet_context* context;
   const struct trap_packet* packet;
-  const struct trap_tuple* tuple;
-  struct trap_pending syn = {};
+  struct trap_pending* syn;
   const __u8* ip;
 
   if (!memory)
     return 0;
-  packet = &memory->packet_context.packet;
-  tuple = &memory->tuple;
+  context = &memory->packet_context;
+  packet = &context->packet;
   ip = trap_l3(packet, data);
   if (ip + 9 > (const __u8*)end)
     return 0;
-  syn.isn = packet->seq;
-  syn.window = packet->window;
-  syn.flags = packet->flags;
+  syn = &memory->syn;
+  __builtin_memset(syn, 0, sizeof(*syn));
+  syn->isn = packet->seq;
+  syn->window = packet->window;
+  syn->flags = packet->flags;
   if (packet->family == TRAP_IPV4) {
-    syn.traffic_class = ip[1];
-    syn.hop_limit = ip[8];
+    syn->traffic_class = ip[1];
+    syn->hop_limit = ip[8];
   } else {
-    syn.traffic_class = (__u8)(ip[0] << 4 | ip[1] >> 4);
-    syn.hop_limit = ip[7];
+    syn->traffic_class = (__u8)(ip[0] << 4 | ip[1] >> 4);
+    syn->hop_limit = ip[7];
   }
   trap_copy_options(&memory->area, trap_l4(packet, data), end, packet->header_bytes,
                     packet->family);
-  syn.option_bytes = (__u8)memory->area.used;
-  __builtin_memcpy(syn.options, memory->area.bytes, sizeof(syn.options));
-  keep_progress(&syn, bpf_map_lookup_elem(&pending, tuple));
-  syn.connect |= connect;
+  syn->option_bytes = (__u8)memory->area.used;
+  __builtin_memcpy(syn->options, memory->area.bytes, sizeof(syn->options));
+  syn->mark = skb->mark;
+  if (context->side == TRAP_SIDE_HOST && context->framing == TRAP_FRAMING_ETHERNET &&
+      !bpf_skb_load_bytes(skb, 0, syn->ethernet, sizeof(syn->ethernet)))
+    syn->ifindex = skb->ifindex;
+  keep_progress(syn, bpf_map_lookup_elem(&pending, &memory->tuple));
+  syn->connect |= connect;
   if (state == TRAP_REDIRECTED)
-    syn.state = TRAP_REDIRECTED;
-  store(&pending, tuple, &syn, BPF_ANY);
+    syn->state = TRAP_REDIRECTED;
+  store(&pending, &memory->tuple, syn, BPF_ANY);
   return 0;
 }
 
@@ -167,7 +196,9 @@ static TRAP_SUBPROGRAM int lead_to_service(struct __sk_buff* skb, struct packet_
 
   outward->backend = redirect->backend;
   outward->port = redirect->port;
-  if (needs_neighbour(skb, context, &memory->tuple.local, &outward->backend, TRAP_DESTINATION))
+  memory->way.ifindex = skb->ifindex;
+  memory->way.mark = skb->mark;
+  if (!bpf_skb_load_bytes(skb, 0, memory->way.next_hop, ETH_ALEN) && needs_neighbour(skb, context))
     outward->flags |= TRAP_FLOW_VIA_NEIGHBOUR;
   if (!is_to_carry_ticket(outward->syns, has_fallback(&memory->key, TRAP_FALLBACK_UNTICKETED)) ||
       !has_room_for_option(skb, &context->packet, ticket_block_bytes(redirect->flags)))

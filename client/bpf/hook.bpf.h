@@ -4,7 +4,7 @@
  * program. */
 #pragma once
 
-#include "client/bpf/packet_context.bpf.h"
+#include "client/bpf/scratch.bpf.h"
 
 static __always_inline TRAP_MUST_USE enum trap_layer read_packet(struct __sk_buff* skb,
                                                                  struct packet_context* context) {
@@ -51,16 +51,26 @@ static __always_inline int swap_ethernet_addresses(struct __sk_buff* skb) {
 
 /* Sends the packet that an answer was turned into: to the wire, or, for a host behind this one, in
  * from the LAN as if that host had sent it, so that it is routed, filtered and translated like the
- * rest of its connection. Sets context->action; 0 on success. */
-static __always_inline int send_answer(struct __sk_buff* skb, struct packet_context* context) {
+ * rest of its connection. To the wire it goes the way of the application's SYN, because mark, user
+ * and ports may have routes of their own, or by the neighbour table if it has another next hop.
+ * Sets context->action; 0 on success. */
+static __always_inline int send_answer(struct __sk_buff* skb, struct packet_context* context,
+                                       const struct outgoing* out) {
   if (context->side == TRAP_SIDE_LAN) {
     if (context->framing == TRAP_FRAMING_ETHERNET && swap_ethernet_addresses(skb))
       return -1;
     context->action = (int)bpf_redirect(skb->ifindex, BPF_F_INGRESS);
   } else if (context->framing == TRAP_FRAMING_IP) {
     context->action = (int)bpf_redirect(skb->ifindex, 0); /* one next hop, which needs no header */
-  } else {
+  } else if (!out->ifindex) {
     context->action = (int)bpf_redirect_neigh(skb->ifindex, NULL, 0, 0);
+  } else if (out->is_to_be_routed) {
+    skb->mark = out->mark;
+    context->action = (int)bpf_redirect_neigh(out->ifindex, NULL, 0, 0);
+  } else {
+    if (bpf_skb_store_bytes(skb, 0, out->ethernet, sizeof(out->ethernet), 0))
+      return -1;
+    context->action = (int)bpf_redirect(out->ifindex, 0);
   }
   return 0;
 }

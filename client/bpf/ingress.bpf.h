@@ -84,6 +84,18 @@ find_redirect(const struct packet_context* context, struct scratch* memory,
                                                                 : TRAP_PASS_REDIRECT_REFUSED;
 }
 
+/* Which way did the SYN go? The daemon's and those of a LAN have none: that back to the sender of
+ * the packet at hand. 0 on success. */
+static __always_inline int find_way(struct __sk_buff* skb, struct scratch* memory,
+                                    const struct trap_pending* syn) {
+  memory->way.mark = syn->mark;
+  memory->way.ifindex = syn->ifindex ? syn->ifindex : skb->ifindex;
+  if (!syn->ifindex)
+    return (int)bpf_skb_load_bytes(skb, ETH_ALEN, memory->way.next_hop, ETH_ALEN);
+  __builtin_memcpy(memory->way.next_hop, syn->ethernet, ETH_ALEN);
+  return 0;
+}
+
 /* A well-formed REDIRECT for a connect of ours, to a target that is allowed. */
 static __always_inline TRAP_MUST_USE enum trap_verdict
 follow_redirect(struct __sk_buff* skb, struct packet_context* context,
@@ -107,12 +119,12 @@ follow_redirect(struct __sk_buff* skb, struct packet_context* context,
   outward->port = redirect->port;
   outward->syns = 1;
   outward->isn = syn->isn;
-  if (needs_neighbour(skb, context, &tuple->local, &outward->backend, TRAP_SOURCE))
+  memory->tuple = *tuple;
+  if (!find_way(skb, memory, syn) && needs_neighbour(skb, context))
     outward->flags |= TRAP_FLOW_VIA_NEIGHBOUR;
   if (has_fallback(key, TRAP_FALLBACK_UNTICKETED) ||
       syn->option_bytes + ticket_block_bytes(redirect->flags) > TRAP_TCP_OPTIONS_MAX)
     outward->flags |= TRAP_FLOW_UNTICKETED;
-  memory->tuple = *tuple;
   if (store_flow(skb, context->packet.family))
     return do_without_lane(skb, context, tuple, syn);
   return reissue_syn(skb, context, tuple, syn, redirect, outward->flags);

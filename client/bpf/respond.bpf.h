@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Turns a packet that came in into one that goes out: the ACK with ACCEPT, and the application's
- * SYN sent again. Headers are written afresh with full checksums; the neighbour table finds the
- * next hop. */
+ * SYN sent again. Headers are written afresh with full checksums; they go the way that the kernel
+ * chose for the SYN. */
 #pragma once
 
 #include "client/bpf/hook.bpf.h"
@@ -25,6 +25,9 @@ static __always_inline struct outgoing* begin_outgoing(const struct trap_tuple* 
   out->traffic_class = syn->traffic_class;
   out->hop_limit = syn->hop_limit;
   out->family = family;
+  out->ifindex = syn->ifindex;
+  out->mark = syn->mark;
+  __builtin_memcpy(out->ethernet, syn->ethernet, sizeof(out->ethernet));
   out->tcp.header.source_port = tuple->local_port;
   out->tcp.header.destination_port = tuple->remote_port;
   out->tcp.header.window = syn->window;
@@ -93,7 +96,7 @@ static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict send_outgoing(struct __sk
     return TRAP_DROP_INTERNAL;
   if (bpf_skb_store_bytes(skb, l3_offset + ip_bytes, &out->tcp, tcp_bytes, 0))
     return TRAP_DROP_INTERNAL;
-  return send_answer(skb, context) ? TRAP_DROP_INTERNAL : success;
+  return send_answer(skb, context, out) ? TRAP_DROP_INTERNAL : success;
 }
 
 static __always_inline __be32 next_seq(__be32 seq) {
@@ -140,6 +143,7 @@ reissue_syn(struct __sk_buff* skb, struct packet_context* context, const struct 
   out->tcp.header.seq = syn->isn;
   out->tcp.header.flags = syn->flags;
   out->option_bytes = syn->option_bytes;
+  out->is_to_be_routed = flow_flags & TRAP_FLOW_VIA_NEIGHBOUR;
   if (flow_flags & TRAP_FLOW_UNTICKETED) {
     __builtin_memcpy(out->tcp.options, syn->options, TRAP_TCP_OPTIONS_MAX);
     return send_outgoing(skb, context, out, TRAP_REPLY_REISSUED_SYN);

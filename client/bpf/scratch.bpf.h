@@ -13,6 +13,10 @@ struct outgoing {
   __u8 hop_limit;
   __u8 family;
   __u8 option_bytes; /* whole words, 0 to 40 */
+  __u32 ifindex;     /* to send it by, with these Ethernet addresses; 0: where it came in */
+  __u32 mark;
+  __u8 ethernet[2 * ETH_ALEN];
+  __u32 is_to_be_routed; /* has another next hop */
   struct {
     struct trap_tcp header; /* data offset and checksum are filled in when it is sent */
     __u32 options[TRAP_TCP_OPTIONS_MAX / 4]; /* zero behind option_bytes */
@@ -30,6 +34,14 @@ struct search {
   struct bpf_sock_tuple socket;
 };
 
+/* The way that the kernel has chosen for a SYN. */
+struct way {
+  __u8 next_hop[ETH_ALEN];
+  __u8 reserved[2];
+  __u32 ifindex;
+  __u32 mark; /* of the socket */
+};
+
 struct scratch {
   struct packet_context packet_context;
   struct trap_tuple wire;  /* the connection of the packet on its walk: its place on the wire, */
@@ -37,6 +49,8 @@ struct scratch {
   struct trap_inward inward;
   struct trap_outward outward;
   struct trap_redirect_key key; /* of its service */
+  struct way way;
+  struct trap_pending syn; /* to be remembered */
   struct search search;
   struct trap_option_area area;  /* of the packet on its walk */
   struct trap_option option;     /* TRAP's in it */

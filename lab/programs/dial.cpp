@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 
 #include <fmt/format.h>
@@ -38,6 +39,9 @@ Result<void> prepare(int fd, const sockaddr_storage& target, const Manner& manne
              here.ss_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6)) != 0)
       return failed("bind");
   }
+  if (manner.mark != 0 &&
+      setsockopt(fd, SOL_SOCKET, SO_MARK, &manner.mark, sizeof manner.mark) != 0)
+    return failed("SO_MARK");
   const linger at_once{1, 0};
   if (manner.reset_at_end && setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) != 0)
     return failed("SO_LINGER");
@@ -82,6 +86,15 @@ Result<std::size_t> reach(int fd, const sockaddr_storage& target, socklen_t leng
   if (pending != 0)
     return failed("connect, by SO_ERROR");
   return std::size_t{0};
+}
+
+// A socket belongs to the user that its thread has for files while it is made.
+Fd socket_of(const Manner& manner, int family) {
+  const int self = setfsuid(manner.user);
+  Fd fd{socket(family, SOCK_STREAM | SOCK_CLOEXEC | (manner.non_blocking ? SOCK_NONBLOCK : 0),
+               manner.multipath ? IPPROTO_MPTCP : IPPROTO_TCP)};
+  setfsuid(static_cast<uid_t>(self));
+  return fd;
 }
 
 std::string peer_of(int fd) {
@@ -140,9 +153,7 @@ Result<Reply> dial(const Host& host, std::string_view address, int port, std::st
   const InHost inside{host};
   socklen_t length = 0;
   const sockaddr_storage target = socket_address(address, port, length);
-  const Fd fd{socket(target.ss_family,
-                     SOCK_STREAM | SOCK_CLOEXEC | (manner.non_blocking ? SOCK_NONBLOCK : 0),
-                     manner.multipath ? IPPROTO_MPTCP : IPPROTO_TCP)};
+  const Fd fd = socket_of(manner, target.ss_family);
   if (!inside.entered() || !fd)
     return failed("socket");
   if (auto prepared = prepare(fd.get(), target, manner); !prepared)

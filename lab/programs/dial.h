@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include <sys/types.h>
+
 #include "lab/hosts/host.h"
 #include "runtime/result.h"
 
@@ -21,7 +23,9 @@ struct Manner {
   bool only_hears = false;       // sends no request: reads the server's first words and closes
   std::size_t request_bytes = 0; // at least, filled up with header lines
   std::uint16_t source_port =
-      0; // bound, with SO_REUSEADDR, before connecting; 0: the system's choice
+      0;                  // bound, with SO_REUSEADDR, before connecting; 0: the system's choice
+  std::uint32_t mark = 0; // SO_MARK, for routes by mark
+  uid_t user = 0;         // to whom the socket belongs, for routes by user
 };
 
 struct Reply {

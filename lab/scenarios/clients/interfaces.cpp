@@ -7,6 +7,7 @@
 
 #include "lab/hosts/files.h"
 #include "lab/network/tunnel.h"
+#include "lab/programs/dial.h"
 #include "lab/scenarios/clients/client_watch.h"
 #include "lab/scenarios/clients/uplinks.h"
 #include "lab/scenarios/scenario.h"
@@ -58,6 +59,94 @@ void change_uplinks(Scene& scene, Family family) {
   scene.expect_whole(back, family, download_bytes, name + ", on the first interface again");
 }
 
+// A rule leads some sockets of the host to another uplink, and all others stay on eth0: as a VPN
+// for one user, or a program that marks its packets, has it.
+struct Rule {
+  std::string_view what, selector;
+  Manner manner;
+};
+
+constexpr Rule rules[] = {
+    {"routes by mark", "fwmark 0x77", {.mark = 0x77}},
+    {"routes by user", "uidrange 65534-65534", {.user = 65534}},
+};
+constexpr int table = 77;
+constexpr milliseconds without_a_repeated_syn{900};
+
+void expect_service_by_rule(Scene& scene, Family family, const Rule& rule) {
+  for (const std::string_view verdict : {"reply-reissued-syn", "pass-syn-ticketed"}) {
+    const std::string what = fmt::format("{}, {}: {}", name_of(family), rule.what, verdict);
+    const auto before = scene.trap().read();
+    const auto begin = std::chrono::steady_clock::now();
+    const auto reply = dial(scene.host("client"), addresses_of("trap").address(family),
+                            service_port, "/small.txt", rule.manner);
+    const auto took = std::chrono::steady_clock::now() - begin;
+    const auto after = scene.trap().read();
+    const Reading moved = before && after ? difference(*before, *after) : Reading{};
+    scene.check(reply && reply->text.starts_with("HTTP/1.1 200") && took < without_a_repeated_syn &&
+                    count_of(moved.client, verdict) == 1,
+                what,
+                fmt::format("{} after {} ms; {}", reply ? reply->text : reply.error().message,
+                            std::chrono::duration_cast<milliseconds>(took).count(),
+                            text_of(moved.client)));
+  }
+}
+
+// The other uplink's addresses and routes are known to table 77 alone.
+bool lay_routes(Scene& scene) {
+  return plug(scene, spare.near, spare.far) &&
+         scene.done(scene.host("router").ip(fmt::format(
+                        "address replace {1}/24 dev {0}\naddress replace {2}/64 dev {0} nodad\n"
+                        "link set {0} up\n",
+                        spare.far, spare.ipv4_gateway, spare.ipv6_gateway)),
+                    "the router has its end") &&
+         scene.done(scene.host("client").ip(
+                        fmt::format("link set {0} up\naddress replace {1}/24 dev {0}\n"
+                                    "address replace {2}/64 dev {0} nodad\n"
+                                    "route add default via {3} dev {0} src {1} table {5}\n"
+                                    "route add ::/0 via {4} dev {0} src {2} table {5}\n",
+                                    spare.near, spare.ipv4, spare.ipv6, spare.ipv4_gateway,
+                                    spare.ipv6_gateway, table)),
+                    "a table of routes leads to the other interface") &&
+         scene.check(becomes([&] { return is_attached(scene, spare.near); }), "which is attached",
+                     "it is not");
+}
+
+bool add_rule(Scene& scene, const Rule& rule) {
+  bool added = true;
+  for (const char* family : {"-4", "-6"}) {
+    std::vector<std::string> words = {"ip", family, "rule", "add"};
+    const auto selector = rule.selector.find(' ');
+    words.insert(words.end(), {std::string{rule.selector.substr(0, selector)},
+                               std::string{rule.selector.substr(selector + 1)}, "lookup",
+                               std::to_string(table)});
+    const auto done = run_checked(scene.host("client").command(words), milliseconds{5000});
+    added &= scene.check(static_cast<bool>(done), fmt::format("{} {}", rule.what, family),
+                         done ? "" : done.error().message);
+  }
+  return added;
+}
+
+void routes_by_rule(Scene& scene) {
+  if (!lay_routes(scene))
+    return;
+  let_routes_be_seen();
+  for (const Rule& rule : rules) {
+    if (!add_rule(scene, rule))
+      return;
+    for (const Family family : families)
+      expect_service_by_rule(scene, family, rule);
+    const auto status = scene.trap().client().status();
+    scene.check(status &&
+                    std::ranges::count(status->redirects, spare.ipv4, &Redirect::local) +
+                            std::ranges::count(status->redirects, spare.ipv6, &Redirect::local) ==
+                        2,
+                fmt::format("{}: by the other interface's addresses", rule.what), "by others");
+    scene.forget_redirects();
+  }
+  unplug(scene, spare.near);
+}
+
 void interfaces(Scene& scene) {
   reconfigure_client(scene, "", R"("eth0", "spare0")");
   scene.check(client_status_code(scene) == degraded,
@@ -65,6 +154,7 @@ void interfaces(Scene& scene) {
               fmt::format("exit code {}", client_status_code(scene)));
   for (const Family family : families)
     change_uplinks(scene, family);
+  routes_by_rule(scene);
   scene.done(scene.host("client").ip("link set eth0 down\n"), "eth0 goes down");
   scene.done(scene.host("client").ip("link set eth0 up\n"), "and comes back");
   scene.done(scene.host("client").ip(fmt::format("address replace {}/64 dev eth0 nodad\n",
@@ -111,8 +201,8 @@ void tunnel_interface(Scene& scene) {
 
 const Registration register_interfaces{{
     .name = "interfaces",
-    .goal =
-        "interfaces appear, go and come back, routes and addresses change, and connections live on",
+    .goal = "interfaces appear, go and come back, routes and addresses change, rules choose among "
+            "routes, and connections live on",
     .play = interfaces,
 }};
 

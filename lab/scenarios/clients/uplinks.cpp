@@ -2,6 +2,7 @@
 #include "lab/scenarios/clients/uplinks.h"
 
 #include <algorithm>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -33,6 +34,11 @@ void take_uplink(Scene& scene, const Uplink& uplink) {
           "route replace default via {3} dev {0} onlink\nroute replace ::/0 via {4} dev {0}\n",
           uplink.near, uplink.ipv4, uplink.ipv6, uplink.ipv4_gateway, uplink.ipv6_gateway)),
       fmt::format("the client's traffic takes {}", uplink.near));
+  let_routes_be_seen();
+}
+
+void let_routes_be_seen() {
+  std::this_thread::sleep_for(std::chrono::milliseconds{1100});
 }
 
 void take_eth0(Scene& scene) {

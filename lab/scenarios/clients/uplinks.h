@@ -24,6 +24,9 @@ void unplug(Scene& scene, std::string_view near);
 void take_uplink(Scene& scene, const Uplink& uplink);
 void take_eth0(Scene& scene);
 
+// trap-client looks at routes once a second, and forgets redirects if they are others.
+void let_routes_be_seen();
+
 // Has trap-client its filters there?
 bool is_attached(Scene& scene, std::string_view interface);
 

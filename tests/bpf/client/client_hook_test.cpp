@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packets that cross an interface of the host without being the host's: forwarded ones, and SYNs of
 // the daemon. Fixtures cannot say where a packet came in.
+#include <algorithm>
+#include <cstring>
+
 #include <gtest/gtest.h>
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -24,6 +27,7 @@ protected:
     __sk_buff context = {};
     context.ingress_ifindex = ingress_ifindex;
     context.priority = priority;
+    context.mark = mark_;
     LIBBPF_OPTS(bpf_test_run_opts, options);
     options.data_in = frame.data();
     options.data_size_in = static_cast<__u32>(frame.size());
@@ -43,6 +47,7 @@ protected:
 
   const TestConstants constants_;
   Object* client_ = nullptr;
+  std::uint32_t mark_ = 0;
 };
 
 TEST_P(Hook, the_hosts_own_syns_are_remembered_and_forwarded_ones_pass) {
@@ -70,6 +75,29 @@ TEST_P(Hook, a_forwarded_syn_takes_the_place_of_what_is_over) {
   EXPECT_EQ(verdict_of("trap_client_egress", 1, 0), TRAP_PASS_OTHER);
   EXPECT_TRUE(client_->entries("to_public").empty());
   EXPECT_TRUE(client_->entries("to_backend").empty());
+}
+
+// Its answers go the way that the kernel chose for the SYN, whatever rules it has for that.
+TEST_P(Hook, the_way_of_a_syn_is_remembered) {
+  mark_ = 0x77;
+  EXPECT_EQ(verdict_of("trap_client_egress", 0, 0), TRAP_PASS_SYN_REMEMBERED);
+  const auto entries = client_->entries("pending");
+  ASSERT_EQ(entries.size(), 1u);
+  trap_pending syn;
+  std::memcpy(&syn, entries.begin()->second.data(), sizeof syn);
+  const Bytes frame = build_packet(Json::parse(R"({"tcp": {"seq": 7}})"), GetParam(), constants_);
+  EXPECT_TRUE(std::equal(std::begin(syn.ethernet), std::end(syn.ethernet), frame.begin()));
+  EXPECT_NE(syn.ifindex, 0u);
+  EXPECT_EQ(syn.mark, 0x77u);
+}
+
+TEST_P(Hook, a_syn_of_a_lan_is_answered_there) {
+  EXPECT_EQ(verdict_of("trap_client_ingress_lan", 1, 0), TRAP_PASS_SYN_REMEMBERED);
+  const auto entries = client_->entries("pending");
+  ASSERT_EQ(entries.size(), 1u);
+  trap_pending syn;
+  std::memcpy(&syn, entries.begin()->second.data(), sizeof syn);
+  EXPECT_EQ(syn.ifindex, 0u);
 }
 
 TEST_P(Hook, syns_of_the_daemon_pass) {

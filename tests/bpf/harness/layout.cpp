@@ -115,6 +115,8 @@ const std::map<std::string, Layout>& layouts() {
          TRAP_FIELD("hops", trap_pending, hop_limit, native),
          TRAP_FIELD("accepts", trap_pending, accepts, native),
          TRAP_FIELD("connect", trap_pending, connect, native),
+         TRAP_FIELD("ifindex", trap_pending, ifindex, native),
+         TRAP_FIELD("mark", trap_pending, mark, native),
          TRAP_FIELD("renewal", trap_pending, is_renewal, native)}}},
       {"redirects",
        {sizeof(trap_redirect_key),
