@@ -24,6 +24,13 @@ if(TRAP_SANITIZE)
   target_link_options(trap_flags INTERFACE ${sanitizers})
 endif()
 
+if(TRAP_FUZZ) # libFuzzer sees its way through the libraries as well
+  set(sanitizers -fsanitize=address,undefined)
+  target_compile_options(trap_flags INTERFACE ${sanitizers} -fsanitize=fuzzer-no-link
+                         -fno-sanitize-recover=all)
+  target_link_options(trap_flags INTERFACE ${sanitizers})
+endif()
+
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   # A program tells nothing of the folder it was built in, and is the same wherever that was.
   target_compile_options(trap_flags INTERFACE
