@@ -124,7 +124,7 @@ Result<ConnectionFacts> facts_of(const Fd& connection) {
     return failed("TCP_INFO");
   constexpr unsigned agreed = TCPI_OPT_TIMESTAMPS | TCPI_OPT_SACK | TCPI_OPT_WSCALE | TCPI_OPT_ECN;
   return ConnectionFacts{info.tcpi_min_rtt, info.tcpi_options & agreed, info.tcpi_snd_wscale,
-                         info.tcpi_rcv_wscale};
+                         info.tcpi_rcv_wscale, info.tcpi_snd_mss};
 }
 
 } // namespace trap::lab

@@ -36,6 +36,7 @@ struct ConnectionFacts {
   std::uint32_t least_round_trip_us = 0;
   unsigned options = 0;                    // TCPI_OPT_..., of those that a handshake agrees on
   unsigned their_scale = 0, our_scale = 0; // of windows
+  unsigned segment_bytes = 0;              // of the largest that it sends
 
   bool agrees_with(const ConnectionFacts& other) const; // all but the round trip
 };

@@ -48,7 +48,11 @@ Result<ConnectionFacts> connection_at(Scene& scene, Family family, int port, con
   const auto client =
       connect_from(scene.host("stranger"), addresses_of("trap").address(family), port);
   const auto accepted = client ? accept_from(listener) : client.error();
-  return accepted ? facts_of(*accepted) : accepted.error();
+  const auto of_client = accepted ? facts_of(*client) : accepted.error();
+  auto facts = of_client ? facts_of(*accepted) : of_client.error();
+  if (facts)
+    facts->segment_bytes = of_client->segment_bytes;
+  return facts;
 }
 
 // True once TRAP's cookies serve a client.
@@ -116,6 +120,37 @@ Result<void> lose_bare_acks(Scene& scene, std::string_view rule) {
   return {};
 }
 
+// Behind the default routes the way is narrower than the link, by `advmss` and by `mtu`.
+void expect_same_segments(Scene& scene, const std::vector<Ports>& all) {
+  const HostAddresses& trap = addresses_of("trap");
+  const auto routes = [&](std::string_view ipv4, std::string_view ipv6) {
+    return scene.host("trap").ip(fmt::format("route replace default via {} {}\n"
+                                             "route replace ::/0 via {} {}\n",
+                                             trap.ipv4_gateway, ipv4, trap.ipv6_gateway, ipv6));
+  };
+  scene.done(routes("advmss 1300", "mtu 1400"), "the routes to clients become narrow");
+  for (const Ports& ports : all) {
+    const auto plain = connection_at(scene, ports.family, ports.plain, ports.plain_listener);
+    Result<ConnectionFacts> served = Error{"no connection"};
+    // Two in a row: a connection that reopens one in TIME_WAIT is answered by the stack.
+    const auto is_same = [&] {
+      for (int i = 0; i < 2; i++) {
+        served = connection_at(scene, ports.family, ports.served, ports.served_listener);
+        if (!plain || !served || served->segment_bytes != plain->segment_bytes)
+          return false;
+      }
+      return true;
+    };
+    const bool same = becomes(is_same);
+    scene.check(
+        same && plain->segment_bytes < 1400,
+        fmt::format("{}: clients send as small segments as without TRAP", name_of(ports.family)),
+        fmt::format("of {} bytes, {} without", served ? served->segment_bytes : 0,
+                    plain ? plain->segment_bytes : 0));
+  }
+  scene.done(routes("", ""), "and wide again");
+}
+
 // The first segment that arrives behind the SYN has data and a FIN.
 void expect_last_word(Scene& scene, const Ports& ports) {
   const std::string what = fmt::format("{}, data and FIN at once", name_of(ports.family));
@@ -166,6 +201,7 @@ void expect_equality(Scene& scene, int served_port, int plain_port) {
     scene.done(scene.host("stranger").set("ipv4/tcp_timestamps", "1"), "clients as usual");
     expect_last_word(scene, ports);
   }
+  expect_same_segments(scene, all);
   const auto tunnel =
       Tunnel::dig({&scene.host("stranger"), "far0"}, {&scene.host("router"), "far0"}, one_way);
   if (!scene.check(static_cast<bool>(tunnel), "there is a way of 100 ms",

@@ -10,6 +10,7 @@
 #include "server/daemon/serving/listener_probe.h"
 #include "server/daemon/serving/shortfall.h"
 #include "server/daemon/watch/host_settings.h"
+#include "server/daemon/watch/route_mss.h"
 #include "server/maps.h"
 
 namespace trap::server {
@@ -32,6 +33,7 @@ struct HostState {
   HostSettings settings;
   unsigned mtu = 1500;  // the smallest of the interfaces
   bool assigns = false; // the stack makes sockets of TRAP's own cookies
+  RouteMss route_mss = {};
 };
 
 struct Answering {

@@ -16,10 +16,13 @@ constexpr unsigned v6_header_bytes = 60;
 constexpr unsigned mss_least = 536; // RFC 9293 3.7.1
 constexpr unsigned mss_most = 65535;
 
-__be16 mss_of(const Endpoint& address, unsigned mtu) {
-  const unsigned headers =
-      family_of(address.address) == TRAP_IPV4 ? v4_header_bytes : v6_header_bytes;
-  return TRAP_BE16(std::clamp(mtu > headers ? mtu - headers : 0, mss_least, mss_most));
+__be16 mss_of(const Endpoint& address, const HostState& host) {
+  const bool is_v4 = family_of(address.address) == TRAP_IPV4;
+  const unsigned headers = is_v4 ? v4_header_bytes : v6_header_bytes;
+  const unsigned of_route = is_v4 ? host.route_mss.ipv4 : host.route_mss.ipv6;
+  const unsigned of_link = host.mtu > headers ? host.mtu - headers : 0;
+  return TRAP_BE16(
+      std::clamp(of_route != 0 ? std::min(of_route, of_link) : of_link, mss_least, mss_most));
 }
 
 // Does the stack understand what the SYN-ACK's timestamp says?
@@ -57,8 +60,8 @@ __u32 serving_flags(const ServiceConfig& config, const ServiceState& service, co
 }
 
 void set_listener_values(trap_service& value, const PlannedService& planned,
-                         const ServiceState& service, unsigned mtu) {
-  value.mss = mss_of(planned.address, mtu);
+                         const ServiceState& service, const HostState& host) {
+  value.mss = mss_of(planned.address, host);
   value.window = service.earlier.window ? service.earlier.window : TRAP_BE16(window_max);
   value.window_scale = service.earlier.window ? service.earlier.window_scale : scale_default;
   if (!service.listener || !service.listener->answers)
@@ -121,7 +124,7 @@ trap_service service_value(const PlannedService& planned, const ServiceState& se
   if (config.serves()) {
     const Answering answering = choose_answering(service, host, config.offer && usable);
     value.flags |= serving_flags(config, service, host, answering.by);
-    set_listener_values(value, planned, service, host.mtu);
+    set_listener_values(value, planned, service, host);
   }
   return value;
 }

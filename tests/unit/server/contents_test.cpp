@@ -136,6 +136,16 @@ TEST_F(Contents, tell_clients_what_the_listener_says) {
   EXPECT_EQ(TRAP_FROM_BE16(value.mss), 1000);
 }
 
+TEST_F(Contents, tell_clients_what_the_default_route_asks_for) {
+  plan(one_host);
+  const HostState host = {
+      .settings = {2, 2, 1, 1}, .mtu = 1500, .route_mss = {.ipv4 = 1300, .ipv6 = 1340}};
+  EXPECT_EQ(TRAP_FROM_BE16(service_value(planned(0), {}, host, false).mss), 1300);
+  EXPECT_EQ(TRAP_FROM_BE16(service_value(planned(1), {}, host, false).mss), 1340);
+  const HostState narrow = {.settings = {2, 2, 1, 1}, .mtu = 1280, .route_mss = {.ipv4 = 1300}};
+  EXPECT_EQ(TRAP_FROM_BE16(service_value(planned(0), {}, narrow, false).mss), 1240);
+}
+
 TEST_F(Contents, leave_to_the_stack_what_takes_no_cookies) {
   plan(one_host);
   constexpr __u32 left = TRAP_SERVICE_LEFT | TRAP_SERVICE_RESTS;

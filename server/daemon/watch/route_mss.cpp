@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/daemon/watch/route_mss.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <span>
+
+#include <net/if.h>
+#include <netinet/in.h>
+
+#include "runtime/net/netlink_dump.h"
+
+namespace trap::server {
+namespace {
+
+// Somewhere on the Internet. Nothing is sent there.
+constexpr std::array<std::uint8_t, 4> far_ipv4 = {1, 0, 0, 1};
+constexpr std::array<std::uint8_t, 16> far_ipv6 = {0x20, 0, 0, 0, 0, 0, 0, 0,
+                                                   0,    0, 0, 0, 0, 0, 0, 1};
+constexpr unsigned ipv4_header_bytes = 40, ipv6_header_bytes = 60; // with TCP's
+
+struct Question {
+  nlmsghdr header;
+  rtmsg body;
+  rtattr interface_attribute;
+  std::uint32_t interface;
+  rtattr address_attribute;
+  std::uint8_t address[16];
+};
+
+Question question_of(unsigned interface, std::span<const std::uint8_t> address) {
+  Question question = {};
+  question.interface_attribute = {RTA_LENGTH(sizeof(question.interface)), RTA_OIF};
+  question.interface = interface;
+  question.address_attribute = {static_cast<unsigned short>(RTA_LENGTH(address.size())), RTA_DST};
+  std::memcpy(question.address, address.data(), address.size());
+  question.body.rtm_family = address.size() == 4 ? AF_INET : AF_INET6;
+  question.body.rtm_dst_len = static_cast<unsigned char>(address.size() * 8);
+  question.header.nlmsg_len =
+      static_cast<std::uint32_t>(sizeof(question) - sizeof(question.address) + address.size());
+  question.header.nlmsg_type = RTM_GETROUTE;
+  question.header.nlmsg_flags = NLM_F_REQUEST;
+  return question;
+}
+
+// What the route there asks for; 0 if there is none, or it asks for nothing.
+unsigned route_mss(unsigned interface, std::span<const std::uint8_t> address,
+                   unsigned header_bytes) {
+  const Question question = question_of(interface, address);
+  std::uint32_t mss = 0, mtu = 0;
+  ask_one(&question.header, [&](const nlmsghdr& header) {
+    if (header.nlmsg_type != RTM_NEWROUTE)
+      return;
+    visit_attributes_of<rtmsg>(header, [&](const rtattr& metrics) {
+      if (metrics.rta_type != RTA_METRICS)
+        return;
+      const auto* first = static_cast<const rtattr*>(RTA_DATA(const_cast<rtattr*>(&metrics)));
+      visit_attributes(first, RTA_PAYLOAD(&metrics), [&](const rtattr& metric) {
+        if (RTA_PAYLOAD(&metric) != sizeof(mss))
+          return;
+        if (metric.rta_type == RTAX_ADVMSS)
+          std::memcpy(&mss, RTA_DATA(const_cast<rtattr*>(&metric)), sizeof(mss));
+        else if (metric.rta_type == RTAX_MTU)
+          std::memcpy(&mtu, RTA_DATA(const_cast<rtattr*>(&metric)), sizeof(mtu));
+      });
+    });
+  });
+  return mss != 0 || mtu <= header_bytes ? mss : mtu - header_bytes;
+}
+
+void lower(unsigned& least, unsigned mss) {
+  if (mss != 0)
+    least = least == 0 ? mss : std::min(least, mss);
+}
+
+} // namespace
+
+RouteMss default_route_mss(const std::vector<std::string>& interfaces) {
+  RouteMss least;
+  for (const std::string& name : interfaces) {
+    const unsigned interface = if_nametoindex(name.c_str());
+    if (interface == 0)
+      continue;
+    lower(least.ipv4, route_mss(interface, far_ipv4, ipv4_header_bytes));
+    lower(least.ipv6, route_mss(interface, far_ipv6, ipv6_header_bytes));
+  }
+  return least;
+}
+
+} // namespace trap::server
