@@ -6,6 +6,7 @@
 #include "protocol/wire.h"
 
 #define TRAP_CLIENT_MAX_PENDING 16384
+#define TRAP_CLIENT_MAX_OWNERS 4096
 #define TRAP_CLIENT_MAX_ORIGINS 16384
 #define TRAP_CLIENT_MAX_FALLBACKS 4096
 #define TRAP_CLIENT_MAX_TRUSTED 4096 /* prefixes of services, and as many of targets */
@@ -72,6 +73,24 @@ struct trap_pending {
   __u8 reserved[2];
   __u32 ifindex; /* of the interface it left by, if that has such addresses; else 0 */
   __u32 mark;    /* the socket's */
+};
+
+/* Map `owners` (LRU hash): SYNs of a user of this host at one of its addresses, or of a host behind
+ * it (in IPv6, of its /64). Of one second, so many are remembered in `pending`; those beyond that
+ * are in `pending_crowd`, where one owner pushes out its own and those of other busy ones. */
+#define TRAP_OWNER_SYNS 1024u
+#define TRAP_OWNER_SECOND_SHIFT 30 /* of nanoseconds */
+
+struct trap_owner {
+  union trap_address address;
+  __u32 user; /* 0 for hosts behind */
+  __u32 side; /* enum trap_side */
+};
+
+struct trap_owner_share {
+  __u64 second;
+  __u32 syns;
+  __u32 reserved;
 };
 
 /* Map `redirects` (LRU hash): where a service really is, for one local address. */
@@ -223,6 +242,8 @@ struct trap_client_settings {
 
 TRAP_ASSERT(sizeof(struct trap_tuple) == 40, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_pending) == 88, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_owner) == 24, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_owner_share) == 16, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirect_key) == 40, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirect) == 56, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_outward) == 24, "shared through a map");

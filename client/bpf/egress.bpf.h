@@ -7,6 +7,7 @@
 #include "client/bpf/hook.bpf.h"
 #include "client/bpf/icmp.bpf.h"
 #include "client/bpf/lane.bpf.h"
+#include "client/bpf/pending.bpf.h"
 #include "client/bpf/scratch.bpf.h"
 #include "client/bpf/ticket_option.bpf.h"
 #include "dataplane/bpf/socket.bpf.h"
@@ -123,7 +124,9 @@ TRAP_GLOBAL_FUNCTION int remember_syn(struct __sk_buff* skb, __u32 state, __u32 
   const void* end = (const void*)(long)skb->data_end;
   const struct packet_context* context;
   const struct trap_packet* packet;
+  const struct trap_pending* before;
   struct trap_pending* syn;
+  int is_of_crowd = 0;
   const __u8* ip;
 
   if (!memory)
@@ -153,11 +156,19 @@ TRAP_GLOBAL_FUNCTION int remember_syn(struct __sk_buff* skb, __u32 state, __u32 
   if (context->side == TRAP_SIDE_HOST && context->framing == TRAP_FRAMING_ETHERNET &&
       !bpf_skb_load_bytes(skb, 0, syn->ethernet, sizeof(syn->ethernet)))
     syn->ifindex = skb->ifindex;
-  keep_progress(syn, bpf_map_lookup_elem(&pending, &memory->tuple));
+  before = bpf_map_lookup_elem(&pending, &memory->tuple);
+  if (!before) {
+    before = bpf_map_lookup_elem(&pending_crowd, &memory->tuple);
+    is_of_crowd = before || is_beyond_share(skb);
+  }
+  keep_progress(syn, before);
   syn->connect |= connect;
   if (state == TRAP_REDIRECTED)
     syn->state = TRAP_REDIRECTED;
-  store(&pending, &memory->tuple, syn, BPF_ANY);
+  if (is_of_crowd)
+    store(&pending_crowd, &memory->tuple, syn, BPF_ANY);
+  else
+    store(&pending, &memory->tuple, syn, BPF_ANY);
   return 0;
 }
 
@@ -165,7 +176,7 @@ TRAP_GLOBAL_FUNCTION int remember_syn(struct __sk_buff* skb, __u32 state, __u32 
  * to serve. */
 static TRAP_SUBPROGRAM int note_unanswered(const struct trap_tuple* tuple,
                                            const struct trap_redirect_key* key, __be32 isn) {
-  struct trap_pending* syn = bpf_map_lookup_elem(&pending, tuple);
+  struct trap_pending* syn = find_pending(tuple);
 
   if (!syn || syn->isn != isn || syn->state != TRAP_ACCEPT_SENT ||
       syn->accepts < TRAP_ACCEPTS_IN_VAIN || syn->connect & TRAP_CONNECT_RESETS)
@@ -334,7 +345,7 @@ static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
 judge_forwarded_syn(struct __sk_buff* skb, struct packet_context* context, struct scratch* memory,
                     const struct trap_outward* known) {
   const struct trap_tuple* tuple = &memory->tuple;
-  const struct trap_pending* syn = bpf_map_lookup_elem(&pending, tuple);
+  const struct trap_pending* syn = find_pending(tuple);
   struct trap_outward* outward = &memory->outward;
 
   if (is_reissued(context, tuple) || (syn && syn->isn == context->packet.seq))

@@ -3,6 +3,7 @@
  * the service, so that path MTU discovery works both ways and a dead end is found at once. */
 #pragma once
 
+#include "client/bpf/pending.bpf.h"
 #include "client/bpf/retry.bpf.h"
 #include "dataplane/icmp.h"
 
@@ -212,7 +213,7 @@ translate_incoming_icmp(struct __sk_buff* skb, struct packet_context* context,
     return TRAP_PASS_OTHER;
   inward = &memory->inward;
   memory->tuple = socket_side_tuple(&memory->wire, inward);
-  syn = bpf_map_lookup_elem(&pending, &memory->tuple);
+  syn = find_pending(&memory->tuple);
   if (ends_connect(skb, error, syn)) {
     context->packet.family = error->quoted.family;
     if (ask_again(skb, context, &memory->tuple, syn, &verdict) == TRAP_WALK_ENDS)

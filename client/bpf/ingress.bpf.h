@@ -141,7 +141,7 @@ verdict_of_stranger(const struct trap_option* option) {
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
 judge_rst(struct __sk_buff* skb, struct packet_context* context, const struct trap_tuple* tuple,
           struct scratch* memory, const struct trap_option* option) {
-  struct trap_pending* syn = bpf_map_lookup_elem(&pending, tuple);
+  struct trap_pending* syn = find_pending(tuple);
   __be32 iss = TRAP_BE32(TRAP_FROM_BE32(context->packet.seq) - 1);
   int is_trap = option->type == TRAP_REDIRECT || option->defect != TRAP_OPTIONS_SOUND;
   enum trap_verdict found;
@@ -182,7 +182,7 @@ static __always_inline void note_syn_ack(struct trap_pending* syn,
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
 judge_syn_ack(struct __sk_buff* skb, struct packet_context* context, const struct trap_tuple* tuple,
               const struct trap_option* option) {
-  struct trap_pending* syn = bpf_map_lookup_elem(&pending, tuple);
+  struct trap_pending* syn = find_pending(tuple);
   struct trap_redirect_key key = redirect_key(tuple);
 
   if (!syn || context->packet.ack != next_seq(syn->isn))
@@ -217,7 +217,7 @@ static TRAP_SUBPROGRAM int read_answer(struct __sk_buff* skb, const struct packe
   const void* data = (const void*)(long)skb->data;
   const void* end = (const void*)(long)skb->data_end;
 
-  if (!bpf_map_lookup_elem(&pending, &memory->wire))
+  if (!find_pending(&memory->wire))
     return 0;
   memory->option = trap_find_option(&memory->area, trap_l4(&context->packet, data), end,
                                     context->packet.header_bytes, context->packet.family);
@@ -241,7 +241,7 @@ static __always_inline TRAP_MUST_USE enum trap_verdict judge_answer(struct __sk_
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_walk
 judge_service_answer(struct __sk_buff* skb, struct packet_context* context,
                      const struct trap_tuple* tuple, __u32 kind, enum trap_verdict* verdict) {
-  struct trap_pending* syn = bpf_map_lookup_elem(&pending, tuple);
+  struct trap_pending* syn = find_pending(tuple);
 
   if (!syn || syn->state != TRAP_REDIRECTED || !(context->packet.flags & TRAP_TCP_ACK) ||
       context->packet.ack != next_seq(syn->isn))

@@ -17,6 +17,20 @@ struct {
 
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, TRAP_CLIENT_MAX_PENDING);
+  __type(key, struct trap_tuple);
+  __type(value, struct trap_pending);
+} pending_crowd SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, TRAP_CLIENT_MAX_OWNERS);
+  __type(key, struct trap_owner);
+  __type(value, struct trap_owner_share);
+} owners SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, TRAP_CLIENT_REDIRECTS);
   __type(key, struct trap_redirect_key);
   __type(value, struct trap_redirect);

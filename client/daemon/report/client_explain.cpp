@@ -108,7 +108,10 @@ std::vector<std::string> ClientExplainer::reasons_of(const ExplainRequest& reque
     because.push_back(fmt::format("connection was redirected here from {}{}",
                                   end_text(inward->service, inward->port),
                                   lane_text(tuple.local_port, inward->flags)));
-  if (auto syn = map_read<trap_pending>(bpf_map__fd(maps.pending), tuple))
+  auto syn = map_read<trap_pending>(bpf_map__fd(maps.pending), tuple);
+  if (!syn)
+    syn = map_read<trap_pending>(bpf_map__fd(maps.pending_crowd), tuple);
+  if (syn)
     because.push_back(fmt::format("a SYN of this connection is remembered (seq={}): {}",
                                   TRAP_FROM_BE32(syn->isn), state_text(syn->state)));
   trap_redirect_key key = {};

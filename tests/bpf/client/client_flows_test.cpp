@@ -230,6 +230,32 @@ TEST_P(ClientFlows, what_is_explained_is_found_in_its_socket_too) {
             static_cast<unsigned>(TRAP_PASS_TO_SERVICE));
 }
 
+// Another user, or a host behind this one: here, another local address. More SYNs than both tables
+// of SYNs have room for leave the first one's handshake as it was.
+TEST_P(ClientFlows, many_syns_of_one_owner_leave_the_handshakes_of_another) {
+  Object& client = fresh_object(part_under_test(), constants_, false, false);
+  const auto syn = [&](const char* source, int port, int number) {
+    return build_packet({{"ip", {{"src", source}, {"dst", "public"}}},
+                         {"tcp", {{"sport", number}, {"dport", port}, {"seq", 7}}}},
+                        GetParam(), constants_);
+  };
+  client.run("trap_client_egress", syn("client", 80, local_port));
+  for (int number = 0; number < 20'000; number++)
+    client.run("trap_client_egress", syn("elsewhere", 80, 1 + number));
+  const auto before = client.counters(0);
+  client.run("trap_client_ingress", build_packet({{"ip", {{"src", "public"}, {"dst", "client"}}},
+                                                  {"tcp",
+                                                   {{"sport", 80},
+                                                    {"dport", local_port},
+                                                    {"flags", "SA"},
+                                                    {"seq", 6},
+                                                    {"ack", 8},
+                                                    {"options", {{{"offer", 0}}}}}}},
+                                                 GetParam(), constants_));
+  EXPECT_EQ(client.counters(0)[TRAP_REPLY_ACCEPT] - before[TRAP_REPLY_ACCEPT], 1u);
+  EXPECT_GT(client.entries("pending_crowd").size(), 0u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Families, ClientFlows, testing::Values(4, 6),
                          [](const auto& family) { return "ipv" + std::to_string(family.param); });
 

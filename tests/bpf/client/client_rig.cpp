@@ -59,6 +59,7 @@ const Rig& client_rig() {
       .set_time = [](Object&, const TestConstants&, const Json&) {},
       .programs = {"trap_client_egress", "trap_client_ingress", "trap_client_egress_lan"},
       .refilled = {"settings", "remotes"},
+      .tallies = {"owners"},
       .load_twin =
           [](bool, const Object& live) {
             return object_of(Program<trap_client>::load_twin(live.object(), prepared(false)));

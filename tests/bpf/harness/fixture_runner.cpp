@@ -92,7 +92,8 @@ void FixtureRunner::prepare() {
 FixtureRunner::State FixtureRunner::state(Object& object) {
   State result;
   for (const std::string& name : object.map_names()) {
-    if (object.is_hash(name) || object.map_type(name) == BPF_MAP_TYPE_RINGBUF)
+    if (std::ranges::count(rig_.tallies, name) == 0 &&
+        (object.is_hash(name) || object.map_type(name) == BPF_MAP_TYPE_RINGBUF))
       result[name] = object.entries(name);
   }
   return result;

@@ -30,6 +30,8 @@ struct Rig {
   // Maps that are neither configuration nor tables of entries: restored before each run of a
   // fixture.
   std::vector<std::string> refilled = {};
+  // Maps that only count, of which fixtures say nothing.
+  std::vector<std::string> tallies = {};
   // Sets the budgets and caps that a fixture's "rates" names, and takes the others away; only the
   // server has them.
   std::function<void(Object&, const Json& rates)> set_rates = nullptr;
