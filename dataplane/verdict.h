@@ -205,7 +205,9 @@ enum trap_about {
   X(PASS_CONSENT, PASS, GUARD, SERVICE, "pass-consent",                                            \
     "SYN-ACK that leaves with CONSENT, because a ticket let the SYN in")                           \
   X(PASS_CONSENT_LEFT_OUT, PASS, GUARD, SERVICE, "pass-consent-left-out",                          \
-    "SYN-ACK to a ticket that leaves as it is: no room for CONSENT, data, or a signature")
+    "SYN-ACK to a ticket that leaves as it is: no room for CONSENT, data, or a signature")         \
+  X(DROP_HALF_OPEN, DROP, GUARD, SERVICE, "drop-half-open",                                        \
+    "segment of a half-open flow that does not acknowledge the SYN-ACK")
 
 enum trap_verdict {
 #define TRAP_VERDICT_ENUM(id, action, parts, about, name, text) TRAP_##id,

@@ -135,9 +135,11 @@ struct trap_flow_keys {
   __u64 words[TRAP_FLOW_KEYS];
 };
 
-#define TRAP_FLOW_BUDGETED 1u /* pays for its packets from its client's budgets */
-#define TRAP_FLOW_CLOSING 2u  /* saw a FIN or a RST: what its client sends does not prolong it */
-#define TRAP_FLOW_ENDED 4u    /* no longer among its client's open ones */
+#define TRAP_FLOW_BUDGETED 1u    /* pays for its packets from its client's budgets */
+#define TRAP_FLOW_CLOSING 2u     /* saw a FIN or a RST: what its client sends does not prolong it */
+#define TRAP_FLOW_ENDED 4u       /* no longer among its client's open ones */
+#define TRAP_FLOW_HALF_OPEN 8u   /* its SYN passed; no segment has acknowledged our SYN-ACK yet */
+#define TRAP_FLOW_EARLY_DATA 16u /* its SYN had data, so that ours may come before its ACK */
 
 struct trap_guard_flow {
   __u64 seen_ns;    /* to the second; TRAP_FLOW_EMPTY, TRAP_FLOW_CLAIMED: no flow */
@@ -158,6 +160,9 @@ struct trap_guard_flow {
 
 /* The same of a flow that is closing. */
 #define TRAP_FLOW_CLOSING_NS (60ULL * 1000000000ULL)
+
+/* The age at which one that is half-open is over: stacks repeat a SYN-ACK for 63 s. */
+#define TRAP_FLOW_HALF_OPEN_NS (75ULL * 1000000000ULL)
 
 #define TRAP_FLOW_WAYS 4
 #define TRAP_FLOW_BUCKETS (TRAP_GUARD_FLOWS / TRAP_FLOW_WAYS)

@@ -38,8 +38,10 @@ TRAP_INLINE int trap_flow_key_equal(const struct trap_flow_key* a, const struct 
 }
 
 TRAP_INLINE int trap_flow_is_live(const struct trap_guard_flow* flow, __u64 now_ns) {
-  __u64 silence_ns = flow->flags & TRAP_FLOW_CLOSING ? TRAP_FLOW_CLOSING_NS : TRAP_FLOW_IDLE_NS;
+  __u64 silence_ns = TRAP_FLOW_IDLE_NS;
 
+  if (flow->flags & (TRAP_FLOW_CLOSING | TRAP_FLOW_HALF_OPEN))
+    silence_ns = flow->flags & TRAP_FLOW_CLOSING ? TRAP_FLOW_CLOSING_NS : TRAP_FLOW_HALF_OPEN_NS;
   /* signed: another CPU may have seen the next tick of the clock */
   return flow->seen_ns > TRAP_FLOW_CLAIMED && (__s64)(now_ns - flow->seen_ns) < (__s64)silence_ns;
 }

@@ -200,12 +200,23 @@ find_invitation(const struct packet_context* context, __u8* tag) {
   return is_trusted(context) ? TRAP_PASS_TRUSTED : TRAP_DROP_UNINVITED;
 }
 
+/* TRAP_FLOW_EARLY_DATA if the SYN has data, by arithmetic: kernel 6.1 would follow what comes
+ * behind a branch twice. */
+static __always_inline __u8 early_data_flag(const struct trap_packet* packet) {
+  __s32 bytes = (__s32)trap_payload_bytes(packet);
+
+  bytes = -bytes;
+  TRAP_HOLD(bytes);
+  return (__u8)(bytes >> 31) & TRAP_FLOW_EARLY_DATA;
+}
+
 /* A SYN that is invited, by `verdict`. */
 static __always_inline TRAP_MUST_USE enum trap_verdict
 open_invited(const struct packet_context* context, const struct presented* presented,
              enum trap_verdict verdict) {
   struct opening opening = opening_of(context, presented->ticket.tag);
 
+  opening.subject.flow_flags = early_data_flag(&context->packet);
   if (verdict == TRAP_PASS_TICKET) {
     opening.key.consent = consent_to(presented);
     opening.subject.consent_kind = presented->kind;

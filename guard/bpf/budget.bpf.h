@@ -24,7 +24,7 @@ struct subject {
   __u8 tag;
   __u8 by_announcement;
   __u8 consent_kind; /* as in struct trap_guard_flow */
-  __u8 reserved;
+  __u8 flow_flags;   /* of a flow that begins */
 };
 
 static __always_inline struct trap_guard_client_key
@@ -200,10 +200,10 @@ static __always_inline struct opening opening_of(const struct packet_context* co
 static __always_inline union standing standing_by(const struct opening* opening,
                                                   union standing before) {
   union standing after = {.tag = opening->subject.tag,
-                          .flags = TRAP_FLOW_BUDGETED,
+                          .flags = opening->subject.flow_flags,
                           .consent_kind = opening->subject.consent_kind};
 
-  if (is_counted(before.flags) && before.tag == after.tag)
+  if (is_counted(before.flags))
     after.flags = before.flags;
   return after;
 }
@@ -230,6 +230,8 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum added open_flow(const struct opening* op
     return ADDED;
   if (flow) {
     entry_of(flow)->key.consent = opening->key.consent;
+    if (!is_counted(before.flags))
+      flow->isn = 0; /* of an earlier connection */
     if (change_standing(flow, before, standing_by(opening, before)))
       return ADDED;
   } else if (make_flow(&opening->key, hash, coarse_ns(), standing_by(opening, before))) {
@@ -284,6 +286,7 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum syn_paid pay_syn(const struct subject* s
 static __always_inline TRAP_MUST_USE enum trap_verdict admit(struct opening* opening,
                                                              enum trap_verdict admitted) {
   opening->subject.by_announcement = admitted == TRAP_PASS_ANNOUNCED;
+  opening->subject.flow_flags |= TRAP_FLOW_BUDGETED | TRAP_FLOW_HALF_OPEN;
   switch (pay_syn(&opening->subject)) {
   case SYN_BEYOND_CLIENT:
     return TRAP_DROP_CLIENT_SYNS;
@@ -580,6 +583,29 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE int judge_closing(struct xdp_md* ctx,
   return 1;
 }
 
+/* Data of ours that may be on its way before the client's first ACK (TCP Fast Open, RFC 7413). */
+#define TRAP_EARLY_DATA_MOST (1U << 17)
+
+/* Whether a segment of a half-open flow acknowledges the SYN-ACK: then it is open. If none was
+ * seen, as without the egress program, every segment does. */
+TRAP_GLOBAL_FUNCTION TRAP_MUST_USE int opens_flow(struct trap_guard_flow* flow,
+                                                  __u32 acknowledged) {
+  union standing before, after;
+  __u32 isn;
+
+  if (!flow)
+    return 1;
+  isn = *(volatile __u32*)&flow->isn;
+  before = after = standing_of(flow);
+  if (isn &&
+      acknowledged - isn - 1 > (before.flags & TRAP_FLOW_EARLY_DATA ? TRAP_EARLY_DATA_MOST : 0))
+    return 0;
+  after.flags &= (__u8) ~(TRAP_FLOW_HALF_OPEN | TRAP_FLOW_EARLY_DATA);
+  if (!explaining && change_standing(flow, before, after))
+    flow->seen_ns = coarse_ns();
+  return 1; /* where another CPU was faster, the next segment tries again */
+}
+
 /* A segment that is not a SYN. */
 static __always_inline TRAP_MUST_USE enum trap_verdict
 judge_flow(struct xdp_md* ctx, const struct packet_context* context) {
@@ -591,6 +617,9 @@ judge_flow(struct xdp_md* ctx, const struct packet_context* context) {
   if (context->port.flags & TRAP_PORT_SOCKETS)
     segment |= TRAP_ENDS_AT_SOCKETS;
   if (flow) {
+    if ((flow->flags & TRAP_FLOW_HALF_OPEN) && (segment & TRAP_TCP_ACK) &&
+        !opens_flow(flow, TRAP_FROM_BE32(context->packet.ack)))
+      return TRAP_DROP_HALF_OPEN;
     if ((flow->flags & TRAP_FLOW_CLOSING) || (segment & (TRAP_TCP_FIN | TRAP_TCP_RST))) {
       opening.subject = subject_of(context, 0);
       if (!judge_closing(ctx, &opening, flow, segment, family))
