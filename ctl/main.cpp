@@ -119,7 +119,7 @@ void add_redirects(CLI::App& app, CommandLine& line) {
 void add_knock(CLI::App& app, CommandLine& line) {
   CLI::App* knock =
       app.add_subcommand("knock", "connect to a service as a client does, and show each step");
-  knock->add_option("SERVICE", line.knock.service, "public address and port")->required();
+  knock->add_option("SERVICE", line.knock.service, "public address or name, and port")->required();
   knock->add_option("--timeout", line.knock.timeout_s, "seconds to wait for each answer")
       ->check(CLI::Range(0.05, 60.0))
       ->capture_default_str();

@@ -7,6 +7,7 @@
 #include <sodium.h>
 
 #include "ctl/commands.h"
+#include "ctl/knock/knock_service.h"
 #include "ctl/knock/knock_sockets.h"
 #include "ctl/knock/knock_words.h"
 #include "ctl/table.h"
@@ -112,7 +113,7 @@ void print(const KnockTalk& talk) {
 } // namespace
 
 Result<ExitCode> knock(const KnockRequest& request) {
-  auto service = parse_endpoint(request.service);
+  auto service = find_service(request.service);
   if (!service)
     return Error{fmt::format("service {}", service.error().message), ExitCode::usage};
   if (sodium_init() < 0)

@@ -2,6 +2,7 @@
 // trapctl knock: its segments, and what it makes of each answer and each silence.
 #include <gmock/gmock.h>
 
+#include "ctl/knock/knock_service.h"
 #include "ctl/knock/knock_talk.h"
 #include "dataplane/checksum.h"
 #include "dataplane/segment.h"
@@ -222,6 +223,20 @@ TEST(Knock, tells_when_a_client_module_did_the_work) {
   EXPECT_TRUE(talk.by_module());
   EXPECT_EQ(talk.backend(), v4.backend);
   EXPECT_EQ(talk.steps().size(), 6u);
+}
+
+TEST(KnockService, is_an_address_or_a_name) {
+  EXPECT_EQ(format_endpoint(*find_service("203.0.113.10:80")), "203.0.113.10:80");
+  const auto local = find_service("localhost:8080");
+  ASSERT_TRUE(local) << local.error().message;
+  EXPECT_TRUE(format_endpoint(*local) == "127.0.0.1:8080" ||
+              format_endpoint(*local) == "[::1]:8080")
+      << format_endpoint(*local);
+}
+
+TEST(KnockService, without_a_port_or_with_no_such_name_is_an_error) {
+  for (const char* wrong : {"localhost", "localhost:", "localhost:port", "203.0.113.300:80", ":80"})
+    EXPECT_FALSE(find_service(wrong)) << wrong;
 }
 
 } // namespace
