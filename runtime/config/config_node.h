@@ -21,8 +21,8 @@ struct ConfigNode {
     std::string type;
   };
 
-  unsigned line = 0; // 0: not from a file
-  std::variant<Other, bool, std::int64_t, std::string, Array, Table> value = Other{};
+  unsigned line = 0;                                                        // 0: not from a file
+  std::variant<Other, bool, std::int64_t, std::string, Array, Table> value; // Other at first
 
   // "an integer", "a string", ...: for messages.
   std::string type_name() const;

@@ -68,7 +68,7 @@ Result<MetricsServer> MetricsServer::make(const Endpoint& where,
   if (!server)
     return Error{
         fmt::format("metrics_listen {}: {}", format_endpoint(where), server.error().message)};
-  return MetricsServer(std::make_unique<Running>(std::move(*server)));
+  return MetricsServer(std::make_unique<Running>(Running{std::move(*server)}));
 }
 
 } // namespace trap
