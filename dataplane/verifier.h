@@ -17,6 +17,9 @@
  * - clang 14 computes a pointer into the packet once for the bound check and once more for the
  * access, where it knows that the offset it begins with is 0; kernel 6.18: "invalid access to
  * packet, R1 offset is outside of the packet".
+ * - clang 19 draws one bound check from another: where `p + n` with n >= 0 is inside the packet, it
+ * leaves out the check of `p`; kernel 6.18, which does not: "invalid access to packet, R1 offset is
+ * outside of the packet".
  * - clang 14 adds an index to the address of an array on the stack by `|`, where it knows the low
  * bits to be 0; kernel 6.18: "R0 bitwise operator |= on pointer prohibited".
  * - clang 14 asks for the end of a loop before it counts, so that the body falls through to its own

@@ -168,15 +168,17 @@ static __always_inline int write_tcp(struct trap_tcp* tcp, const void* end,
  * 0 on success. */
 TRAP_GLOBAL_FUNCTION int grow_in_front(struct xdp_md* ctx, __u64 more) {
   __u8 header[TRAP_L2_BYTES_MAX];
-  __u8 *data, *end;
+  __u8 *data, *end, *old;
 
   if (more > TRAP_GROWTH_MAX || bpf_xdp_adjust_head(ctx, -(int)more))
     return -1;
   data = (__u8*)(long)ctx->data;
   end = (__u8*)(long)ctx->data_end;
-  if (data + more + sizeof(header) > end || data + sizeof(header) > end)
+  old = data + more;
+  TRAP_HOLD(old);
+  if (old + sizeof(header) > end || data + sizeof(header) > end)
     return -1;
-  __builtin_memcpy(header, data + more, sizeof(header));
+  __builtin_memcpy(header, old, sizeof(header));
   __builtin_memcpy(data, header, sizeof(header));
   return 0;
 }

@@ -180,19 +180,26 @@ def selection_vectors():
     return {"key": key.hex(), "tables": tables, "clients": clients}
 
 
+def spelled(address):
+    """An address as text, the same with every Python: from 3.13 on str() writes mapped addresses with dots."""
+    if address.version == 6 and address.ipv4_mapped:
+        return "::ffff:%x:%x" % divmod(int(address.ipv4_mapped), 1 << 16)
+    return str(address)
+
+
 def address_vectors():
     edges = []
     for network in r.FORBIDDEN + r.PRIVATE:
         first, last = network[0], network[-1]
-        edges += [str(first), str(last)] + [str(type(first)(int(a))) for a in (int(first) - 1, int(last) + 1) if 0 <= a < 2**first.max_prefixlen]
+        edges += [spelled(first), spelled(last)] + [spelled(type(first)(int(a))) for a in (int(first) - 1, int(last) + 1) if 0 <= a < 2**first.max_prefixlen]
     embedded = [network[at] for network in r.FORBIDDEN + r.PRIVATE if network.version == 4 for at in (0, -1)]
     for raw in [address.packed for address in embedded] + [bytes((203, 0, 113, 10))]:
-        edges += [str(ipaddress.ip_address(form)) for form in (
+        edges += [spelled(ipaddress.ip_address(form)) for form in (
             bytes.fromhex("2002") + raw + bytes(10), bytes.fromhex("20010000c000020a8000ffff") + bytes(byte ^ 255 for byte in raw),
             bytes.fromhex("0064ff9b") + bytes(8) + raw, bytes.fromhex("0064ff9b0001abcd00000000") + raw,
             bytes.fromhex("0064ff9b0001") + raw[:2] + bytes(1) + raw[2:] + bytes(5))]
     for network in (r.SIX_TO_FOUR, r.TEREDO, r.NAT64, r.NAT64_LOCAL):
-        edges += [str(type(network[0])(int(a))) for a in (int(network[0]) - 1, int(network[-1]) + 1)]
+        edges += [spelled(type(network[0])(int(a))) for a in (int(network[0]) - 1, int(network[-1]) + 1)]
     edges += ["192.0.2.2", "203.0.113.10", "255.255.255.255", "2001:db8::1", "::1", "::", "64:ff9b::1", "::fffe:0:1", "0:0:0:1::"]
     edges = sorted(set(edges))
     return {
