@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Plays scenarios of trap-lab on Debian 12's own kernel 6.1, which has kinds of interfaces that other kernels lack, in an emulated machine
-# whose files are this one's, with whatever is written to them forgotten. Usage: lab.sh BUILD_DIR [SCENARIO...]; without a scenario all
-# that need such a machine, by `trap-lab list`.
+# Plays scenarios of trap-lab on a kernel of Debian's, which has kinds of interfaces that other kernels lack, in an emulated machine whose
+# files are this one's, with whatever is written to them forgotten. Usage: lab.sh [--suite SUITE] BUILD_DIR [SCENARIO...]; without a scenario
+# all that need such a machine, by `trap-lab list`.
 # Prints what trap-lab prints. Exit code 0 only if every check of every scenario is ok.
 set -eu
 
@@ -10,7 +10,7 @@ set -eu
 modules="virtio_pci 9pnet_virtio 9p overlay"
 boot_seconds=${TRAP_BOOT_SECONDS:-900}
 
-usage="lab.sh BUILD_DIR [SCENARIO...]" least=1 most=100 needed=bin/trap-lab
+usage="lab.sh [--suite SUITE] BUILD_DIR [SCENARIO...]" least=1 most=100 needed=bin/trap-lab
 tools="modprobe:kmod mount:mount chroot:coreutils"
 . "$(dirname "$0")/machine.sh"
 shift

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Loads, runs and attaches TRAP's BPF programs on Debian 12's own kernel 6.1, in an emulated machine. Usage: load.sh BUILD_DIR
+# Loads, runs and attaches TRAP's BPF programs on a kernel of Debian's, in an emulated machine. Usage: load.sh [--suite SUITE] BUILD_DIR
 # Prints "ok NAME ..." or "not ok NAME: why"; the end of a refused program's verifier log is in BUILD_DIR/kernels/NAME.log. Exit code 0 only
 # if every program is ok.
 set -eu
@@ -14,17 +14,23 @@ done
 modules="veth sch_ingress cls_bpf"
 boot_seconds=${TRAP_BOOT_SECONDS:-120}
 
-usage="load.sh BUILD_DIR" least=1 most=1 needed=bpf
+usage="load.sh [--suite SUITE] BUILD_DIR" least=1 most=1 needed=bpf
 tools="ip:iproute2"
 . "$(dirname "$0")/machine.sh"
-for part in server listener guard client; do
+parts="server listener guard client"
+# It needs bpf_sk_assign_tcp_reqsk(); the daemon asks the kernel for that too.
+if is_since 6.9; then
+  parts="$parts server_assign"
+  programs="$programs trap_server_assign"
+fi
+for part in $parts; do
   [ -f "$build/bpf/trap_$part.bpf.o" ] || fail "$build/bpf/trap_$part.bpf.o is missing; build the target trap_${part}_bpf"
 done
 
 ${CC:-cc} -std=gnu11 -O1 -Wall -Wextra -Werror -o "$work/loader" "$here/loader.c" -lbpf || fail "cannot build the loader; install libbpf-dev"
 add_program "$work/loader" /init
 add_program "$(command -v ip)" /bin/ip
-for part in server listener guard client; do cp "$build/bpf/trap_$part.bpf.o" "$work/root/"; done
+for part in $parts; do cp "$build/bpf/trap_$part.bpf.o" "$work/root/"; done
 for module in $modules; do add_module "$module"; done
 
 boot "$boot_seconds" "$kernels/console.log" -m 512
@@ -46,5 +52,5 @@ for program in $programs; do
     "$kernels/console.log" >"$kernels/$program.log"
   [ -s "$kernels/$program.log" ] || rm -f "$kernels/$program.log"
 done
-echo "$package: $passed ok, $failed not ok"
+echo "$suite, $package: $passed ok, $failed not ok"
 [ "$failed" = 0 ]

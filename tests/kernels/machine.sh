@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-# For the scripts beside it: Debian 12's own kernel 6.1 in an emulated machine. Nothing is installed: the kernel package is unpacked into
-# BUILD_DIR/kernels and kept there. The script's first argument is BUILD_DIR. Set before: `usage`, `least` and `most` (how many arguments),
-# `needed` (what of BUILD_DIR), `tools` ("program:package ..."). Afterwards: `build`, `here` (the folder of the scripts), `kernels`, `work`
-# (goes with the script), `image` (the unpacked package), `release`.
+# For the scripts beside it: the kernel of a suite of Debian in an emulated machine, 6.1 of bookworm (Debian 12) unless `--suite SUITE` comes
+# first. Nothing is installed: the kernel's packages are unpacked into BUILD_DIR/kernels and kept there. The script's next argument is BUILD_DIR.
+# Set before: `usage`, `least` and `most` (how many arguments), `needed` (what of BUILD_DIR), `tools` ("program:package ..."). Afterwards:
+# `suite`, `build`, `here` (the folder of the scripts), `kernels`, `work` (goes with the script), `image` (the unpacked packages), `release`.
 
 fail() {
   echo "${0##*/}: $*" >&2
   exit 2
 }
 
+suite=bookworm
+if [ "${1:-}" = --suite ] && [ $# -gt 1 ]; then
+  suite=$2
+  shift 2
+fi
 if [ $# -lt "$least" ] || [ $# -gt "$most" ]; then
   echo "usage: $usage" >&2
   exit 2
@@ -18,7 +23,7 @@ build=$(cd "$1" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
 
 PATH=$PATH:/usr/sbin:/sbin
-for tool in $tools qemu-system-x86_64:qemu-system-x86 cpio:cpio dpkg-deb:dpkg apt-get:apt ldd:libc-bin; do
+for tool in $tools qemu-system-x86_64:qemu-system-x86 cpio:cpio dpkg-deb:dpkg xz:xz-utils apt-get:apt ldd:libc-bin; do
   command -v "${tool%:*}" >/dev/null || fail "${tool%:*} is missing; install the package ${tool#*:}"
 done
 kernels=$build/kernels
@@ -27,37 +32,68 @@ work=$(mktemp -d "$kernels/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
-# The newest kernel that apt knows; without apt's lists or a network, the newest one that is already unpacked.
-newest_package() {
-  apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-6\.1\.0-[0-9]*-amd64\)$/\1/p' | sort -V | tail -n 1
+# apt with lists of its own of the one suite that is asked for, from the mirror that this machine's sources name first.
+apt_of_suite() {
+  command=$1
+  shift
+  "$command" -q -o Dir::Etc::sourcelist="$lists/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$lists/lists" -o Dir::Cache="$lists" \
+    -o Acquire::Languages=none -o APT::Sandbox::User=root "$@"
 }
-newest_unpacked() {
-  find "$kernels" -mindepth 1 -maxdepth 1 -type d -name 'linux-image-6.1.0-*-amd64' -printf '%f\n' | sort -V | tail -n 1
+update_lists() {
+  apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' >"$work/targets"
+  mirror=$(awk '$1 !~ /-security$/ { print $2; exit }' "$work/targets")
+  security=$(awk '$1 ~ /-security$/ { print $2; exit }' "$work/targets")
+  [ -n "$mirror" ] || return 1
+  mkdir -p "$lists/lists/partial" "$lists/archives/partial"
+  echo "deb $mirror $suite main" >"$lists/sources.list"
+  case "$suite" in
+  sid | *-backports) ;; # have no security updates of their own
+  *) [ -z "$security" ] || echo "deb $security $suite-security main" >>"$lists/sources.list" ;;
+  esac
+  apt_of_suite apt-get update >"$work/apt.log" 2>&1
+}
+dependencies() {
+  apt_of_suite apt-cache depends "$1" 2>/dev/null | sed -n 's/^ *Depends: \(linux-[^ ]*\)$/\1/p'
 }
 
-# The kernel, and the modules for networks and for what emulated machines have.
+# The kernel, and the modules for networks and for what emulated machines have. Newer suites have the kernel and its modules in packages
+# of their own, which the image depends on, and everything below /usr.
 unpack() {
-  (cd "$work" && apt-get -q download "$1") >"$work/apt.log" 2>&1 || return 1
-  tree=./lib/modules/${1#linux-image-}
-  mkdir "$work/$1"
-  dpkg-deb --fsys-tarfile "$work/$1"_*.deb | tar -x -C "$work/$1" "./boot/vmlinuz-${1#linux-image-}" "$tree/modules.order" \
-    "$tree/modules.builtin" "$tree/modules.builtin.modinfo" "$tree/kernel/arch" "$tree/kernel/crypto" "$tree/kernel/drivers/net/ppp" "$tree/kernel/drivers/net/slip" \
-    "$tree/kernel/drivers/net/tun.ko" "$tree/kernel/drivers/net/veth.ko" "$tree/kernel/drivers/net/wireguard" \
-    "$tree/kernel/drivers/virtio" "$tree/kernel/fs" "$tree/kernel/lib" "$tree/kernel/net" ||
-    fail "$1 has not the files expected"
-  rm -f "$work/$1"_*.deb
-  depmod -b "$work/$1" "${1#linux-image-}" || fail "depmod finds fault with the modules of $1"
-  mv "$work/$1" "$kernels/$1"
+  unpacked=$work/image
+  kinds='arch|crypto|drivers/net/(ppp|slip|wireguard|tun|veth|virtio_net|dummy)|drivers/virtio|fs|lib|net'
+  mkdir -p "$unpacked"
+  for part in "$1" $(dependencies "$1" | grep -Fx -e "linux-binary-$release" -e "linux-modules-$release"); do
+    (cd "$work" && apt_of_suite apt-get download "$part") >"$work/apt.log" 2>&1 || return 1
+    dpkg-deb --fsys-tarfile "$work/$part"_*.deb >"$work/files.tar"
+    tar -t -f "$work/files.tar" | grep -E "/vmlinuz|/modules\.(order|builtin)|/kernel/($kinds)(\.ko|/)" | grep -v '/$' >"$work/files" || true
+    tar -x -f "$work/files.tar" -C "$unpacked" -T "$work/files"
+    rm -f "$work/$part"_*.deb "$work/files.tar"
+  done
+  [ ! -d "$unpacked/usr/lib" ] || mv "$unpacked/usr/lib" "$unpacked/lib"
+  mv "$unpacked/boot/vmlinuz-$release" "$unpacked/vmlinuz" 2>/dev/null || mv "$unpacked/lib/modules/$release/vmlinuz" "$unpacked/vmlinuz" ||
+    fail "$1 has no kernel"
+  depmod -b "$unpacked" "$release" || fail "depmod finds fault with the modules of $1"
+  rm -rf "${kernels:?}/$1"
+  mv "$unpacked" "$kernels/$1"
+  ln -sfn "$1" "$kernels/newest-$suite"
 }
 
-package=$(newest_package)
-if [ -z "$package" ] || { [ ! -e "$kernels/$package/lib/modules/${package#linux-image-}/modules.dep" ] && ! unpack "$package"; }; then
-  package=$(newest_unpacked)
-  [ -n "$package" ] || fail "cannot download Debian 12's linux-image-6.1.0-N-amd64; run apt-get update on Debian 12 with a network:" \
+# The newest kernel that the suite offers; without a network, the one that was unpacked last.
+lists=$kernels/apt-$suite
+package=
+update_lists && package=$(dependencies linux-image-amd64 | grep -E '^linux-image-[0-9].*-amd64$' | sort -V | tail -n 1)
+release=${package#linux-image-}
+if [ -z "$package" ] || { [ ! -e "$kernels/$package/vmlinuz" ] && ! unpack "$package"; }; then
+  package=$(readlink "$kernels/newest-$suite") || fail "cannot download the kernel of Debian's $suite; its mirror must be reachable:" \
     "$(tail -n 1 "$work/apt.log" 2>/dev/null || echo "apt offers none")"
+  release=${package#linux-image-}
 fi
 image=$kernels/$package
-release=${package#linux-image-}
+
+# Whether the kernel is at least of this version, such as 6.9.
+is_since() {
+  [ "$(printf '%s\n%s\n' "$1" "${release%%[-+]*}" | sort -V | head -n 1)" = "$1" ]
+}
 
 # A program and the shared libraries it needs, for $work/root: at the same paths, the program at $2.
 add_program() {
@@ -71,8 +107,11 @@ add_program() {
 add_module() {
   for path in $(modprobe -d "$image" -S "$release" --show-depends "$1" | sed -n 's/^insmod \([^ ]*\).*/\1/p'); do
     module=${path##*/}
-    [ -e "$work/root/$module" ] && continue
-    cp "$path" "$work/root/$module"
+    [ -e "$work/root/${module%.xz}" ] && continue
+    case "$module" in
+    *.xz) module=${module%.xz} && xz -dc "$path" >"$work/root/$module" ;;
+    *) cp "$path" "$work/root/$module" ;;
+    esac
     echo "$module" >>"$work/root/modules"
   done
 }
@@ -84,7 +123,7 @@ boot() {
   (cd "$work/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$work/initramfs"
   status=0
   timeout "$seconds" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -nodefaults -display none -serial stdio -no-reboot \
-    -kernel "$image/boot/vmlinuz-$release" -initrd "$work/initramfs" -append "console=ttyS0 loglevel=1 panic=-1 no_timer_check" "$@" \
+    -kernel "$image/vmlinuz" -initrd "$work/initramfs" -append "console=ttyS0 loglevel=1 panic=-1 no_timer_check" "$@" \
     </dev/null >"$work/console" 2>&1 || status=$?
   tr -d '\r' <"$work/console" >"$console"
   [ "$status" != 124 ] || fail "the machine did not end within $seconds s; its console is in $console"

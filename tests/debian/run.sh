@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Builds TRAP on another suite of Debian and runs its tests there, in a chroot that is made with debootstrap and kept. The kernel is this host's.
+# Usage: run.sh SUITE [CTEST-ARGUMENT...], such as run.sh trixie -L unit; without arguments every test. It tests what is committed.
+# Exit code 0 only if everything builds and every test passes.
+set -eu
+
+usage="usage: run.sh SUITE [CTEST-ARGUMENT...]"
+fail() {
+  echo "run.sh: $*" >&2
+  exit 2
+}
+
+case "${1:-}" in
+--help | -h) echo "$usage" && exit 0 ;;
+"" | -*) echo "$usage" >&2 && exit 2 ;;
+esac
+suite=$1
+shift
+[ "$(id -u)" = 0 ] || fail "making a chroot needs root"
+command -v debootstrap >/dev/null || fail "debootstrap is missing; install the package debootstrap"
+source=$(cd "$(dirname "$0")/../.." && git rev-parse --show-toplevel)
+root=$source/build/debian/$suite
+
+# The mirror is the one that this machine's own sources name first.
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
+[ -n "$mirror" ] || fail "apt knows no mirror; run apt-get update"
+if [ ! -e "$root/.made" ]; then
+  echo "run.sh: makes a chroot of $suite in build/debian/$suite"
+  rm -rf "$root"
+  mkdir -p "$root"
+  debootstrap --variant=minbase "$suite" "$root" "$mirror" >"$root.log" 2>&1 || fail "debootstrap failed; its log is build/debian/$suite.log"
+  cp -a /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/"
+  touch "$root/.made"
+fi
+
+# Everything is mounted in a namespace of this script's own, which goes with it.
+exec unshare --mount --propagation private sh -eu -c '
+  source=$1 root=$2
+  shift 2
+  mount -t proc proc "$root/proc"
+  mount --rbind /sys "$root/sys"
+  mount --rbind /dev "$root/dev"
+  mount -t tmpfs tmpfs "$root/run"
+  mount -t tmpfs tmpfs "$root/tmp"
+  mkdir -p "$root/mnt/source" "$root/src"
+  mount --bind "$source" "$root/mnt/source"
+  exec chroot "$root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive sh -eu -c "
+    apt-get -qq update
+    apt-get -qq install --no-install-recommends -y ca-certificates git make >/dev/null
+    git config --global --replace-all safe.directory \"*\"
+    [ -e /src/.git ] || git clone -q /mnt/source /src
+    cd /src
+    git fetch -q /mnt/source HEAD
+    git reset -q --hard FETCH_HEAD
+    make build
+    exec ctest --preset dev \"\$@\"
+  " sh "$@"
+' sh "$source" "$root" "$@"
