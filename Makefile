@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The few commands a person needs. CMake does the building (CMakePresets.json), CTest the testing.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-asan bench bench-quick evaluation tidy format release \
-	install uninstall clean prove fuzz reference
+.PHONY: help setup build demo test test-asan test-matrix test-debian bench bench-quick evaluation \
+	tidy format release install uninstall packages clean prove fuzz reference
 
 PREFIX ?= /usr/local
 COMPONENTS ?= server guard client ctl doc
@@ -47,6 +47,14 @@ test-asan: ## the unit tests and the fuzz corpus under ASan and UBSan
 	$(call configure,asan)
 	@cmake --build --preset asan
 	@ctest --preset asan
+
+test-matrix: build ## the lab on newer kernels of Debian's, emulated; half an hour (root)
+	@ctest --test-dir build/dev -C matrix -L matrix --output-on-failure
+
+SUITE ?= trixie
+test-debian: ## build and run every test on another Debian in a chroot: SUITE=trixie (13) (root)
+	@scripts/setup.sh test
+	@tests/debian/run.sh $(SUITE)
 
 prove: ## prove that no frame makes the headers read out of bounds, and the arithmetic of tickets
 	@scripts/setup.sh test
@@ -102,6 +110,12 @@ install: release ## install programs, units, pages and examples (PREFIX, DESTDIR
 
 uninstall: ## remove what install put there, and say what stays (PREFIX, DESTDIR)
 	@DESTDIR=$(DESTDIR) scripts/uninstall.sh $(PREFIX)
+
+PACKAGES_SUITE ?= bookworm
+packages: ## Debian packages in build/packages, built in a clean chroot: PACKAGES_SUITE=bookworm (root)
+	@scripts/setup.sh test
+	@packaging/debian/build.sh $(PACKAGES_SUITE)
+	@packaging/debian/try.sh $(PACKAGES_SUITE)
 
 clean: ## remove build/
 	@rm -rf build

@@ -1,0 +1,73 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Builds TRAP's Debian packages of what is committed, in a chroot of a suite that has nothing but what the packages name, and lets lintian judge
+# them. Usage: build.sh [SUITE], bookworm if not given. They are left in build/packages/SUITE. Exit code 0 only if lintian finds neither error
+# nor warning.
+set -eu
+
+fail() {
+  echo "build.sh: $*" >&2
+  exit 2
+}
+
+case "${1:-bookworm}" in
+-*) echo "usage: build.sh [SUITE]" >&2 && exit 2 ;;
+esac
+suite=${1:-bookworm}
+[ "$(id -u)" = 0 ] || fail "making a chroot needs root"
+command -v debootstrap >/dev/null || fail "debootstrap is missing; install the package debootstrap"
+source=$(cd "$(dirname "$0")" && git rev-parse --show-toplevel)
+packages=$source/build/packages
+root=$packages/chroot-$suite
+version=$(sed -n 's/^project(trap VERSION \([0-9.]*\).*/\1/p' "$source/CMakeLists.txt")
+[ -n "$version" ] || fail "CMakeLists.txt names no version"
+
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
+[ -n "$mirror" ] || fail "apt knows no mirror; run apt-get update"
+if [ ! -e "$root/.made" ]; then
+  echo "build.sh: makes a chroot of $suite"
+  rm -rf "$root"
+  mkdir -p "$root"
+  debootstrap --variant=buildd "$suite" "$root" "$mirror" >"$packages/chroot-$suite.log" 2>&1 ||
+    fail "debootstrap failed; its log is build/packages/chroot-$suite.log"
+  cp -a /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/"
+  touch "$root/.made"
+fi
+
+# The source tree, at the same place each time: a package does not depend on where it was built.
+rm -rf "$root/build"
+mkdir -p "$root/build/trap-$version"
+git -C "$source" archive HEAD | tar -x -C "$root/build/trap-$version"
+(
+  cd "$root/build/trap-$version"
+  mv packaging/debian debian
+  rm debian/*.sh
+  cat >debian/changelog <<END
+trap ($version) unstable; urgency=medium
+
+  * The changes are in CHANGELOG.md, which trap-doc installs.
+
+ -- $(sed -n 's/^Maintainer: //p' debian/control)  $(git -C "$source" log -1 --format=%cD)
+END
+)
+
+# Everything is mounted in a namespace of this script's own, which goes with it.
+unshare --mount --propagation private sh -eu -c '
+  root=$1 version=$2
+  mount -t proc proc "$root/proc"
+  mount --rbind /dev "$root/dev"
+  exec chroot "$root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
+    DEBIAN_FRONTEND=noninteractive sh -eu -c "
+    cd /build/trap-$version
+    apt-get -qq update
+    apt-get -qq build-dep --no-install-recommends -y ./ >/build/apt.log 2>&1 || { tail -n 20 /build/apt.log; exit 1; }
+    dpkg-buildpackage -b -us -uc >/build/build.log 2>&1 || { tail -n 40 /build/build.log; exit 1; }
+    apt-get -qq install --no-install-recommends -y lintian >/build/apt.log 2>&1 || { tail -n 20 /build/apt.log; exit 1; }
+    cd /build
+    lintian --allow-root --fail-on error,warning --tag-display-limit 0 ./*.changes
+  "' sh "$root" "$version" || failed=$?
+rm -rf "${packages:?}/$suite"
+mkdir -p "$packages/$suite"
+find "$root/build" -maxdepth 1 -type f -exec cp -t "$packages/$suite" {} +
+[ -z "${failed:-}" ] || exit "$failed"
+echo "build.sh: packages are in build/packages/$suite"
