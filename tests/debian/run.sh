@@ -38,6 +38,7 @@ fi
 exec unshare --mount --propagation private sh -eu -c '
   source=$1 root=$2
   shift 2
+  mount --bind "$root" "$root" # labs ask for their own mounts, for which / must be one
   mount -t proc proc "$root/proc"
   mount --rbind /sys "$root/sys"
   mount --rbind /dev "$root/dev"
