@@ -14,6 +14,8 @@ static void check_line(const std::string& text) {
   }
   const std::string line = format_packet(*frame);
   fuzz::require_line(line);
+  if (!text.starts_with("tcp")) // of other packets only some is shown
+    return;
   const auto again = parse_packet(line);
   fuzz::require(static_cast<bool>(again));
   fuzz::require(again->size() == frame->size());

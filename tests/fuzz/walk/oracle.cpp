@@ -19,7 +19,7 @@ Json scene_of(const std::string& part) {
       "pending": [
         {"local": "client", "remote": "public", "local_port": 40000, "remote_port": 80, "isn": "$isn", "hops": 64},
         {"local": "client", "remote": "public", "local_port": 40002, "remote_port": 80, "isn": "$isn", "hops": 64,
-         "state": 1, "iss": "$cookie.now", "accepted": "$cookie.now", "accepts": 1}],
+         "state": 1, "iss": "$cookie.now", "accepted": "$cookie.now", "accepted_before": "$cookie.now", "accepts": 1}],
       "redirects": [{"local": "client", "service": "second", "port": 80, "backend": "backend", "backend_port": 80, "in_s": 600}],
       "to_backend": [{"local": "client", "remote": "second", "local_port": 41000, "remote_port": 80, "backend": "backend", "backend_port": 80, "syns": 1, "isn": 7}],
       "to_public": [{"local": "client", "remote": "backend", "local_port": 41000, "remote_port": 80, "service": "second", "port": 80}]})");
@@ -338,14 +338,12 @@ Names Oracle::guard_ticket(const Reading& reading, const Bytes& ticket) const {
   return {"drop-ticket-expired", "drop-ticket-mac"};
 }
 
-// The ticket of an area that ends with a TICKET, as clients append it; empty if it does not.
+// The ticket of an area that ends with a TICKET of kind 0x56, as clients append it; empty if it
+// does not. One of kind 253 is found by the walk.
 static Bytes last_ticket(const Bytes& area) {
-  for (const auto& [bytes, begin] : {std::pair<std::ptrdiff_t, Bytes>{16, {0x56, 16, 0x14}},
-                                     {18, {253, 18, 0x54, 0x52, 0x14}}}) {
-    if (static_cast<std::ptrdiff_t>(area.size()) >= bytes &&
-        std::equal(begin.begin(), begin.end(), area.end() - bytes))
-      return {area.end() - 12, area.end()};
-  }
+  const Bytes begin = {0x56, 16, 0x14};
+  if (area.size() >= 16 && std::equal(begin.begin(), begin.end(), area.end() - 16))
+    return {area.end() - 12, area.end()};
   return {};
 }
 
