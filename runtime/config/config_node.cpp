@@ -92,9 +92,13 @@ std::string without_quotations(std::string_view description) {
 std::string quoted(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) {
+    const bool is_control = static_cast<unsigned char>(c) < ' ' || c == '\x7f';
     if (c == '"' || c == '\\')
       out += '\\';
-    out += c;
+    if (is_control)
+      out += fmt::format("\\u{:04X}", static_cast<unsigned>(c));
+    else
+      out += c;
   }
   return out + "\"";
 }

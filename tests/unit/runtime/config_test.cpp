@@ -10,6 +10,7 @@
 
 #include "client/daemon/config/client_config.h"
 #include "guard/daemon/config/guard_config.h"
+#include "runtime/config/config_node.h"
 #include "server/daemon/config/server_config.h"
 
 namespace trap::test {
@@ -314,6 +315,20 @@ TEST_F(Config, that_is_not_there_or_is_no_toml) {
   config = client::read_client_config(write("interfaces = [\"eth0\"]\nthis is not TOML\n"));
   ASSERT_FALSE(config);
   expect_refused(config.error(), 2, "");
+}
+
+TEST(ConfigNode, is_shown_as_text_that_reads_back_the_same) {
+  for (int byte = 0; byte < 0x80; byte++) {
+    ConfigNode node;
+    node.value = std::string("a") + static_cast<char>(byte) + "z";
+    const std::string shown = format_value(node);
+    const auto again = parse_config("text = " + shown, "shown.toml");
+    ASSERT_TRUE(again) << byte << ": " << again.error().message;
+    const ConfigNode* text = find_entry(*again, "text");
+    ASSERT_NE(text, nullptr) << byte;
+    EXPECT_EQ(std::get<std::string>(text->value), std::get<std::string>(node.value)) << byte;
+    EXPECT_EQ(shown.find_first_of("\n\x1b\x7f"), std::string::npos) << byte;
+  }
 }
 
 } // namespace
