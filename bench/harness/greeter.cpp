@@ -13,6 +13,7 @@
 
 #include "lab/hosts/interrupt.h"
 #include "lab/hosts/listening.h"
+#include "lab/hosts/process.h"
 #include "lab/network/topology.h"
 
 namespace trap::bench {
@@ -137,10 +138,20 @@ Result<std::unique_ptr<Greeter>> Greeter::start(const lab::Host& host, int port)
   sockaddr_in6 address{};
   address.sin6_family = AF_INET6;
   address.sin6_port = htons(static_cast<std::uint16_t>(port));
+  // A worker of the nginx that was there before may hold the port a moment longer than its master.
+  const auto bound = [&] {
+    int cause = 0;
+    lab::becomes([&] {
+      const auto* any = reinterpret_cast<const sockaddr*>(&address);
+      cause = bind(listener.get(), any, sizeof address) == 0 ? 0 : errno;
+      return cause != EADDRINUSE;
+    });
+    errno = cause;
+    return cause == 0;
+  };
   if (!inside.entered() ||
       setsockopt(listener.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0 ||
-      setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-      bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 || !bound() ||
       listen(listener.get(), nginx_backlog) != 0)
     return Error{
         fmt::format("no listener on {}, port {}: {}", host.name(), port, error_text(errno))};

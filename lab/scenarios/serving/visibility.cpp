@@ -13,7 +13,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds knock_deadline{20000};
 constexpr const char* whole_way =
-    "SYN, SYN-ACK [OFFER], ACK [ACCEPT], RST [REDIRECT], SYN [TICKET], SYN-ACK";
+    "SYN, SYN-ACK [OFFER], ACK [ACCEPT], RST [REDIRECT], SYN [TICKET], SYN-ACK [CONSENT]";
 
 struct Knock {
   int exit_code = -1;
@@ -68,7 +68,7 @@ void knock_everywhere(Scene& scene, Family family) {
   expect(scene, knock(scene, "client", service), "redirected", "trap-client", whole_way,
          what + "beside a module tells what that does");
   expect(scene, knock(scene, "client", service), "redirected", "trap-client",
-         "SYN [TICKET], SYN-ACK", what + "beside it goes straight then");
+         "SYN [TICKET], SYN-ACK [CONSENT]", what + "beside it goes straight then");
   const std::string_view host = addresses_of("service").address(family);
   for (const std::string_view from : {"client", "stranger"}) {
     expect(scene, knock(scene, from, endpoint(host, open_port)), "direct", "trapctl",
