@@ -9,30 +9,17 @@
 #define TRAP_TCPOPT_MD5 19 /* RFC 2385 */
 #define TRAP_TCPOPT_AO 29  /* RFC 5925 */
 
-/* One step: moves on over the option at area->cursor. 0 at the end of the options; `found` says
- * whether one was met that forbids another behind it. */
+/* One step of the walk. 0 at the end of the options, and where one was met that forbids another
+ * behind it: area->found says so. */
 static __always_inline int step_over_option(struct trap_option_area* area) {
   __u32 offset = area->cursor;
-  const __u8* at;
-  __u32 length;
 
-  if (offset >= TRAP_TCP_OPTIONS_MAX || offset >= area->used)
-    return 0;
-  at = area->bytes + offset;
-  if (at[0] == TRAP_TCPOPT_EOL)
-    return 0;
-  if (at[0] == TRAP_TCPOPT_NOP) {
-    area->cursor = offset + 1;
-    return 1;
-  }
-  length = at[1];
-  if (length < 2 || offset + length > area->used || at[0] == TRAP_TCPOPT_MD5 ||
-      at[0] == TRAP_TCPOPT_AO || trap_is_our_kind(at, length)) {
+  if (offset < TRAP_TCP_OPTIONS_MAX && offset < area->used &&
+      (area->bytes[offset] == TRAP_TCPOPT_MD5 || area->bytes[offset] == TRAP_TCPOPT_AO)) {
     area->found = offset;
     return 0;
   }
-  area->cursor = offset + length;
-  return 1;
+  return trap_walk_step(area) && area->found == TRAP_FOUND_NONE;
 }
 
 /* 1 if an option can follow these; area->cursor is then where the list ends. Not behind options

@@ -14,25 +14,13 @@ case "${1:-bookworm}" in
 -*) echo "usage: build.sh [SUITE]" >&2 && exit 2 ;;
 esac
 suite=${1:-bookworm}
-[ "$(id -u)" = 0 ] || fail "making a chroot needs root"
-command -v debootstrap >/dev/null || fail "debootstrap is missing; install the package debootstrap"
-source=$(cd "$(dirname "$0")" && git rev-parse --show-toplevel)
+source=$(cd "$(dirname "$0")/../.." && pwd)
 packages=$source/build/packages
 root=$packages/chroot-$suite
 version=$(sed -n 's/^project(trap VERSION \([0-9.]*\).*/\1/p' "$source/CMakeLists.txt")
 [ -n "$version" ] || fail "CMakeLists.txt names no version"
-
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
-[ -n "$mirror" ] || fail "apt knows no mirror; run apt-get update"
-if [ ! -e "$root/.made" ]; then
-  echo "build.sh: makes a chroot of $suite"
-  rm -rf "$root"
-  mkdir -p "$root"
-  debootstrap --variant=buildd "$suite" "$root" "$mirror" >"$packages/chroot-$suite.log" 2>&1 ||
-    fail "debootstrap failed; its log is build/packages/chroot-$suite.log"
-  cp -a /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/"
-  touch "$root/.made"
-fi
+. "$source/scripts/chroot.sh"
+make_chroot buildd "$suite" "$root"
 
 # The source tree, at the same place each time: a package does not depend on where it was built.
 rm -rf "$root/build"

@@ -12,13 +12,8 @@ fail() {
   echo "try.sh: $*" >&2
   exit 2
 }
-[ "$(id -u)" = 0 ] || fail "making a chroot needs root"
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
-if [ ! -e "$base/.made" ]; then
-  rm -rf "$base"
-  debootstrap --variant=minbase "$suite" "$base" "$mirror" >"$packages/base-$suite.log" 2>&1 || fail "debootstrap failed; see build/packages/base-$suite.log"
-  touch "$base/.made"
-fi
+. "$here/../../scripts/chroot.sh"
+make_chroot minbase "$suite" "$base"
 
 work=$(mktemp -d "$packages/try.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -30,7 +25,6 @@ gpg --batch --quiet --passphrase '' --quick-generate-key 'TRAP packages under te
 gpgconf --kill gpg-agent
 
 cp -a "$base" "$work/root"
-cp -a /etc/apt/apt.conf.d/. "$work/root/etc/apt/apt.conf.d/"
 mkdir "$work/root/repository"
 cp "$work/repository"/* "$work/root/repository"
 cat >"$work/root/play" <<'END'
@@ -39,7 +33,7 @@ failed=0
 check() {
   if [ "$1" = 0 ]; then echo "ok - $2"; else echo "not ok - $2: ${3:-}" && failed=1; fi
 }
-files() { find / -xdev \( -path /proc -o -path /tmp -o -path /repository -o -path /var/cache -o -path /var/log -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /play \) -prune -o -print | sort; }
+files() { find / -xdev \( -path /proc -o -path /tmp -o -path /repository -o -path /var/cache -o -path /var/log -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /play -o -path /.made \) -prune -o -print | sort; }
 boot() { find /etc/systemd/system /etc/rc?.d -type l 2>/dev/null | sort; }
 install() { apt-get -qq install -y --no-install-recommends "$@" >/tmp/apt.log 2>&1 || { tail -n 5 /tmp/apt.log; return 1; }; }
 

@@ -201,6 +201,17 @@ Result<void> pin(int fd, const std::string& path) {
   return error;
 }
 
+Result<void> pin(int fd, const std::string& path, const Fd& earlier, Undo& undo) {
+  if (auto pinned = pin(fd, path); !pinned)
+    return pinned.error();
+  undo.add([path, &earlier] {
+    unlink(path.c_str());
+    if (earlier)
+      bpf_obj_pin(earlier.get(), path.c_str());
+  });
+  return {};
+}
+
 std::vector<std::string> list_pins(const std::string& pin_dir) {
   std::vector<std::string> names;
   std::error_code failed;

@@ -43,6 +43,10 @@ std::vector<Pin> pins_of_maps(const bpf_object* object, const std::string& pin_d
 // Pins `fd` at `path`, in place of what an earlier run pinned there.
 Result<void> pin(int fd, const std::string& path);
 
+// The same; `undo` removes the pin, and pins `earlier` there again if it is a descriptor. `earlier`
+// outlives `undo`.
+Result<void> pin(int fd, const std::string& path, const Fd& earlier, Undo& undo);
+
 // Names of the pins in a directory; empty if it does not exist.
 std::vector<std::string> list_pins(const std::string& pin_dir);
 

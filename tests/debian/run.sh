@@ -17,22 +17,10 @@ case "${1:-}" in
 esac
 suite=$1
 shift
-[ "$(id -u)" = 0 ] || fail "making a chroot needs root"
-command -v debootstrap >/dev/null || fail "debootstrap is missing; install the package debootstrap"
-source=$(cd "$(dirname "$0")/../.." && git rev-parse --show-toplevel)
+source=$(cd "$(dirname "$0")/../.." && pwd)
 root=$source/build/debian/$suite
-
-# The mirror is the one that this machine's own sources name first.
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
-[ -n "$mirror" ] || fail "apt knows no mirror; run apt-get update"
-if [ ! -e "$root/.made" ]; then
-  echo "run.sh: makes a chroot of $suite in build/debian/$suite"
-  rm -rf "$root"
-  mkdir -p "$root"
-  debootstrap --variant=minbase "$suite" "$root" "$mirror" >"$root.log" 2>&1 || fail "debootstrap failed; its log is build/debian/$suite.log"
-  cp -a /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/"
-  touch "$root/.made"
-fi
+. "$source/scripts/chroot.sh"
+make_chroot minbase "$suite" "$root"
 
 # Everything is mounted in a namespace of this script's own, which goes with it.
 exec unshare --mount --propagation private sh -eu -c '

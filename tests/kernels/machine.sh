@@ -21,6 +21,7 @@ fi
 [ -e "$1/$needed" ] || fail "$1/$needed is not there; build TRAP first, then give its build directory"
 build=$(cd "$1" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../../scripts/chroot.sh"
 
 PATH=$PATH:/usr/sbin:/sbin
 for tool in $tools qemu-system-x86_64:qemu-system-x86 cpio:cpio dpkg-deb:dpkg xz:xz-utils apt-get:apt ldd:libc-bin; do
@@ -40,10 +41,8 @@ apt_of_suite() {
     -o Acquire::Languages=none -o APT::Sandbox::User=root "$@"
 }
 update_lists() {
-  apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' >"$work/targets"
-  mirror=$(awk '$1 !~ /-security$/ { print $2; exit }' "$work/targets")
-  security=$(awk '$1 ~ /-security$/ { print $2; exit }' "$work/targets")
-  [ -n "$mirror" ] || return 1
+  mirror=$(debian_mirror 2>/dev/null) || return 1
+  security=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' | awk '$1 ~ /-security$/ { print $2; exit }')
   mkdir -p "$lists/lists/partial" "$lists/archives/partial"
   echo "deb $mirror $suite main" >"$lists/sources.list"
   case "$suite" in

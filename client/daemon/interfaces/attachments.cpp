@@ -76,13 +76,8 @@ Result<void> Attachments::load_for(const PlannedInterface& interface, Undo& undo
     const KnownProgram known = known_program(program.fd);
     program.id = known.id;
     known_.push_back(known);
-    if (auto pinned = pin(program.fd, program.pin_path); !pinned)
+    if (auto pinned = pin(program.fd, program.pin_path, program.earlier, undo); !pinned)
       return pinned.error();
-    undo.add([&program] {
-      unlink(program.pin_path.c_str());
-      if (program.earlier)
-        bpf_obj_pin(program.earlier.get(), program.pin_path.c_str());
-    });
   }
   return {};
 }

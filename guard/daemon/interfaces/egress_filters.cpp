@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <net/if.h>
-#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -68,13 +67,8 @@ Result<bool> EgressFilters::attach(const HostInterface& interface, Undo& undo) {
 
 Result<void> EgressFilters::pin_programs(Undo& undo) {
   for (const FilterProgram& program : programs_) {
-    if (auto pinned = pin(program.fd, program.pin_path); !pinned)
+    if (auto pinned = pin(program.fd, program.pin_path, program.earlier, undo); !pinned)
       return pinned.error();
-    undo.add([&program] {
-      unlink(program.pin_path.c_str());
-      if (program.earlier)
-        bpf_obj_pin(program.earlier.get(), program.pin_path.c_str());
-    });
   }
   return {};
 }

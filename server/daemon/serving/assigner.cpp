@@ -63,14 +63,7 @@ Result<void> Assigner::start(const PartConfig& config, bool wanted, Undo& undo) 
   program_fd_ = bpf_program__fd(program_->progs.trap_server_assign);
   if (auto attached = attach(undo); !attached)
     return attached.error();
-  if (auto pinned = pin(program_fd_, pin_path_); !pinned)
-    return pinned.error();
-  undo.add([this] {
-    unlink(pin_path_.c_str());
-    if (earlier_)
-      bpf_obj_pin(earlier_.get(), pin_path_.c_str());
-  });
-  return {};
+  return pin(program_fd_, pin_path_, earlier_, undo);
 }
 
 Result<void> Assigner::attach(Undo& undo) {

@@ -117,18 +117,19 @@ void defect(Reading& reading, const char* name) {
   reading.defects.insert(name);
 }
 
-void read_ports(Reading& reading, const Bytes& frame, std::size_t l4) {
+// Of a segment, or of one that a message quotes. False if the frame ends before them.
+template <typename Ends> bool read_ports(Ends& ends, const Bytes& frame, std::size_t l4) {
   if (frame.size() < l4 + 4)
-    return;
-  reading.source.port = word16(frame, l4);
-  reading.destination.port = word16(frame, l4 + 2);
-  reading.has_ports = true;
+    return false;
+  ends.source.port = word16(frame, l4);
+  ends.destination.port = word16(frame, l4 + 2);
+  return true;
 }
 
 void read_tcp(Reading& reading, const Bytes& frame, std::size_t l4) {
   const std::size_t left = reading.ip_end - l4; // checked by the callers
   reading.l4 = l4;
-  read_ports(reading, frame, l4);
+  reading.has_ports = read_ports(reading, frame, l4);
   if (frame.size() < l4 + 20 || left < 20)
     return defect(reading, "drop-truncated");
   reading.seq = word32(frame, l4 + 4);
@@ -159,7 +160,7 @@ void read_ipv4(Reading& reading, const Bytes& frame) {
   const unsigned place = word16(frame, l3 + 6);
   if ((place & 0x3fff) != 0) {
     if ((place & 0x1fff) == 0)
-      read_ports(reading, frame, l3 + header);
+      reading.has_ports = read_ports(reading, frame, l3 + header);
     return defect(reading, "drop-fragment");
   }
   read_tcp(reading, frame, l3 + header);
@@ -172,7 +173,7 @@ void read_fragment(Reading& reading, const Bytes& frame, std::size_t at) {
     return;
   }
   if (frame[at] == tcp && (word16(frame, at + 2) & 0xfff8) == 0)
-    read_ports(reading, frame, at + 8);
+    reading.has_ports = read_ports(reading, frame, at + 8);
   defect(reading, "drop-fragment");
 }
 
@@ -251,14 +252,6 @@ Message message_of(int family, unsigned type) {
   return (type >= 130 && type <= 137) || type == 143 ? Message::neighbour : Message::query;
 }
 
-void read_quoted_ports(Icmp& icmp_message, const Bytes& frame, std::size_t l4) {
-  if (frame.size() < l4 + 4)
-    return;
-  icmp_message.source.port = word16(frame, l4);
-  icmp_message.destination.port = word16(frame, l4 + 2);
-  icmp_message.quotes_tcp = true;
-}
-
 void read_quoted_ipv4(Icmp& message, const Bytes& frame, std::size_t l3) {
   if (frame.size() < l3 + 20 || frame[l3 + 9] != tcp)
     return;
@@ -266,7 +259,8 @@ void read_quoted_ipv4(Icmp& message, const Bytes& frame, std::size_t l3) {
     return; // no header of a first fragment
   message.source.address = part(frame, l3 + 12, 4);
   message.destination.address = part(frame, l3 + 16, 4);
-  read_quoted_ports(message, frame, l3 + static_cast<std::size_t>(frame[l3] & 15) * 4);
+  message.quotes_tcp =
+      read_ports(message, frame, l3 + static_cast<std::size_t>(frame[l3] & 15) * 4);
 }
 
 void read_quoted_ipv6(Icmp& message, const Bytes& frame, std::size_t l3) {
@@ -279,7 +273,7 @@ void read_quoted_ipv6(Icmp& message, const Bytes& frame, std::size_t l3) {
     return;
   }
   if (const std::size_t l4 = find_behind(frame, l3, tcp); l4 != 0 && frame[l3] >> 4 == 6)
-    read_quoted_ports(message, frame, l4);
+    message.quotes_tcp = read_ports(message, frame, l4);
 }
 
 Icmp read_icmpv4(const Bytes& frame, std::size_t l3) {
