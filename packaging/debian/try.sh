@@ -64,8 +64,8 @@ for part in server guard client; do
   [ "$status" = 2 ] && grep -q "/etc/trap/$part.toml" /tmp/out && status=0 || status=1
   check "$status" "without a configuration trap-$part names the file, and the exit code is 2" "$(cat /tmp/out)"
   trap-$part --config /usr/share/doc/trap-$part/examples/$part.toml --check-config >/tmp/out 2>&1 && status=0 || status=$?
-  grep -q "/examples/$part.toml" /tmp/out && status=0 || status=1
-  check "$status" "the example of trap-$part is read" "$(cat /tmp/out)"
+  grep -q -e "/examples/$part.toml" -e "^trap-$part: /etc/trap/[a-z]*.key: cannot open key file" /tmp/out && status=0 || status=1
+  check "$status" "the example of trap-$part is read, up to its keys" "$(cat /tmp/out)"
 done
 apt-get -qq install -y --reinstall trap-server trap-guard trap-client trapctl trap-doc >/tmp/out 2>&1 && status=0 || status=1
 check "$status" "installing again works" "$(tail -n 3 /tmp/out)"
