@@ -10,7 +10,8 @@ debian_mirror() {
 }
 
 # make_chroot VARIANT SUITE FOLDER: once; a later call finds it there. The log is FOLDER.log. apt in
-# it is set up as here.
+# it is set up as this machine's administrator did, such as with a proxy; the files of packages are
+# not taken along, or theirs there would ask which to keep.
 make_chroot() {
   [ "$(id -u)" = 0 ] || fail "making a chroot needs root"
   command -v debootstrap >/dev/null || fail "debootstrap is missing; install the package debootstrap"
@@ -21,6 +22,8 @@ make_chroot() {
   mkdir -p "$3"
   debootstrap --variant="$1" "$2" "$3" "$made_from" >"$3.log" 2>&1 ||
     fail "debootstrap failed; its log is $3.log"
-  cp -a /etc/apt/apt.conf.d/. "$3/etc/apt/apt.conf.d/"
+  for setting in /etc/apt/apt.conf.d/*; do
+    dpkg-query -S "$setting" >/dev/null 2>&1 || cp -a "$setting" "$3/etc/apt/apt.conf.d/"
+  done
   touch "$3/.made"
 }
