@@ -202,4 +202,14 @@ Result<std::string> connections_at(const Host& host, std::string_view address, i
       ss_deadline);
 }
 
+bool connections_end(const Host& host, std::string_view peer) {
+  const std::string bracketed = fmt::format("[{}]", peer); // IPv6's colons are no port's
+  return becomes([&] {
+    const auto left = run_checked(host.command({"ss", "-tnHO", "state", "connected", "exclude",
+                                                "time-wait", "dst", bracketed}),
+                                  ss_deadline);
+    return left && left->empty();
+  });
+}
+
 } // namespace trap::lab

@@ -52,4 +52,8 @@ Result<WrkResult> wrk(const Host& host, const std::string& url);
 // -ti`, one connection a line.
 Result<std::string> connections_at(const Host& host, std::string_view address, int port);
 
+// Waits until the stack of `host` has no connection with a peer left but those in TIME-WAIT: it
+// sends no more resets for them. False if that takes too long.
+bool connections_end(const Host& host, std::string_view peer);
+
 } // namespace trap::lab
