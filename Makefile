@@ -39,8 +39,8 @@ demo: ## show TRAP defending a real service in a lab on this machine (root)
 configure-demo:
 	$(call configure,dev,-DTRAP_TESTS=OFF)
 
-test: build test-asan ## every test: unit, sanitizers, BPF programs, fuzz corpus, conventions, lab (root)
-	@ctest --preset dev
+test: build ## every test: unit, sanitizers, BPF programs, fuzz corpus, conventions, lab (root)
+	@tests/all.sh
 
 test-asan: ## the unit tests and the fuzz corpus under ASan and UBSan
 	@scripts/setup.sh test
