@@ -33,6 +33,15 @@ Result<ExitCode> show_key_status(const PartRequest& request);
 // Lets the daemons read configuration and keys again; prints the changes that each applied.
 Result<ExitCode> reload(const PartRequest& request);
 
+struct ReadyRequest {
+  std::string service; // empty: every service
+  std::string socket;  // empty: the server's usual one
+  bool json = false;
+};
+
+// Prints whether each address of the service can take clients now. ExitCode::failed if one cannot.
+Result<ExitCode> show_readiness(const ReadyRequest& request);
+
 struct BackendRequest {
   std::string action;  // "list", "drain", "activate"
   std::string service; // for list: may be empty, for all

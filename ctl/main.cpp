@@ -24,6 +24,7 @@ struct CommandLine {
   std::string master_file = "/etc/trap/master.key";
   std::string output = "-";
   trap::ctl::PartRequest parts;
+  trap::ctl::ReadyRequest ready;
   trap::ctl::BackendRequest backend;
   trap::ctl::RedirectRequest redirects;
   trap::ctl::KnockRequest knock;
@@ -96,6 +97,17 @@ void add_backends(CLI::App& app, CommandLine& line) {
     command->add_option("BACKEND", line.backend.backend, "the backend's address and port")
         ->required();
   }
+}
+
+void add_ready(CLI::App& app, CommandLine& line) {
+  CLI::App* ready = app.add_subcommand(
+      "ready", "say whether a service of trap-server can take clients now: for routers");
+  ready->add_option("SERVICE", line.ready.service, "name of the service; without it, all of them");
+  ready->add_option("--socket", line.ready.socket,
+                    "the server's control socket, if it is not the usual one");
+  ready->add_flag("--json", line.ready.json, "as JSON");
+  ready->callback(
+      [&line] { line.act = [&line] { return trap::ctl::show_readiness(line.ready); }; });
 }
 
 void add_redirects(CLI::App& app, CommandLine& line) {
@@ -238,6 +250,7 @@ int main(int argc, char** argv) {
   app.footer("Exit codes: 0 ok, 1 failed, 2 command line, configuration or key file wrong, 3 "
              "nothing runs, 4 degraded.");
   add_views(app, line);
+  add_ready(app, line);
   add_backends(app, line);
   add_redirects(app, line);
   add_knock(app, line);

@@ -29,6 +29,7 @@ nlohmann::ordered_json interfaces_json(const std::vector<XdpState>& states) {
   for (const XdpState& state : states)
     json.push_back({{"name", state.interface},
                     {"index", state.index},
+                    {"attached", state.index != 0 && state.ours},
                     {"xdp_mode", state.mode},
                     {"program_id", state.program_id}});
   return json;

@@ -49,6 +49,15 @@ void order(Scene& scene, const std::string& action, std::string_view host) {
   }
 }
 
+// `trapctl ready web`, as a router asks it.
+void expect_ready(Scene& scene, bool ready, const std::string& when) {
+  const auto said = scene.trap().server().control({"ready", "web"});
+  scene.check(said && said->exit_code == (ready ? 0 : 1),
+              fmt::format("{}: trapctl ready says {}", when, ready ? "ready" : "not ready"),
+              said ? fmt::format("exit code {}: {}{}", said->exit_code, said->output, said->errors)
+                   : said.error().message);
+}
+
 // One nginx dies: no client is redirected to it any more; when it comes back, its clients are.
 void lose_and_regain(Scene& scene, const std::string& lost, const std::string& other) {
   scene.trap().stop_nginx(lost);
@@ -58,6 +67,7 @@ void lose_and_regain(Scene& scene, const std::string& lost, const std::string& o
   const Answers answers = first_visits(scene, add_clients(scene, 20, 20 + clients_at_a_time - 1));
   scene.check(all_from(answers, other), lost + " is down: every client is led to the other",
               text_of(answers));
+  expect_ready(scene, true, lost + " is down");
   const std::string ipv6 = answering_host(scene, Family::ipv6, {});
   scene.check(ipv6 == other, lost + " is down: over IPv6 too", ipv6);
   scene.done(scene.trap().start_nginx(lost), lost + " comes back");
@@ -77,6 +87,7 @@ void drain_and_activate(Scene& scene, const std::string& drained, const std::str
                    "a download from " + drained + " is under way", "it did not get there"))
     return;
   order(scene, "drain", drained);
+  expect_ready(scene, true, drained + " is draining");
   const Answers answers = first_visits(scene, add_clients(scene, 34, 34 + clients_at_a_time - 1));
   scene.check(all_from(answers, other), drained + " is draining: new clients are led to the other",
               text_of(answers));
@@ -94,7 +105,11 @@ void drain_and_activate(Scene& scene, const std::string& drained, const std::str
   scene.check(response && response->complete() && response->bytes == download_bytes,
               drained + " is draining: the download completes",
               response ? response->text() : response.error().message);
+  order(scene, "drain", other);
+  expect_ready(scene, false, "both are draining");
+  order(scene, "activate", other);
   order(scene, "activate", drained);
+  expect_ready(scene, true, "both are active");
   scene.forget_redirects();
   const std::string back = answering_host(scene, Family::ipv6, {});
   scene.check(back == drained, drained + " is active again: and has its client back", back);

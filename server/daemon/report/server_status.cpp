@@ -85,6 +85,7 @@ ordered_json service_json(const RunningServer& server, const PlannedService& pla
       {"name", planned.service->name},
       {"address", format_endpoint(planned.address)},
       {"unaware", planned.service->serves() ? "serve" : "reset"},
+      {"when_down", planned.service->when_down == WhenDown::serve ? "serve" : "silence"},
       {"activate", planned.service->activate == Activate::attack ? "attack" : "always"},
       {"active", runtime_state.is_active(planned)},
       {"listener", listener_json(runtime_state, planned)},
