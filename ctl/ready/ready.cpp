@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // trapctl ready.
-#include <algorithm>
-
 #include <fmt/core.h>
 
+#include "ctl/control_client.h"
 #include "ctl/parts.h"
-#include "ctl/ready/readiness.h"
 #include "ctl/table.h"
 
 namespace trap::ctl {
@@ -14,25 +12,15 @@ using nlohmann::ordered_json;
 
 namespace {
 
-ordered_json json_of(const std::vector<Readiness>& services) {
-  auto listed = ordered_json::array();
-  for (const Readiness& each : services) {
-    listed.push_back(
-        {{"service", each.service}, {"address", each.address}, {"ready", each.ready()}});
-    if (each.ready())
-      listed.back()["leads_to"] = each.leads_to;
-    else
-      listed.back()["reason"] = each.reason;
-  }
-  return listed;
-}
-
-void print(const std::vector<Readiness>& services) {
+void print(const ordered_json& answer) {
   std::vector<Row> rows;
-  for (const Readiness& each : services)
-    rows.push_back({each.service, each.address, each.ready() ? "ready" : "not ready",
-                    each.ready() ? "leads to " + each.leads_to : each.reason});
-  fmt::print("{}", format_rows(rows, ""));
+  for (const ordered_json& each : answer.value("services", ordered_json::array())) {
+    const bool ready = each.value("ready", false);
+    rows.push_back({each.value("service", ""), each.value("address", ""),
+                    ready ? "ready" : "not ready",
+                    ready ? "leads to " + each.value("leads_to", "") : each.value("reason", "")});
+  }
+  fmt::print("{}", rows.empty() ? answer.value("reason", "ready") + "\n" : format_rows(rows, ""));
 }
 
 } // namespace
@@ -41,24 +29,28 @@ Result<ExitCode> show_readiness(const ReadyRequest& request) {
   PartRequest server;
   server.part = "server";
   server.socket = request.socket;
-  auto status = running_status(locations(server).front());
-  if (!status)
-    return status.error();
-  if (status->is_null())
+  const std::string socket = locations(server).front().socket;
+  auto answer =
+      control_get(socket, request.service.empty() ? "/ready" : "/ready/" + request.service);
+  if (!answer)
+    return answer.error();
+  if (!*answer)
     return nothing_runs(server);
-  const std::vector<Readiness> services = readiness_of(*status, request.service);
-  const bool starting = status->value("state", "") == "starting";
-  if (services.empty() && starting)
-    return Error{"trap-server is still starting"};
-  if (services.empty())
-    return Error{fmt::format("trap-server has no service \"{}\": see trapctl status server",
-                             request.service),
-                 ExitCode::usage};
+  const int status = (*answer)->http_status;
+  const ordered_json body = ordered_json::parse((*answer)->body, nullptr, false);
+  if (status != 200 && status != 503)
+    return Error{body.is_object() ? body.value("error", "") + ": see trapctl status server"
+                                  : fmt::format("control socket {}: answered with HTTP status {}",
+                                                socket, status),
+                 status == 404 ? ExitCode::usage : ExitCode::failed};
+  if (!body.is_object())
+    return Error{
+        fmt::format("control socket {}: the answer is not JSON: is this TRAP's socket?", socket)};
   if (request.json)
-    fmt::print("{}\n", json_of(services).dump(2));
+    fmt::print("{}\n", body.dump(2));
   else
-    print(services);
-  return std::ranges::all_of(services, &Readiness::ready) ? ExitCode::ok : ExitCode::failed;
+    print(body);
+  return status == 200 ? ExitCode::ok : ExitCode::failed;
 }
 
 } // namespace trap::ctl

@@ -76,7 +76,8 @@ Keys<PartConfig> part_keys(const std::string& part) {
   keys.push_back(string("control_socket", &P::control_socket, absolute_path<socket_most_bytes>(),
                         by_restart, "socket where the daemon answers trapctl"));
   keys.push_back(string_or_none("metrics_listen", &P::metrics_listen, address_and_port(),
-                                by_restart, "where Prometheus may ask for /metrics"));
+                                by_restart,
+                                "where Prometheus may ask for /metrics, and routers for /ready"));
   return keys;
 }
 

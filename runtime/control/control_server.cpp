@@ -31,7 +31,6 @@ struct ControlServer::Running {
 
 namespace {
 
-constexpr char json_type[] = "application/json";
 constexpr std::size_t frame_max_bytes = 65536 + 64; // the largest IP packet, and its link layer
 
 // Does a process answer at this socket?
@@ -92,6 +91,8 @@ HttpAnswer answer_get(const ControlHandlers& handlers, const HttpRequest& reques
     return {200, json_type, handlers.status()};
   if (request.path == "/metrics")
     return {200, metrics_type, handlers.metrics()};
+  if (request.path == "/ready" || request.path.starts_with("/ready/"))
+    return answer_ready(handlers.ready, request);
   return text_answer(404, "nothing is here: changes are asked for by POST");
 }
 

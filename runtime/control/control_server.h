@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The control socket: HTTP on a Unix stream socket of mode 0600. GET /status, GET /metrics, POST
-// /reload, POST /explain (a frame), POST /WORD/WORD... Served by a thread of its own, one request
-// after the other (runtime/control/http_server.h).
+// The control socket: HTTP on a Unix stream socket of mode 0600. GET /status, /metrics, /ready,
+// POST /reload, POST /explain (a frame), POST /WORD/WORD... Served by a thread of its own, one
+// request after the other (runtime/control/http_server.h).
 #pragma once
 
 #include <functional>
@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/control/readiness.h"
 #include "runtime/result.h"
 
 namespace trap {
@@ -19,8 +20,9 @@ struct ExplainRequest;
 // with ExitCode::usage as HTTP status 400, with not_running (there is no such thing) as 404, else
 // as 500.
 struct ControlHandlers {
-  std::function<std::string()> status;         // JSON
-  std::function<std::string()> metrics;        // Prometheus' text format
+  std::function<std::string()> status;  // JSON
+  std::function<std::string()> metrics; // Prometheus' text format
+  std::function<ReadyAnswer(const std::string& service)> ready;
   std::function<Result<std::string>()> reload; // one line, answered as {"reloaded": line}
   std::function<Result<std::string>(const std::vector<std::string>& words)> command; // JSON
   std::function<Result<std::string>(const ExplainRequest& request)> explain;         // JSON

@@ -42,6 +42,8 @@ const char* reason_of(int status) {
     return "Request Header Fields Too Large";
   case 501:
     return "Not Implemented";
+  case 503:
+    return "Service Unavailable";
   default:
     return "Internal Server Error";
   }
@@ -75,6 +77,14 @@ struct Client {
 
 HttpAnswer text_answer(int status, const std::string& line) {
   return {status, "text/plain; charset=utf-8", line + "\n"};
+}
+
+HttpAnswer answer_ready(const std::function<ReadyAnswer(const std::string& service)>& ready,
+                        const HttpRequest& request) {
+  const std::size_t slash = request.path.find('/', 1);
+  ReadyAnswer answer =
+      ready(slash == std::string::npos ? std::string() : request.path.substr(slash + 1));
+  return {answer.http_status, json_type, std::move(answer.json) + "\n"};
 }
 
 struct HttpServer::Running {

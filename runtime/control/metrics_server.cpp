@@ -35,16 +35,19 @@ Result<Fd> listen_at(const Endpoint& where) {
   return fd;
 }
 
-HttpAnswer answer(const std::function<std::string()>& metrics, const HttpRequest& request) {
+HttpAnswer answer(const MetricsHandlers& handlers, const HttpRequest& request) {
+  const bool get = request.method == "GET" || request.method == "HEAD";
+  if (get && (request.path == "/ready" || request.path.starts_with("/ready/")))
+    return answer_ready(handlers.ready, request);
   if (request.path != "/metrics" && request.path != "/")
     return text_answer(404, "metrics for Prometheus are at /metrics");
-  if (request.method != "GET" && request.method != "HEAD") {
+  if (!get) {
     HttpAnswer refusal = text_answer(405, "metrics are read by GET");
     refusal.allow = "GET, HEAD";
     return refusal;
   }
   if (request.path == "/metrics")
-    return {200, metrics_type, metrics()};
+    return {200, metrics_type, handlers.metrics()};
   return text_answer(200, std::string{"TRAP "} + program_version +
                               ": metrics for Prometheus are at /metrics");
 }
@@ -56,14 +59,13 @@ MetricsServer::MetricsServer(MetricsServer&&) noexcept = default;
 MetricsServer& MetricsServer::operator=(MetricsServer&&) noexcept = default;
 MetricsServer::~MetricsServer() = default;
 
-Result<MetricsServer> MetricsServer::make(const Endpoint& where,
-                                          std::function<std::string()> metrics) {
+Result<MetricsServer> MetricsServer::make(const Endpoint& where, MetricsHandlers handlers) {
   auto listener = listen_at(where);
   if (!listener)
     return listener.error();
   auto server = HttpServer::make(std::move(*listener), HttpLimits{},
-                                 [metrics = std::move(metrics)](const HttpRequest& request) {
-                                   return answer(metrics, request);
+                                 [handlers = std::move(handlers)](const HttpRequest& request) {
+                                   return answer(handlers, request);
                                  });
   if (!server)
     return Error{

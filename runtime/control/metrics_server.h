@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// GET /metrics over TCP, for Prometheus (metrics_listen in the configuration). It tells what the
-// control socket's /metrics tells and takes no commands. Served by a thread of its own, within the
-// bounds of runtime/control/http_server.h.
+// GET /metrics and GET /ready over TCP, for Prometheus and for routers (metrics_listen in the
+// configuration). It tells what the control socket tells there and takes no commands. Served by a
+// thread of its own, within the bounds of runtime/control/http_server.h.
 #pragma once
 
 #include <functional>
@@ -9,14 +9,20 @@
 #include <string>
 
 #include "runtime/config/endpoint.h"
+#include "runtime/control/readiness.h"
 #include "runtime/result.h"
 
 namespace trap {
 
+// Called from the server's thread.
+struct MetricsHandlers {
+  std::function<std::string()> metrics;
+  std::function<ReadyAnswer(const std::string& service)> ready;
+};
+
 class MetricsServer {
 public:
-  // `metrics` is called from the server's thread.
-  static Result<MetricsServer> make(const Endpoint& where, std::function<std::string()> metrics);
+  static Result<MetricsServer> make(const Endpoint& where, MetricsHandlers handlers);
 
   MetricsServer(MetricsServer&&) noexcept;
   MetricsServer& operator=(MetricsServer&&) noexcept;

@@ -93,7 +93,9 @@ Result<void> check_surroundings(const Part& part) {
 }
 
 ControlHandlers handlers_of(RunningPart& running) {
-  return {[&running] { return running.status(); }, [&running] { return running.metrics(); },
+  return {[&running] { return running.status(); },
+          [&running] { return running.metrics(); },
+          [&running](const std::string& service) { return running.readiness(service); },
           [&running] { return running.reload(); },
           [&running](const std::vector<std::string>& words) { return running.command(words); },
           [&running](const ExplainRequest& request) { return running.explain(request); }};
@@ -113,8 +115,10 @@ Result<void> serve(Part& part) {
     return control.error();
   std::optional<MetricsServer> metrics;
   if (part.config().metrics_listen) {
-    auto listener = MetricsServer::make(*part.config().metrics_listen,
-                                        [&running] { return running.metrics(); });
+    auto listener = MetricsServer::make(
+        *part.config().metrics_listen,
+        {[&running] { return running.metrics(); },
+         [&running](const std::string& service) { return running.readiness(service); }});
     if (!listener)
       return listener.error();
     metrics.emplace(std::move(*listener));

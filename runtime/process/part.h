@@ -10,6 +10,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "runtime/config/part_config.h"
+#include "runtime/control/readiness.h"
 #include "runtime/result.h"
 #include "runtime/undo.h"
 
@@ -68,6 +69,9 @@ public:
 
   // Adds this part's fields to GET /status; its problems are not among them.
   virtual void describe(nlohmann::ordered_json& status) = 0;
+
+  // Of each public address, whether clients get somewhere; empty for a part without such addresses.
+  virtual std::vector<Readiness> readiness() { return {}; }
 
   // The reasons why the part does not work as configured, one line each. Every scrape asks: it is
   // as cheap as looking at the attachments.

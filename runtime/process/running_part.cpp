@@ -118,6 +118,11 @@ std::string RunningPart::metrics() {
   return metrics.text();
 }
 
+ReadyAnswer RunningPart::readiness(const std::string& service) {
+  std::lock_guard turn(turns_);
+  return ready_ ? ready_answer(part_.readiness(), service) : starting_answer();
+}
+
 Result<std::string> RunningPart::reload() {
   std::lock_guard turn(turns_);
   if (!ready_)

@@ -44,8 +44,9 @@ public:
 
   // For every thread. Before the start is through, status and metrics tell only that it is under
   // way, and the rest is an error.
-  std::string status();  // JSON
-  std::string metrics(); // Prometheus' text format
+  std::string status();                              // JSON
+  std::string metrics();                             // Prometheus' text format
+  ReadyAnswer readiness(const std::string& service); // of every service if it is empty
   Result<std::string> reload();
   Result<std::string> command(const std::vector<std::string>& words);
   Result<std::string> explain(const ExplainRequest& request);

@@ -4,6 +4,7 @@
 
 #include "runtime/process/part.h"
 #include "server/daemon/report/server_explain.h"
+#include "server/daemon/report/server_report.h"
 #include "server/daemon/running/running_server.h"
 #include "server/daemon/running/server_reload.h"
 #include "server/daemon/running/server_watch.h"
@@ -29,6 +30,7 @@ public:
   Result<std::string> explain(const ExplainRequest& request) override;
   void measure(Metrics& metrics) override;
   void describe(nlohmann::ordered_json& status) override;
+  std::vector<Readiness> readiness() override { return readiness_of(server_); }
   std::vector<std::string> problems() override { return problems_of(server_); }
   int event_fd() const override { return server_.announcer->event_fd(); }
   void handle_events() override { server_.announcer->consume(); }

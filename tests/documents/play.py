@@ -129,7 +129,7 @@ class Host:
                 mounts.append(f"mount --bind {ROOT} {clone}")
             mounts.append(f"mount --rbind {empty} {place}")
         (self.files / "empty-root" / "trap").symlink_to(ROOT)  # the clone, where a page would have made it
-        script = "\n".join(["set -e", *mounts, f"hostname {name}", "mkdir /run/stand-in", "touch /run/ready",
+        script = "\n".join(["set -e", *mounts, f"hostname {name}", f"echo 127.0.1.1 {name} >>/etc/hosts", "mkdir /run/stand-in", "touch /run/ready",
                             f"exec sleep {PAGE_DEADLINE_S}"])
         ready = self.files / "empty-run" / "ready"
         self.keeper = subprocess.Popen(["nsenter", f"--net=/run/netns/trap-lab-{name}", "unshare", "--mount", "--uts",

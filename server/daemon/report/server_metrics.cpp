@@ -70,6 +70,15 @@ void measure_service(Metrics& metrics, const RuntimeState& runtime_state,
                 labels, shortfall && !shortfall->reason().empty() ? 1 : 0);
 }
 
+void measure_readiness(Metrics& metrics, const RunningServer& server) {
+  for (const Readiness& each : readiness_of(server))
+    metrics.gauge(
+        "trap_service_ready",
+        "1 if a handshake can complete now and lead somewhere; trapctl ready says why not",
+        {{"part", "server"}, {"service", each.service}, {"address", each.address}},
+        each.ready() ? 1 : 0);
+}
+
 void measure_handovers(Metrics& metrics, const Assigner& assigner, const PlannedService& planned) {
   if (!planned.service->serves())
     return;
@@ -129,6 +138,7 @@ void measure_server(const RunningServer& server, Metrics& metrics) {
   }
   for (const ServiceConfig& service : server.active->config.services)
     measure_states(metrics, backends, service);
+  measure_readiness(metrics, server);
   measure_announcements(metrics, server.announcer->counts());
   measure_interfaces(metrics, "server", server.attachments.states());
   measure_keys(metrics, "server", server.settings->cookie_keys);

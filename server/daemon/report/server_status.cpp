@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon/report/server_report.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "runtime/control/status_json.h"
 #include "runtime/keys/clock_writer.h"
+#include "server/daemon/report/readiness.h"
 #include "server/daemon/watch/top_talkers.h"
 
 namespace trap::server {
@@ -128,7 +130,45 @@ ordered_json budget_json(const BudgetConfig& budget) {
           {"resets_per_s", budget.resets_per_s}};
 }
 
+// What holds for every service.
+ReadinessFacts host_facts(const RunningServer& server) {
+  const std::vector<XdpState> states = server.attachments.states();
+  trap_key key;
+  ReadinessFacts facts;
+  facts.attached = std::ranges::any_of(
+      states, [](const XdpState& state) { return state.index != 0 && state.ours; });
+  facts.has_key = trap_keyring_find(&server.settings->cookie_keys,
+                                    trap_epoch(read_clocks().unix_ns), &key) != 0;
+  return facts;
+}
+
+ReadinessFacts with_service(ReadinessFacts facts, const RunningServer& server,
+                            const PlannedService& planned) {
+  const PlannedPool& usual = planned.pools.front();
+  facts.serves = planned.service->serves();
+  facts.serves_when_down = planned.service->when_down == WhenDown::serve;
+  facts.backends = usual.members.size();
+  facts.usable_backends =
+      server.runtime_state.backends().candidates(*planned.service, usual).size();
+  if (facts.serves)
+    facts.listener_problem = server.runtime_state.listener_problem(planned);
+  return facts;
+}
+
 } // namespace
+
+std::vector<Readiness> readiness_of(const RunningServer& server) {
+  const ReadinessFacts host = host_facts(server);
+  std::vector<Readiness> found;
+  for (const PlannedService& planned : server.active->plan.services) {
+    const ReadinessFacts facts = with_service(host, server, planned);
+    found.push_back(
+        {planned.service->name, format_endpoint(planned.address), "", unready_reason(facts)});
+    if (found.back().ready())
+      found.back().leads_to = led_to(facts);
+  }
+  return found;
+}
 
 void describe_server(const RunningServer& server, ordered_json& status) {
   const ServerMaps& maps = *server.maps;

@@ -30,6 +30,9 @@ protected:
     directory_ = name;
     ControlHandlers handlers = {[] { return std::string("{}"); },
                                 [] { return std::string("trap_a 1\n"); },
+                                [](const std::string& service) {
+                                  return ReadyAnswer{service.empty() ? 200 : 503, service};
+                                },
                                 [this] { return reload_result_; },
                                 [this](const std::vector<std::string>& words) {
                                   words_ = words;
@@ -84,6 +87,12 @@ TEST_F(ControlSocket, answers_status_and_metrics) {
   EXPECT_THAT(metrics.head, HasSubstr("Content-Type: text/plain; version=0.0.4"));
   EXPECT_EQ(get("/reload").status, 404); // changes are asked for by POST only
   EXPECT_EQ(get("/elsewhere").status, 404);
+}
+
+TEST_F(ControlSocket, says_whether_a_service_is_ready) {
+  EXPECT_EQ(get("/ready").status, 200);
+  EXPECT_EQ(get("/ready/web").status, 503);
+  EXPECT_EQ(get("/ready/web").body, "web\n");
 }
 
 TEST_F(ControlSocket, reloads) {
@@ -147,13 +156,22 @@ TEST_P(MetricsListener, answers_metrics_and_takes_no_commands) {
   where->port = free_port(host == "[::1]" ? AF_INET6 : AF_INET);
   if (where->port == 0)
     GTEST_SKIP() << "this host has no addresses of this family";
-  auto server = MetricsServer::make(*where, [] { return std::string("trap_a 1\n"); });
+  const MetricsHandlers handlers = {[] { return std::string("trap_a 1\n"); },
+                                    [](const std::string& service) {
+                                      return ReadyAnswer{service == "web" ? 503 : 200, service};
+                                    }};
+  auto server = MetricsServer::make(*where, handlers);
   ASSERT_TRUE(server) << server.error().message;
   const auto get = [&](const char* target) { return ask(connect_to(*where), "GET", target); };
   const HttpReply metrics = get("/metrics");
   EXPECT_EQ(metrics.status, 200);
   EXPECT_EQ(metrics.body, "trap_a 1\n");
   EXPECT_THAT(get("/").body, HasSubstr("/metrics"));
+  EXPECT_EQ(get("/ready").status, 200);
+  EXPECT_EQ(get("/ready/web").status, 503);
+  EXPECT_EQ(get("/ready/web").body, "web\n");
+  EXPECT_EQ(get("/readyweb").status, 404);
+  EXPECT_EQ(ask(connect_to(*where), "POST", "/ready").status, 404);
   EXPECT_EQ(get("/status").status, 404);
   EXPECT_EQ(ask(connect_to(*where), "POST", "/reload").status, 404);
   for (const char* method : {"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get"})
@@ -164,7 +182,7 @@ TEST_P(MetricsListener, answers_metrics_and_takes_no_commands) {
   EXPECT_EQ(head.body, "");
   EXPECT_EQ(ask(connect_to(*where), "POST", "/metrics", "x").status, 413);
 
-  auto second = MetricsServer::make(*where, [] { return std::string(); });
+  auto second = MetricsServer::make(*where, handlers);
   ASSERT_FALSE(second);
   EXPECT_THAT(second.error().message, HasSubstr(format_endpoint(*where)));
   EXPECT_THAT(second.error().message, HasSubstr("in use"));
