@@ -91,6 +91,15 @@ struct ExplainOptions {
 // The verdict on packets, and the reason; changes nothing.
 Result<ExitCode> explain(const ExplainOptions& options);
 
+struct DecodeRequest {
+  std::string pcap;  // a capture file
+  bool all = false;  // packets without a TRAP message as well
+  bool json = false; // one object a line
+};
+
+// Prints the TRAP messages of a capture. Asks no daemon.
+Result<ExitCode> decode(const DecodeRequest& request);
+
 struct DoctorRequest {
   std::string part;   // empty: every part that is configured or runs
   std::string config; // empty: the part's usual file

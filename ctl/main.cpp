@@ -31,6 +31,7 @@ struct CommandLine {
   trap::ctl::GuardRequest guard_control;
   trap::ctl::TopRequest top;
   trap::ctl::ExplainOptions explain;
+  trap::ctl::DecodeRequest decode;
   trap::ctl::DoctorRequest doctor;
   std::function<Result<ExitCode>()> act;
 };
@@ -210,6 +211,13 @@ void add_diagnosis(CLI::App& app, CommandLine& line) {
                       "control socket, if it is not the usual one");
   explain->add_flag("--json", line.explain.parts.json, "as JSON, one object a line");
   explain->callback([&line] { line.act = [&line] { return trap::ctl::explain(line.explain); }; });
+
+  CLI::App* decode = app.add_subcommand(
+      "decode", "show the TRAP messages of a capture, field by field; asks no daemon");
+  decode->add_option("--pcap", line.decode.pcap, "the capture file; - for stdin")->required();
+  decode->add_flag("--all", line.decode.all, "packets without a TRAP message as well");
+  decode->add_flag("--json", line.decode.json, "as JSON, one object a line");
+  decode->callback([&line] { line.act = [&line] { return trap::ctl::decode(line.decode); }; });
 
   CLI::App* doctor =
       app.add_subcommand("doctor", "examine this host for TRAP, and say how to mend problems");

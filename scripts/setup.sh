@@ -56,7 +56,7 @@ packages_of() {
     strace" ;;
   test) echo "llvm libclang-rt-dev clang-format clang-tidy procps git prometheus mandoc
     qemu-system-x86 cpio xz-utils kmod debootstrap apt-utils gpg ppp wireguard-tools libnginx-mod-stream haproxy
-    frama-c-base spin bird2 exabgp keepalived openssh-server openssh-client wget chromium redis-server redis-tools postgresql wrk nmap zsh" ;;
+    frama-c-base spin bird2 exabgp keepalived openssh-server openssh-client wget chromium redis-server redis-tools postgresql wrk nmap zsh tshark" ;;
   esac
 }
 

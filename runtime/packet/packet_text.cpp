@@ -18,6 +18,7 @@
 #include "dataplane/packet.h"
 #include "dataplane/syn_options.h"
 #include "runtime/packet/tcp_options.h"
+#include "runtime/packet/trap_message.h"
 #include "runtime/verdict_text.h"
 
 namespace trap {
@@ -255,13 +256,6 @@ std::string flags_text(std::uint8_t flags) {
   return text;
 }
 
-std::string format_hex(const std::uint8_t* bytes, std::size_t count) {
-  std::string text;
-  for (std::size_t i = 0; i < count; i++)
-    text += fmt::format("{:02x}", bytes[i]);
-  return text;
-}
-
 // The body of an option of ours.
 std::string trap_option_text(std::uint32_t type, const std::uint8_t* body, std::size_t bytes) {
   switch (type) {
@@ -362,16 +356,6 @@ std::string ends_text(const trap_packet& packet) {
       format_endpoint({packet.destination, TRAP_FROM_BE16(packet.destination_port)}));
 }
 
-// The packet view reads headers as words: the frame has to lie as drivers lay it, 2 bytes behind a
-// word (NET_IP_ALIGN), and frames in memory or from a file need not.
-trap_layer read_view(trap_packet& packet, const Frame& frame) {
-  constexpr std::size_t ip_align = 2;
-  std::vector<std::uint8_t> aligned(ip_align);
-  aligned.insert(aligned.end(), frame.begin(), frame.end());
-  packet = {};
-  return trap_read_frame(&packet, aligned.data() + ip_align, aligned.data() + aligned.size());
-}
-
 } // namespace
 
 Result<Frame> parse_packet(const std::string& text) {
@@ -404,7 +388,7 @@ Result<Frame> parse_packet(const std::string& text) {
 
 std::string format_packet(const Frame& frame) {
   trap_packet packet;
-  switch (read_view(packet, frame)) {
+  switch (view_frame(packet, frame)) {
   case TRAP_LAYER_TCP:
     return ends_text(packet) + segment_text(packet, frame) + vlans_text(packet, frame);
   case TRAP_LAYER_DEFECTIVE:
