@@ -81,9 +81,13 @@ struct trap_service {
   __be16 window; /* not 0: a client would wait with its request until it may probe */
   __u8 window_scale;
   __u8 reserved[3];
-  __u32 reserved_too;
+  __u32 peace_token_ns;      /* with RESTS: price of a SYN in `peace_caps`; 0: no limit */
   struct trap_rate syn_acks; /* cap, if CAPPED */
 };
+
+/* Map `peace_caps` (array of struct trap_cap by slot): SYNs that a service at peace leaves to the
+ * stack. TRAP answers those above at once: an attack need not wait for the daemon. */
+#define TRAP_PEACE_BURST_NS 100000000ULL
 
 /* Map `selections` (array by pool): backend index for each selection slot. */
 struct trap_selection {

@@ -33,6 +33,8 @@ std::string service_text(const DeploymentPlan& plan, const DeployedService& serv
   if (plan.backends)
     text += fmt::format("unaware = \"{}\"\noffer = {}\n", plan.serves() ? "serve" : "reset",
                         plan.offer);
+  else if (!plan.rests)
+    text += "activate = \"always\"\n";
   if (service.port == speed_port) // iperf3 takes a health check for its one client
     text += "health = \"off\"\n";
   text += plan.service_keys;

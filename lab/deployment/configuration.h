@@ -26,9 +26,10 @@ struct DeploymentPlan {
   // itself.
   RelayKind relay = RelayKind::none;
   bool backends = true;
-  bool more_services = false;  // sshd and iperf3 beside nginx; without backends sshd alone
-  bool applications = false;   // sshd, iperf3, Redis and PostgreSQL have services of their own; the
-                               // scenario starts them
+  bool rests = false;         // without backends: TRAP answers in an attack only, as is the default
+  bool more_services = false; // sshd and iperf3 beside nginx; without backends sshd alone
+  bool applications = false;  // sshd, iperf3, Redis and PostgreSQL have services of their own; the
+                              // scenario starts them
   bool kernel_cookies = false; // although this kernel may take TRAP's own
   bool guards_trust = false;   // the TRAP host's inner address: relays, health checks
 

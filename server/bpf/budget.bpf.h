@@ -52,6 +52,19 @@ judge_syn_ack_caps(const struct packet_context* context) {
              : TRAP_DROP_SYN_ACK_CAP;
 }
 
+/* May another SYN go to the stack at peace? */
+TRAP_GLOBAL_FUNCTION int peace_allows(__u32 slot, __u32 token_ns, __u64 now_ns) {
+  struct trap_rate rate = {.token_ns = token_ns, .burst_ns = TRAP_PEACE_BURST_NS, .chunk = 1};
+  struct trap_cap* cap = bpf_map_lookup_elem(&peace_caps, &slot);
+
+  if (rate.burst_ns < token_ns)
+    rate.burst_ns = token_ns;
+  if (!cap || token_ns == 0)
+    return 1;
+  return explaining ? trap_bucket_has(&cap->bucket, &rate, now_ns, 1)
+                    : trap_bucket_take(&cap->bucket, &rate, now_ns, 1);
+}
+
 /* Takes one handshake from the budget of a client or network. */
 TRAP_GLOBAL_FUNCTION int budget_allows(const struct trap_client_key* of,
                                        const struct trap_rate* rate, __u64 now_ns) {

@@ -86,6 +86,13 @@ struct {
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, TRAP_SERVER_MAX_SERVICES);
+  __type(key, __u32);
+  __type(value, struct trap_cap);
+} peace_caps SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
   __uint(max_entries, 1);
   __type(key, __u32);

@@ -11,14 +11,21 @@
 
 static __always_inline TRAP_MUST_USE enum trap_verdict judge_syn(struct xdp_md* ctx,
                                                                  struct packet_context* context) {
-  if (context->flags & TRAP_SERVICE_RESTS)
-    return context->flags & TRAP_SERVICE_LEFT ? TRAP_PASS_SYN_LEFT : TRAP_PASS_SYN_AT_PEACE;
+  if (!policy_allows(context)) {
+    context->flags &= ~TRAP_SERVICE_RESTS; /* a refusal holds at peace too */
+    return TRAP_DROP_DENIED;
+  }
+  if (context->flags & TRAP_SERVICE_LEFT)
+    return TRAP_PASS_SYN_LEFT;
+  if (context->flags & TRAP_SERVICE_RESTS) {
+    if (peace_allows(context->slot, context->service->peace_token_ns, context->monotonic_ns))
+      return TRAP_PASS_SYN_AT_PEACE;
+    context->flags &= ~TRAP_SERVICE_RESTS; /* an attack of which the daemon does not know yet */
+  }
   if ((context->flags & TRAP_SERVICE_SOCKETS) && reopens(ctx, context))
     return TRAP_PASS_SYN_TIME_WAIT;
   if (context->flags & TRAP_SERVICE_SILENT)
     return TRAP_DROP_NO_BACKEND;
-  if (!policy_allows(context))
-    return TRAP_DROP_DENIED;
   return judge_syn_ack_caps(context);
 }
 

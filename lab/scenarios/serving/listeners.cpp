@@ -16,7 +16,8 @@ constexpr std::chrono::seconds learning{5}; // listeners are looked at once a se
 
 std::string service() {
   const HostAddresses& trap = addresses_of("trap");
-  return fmt::format("[[service]]\nname = \"own\"\naddresses = [\"{}\", \"{}\"]\n",
+  return fmt::format("[[service]]\nname = \"own\"\naddresses = [\"{}\", \"{}\"]\n"
+                     "activate = \"always\"\n",
                      endpoint(trap.ipv4, port), endpoint(trap.ipv6, port));
 }
 

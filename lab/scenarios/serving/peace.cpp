@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -15,7 +16,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds activation_deadline{2000}, rest_deadline{8000}, watched{500};
+constexpr milliseconds activation_deadline{2000}, rest_deadline{8000}, watched{500},
+    defence_deadline{200};
 
 // Waits until the service is active, or at rest, at its address of this family.
 bool wait_for_activity(Scene& scene, Family family, bool active, milliseconds deadline) {
@@ -40,12 +42,33 @@ void expect_peace(Scene& scene, Family family) {
               what + ": TRAP does not", text_of(visit.moved.server));
 }
 
+// From the first SYNs of a flood to the first that TRAP answers; nothing if it answers none.
+std::optional<milliseconds> time_to_defence(Scene& scene, const Counters& before) {
+  using clock = std::chrono::steady_clock;
+  const clock::time_point deadline = clock::now() + scale_timeout(activation_deadline);
+  std::optional<clock::time_point> first;
+  for (clock::time_point now = clock::now(); now < deadline; now = clock::now()) {
+    const auto counters = scene.trap().server().counters();
+    const Counters moved = counters ? difference(before, *counters) : Counters{};
+    if (!first && count_of(moved, "pass-syn-at-peace") > 100)
+      first = now;
+    if (count_of(moved, "reply-syn-ack") > 0)
+      return std::chrono::duration_cast<milliseconds>(clock::now() - first.value_or(now));
+  }
+  return std::nullopt;
+}
+
 void attack(Scene& scene, Family family) {
   const std::string what{name_of(family)};
   const auto before = scene.trap().server().counters();
   {
     const auto flood =
         Flood::start(scene.trap().topology(), {family, FloodKind::syn, "trap", service_port});
+    const auto time = flood && before ? time_to_defence(scene, *before) : std::nullopt;
+    scene.check(time && *time < scale_timeout(defence_deadline),
+                fmt::format("{}: TRAP defends the service within 200 ms of the first SYN: {} ms",
+                            what, time ? time->count() : 0),
+                "it does not");
     scene.check(flood && wait_for_activity(scene, family, true, activation_deadline),
                 what + ": TRAP answers within 2 s of a flood",
                 flood ? "it is at rest still" : flood.error().message);
@@ -97,7 +120,7 @@ void peace(Scene& scene) {
 
 DeploymentPlan peace_plan() {
   DeploymentPlan plan = relayed_plan();
-  plan.service_keys = "activate = \"attack\"\nattack_hold_s = 1\n";
+  plan.service_keys = "activate = \"attack\"\nattack_syns_per_s = 4000\nattack_hold_s = 1\n";
   return plan;
 }
 

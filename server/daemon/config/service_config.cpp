@@ -92,6 +92,8 @@ void settle_manner(ConfigTable& table, ServiceConfig& service) {
   const bool alone = service.backends.empty();
   if (!table.find("unaware"))
     service.unaware = alone ? Unaware::serve : Unaware::reset;
+  if (!table.find("activate"))
+    service.activate = alone && service.serves() ? Activate::attack : Activate::always;
   if (!table.find("when_down"))
     service.when_down = service.serves() ? WhenDown::serve : WhenDown::silence;
   if (alone && !service.serves())
@@ -166,9 +168,10 @@ Keys<ServiceConfig> service_keys() {
                    choice("unaware", &S::unaware,
                           {{"reset", Unaware::reset}, {"serve", Unaware::serve}}, by_reload,
                           "fate of clients without trap-client")),
-        choice("activate", &S::activate,
-               {{"always", Activate::always}, {"attack", Activate::attack}}, by_reload,
-               "when TRAP answers SYNs"),
+        default_is("\"attack\" without backends, \"always\" with them",
+                   choice("activate", &S::activate,
+                          {{"always", Activate::always}, {"attack", Activate::attack}}, by_reload,
+                          "when TRAP answers SYNs")),
         default_is("\"serve\" with unaware = \"serve\", \"silence\" otherwise",
                    choice("when_down", &S::when_down,
                           {{"silence", WhenDown::silence}, {"serve", WhenDown::serve}}, by_reload,

@@ -74,6 +74,11 @@ void set_listener_values(trap_service& value, const PlannedService& planned,
   value.window_scale = static_cast<__u8>(std::max(0, service.listener->window_scale));
 }
 
+// More SYNs than make an attack are answered before the daemon has noticed.
+__u32 peace_token_ns(const ActivationSettings& settings) {
+  return static_cast<__u32>(std::clamp(1e9 / settings.syns_per_s, 1.0, 1e9));
+}
+
 // A pool whose backends are all gone is served, if the service is to be served then.
 trap_policy policy_value(const PolicyRule& rule, const PlannedService& planned,
                          const BackendAvailability& backends) {
@@ -125,6 +130,8 @@ trap_service service_value(const PlannedService& planned, const ServiceState& se
     const Answering answering = choose_answering(service, host, config.offer && usable);
     value.flags |= serving_flags(config, service, host, answering.by);
     set_listener_values(value, planned, service, host);
+    if (service.rests)
+      value.peace_token_ns = peace_token_ns(config.activation);
   }
   return value;
 }

@@ -83,7 +83,8 @@ protected:
   std::map<std::string, Bytes> contents() {
     std::map<std::string, Bytes> all;
     for (const std::string& name : tested_->map_names()) {
-      if (name != "counters" && name != "caps" && name != "allowances" && name != "scratch")
+      if (name != "counters" && name != "caps" && name != "allowances" && name != "peace_caps" &&
+          name != "scratch")
         all[name] =
             tested_->map_type(name) == BPF_MAP_TYPE_RINGBUF ? records() : tested_->dump(name);
     }

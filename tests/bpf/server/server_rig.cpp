@@ -51,6 +51,7 @@ unaware = "serve"
 [[service]]
 name = "serves-alone"
 addresses = [{public:83}]
+activate = "always"
 [[service]]
 name = "at-peace"
 addresses = [{public:84}]
@@ -320,7 +321,7 @@ const Rig& server_rig() {
       .configure = configure_server,
       .set_time = set_server_time,
       .programs = {"trap_server"},
-      .refilled = {"caps", "allowances", "recent_handovers"},
+      .refilled = {"caps", "allowances", "peace_caps", "recent_handovers"},
       .set_rates = set_server_rates,
       .load_twin =
           [](bool experimental, const Object& live) {

@@ -37,6 +37,24 @@ TEST_P(ServingSockets, handshakes_in_progress_survive_the_change_to_peace_and_ba
   EXPECT_EQ(verdict_of(completing(40001, answer)), "drop-bad-cookie");
 }
 
+// A token costs a second: TRAP must not wait for the daemon when there are too many.
+TEST_P(ServingSockets, syns_above_the_limit_of_peace_are_answered) {
+  const Socket listener = listen_on(GetParam(), offering_port);
+  server_->restore("peace_caps");
+  change_flags(TRAP_SERVICE_RESTS, 0);
+  limit_peace(50'000'000);
+  EXPECT_EQ(verdict_of_flags(40000, "S"), "pass-syn-at-peace");
+  EXPECT_EQ(verdict_of_flags(40001, "S"), "pass-syn-at-peace");
+  const Answer answer = answer_to(40002, linux_options());
+  EXPECT_EQ(verdict_of(completing(40002, answer)), "pass-cookie");
+  EXPECT_EQ(verdict_of_flags(40003, "A"), "pass-at-peace");
+  change_flags(TRAP_SERVICE_LEFT, 0);
+  EXPECT_EQ(verdict_of_flags(40004, "S"), "pass-syn-left");
+  change_flags(0, TRAP_SERVICE_LEFT);
+  limit_peace(0);
+  EXPECT_EQ(verdict_of_flags(40004, "S"), "pass-syn-at-peace");
+}
+
 TEST_P(ServingSockets, segments_of_a_half_open_connection_pass) {
   set_tcp_sysctl("tcp_syncookies", 1);
   const Socket listener = listen_on(GetParam(), offering_port, true);

@@ -117,6 +117,14 @@ Json Serving::completing(int port, const Answer& answer, const Json& changes) co
   return ack;
 }
 
+void Serving::limit_peace(std::uint32_t token_ns) {
+  for (const std::uint32_t slot : {18U, 19U, 28U, 29U}) {
+    auto service = server_->get<trap_service>("services", slot);
+    service.peace_token_ns = token_ns;
+    server_->put("services", slot, service);
+  }
+}
+
 void Serving::change_flags(std::uint32_t add, std::uint32_t remove) {
   for (const std::uint32_t slot : {18U, 19U, 28U, 29U}) {
     auto service = server_->get<trap_service>("services", slot);

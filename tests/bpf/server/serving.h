@@ -58,6 +58,8 @@ protected:
 
   // Of loopback's services.
   void change_flags(std::uint32_t add, std::uint32_t remove);
+  // At peace each SYN costs so much of 100 ms.
+  void limit_peace(std::uint32_t token_ns);
 
   const TestConstants constants_;
   Object* server_ = nullptr;

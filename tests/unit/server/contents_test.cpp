@@ -23,6 +23,8 @@ name = "web"
 addresses = ["203.0.113.10:80", "[2001:db8:113::10]:80"]
 )";
 
+const std::string at_all_times = one_host + "activate = \"always\"\n";
+
 const std::string with_pools = one_host + R"(unaware = "serve"
   [[service.backend]]
   address = "198.51.100.20:80"
@@ -85,7 +87,7 @@ protected:
 };
 
 TEST_F(Contents, of_one_host_is_served_and_needs_no_key) {
-  plan(one_host);
+  plan(at_all_times);
   EXPECT_FALSE(needs_master_key(active_.config));
   const trap_service v4 = service_value(planned(0), {}, {{2, 2, 1, 1}, 1500}, false);
   EXPECT_EQ(v4.flags, TRAP_SERVICE_SERVES | TRAP_SERVICE_SOCKETS | TRAP_SERVICE_TIMESTAMPS |
@@ -99,8 +101,24 @@ TEST_F(Contents, of_one_host_is_served_and_needs_no_key) {
   EXPECT_EQ(TRAP_FROM_BE16(v6.mss), 1340);
 }
 
-TEST_F(Contents, of_a_host_that_makes_sockets_need_less_of_its_stack) {
+TEST_F(Contents, begin_in_peace_where_there_is_no_backend) {
   plan(one_host);
+  EXPECT_EQ(planned().service->activate, Activate::attack);
+  const HostState host = {{1, 1, 1, 1}, 1500, true};
+  const trap_service resting = service_value(planned(), {.rests = true}, host, false);
+  constexpr __u32 ready =
+      TRAP_SERVICE_RESTS | TRAP_SERVICE_ASSIGNS | TRAP_SERVICE_STACK_COOKIES | TRAP_SERVICE_SERVES;
+  EXPECT_EQ(resting.flags & ready, ready);
+  EXPECT_EQ(resting.peace_token_ns, 50'000u) << "20,000 SYNs a second";
+  EXPECT_EQ(service_value(planned(), {}, host, false).peace_token_ns, 0u);
+  plan(one_host + "attack_syns_per_s = 1\n");
+  EXPECT_EQ(service_value(planned(), {.rests = true}, host, false).peace_token_ns, 1'000'000'000u);
+  plan(with_pools);
+  EXPECT_EQ(planned().service->activate, Activate::always);
+}
+
+TEST_F(Contents, of_a_host_that_makes_sockets_need_less_of_its_stack) {
+  plan(at_all_times);
   constexpr __u32 assigning = TRAP_SERVICE_SERVES | TRAP_SERVICE_SOCKETS | TRAP_SERVICE_ASSIGNS;
   constexpr __u32 with_options =
       assigning | TRAP_SERVICE_TIMESTAMPS | TRAP_SERVICE_SACK | TRAP_SERVICE_SCALES;
@@ -147,7 +165,7 @@ TEST_F(Contents, tell_clients_what_the_default_route_asks_for) {
 }
 
 TEST_F(Contents, leave_to_the_stack_what_takes_no_cookies) {
-  plan(one_host);
+  plan(at_all_times);
   constexpr __u32 left = TRAP_SERVICE_LEFT | TRAP_SERVICE_RESTS;
   const auto flags_of = [&](const ServiceState& service, int tcp_syncookies) {
     return service_value(planned(), service, {{tcp_syncookies, 1, 1, 1}, 1500, true}, false).flags &
