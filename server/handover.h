@@ -17,9 +17,12 @@
 #define TRAP_HANDOVER_FOLLOWS                                                                      \
   8u /* came right behind the one that was handed over: no more is set */
 
+#define TRAP_HANDOVER_TEST                                                                         \
+  32u /* the daemon's own: for its listener at loopback, not the service's */
+
 struct trap_handover {
   __u32 mark;
-  __u32 timestamp; /* of the client: TSval, host byte order */
+  __u32 timestamp; /* of the client: TSval, host byte order; of a TEST the listener's port */
   __u32 echo;      /* TSecr, and the milliseconds since our SYN-ACK said it */
   __u16 mss;
   __u16 slot; /* of the service */

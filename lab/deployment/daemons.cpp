@@ -57,6 +57,7 @@ ServiceStatus service_of(const json& object) {
                         string_of(object, "address"),
                         string_of(object, "listener"),
                         string_of(object, "cookies"),
+                        string_of(object, "self_test"),
                         false,
                         counters_of(object),
                         {}};

@@ -27,7 +27,7 @@ struct BackendStatus {
 
 // A service at one of its public addresses.
 struct ServiceStatus {
-  std::string name, address, listener, cookies;
+  std::string name, address, listener, cookies, self_test;
   bool active = false;
   Counters counters;
   std::vector<BackendStatus> backends;

@@ -114,6 +114,20 @@ assign_to(struct __sk_buff* skb, struct tcp_sock* listener, const struct trap_ha
   return result_of(bpf_sk_assign_tcp_reqsk(skb, (struct sock*)listener, &attrs, sizeof(attrs)));
 }
 
+/* The daemon's listener takes a connection with the service's address and port, as one of a
+ * transparent proxy does. So a test goes the whole way, and the service does not notice. */
+static __always_inline void lead_to_loopback(struct bpf_sock_tuple* tuple,
+                                             const struct trap_packet* packet, __u32 port) {
+  if (packet->family == TRAP_IPV4) {
+    tuple->ipv4.daddr = TRAP_BE32(0x7f000001);
+    tuple->ipv4.dport = TRAP_BE16((__u16)port);
+    return;
+  }
+  tuple->ipv6.daddr[0] = tuple->ipv6.daddr[1] = tuple->ipv6.daddr[2] = 0;
+  tuple->ipv6.daddr[3] = TRAP_BE32(1);
+  tuple->ipv6.dport = TRAP_BE16((__u16)port);
+}
+
 /* Gives the packet to the service's listener with a request socket, unless its connection is there
  * already. */
 static __always_inline enum trap_assignment assign(struct __sk_buff* skb,
@@ -122,9 +136,12 @@ static __always_inline enum trap_assignment assign(struct __sk_buff* skb,
   enum trap_assignment result = TRAP_ASSIGNMENT_JOINED;
   struct bpf_sock_tuple tuple;
   __u32 bytes = make_packet_tuple(&tuple, packet);
-  struct bpf_sock* found = bpf_skc_lookup_tcp(skb, &tuple, bytes, BPF_F_CURRENT_NETNS, 0);
+  struct bpf_sock* found;
   struct tcp_sock* listener;
 
+  if (handover->flags & TRAP_HANDOVER_TEST)
+    lead_to_loopback(&tuple, packet, handover->timestamp);
+  found = bpf_skc_lookup_tcp(skb, &tuple, bytes, BPF_F_CURRENT_NETNS, 0);
   if (!found)
     return TRAP_ASSIGNMENT_NO_LISTENER;
   if (found->state == TRAP_STATE_LISTEN) {

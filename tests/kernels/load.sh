@@ -5,7 +5,7 @@
 # if every program is ok.
 set -eu
 
-programs="trap_server trap_listener trap_guard trap_guard_correct trap_guard_egress trap_guard_egress_ip"
+programs="trap_server trap_listener trap_inject trap_guard trap_guard_correct trap_guard_egress trap_guard_egress_ip"
 for direction in egress ingress; do
   for interface in "" _ip _lan _lan_ip; do
     programs="$programs trap_client_$direction$interface"
@@ -17,7 +17,7 @@ boot_seconds=${TRAP_BOOT_SECONDS:-120}
 usage="load.sh [--suite SUITE] BUILD_DIR" least=1 most=1 needed=bpf
 tools="ip:iproute2"
 . "$(dirname "$0")/machine.sh"
-parts="server listener guard client"
+parts="server listener inject guard client"
 # It needs bpf_sk_assign_tcp_reqsk(); the daemon asks the kernel for that too.
 if is_since 6.9; then
   parts="$parts server_assign"

@@ -40,6 +40,7 @@ static const struct trial trials[] = {
      .program = "trap_server_assign",
      .tc = BPF_TC_INGRESS,
      .may_be_absent = true},
+    {.object = "/trap_inject.bpf.o", .program = "trap_inject"},
     {.object = "/trap_listener.bpf.o", .program = "trap_listener", .is_run = true},
     {.object = "/trap_guard.bpf.o", .program = "trap_guard"},
     {.object = "/trap_guard.bpf.o", .program = "trap_guard_correct", .is_run = true},

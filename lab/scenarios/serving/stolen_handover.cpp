@@ -24,8 +24,9 @@ constexpr seconds healing{12};
 
 std::string service(std::string_view name, int at) {
   const HostAddresses& trap = addresses_of("trap");
-  return fmt::format("[[service]]\nname = \"{}\"\naddresses = [\"{}\", \"{}\"]\n", name,
-                     endpoint(trap.ipv4, at), endpoint(trap.ipv6, at));
+  return fmt::format("[[service]]\nname = \"{}\"\naddresses = [\"{}\", \"{}\"]\n"
+                     "activate = \"always\"\n",
+                     name, endpoint(trap.ipv4, at), endpoint(trap.ipv6, at));
 }
 
 // An address of a service, and the port whose listener gets its connections during a theft.
@@ -210,6 +211,24 @@ void play_theft(Scene& scene, const Theft& theft, const Listeners& listeners) {
   expect_problems(scene, theft, 0);
 }
 
+// No client comes: the daemon's own handshakes find it.
+void expect_found_by_test(Scene& scene, const Theft& theft) {
+  if (!scene.done(load_rules(scene, theft.rules), fmt::format("again: {}", theft.what)) ||
+      !scene.done(scene.trap().server().reload(), "a reload has TRAP test the way"))
+    return;
+  const auto named = [&](const std::string& problem) {
+    return problem.find("handshakes of its own by interface eth0") != std::string::npos &&
+           problem.find(theft.problem) != std::string::npos;
+  };
+  const auto all_named = [&] {
+    const auto status = scene.trap().server().status();
+    return status && std::ranges::count_if(status->problems, named) == std::ssize(theft.places);
+  };
+  scene.check(becomes(all_named, healing), fmt::format("{}: tests find it", theft.what),
+              "status does not name it at each address");
+  scene.done(load_rules(scene, ""), "the rules go");
+}
+
 void stolen_handover(Scene& scene) {
   scene.done(scene.host("trap").set("ipv4/tcp_syncookies", "2"), "the kernel sends cookies");
   Listeners listeners;
@@ -217,6 +236,7 @@ void stolen_handover(Scene& scene) {
     return;
   for (const Theft& theft : thefts)
     play_theft(scene, theft, listeners);
+  expect_found_by_test(scene, thefts[1]);
 }
 
 const Registration register_stolen_handover{{

@@ -72,6 +72,17 @@ ordered_json samples_json(const HandoverSampler& sampler, const PlannedService& 
   return {{"arrived", counts.arrived}, {"lost", counts.lost}};
 }
 
+const char* test_name(TestResult result) {
+  switch (result) {
+  case TestResult::passed:
+    return "passed";
+  case TestResult::unknown:
+    return "unknown";
+  default:
+    return "lost";
+  }
+}
+
 void add_answering(ordered_json& json, const RuntimeState& runtime_state,
                    const PlannedService& planned) {
   const Answering answering = runtime_state.answering(planned);
@@ -100,6 +111,8 @@ ordered_json service_json(const RunningServer& server, const PlannedService& pla
     add_answering(json, runtime_state, planned);
     json["handovers"] = handovers_json(server.assigner, planned);
     json["handover_samples"] = samples_json(server.sampler, planned);
+    if (const auto result = runtime_state.test_result(planned))
+      json["self_test"] = test_name(*result);
   }
   if (const Activation* activation = runtime_state.activation(planned))
     json["attack"] = {{"syns_per_s", std::round(activation->syns_per_s())},

@@ -16,6 +16,7 @@ namespace trap::server {
 namespace {
 
 constexpr char program_name[] = "trap-server";
+constexpr int most_tests_at_once = 4; // five times a second: a minute has room for 1,200
 
 Result<void> load(RunningServer& server, Undo& undo) {
   const ServerConfig& config = server.active->config;
@@ -121,6 +122,25 @@ HandoverCounts count_handovers(const RunningServer& server, const PlannedService
           .completed = verdicts[TRAP_PASS_HANDSHAKE].packets + verdicts[TRAP_PASS_COOKIE].packets};
 }
 
+// By each interface, up to the first that loses handshakes.
+void test_ways(RunningServer& server, const PlannedService& planned) {
+  TestResult result = TestResult::unknown;
+  std::string interface;
+  for (const XdpState& at : server.attachments.states()) {
+    // Its own program would meet the test, and judge it, unless the service rests.
+    if (at.index == 0 || (at.mode == "generic" && server.runtime_state.is_active(planned)))
+      continue;
+    const TestResult here = server.self_test.run(at.interface, planned.address, server.assigner);
+    if (here == TestResult::unknown)
+      continue;
+    result = here;
+    interface = at.interface;
+    if (here != TestResult::passed)
+      break;
+  }
+  server.runtime_state.note_test(planned, result, interface);
+}
+
 // Once handshakes are lost, the programs that may take them are worth a line each.
 std::vector<std::string> neighbor_problems(const RunningServer& server) {
   std::vector<std::string> problems;
@@ -173,6 +193,8 @@ Result<void> start_server(RunningServer& server, Undo& undo) {
         fmt::format("cannot look at sockets, so that MPTCP, signatures and handshakes that this "
                     "host loses go unnoticed: {}",
                     inspected.error().message);
+  if (auto opened = server.self_test.open(); !opened)
+    log::warn("no handshakes of its own can test the way of clients: {}", opened.error().message);
   look_around(server);
   if (auto filled = fill_maps(server, earlier); !filled)
     return filled.error();
@@ -201,6 +223,21 @@ void follow_handovers(RunningServer& server) {
   for (const PlannedService& planned : plan.services)
     if (planned.service->serves())
       server.runtime_state.note_handovers(planned, count_handovers(server, planned));
+}
+
+bool run_self_tests(RunningServer& server) {
+  RuntimeState& state = server.runtime_state;
+  bool changed = false;
+  int left = most_tests_at_once;
+  for (const PlannedService& planned : server.active->plan.services) {
+    if (!state.assigns() || !state.wants_test(planned))
+      continue;
+    if (left-- == 0)
+      break;
+    test_ways(server, planned);
+    changed = changed || state.answering(planned).by != Answerer::own_cookies;
+  }
+  return changed;
 }
 
 void retry_handovers(RunningServer& server, const ServerPlan& plan) {

@@ -20,6 +20,7 @@
 #include "server/daemon/serving/connection_filter.h"
 #include "server/daemon/serving/handover_sampler.h"
 #include "server/daemon/serving/listener_inspector.h"
+#include "server/daemon/serving/self_test.h"
 #include "server/daemon/state/runtime_state.h"
 
 struct trap_server;
@@ -45,6 +46,7 @@ struct RunningServer {
   ListenerInspector inspector;
   std::string inspector_problem; // why listeners cannot be looked at
   HandoverSampler sampler;
+  SelfTest self_test;
   std::string maps_problem; // why the maps could not be refreshed, until they are
   std::uint64_t epoch = 0;  // for which the keys were last renewed
 };
@@ -63,6 +65,10 @@ void look_around(RunningServer& server);
 
 // Looks at the handshakes that went up to the stack.
 void follow_handovers(RunningServer& server);
+
+// Sends handshakes of the daemon's own on the way of clients, those that are due and a few at most.
+// True if the answerer of a service changed.
+bool run_self_tests(RunningServer& server);
 
 // Has services that lost handshakes answered at their best again.
 void retry_handovers(RunningServer& server, const ServerPlan& plan);

@@ -37,8 +37,9 @@ void ServerWatch::tick_second() {
 
 void ServerWatch::tick() {
   const std::uint64_t now_ns = read_clocks().monotonic_ns;
-  const bool changed =
+  const bool state_changed =
       server_.runtime_state.advance(server_.active->plan, server_.maps->fds().counters, now_ns);
+  const bool changed = run_self_tests(server_) || state_changed;
   server_.known->advance(now_ns);
   // Ticks come a little early or late: a second is five of them, not four or six.
   if (now_ns >= second_ns_ + ns_per_s - watch_tick_ms * ns_per_s / 2000) {

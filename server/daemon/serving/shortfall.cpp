@@ -14,6 +14,13 @@ constexpr std::uint64_t enough_again = 2;
 constexpr std::uint64_t memory_ns = 600 * ns_per_s; // older handshakes do not count
 constexpr std::uint64_t retry_after_ns = 600 * ns_per_s;
 constexpr std::uint64_t trial_ns = 5 * ns_per_s; // a client sends its SYN again after 1 s and 3 s
+constexpr unsigned enough_tests = 2;
+constexpr const char* before_tc =
+    "another tc program may end the walk before it, or the interface may lead packets elsewhere, "
+    "as one of a bridge does: see bpftool net";
+constexpr const char* behind_tc =
+    "a firewall may drop ACKs without a SYN before them (ct state invalid or new), or DNAT, "
+    "REDIRECT or TPROXY may lead them elsewhere: see nft list ruleset";
 constexpr const char* retries = "tried again every 10 minutes and at a reload";
 
 std::uint64_t all_of(const SampleCounts& counts) {
@@ -70,16 +77,32 @@ std::optional<Shortfall::Tally> Shortfall::enough_of(Tally& base, const Tally& n
   return moved;
 }
 
+void Shortfall::note_test(std::uint64_t now_ns, TestResult result, const std::string& interface) {
+  if (result == TestResult::unknown || at_best_ != Answerer::own_cookies)
+    return;
+  lost_tests_ = result == TestResult::passed ? 0 : lost_tests_ + 1;
+  if (lost_tests_ < enough_tests)
+    return;
+  const std::string lost =
+      fmt::format("of {} handshakes of its own by interface {}, none ", lost_tests_, interface);
+  lost_tests_ = 0;
+  is_trial_ = false;
+  if (result == TestResult::lost_before_tc)
+    fall(now_ns, Answerer::kernel_cookies,
+         fmt::format("{}reached TRAP's tc program: {}; {}", lost, before_tc, retries));
+  else
+    fall(now_ns, Answerer::stack,
+         fmt::format("{}became connections: {}; {}", lost, behind_tc, retries));
+}
+
 // A client cannot avoid the tc program, so that these numbers need no second opinion.
 void Shortfall::judge_way_to_tc(std::uint64_t now_ns, const HandoverCounts& counts) {
   const auto moved = enough_of(way_, {counts.handed, counts.tried, now_ns});
   if (!moved || !is_short(moved->through, moved->all) || at_best_ != Answerer::own_cookies)
     return;
   fall(now_ns, Answerer::kernel_cookies,
-       fmt::format("of {} handshakes that XDP handed over, {} reached TRAP's tc program: another "
-                   "tc program may end the walk before it, or the interface may lead packets "
-                   "elsewhere, as one of a bridge does: see bpftool net; {}",
-                   moved->all, moved->through, retries));
+       fmt::format("of {} handshakes that XDP handed over, {} reached TRAP's tc program: {}; {}",
+                   moved->all, moved->through, before_tc, retries));
 }
 
 // The kernel's cookies would be lost in the same place as TRAP's.
@@ -94,10 +117,8 @@ void Shortfall::judge_sample(std::uint64_t now_ns, Tally& base, const SampleCoun
   if (now_ns < spare_ns_)
     return;
   fall(now_ns, Answerer::stack,
-       fmt::format("of {} handshakes that went up to the stack, {} became connections: a firewall "
-                   "may drop ACKs without a SYN before them (ct state invalid or new), or DNAT, "
-                   "REDIRECT or TPROXY may lead them elsewhere: see nft list ruleset; {}",
-                   moved->all, moved->through, retries));
+       fmt::format("of {} handshakes that went up to the stack, {} became connections: {}; {}",
+                   moved->all, moved->through, behind_tc, retries));
   is_trial_ = true;
   trial_ns_ = 0;
 }

@@ -10,6 +10,14 @@
 
 namespace trap::server {
 
+// Of a handshake of the daemon's own (self_test.h).
+enum class TestResult {
+  passed,
+  lost_before_tc, // TRAP's tc program did not see it, though the stack answers SYNs on that way
+  lost_behind_tc, // it did, and no connection came of it
+  unknown,        // the stack answers no SYN on that way either, or there is no way to test
+};
+
 enum class Answerer { own_cookies, kernel_cookies, stack };
 
 // Of a sample of handshakes.
@@ -41,6 +49,10 @@ class Shortfall {
 public:
   // Once a second. `by` answers the service's clients now.
   void observe(std::uint64_t now_ns, const HandoverCounts& counts, Answerer by);
+
+  // A handshake of the daemon's own, which came by an interface, and which no client can feign: two
+  // in a row that were lost are a shortfall.
+  void note_test(std::uint64_t now_ns, TestResult result, const std::string& interface);
 
   // Goes back to the best answerer, and judges it by fewer handshakes if it had failed. Only
   // handshakes from now on count.
@@ -79,6 +91,7 @@ private:
   bool is_trial_ = false;
   std::uint64_t trial_ns_ = 0; // 0: it has not begun
   std::uint64_t left_ = 0, completed_ = 0;
+  unsigned lost_tests_ = 0; // in a row
 };
 
 } // namespace trap::server

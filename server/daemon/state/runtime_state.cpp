@@ -15,6 +15,9 @@ namespace {
 // A client may answer a cookie of the stack for this long.
 constexpr std::uint64_t stack_cookies_ns = 120'000'000'000;
 
+constexpr std::uint64_t test_every_ns = 60'000'000'000; // a handshake of the daemon's own
+constexpr std::uint64_t soon_ns = 500'000'000;          // another one if it was lost
+
 bool serves_any(const ServerPlan& plan) {
   return std::any_of(plan.services.begin(), plan.services.end(),
                      [](const PlannedService& planned) { return planned.service->serves(); });
@@ -44,7 +47,9 @@ Result<void> RuntimeState::follow(const ServerConfig& config, const ServerPlan& 
   backends_.follow(config);
   watch_attacks(plan);
   const auto slots = plan.slots();
-  std::erase_if(shortfalls_, [&](const auto& entry) { return !slots.contains(entry.first); });
+  const auto is_gone = [&](const auto& entry) { return !slots.contains(entry.first); };
+  std::erase_if(shortfalls_, is_gone);
+  std::erase_if(tests_, is_gone);
   return {};
 }
 
@@ -131,9 +136,30 @@ void RuntimeState::note_handovers(const PlannedService& planned, const HandoverC
   shortfalls_[planned.address].observe(now_ns_, counts, answering(planned).by);
 }
 
+bool RuntimeState::wants_test(const PlannedService& planned) const {
+  if (!planned.service->serves() || !listeners_ || answering(planned).by != Answerer::own_cookies)
+    return false;
+  const auto answer = listeners_->answer(planned.address);
+  const auto last = tests_.find(planned.address);
+  return answer && answer->answers && (last == tests_.end() || now_ns_ >= last->second.due_ns);
+}
+
+void RuntimeState::note_test(const PlannedService& planned, TestResult result,
+                             const std::string& interface) {
+  const bool lost = result == TestResult::lost_before_tc || result == TestResult::lost_behind_tc;
+  shortfalls_[planned.address].note_test(now_ns_, result, interface);
+  tests_[planned.address] = {now_ns_ + (lost ? soon_ns : test_every_ns), result};
+}
+
+std::optional<TestResult> RuntimeState::test_result(const PlannedService& planned) const {
+  const auto at = tests_.find(planned.address);
+  return at == tests_.end() ? std::nullopt : std::optional(at->second.result);
+}
+
 void RuntimeState::retry_handovers(const PlannedService& planned, const HandoverCounts& counts) {
   if (auto at = shortfalls_.find(planned.address); at != shortfalls_.end())
     at->second.retry(counts);
+  tests_.erase(planned.address);
 }
 
 const Shortfall* RuntimeState::shortfall(const PlannedService& planned) const {

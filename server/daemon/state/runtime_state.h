@@ -39,6 +39,14 @@ public:
   // Once a second, for a service that serves.
   void note_handovers(const PlannedService& planned, const HandoverCounts& counts);
 
+  // Of a service that TRAP's own cookies would serve: is it time for a test?
+  bool wants_test(const PlannedService& planned) const;
+
+  void note_test(const PlannedService& planned, TestResult result, const std::string& interface);
+
+  // Of the last one; nothing if there was none since the start or a reload.
+  std::optional<TestResult> test_result(const PlannedService& planned) const;
+
   // Lets a service try its best answerer again.
   void retry_handovers(const PlannedService& planned, const HandoverCounts& counts);
 
@@ -95,6 +103,11 @@ private:
   };
   std::map<Endpoint, KnownFacts> facts_;
   std::map<Endpoint, Shortfall> shortfalls_;
+  struct OwnTest {
+    std::uint64_t due_ns = 0; // of the next
+    TestResult result = TestResult::unknown;
+  };
+  std::map<Endpoint, OwnTest> tests_;
   std::map<Endpoint, std::uint64_t> left_ns_; // when it was last seen left to the stack
   std::uint64_t now_ns_ = 0;                  // of advance()
 };

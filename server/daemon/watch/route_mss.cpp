@@ -69,6 +69,35 @@ unsigned route_mss(unsigned interface, std::span<const std::uint8_t> address,
   return mss != 0 || mtu <= header_bytes ? mss : mtu - header_bytes;
 }
 
+} // namespace
+
+std::optional<trap_address> default_gateway(unsigned interface, trap_family family) {
+  const Question question =
+      family == TRAP_IPV4 ? question_of(interface, far_ipv4) : question_of(interface, far_ipv6);
+  std::optional<trap_address> gateway;
+  ask_one(&question.header, [&](const nlmsghdr& header) {
+    if (header.nlmsg_type != RTM_NEWROUTE)
+      return;
+    visit_attributes_of<rtmsg>(header, [&](const rtattr& attribute) {
+      if (attribute.rta_type != RTA_GATEWAY)
+        return;
+      const void* data = RTA_DATA(const_cast<rtattr*>(&attribute));
+      trap_address address = {};
+      if (family == TRAP_IPV4 && RTA_PAYLOAD(&attribute) == 4) {
+        __be32 ipv4;
+        std::memcpy(&ipv4, data, sizeof(ipv4));
+        gateway = trap_address_v4(ipv4);
+      } else if (family == TRAP_IPV6 && RTA_PAYLOAD(&attribute) == sizeof(address)) {
+        std::memcpy(&address, data, sizeof(address));
+        gateway = address;
+      }
+    });
+  });
+  return gateway;
+}
+
+namespace {
+
 void lower(unsigned& least, unsigned mss) {
   if (mss != 0)
     least = least == 0 ? mss : std::min(least, mss);

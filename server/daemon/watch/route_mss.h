@@ -3,8 +3,11 @@
 // way to clients is narrower than the link.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "protocol/address.h"
 
 namespace trap::server {
 
@@ -16,5 +19,8 @@ struct RouteMss {
 // By `advmss`, else `mtu`, of the default routes through these interfaces; the least of them.
 // Routes to some clients only are not looked at. Two questions to the kernel for each interface.
 RouteMss default_route_mss(const std::vector<std::string>& interfaces);
+
+// The next hop of the default route through an interface.
+std::optional<trap_address> default_gateway(unsigned interface, trap_family family);
 
 } // namespace trap::server

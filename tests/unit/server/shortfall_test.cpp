@@ -61,6 +61,25 @@ private:
   std::uint64_t now_s_ = 1000;
 };
 
+TEST_F(Shortfalls, are_told_by_two_lost_tests_in_a_row) {
+  using server::TestResult;
+  const auto test = [&](TestResult result) { shortfall.note_test(2 * ns_per_s, result, "eth0"); };
+  test(TestResult::lost_behind_tc);
+  test(TestResult::passed);
+  test(TestResult::lost_behind_tc);
+  test(TestResult::unknown);
+  expect(Answerer::own_cookies, "");
+  test(TestResult::lost_behind_tc);
+  expect(Answerer::stack, "of 2 handshakes of its own by interface eth0, none became connections");
+  test(TestResult::passed);
+  expect(Answerer::stack, "became connections");
+  retry();
+  expect(Answerer::own_cookies, "");
+  test(TestResult::lost_before_tc);
+  test(TestResult::lost_before_tc);
+  expect(Answerer::kernel_cookies, "reached TRAP's tc program");
+}
+
 TEST_F(Shortfalls, are_none_while_handshakes_arrive) {
   for (int i = 0; i < 100; i++)
     pass(1, {.handed = 20, .tried = 20, .samples = {.own = {15, 5}}});

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/daemon/serving/self_test.h"
+
+#include <array>
+#include <chrono>
+#include <cstring>
+
+#include <arpa/inet.h>
+#include <linux/filter.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <bpf/bpf.h>
+#include <fmt/core.h>
+#include <sodium.h>
+
+#include "runtime/net/socket_address.h"
+#include "runtime/packet/handshake.h"
+#include "server/handover.h"
+#include "trap_inject.skel.h"
+
+namespace trap::server {
+namespace {
+
+constexpr int patience_ms = 50; // the stack may put packets off to another CPU
+constexpr std::uint16_t first_port = 32768, port_count = 28232; // Linux's own ephemeral range
+constexpr std::uint16_t least_mss = 1220; // that the kernel takes for both families
+constexpr int queue_length = 8;
+
+Fd listen_at_loopback(trap_family family) {
+  Endpoint loopback;
+  loopback.address = family == TRAP_IPV4 ? trap_address_v4(htonl(INADDR_LOOPBACK)) : trap_address{};
+  if (family == TRAP_IPV6)
+    loopback.address.bytes[15] = 1;
+  const SocketAddress name(loopback, true);
+  Fd fd(socket(domain_of(family), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd || bind(fd.get(), name.get(), name.bytes) != 0 || listen(fd.get(), queue_length) != 0)
+    return {};
+  return fd;
+}
+
+Bytes metadata_of(const Fd& listener) {
+  const trap_handover handover = {.mark = TRAP_HANDOVER_MARK,
+                                  .timestamp = name_of_socket(listener.get()).port,
+                                  .echo = 0,
+                                  .mss = least_mss,
+                                  .slot = 0,
+                                  .flags = TRAP_HANDOVER_TEST,
+                                  .window_scales = 0};
+  Bytes metadata(TRAP_HANDOVER_METADATA_BYTES);
+  std::memcpy(&metadata[TRAP_HANDOVER_AT], &handover, sizeof(handover));
+  return metadata;
+}
+
+// Sees what leaves from the service's port to the client's, and nothing else, so that a flood costs
+// nothing more.
+Fd watch_answers(const Endpoint& service, const Endpoint& client) {
+  const std::uint32_t ports = static_cast<std::uint32_t>(service.port) << 16 | client.port;
+  const bool is_v4 = family_of(service.address) == TRAP_IPV4;
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_PROTOCOL)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, is_v4 ? std::uint32_t{ETHERTYPE_IP} : ETHERTYPE_IPV6, 0,
+               4),
+      is_v4 ? sock_filter BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0)
+            : sock_filter BPF_STMT(BPF_LDX | BPF_W | BPF_IMM, 40),
+      BPF_STMT(BPF_LD | BPF_W | BPF_IND, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ports, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0xffff),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+  };
+  const sock_fprog program = {.len = std::size(filter), .filter = filter};
+  Fd fd(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_ll name = {};
+  name.sll_family = AF_PACKET;
+  name.sll_protocol = htons(ETH_P_ALL);
+  if (!fd || setsockopt(fd.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) != 0 ||
+      bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof(name)) != 0)
+    return {};
+  return fd;
+}
+
+bool is_readable(const Fd& fd) {
+  pollfd ready = {.fd = fd.get(), .events = POLLIN, .revents = 0};
+  return poll(&ready, 1, patience_ms) > 0;
+}
+
+} // namespace
+
+struct SelfTest::Handshake {
+  Endpoint client, service;
+  std::uint32_t seq, ack; // of the completing ACK
+
+  Segment segment(std::uint8_t flags) const {
+    const bool is_syn = flags == tcp_syn;
+    return {.from = client,
+            .to = service,
+            .seq = is_syn ? seq - 1 : seq,
+            .ack = flags == tcp_ack ? ack : 0,
+            .flags = flags};
+  }
+};
+
+SelfTest::SelfTest() = default;
+SelfTest::~SelfTest() = default;
+
+Result<void> SelfTest::open() {
+  auto program = Program<trap_inject>::load();
+  if (!program)
+    return program.error();
+  ipv4_listener_ = listen_at_loopback(TRAP_IPV4);
+  ipv6_listener_ = listen_at_loopback(TRAP_IPV6); // none where IPv6 is switched off
+  if (!ipv4_listener_)
+    return Error{fmt::format("cannot listen at 127.0.0.1: {}", error_text(errno))};
+  program_ = std::move(*program);
+  return {};
+}
+
+// Live frames go up from where XDP would let them pass. `metadata` lies in front of the frame.
+bool SelfTest::inject(const TestPath& path, const Segment& segment, const Bytes& metadata) const {
+  Bytes data = metadata;
+  const Bytes frame = build_frame(path.ethernet, segment);
+  data.insert(data.end(), frame.begin(), frame.end());
+  xdp_md context = {};
+  context.data = static_cast<__u32>(metadata.size());
+  context.data_end = static_cast<__u32>(data.size());
+  context.ingress_ifindex = path.interface;
+  LIBBPF_OPTS(bpf_test_run_opts, options);
+  options.data_in = data.data();
+  options.data_size_in = static_cast<__u32>(data.size());
+  options.ctx_in = &context;
+  options.ctx_size_in = sizeof(context);
+  options.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
+  options.batch_size = 1;
+  options.repeat = 1;
+  return bpf_prog_test_run_opts(bpf_program__fd(program_->progs.trap_inject), &options) == 0;
+}
+
+// The connection ends before anything of it leaves for the network.
+bool SelfTest::arrives(const TestPath& path, const Handshake& handshake) const {
+  const Fd& listener =
+      family_of(handshake.client.address) == TRAP_IPV4 ? ipv4_listener_ : ipv6_listener_;
+  if (!inject(path, handshake.segment(tcp_ack), metadata_of(listener)))
+    return false;
+  bool arrived = false;
+  while (!arrived && is_readable(listener)) {
+    sockaddr_storage storage = {};
+    socklen_t bytes = sizeof(storage);
+    const Fd connection(accept4(listener.get(), reinterpret_cast<sockaddr*>(&storage), &bytes,
+                                SOCK_CLOEXEC | SOCK_NONBLOCK));
+    arrived = connection && endpoint_of(storage) == handshake.client;
+    if (arrived)
+      inject(path, handshake.segment(tcp_rst), {});
+  }
+  return arrived;
+}
+
+// Does it send a SYN-ACK to a client that comes the same way, without TRAP?
+bool SelfTest::stack_answers(const TestPath& path, const Handshake& handshake) const {
+  const Fd answers = watch_answers(handshake.service, handshake.client);
+  if (!answers || !inject(path, handshake.segment(tcp_syn), {}))
+    return false;
+  bool answered = false;
+  while (!answered && is_readable(answers)) {
+    std::array<std::uint8_t, 128> packet;
+    const ssize_t bytes = recv(answers.get(), packet.data(), packet.size(), 0);
+    const auto segment =
+        bytes > 0 ? read_packet(packet.data(), static_cast<std::size_t>(bytes)) : std::nullopt;
+    answered = segment && segment->flags == (tcp_syn | tcp_ack) && segment->ack == handshake.seq;
+  }
+  inject(path, handshake.segment(tcp_rst), {});
+  return answered;
+}
+
+TestResult SelfTest::run(const std::string& interface, const Endpoint& service,
+                         const Assigner& assigner) const {
+  const auto path = program_ ? find_test_path(interface, service.address) : std::nullopt;
+  if (!path || (family_of(service.address) == TRAP_IPV6 && !ipv6_listener_))
+    return TestResult::unknown;
+  const auto new_handshake = [&] {
+    const auto port = static_cast<std::uint16_t>(first_port + randombytes_uniform(port_count));
+    return Handshake{{path->client, port}, service, randombytes_random(), randombytes_random()};
+  };
+  constexpr std::uint32_t no_service = 0; // tests count there
+  const std::uint64_t tried = assigner.tried(no_service);
+  if (arrives(*path, new_handshake()))
+    return TestResult::passed;
+  const bool reached_tc = assigner.tried(no_service) != tried;
+  if (!stack_answers(*path, new_handshake()))
+    return TestResult::unknown;
+  return reached_tc ? TestResult::lost_behind_tc : TestResult::lost_before_tc;
+}
+
+} // namespace trap::server

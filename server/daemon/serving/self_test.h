@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// A handshake of the daemon's own, which takes the way of those that TRAP completes: from behind
+// the XDP program of an interface through tc, bridges and netfilter into the stack. There a
+// listener of the daemon takes the connection in place of the service, which notices nothing.
+#pragma once
+
+#include <string>
+
+#include "runtime/fd.h"
+#include "runtime/kernel/program.h"
+#include "server/daemon/serving/assigner.h"
+#include "server/daemon/serving/shortfall.h"
+#include "server/daemon/serving/test_path.h"
+
+struct trap_inject;
+
+namespace trap::server {
+
+class SelfTest {
+public:
+  SelfTest();
+  ~SelfTest();
+  SelfTest(const SelfTest&) = delete;
+  SelfTest& operator=(const SelfTest&) = delete;
+
+  // Without it every result is unknown.
+  Result<void> open();
+
+  // Takes well under a millisecond, and up to 100 ms if the handshake is lost.
+  TestResult run(const std::string& interface, const Endpoint& service,
+                 const Assigner& assigner) const;
+
+private:
+  struct Handshake;
+
+  bool inject(const TestPath& path, const Segment& segment, const Bytes& metadata) const;
+  bool arrives(const TestPath& path, const Handshake& handshake) const;
+  bool stack_answers(const TestPath& path, const Handshake& handshake) const;
+
+  Program<trap_inject> program_;
+  Fd ipv4_listener_, ipv6_listener_;
+};
+
+} // namespace trap::server
