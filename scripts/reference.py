@@ -102,7 +102,7 @@ trap-guard.toml(5), trap-client.toml(5).
 
 STRINGS = rf"((?:{STRING}\s*)+)"
 CONSTANT = re.compile(rf"constexpr (?:char|const char\*|std::string_view) (\w+)(?:\[\])?\s*=\s*{STRINGS};")
-METRIC = re.compile(rf'(gauge|counter)\(\s*"(trap_\w+)",\s*(?:{STRINGS}|(\w+))')
+METRIC = re.compile(rf'(gauge|counter)\(\s*"((?:trap|process)_\w+)",\s*(?:{STRINGS}|(\w+))')
 FUNCTION = re.compile(r"^(?:\w[\w:<>&* ]*) (?:\w+::)?(\w+)\(", re.M)
 
 
@@ -150,8 +150,8 @@ def metrics(_):
     return f"""# Metrics
 
 {NOTE}
-`GET /metrics` on the control socket, or at `metrics_listen`, answers in Prometheus' text format.
-The label `part` is on every metric. Metrics of a service have `service` and `address`, those of a
+`GET /metrics` on the control socket, or at `metrics_listen`, answers in Prometheus' text format, and
+in OpenMetrics 1.0 if the request accepts that. The label `part` is on every metric. Metrics of a service have `service` and `address`, those of a
 backend `backend`, and those of an interface `interface`. `trap_packets_total` has `verdict` and
 `action` ([Verdicts](../packet-walk.md#6-all-verdicts)). Counters of events have `result`.
 

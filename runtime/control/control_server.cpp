@@ -13,7 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/control/explain_json.h"
-#include "runtime/control/http_server.h"
+#include "runtime/control/shared_answers.h"
 #include "runtime/fd.h"
 
 namespace trap {
@@ -90,7 +90,7 @@ HttpAnswer answer_get(const ControlHandlers& handlers, const HttpRequest& reques
   if (request.path == "/status")
     return {200, json_type, handlers.status()};
   if (request.path == "/metrics")
-    return {200, metrics_type, handlers.metrics()};
+    return answer_metrics(handlers.metrics(), request);
   if (request.path == "/ready" || request.path.starts_with("/ready/"))
     return answer_ready(handlers.ready, request);
   return text_answer(404, "nothing is here: changes are asked for by POST");

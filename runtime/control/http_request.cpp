@@ -70,10 +70,10 @@ std::optional<std::string> decode(std::string_view path) {
   return decoded;
 }
 
-// Header fields: none but Content-Length has a meaning here. A status to refuse the request with,
-// or 0.
+// Header fields: Content-Length and Accept have a meaning here, the others none. A status to refuse
+// the request with, or 0.
 HttpReading read_fields(std::string_view fields, std::size_t body_max_bytes,
-                        std::size_t& body_bytes) {
+                        std::size_t& body_bytes, std::string& accept) {
   bool has_length = false;
   while (!fields.empty()) {
     std::string_view value = take_until(fields, line_end);
@@ -86,6 +86,8 @@ HttpReading read_fields(std::string_view fields, std::size_t body_max_bytes,
       return refuse(501, "Transfer-Encoding is not taken: send a Content-Length");
     if (is_same_name(name, "Range"))
       return refuse(400, "Range is not taken: ask for the whole");
+    if (is_same_name(name, "Accept"))
+      accept = value;
     if (!is_same_name(name, "Content-Length"))
       continue;
     const auto [end, failed] =
@@ -118,7 +120,8 @@ HttpReading read_http_request(std::string_view bytes, const HttpLimits& limits) 
     return refuse(400, "this is no request of HTTP/1.1");
 
   std::size_t body_bytes = 0;
-  HttpReading reading = read_fields(fields, limits.body_bytes, body_bytes);
+  std::string accept;
+  HttpReading reading = read_fields(fields, limits.body_bytes, body_bytes, accept);
   if (reading.state == HttpReading::State::refused)
     return reading;
   const std::string_view body = bytes.substr(head_bytes + head_end.size());
@@ -129,7 +132,7 @@ HttpReading read_http_request(std::string_view bytes, const HttpLimits& limits) 
     return refuse(400, "the path is not well-formed");
   reading.state = HttpReading::State::complete;
   reading.request = {std::string(method), *path, std::string(target),
-                     std::string(body.substr(0, body_bytes))};
+                     std::string(body.substr(0, body_bytes)), accept};
   return reading;
 }
 

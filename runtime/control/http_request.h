@@ -14,6 +14,7 @@ struct HttpRequest {
   std::string path;  // decoded
   std::string query; // as it came, without the question mark
   std::string body;
+  std::string accept = {}; // the field of this name, if there is one
 };
 
 struct HttpLimits {

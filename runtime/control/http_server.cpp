@@ -79,14 +79,6 @@ HttpAnswer text_answer(int status, const std::string& line) {
   return {status, "text/plain; charset=utf-8", line + "\n"};
 }
 
-HttpAnswer answer_ready(const std::function<ReadyAnswer(const std::string& service)>& ready,
-                        const HttpRequest& request) {
-  const std::size_t slash = request.path.find('/', 1);
-  ReadyAnswer answer =
-      ready(slash == std::string::npos ? std::string() : request.path.substr(slash + 1));
-  return {answer.http_status, json_type, std::move(answer.json) + "\n"};
-}
-
 struct HttpServer::Running {
   Fd listener;
   Fd stop;

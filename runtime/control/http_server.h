@@ -8,7 +8,6 @@
 #include <string>
 
 #include "runtime/control/http_request.h"
-#include "runtime/control/readiness.h"
 #include "runtime/fd.h"
 #include "runtime/result.h"
 
@@ -21,16 +20,8 @@ struct HttpAnswer {
   std::string allow = {}; // methods, with status 405
 };
 
-constexpr char metrics_type[] = "text/plain; version=0.0.4; charset=utf-8";
-
 // One line for a person.
 HttpAnswer text_answer(int status, const std::string& line);
-
-constexpr char json_type[] = "application/json";
-
-// The answer to GET /ready and /ready/SERVICE.
-HttpAnswer answer_ready(const std::function<ReadyAnswer(const std::string& service)>& ready,
-                        const HttpRequest& request);
 
 class HttpServer {
 public:

@@ -7,7 +7,7 @@
 
 #include <fmt/core.h>
 
-#include "runtime/control/http_server.h"
+#include "runtime/control/shared_answers.h"
 #include "runtime/fd.h"
 #include "runtime/net/socket_address.h"
 #include "runtime/version.h"
@@ -37,7 +37,7 @@ Result<Fd> listen_at(const Endpoint& where) {
 
 HttpAnswer answer(const MetricsHandlers& handlers, const HttpRequest& request) {
   const bool get = request.method == "GET" || request.method == "HEAD";
-  if (get && (request.path == "/ready" || request.path.starts_with("/ready/")))
+  if (get && asks_for_readiness(request))
     return answer_ready(handlers.ready, request);
   if (request.path != "/metrics" && request.path != "/")
     return text_answer(404, "metrics for Prometheus are at /metrics");
@@ -47,7 +47,7 @@ HttpAnswer answer(const MetricsHandlers& handlers, const HttpRequest& request) {
     return refusal;
   }
   if (request.path == "/metrics")
-    return {200, metrics_type, handlers.metrics()};
+    return answer_metrics(handlers.metrics(), request);
   return text_answer(200, std::string{"TRAP "} + program_version +
                               ": metrics for Prometheus are at /metrics");
 }

@@ -10,6 +10,7 @@
 
 #include "runtime/control/status_json.h"
 #include "runtime/log.h"
+#include "runtime/process/process_metrics.h"
 #include "runtime/version.h"
 
 namespace trap {
@@ -94,6 +95,7 @@ void RunningPart::measure_daemon(Metrics& metrics) {
                 {{"part", part}, {"version", program_version}}, 1);
   metrics.gauge("trap_start_time_seconds", "Unix time at which the daemon was started",
                 {{"part", part}}, start_unix_s_);
+  measure_process(metrics, part);
   metrics.gauge("trap_ready", "1 once everything is attached", {{"part", part}}, ready_ ? 1 : 0);
   constexpr char reloads_help[] = "Reloads of the configuration";
   metrics.counter("trap_reloads_total", reloads_help, {{"part", part}, {"result", "applied"}},

@@ -156,6 +156,10 @@ for part in server guard client; do
   expect "$part: Prometheus' own checker finds nothing" "" "$(promtool check metrics <"$work/$part.metrics" 2>&1)"
   expect "$part: the control socket tells the same families" "$(grep '^# TYPE' "$work/$part.metrics")" \
     "$(curl -sS --max-time 5 --unix-socket "$work/$part.sock" http://trap/metrics | grep '^# TYPE')"
+  expect "$part: OpenMetrics has the same samples, and an end" "$(grep -c '^trap_' "$work/$part.metrics") # EOF" \
+    "$(in_host curl -sS --max-time 5 -H 'Accept: application/openmetrics-text; version=1.0.0' "http://127.0.0.1:$port/metrics" |
+      awk '/^trap_/ {samples++} END {print samples, $0}')"
+  expect "$part: what the process takes is told" 5 "$(grep -c '^process_' "$work/$part.metrics")"
   expect "$part: the listener tells nothing else and takes no commands" "" "$(for request in "GET /status" "POST /reload" "POST /backends"; do
     in_host curl -sS --max-time 5 -o "$work/out" -w '%{http_code}\n' -X "${request% *}" "http://127.0.0.1:$port${request#* }"
   done | grep -v '^40[04]$')"

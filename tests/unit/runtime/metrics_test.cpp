@@ -8,6 +8,7 @@
 #include <set>
 
 #include "runtime/control/metrics_common.h"
+#include "runtime/control/shared_answers.h"
 #include "runtime/keys/clock_writer.h"
 #include "runtime/verdict_text.h"
 
@@ -27,6 +28,24 @@ TEST(Metrics, families_in_the_order_they_were_made_each_with_help_and_type_once)
       "# HELP trap_b_total Bs\n# TYPE trap_b_total counter\n"
       "trap_b_total{part=\"server\",service=\"web\"} 3\ntrap_b_total{part=\"guard\"} 12345678901\n"
       "# HELP trap_a As\n# TYPE trap_a gauge\ntrap_a -1\n");
+}
+
+TEST(Metrics, go_out_as_open_metrics_to_who_accepts_them) {
+  Metrics metrics;
+  metrics.counter("trap_b_total", "Bs", {{"part", "server"}}, 3);
+  metrics.gauge("trap_a", "As", {}, -1);
+  HttpRequest request =
+      read_http_request("GET /metrics HTTP/1.1\r\nAccept: text/plain\r\n\r\n", {}).request;
+  EXPECT_EQ(answer_metrics(metrics.text(), request).body, metrics.text());
+  EXPECT_THAT(answer_metrics(metrics.text(), request).type, HasSubstr("version=0.0.4"));
+  request = read_http_request("GET /metrics HTTP/1.1\r\naccept: application/openmetrics-text;"
+                              "version=1.0.0,text/plain;q=0.2\r\n\r\n",
+                              {})
+                .request;
+  EXPECT_THAT(answer_metrics(metrics.text(), request).type, HasSubstr("openmetrics-text"));
+  EXPECT_EQ(answer_metrics(metrics.text(), request).body,
+            "# HELP trap_b Bs\n# TYPE trap_b counter\ntrap_b_total{part=\"server\"} 3\n"
+            "# HELP trap_a As\n# TYPE trap_a gauge\ntrap_a -1\n# EOF\n");
 }
 
 TEST(Metrics, labels_are_escaped) {

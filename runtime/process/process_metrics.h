@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the daemon's process takes of its host, by the names that Prometheus' client libraries use.
+#pragma once
+
+#include <string>
+
+#include "runtime/control/metrics.h"
+
+namespace trap {
+
+// From /proc/self; what cannot be read is left out.
+void measure_process(Metrics& metrics, const std::string& part);
+
+} // namespace trap
