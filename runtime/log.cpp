@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/log.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <string>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <syslog.h>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
-#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/ansicolor_sink.h>
 #include <spdlog/spdlog.h>
+#include <systemd/sd-journal.h>
 
 #include "runtime/printable.h"
 
@@ -16,22 +23,8 @@ namespace trap::log {
 namespace {
 
 std::shared_ptr<spdlog::logger> logger;
-
-// `<6>`: what sd-daemon(3) calls a priority prefix.
-class PriorityFlag : public spdlog::custom_flag_formatter {
-public:
-  void format(const spdlog::details::log_msg& message, const std::tm&,
-              spdlog::memory_buf_t& out) override {
-    const char* prefix = message.level >= spdlog::level::err    ? "<3>"
-                         : message.level == spdlog::level::warn ? "<4>"
-                         : message.level == spdlog::level::info ? "<6>"
-                                                                : "<7>";
-    out.append(prefix, prefix + 3);
-  }
-  std::unique_ptr<custom_flag_formatter> clone() const override {
-    return std::make_unique<PriorityFlag>();
-  }
-};
+std::string part_name;
+bool to_journal = false;
 
 spdlog::level::level_enum to_spdlog(Level level) {
   switch (level) {
@@ -47,23 +40,61 @@ spdlog::level::level_enum to_spdlog(Level level) {
   return spdlog::level::info;
 }
 
+// Is stderr the stream that systemd connected to the journal (systemd.exec(5), JOURNAL_STREAM)?
 bool goes_to_journal() {
-  return getenv("JOURNAL_STREAM") != nullptr && !isatty(STDERR_FILENO);
+  const char* stream = getenv("JOURNAL_STREAM");
+  struct stat here;
+  return stream && fstat(STDERR_FILENO, &here) == 0 &&
+         fmt::format("{}:{}", here.st_dev, here.st_ino) == stream;
+}
+
+// As in syslog(3).
+int priority_of(Level level) {
+  switch (level) {
+  case Level::debug:
+    return LOG_DEBUG;
+  case Level::info:
+    return LOG_INFO;
+  case Level::warn:
+    return LOG_WARNING;
+  case Level::error:
+    break;
+  }
+  return LOG_ERR;
+}
+
+bool send_to_journal(int priority, const std::string& message, const Subject& subject) {
+  std::vector<std::string> fields = {
+      "MESSAGE=" + message, fmt::format("PRIORITY={}", priority),
+      fmt::format("SYSLOG_IDENTIFIER={}", program_invocation_short_name)};
+  const std::pair<const char*, const std::string*> named[] = {
+      {"TRAP_PART", &part_name},
+      {"TRAP_SERVICE", &subject.service},
+      {"TRAP_BACKEND", &subject.backend},
+      {"TRAP_INTERFACE", &subject.interface}};
+  for (const auto& [name, value] : named) {
+    if (!value->empty())
+      fields.push_back(fmt::format("{}={}", name, *value));
+  }
+  std::vector<iovec> parts;
+  for (std::string& field : fields)
+    parts.push_back({field.data(), field.size()});
+  return sd_journal_sendv(parts.data(), static_cast<int>(parts.size())) == 0;
+}
+
+// `<6>`: a priority prefix of sd-daemon(3), for a stream to the journal.
+void write_to_stream(int priority, const std::string& message) {
+  fmt::print(stderr, "<{}>{}\n", priority, message);
 }
 
 } // namespace
 
-void start(Level level) {
+void start(Level level, const std::string& part) {
+  part_name = part;
+  to_journal = goes_to_journal();
   auto sink = std::make_shared<spdlog::sinks::ansicolor_stderr_sink_mt>();
-  auto formatter = std::make_unique<spdlog::pattern_formatter>();
-  formatter->add_flag<PriorityFlag>('*');
-  if (goes_to_journal())
-    formatter->set_pattern("%*%v");
-  else if (isatty(STDERR_FILENO))
-    formatter->set_pattern("%H:%M:%S.%e %^%-5l%$ %v");
-  else
-    formatter->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %-5l %v");
-  sink->set_formatter(std::move(formatter));
+  sink->set_pattern(isatty(STDERR_FILENO) ? "%H:%M:%S.%e %^%-5l%$ %v"
+                                          : "%Y-%m-%dT%H:%M:%S.%e%z %-5l %v");
   logger = std::make_shared<spdlog::logger>("trap", std::move(sink));
   logger->set_level(to_spdlog(level));
   logger->flush_on(spdlog::level::debug);
@@ -73,13 +104,22 @@ bool is_debug() {
   return logger && logger->should_log(spdlog::level::debug);
 }
 
-void write(Level level, std::string_view message) {
-  if (logger)
-    logger->log(to_spdlog(level), spdlog::string_view_t(printable(message)));
+void write(Level level, std::string_view message, const Subject& subject) {
+  if (!logger || !logger->should_log(to_spdlog(level)))
+    return;
+  const std::string line = printable(message);
+  if (!to_journal)
+    logger->log(to_spdlog(level), spdlog::string_view_t(line));
+  else if (!send_to_journal(priority_of(level), line, subject))
+    write_to_stream(priority_of(level), line);
 }
 
 void final_error(std::string_view program, std::string_view message) {
-  fmt::print(stderr, "{}{}: {}\n", goes_to_journal() ? "<3>" : "", program, printable(message));
+  const std::string line = fmt::format("{}: {}", program, printable(message));
+  if (goes_to_journal())
+    write_to_stream(LOG_ERR, line);
+  else
+    fmt::print(stderr, "{}\n", line);
 }
 
 } // namespace trap::log

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Logging to stderr for people (time, colour on a terminal) or for journald (priority prefix, no
-// time). Each message is one line, with control characters escaped (runtime/printable.h). The
-// logging library stays inside log.cpp.
+// Logging to stderr for people (time, colour on a terminal), or to journald with fields. Each
+// message is one line, with control characters escaped (runtime/printable.h). The logging library
+// stays inside log.cpp.
 #pragma once
 
 #include <string>
@@ -14,10 +14,19 @@ namespace trap::log {
 
 enum class Level { debug, info, warn, error };
 
-// Call once, before the first message; messages before that are dropped.
-void start(Level level);
+// The things that a message is about, as fields of the journal: TRAP_SERVICE, TRAP_BACKEND,
+// TRAP_INTERFACE. An empty one is left out. The message names them as well.
+struct Subject {
+  std::string service = {};
+  std::string backend = {};
+  std::string interface = {};
+};
+
+// Call once, before the first message; messages before that are dropped. The part is the field
+// TRAP_PART.
+void start(Level level, const std::string& part);
 bool is_debug();
-void write(Level level, std::string_view message);
+void write(Level level, std::string_view message, const Subject& subject = {});
 
 // One line "program: message" on stderr, for errors that end a program.
 void final_error(std::string_view program, std::string_view message);
@@ -34,6 +43,16 @@ template <class... A> void warn(fmt::format_string<A...> format, A&&... argument
 }
 template <class... A> void error(fmt::format_string<A...> format, A&&... arguments) {
   write(Level::error, fmt::format(format, std::forward<A>(arguments)...));
+}
+
+// The same, about something.
+template <class... A>
+void info(const Subject& subject, fmt::format_string<A...> format, A&&... arguments) {
+  write(Level::info, fmt::format(format, std::forward<A>(arguments)...), subject);
+}
+template <class... A>
+void warn(const Subject& subject, fmt::format_string<A...> format, A&&... arguments) {
+  write(Level::warn, fmt::format(format, std::forward<A>(arguments)...), subject);
 }
 
 } // namespace trap::log

@@ -150,10 +150,11 @@ def metrics(_):
     return f"""# Metrics
 
 {NOTE}
-`GET /metrics` on the control socket, or at `metrics_listen`, answers in Prometheus' text format, and
-in OpenMetrics 1.0 if the request accepts that. The label `part` is on every metric. Metrics of a service have `service` and `address`, those of a
-backend `backend`, and those of an interface `interface`. `trap_packets_total` has `verdict` and
-`action` ([Verdicts](../packet-walk.md#6-all-verdicts)). Counters of events have `result`.
+`GET /metrics` on the control socket, or at `metrics_listen`, answers in Prometheus' text format, or
+in OpenMetrics 1.0 if the request accepts that. The label `part` is on every metric. Metrics of a
+service have `service` and `address`, those of a backend `backend`, and those of an interface
+`interface`. `trap_packets_total` has `verdict` and `action`
+([Verdicts](../packet-walk.md#6-all-verdicts)). Counters of events have `result`.
 
 `/usr/local/share/trap` has alert rules and a Grafana dashboard for them.
 

@@ -185,7 +185,8 @@ void XdpAttachments::mend() {
     if (!made)
       continue;
     attachment = std::move(*made);
-    log::warn("interface {} has come back: attached again", attachment.interface);
+    log::warn({.interface = attachment.interface}, "interface {} has come back: attached again",
+              attachment.interface);
   }
 }
 
@@ -269,7 +270,7 @@ Result<unsigned> detach_unpinned_links(const std::string& program, const std::st
     if (const int failed = bpf_link_detach(link.get()); failed && failed != -ENOLINK)
       return Error{fmt::format("interface {}: cannot detach a link without a pin: {}", *here,
                                error_text(failed))};
-    log::warn("interface {}: detached a link whose pin was gone", *here);
+    log::warn({.interface = *here}, "interface {}: detached a link whose pin was gone", *here);
     detached++;
   }
   return detached;

@@ -173,7 +173,7 @@ int run_daemon(const Daemon& daemon, int argc, char** argv) {
     fmt::print("{}", options.json ? list_keys_json(daemon.keys) : list_keys(daemon.keys));
     return static_cast<int>(ExitCode::ok);
   }
-  log::start(options.log_level);
+  log::start(options.log_level, daemon.part);
   redirect_libbpf_messages();
   auto done = act(daemon, options);
   if (done)

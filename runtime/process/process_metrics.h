@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the daemon's process takes of its host, by the names that Prometheus' client libraries use.
+// Figures of the daemon's process: CPU, memory, descriptors, by the names that Prometheus' client
+// libraries use.
 #pragma once
 
 #include <string>

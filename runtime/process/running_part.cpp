@@ -17,6 +17,7 @@ namespace trap {
 namespace {
 
 constexpr std::uint64_t us_per_s = 1000000;
+constexpr std::chrono::milliseconds log_problems_every{900}; // a tick comes a little early or late
 
 // systemd compares this with its own clock, so that a READY=1 sent before the reload does not end
 // it.
@@ -58,8 +59,14 @@ void RunningPart::turn(bool events, bool tick) {
   std::lock_guard turn(turns_);
   if (events)
     part_.handle_events();
-  if (tick)
-    part_.tick();
+  if (!tick)
+    return;
+  part_.tick();
+  const auto now = std::chrono::steady_clock::now();
+  if (now - noted_ < log_problems_every)
+    return;
+  noted_ = now;
+  problem_log_.note(part_.problems()); // a refused reload has its own line
 }
 
 std::string RunningPart::status() {

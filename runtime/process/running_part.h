@@ -12,6 +12,7 @@
 
 #include "runtime/control/metrics.h"
 #include "runtime/process/part.h"
+#include "runtime/process/problem_log.h"
 
 namespace trap {
 
@@ -63,6 +64,8 @@ private:
   std::uint64_t reloads_applied_ = 0;
   std::uint64_t reloads_failed_ = 0;
   std::string reload_problem_; // of the last reload, if it failed
+  ProblemLog problem_log_;
+  std::chrono::steady_clock::time_point noted_; // when problems were last looked at for the log
 };
 
 } // namespace trap

@@ -51,9 +51,10 @@ void InterfaceKeeper::attach_late(const PlannedInterface& interface) {
   undo.keep_everything();
   refused_.erase(interface.name);
   if (*attached && is_new)
-    log::info("interface {}: attached", interface.name);
+    log::info({.interface = interface.name}, "interface {}: attached", interface.name);
   else if (*attached)
-    log::warn("interface {} was without its filters: attached again", interface.name);
+    log::warn({.interface = interface.name}, "interface {} was without its filters: attached again",
+              interface.name);
 }
 
 void InterfaceKeeper::follow() {
@@ -66,7 +67,7 @@ void InterfaceKeeper::follow() {
   for (const PlannedInterface& before : client_.plan.interfaces) {
     if (std::ranges::find(plan.interfaces, before.index, &PlannedInterface::index) ==
         plan.interfaces.end())
-      log::info("interface {}: no longer attached", before.name);
+      log::info({.interface = before.name}, "interface {}: no longer attached", before.name);
   }
   if (plan.interfaces != client_.plan.interfaces)
     client_.attachments.detach_elsewhere(plan.interfaces);

@@ -103,7 +103,8 @@ void EgressFilters::mend(const std::vector<std::string>& names) {
     undo.keep_everything();
     refused_.erase(interface.name);
     if (*attached)
-      log::warn("interface {} was without its egress filter: attached again", interface.name);
+      log::warn({.interface = interface.name},
+                "interface {} was without its egress filter: attached again", interface.name);
   }
 }
 

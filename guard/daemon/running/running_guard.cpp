@@ -2,6 +2,7 @@
 #include "guard/daemon/running/running_guard.h"
 
 #include <cerrno>
+#include <cstdlib>
 #include <sys/mman.h>
 
 #include <fmt/core.h>
@@ -136,6 +137,22 @@ std::string mode_problem(const RunningGuard& guard) {
              : "monitors by command: nothing is dropped: trapctl guard enforce ends it";
 }
 
+// Before tickets and announcements are refused because of it.
+std::vector<std::string> clock_problems(const RunningGuard& guard) {
+  const auto accepted_s = static_cast<std::int64_t>(guard.active->config.clock_skew_s);
+  std::vector<std::string> problems;
+  for (const trap_address& address : guard.active->config.trap_servers) {
+    const trap_guard_peer peer = read_peer(guard.fds, address);
+    const auto ahead_s = static_cast<std::int64_t>(peer.skew_s);
+    if (peer.heard_s != 0 && std::abs(ahead_s) * 2 > accepted_s)
+      problems.push_back(fmt::format("the clock of TRAP server {} is {} s {} this host's; {} s are "
+                                     "accepted: see that both are synchronised",
+                                     format_address(address), std::abs(ahead_s),
+                                     ahead_s > 0 ? "ahead of" : "behind", accepted_s));
+  }
+  return problems;
+}
+
 } // namespace
 
 RunningGuard::RunningGuard(GuardConfig config)
@@ -232,8 +249,9 @@ std::vector<std::string> problems_of(const RunningGuard& guard) {
   std::vector<std::string> problems;
   if (std::string problem = mode_problem(guard); !problem.empty())
     problems.push_back(std::move(problem));
-  for (const auto& more : {interface_problems(guard.attachments.states()), egress_problems(guard),
-                           key_problems(guard.settings->ticket_keys), guard.pins.problems()})
+  for (const auto& more :
+       {interface_problems(guard.attachments.states()), egress_problems(guard),
+        key_problems(guard.settings->ticket_keys), clock_problems(guard), guard.pins.problems()})
     problems.insert(problems.end(), more.begin(), more.end());
   return problems;
 }

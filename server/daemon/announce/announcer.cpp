@@ -206,8 +206,8 @@ void Announcer::note_failure(const Endpoint& backend, int error_number) {
   if (warned_ns_ != 0 && now_ns < warned_ns_ + warn_every_ns)
     return;
   warned_ns_ = now_ns;
-  log::warn("cannot announce a client to {}: {}", format_endpoint(backend),
-            error_text(error_number));
+  log::warn({.backend = format_endpoint(backend)}, "cannot announce a client to {}: {}",
+            format_endpoint(backend), error_text(error_number));
 }
 
 } // namespace trap::server

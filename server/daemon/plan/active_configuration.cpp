@@ -32,7 +32,8 @@ void warn_of_private_backends(const ServerConfig& config) {
         if (family_of(backend.endpoint.address) == family &&
             trap_address_is_private(&backend.endpoint.address, family) &&
             !trap_address_is_private(&address.address, family))
-          log::warn("service \"{}\": backend {} is a private address: clients refuse the redirect "
+          log::warn({.service = service.name, .backend = format_endpoint(backend.endpoint)},
+                    "service \"{}\": backend {} is a private address: clients refuse the redirect "
                     "unless allow_private_targets is set there",
                     service.name, format_endpoint(backend.endpoint));
       }

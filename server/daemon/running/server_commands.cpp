@@ -55,8 +55,8 @@ Result<std::string> run_server_command(RunningServer& server,
   refresh_maps(server);
   if (!server.maps_problem.empty())
     return Error{server.maps_problem};
-  log::info("service \"{}\": backend {} is {}, by order", service, words[2],
-            backend_state_name(*state));
+  log::info({.service = service, .backend = words[2]}, "service \"{}\": backend {} is {}, by order",
+            service, words[2], backend_state_name(*state));
   return nlohmann::ordered_json{
       {"service", service}, {"backend", words[2]}, {"state", backend_state_name(*state)}}
       .dump();

@@ -32,7 +32,6 @@ void ServerWatch::tick_second() {
   look_around(server_);
   follow_handovers(server_);
   refresh_maps(server_);
-  problem_log_.note(runtime_problems(server_));
 }
 
 void ServerWatch::tick() {

@@ -6,7 +6,6 @@
 #include <cstdint>
 
 #include "server/daemon/running/running_server.h"
-#include "server/daemon/watch/problem_log.h"
 
 namespace trap::server {
 
@@ -24,7 +23,6 @@ private:
   void tick_second();
 
   RunningServer& server_;
-  ProblemLog problem_log_;
   std::uint64_t second_ns_ = 0; // when tick_second() ran last
 };
 

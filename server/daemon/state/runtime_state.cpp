@@ -98,10 +98,11 @@ bool RuntimeState::observe_attacks(const ServerPlan& plan, int counters_fd, std:
       continue;
     changed = true;
     if (at->second.active())
-      log::warn("{}: attack: {}: TRAP answers from now on", label(planned), at->second.reason());
+      log::warn({.service = planned.service->name}, "{}: attack: {}: TRAP answers from now on",
+                label(planned), at->second.reason());
     else
-      log::info("{}: peace: {}: the stack answers from now on", label(planned),
-                at->second.reason());
+      log::info({.service = planned.service->name}, "{}: peace: {}: the stack answers from now on",
+                label(planned), at->second.reason());
   }
   return changed;
 }

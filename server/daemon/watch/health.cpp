@@ -197,12 +197,14 @@ bool HealthChecker::note(Entry& entry, bool success, const std::string& error) {
   const bool changed = target.track.note(success, target.settings);
   const Health health = target.track.health();
   if (changed && health == Health::up)
-    log::info("backend {} is up", format_endpoint(backend));
+    log::info({.backend = format_endpoint(backend)}, "backend {} is up", format_endpoint(backend));
   else if (changed)
-    log::warn("backend {} is down: {} checks in a row failed: {}", format_endpoint(backend),
+    log::warn({.backend = format_endpoint(backend)},
+              "backend {} is down: {} checks in a row failed: {}", format_endpoint(backend),
               target.track.failures(), error);
   else if (health == Health::unknown && target.track.failures() == target.settings.fall)
-    log::warn("backend {} has not answered a check yet ({}), and is used all the same: does its "
+    log::warn({.backend = format_endpoint(backend)},
+              "backend {} has not answered a check yet ({}), and is used all the same: does its "
               "guard trust this host?",
               format_endpoint(backend), error);
   return changed;

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/process/problem_log.h"
+
+#include <algorithm>
+#include <iterator>
+#include <sstream>
+
+#include "runtime/log.h"
+
+namespace trap {
+namespace {
+
+// The text without the words that are numbers. Names and addresses stay.
+std::string words_of(const std::string& problem) {
+  std::istringstream stream(problem);
+  std::string words;
+  for (std::string word; stream >> word;) {
+    if (word.find_first_not_of("0123456789") != std::string::npos)
+      words += word + " ";
+  }
+  return words;
+}
+
+// Takes out of both lists the pairs that differ in numbers alone.
+void drop_renumbered(std::vector<std::string>& came, std::vector<std::string>& went) {
+  std::erase_if(came, [&](const std::string& problem) {
+    const auto earlier = std::ranges::find(went, words_of(problem), words_of);
+    if (earlier == went.end())
+      return false;
+    went.erase(earlier);
+    return true;
+  });
+}
+
+} // namespace
+
+ProblemChanges ProblemLog::compare(const std::vector<std::string>& problems) {
+  const std::set<std::string> now(problems.begin(), problems.end());
+  ProblemChanges changes;
+  std::ranges::set_difference(now, known_, std::back_inserter(changes.came));
+  std::ranges::set_difference(known_, now, std::back_inserter(changes.went));
+  drop_renumbered(changes.came, changes.went);
+  known_ = now;
+  return changes;
+}
+
+void ProblemLog::note(const std::vector<std::string>& problems) {
+  const ProblemChanges changes = compare(problems);
+  for (const std::string& problem : changes.came)
+    log::warn("{}", problem);
+  for (const std::string& problem : changes.went)
+    log::info("no longer so: {}", problem);
+}
+
+} // namespace trap

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// A problem makes one line when it comes and one when it goes.
+#include "runtime/process/problem_log.h"
+
+#include <gmock/gmock.h>
+
+namespace trap::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+TEST(ProblemLog, tells_what_came_and_what_went) {
+  ProblemLog log;
+  EXPECT_THAT(log.compare({"b", "a"}).came, ElementsAre("a", "b"));
+  EXPECT_THAT(log.compare({"a", "b"}).came, IsEmpty());
+  const ProblemChanges changes = log.compare({"b", "c"});
+  EXPECT_THAT(changes.came, ElementsAre("c"));
+  EXPECT_THAT(changes.went, ElementsAre("a"));
+  EXPECT_THAT(log.compare({}).went, ElementsAre("b", "c"));
+}
+
+TEST(ProblemLog, says_nothing_of_a_number_that_changes) {
+  ProblemLog log;
+  log.compare({"keys for only 119 more minutes", "interface eth0 is gone"});
+  const ProblemChanges changes =
+      log.compare({"keys for only 118 more minutes", "interface eth1 is gone"});
+  EXPECT_THAT(changes.came, ElementsAre("interface eth1 is gone"));
+  EXPECT_THAT(changes.went, ElementsAre("interface eth0 is gone"));
+}
+
+// Two of a kind, and a third that comes while both stay.
+TEST(ProblemLog, tells_of_each_address_that_comes_beside_others) {
+  ProblemLog log;
+  log.compare({"nothing listens at 203.0.113.10:80"});
+  EXPECT_THAT(
+      log.compare({"nothing listens at 203.0.113.10:80", "nothing listens at 203.0.113.11:80"})
+          .came,
+      ElementsAre("nothing listens at 203.0.113.11:80"));
+}
+
+} // namespace
+} // namespace trap::test
