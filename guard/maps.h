@@ -138,16 +138,19 @@ struct trap_flow_keys {
 #define TRAP_FLOW_BUDGETED 1u    /* pays for its packets from its client's budgets */
 #define TRAP_FLOW_CLOSING 2u     /* saw a FIN or a RST: what its client sends does not prolong it */
 #define TRAP_FLOW_ENDED 4u       /* no longer among its client's open ones */
-#define TRAP_FLOW_HALF_OPEN 8u   /* its SYN passed; no segment has acknowledged our SYN-ACK yet */
+#define TRAP_FLOW_HALF_OPEN 8u   /* in `half_open`: no segment has acknowledged our SYN-ACK yet */
 #define TRAP_FLOW_EARLY_DATA 16u /* its SYN had data, so that ours may come before its ACK */
 
 struct trap_guard_flow {
   __u64 seen_ns;    /* to the second; TRAP_FLOW_EMPTY, TRAP_FLOW_CLAIMED: no flow */
   __u32 bytes_left; /* of what was taken from the client's budgets; a packet exchanges this word */
-  __u32 packets_left; /* and the next at once */
-  __u8 tag;           /* exchanged with the flags at once */
-  __u8 flags;         /* TRAP_FLOW_... */
-  __u8 consent_kind;  /* of the option that brought the ticket, which CONSENT has too; 0: none */
+  union {
+    __u32 packets_left; /* and the next at once */
+    __u32 client_isn;   /* of a half-open flow: what our last SYN-ACK acknowledged, less one */
+  };
+  __u8 tag;          /* exchanged with the flags at once */
+  __u8 flags;        /* TRAP_FLOW_... */
+  __u8 consent_kind; /* of the option that brought the ticket, which CONSENT has too; 0: none */
   __u8 reserved;
   __u32 isn; /* of our last SYN-ACK, host byte order; 0: none was seen */
 };
@@ -175,6 +178,14 @@ struct trap_flow_entry {
 struct trap_flow_bucket {
   struct trap_flow_entry entries[TRAP_FLOW_WAYS];
 };
+
+/* Map `half_open` (array of buckets, mmapable): SYNs that passed and were not acknowledged yet.
+ * They lie apart from `flows`, so that no number of them costs an open flow its place, and each in
+ * a few buckets of its client's (an IPv4 address or a /64), which are a few of its network's (the
+ * /24 or /48): one client's SYNs push out each other. guard/tables.h finds an entry. */
+#define TRAP_HALF_OPEN_BUCKETS 16384
+#define TRAP_HALF_OPEN_BUCKETS_OF_CLIENT 32
+#define TRAP_HALF_OPEN_BUCKETS_OF_NETWORK 128
 
 /* Map `admitted` (LRU hash): admitted clients and what is left of their budgets. */
 struct trap_guard_client_key {

@@ -31,6 +31,22 @@ TRAP_INLINE __u32 trap_flow_bucket_index(__u64 hash, int second, __u32 buckets) 
   return (__u32)(second ? hash >> 16 : hash >> 40) & (buckets - 1);
 }
 
+/* The bucket of a half-open flow. Its network chooses where a row of buckets begins, its client
+ * where a shorter row begins in that one (around its end), and the flow itself its place there. */
+TRAP_INLINE __u32 trap_half_open_index(const struct trap_flow_key* key, __u64 hash,
+                                       const struct trap_flow_keys* secret, __u32 buckets) {
+  int v4 = trap_address_is_v4(&key->client);
+  __u64 client = v4 ? TRAP_FROM_BE32(key->client.be32[3]) : __builtin_bswap64(key->client.raw64[0]);
+  __u64 network = v4 ? client >> 8 : client >> 16;
+  __u64 row = (network + secret->words[0]) * (secret->words[1] | 1);
+  __u64 place = (client + secret->words[2]) * (secret->words[5] | 1);
+
+  row = (row ^ row >> 32) * 0x9e3779b97f4a7c15ULL >> 40;
+  place = ((place ^ place >> 32) * 0x9e3779b97f4a7c15ULL >> 40) +
+          (hash & (TRAP_HALF_OPEN_BUCKETS_OF_CLIENT - 1));
+  return (__u32)(row + (place & (TRAP_HALF_OPEN_BUCKETS_OF_NETWORK - 1))) & (buckets - 1);
+}
+
 TRAP_INLINE int trap_flow_key_equal(const struct trap_flow_key* a, const struct trap_flow_key* b) {
   return a->client.raw64[1] == b->client.raw64[1] && a->client.raw64[0] == b->client.raw64[0] &&
          a->client_port == b->client_port && a->service_port == b->service_port &&
@@ -87,7 +103,7 @@ TRAP_INLINE int trap_announced_key_equal(const struct trap_announced_key* a,
 /* A service and the /24 or /48 around a client in one word, or the client's own prefix if that is
  * wider. It is never 0 or TRAP_NETWORK_CLAIMED: slots begin with 1. */
 TRAP_INLINE __u64 trap_network_key(const struct trap_guard_client_key* client) {
-  int v4 = !client->prefix.raw64[0] && client->prefix.be32[2] == TRAP_BE32(0xffff);
+  int v4 = trap_address_is_v4(&client->prefix);
   __u64 network = v4 ? TRAP_FROM_BE32(client->prefix.be32[3]) >> 8
                      : __builtin_bswap64(client->prefix.raw64[0]) >> 16;
 

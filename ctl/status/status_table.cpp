@@ -39,6 +39,12 @@ std::string text(const ordered_json& object, const char* key) {
   return at->is_string() ? at->get<std::string>() : at->dump();
 }
 
+// "2 half-open, 7 established, 1 closing", of a guard's flows.
+std::string flow_states_of(const ordered_json& states) {
+  return fmt::format("{} half-open, {} established, {} closing", text(states, "half_open"),
+                     text(states, "established"), text(states, "closing"));
+}
+
 // "one, another".
 std::string joined(const ordered_json& texts) {
   std::string all;
@@ -209,9 +215,10 @@ void print_rest(const ordered_json& part) {
                      text(announcements, "failed"))});
   }
   if (part.contains("announced"))
-    rows.push_back(
-        {"admitted", "announced " + text(part, "announced"),
-         fmt::format("flows {}, clients {}", text(part, "flows"), text(part, "clients"))});
+    rows.push_back({"admitted", "announced " + text(part, "announced"),
+                    fmt::format("flows {} ({}), clients {}", text(part, "flows"),
+                                flow_states_of(part.value("flow_states", ordered_json::object())),
+                                text(part, "clients"))});
   for (const auto& server : part.value("trap_servers", ordered_json::array()))
     rows.push_back({"TRAP server", text(server, "address"), heard_of(server)});
   print_rows(rows, "  ");

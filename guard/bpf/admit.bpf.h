@@ -216,15 +216,14 @@ open_invited(const struct packet_context* context, const struct presented* prese
              enum trap_verdict verdict) {
   struct opening opening = opening_of(context, presented->ticket.tag);
 
-  opening.subject.flow_flags = early_data_flag(&context->packet);
+  opening.subject.flow_flags = early_data_flag(&context->packet) | TRAP_FLOW_HALF_OPEN;
   if (verdict == TRAP_PASS_TICKET) {
     opening.key.consent = consent_to(presented);
     opening.subject.consent_kind = presented->kind;
   }
   if (verdict != TRAP_PASS_TRUSTED)
     return admit(&opening, verdict);
-  remember_flow(&opening, 0);
-  return verdict;
+  return open_flow(&opening) == ADDED ? verdict : TRAP_DROP_INTERNAL;
 }
 
 /* A SYN: a ticket decides alone, also against it; without one the announcement does. Most SYNs of a

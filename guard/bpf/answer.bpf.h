@@ -73,7 +73,23 @@ static __always_inline struct trap_guard_flow* find_answered(const struct trap_p
       .service_port = packet->source_port,
   };
 
-  return find_flow(&key, hash_flow(&key), coarse_ns());
+  __u64 hash = hash_flow(&key), now_ns = coarse_ns();
+  struct trap_guard_flow* flow = find_half_open(&key, hash, now_ns);
+
+  return flow ? flow : find_flow(&key, hash, now_ns);
+}
+
+/* The numbers of a SYN-ACK, for its flow. One with another number is of another connection. */
+static __always_inline void note_answer(const struct trap_packet* packet,
+                                        struct trap_guard_flow* flow) {
+  __u32 isn = TRAP_FROM_BE32(packet->seq);
+
+  if (flow->flags & TRAP_FLOW_HALF_OPEN) {
+    flow->client_isn = TRAP_FROM_BE32(packet->ack) - 1;
+    if (flow->isn != isn)
+      flow->seen_ns = coarse_ns();
+  }
+  flow->isn = isn;
 }
 
 /* A SYN-ACK of a protected port: its flow gets its number, and a ticket the guard's consent. */
@@ -85,7 +101,7 @@ judge_syn_ack(struct __sk_buff* skb, const struct trap_packet* packet) {
   if (!flow)
     return TRAP_PASS_OTHER;
   if (!explaining)
-    flow->isn = TRAP_FROM_BE32(packet->seq);
+    note_answer(packet, flow);
   standing = standing_of(flow);
   return standing.consent_kind ? say_consent(skb, packet, entry_of(flow)->key.consent,
                                              standing.consent_kind == TRAP_KIND_EXPERIMENTAL)

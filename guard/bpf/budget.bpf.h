@@ -22,7 +22,10 @@ struct subject {
   struct trap_guard_client_key client;
   __u32 bytes;
   __u8 tag;
-  __u8 by_announcement;
+  union {
+    __u8 by_announcement; /* of a SYN */
+    __u8 beginning;       /* of another segment: enum beginning, segment.bpf.h */
+  };
   __u8 consent_kind; /* as in struct trap_guard_flow */
   __u8 flow_flags;   /* of a flow that begins */
 };
@@ -152,6 +155,31 @@ enum added {
   ADDED_TOO_MANY_IN_NETWORK,
 };
 
+/* Whether client and network may have another open flow: a SYN that cannot become one is refused.
+ */
+TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum added may_add_flows(const struct subject* subject) {
+  struct trap_guard_client_key key;
+  const struct trap_guard_class* class;
+  const struct trap_network_class* network_class;
+  const struct trap_guard_client* client;
+  const struct trap_network* network;
+
+  if (!subject)
+    return ADDED;
+  key = subject->client;
+  class = class_of(subject->tag);
+  network_class = network_class_of(subject->tag);
+  if (class && class->flows) {
+    client = bpf_map_lookup_elem(&admitted, &key);
+    if (client && client->flows >= most_flows(coarse_ns(), class->flows))
+      return ADDED_TOO_MANY;
+  }
+  network = network_class && network_class->flows ? find_network(&subject->client) : NULL;
+  return network && network->flows >= most_flows(coarse_ns(), network_class->flows)
+             ? ADDED_TOO_MANY_IN_NETWORK
+             : ADDED;
+}
+
 /* Counts one more flow of client and network, of neither unless both may have it. */
 TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum added add_flows(const struct subject* subject) {
   struct trap_guard_client_key key;
@@ -176,6 +204,17 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum added add_flows(const struct subject* su
   if (!explaining)
     change_flows(&client->flows, -1);
   return ADDED_TOO_MANY_IN_NETWORK;
+}
+
+static __always_inline TRAP_MUST_USE enum trap_verdict verdict_of_added(enum added added) {
+  switch (added) {
+  case ADDED_TOO_MANY:
+    return TRAP_DROP_CLIENT_FLOWS;
+  case ADDED_TOO_MANY_IN_NETWORK:
+    return TRAP_DROP_NETWORK_FLOWS;
+  default:
+    return TRAP_PASS_FLOW;
+  }
 }
 
 static __always_inline int is_counted(__u8 flags) {
@@ -208,37 +247,38 @@ static __always_inline union standing standing_by(const struct opening* opening,
   return after;
 }
 
-/* The flow of an admitted SYN, counted among its client's. */
+/* The flow of an admitted SYN: half-open, and not counted. Without room for it among others with
+ * tickets it gets no entry, and its socket decides about its ACK. */
 TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum added open_flow(const struct opening* opening) {
   union standing before = {};
+  struct trap_flow_bucket* bucket;
   struct trap_guard_flow* flow;
-  __u64 hash;
+  __u64 now_ns;
 
   if (!opening)
     return ADDED_TOO_MANY;
-  hash = hash_flow(&opening->key);
-  flow = find_flow(&opening->key, hash, coarse_ns());
-  if (flow)
-    before = standing_of(flow);
-  if (!is_counted(before.flags)) {
-    enum added added = add_flows(&opening->subject);
+  bucket = half_open_bucket(&opening->key, hash_flow(&opening->key));
+  if (!bucket)
+    return ADDED;
+  now_ns = coarse_ns();
+  flow = find_in_bucket(bucket, &opening->key, now_ns);
+  if (!flow && (opening->subject.flow_flags & TRAP_FLOW_BUDGETED)) {
+    enum added added = may_add_flows(&opening->subject);
 
     if (added != ADDED)
       return added;
   }
   if (explaining)
     return ADDED;
-  if (flow) {
-    entry_of(flow)->key.consent = opening->key.consent;
-    if (!is_counted(before.flags))
-      flow->isn = 0; /* of an earlier connection */
-    if (change_standing(flow, before, standing_by(opening, before)))
-      return ADDED;
-  } else if (make_flow(&opening->key, hash, coarse_ns(), standing_by(opening, before))) {
+  if (!flow) {
+    write_flow(claim_half_open(bucket, opening->subject.consent_kind, now_ns), &opening->key,
+               now_ns, standing_by(opening, before));
     return ADDED;
   }
-  if (!is_counted(before.flags)) /* another CPU was faster, and counted the flow */
-    count_flow(&opening->subject, opening->subject.tag, -1);
+  before = standing_of(flow);
+  entry_of(flow)->key.consent = opening->key.consent;
+  if (!change_standing(flow, before, standing_by(opening, before)))
+    return ADDED; /* another CPU was faster */
   return ADDED;
 }
 
@@ -285,8 +325,10 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum syn_paid pay_syn(const struct subject* s
  * within them. */
 static __always_inline TRAP_MUST_USE enum trap_verdict admit(struct opening* opening,
                                                              enum trap_verdict admitted) {
+  enum trap_verdict refused;
+
   opening->subject.by_announcement = admitted == TRAP_PASS_ANNOUNCED;
-  opening->subject.flow_flags |= TRAP_FLOW_BUDGETED | TRAP_FLOW_HALF_OPEN;
+  opening->subject.flow_flags |= TRAP_FLOW_BUDGETED;
   switch (pay_syn(&opening->subject)) {
   case SYN_BEYOND_CLIENT:
     return TRAP_DROP_CLIENT_SYNS;
@@ -295,14 +337,8 @@ static __always_inline TRAP_MUST_USE enum trap_verdict admit(struct opening* ope
   default:
     break;
   }
-  switch (open_flow(opening)) {
-  case ADDED_TOO_MANY:
-    return TRAP_DROP_CLIENT_FLOWS;
-  case ADDED_TOO_MANY_IN_NETWORK:
-    return TRAP_DROP_NETWORK_FLOWS;
-  default:
-    return admitted;
-  }
+  refused = verdict_of_added(open_flow(opening));
+  return refused == TRAP_PASS_FLOW ? admitted : refused;
 }
 
 /* The packets and bytes that a flow may send before it draws again. */
@@ -429,15 +465,9 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum drawn draw_and_pay(const struct subject*
   return DRAWN_NO_PACKETS;
 }
 
-/* Charges a segment to its flow; the verdict of a refusal names the budget that is used up. */
-static __always_inline TRAP_MUST_USE enum trap_verdict pay(const struct packet_context* context,
-                                                           struct trap_guard_flow* flow) {
-  struct subject subject;
-
-  if (pay_once(flow, context->packet.l3_end) == PAID)
-    return TRAP_PASS_FLOW;
-  subject = subject_of(context, flow->tag);
-  switch (draw_and_pay(&subject, flow)) {
+/* The verdict of a refusal names the budget that is used up. */
+static __always_inline TRAP_MUST_USE enum trap_verdict verdict_of_drawn(enum drawn drawn) {
+  switch (drawn) {
   case DRAWN_NO_PACKETS:
     return TRAP_DROP_CLIENT_PACKETS;
   case DRAWN_NO_BYTES:
@@ -449,11 +479,15 @@ static __always_inline TRAP_MUST_USE enum trap_verdict pay(const struct packet_c
   }
 }
 
-/* The flow stands otherwise from now on, and no longer counts if it did. */
-static __always_inline void end_flow(const struct subject* subject, struct trap_guard_flow* flow,
-                                     union standing before, union standing after) {
-  if (change_standing(flow, before, after) && is_counted(before.flags))
-    count_flow(subject, before.tag, -1);
+/* Charges a segment to its flow. */
+static __always_inline TRAP_MUST_USE enum trap_verdict pay(const struct packet_context* context,
+                                                           struct trap_guard_flow* flow) {
+  struct subject subject;
+
+  if (pay_once(flow, context->packet.l3_end) == PAID)
+    return TRAP_PASS_FLOW;
+  subject = subject_of(context, flow->tag);
+  return verdict_of_drawn(draw_and_pay(&subject, flow));
 }
 
 /* The flow has other flags from now on, and counts accordingly. */
@@ -472,167 +506,33 @@ TRAP_GLOBAL_FUNCTION int turn_flow(const struct subject* subject, struct trap_gu
   return 1;
 }
 
-/* Makes an entry for a connection that the guard did not admit itself or has lost: without budgets,
- * unless its client has some. It counts beyond every limit: it is open already. A trusted peer's
- * flow that had budgets has none from now on. */
-TRAP_GLOBAL_FUNCTION int remember_flow(const struct opening* opening, int may_be_budgeted) {
-  const struct trap_guard_client* client = NULL;
-  struct trap_guard_client_key of;
-  struct trap_guard_flow* flow;
-  union standing none = {}, fresh = {};
-  __u64 hash, now_ns;
+/* A flow is open from now on: its entry moves to `flows`, or takes the place of an earlier
+ * connection's, which is closing. 0 if another CPU was faster. */
+TRAP_GLOBAL_FUNCTION TRAP_MUST_USE int open_up(const struct opening* opening) {
+  struct trap_guard_flow *half, *flow;
+  union standing before, fresh = {};
+  __u64 hash, now_ns, seen_ns;
 
   if (!opening || explaining)
-    return 0;
-  of = opening->subject.client;
+    return 1;
+  fresh.tag = opening->subject.tag;
+  fresh.flags = opening->subject.flow_flags & (TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING);
   now_ns = coarse_ns();
   hash = hash_flow(&opening->key);
-  flow = find_flow(&opening->key, hash, now_ns);
-  if (may_be_budgeted)
-    client = bpf_map_lookup_elem(&admitted, &of);
-  if (client) {
-    fresh.tag = client->tag;
-    fresh.flags = TRAP_FLOW_BUDGETED;
-  }
-  if (flow) {
-    if (!client)
-      end_flow(&opening->subject, flow, standing_of(flow), none);
-  } else if (make_flow(&opening->key, hash, now_ns, fresh) && client) {
-    count_flow(&opening->subject, fresh.tag, 1);
-  }
-  return 0;
-}
-
-/* The state of a flow's socket, 0 if there is none. A function by itself, because a flood seldom
- * comes to it. */
-TRAP_GLOBAL_FUNCTION __u32 ask_stack(struct xdp_md* ctx, const struct trap_flow_key* key,
-                                     __u32 family) {
-  struct bpf_sock_tuple tuple;
-  union trap_address client, service;
-  struct bpf_sock* socket;
-  __u32 state, bytes;
-
-  if (!key)
-    return 0;
-  client = key->client;
-  service = key->service;
-  bytes = make_tuple(&tuple, family, &client, key->client_port, &service, key->service_port);
-  socket = bpf_skc_lookup_tcp(ctx, &tuple, bytes, BPF_F_CURRENT_NETNS, 0);
-  if (!socket)
-    return 0;
-  state = socket->state;
-  bpf_sk_release(socket);
-  return state;
-}
-
-/* A flow's flags after a segment of the client, by the state of its socket before that segment. A
- * FIN or RST may have a number that the stack ignores, so that neither ends the flow by itself: its
- * socket does, and one that is still established takes the closing back. */
-static __always_inline __u8 flags_beside_socket(__u8 flags, __u8 segment, __u32 state) {
-  switch (state) {
-  case TRAP_STATE_TIME_WAIT:
-    return flags | TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED;
-  case TRAP_STATE_NEW_SYN_RECV:
-    return segment & TRAP_TCP_RST ? flags | TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED : flags;
-  case TRAP_STATE_LAST_ACK:
-    return segment & TRAP_TCP_FIN ? flags | TRAP_FLOW_CLOSING
-                                  : flags | TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED;
-  case TRAP_STATE_FIN_WAIT1:
-  case TRAP_STATE_FIN_WAIT2:
-  case TRAP_STATE_CLOSING:
-    if (segment & TRAP_TCP_FIN) /* both have closed */
-      return flags | TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED;
-    break;
-  default:
-    break;
-  }
-  if (segment & (TRAP_TCP_FIN | TRAP_TCP_RST))
-    return flags | TRAP_FLOW_CLOSING;
-  flags &= (__u8)~TRAP_FLOW_ENDED;
-  return state == TRAP_STATE_ESTABLISHED ? flags & (__u8)~TRAP_FLOW_CLOSING : flags;
-}
-
-/* The facts about a segment that judge_closing() needs. */
-#define TRAP_ENDS_AT_SOCKETS 0x100u /* beside the segment's TCP flags */
-
-/* A FIN or RST of a flow, or any segment of one that is closing. 0 if the flow's socket is gone:
- * then only a FIN or RST passes, so that the flow of a socket that never came about can end. */
-TRAP_GLOBAL_FUNCTION TRAP_MUST_USE int judge_closing(struct xdp_md* ctx,
-                                                     const struct opening* opening,
-                                                     struct trap_guard_flow* flow, __u32 segment,
-                                                     __u32 family) {
-  __u32 ends = segment & (TRAP_TCP_FIN | TRAP_TCP_RST), state;
-
-  if (!opening || !flow)
-    return 0;
-  if (segment & TRAP_ENDS_AT_SOCKETS) {
-    state = ask_stack(ctx, &opening->key, family);
-    if (trap_socket_is_connection(socket_of_state(state))) {
-      turn_flow(&opening->subject, flow, flags_beside_socket(flow->flags, (__u8)segment, state));
-      if (!explaining && !(flow->flags & TRAP_FLOW_ENDED))
-        flow->seen_ns = coarse_ns();
-      return 1;
-    }
-    if (!ends) {
-      turn_flow(&opening->subject, flow, flow->flags | TRAP_FLOW_ENDED);
+  half = find_half_open(&opening->key, hash, now_ns);
+  if (half) {
+    seen_ns = *(volatile __u64*)&half->seen_ns;
+    if (seen_ns <= TRAP_FLOW_CLAIMED ||
+        __sync_val_compare_and_swap(&half->seen_ns, seen_ns, TRAP_FLOW_EMPTY) != seen_ns)
       return 0;
-    }
   }
-  if (ends)
-    turn_flow(&opening->subject, flow, flow->flags | TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED);
-  return 1;
-}
-
-/* Data of ours that may be on its way before the client's first ACK (TCP Fast Open, RFC 7413). */
-#define TRAP_EARLY_DATA_MOST (1U << 17)
-
-/* Whether a segment of a half-open flow acknowledges the SYN-ACK: then it is open. If none was
- * seen, as without the egress program, every segment does. */
-TRAP_GLOBAL_FUNCTION TRAP_MUST_USE int opens_flow(struct trap_guard_flow* flow,
-                                                  __u32 acknowledged) {
-  union standing before, after;
-  __u32 isn;
-
+  flow = find_flow(&opening->key, hash, now_ns);
   if (!flow)
-    return 1;
-  isn = *(volatile __u32*)&flow->isn;
-  before = after = standing_of(flow);
-  if (isn &&
-      acknowledged - isn - 1 > (before.flags & TRAP_FLOW_EARLY_DATA ? TRAP_EARLY_DATA_MOST : 0))
+    return make_flow(&opening->key, hash, now_ns, fresh) != NULL;
+  before = standing_of(flow);
+  if (!(before.flags & TRAP_FLOW_CLOSING) || !change_standing(flow, before, fresh))
     return 0;
-  after.flags &= (__u8) ~(TRAP_FLOW_HALF_OPEN | TRAP_FLOW_EARLY_DATA);
-  if (!explaining && change_standing(flow, before, after))
-    flow->seen_ns = coarse_ns();
-  return 1; /* where another CPU was faster, the next segment tries again */
-}
-
-/* A segment that is not a SYN. */
-static __always_inline TRAP_MUST_USE enum trap_verdict
-judge_flow(struct xdp_md* ctx, const struct packet_context* context) {
-  struct opening opening = {.key = flow_key_of(&context->packet)};
-  __u64 hash = hash_flow(&opening.key);
-  struct trap_guard_flow* flow = find_flow(&opening.key, hash, context->monotonic_ns);
-  __u32 segment = context->packet.flags, family = context->packet.family;
-
-  if (context->port.flags & TRAP_PORT_SOCKETS)
-    segment |= TRAP_ENDS_AT_SOCKETS;
-  if (flow) {
-    if ((flow->flags & TRAP_FLOW_HALF_OPEN) && (segment & TRAP_TCP_ACK) &&
-        !opens_flow(flow, TRAP_FROM_BE32(context->packet.ack)))
-      return TRAP_DROP_HALF_OPEN;
-    if ((flow->flags & TRAP_FLOW_CLOSING) || (segment & (TRAP_TCP_FIN | TRAP_TCP_RST))) {
-      opening.subject = subject_of(context, 0);
-      if (!judge_closing(ctx, &opening, flow, segment, family))
-        return TRAP_DROP_NO_FLOW;
-    } else if (!explaining && context->monotonic_ns - flow->seen_ns > TRAP_FLOW_REFRESH_NS) {
-      flow->seen_ns = context->monotonic_ns;
-    }
-    return flow->flags & TRAP_FLOW_BUDGETED ? pay(context, flow) : TRAP_PASS_FLOW;
-  }
-  if (!(segment & TRAP_ENDS_AT_SOCKETS) ||
-      !trap_socket_is_connection(socket_of_state(ask_stack(ctx, &opening.key, family))))
-    return TRAP_DROP_NO_FLOW;
-  opening.subject = subject_of(context, 0);
-  remember_flow(&opening, 1);
-  return TRAP_PASS_SOCKET;
+  if (is_counted(before.flags))
+    count_flow(&opening->subject, before.tag, -1);
+  return 1;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The table of admitted flows. Segments that are not SYNs pass only if they belong to one, or to a
- * socket that exists. */
+/* The tables of admitted flows, open and half-open. Segments that are not SYNs pass only if they
+ * belong to one, or to a socket that exists. */
 #pragma once
 
 #include "dataplane/bpf/socket.bpf.h"
@@ -82,6 +82,23 @@ static __always_inline struct trap_guard_flow* find_flow(const struct trap_flow_
   return flow ? flow : find_in_bucket(flow_bucket(hash, 1), key, now_ns);
 }
 
+/* The bucket in which a flow is while it is half-open. */
+static __always_inline struct trap_flow_bucket* half_open_bucket(const struct trap_flow_key* key,
+                                                                 __u64 hash) {
+  __u32 zero = 0, index;
+  const struct trap_flow_keys* secret = bpf_map_lookup_elem(&flow_keys, &zero);
+
+  if (!secret)
+    return NULL;
+  index = trap_half_open_index(key, hash, secret, half_open_buckets);
+  return bpf_map_lookup_elem(&half_open, &index);
+}
+
+static __always_inline struct trap_guard_flow* find_half_open(const struct trap_flow_key* key,
+                                                              __u64 hash, __u64 now_ns) {
+  return find_in_bucket(half_open_bucket(key, hash), key, now_ns);
+}
+
 /* The entry of a bucket that was silent for longest; *seen_ns receives when it was heard of last,
  * which for an empty one is never. */
 static __always_inline __u32 oldest_in_bucket(const struct trap_flow_bucket* bucket,
@@ -127,11 +144,42 @@ static __always_inline TRAP_MUST_USE struct trap_flow_entry* claim_flow(__u64 ha
              : NULL;
 }
 
-/* Makes an entry for the flow of a key that has none. The last write makes it valid. */
-static __always_inline struct trap_guard_flow*
-make_flow(const struct trap_flow_key* key, __u64 hash, __u64 now_ns, union standing standing) {
-  struct trap_flow_entry* entry = claim_flow(hash, now_ns);
+/* Claims an entry for a flow that is half-open: one that is over, else the oldest without a ticket,
+ * and for a ticket the oldest. NULL if there is none, or if another CPU was faster. */
+static __always_inline TRAP_MUST_USE struct trap_flow_entry*
+claim_half_open(struct trap_flow_bucket* bucket, int by_ticket, __u64 now_ns) {
+  const __u64 kept = 1ULL << 63;
+  __u64 least = ~0ULL, seen_ns = 0;
+  __u32 oldest = 0;
+  struct trap_flow_entry* entry;
 
+#pragma unroll
+  for (__u32 i = 0; i < TRAP_FLOW_WAYS; i++) {
+    const struct trap_guard_flow* flow = &bucket->entries[i].value;
+    __u64 seen = flow->seen_ns, rank = 0;
+
+    if (seen == TRAP_FLOW_CLAIMED)
+      continue;
+    if (trap_flow_is_live(flow, now_ns))
+      rank = flow->consent_kind ? seen | kept : seen;
+    if (rank < least) {
+      least = rank;
+      seen_ns = seen;
+      oldest = i;
+    }
+  }
+  if (least == ~0ULL || ((least & kept) && !by_ticket))
+    return NULL;
+  entry = &bucket->entries[oldest & (TRAP_FLOW_WAYS - 1)];
+  return __sync_val_compare_and_swap(&entry->value.seen_ns, seen_ns, TRAP_FLOW_CLAIMED) == seen_ns
+             ? entry
+             : NULL;
+}
+
+/* Writes an entry that was claimed. The last write makes it valid. */
+static __always_inline struct trap_guard_flow* write_flow(struct trap_flow_entry* entry,
+                                                          const struct trap_flow_key* key,
+                                                          __u64 now_ns, union standing standing) {
   if (!entry)
     return NULL;
   entry->key = *key;
@@ -141,4 +189,10 @@ make_flow(const struct trap_flow_key* key, __u64 hash, __u64 now_ns, union stand
   *(volatile __u32*)&entry->value.tag = standing.word;
   __sync_lock_test_and_set(&entry->value.seen_ns, now_ns);
   return &entry->value;
+}
+
+/* Makes an entry for the open flow of a key that has none. */
+static __always_inline struct trap_guard_flow*
+make_flow(const struct trap_flow_key* key, __u64 hash, __u64 now_ns, union standing standing) {
+  return write_flow(claim_flow(hash, now_ns), key, now_ns, standing);
 }

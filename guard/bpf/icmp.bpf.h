@@ -13,7 +13,8 @@ judge_icmp_error(struct xdp_md* ctx, struct packet_context* context) {
   struct trap_flow_key key = flow_key_of(&context->packet);
   __u64 hash = hash_flow(&key);
 
-  if (find_flow(&key, hash, context->monotonic_ns))
+  if (find_flow(&key, hash, context->monotonic_ns) ||
+      find_half_open(&key, hash, context->monotonic_ns))
     return TRAP_PASS_ICMP_FLOW;
   return (context->port.flags & TRAP_PORT_SOCKETS) &&
                  trap_socket_is_connection(find_socket(ctx, &context->packet))

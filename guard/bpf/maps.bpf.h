@@ -12,6 +12,7 @@
 /* Sizes of the tables, powers of two, as their maps have them. The daemon sets them by the
  * configuration before it loads the program. */
 const volatile __u32 flow_buckets = TRAP_FLOW_BUCKETS;
+const volatile __u32 half_open_buckets = TRAP_HALF_OPEN_BUCKETS;
 const volatile __u32 announced_buckets = TRAP_ANNOUNCED_BUCKETS;
 
 struct {
@@ -66,6 +67,14 @@ struct {
   __type(key, __u32);
   __type(value, struct trap_flow_bucket);
 } flows SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, TRAP_HALF_OPEN_BUCKETS);
+  __type(key, __u32);
+  __type(value, struct trap_flow_bucket);
+} half_open SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);

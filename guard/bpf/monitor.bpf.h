@@ -50,7 +50,7 @@ TRAP_GLOBAL_FUNCTION int withdraw_consent(const struct trap_flow_key* key) {
 
   if (!key || explaining)
     return 0;
-  flow = find_flow(key, hash_flow(key), coarse_ns());
+  flow = find_half_open(key, hash_flow(key), coarse_ns());
   if (!flow)
     return 0;
   before = after = standing_of(flow);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* trap-guard on the service's host: lets in only clients that a TRAP server has verified. The walk
  * at XDP: read the frame, look up the port, judge (admit.bpf.h for SYNs and announcements,
- * budget.bpf.h for flows, icmp.bpf.h), count. At tc, egress: answer.bpf.h. docs/packet-walk.md
+ * segment.bpf.h for flows, icmp.bpf.h), count. At tc, egress: answer.bpf.h. docs/packet-walk.md
  * follows both. */
 #include <linux/bpf.h>
 
@@ -17,6 +17,7 @@
 #include "guard/bpf/answer.bpf.h"
 #include "guard/bpf/icmp.bpf.h"
 #include "guard/bpf/monitor.bpf.h"
+#include "guard/bpf/segment.bpf.h"
 
 static __always_inline int is_trap_server(union trap_address source) {
   return bpf_map_lookup_elem(&trap_servers, &source) != NULL;

@@ -43,13 +43,24 @@ trap_guard_client_key client_of(const trap_address& address, const ProtectedPort
 
 } // namespace
 
-std::uint64_t count_flows(FlowBuckets flows, std::uint64_t monotonic_ns) {
-  std::uint64_t count = 0;
-  for (const trap_flow_bucket& bucket : flows) {
-    for (const trap_flow_entry& entry : bucket.entries)
-      count += trap_flow_is_live(&entry.value, monotonic_ns);
+FlowCounts count_flows(FlowBuckets open, FlowBuckets half_open, std::uint64_t monotonic_ns) {
+  FlowCounts counts;
+  for (const FlowBuckets buckets : {open, half_open}) {
+    for (const trap_flow_bucket& bucket : buckets) {
+      for (const trap_flow_entry& entry : bucket.entries) {
+        if (!trap_flow_is_live(&entry.value, monotonic_ns))
+          continue;
+        const std::uint8_t flags = entry.value.flags;
+        if ((flags & TRAP_FLOW_HALF_OPEN) != 0)
+          counts.half_open++;
+        else if ((flags & TRAP_FLOW_CLOSING) != 0)
+          counts.closing++;
+        else
+          counts.established++;
+      }
+    }
   }
-  return count;
+  return counts;
 }
 
 std::uint64_t count_announced(AnnouncedBuckets announced, std::uint32_t unix_s) {

@@ -18,8 +18,17 @@ namespace trap::guard {
 using FlowBuckets = std::span<const trap_flow_bucket>;
 using AnnouncedBuckets = std::span<const trap_announced_bucket>;
 
-// Flows that are not idle, and announcements that still hold.
-std::uint64_t count_flows(FlowBuckets flows, std::uint64_t monotonic_ns);
+// Flows that are not idle, by state.
+struct FlowCounts {
+  std::uint64_t half_open = 0;
+  std::uint64_t established = 0;
+  std::uint64_t closing = 0;
+
+  std::uint64_t all() const { return half_open + established + closing; }
+};
+FlowCounts count_flows(FlowBuckets open, FlowBuckets half_open, std::uint64_t monotonic_ns);
+
+// Announcements that still hold.
 std::uint64_t count_announced(AnnouncedBuckets announced, std::uint32_t unix_s);
 
 bool has_flow(FlowBuckets flows, const trap_flow_key& key, const trap_flow_keys& secret,

@@ -28,6 +28,20 @@ void measure_trap_servers(const RunningGuard& guard, Metrics& metrics) {
   }
 }
 
+void measure_flows(const RunningGuard& guard, Metrics& metrics, std::uint64_t monotonic_ns) {
+  const std::string& part = guard.active->config.part.part;
+  const FlowCounts flows =
+      count_flows(guard.flows.values(), guard.half_open.values(), monotonic_ns);
+  metrics.gauge("trap_flows",
+                "Connections to protected ports that were heard of within the last hour",
+                {{"part", part}}, static_cast<double>(flows.all()));
+  for (const auto& [state, count] : {std::pair{"half_open", flows.half_open},
+                                     {"established", flows.established},
+                                     {"closing", flows.closing}})
+    metrics.gauge("trap_flows_in_state", "The same by state: half_open, established or closing",
+                  {{"part", part}, {"state", state}}, static_cast<double>(count));
+}
+
 } // namespace
 
 void measure_guard(const RunningGuard& guard, Metrics& metrics) {
@@ -58,9 +72,7 @@ void measure_guard(const RunningGuard& guard, Metrics& metrics) {
                 {{"part", part}},
                 static_cast<double>(count_announced(guard.announced.values(),
                                                     static_cast<std::uint32_t>(now.unix_s))));
-  metrics.gauge(
-      "trap_flows", "Connections to protected ports that were heard of within the last hour",
-      {{"part", part}}, static_cast<double>(count_flows(guard.flows.values(), now.monotonic_ns)));
+  measure_flows(guard, metrics, now.monotonic_ns);
   metrics.gauge("trap_admitted_clients",
                 "Clients whose budgets are kept, as of the last ten seconds", {{"part", part}},
                 static_cast<double>(guard.clients));

@@ -83,7 +83,12 @@ void describe_guard(const RunningGuard& guard, ordered_json& status) {
   status["clients"] = guard.clients;
   status["announced"] =
       count_announced(guard.announced.values(), static_cast<std::uint32_t>(now.unix_s));
-  status["flows"] = count_flows(guard.flows.values(), now.monotonic_ns);
+  const FlowCounts flows =
+      count_flows(guard.flows.values(), guard.half_open.values(), now.monotonic_ns);
+  status["flows"] = flows.all();
+  status["flow_states"] = {{"half_open", flows.half_open},
+                           {"established", flows.established},
+                           {"closing", flows.closing}};
 }
 
 } // namespace trap::guard

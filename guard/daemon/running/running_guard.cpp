@@ -30,6 +30,11 @@ Result<void> map_tables(RunningGuard& guard) {
   if (!flows)
     return flows.error();
   guard.flows = std::move(*flows);
+  auto half_open = MappedArray<trap_flow_bucket>::make(
+      bpf_map__fd(maps.half_open), bpf_map__max_entries(maps.half_open), "half_open");
+  if (!half_open)
+    return half_open.error();
+  guard.half_open = std::move(*half_open);
   auto announced = MappedArray<trap_announced_bucket>::make(
       bpf_map__fd(maps.announced), bpf_map__max_entries(maps.announced), "announced");
   if (!announced)

@@ -47,6 +47,7 @@ struct RunningGuard {
   Program<trap_guard> program;
   MappedValue<trap_guard_settings> settings;
   MappedArray<trap_flow_bucket> flows;
+  MappedArray<trap_flow_bucket> half_open;
   trap_flow_keys flow_secret = {};
   MappedArray<trap_announced_bucket> announced;
   MappedValue<Networks> networks;

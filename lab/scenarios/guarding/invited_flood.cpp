@@ -107,7 +107,8 @@ void bytes(Scene& scene, const Forger& forger, Family family) {
       fmt::format("{}, {} full packets of one admitted flow", name_of(family), segments.size()));
 }
 
-// No clock decides this: so many at once, and one more when one has ended.
+// No clock decides this: so many at once, however many SYNs have passed, and one more when one has
+// ended.
 void flows(Scene& scene, const Forger& forger, Family family) {
   const std::string what =
       fmt::format("{}, a bot that may have {} connections", name_of(family), flows_at_once);
@@ -125,19 +126,27 @@ void flows(Scene& scene, const Forger& forger, Family family) {
                 text_of(moved));
   };
   std::vector<Segment> twelve;
-  for (std::size_t i = 0; i < 12; i++)
-    twelve.push_back(at_port(20'000 + i));
+  for (std::size_t i = 0; i < 12; i++) {
+    twelve.push_back(flow_of(scene, at_port(20'000 + i), 1, 0).front());
+    twelve.back().flags = tcp_ack;
+  }
   expect(twelve,
-         {{"pass-ticket", flows_at_once}, {"drop-client-flows", twelve.size() - flows_at_once}},
+         {{"pass-flow", flows_at_once}, {"drop-client-flows", twelve.size() - flows_at_once}},
          "opens twelve");
-  expect({twelve[0], twelve[1]}, {{"pass-ticket", 2}}, "repeats two SYNs");
+  expect({at_port(30'000)}, {{"drop-client-flows", 1}}, "asks for one more");
   Segment reset = twelve[0];
-  reset.options.clear();
   reset.flags = tcp_rst;
-  reset.seq = twelve[0].seq + 1;
+  reset.seq += 1'000'000;
+  expect({reset}, {{"pass-flow", 1}}, "sends a RST with a wrong number");
+  expect({at_port(30'000)}, {{"drop-client-flows", 1}}, "has as many as before");
+  reset.seq = twelve[0].seq;
   expect({reset}, {{"pass-flow", 1}}, "ends one");
-  expect({at_port(30'000), at_port(30'001)}, {{"pass-ticket", 1}, {"drop-client-flows", 1}},
-         "opens two more");
+  std::vector<Segment> two;
+  for (std::size_t i = 0; i < 2; i++) {
+    two.push_back(flow_of(scene, at_port(30'000 + i), 1, 0).front());
+    two.back().flags = tcp_ack;
+  }
+  expect(two, {{"pass-flow", 1}, {"drop-client-flows", 1}}, "opens two more");
 }
 
 void others_are_not_affected(Scene& scene, Family family) {

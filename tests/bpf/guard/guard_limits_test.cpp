@@ -20,7 +20,8 @@ namespace {
 
 constexpr int chunk = 10'000;
 constexpr int admitted_connections = 2 * TRAP_GUARD_FLOWS;
-constexpr int old_port = 40000, new_port = 40001, forgotten_port = 40002;
+constexpr int old_port = 40000, new_port = 40001, silent_port = 40002;
+constexpr std::size_t half_open_flows = TRAP_HALF_OPEN_BUCKETS * TRAP_FLOW_WAYS;
 
 class GuardLimits : public testing::TestWithParam<int> {
 protected:
@@ -47,13 +48,30 @@ protected:
             {"tcp", {{"sport", port}, {"flags", flags}, {"seq", "$isn"}, {"options", options}}}};
   }
 
-  // SYNs from ever new addresses of a world in which everybody is trusted.
-  void admit(int connections) {
+  // Segments from ever new addresses of a world in which everybody is trusted.
+  void admit(int connections, const std::string& flags) {
     guard_->put("trusted", trap_trusted_key{}, std::uint8_t{1});
+    replay(0, connections, flags, TRAP_PASS_TRUSTED);
+    trap_trusted_key everybody = {};
+    ASSERT_EQ(bpf_map_delete_elem(guard_->map_fd("trusted"), &everybody), 0);
+  }
+
+  // SYNs and ACKs of the same, so few at a time that each flow opens.
+  void open_flows(int connections) {
+    guard_->put("trusted", trap_trusted_key{}, std::uint8_t{1});
+    for (int sent = 0; sent < connections; sent += chunk) {
+      replay(sent, chunk, "S", TRAP_PASS_TRUSTED);
+      replay(sent, chunk, "A", TRAP_VERDICT_COUNT);
+    }
+    trap_trusted_key everybody = {};
+    ASSERT_EQ(bpf_map_delete_elem(guard_->map_fd("trusted"), &everybody), 0);
+  }
+
+  void replay(int first, int segments, const std::string& flags, trap_verdict verdict) {
     const int family = GetParam();
     const Json ip = {{"src", family == 4 ? "0.0.0.0" : "::"}, {"dst", "backend"}};
     const Bytes frame =
-        build_packet({{"ip", ip}, {"tcp", {{"flags", "S"}, {"sport", 0}}}}, family, constants_);
+        build_packet({{"ip", ip}, {"tcp", {{"flags", flags}, {"sport", 0}}}}, family, constants_);
     trap_replay_order order = {};
     ASSERT_LE(frame.size(), sizeof order.words);
     std::memcpy(order.words, frame.data(), frame.size());
@@ -64,16 +82,14 @@ protected:
     order.family = static_cast<__u32>(family);
     replay_->put("xdp_target", std::uint32_t{0},
                  static_cast<std::uint32_t>(guard_->program_fd("trap_guard")));
-    const std::uint64_t before = guard_->counters(1)[TRAP_PASS_TRUSTED];
-    for (int sent = 0; sent < connections; sent += chunk) {
-      order.number = static_cast<__u64>(sent);
+    const std::uint64_t before = verdict == TRAP_VERDICT_COUNT ? 0 : guard_->counters(1)[verdict];
+    for (int sent = 0; sent < segments; sent += chunk) {
+      order.number = static_cast<__u64>(first + sent);
       replay_->put("replays", std::uint32_t{0}, order);
       replay_->run("replay_xdp", frame, chunk);
     }
-    ASSERT_GE(guard_->counters(1)[TRAP_PASS_TRUSTED] - before,
-              static_cast<std::uint64_t>(connections));
-    trap_trusted_key everybody = {};
-    ASSERT_EQ(bpf_map_delete_elem(guard_->map_fd("trusted"), &everybody), 0);
+    if (verdict != TRAP_VERDICT_COUNT)
+      ASSERT_GE(guard_->counters(1)[verdict] - before, static_cast<std::uint64_t>(segments));
   }
 
   const TestConstants constants_;
@@ -87,26 +103,46 @@ TEST_P(GuardLimits, more_flows_than_there_is_room_for) {
   const Socket client = connect_from(GetParam(), old_port, 80);
   const Socket accepted = accept_from(listener);
   ASSERT_TRUE(is(TRAP_PASS_SOCKET, from_here(old_port, "A")));
-  ASSERT_TRUE(is(TRAP_PASS_TICKET, from_client(forgotten_port, "S", ticket)));
-  ASSERT_TRUE(is(TRAP_PASS_FLOW, from_client(forgotten_port, "A")));
+  ASSERT_TRUE(is(TRAP_PASS_TICKET, from_client(silent_port, "S", ticket)));
+  ASSERT_TRUE(is(TRAP_PASS_FLOW, from_client(silent_port, "A")));
 
-  admit(admitted_connections);
-  const std::size_t flows = guard_->entries("flows").size();
-  EXPECT_LE(flows, static_cast<std::size_t>(TRAP_GUARD_FLOWS));
-  EXPECT_GE(flows, static_cast<std::size_t>(TRAP_GUARD_FLOWS) / 2) << "the table was never full";
-
+  admit(admitted_connections, "S");
   EXPECT_TRUE(is(TRAP_PASS_TICKET, from_client(new_port, "S", ticket)))
       << "a new client is not let in";
   EXPECT_TRUE(is(TRAP_PASS_FLOW, from_client(new_port, "A")))
       << "a new client's flow found no room";
+  EXPECT_TRUE(is(TRAP_PASS_FLOW, from_here(old_port, "A"))) << "SYNs pushed a connection out";
+  EXPECT_TRUE(is(TRAP_PASS_FLOW, from_client(silent_port, "A")))
+      << "SYNs pushed a flow without a socket out";
+  EXPECT_TRUE(is(TRAP_DROP_UNINVITED, from_client(new_port + 5, "S")))
+      << "a full table opens the port";
+}
+
+// Connections that their clients complete: the longest silent makes room, and comes back by its
+// socket if it has one.
+TEST_P(GuardLimits, more_open_flows_than_there_is_room_for) {
+  const Json ticket = Json::array({{{"ticket", "$ticket.valid"}}});
+  const Socket listener = listen_on(GetParam(), 80);
+  const Socket client = connect_from(GetParam(), old_port, 80);
+  const Socket accepted = accept_from(listener);
+  ASSERT_TRUE(is(TRAP_PASS_SOCKET, from_here(old_port, "A")));
+  ASSERT_TRUE(is(TRAP_PASS_TICKET, from_client(silent_port, "S", ticket)));
+  ASSERT_TRUE(is(TRAP_PASS_FLOW, from_client(silent_port, "A")));
+
+  open_flows(admitted_connections);
+  const std::size_t flows = guard_->entries("flows").size();
+  EXPECT_LE(flows, static_cast<std::size_t>(TRAP_GUARD_FLOWS) + half_open_flows);
+  EXPECT_GE(flows, static_cast<std::size_t>(TRAP_GUARD_FLOWS) / 2) << "the table was never full";
+
+  EXPECT_TRUE(is(TRAP_PASS_TICKET, from_client(new_port, "S", ticket)));
+  EXPECT_TRUE(is(TRAP_PASS_FLOW, from_client(new_port, "A")));
+  EXPECT_TRUE(is(TRAP_PASS_FLOW, from_client(new_port, "PA"))) << "it found no room";
   EXPECT_TRUE(is(TRAP_PASS_SOCKET, from_here(old_port, "A")))
       << "an old connection did not come back by its socket";
   EXPECT_TRUE(is(TRAP_PASS_FLOW, from_here(old_port, "A")))
       << "and its flow was not remembered anew";
-  EXPECT_TRUE(is(TRAP_DROP_NO_FLOW, from_client(forgotten_port, "A")))
+  EXPECT_TRUE(is(TRAP_DROP_NO_FLOW, from_client(silent_port, "A")))
       << "a flow that was pushed out and has no socket passes";
-  EXPECT_TRUE(is(TRAP_DROP_UNINVITED, from_client(new_port + 5, "S")))
-      << "a full table opens the port";
 }
 
 TEST_P(GuardLimits, more_announced_clients_than_there_is_room_for) {

@@ -74,6 +74,22 @@ protected:
     return {{"sport", port}, {"seq", "$isn"}, {"options", {{{"ticket", "$ticket.tagged"}}}}};
   }
 
+  // An announced client's flow, from its SYN to the ACK.
+  void open(std::uint32_t number, int port) {
+    EXPECT_TRUE(is(TRAP_PASS_ANNOUNCED, packet(number, syn(port)))) << port;
+    EXPECT_TRUE(is(TRAP_PASS_FLOW, packet(number, {{"sport", port}, {"flags", "A"}}))) << port;
+  }
+
+  // The service answers the client's SYN.
+  void see_syn_ack(int port) const {
+    const Json answer = {
+        {"ip", {{"src", "backend"}, {"dst", "client"}}},
+        {"tcp",
+         {{"sport", 80}, {"dport", port}, {"seq", 7}, {"ack", client_isn + 1}, {"flags", "SA"}}}};
+    guard_->run("trap_guard_egress", build_packet(answer, GetParam(), constants_));
+  }
+
+  static constexpr std::uint32_t client_isn = 1000;
   const TestConstants constants_;
   Object* guard_ = nullptr;
 };
@@ -120,14 +136,104 @@ TEST_P(GuardNetworks, flows_of_all_clients_are_no_more_than_the_limit_until_some
   });
   for (std::uint32_t number = 0; number < 4; number++)
     announce(number);
-  EXPECT_TRUE(is(TRAP_PASS_ANNOUNCED, packet(0, syn(40000))));
-  EXPECT_TRUE(is(TRAP_PASS_ANNOUNCED, packet(0, syn(40001))));
+  open(0, 40000);
+  open(0, 40001);
   EXPECT_TRUE(is(TRAP_DROP_CLIENT_FLOWS, packet(0, syn(40002))));
-  EXPECT_TRUE(is(TRAP_PASS_ANNOUNCED, packet(1, syn())));
+  open(1, 40000);
   EXPECT_TRUE(is(TRAP_DROP_NETWORK_FLOWS, packet(2, syn())));
   EXPECT_TRUE(is(TRAP_PASS_FLOW, packet(0, {{"sport", 40001}, {"flags", "FA"}})));
-  EXPECT_TRUE(is(TRAP_PASS_ANNOUNCED, packet(2, syn()))) << "what was refused was counted";
+  open(2, 40000);
   EXPECT_TRUE(is(TRAP_DROP_NETWORK_FLOWS, packet(3, syn())));
+}
+
+TEST_P(GuardNetworks, flows_that_open_at_once_are_no_more_than_the_limit) {
+  set_limits([](auto& client, auto& network) {
+    client.flows = 2;
+    network.flows = 3;
+  });
+  for (std::uint32_t number = 0; number < 2; number++) {
+    announce(number);
+    for (int port = 40000; port < 40010; port++)
+      EXPECT_TRUE(is(TRAP_PASS_ANNOUNCED, packet(number, syn(port)))) << "none is open yet";
+  }
+  int opened = 0;
+  for (std::uint32_t number = 0; number < 2; number++)
+    for (int port = 40000; port < 40010; port++)
+      opened += is(TRAP_PASS_FLOW, packet(number, {{"sport", port}, {"flags", "A"}}));
+  EXPECT_EQ(opened, 3);
+  EXPECT_EQ(guard_->counters(1)[TRAP_DROP_CLIENT_FLOWS], 8u);
+  EXPECT_EQ(guard_->counters(1)[TRAP_DROP_NETWORK_FLOWS], 9u);
+  EXPECT_TRUE(is(TRAP_PASS_FLOW, packet(0, {{"sport", 40000}, {"flags", "FA"}})));
+  EXPECT_TRUE(is(TRAP_PASS_FLOW, packet(0, {{"sport", 40009}, {"flags", "A"}})))
+      << "a flow that was refused could not open when there was room";
+}
+
+TEST_P(GuardNetworks, half_open_flows_shut_no_ticket_out) {
+  set_limits([](auto& client, auto& network) {
+    client.flows = 200;
+    network.flows = 200;
+  });
+  announce(0);
+  ASSERT_TRUE(is(TRAP_PASS_TICKET, packet(0, ticket_syn(39999))));
+  see_syn_ack(39999);
+  for (int port = 40000; port < 40200; port++)
+    ASSERT_TRUE(is(TRAP_PASS_ANNOUNCED, packet(0, syn(port))));
+  for (int port = 50000; port < 50200; port++) {
+    ASSERT_TRUE(is(TRAP_PASS_TICKET, packet(0, ticket_syn(port)))) << port;
+    ASSERT_TRUE(is(TRAP_PASS_FLOW, packet(0, {{"sport", port}, {"flags", "A"}}))) << port;
+  }
+  EXPECT_TRUE(is(TRAP_DROP_CLIENT_FLOWS, packet(0, ticket_syn(50200))))
+      << "flows that are open count";
+  EXPECT_TRUE(is(TRAP_DROP_HALF_OPEN, packet(0, {{"sport", 39999}, {"flags", "A"}, {"ack", 1}})))
+      << "SYNs by announcement pushed out one with a ticket";
+}
+
+// One client's flood of admitted SYNs takes a bounded part of the places, and so does a network's.
+TEST_P(GuardNetworks, half_open_flows_are_bounded_by_client_and_network) {
+  guard_ = &fresh_object(part_under_test(), constants_, false, false);
+  set_limits([](auto&, auto&) {});
+  announce(0);
+  for (int port = 1024; port < 2424; port++)
+    ASSERT_TRUE(is(TRAP_PASS_ANNOUNCED, packet(0, syn(port))));
+  constexpr std::size_t of_client = TRAP_HALF_OPEN_BUCKETS_OF_CLIENT * TRAP_FLOW_WAYS;
+  EXPECT_EQ(guard_->entries("flows").size(), of_client);
+  for (std::uint32_t number = 1; number < 24; number++) {
+    announce(number);
+    for (int port = 1024; port < 1174; port++)
+      ASSERT_TRUE(is(TRAP_PASS_ANNOUNCED, packet(number, syn(port))));
+  }
+  constexpr std::size_t of_network = TRAP_HALF_OPEN_BUCKETS_OF_NETWORK * TRAP_FLOW_WAYS;
+  EXPECT_LE(guard_->entries("flows").size(), of_network);
+  EXPECT_GT(guard_->entries("flows").size(), of_client);
+}
+
+// A spoofed SYN and ACKs behind it cost the client's open connection nothing.
+TEST_P(GuardNetworks, segments_of_a_half_open_flow_slow_no_open_one_down) {
+  set_limits([](auto& client, auto& network) {
+    client.packets = tokens(100, 4);
+    network.packets = tokens(100, 4);
+  });
+  announce(0);
+  open(0, 40000);
+  ASSERT_TRUE(is(TRAP_PASS_ANNOUNCED, packet(0, syn(40001))));
+  see_syn_ack(40001);
+  for (std::uint32_t i = 0; i < 3400; i++)
+    ASSERT_TRUE(
+        is(TRAP_DROP_HALF_OPEN, packet(0, {{"sport", 40001}, {"flags", "A"}, {"ack", 1000 * i}})));
+  for (int i = 0; i < 99; i++)
+    ASSERT_TRUE(is(TRAP_PASS_FLOW, packet(0, {{"sport", 40000}, {"flags", "A"}}))) << i;
+}
+
+// A RST ends a half-open flow only with the number that our SYN-ACK acknowledged.
+TEST_P(GuardNetworks, a_spoofed_rst_ends_no_half_open_flow) {
+  announce(0);
+  ASSERT_TRUE(is(TRAP_PASS_ANNOUNCED, packet(0, syn())));
+  see_syn_ack(40000);
+  for (const std::uint32_t seq : {0u, 1u, client_isn, client_isn + 2, 0xffffffffu})
+    EXPECT_TRUE(is(TRAP_DROP_HALF_OPEN, packet(0, {{"flags", "R"}, {"seq", seq}}))) << seq;
+  EXPECT_EQ(guard_->entries("flows").size(), 1u);
+  EXPECT_TRUE(is(TRAP_PASS_FLOW, packet(0, {{"flags", "R"}, {"seq", client_isn + 1}})));
+  EXPECT_TRUE(guard_->entries("flows").empty());
 }
 
 TEST_P(GuardNetworks, packets_of_all_clients_are_no_more_than_the_budget) {
@@ -138,7 +244,7 @@ TEST_P(GuardNetworks, packets_of_all_clients_are_no_more_than_the_budget) {
   int passed = 0;
   for (std::uint32_t number = 0; number < 10; number++) {
     announce(number);
-    ASSERT_TRUE(is(TRAP_PASS_ANNOUNCED, packet(number, syn())));
+    open(number, 40000);
     for (int i = 0; i < 6; i++)
       passed += is(TRAP_PASS_FLOW, packet(number, {{"flags", "A"}}));
   }

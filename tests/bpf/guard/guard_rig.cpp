@@ -126,21 +126,24 @@ void set_guard_time(Object& object, const TestConstants& constants, const Json& 
   object.put("flow_keys", std::uint32_t{0}, secret);
 }
 
-Program<trap_guard>::Prepare sized(std::uint32_t flows, std::uint32_t announced, bool small) {
+Program<trap_guard>::Prepare sized(std::uint32_t flows, std::uint32_t half_open,
+                                   std::uint32_t announced, bool small) {
   return [=](trap_guard& skeleton) {
     if (small)
       shrink_maps(skeleton.obj, rig_slots);
     skeleton.rodata->flow_buckets = flows;
     skeleton.rodata->announced_buckets = announced;
+    skeleton.rodata->half_open_buckets = half_open;
+    bpf_map__set_max_entries(skeleton.maps.half_open, half_open);
     bpf_map__set_max_entries(skeleton.maps.flows, flows);
     bpf_map__set_max_entries(skeleton.maps.announced, announced);
   };
 }
 
 std::unique_ptr<Object> load_guard(bool, bool small) {
-  auto object = object_of(
-      Program<trap_guard>::load(small ? sized(small_buckets, small_buckets, true)
-                                      : sized(TRAP_FLOW_BUCKETS, TRAP_ANNOUNCED_BUCKETS, false)));
+  auto object = object_of(Program<trap_guard>::load(
+      small ? sized(small_buckets, small_buckets, small_buckets, true)
+            : sized(TRAP_FLOW_BUCKETS, TRAP_HALF_OPEN_BUCKETS, TRAP_ANNOUNCED_BUCKETS, false)));
   see_guard_tables(*object);
   return object;
 }
@@ -150,7 +153,7 @@ std::unique_ptr<Object> load_guard_twin(bool, const Object& live) {
     return bpf_map__max_entries(bpf_object__find_map_by_name(live.object(), map));
   };
   return object_of(Program<trap_guard>::load_twin(
-      live.object(), sized(entries("flows"), entries("announced"), false)));
+      live.object(), sized(entries("flows"), entries("half_open"), entries("announced"), false)));
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <linux/bpf.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <sys/socket.h>
 
@@ -36,12 +37,26 @@ protected:
   }
 
   // Counts of `verdict` by a segment from a socket of this host to port 80.
-  std::uint64_t counted(trap_verdict verdict, int port, const std::string& flags) {
+  std::uint64_t counted(trap_verdict verdict, int port, const std::string& flags,
+                        std::uint32_t seq = 0, std::uint32_t ack = 0) {
     const std::uint64_t before = guard_->counters(1)[verdict];
     const Json packet = {{"ip", {{"src", "here"}, {"dst", "here"}}},
-                         {"tcp", {{"sport", port}, {"flags", flags}}}};
+                         {"tcp", {{"sport", port}, {"flags", flags}, {"seq", seq}, {"ack", ack}}}};
     guard_->run("trap_guard", build_packet(packet, GetParam(), constants_));
     return guard_->counters(1)[verdict] - before;
+  }
+
+  // The number that a connection expects next.
+  static std::uint32_t next_number(const Socket& connection) {
+    constexpr int on = 1, off = -1 /* without a window probe */, receiving = TCP_RECV_QUEUE;
+    std::uint32_t number = 0;
+    socklen_t bytes = sizeof number;
+    const int fd = connection.fd();
+    EXPECT_EQ(setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof on), 0);
+    EXPECT_EQ(setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, &receiving, sizeof receiving), 0);
+    EXPECT_EQ(getsockopt(fd, IPPROTO_TCP, TCP_QUEUE_SEQ, &number, &bytes), 0);
+    EXPECT_EQ(setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &off, sizeof off), 0);
+    return number;
   }
 
   // The same of an ICMP error about what port 80 sent to such a socket.
@@ -109,7 +124,8 @@ TEST_P(GuardAndSockets, a_flow_whose_socket_has_gone_ends_however_much_its_clien
     ASSERT_EQ(counted(TRAP_DROP_NO_FLOW, 40010, "A"), 1u);
 }
 
-// Counts of the client's open flows: 1 while its socket lives, whatever RST it sends.
+// The count of the client's open flows is 1 while its socket lives, whatever RST it sends, but for
+// one with the number that RFC 5961 asks for; and 1 again as soon as the socket is seen to live.
 TEST_P(GuardAndSockets, a_rst_that_the_stack_ignores_ends_no_count) {
   trap_guard_client_key key = {};
   key.prefix = trap_address_mask(constants_.address("here", GetParam()).value,
@@ -128,12 +144,37 @@ TEST_P(GuardAndSockets, a_rst_that_the_stack_ignores_ends_no_count) {
   const Socket accepted = accept_from(listener);
   EXPECT_EQ(counted(TRAP_PASS_SOCKET, 40011, "A"), 1u);
   ASSERT_EQ(open_flows(), 1u);
+  const std::uint32_t next = next_number(accepted);
   for (const char* const flags : {"R", "RA", "FA"}) {
-    EXPECT_EQ(counted(TRAP_PASS_FLOW, 40011, flags), 1u);
-    EXPECT_EQ(open_flows(), 1u) << flags;
+    for (const std::uint32_t seq : {next - 1, next + 1, next + 1000, next + 0x80000000}) {
+      EXPECT_EQ(counted(TRAP_PASS_FLOW, 40011, flags, seq), 1u);
+      EXPECT_EQ(open_flows(), 1u) << flags;
+    }
   }
-  EXPECT_EQ(counted(TRAP_PASS_FLOW, 40011, "A"), 1u);
-  EXPECT_EQ(open_flows(), 1u);
+  EXPECT_EQ(counted(TRAP_PASS_FLOW, 40011, "FA", next), 1u);
+  EXPECT_EQ(open_flows(), 1u) << "the socket is there still";
+  for (const char* const flags : {"R", "RA"}) {
+    EXPECT_EQ(counted(TRAP_PASS_FLOW, 40011, flags, next), 1u);
+    EXPECT_EQ(open_flows(), 0u) << flags;
+    EXPECT_EQ(counted(TRAP_PASS_FLOW, 40011, "A"), 1u);
+    EXPECT_EQ(open_flows(), 1u);
+  }
+}
+
+// A connection that the stack is opening, of which the guard has no half-open flow: an ACK with
+// another number neither passes nor makes one.
+TEST_P(GuardAndSockets, an_opening_socket_makes_a_flow_by_its_own_number_alone) {
+  const Socket listener = listen_on(GetParam(), 80, true);
+  const Socket client = connect_from(GetParam(), 40012, 80);
+  const std::uint32_t right = next_number(client);
+  for (const char* const flags : {"A", "PA", "FA", "RA"})
+    for (const std::uint32_t wrong : {right - 1, right + 1, 0u})
+      EXPECT_EQ(counted(TRAP_DROP_HALF_OPEN, 40012, flags, 0, wrong), 1u) << flags;
+  EXPECT_EQ(counted(TRAP_PASS_SOCKET, 40012, "R"), 1u) << "its number is the stack's to judge";
+  EXPECT_TRUE(guard_->entries("flows").empty());
+  EXPECT_EQ(counted(TRAP_PASS_SOCKET, 40012, "A", 0, right), 1u);
+  EXPECT_EQ(guard_->entries("flows").size(), 1u);
+  EXPECT_EQ(counted(TRAP_PASS_FLOW, 40012, "A", 0, right), 1u);
 }
 
 TEST_P(GuardAndSockets, nobody_is_trusted_without_the_flag) {

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <memory>
+#include <span>
 #include <stdexcept>
 
 #include "guard/tables.h"
@@ -30,33 +31,55 @@ trap_guard_settings settings_of(const Object& object) {
   return object.get<trap_guard_settings>("settings", std::uint32_t{0});
 }
 
-Table table_of_flows(const std::shared_ptr<Buckets<trap_flow_bucket>>& buckets) {
-  return {.put =
-              [buckets](Object& object, const Bytes& key, const Bytes& value) {
-                const auto flow = read_as<trap_flow_key>(key);
-                const auto secret = object.get<trap_flow_keys>("flow_keys", std::uint32_t{0});
-                const std::uint64_t hash = trap_flow_hash(&flow, &secret);
-                auto* entries =
-                    (*buckets)[trap_flow_bucket_index(hash, 0, buckets->size())].entries;
-                int way = 0;
-                while (way + 1 < TRAP_FLOW_WAYS && entries[way].value.seen_ns != TRAP_FLOW_EMPTY &&
-                       !trap_flow_key_equal(&entries[way].key, &flow))
-                  way++;
-                entries[way] = {flow, read_as<trap_guard_flow>(value)};
-              },
-          .entries =
-              [buckets](Object&) {
-                Entries found;
-                for (std::uint32_t i = 0; i < buckets->size(); i++)
-                  for (const trap_flow_entry& entry : (*buckets)[i].entries)
-                    if (entry.value.seen_ns != TRAP_FLOW_EMPTY) {
-                      trap_flow_key key = entry.key;
-                      key.consent = 0; // no part of the key
-                      found[bytes_of(key)] = bytes_of(entry.value);
-                    }
-                return found;
-              },
-          .clear = [buckets](Object&) { buckets->clear(); }};
+void put_flow(std::span<trap_flow_entry, TRAP_FLOW_WAYS> entries, const trap_flow_key& key,
+              const trap_guard_flow& value) {
+  std::size_t way = 0;
+  while (way + 1 < entries.size() && entries[way].value.seen_ns != TRAP_FLOW_EMPTY &&
+         !trap_flow_key_equal(&entries[way].key, &key))
+    way++;
+  entries[way] = {key, value};
+}
+
+void collect_flows(Buckets<trap_flow_bucket>& buckets, Entries& found) {
+  for (std::uint32_t i = 0; i < buckets.size(); i++)
+    for (const trap_flow_entry& entry : buckets[i].entries)
+      if (entry.value.seen_ns != TRAP_FLOW_EMPTY) {
+        trap_flow_key key = entry.key;
+        key.consent = 0; // no part of the key
+        found[bytes_of(key)] = bytes_of(entry.value);
+      }
+}
+
+// Flows that are open and those that are half-open, which have a map of their own. If a connection
+// is in both, the half-open one is shown.
+Table table_of_flows(const std::shared_ptr<Buckets<trap_flow_bucket>>& open,
+                     const std::shared_ptr<Buckets<trap_flow_bucket>>& half_open) {
+  return {
+      .put =
+          [open, half_open](Object& object, const Bytes& key, const Bytes& value) {
+            const auto flow = read_as<trap_flow_key>(key);
+            const auto entry = read_as<trap_guard_flow>(value);
+            const auto secret = object.get<trap_flow_keys>("flow_keys", std::uint32_t{0});
+            const std::uint64_t hash = trap_flow_hash(&flow, &secret);
+            if ((entry.flags & TRAP_FLOW_HALF_OPEN) != 0)
+              put_flow((*half_open)[trap_half_open_index(&flow, hash, &secret, half_open->size())]
+                           .entries,
+                       flow, entry);
+            else
+              put_flow((*open)[trap_flow_bucket_index(hash, 0, open->size())].entries, flow, entry);
+          },
+      .entries =
+          [open, half_open](Object&) {
+            Entries found;
+            collect_flows(*open, found);
+            collect_flows(*half_open, found);
+            return found;
+          },
+      .clear =
+          [open, half_open](Object&) {
+            open->clear();
+            half_open->clear();
+          }};
 }
 
 Table table_of_announced(const std::shared_ptr<Buckets<trap_announced_bucket>>& buckets) {
@@ -93,8 +116,11 @@ Table table_of_announced(const std::shared_ptr<Buckets<trap_announced_bucket>>& 
 void see_guard_tables(Object& object) {
   const int flows = object.map_fd("flows");
   const int announced = object.map_fd("announced");
-  object.see_as_table("flows", table_of_flows(std::make_shared<Buckets<trap_flow_bucket>>(
-                                   flows, max_entries(flows))));
+  const int half_open = object.map_fd("half_open");
+  object.see_as_table(
+      "flows", table_of_flows(
+                   std::make_shared<Buckets<trap_flow_bucket>>(flows, max_entries(flows)),
+                   std::make_shared<Buckets<trap_flow_bucket>>(half_open, max_entries(half_open))));
   object.see_as_table("announced",
                       table_of_announced(std::make_shared<Buckets<trap_announced_bucket>>(
                           announced, max_entries(announced))));

@@ -2,12 +2,14 @@
 // The daemon's view of the table of flows: which live, which are open, and whose they are.
 #include "guard/daemon/maps/tables.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <cstddef>
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -70,7 +72,15 @@ TEST(Tables, open_flows_are_a_clients_by_scope) {
   flows.put(flow_key("198.51.100.2", 1003, 80), TRAP_FLOW_BUDGETED, test_now - TRAP_FLOW_IDLE_NS);
   flows.put(flow_key("198.51.100.2", 1004, 81), TRAP_FLOW_BUDGETED);
   flows.put(flow_key("198.51.100.2", 1005, 80), TRAP_FLOW_BUDGETED, TRAP_FLOW_CLAIMED);
-  EXPECT_EQ(count_flows(flows.buckets, test_now), 6u);
+  Flows half_open;
+  half_open.put(flow_key("198.51.100.1", 1009, 80), TRAP_FLOW_BUDGETED | TRAP_FLOW_HALF_OPEN);
+  half_open.put(flow_key("198.51.100.1", 1010, 80), TRAP_FLOW_BUDGETED | TRAP_FLOW_HALF_OPEN,
+                test_now - TRAP_FLOW_HALF_OPEN_NS);
+  const FlowCounts counts = count_flows(flows.buckets, half_open.buckets, test_now);
+  EXPECT_EQ(counts.half_open, 1u);
+  EXPECT_EQ(counts.established, 5u);
+  EXPECT_EQ(counts.closing, 1u);
+  EXPECT_EQ(counts.all(), 7u);
 
   const auto single = count_open_flows(flows.buckets, config_with_scope(32), {{80, 5}}, test_now);
   ASSERT_EQ(single.size(), 2u);
@@ -229,6 +239,29 @@ TEST(Tables, chosen_flows_collide_as_seldom_as_others) {
   }
 }
 
+// A client's half-open flows are in few buckets, all of them in those of its network, whose
+// clients, all together, have more.
+TEST(Tables, half_open_flows_are_in_the_buckets_of_client_and_network) {
+  std::mt19937_64 random(1);
+  for (const std::string network : {"198.51.100.", "2001:db8:7:"}) {
+    const trap_flow_keys secret = random_secret(random);
+    std::set<std::uint32_t> of_network;
+    for (int client = 1; client < 200; client++) {
+      std::set<std::uint32_t> of_client;
+      for (std::uint16_t port = 1; port < 1000; port++) {
+        const auto key = flow_key(network + (network.back() == ':' ? fmt::format("{:x}::1", client)
+                                                                   : fmt::to_string(client)),
+                                  port, 80);
+        of_client.insert(trap_half_open_index(&key, trap_flow_hash(&key, &secret), &secret,
+                                              TRAP_HALF_OPEN_BUCKETS));
+      }
+      EXPECT_EQ(of_client.size(), std::size_t{TRAP_HALF_OPEN_BUCKETS_OF_CLIENT});
+      of_network.insert(of_client.begin(), of_client.end());
+    }
+    EXPECT_EQ(of_network.size(), std::size_t{TRAP_HALF_OPEN_BUCKETS_OF_NETWORK});
+  }
+}
+
 // An upgrade from a version that placed flows by another hash.
 TEST(Tables, flows_that_lie_elsewhere_are_moved_to_where_they_are_looked_for) {
   std::vector<trap_flow_bucket> buckets(64);
@@ -248,7 +281,7 @@ TEST(Tables, flows_that_lie_elsewhere_are_moved_to_where_they_are_looked_for) {
   EXPECT_GT(place_flows(buckets, test_secret, test_now), 40u);
   for (const trap_flow_key& key : keys)
     EXPECT_TRUE(has_flow(buckets, key, test_secret, test_now));
-  EXPECT_EQ(count_flows(buckets, test_now), keys.size()) << "none is there twice";
+  EXPECT_EQ(count_flows(buckets, {}, test_now).all(), keys.size()) << "none is there twice";
   EXPECT_EQ(place_flows(buckets, test_secret, test_now), 0u);
 }
 
