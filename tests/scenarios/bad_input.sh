@@ -28,6 +28,7 @@ mkdir "$work/bpf" && mount -t bpf bpf "$work/bpf" || exit 2
 ip netns add "$host" || exit 2
 ip -n "$host" link add bad0 type veth peer name bad1 || exit 2
 ip -n "$host" link set bad0 up
+ip netns exec "$host" ip tuntap add bad2 mode tun || exit 2
 ip -n "$host" link set bad1 up
 ip -n "$host" link set lo up
 
@@ -131,6 +132,10 @@ for part in server guard client; do
   if [ $part != client ]; then # which waits for it
     vary $part '1s/.*/interfaces = ["nosuch0"]/'
     check "$part: no such interface" 1 "^trap-$part: $work/bad.toml: no interface \"nosuch0\" here" run "trap-$part" --config "$work/bad.toml"
+  fi
+  if [ $part = server ]; then
+    vary $part '1s/.*/interfaces = ["bad0", "bad2"]/'
+    check "$part: an interface without frames" 1 '^trap-server: interface bad2: its packets have no Ethernet header \(kind tun\)' run "trap-$part" --config "$work/bad.toml"
   fi
   check "$part: no privilege" 1 "^trap-$part: no privilege: this needs CAP_BPF CAP_PERFMON CAP_NET_ADMIN.*root" \
     run /usr/bin/setpriv --bounding-set=-all --inh-caps=-all "$bin/trap-$part" --config "$work/$part.toml"

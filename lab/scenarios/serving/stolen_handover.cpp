@@ -107,11 +107,17 @@ void expect_answerer(Scene& scene, const Theft& theft) {
               open.empty() ? "" : label(open.front(), "is not"));
 }
 
+// One of its places, and the reason.
+bool names(const std::string& problem, const Theft& theft) {
+  return problem.find(theft.problem) != std::string::npos &&
+         std::ranges::any_of(theft.places, [&](const Place& place) {
+           return problem.find(endpoint(place.address(), place.at) + ":") != std::string::npos;
+         });
+}
+
 void expect_problems(Scene& scene, const Theft& theft, std::ptrdiff_t wanted) {
   const auto status = scene.trap().server().status();
-  const auto named = [&](const std::string& problem) {
-    return problem.find(theft.problem) != std::string::npos;
-  };
+  const auto named = [&](const std::string& problem) { return names(problem, theft); };
   const auto count = status ? std::ranges::count_if(status->problems, named) : -1;
   scene.check(count == wanted, fmt::format("{}: {} problems name the place", theft.what, wanted),
               fmt::format("{} problems do", count));
@@ -211,6 +217,26 @@ void play_theft(Scene& scene, const Theft& theft, const Listeners& listeners) {
   expect_problems(scene, theft, 0);
 }
 
+// Found by the daemon's own handshakes.
+const Theft strict = {
+    "rules that drop what is not tracked",
+    "chain in { type filter hook input priority 0; tcp dport 8080 ct state invalid drop; }\n",
+    {{Family::ipv4, port, port}, {Family::ipv6, port, port}},
+    "stack",
+    "became connections"};
+
+// The nat chain alone costs the service at port 80 its handshakes, and not those by the kernel's
+// cookies.
+void expect_kernel_cookies(Scene& scene) {
+  const Place web = {Family::ipv4, service_port, service_port};
+  const auto by_kernel = [&] {
+    const auto status = scene.trap().server().status();
+    return status && answerer(*status, web) == "kernel";
+  };
+  scene.check(becomes(by_kernel, healing), "with a nat chain the kernel's cookies answer",
+              "they do not");
+}
+
 // No client comes: the daemon's own handshakes find it.
 void expect_found_by_test(Scene& scene, const Theft& theft) {
   if (!scene.done(load_rules(scene, theft.rules), fmt::format("again: {}", theft.what)) ||
@@ -218,7 +244,7 @@ void expect_found_by_test(Scene& scene, const Theft& theft) {
     return;
   const auto named = [&](const std::string& problem) {
     return problem.find("handshakes of its own by interface eth0") != std::string::npos &&
-           problem.find(theft.problem) != std::string::npos;
+           names(problem, theft);
   };
   const auto all_named = [&] {
     const auto status = scene.trap().server().status();
@@ -226,7 +252,48 @@ void expect_found_by_test(Scene& scene, const Theft& theft) {
   };
   scene.check(becomes(all_named, healing), fmt::format("{}: tests find it", theft.what),
               "status does not name it at each address");
+  if (theft.rules.find("type nat") != std::string_view::npos)
+    expect_kernel_cookies(scene);
   scene.done(load_rules(scene, ""), "the rules go");
+}
+
+// The host's addresses move to a bridge, of which eth0 is a port.
+Result<void> bridge_over(const Host& host) {
+  auto done = run_checked(
+      host.command(
+          {"sh", "-ec",
+           "ip link add br0 type bridge\n"
+           "ip link set br0 address $(ip -o link show eth0 | sed 's/.*ether //; s/ .*//')\n"
+           "ip link set br0 up\n"
+           "routes=$(ip route show default; ip -6 route show default)\n"
+           "addresses=$(ip -o address show dev eth0 scope global | awk '{print $4}')\n"
+           "ip link set eth0 master br0\n"
+           "for each in $addresses; do ip address del $each dev eth0\n"
+           "case $each in *:*) ip address add $each dev br0 nodad;;\n"
+           "*) ip address add $each dev br0;; esac; done\n"
+           "echo \"$routes\" | awk '{print $3}' | while read -r gateway; do\n"
+           "ip route replace default via $gateway dev br0; done\n"}),
+      seconds{5});
+  if (!done)
+    return done.error();
+  return {};
+}
+
+void expect_bridge(Scene& scene, const Theft& theft, const Listeners& listeners) {
+  if (!scene.done(bridge_over(scene.host("trap")), "eth0 becomes a port of a bridge") ||
+      !scene.done(scene.trap().server().reload(), "a reload has TRAP test the way"))
+    return;
+  expect_own_cookies(scene, theft, listeners, "on a bridge, no more");
+  const auto passed = [&] {
+    const auto status = scene.trap().server().status();
+    return status && std::ranges::all_of(theft.places, [&](const Place& place) {
+             const std::string address = endpoint(place.address(), place.at);
+             const auto at = std::ranges::find(status->services, address, &ServiceStatus::address);
+             return at != status->services.end() && at->self_test == "passed";
+           });
+  };
+  scene.check(becomes(passed, healing), "handshakes of the daemon's own pass the bridge",
+              "they do not");
 }
 
 void stolen_handover(Scene& scene) {
@@ -237,6 +304,14 @@ void stolen_handover(Scene& scene) {
   for (const Theft& theft : thefts)
     play_theft(scene, theft, listeners);
   expect_found_by_test(scene, thefts[1]);
+  scene.done(scene.host("trap").set("netfilter/nf_conntrack_tcp_loose", "0"),
+             "connections that were not seen to begin are invalid");
+  expect_found_by_test(scene, strict);
+  // Tracking alone does no harm.
+  scene.done(scene.host("trap").set("netfilter/nf_conntrack_tcp_loose", "1"), "as is usual");
+  scene.done(load_rules(scene, "chain in { type filter hook input priority 0; ct state new; }\n"),
+             "connections are tracked");
+  expect_bridge(scene, thefts[0], listeners);
 }
 
 const Registration register_stolen_handover{{

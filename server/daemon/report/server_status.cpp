@@ -125,7 +125,7 @@ ordered_json server_interfaces_json(const RunningServer& server) {
   const std::vector<XdpState> states = server.attachments.states();
   ordered_json interfaces = interfaces_json(states);
   for (std::size_t i = 0; i < states.size(); i++)
-    add_programs_before(interfaces[i], server.assigner.programs_before(states[i].index));
+    add_programs_before(interfaces[i], server.assigner.programs_before(states[i].interface));
   return interfaces;
 }
 

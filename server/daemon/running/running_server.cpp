@@ -4,10 +4,12 @@
 #include <algorithm>
 
 #include <fmt/ranges.h>
+#include <net/if_arp.h>
 
 #include "runtime/control/status_json.h"
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
+#include "runtime/net/host_interfaces.h"
 #include "runtime/process/part.h"
 #include "server/daemon/maps/server_settings.h"
 #include "trap_server.skel.h"
@@ -18,10 +20,31 @@ namespace {
 constexpr char program_name[] = "trap-server";
 constexpr int most_tests_at_once = 4; // five times a second: a minute has room for 1,200
 
+// The program reads frames. On a tunnel without a link layer it would take every packet for one of
+// another protocol, and let it pass.
+Result<void> check_link_layers(const PartConfig& config) {
+  const auto all = list_interfaces();
+  if (!all)
+    return all.error();
+  for (const HostInterface& interface : *all) {
+    if (interface.type == ARPHRD_ETHER || interface.type == ARPHRD_LOOPBACK ||
+        std::ranges::find(config.interfaces, interface.name) == config.interfaces.end())
+      continue;
+    return Error{fmt::format(
+        "interface {}: its packets have no Ethernet header{}, and trap-server reads frames: have "
+        "clients come by an Ethernet interface, or take {} out of \"interfaces\"",
+        interface.name, interface.kind.empty() ? "" : fmt::format(" (kind {})", interface.kind),
+        interface.name)};
+  }
+  return {};
+}
+
 Result<void> load(RunningServer& server, Undo& undo) {
   const ServerConfig& config = server.active->config;
   if (auto there = check_interfaces(config.part); !there)
     return there.error();
+  if (auto suit = check_link_layers(config.part); !suit)
+    return suit.error();
   auto lock = open_pin_dir(config.part.pin_dir, program_name, undo);
   if (!lock)
     return lock.error();
@@ -150,7 +173,7 @@ std::vector<std::string> neighbor_problems(const RunningServer& server) {
       }))
     return problems;
   for (const XdpState& state : server.attachments.states()) {
-    const std::vector<std::string> before = server.assigner.programs_before(state.index);
+    const std::vector<std::string> before = server.assigner.programs_before(state.interface);
     if (!before.empty())
       problems.push_back(fmt::format(
           "interface {}: other tc programs run before TRAP's: {}: have them leave packets to the "
@@ -207,6 +230,7 @@ Result<void> start_server(RunningServer& server, Undo& undo) {
 
 void look_around(RunningServer& server) {
   const ActiveConfiguration& active = *server.active;
+  server.answer_losses.observe(read_clocks().monotonic_ns, active.config.part.interfaces);
   server.runtime_state.look_at_host(active.config, server.assigner.works());
   std::vector<Endpoint> listeners;
   for (const PlannedService& planned : active.plan.services) {
@@ -275,8 +299,9 @@ std::vector<std::string> runtime_problems(const RunningServer& server) {
     if (!problem.empty())
       problems.push_back(problem);
   }
-  const std::vector<std::string> neighbors = neighbor_problems(server);
-  problems.insert(problems.end(), neighbors.begin(), neighbors.end());
+  for (const auto& more :
+       {neighbor_problems(server), server.answer_losses.problems(read_clocks().monotonic_ns)})
+    problems.insert(problems.end(), more.begin(), more.end());
   return problems;
 }
 

@@ -22,6 +22,7 @@
 #include "server/daemon/serving/listener_inspector.h"
 #include "server/daemon/serving/self_test.h"
 #include "server/daemon/state/runtime_state.h"
+#include "server/daemon/watch/answer_losses.h"
 
 struct trap_server;
 
@@ -47,6 +48,7 @@ struct RunningServer {
   std::string inspector_problem; // why listeners cannot be looked at
   HandoverSampler sampler;
   SelfTest self_test;
+  AnswerLosses answer_losses;
   std::string maps_problem; // why the maps could not be refreshed, until they are
   std::uint64_t epoch = 0;  // for which the keys were last renewed
 };

@@ -13,6 +13,7 @@
 #include "runtime/kernel/tc_filter.h"
 #include "runtime/kernel/xdp.h"
 #include "runtime/log.h"
+#include "runtime/net/host_interfaces.h"
 #include "trap_server_assign.skel.h"
 
 namespace trap::server {
@@ -22,6 +23,25 @@ const TcHook assign_hook = {Direction::ingress, "trap_server_assign"};
 
 std::string pin_path_in(const PartConfig& config) {
   return config.pin_dir + "/program-assign";
+}
+
+struct Place {
+  std::string interface;
+  unsigned index = 0; // 0: it is not there
+};
+
+// A bridge takes from a packet the socket that a tc program of its port gave it. So the program
+// goes on the bridge, from which the packet comes up a second time.
+Place place_of(const std::string& interface) {
+  const Place itself = {interface, if_nametoindex(interface.c_str())};
+  const auto all = list_interfaces();
+  if (!all || itself.index == 0)
+    return itself;
+  const auto port = std::ranges::find(*all, itself.index, &HostInterface::index);
+  if (port == all->end() || port->slave_of != "bridge")
+    return itself;
+  const auto bridge = std::ranges::find(*all, port->master, &HostInterface::index);
+  return bridge == all->end() ? itself : Place{bridge->name, bridge->index};
 }
 
 // Filters of the program that is pinned, on any interface.
@@ -69,10 +89,11 @@ Result<void> Assigner::start(const PartConfig& config, bool wanted, Undo& undo) 
 Result<void> Assigner::attach(Undo& undo) {
   const KnownProgram known[] = {known_program(earlier_.get())};
   for (const std::string& interface : interfaces_) {
-    const unsigned index = if_nametoindex(interface.c_str());
-    if (index == 0)
+    const Place place = place_of(interface);
+    if (place.index == 0)
       continue;
-    if (auto attached = attach_filter(interface, index, assign_hook, program_fd_, known, undo);
+    if (auto attached =
+            attach_filter(place.interface, place.index, assign_hook, program_fd_, known, undo);
         !attached)
       return attached.error();
   }
@@ -84,13 +105,14 @@ bool Assigner::works() const {
     return false;
   const KnownProgram known[] = {known_program(program_fd_)};
   return std::all_of(interfaces_.begin(), interfaces_.end(), [&](const std::string& interface) {
-    const unsigned index = if_nametoindex(interface.c_str());
+    const unsigned index = place_of(interface).index;
     return index == 0 || filter_program_id(index, assign_hook, known) != 0;
   });
 }
 
-std::vector<std::string> Assigner::programs_before(unsigned interface_index) const {
-  if (!program_ || interface_index == 0)
+std::vector<std::string> Assigner::programs_before(const std::string& interface) const {
+  const unsigned interface_index = program_ ? place_of(interface).index : 0;
+  if (interface_index == 0)
     return {};
   const KnownProgram known[] = {known_program(program_fd_)};
   return trap::programs_before(interface_index, assign_hook, known);

@@ -40,7 +40,7 @@ public:
   bool works() const;
 
   // The programs of others that run before it on an interface, each as "ingress NAME".
-  std::vector<std::string> programs_before(unsigned interface_index) const;
+  std::vector<std::string> programs_before(const std::string& interface) const;
 
   // Attaches it again where it has gone.
   void mend();

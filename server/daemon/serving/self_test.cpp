@@ -156,10 +156,16 @@ bool SelfTest::arrives(const TestPath& path, const Handshake& handshake) const {
   return arrived;
 }
 
-// Does it send a SYN-ACK to a client that comes the same way, without TRAP?
-bool SelfTest::stack_answers(const TestPath& path, const Handshake& handshake) const {
+// Does a segment with this flag go back to the client? A SYN-ACK answers a SYN that comes the same
+// way without TRAP; a RST answers an ACK whose socket was lost.
+bool SelfTest::is_answered(const TestPath& path, const Handshake& handshake,
+                           std::uint8_t by) const {
   const Fd answers = watch_answers(handshake.service, handshake.client);
-  if (!answers || !inject(path, handshake.segment(tcp_syn), {}))
+  const bool is_v4 = family_of(handshake.client.address) == TRAP_IPV4;
+  const bool sent = by == tcp_rst ? inject(path, handshake.segment(tcp_ack),
+                                           metadata_of(is_v4 ? ipv4_listener_ : ipv6_listener_))
+                                  : inject(path, handshake.segment(tcp_syn), {});
+  if (!answers || !sent)
     return false;
   bool answered = false;
   while (!answered && is_readable(answers)) {
@@ -167,9 +173,10 @@ bool SelfTest::stack_answers(const TestPath& path, const Handshake& handshake) c
     const ssize_t bytes = recv(answers.get(), packet.data(), packet.size(), 0);
     const auto segment =
         bytes > 0 ? read_packet(packet.data(), static_cast<std::size_t>(bytes)) : std::nullopt;
-    answered = segment && segment->flags == (tcp_syn | tcp_ack) && segment->ack == handshake.seq;
+    answered = segment && segment->from == handshake.service && segment->flags & by;
   }
-  inject(path, handshake.segment(tcp_rst), {});
+  if (by == tcp_syn)
+    inject(path, handshake.segment(tcp_rst), {});
   return answered;
 }
 
@@ -187,9 +194,12 @@ TestResult SelfTest::run(const std::string& interface, const Endpoint& service,
   if (arrives(*path, new_handshake()))
     return TestResult::passed;
   const bool reached_tc = assigner.tried(no_service) != tried;
-  if (!stack_answers(*path, new_handshake()))
+  if (!is_answered(*path, new_handshake(), tcp_syn))
     return TestResult::unknown;
-  return reached_tc ? TestResult::lost_behind_tc : TestResult::lost_before_tc;
+  if (!reached_tc)
+    return TestResult::lost_before_tc;
+  return is_answered(*path, new_handshake(), tcp_rst) ? TestResult::lost_socket
+                                                      : TestResult::lost_behind_tc;
 }
 
 } // namespace trap::server

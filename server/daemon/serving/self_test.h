@@ -35,7 +35,7 @@ private:
 
   bool inject(const TestPath& path, const Segment& segment, const Bytes& metadata) const;
   bool arrives(const TestPath& path, const Handshake& handshake) const;
-  bool stack_answers(const TestPath& path, const Handshake& handshake) const;
+  bool is_answered(const TestPath& path, const Handshake& handshake, std::uint8_t by) const;
 
   Program<trap_inject> program_;
   Fd ipv4_listener_, ipv6_listener_;

@@ -21,6 +21,11 @@ constexpr const char* before_tc =
 constexpr const char* behind_tc =
     "a firewall may drop ACKs without a SYN before them (ct state invalid or new), or DNAT, "
     "REDIRECT or TPROXY may lead them elsewhere: see nft list ruleset";
+// nf_nat_inet_port_was_mangled (since Linux 5.13) compares the packet's port with one that
+// bpf_sk_assign_tcp_reqsk (6.9 to 6.18 at least) leaves unset, wherever a nat chain is loaded.
+constexpr const char* without_socket =
+    "where rules translate addresses (a nat chain, as Docker has), Linux takes the socket of a "
+    "handshake away again: with net.ipv4.tcp_syncookies=2 the kernel's cookies answer";
 constexpr const char* retries = "tried again every 10 minutes and at a reload";
 
 std::uint64_t all_of(const SampleCounts& counts) {
@@ -87,12 +92,17 @@ void Shortfall::note_test(std::uint64_t now_ns, TestResult result, const std::st
       fmt::format("of {} handshakes of its own by interface {}, none ", lost_tests_, interface);
   lost_tests_ = 0;
   is_trial_ = false;
-  if (result == TestResult::lost_before_tc)
-    fall(now_ns, Answerer::kernel_cookies,
-         fmt::format("{}reached TRAP's tc program: {}; {}", lost, before_tc, retries));
-  else
-    fall(now_ns, Answerer::stack,
-         fmt::format("{}became connections: {}; {}", lost, behind_tc, retries));
+  switch (result) {
+  case TestResult::lost_before_tc:
+    return fall(now_ns, Answerer::kernel_cookies,
+                fmt::format("{}reached TRAP's tc program: {}; {}", lost, before_tc, retries));
+  case TestResult::lost_socket:
+    return fall(now_ns, Answerer::kernel_cookies,
+                fmt::format("{}became connections: {}; {}", lost, without_socket, retries));
+  default:
+    return fall(now_ns, Answerer::stack,
+                fmt::format("{}became connections: {}; {}", lost, behind_tc, retries));
+  }
 }
 
 // A client cannot avoid the tc program, so that these numbers need no second opinion.

@@ -15,6 +15,7 @@ enum class TestResult {
   passed,
   lost_before_tc, // TRAP's tc program did not see it, though the stack answers SYNs on that way
   lost_behind_tc, // it did, and no connection came of it
+  lost_socket,    // it did, and the packet came to the stack without the socket it was given
   unknown,        // the stack answers no SYN on that way either, or there is no way to test
 };
 

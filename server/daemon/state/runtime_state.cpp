@@ -147,7 +147,7 @@ bool RuntimeState::wants_test(const PlannedService& planned) const {
 
 void RuntimeState::note_test(const PlannedService& planned, TestResult result,
                              const std::string& interface) {
-  const bool lost = result == TestResult::lost_before_tc || result == TestResult::lost_behind_tc;
+  const bool lost = result != TestResult::passed && result != TestResult::unknown;
   shortfalls_[planned.address].note_test(now_ns_, result, interface);
   tests_[planned.address] = {now_ns_ + (lost ? soon_ns : test_every_ns), result};
 }

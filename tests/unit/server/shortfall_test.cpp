@@ -78,6 +78,10 @@ TEST_F(Shortfalls, are_told_by_two_lost_tests_in_a_row) {
   test(TestResult::lost_before_tc);
   test(TestResult::lost_before_tc);
   expect(Answerer::kernel_cookies, "reached TRAP's tc program");
+  retry();
+  test(TestResult::lost_socket);
+  test(TestResult::lost_socket);
+  expect(Answerer::kernel_cookies, "a nat chain, as Docker has");
 }
 
 TEST_F(Shortfalls, are_none_while_handshakes_arrive) {
