@@ -11,8 +11,8 @@
 
 #include "bench/comparison/comparison.h"
 #include "bench/experiments/experiments.h"
-#include "bench/harness/pinned.h"
 #include "bench/speed/measurements.h"
+#include "lab/hosts/cpus.h"
 #include "lab/hosts/session.h"
 #include "runtime/result.h"
 #include "runtime/version.h"
@@ -116,7 +116,7 @@ Result<void> measure_in_lab(const Options& options, const Plan& plan, Report& re
     attempt("connection-time", report, measure_connection_times(plan.connections, report));
   if (wanted("fleet"))
     attempt("fleet", report, measure_fleet(plan.fleet_connections, report));
-  const auto pinned = Pinned::to(0);
+  const auto pinned = lab::Pinned::to(0);
   if (!pinned)
     return pinned.error();
   const auto loop = ClosedLoop::build();

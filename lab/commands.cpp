@@ -32,10 +32,10 @@ std::string mode_of(const Daemon& daemon) {
   return status && !status->xdp_mode.empty() ? status->xdp_mode : "unknown";
 }
 
-std::string summary_of_the_lab(Deployment& deployment) {
-  return fmt::format("{} hosts, nginx on 3 of them; trap-server (XDP {}), trap-guard (XDP {}) and "
+std::string summary_of_the_lab(Deployment& deployment, int web_servers) {
+  return fmt::format("{} hosts, nginx on {} of them; trap-server (XDP {}), trap-guard (XDP {}) and "
                      "trap-client (tc) at work",
-                     address_plan().size() + 1, mode_of(deployment.server()),
+                     address_plan().size() + 1, web_servers, mode_of(deployment.server()),
                      mode_of(deployment.guard()));
 }
 
@@ -44,30 +44,37 @@ Result<int> play_demo(const Options& options, const Terminal& terminal) {
   auto topology = Topology::build();
   if (!topology)
     return topology.error();
-  auto plain = Nginx::start(topology->host("plain"), {service_port});
-  if (!plain)
-    return plain.error();
   auto deployment = Deployment::start(*topology);
   if (!deployment)
     return deployment.error();
 
-  terminal.end(true, "the lab is up", summary_of_the_lab(*deployment));
+  terminal.end(true, "the lab is up", summary_of_the_lab(*deployment, 2));
 
   Demo demo{*deployment, terminal};
   const auto played = demo.play();
-  const std::string summary = demo_summary(demo.steps());
+  if (!played)
+    return played.error();
+  terminal.heading(fmt::format("4. {} SYNs a second from a CPU of their own; the victim has "
+                               "another",
+                               heavy_flood_per_second));
+  auto defences = try_defences(*deployment, terminal);
+  if (!defences)
+    return defences.error();
+  const DemoReport found{demo.steps(), *defences, demo_summary(demo.steps()),
+                         sentence_of(*defences)};
   const auto report = options.report.empty()
                           ? program_directory().parent_path() / "demo/report.json"
                           : options.report;
-  if (auto written = write_report(report, demo.steps(), summary); !written)
+  if (auto written = write_report(report, found); !written)
     return written.error();
-  if (!played)
-    return played.error();
 
   terminal.heading("5. Measurements");
-  terminal.line(table_of(demo.steps()));
-  terminal.line(terminal.strong(summary));
-  terminal.line(fmt::format("\nReport: {}", report.lexically_normal().string()));
+  terminal.line(table_of(found.steps));
+  terminal.line(found.downloads + "\n");
+  if (!found.heavy_flood.empty())
+    terminal.line(table_of(found.heavy_flood));
+  terminal.line(fmt::format("Report: {}\n", report.lexically_normal().string()));
+  terminal.line(terminal.strong(found.summary));
   if (options.keep)
     say_that_it_stays(terminal);
   return demo.every_step_behaved() ? 0 : 1;
@@ -181,7 +188,7 @@ int up_command(const Options& options) {
   terminal.line(topology_drawing());
   terminal.line(fmt::format("The lab is up: {}.\nFrom another terminal: `trap-lab shell client`, "
                             "then `curl {}`.\nCtrl-C takes it down.",
-                            summary_of_the_lab(*deployment),
+                            summary_of_the_lab(*deployment, 3),
                             Deployment::public_url(Family::ipv4, "/small.txt")));
   wait_for_interrupt();
   return 0;

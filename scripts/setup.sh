@@ -51,8 +51,8 @@ packages_of() {
     zlib1g-dev linux-libc-dev libsodium-dev libcli11-dev libtomlplusplus-dev libfmt-dev
     libspdlog-dev nlohmann-json3-dev libpcap-dev libsystemd-dev
     prometheus-cpp-dev" ;;
-  demo) echo "iproute2 ethtool nginx-light curl hping3" ;;
-  bench) echo "libgtest-dev libgmock-dev libtins-dev python3 nftables iptables iperf3 gnuplot-nox
+  demo) echo "iproute2 ethtool nginx-light curl hping3 nftables" ;;
+  bench) echo "libgtest-dev libgmock-dev libtins-dev python3 iptables iperf3 gnuplot-nox
     strace" ;;
   test) echo "llvm libclang-rt-dev clang-format clang-tidy procps git prometheus mandoc
     qemu-system-x86 cpio xz-utils kmod debootstrap apt-utils gpg ppp wireguard-tools libnginx-mod-stream haproxy

@@ -15,8 +15,8 @@
 
 #include <fmt/format.h>
 
-#include "bench/harness/pinned.h"
 #include "bench/harness/use_rigs.h"
+#include "lab/hosts/cpus.h"
 #include "tests/bpf/harness/object.h"
 #include "trap_flood.skel.h"
 
@@ -198,7 +198,7 @@ Result<void> ClosedLoop::prepare_order(const Flood& flood) {
   std::memcpy(order.words, frame_.data(), frame_.size());
   order.bytes = static_cast<__u32>(frame_.size());
   order.family = static_cast<__u32>(flood.family);
-  order.cpu = static_cast<__u32>(last_cpu());
+  order.cpu = static_cast<__u32>(lab::last_cpu());
   order.has_timestamp = is_syn(flood.kind) ? 1 : 0;
   order.has_credentials =
       flood.kind == FloodKind::ack_valid || flood.kind == FloodKind::syn_ticketed ? 1 : 0;
@@ -214,12 +214,12 @@ Result<LoopRun> ClosedLoop::try_run(const ResponderHost& on, const Flood& flood,
     return prepared.error();
   Spent spent;
   bool ready = false;
-  static const pid_t softirqs = softirq_thread(last_cpu());
+  static const pid_t softirqs = softirq_thread(lab::last_cpu());
   const double softirqs_before_ns = cpu_ns_of(softirqs);
   const double wall_before_ns = clock_ns(CLOCK_MONOTONIC);
   std::thread([&] {
     const lab::InHost inside{host_};
-    ready = keep_to_cpu(last_cpu()) && inside.entered();
+    ready = lab::keep_to_cpu(lab::last_cpu()) && inside.entered();
     if (ready)
       spent = generate(bpf_program__fd(programs_->progs.generate), frame_, on.index, packets);
   }).join();
@@ -247,8 +247,8 @@ Result<LoopRun> ClosedLoop::run(const ResponderHost& on, const Flood& flood,
     if (done->seen.elsewhere <= packets / 1000)
       return done;
   }
-  return Error{fmt::format("another CPU than {} takes part in every run through {}", last_cpu(),
-                           on.interface)};
+  return Error{fmt::format("another CPU than {} takes part in every run through {}",
+                           lab::last_cpu(), on.interface)};
 }
 
 } // namespace trap::bench

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/bpf/flood.h"
+#include "lab/bpf/flood.h"
 #include "lab/hosts/host.h"
 #include "runtime/kernel/program.h"
 #include "runtime/result.h"

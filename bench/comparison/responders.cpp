@@ -11,7 +11,8 @@
 
 #include <fmt/format.h>
 
-#include "bench/harness/pinned.h"
+#include "lab/deployment/plain_defences.h"
+#include "lab/hosts/cpus.h"
 #include "runtime/kernel/program.h"
 #include "tests/bpf/harness/object.h"
 #include "trap_floors.skel.h"
@@ -78,7 +79,7 @@ Result<Equipment> equip_stack_behind_synproxy(const ResponderHost& on) {
 
 Result<Equipment> nft_synproxy(const ResponderHost& on) {
   lab::Command command = on.host.command({"nft", "-f", "-"});
-  command.input = nft_synproxy_rules();
+  command.input = lab::nft_synproxy_rules();
   if (auto loaded = run(command); !loaded)
     return loaded.error();
   return equip_stack_behind_synproxy(on);
@@ -120,7 +121,7 @@ Result<std::shared_ptr<lab::Daemon>> start(lab::DaemonKind kind, const lab::Host
   auto daemon = std::make_shared<lab::Daemon>(std::move(*prepared));
   // Packets that the daemon sends by itself must not wake the veths on another CPU, which would
   // then poll them in parallel, unaccounted and with full rings.
-  const auto pinned = Pinned::to(last_cpu());
+  const auto pinned = lab::Pinned::to(lab::last_cpu());
   if (!pinned)
     return pinned.error();
   if (auto started = daemon->start(); !started)
@@ -158,21 +159,6 @@ Result<Equipment> trap_guard(const ResponderHost& on) {
 }
 
 } // namespace
-
-std::string_view nft_synproxy_rules() {
-  return R"(
-    table inet bench {
-      chain raw {
-        type filter hook prerouting priority raw; policy accept;
-        tcp dport 80 tcp flags & (fin | syn | rst | ack) == syn notrack
-      }
-      chain input {
-        type filter hook input priority filter; policy accept;
-        tcp dport 80 ct state invalid,untracked synproxy mss 1460 wscale 7 timestamp sack-perm
-        ct state invalid drop
-      }
-    })";
-}
 
 // nft_synproxy_do_eval calls nf_ip_checksum for IPv6 too, and drops segments that no device has
 // marked as checked.

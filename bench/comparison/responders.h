@@ -42,9 +42,7 @@ struct Responder {
 
 std::vector<Responder> responders();
 
-// SYNPROXY for port 80 in front of the host's own listener, as nft reads it, and the reason why
-// IPv6 is left out.
-std::string_view nft_synproxy_rules();
+// The reason why nft's SYNPROXY is left out for IPv6.
 std::string_view nft_synproxy_why_not_ipv6();
 
 // A listener on every address, port 80, in a host: the service that a responder protects.

@@ -10,8 +10,8 @@
 #include "bench/experiments/defence_rounds.h"
 #include "bench/experiments/defences.h"
 #include "bench/experiments/experiments.h"
-#include "bench/harness/pinned.h"
 #include "lab/deployment/visit.h"
+#include "lab/hosts/cpus.h"
 #include "lab/hosts/files.h"
 #include "lab/traffic/flood.h"
 
@@ -91,7 +91,7 @@ private:
     const auto flood = start_pinned_flood(testbed_.topology(), order);
     if (!flood)
       return flood.error();
-    const auto pinned = Pinned::to(0);
+    const auto pinned = lab::Pinned::to(0);
     if (!pinned)
       return pinned.error();
     defence.prepare(testbed_);

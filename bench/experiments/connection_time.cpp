@@ -13,7 +13,7 @@
 #include "bench/experiments/defence_rounds.h"
 #include "bench/experiments/defences.h"
 #include "bench/harness/greeter.h"
-#include "bench/harness/pinned.h"
+#include "lab/hosts/cpus.h"
 #include "lab/hosts/interrupt.h"
 
 namespace trap::bench {
@@ -70,7 +70,7 @@ private:
   }
 
   Result<Work> connect(const Defence& defence, Family family, int connections) {
-    const auto pinned = Pinned::to(0);
+    const auto pinned = lab::Pinned::to(0);
     if (!pinned)
       return pinned.error();
     const lab::InHost inside{testbed_.host(defence.client)};

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "bench/harness/pinned.h"
+#include "lab/hosts/cpus.h"
 #include "lab/hosts/interrupt.h"
 
 namespace trap::bench {
@@ -78,7 +78,7 @@ void DefenceRounds::for_each(const std::function<void(const Defence&, Family)>& 
 }
 
 Result<lab::Flood> start_pinned_flood(const lab::Topology& topology, const lab::FloodOrder& order) {
-  const auto pinned = Pinned::to(last_cpu());
+  const auto pinned = lab::Pinned::to(lab::last_cpu());
   if (!pinned)
     return pinned.error();
   return lab::Flood::start(topology, order);

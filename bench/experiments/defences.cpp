@@ -4,13 +4,12 @@
 #include <fmt/format.h>
 
 #include "bench/comparison/responders.h"
+#include "lab/deployment/plain_defences.h"
 
 namespace trap::bench {
 namespace {
 
 using lab::Counters;
-
-constexpr std::chrono::milliseconds nft_deadline{10000};
 
 // The service on "plain", without anything that an earlier defence set.
 Result<Held> start_plain(const Testbed& testbed, std::string_view cookies) {
@@ -30,41 +29,16 @@ std::string_view cookies_behind_synproxy(Serves serves) {
   return serves == Serves::greeting ? "2" : "0";
 }
 
-class NftRules {
-public:
-  explicit NftRules(const lab::Host& host) : host_(host) {}
-  Result<void> load(std::string_view rules) const {
-    lab::Command command = host_.command({"nft", "-f", "-"});
-    command.input = rules;
-    if (auto loaded = lab::run_checked(command, nft_deadline); !loaded)
-      return loaded.error();
-    return {};
-  }
-  ~NftRules() {
-    lab::Command flush = host_.command({"nft", "flush", "ruleset"});
-    flush.for_cleanup = true;
-    static_cast<void>(lab::run(flush, nft_deadline));
-  }
-  NftRules(const NftRules&) = delete;
-  NftRules& operator=(const NftRules&) = delete;
-
-private:
-  const lab::Host& host_;
-};
-
 Result<Held> put_up_synproxy(const Testbed& testbed) {
   const lab::Host& plain = testbed.host("plain");
   auto service = start_plain(testbed, cookies_behind_synproxy(testbed.serves()));
   if (!service)
     return service.error();
-  const auto rules = std::make_shared<NftRules>(plain);
-  if (auto loaded = rules->load(nft_synproxy_rules()); !loaded)
-    return loaded.error();
-  // The setting is there once conntrack is.
-  if (auto set = plain.set("netfilter/nf_conntrack_tcp_loose", "0"); !set)
-    return set.error();
+  const auto rules = lab::put_synproxy_before(plain);
+  if (!rules)
+    return rules.error();
   using Both = std::pair<Held, Held>; // the rules are flushed before the service stops
-  return Held{std::make_shared<Both>(std::move(*service), rules)};
+  return Held{std::make_shared<Both>(std::move(*service), *rules)};
 }
 
 // One line if `counter` moved less than it must.
@@ -154,17 +128,11 @@ Defence trap_later(const std::string& name) {
   return {name, "client", "trap", nothing_more, fault_of_later};
 }
 
-// Kernels before 6.9 accept only their own cookies, and those need both settings.
 Defence trap_served(const std::string& name) {
   return {name,
           "stranger",
           "plain",
-          [](Testbed& testbed) -> Result<Held> {
-            for (const char* sysctl : {"ipv4/tcp_syncookies", "ipv4/tcp_timestamps"})
-              if (auto set = testbed.host("plain").set(sysctl, "2"); !set)
-                return set.error();
-            return testbed.start_trap_on_plain();
-          },
+          [](Testbed& testbed) { return testbed.start_trap_on_plain(); },
           fault_of_served,
           false,
           {},

@@ -12,8 +12,8 @@
 #include <fmt/format.h>
 
 #include "bench/experiments/defences.h"
-#include "bench/harness/pinned.h"
 #include "lab/deployment/visit.h"
+#include "lab/hosts/cpus.h"
 #include "lab/hosts/files.h"
 
 namespace trap::bench {
@@ -126,7 +126,7 @@ private:
   // Milliseconds. An error if the content is wrong, or went another way than `expected`.
   Result<double> fetch(const Defence& way, Family family, const Size& size,
                        const lab::ExpectedVisit* expected) {
-    const auto pinned = Pinned::to(0);
+    const auto pinned = lab::Pinned::to(0);
     if (!pinned)
       return pinned.error();
     const auto before = read_if(expected != nullptr);
@@ -228,7 +228,7 @@ private:
 } // namespace
 
 Result<void> measure_downloads(const DownloadEffort& effort, Report& report) {
-  const auto testbed = Testbed::build(Serves::documents, last_cpu());
+  const auto testbed = Testbed::build(Serves::documents, lab::last_cpu());
   if (!testbed)
     return testbed.error();
   return Downloads{**testbed, report}.run(effort.rounds);

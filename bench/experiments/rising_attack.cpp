@@ -14,7 +14,7 @@
 #include "bench/experiments/defences.h"
 #include "bench/experiments/experiments.h"
 #include "bench/harness/greeter.h"
-#include "bench/harness/pinned.h"
+#include "lab/hosts/cpus.h"
 #include "lab/traffic/flood.h"
 
 namespace trap::bench {
@@ -108,7 +108,7 @@ private:
     const auto flood = start_flood(defence, family, rate);
     if (!flood)
       return flood.error();
-    const auto pinned = Pinned::to(0);
+    const auto pinned = lab::Pinned::to(0);
     if (!pinned)
       return pinned.error();
     auto attempts = time_greetings(testbed_.host(defence.client), defence.address(family),

@@ -7,8 +7,9 @@
 #include <fmt/format.h>
 
 #include "bench/harness/greeter.h"
-#include "bench/harness/pinned.h"
+#include "lab/deployment/plain_defences.h"
 #include "lab/hosts/counters.h"
+#include "lab/hosts/cpus.h"
 
 namespace trap::bench {
 namespace {
@@ -22,14 +23,6 @@ lab::DeploymentPlan plan_of_testbed() {
   plan.guards_trust = true;
   plan.server_keys = budget;
   return plan;
-}
-
-std::string served_text() {
-  const lab::HostAddresses& plain = lab::addresses_of("plain");
-  return fmt::format(
-      "xdp_mode = \"native\"\n{}[[service]]\nname = \"web\"\naddresses = [\"{}\", \"{}\"]\n",
-      budget, lab::endpoint(plain.ipv4, lab::service_port),
-      lab::endpoint(plain.ipv6, lab::service_port));
 }
 
 void add(lab::Counters& all, const std::string& prefix, const lab::Counters& some) {
@@ -69,34 +62,24 @@ public:
     if (!service)
       return service.error();
     service_ = std::move(*service);
-    const auto pinned = Pinned::to(testbed_.cpu());
+    const auto pinned = lab::Pinned::to(testbed_.cpu());
     if (!pinned)
       return pinned.error();
-    if (auto attached = testbed_.topology().attach_pass_program("plain"); !attached)
-      return attached;
-    auto prepared =
-        lab::Daemon::prepare(lab::DaemonKind::server, testbed_.host("plain"), served_text());
-    if (!prepared)
-      return prepared.error();
-    daemon_.emplace(std::move(*prepared));
-    if (auto started = daemon_->start(); !started)
-      return started;
-    testbed_.on_plain_ = &*daemon_;
+    auto started = lab::TrapOnPlain::start(testbed_.topology(), std::string{budget});
+    if (!started)
+      return started.error();
+    trap_ = std::move(*started);
+    testbed_.on_plain_ = &trap_->daemon();
     return {};
   }
-  ~Served() {
-    testbed_.on_plain_ = nullptr;
-    if (daemon_)
-      static_cast<void>(daemon_->detach());
-    static_cast<void>(testbed_.topology().detach_pass_program("plain"));
-  }
+  ~Served() { testbed_.on_plain_ = nullptr; }
   Served(const Served&) = delete;
   Served& operator=(const Served&) = delete;
 
 private:
   Testbed& testbed_;
   Held service_;
-  std::optional<lab::Daemon> daemon_;
+  std::unique_ptr<lab::TrapOnPlain> trap_;
 };
 
 Result<std::unique_ptr<Testbed>> Testbed::build(Serves serves, int cpu) {
@@ -110,7 +93,7 @@ Result<std::unique_ptr<Testbed>> Testbed::build(Serves serves, int cpu) {
 }
 
 Result<void> Testbed::start() {
-  const auto pinned = Pinned::to(cpu_);
+  const auto pinned = lab::Pinned::to(cpu_);
   if (!pinned)
     return pinned.error();
   auto trap = lab::Deployment::start(topology_, plan_of_testbed());
@@ -124,7 +107,7 @@ Result<void> Testbed::start() {
       return greeter.error();
     greeter_ = std::move(*greeter);
   }
-  auto redirects = Redirects::open(host("client"));
+  auto redirects = lab::Redirects::open(host("client"));
   if (!redirects)
     return redirects.error();
   redirects_.emplace(std::move(*redirects));
@@ -134,7 +117,7 @@ Result<void> Testbed::start() {
 }
 
 Result<Held> Testbed::start_plain() const {
-  const auto pinned = Pinned::to(cpu_);
+  const auto pinned = lab::Pinned::to(cpu_);
   if (!pinned)
     return pinned.error();
   if (serves_ == Serves::greeting) {

@@ -8,8 +8,8 @@
 #include <optional>
 
 #include "bench/comparison/responders.h"
-#include "bench/harness/redirects.h"
 #include "lab/deployment/deployment.h"
+#include "lab/deployment/redirects.h"
 #include "runtime/result.h"
 
 namespace trap::bench {
@@ -25,7 +25,7 @@ public:
   lab::Deployment& trap() { return *trap_; }
   [[nodiscard]] const lab::Topology& topology() const { return topology_; }
   [[nodiscard]] const lab::Host& host(std::string_view name) const { return topology_.host(name); }
-  [[nodiscard]] const Redirects& redirects() const { return *redirects_; }
+  [[nodiscard]] const lab::Redirects& redirects() const { return *redirects_; }
   [[nodiscard]] Serves serves() const { return serves_; }
   [[nodiscard]] int cpu() const { return cpu_; }
 
@@ -50,7 +50,7 @@ private:
   lab::Topology topology_;
   std::optional<lab::Deployment> trap_;
   Held greeter_; // of the service behind TRAP
-  std::optional<Redirects> redirects_;
+  std::optional<lab::Redirects> redirects_;
   lab::Daemon* on_plain_ = nullptr; // while it runs
 };
 

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "bench/bpf/flood.h"
+#include "lab/bpf/flood.h"
 #include "lab/hosts/host.h"
 #include "runtime/result.h"
 

@@ -11,10 +11,10 @@
 
 #include <fmt/format.h>
 
-#include "bench/harness/redirects.h"
 #include "bench/speed/transfer.h"
 #include "client/maps.h"
 #include "lab/deployment/deployment.h"
+#include "lab/deployment/redirects.h"
 #include "lab/hosts/listening.h"
 
 namespace trap::bench {
@@ -64,7 +64,7 @@ lab::DeploymentPlan plan_of_bench() {
 
 Result<Samples> time_connects(lab::Deployment& trap, Family family, int count) {
   const lab::Host& client = trap.topology().host("client");
-  const auto redirects = Redirects::open(client);
+  const auto redirects = lab::Redirects::open(client);
   if (!redirects)
     return redirects.error();
   const std::string_view service = addresses_of("service").address(family),

@@ -9,9 +9,9 @@
 
 #include <fmt/format.h>
 
-#include "bench/harness/pinned.h"
 #include "bench/speed/path_bench.h"
 #include "lab/deployment/configuration.h"
+#include "lab/hosts/cpus.h"
 #include "lab/hosts/process.h"
 #include "tests/support/vectors.h"
 
@@ -38,7 +38,7 @@ Result<Transfer> transfer_once(const lab::Host& client, std::string_view address
                                         "--port",     std::to_string(lab::speed_port),
                                         "--time",     "1",
                                         "--parallel", std::to_string(load.parallel),
-                                        "--affinity", fmt::format("{},0", last_cpu())};
+                                        "--affinity", fmt::format("{},0", lab::last_cpu())};
   if (load.down)
     arguments.emplace_back("--reverse");
   const double busy = busy_s();

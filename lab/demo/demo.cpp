@@ -12,8 +12,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds download_deadline{15000}, unprotected_deadline{4000},
-    stranger_deadline{2000};
+constexpr milliseconds download_deadline{15000}, stranger_deadline{2000};
 // A flood is watched for at least this long, so that its rate means something.
 constexpr milliseconds flood_least{1000};
 constexpr std::string_view document = "/5mb.bin";
@@ -67,19 +66,12 @@ std::string thousands_text(double count) {
 
 std::string delivery_text(const Summary& summary) {
   if (summary.delivered == 0)
-    return "delivered nothing in 4 s";
+    return "delivered nothing";
   const std::string often = summary.delivered < summary.steps
                                 ? fmt::format(" {} times of {}", summary.delivered, summary.steps)
                                 : "";
   return fmt::format("delivered 5 MB{} in {} (at worst {})", often, time_text(summary.median_s),
                      time_text(summary.worst_s));
-}
-
-std::string comparison(const Summary& trap, const Summary& cookies) {
-  if (cookies.delivered < cookies.steps || trap.delivered < trap.steps)
-    return "";
-  return trap.median_s > cookies.median_s ? ", which was faster than TRAP here"
-                                          : ", which was slower than TRAP";
 }
 
 std::string stranger_text(const std::vector<Step>& steps) {
@@ -114,10 +106,7 @@ Result<void> Demo::play() {
     return done;
   if (auto done = downloads_under("service", "flood-service", "flood at service's address"); !done)
     return done;
-  terminal_->heading("3. The same flood against a stock nginx without TRAP");
-  if (auto done = unprotected_downloads(); !done)
-    return done;
-  terminal_->heading("4. A host that was not admitted goes straight to the service");
+  terminal_->heading("3. A host that was not admitted goes straight to the service");
   for (const Family family : families)
     if (auto done = stranger(family); !done)
       return done;
@@ -187,66 +176,6 @@ Result<void> Demo::visit(VisitKind which, Family family, std::string_view name,
   return {};
 }
 
-Result<void> Demo::unprotected_downloads() {
-  const Host& plain = deployment_->topology().host("plain");
-  for (const Family family : families) {
-    if (auto done = unprotected_download(family, "unprotected", "stock nginx, no flood", false);
-        !done)
-      return done;
-    for (const bool cookies : {false, true}) {
-      if (auto set = plain.set("ipv4/tcp_syncookies", cookies ? "1" : "0"); !set)
-        return set;
-      // A client of which the kernel remembers a round-trip time has part of the backlog to itself;
-      // a newcomer has not.
-      auto forgotten = run(plain.command({"ip", "tcp_metrics", "flush"}), milliseconds{5000});
-      if (!forgotten)
-        return forgotten.error();
-      if (auto done = unprotected_download(
-              family, cookies ? "unprotected-cookies-on" : "unprotected-cookies-off",
-              fmt::format("flood at stock nginx, SYN cookies {}", cookies ? "on" : "off"), true);
-          !done)
-        return done;
-    }
-  }
-  return {};
-}
-
-Result<void> Demo::unprotected_download(Family family, std::string_view name,
-                                        std::string_view title, bool flooded) {
-  Step step;
-  step.name = name;
-  step.title = title;
-  step.family = family;
-  terminal_->begin(title);
-  std::optional<Flood> flood;
-  if (flooded) {
-    auto started =
-        Flood::start(deployment_->topology(), {family, FloodKind::syn, "plain", service_port});
-    if (!started)
-      return started.error();
-    flood = std::move(*started);
-  }
-  const std::string url = fmt::format(
-      "http://{}{}", endpoint(addresses_of("plain").address(family), service_port), document);
-  auto response = fetch(deployment_->topology().host("client"), {url, unprotected_deadline});
-  if (!response)
-    return response.error();
-  step.response = std::move(*response);
-  if (flood) {
-    if (!sleep_for(flood_least))
-      return Error{"interrupted"};
-    const auto seen = flood->seen();
-    if (!seen)
-      return seen.error();
-    step.flood = *seen;
-  }
-  step.who = step.response.complete() ? "nginx" : "nobody";
-  // With a flood this is a measurement, not a promise of ours: whatever came out is the result.
-  step.ok = flooded || whole(step.response, download_bytes);
-  conclude(std::move(step));
-  return {};
-}
-
 Result<void> Demo::stranger(Family family) {
   Step step;
   step.name = "stranger";
@@ -275,17 +204,12 @@ Result<void> Demo::stranger(Family family) {
 
 std::string demo_summary(const std::vector<Step>& steps) {
   const Summary calm = summary_of(steps, "download-"), flooded = summary_of(steps, "flood-");
-  const Summary off = summary_of(steps, "unprotected-cookies-off"),
-                on = summary_of(steps, "unprotected-cookies-on");
-  if (calm.steps == 0 || flooded.steps == 0 || off.steps == 0 || on.steps == 0)
+  if (calm.steps == 0 || flooded.steps == 0)
     return "The demo did not get far enough to conclude anything.";
-  return fmt::format(
-      "Under {} to {} spoofed SYNs a second the service behind TRAP {}, against {} without a "
-      "flood, and {}; "
-      "a stock nginx under the same flood {} with SYN cookies off, and {} with them on{}.",
-      thousands_text(flooded.least_flood), thousands_text(flooded.greatest_flood),
-      delivery_text(flooded), time_text(calm.median_s), stranger_text(steps), delivery_text(off),
-      delivery_text(on), comparison(flooded, on));
+  return fmt::format("Under {} to {} spoofed SYNs a second the service behind TRAP {}, against {} "
+                     "without a flood, and {}.",
+                     thousands_text(flooded.least_flood), thousands_text(flooded.greatest_flood),
+                     delivery_text(flooded), time_text(calm.median_s), stranger_text(steps));
 }
 
 } // namespace trap::lab

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The demo: TRAP defends a real service before the reader's eyes, in about a minute.
+// The demo's first part: downloads through TRAP, calm and flooded, and a host that is kept out.
 #pragma once
 
 #include <string>
@@ -29,9 +29,6 @@ private:
                                std::string_view title);
   Result<void> visit(VisitKind which, Family family, std::string_view name, std::string_view title,
                      const Flood* flood);
-  Result<void> unprotected_downloads();
-  Result<void> unprotected_download(Family family, std::string_view name, std::string_view title,
-                                    bool flooded);
   Result<void> stranger(Family family);
   void conclude(Step step);
 
@@ -40,7 +37,7 @@ private:
   std::vector<Step> steps_;
 };
 
-// The sentence a person should take home, made of the measured figures.
+// A sentence made of the measured figures.
 std::string demo_summary(const std::vector<Step>& steps);
 
 } // namespace trap::lab

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "lab/hosts/cpus.h"
 #include "lab/hosts/files.h"
 #include "runtime/version.h"
 
@@ -73,6 +74,25 @@ ordered_json json_of(const Step& step) {
         {"client", json_of(step.counters.client)}}}};
 }
 
+ordered_json json_of(const FloodRow& row) {
+  ordered_json json = {{"name", row.name}, {"title", row.title}, {"doubt", row.doubt()}};
+  if (!row.not_tried.empty())
+    return json;
+  const FloodTrial& trial = row.trial;
+  json.update(
+      {{"offered_per_second", trial.offered_per_second},
+       {"received_per_second", trial.received_per_second},
+       {"calls", trial.calls.size()},
+       {"share_served", trial.share_served()},
+       {"connect_ms", {{"p50", trial.connect_ms(50)}, {"p99", trial.connect_ms(99)}}},
+       {"first_byte_ms", {{"p50", trial.first_byte_ms(50)}, {"p99", trial.first_byte_ms(99)}}},
+       {"requests_per_second", trial.requests_per_second},
+       {"requests_limited_by_victim", trial.load_was_limited_by_victim()},
+       {"victim_busy", trial.victim_busy},
+       {"stolen", trial.stolen}});
+  return json;
+}
+
 } // namespace
 
 std::string who_answered(const Reading& counters) {
@@ -94,18 +114,25 @@ std::string table_of(const std::vector<Step>& steps) {
         connected ? fmt::format("{:.2f}", step.response.connect_s * 1000) : "-",
         step.response.complete() ? fmt::format("{:.3f}", step.response.total_s) : "-",
         step.flood ? fmt::format("{:.0f}", step.flood->per_second()) : "-",
-        step.who.empty() ? who_answered(step.counters) : step.who);
+        who_answered(step.counters));
   }
   return text;
 }
 
-Result<void> write_report(const std::filesystem::path& path, const std::vector<Step>& steps,
-                          const std::string& summary) {
-  ordered_json report{
-      {"version", program_version}, {"steps", ordered_json::array()}, {"summary", summary}};
-  for (const Step& step : steps)
-    report["steps"].push_back(json_of(step));
-  return write_text(path, report.dump(2) + "\n");
+Result<void> write_report(const std::filesystem::path& path, const DemoReport& report) {
+  ordered_json json{{"version", program_version},
+                    {"steps", ordered_json::array()},
+                    {"heavy_flood",
+                     {{"cpus", last_cpu() + 1},
+                      {"asked_per_second", heavy_flood_per_second},
+                      {"defences", ordered_json::array()}}},
+                    {"downloads", report.downloads},
+                    {"summary", report.summary}};
+  for (const Step& step : report.steps)
+    json["steps"].push_back(json_of(step));
+  for (const FloodRow& row : report.heavy_flood)
+    json["heavy_flood"]["defences"].push_back(json_of(row));
+  return write_text(path, json.dump(2) + "\n");
 }
 
 } // namespace trap::lab

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "lab/demo/heavy_flood.h"
 #include "lab/deployment/deployment.h"
 #include "lab/network/topology.h"
 #include "lab/programs/curl.h"
@@ -21,7 +22,6 @@ struct Step {
   Family family = Family::ipv4;
   bool ok = false; // it behaved as it must
   std::string note;
-  std::string who; // who answered, where no counters tell
   Response response;
   std::optional<FloodSeen> flood;
   Reading counters; // added by the step
@@ -34,9 +34,17 @@ std::string table_of(const std::vector<Step>& steps);
 // redirect; guard 1 ticket".
 std::string who_answered(const Reading& counters);
 
+// What the demo found. `heavy_flood` is empty if this machine cannot have one.
+struct DemoReport {
+  std::vector<Step> steps;
+  std::vector<FloodRow> heavy_flood;
+  std::string downloads; // a sentence about the steps
+  std::string summary;   // the sentence to take home
+};
+
 // {"version", "steps": [{name, family, ok, times, http_status, bytes, flood_pps, counters}],
+// "heavy_flood": {"cpus", "asked_per_second", "defences": [{name, title, ...}]}, "downloads",
 // "summary"}
-Result<void> write_report(const std::filesystem::path& path, const std::vector<Step>& steps,
-                          const std::string& summary);
+Result<void> write_report(const std::filesystem::path& path, const DemoReport& report);
 
 } // namespace trap::lab

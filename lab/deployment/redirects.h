@@ -6,18 +6,19 @@
 #include "runtime/fd.h"
 #include "runtime/result.h"
 
-namespace trap::bench {
+namespace trap::lab {
 
 class Redirects {
 public:
   // trap-client must be at work on `client`.
-  static Result<Redirects> open(const lab::Host& client);
+  static Result<Redirects> open(const Host& client);
   // The next connection of every service is a first one.
   void forget() const;
 
 private:
-  explicit Redirects(Fd map) : map_(std::move(map)) {}
+  Redirects(Fd map, std::size_t key_bytes) : map_(std::move(map)), key_bytes_(key_bytes) {}
   Fd map_;
+  std::size_t key_bytes_;
 };
 
-} // namespace trap::bench
+} // namespace trap::lab

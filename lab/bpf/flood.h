@@ -39,6 +39,15 @@ struct trap_flood_order {
   __u32 has_ticket;      /* at TRAP_FLOOD_TICKET_AT; source ports are invented nevertheless */
 };
 
+/* Times in 256ths of a nanosecond of bpf_ktime_get_ns(). */
+struct trap_flood_pace {
+  __u64 interval; /* between frames; 0: as fast as they come, and nothing below counts */
+  __u64 due;      /* of the next frame */
+  __u64 forgiven; /* frames that are overdue by more are left out */
+  __u64 end;      /* no frame after it */
+  __u64 most;     /* frames in all */
+};
+
 enum trap_flood_answer {
   TRAP_FLOOD_OTHER, /* not TCP, or without any of the flags below */
   TRAP_FLOOD_SYN,
@@ -67,5 +76,6 @@ TRAP_INLINE __be32 trap_flood_seq(__be32 source, __be16 port) {
 TRAP_ASSERT(sizeof(struct trap_flood_credential) == 40, "shared through a variable");
 TRAP_ASSERT(sizeof(struct trap_flood_order) == TRAP_FLOOD_FRAME_MAX + 32,
             "shared through a variable");
+TRAP_ASSERT(sizeof(struct trap_flood_pace) == 40, "shared through a variable");
 TRAP_ASSERT(sizeof(struct trap_flood_seen) == 8 * (TRAP_FLOOD_ANSWERS + 6),
             "shared through a variable");

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The two ends of the closed loop. `generate` runs on BPF_PROG_TEST_RUN's live frames, whose pages
- * come back as the responder left them. So it writes every byte anew, with another source, source
- * port, sequence number and timestamp each time, or with those of `credentials`. `sink` counts the
- * answers. Everything happens on one CPU, so plain variables do. */
-#include "bench/bpf/flood.h"
+/* Floods of live frames. `generate` runs on BPF_PROG_TEST_RUN's, whose pages come back as the
+ * responder left them. So it writes every byte anew, with another source, source port, sequence
+ * number and timestamp each time, or with those of `credentials`. `sink` and `gate` end answers.
+ * Each runs on one CPU, so plain variables do. */
+#include "lab/bpf/flood.h"
 
 #include <linux/bpf.h>
 
@@ -13,6 +13,7 @@
 #include "dataplane/packet.h"
 
 struct trap_flood_order order;
+struct trap_flood_pace pace;
 struct trap_flood_seen seen;
 struct trap_flood_credential credentials[TRAP_FLOOD_CREDENTIALS];
 
@@ -127,11 +128,29 @@ static __always_inline int vary(void* data, void* end) {
   return vary_tcp((void*)(ip + 1), end, &varied);
 }
 
+/* Whether the next frame may go. The kernel's loop cannot sleep, so what is early is not sent. */
+static __always_inline int is_due(void) {
+  __u64 now;
+
+  if (!pace.interval)
+    return 1;
+  now = bpf_ktime_get_ns() << 8;
+  if (now < pace.due || now > pace.end || !pace.most)
+    return 0;
+  if (now - pace.due > pace.forgiven)
+    pace.due = now;
+  pace.due += pace.interval;
+  pace.most--;
+  return 1;
+}
+
 SEC("xdp")
 int generate(struct xdp_md* ctx) {
   void* data;
   void* end;
 
+  if (!is_due())
+    return XDP_DROP;
   /* The kernel takes the length that a page's last answer had for the length of the next frame,
    * unless the program changes it. */
   if (bpf_xdp_adjust_tail(ctx, -TRAP_FLOOD_TRIM))
@@ -239,6 +258,26 @@ int sink(struct xdp_md* ctx) {
 other:
   seen.answers[TRAP_FLOOD_OTHER]++;
   return XDP_DROP;
+}
+
+/* At the router's end of a flooded link: answers to the flood's invented sources end here, as they
+ * would leave a real host by its card, and everything else goes on. */
+SEC("xdp")
+int gate(struct xdp_md* ctx) {
+  void* end = (void*)(long)ctx->data_end;
+  struct ethhdr* eth = (void*)(long)ctx->data;
+  struct iphdr* ip4 = (void*)(eth + 1);
+  struct ipv6hdr* ip6 = (void*)(eth + 1);
+  __u32 prefix;
+
+  if ((void*)(ip4 + 1) > end)
+    return XDP_PASS;
+  if (eth->h_proto == TRAP_BE16(ETH_P_IP))
+    return (ip4->daddr & 0xff) < 127 ? XDP_DROP : XDP_PASS;
+  if (eth->h_proto != TRAP_BE16(ETH_P_IPV6) || (void*)(ip6 + 1) > end)
+    return XDP_PASS;
+  __builtin_memcpy(&prefix, &ip6->daddr, sizeof(prefix)); /* 2001::/16 but for 2001:db8::/32 */
+  return (prefix & 0xffff) == 0x0120 && prefix != 0xb80d0120 ? XDP_DROP : XDP_PASS;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
