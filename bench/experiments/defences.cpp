@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/experiments/defences.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "bench/comparison/responders.h"
@@ -82,6 +84,19 @@ std::string fault_of_later(const Counters& moved, const Work& work) {
                    at_least(moved, "guard.pass-ticket", work.connections)});
 }
 
+// The first connections of a series may be without a redirect yet.
+std::string fault_of_known(const Counters& moved, const Work& work) {
+  constexpr std::uint64_t first_ones = 10;
+  const std::uint64_t known = work.connections - std::min(work.connections, first_ones);
+  return first_of({at_least(moved, "client.pass-syn-ticketed", known),
+                   at_least(moved, "guard.pass-ticket", work.connections)});
+}
+
+std::string fault_of_guard(const Counters& moved, const Work& work) {
+  return first_of(
+      {fault_of_known(moved, work), at_least(moved, "guard.drop-uninvited", of_a_flood)});
+}
+
 std::string fault_of_served(const Counters& moved, const Work& work) {
   return first_of({at_least(moved, "served.reply-syn-ack", answers_least(work)),
                    at_least(moved, "served.pass-cookie", work.connections),
@@ -129,15 +144,16 @@ Defence trap_later(const std::string& name) {
 }
 
 Defence trap_served(const std::string& name) {
-  return {name,
-          "stranger",
-          "plain",
-          [](Testbed& testbed) { return testbed.start_trap_on_plain(); },
-          fault_of_served,
-          false,
-          {},
-          "on the service's own host; XDP takes segmentation offload away from both ends of its "
-          "veth, while a real interface keeps it"};
+  return {
+      name,
+      "stranger",
+      "plain",
+      [](Testbed& testbed) { return testbed.start_trap_on_plain(); },
+      fault_of_served,
+      false,
+      {},
+      "on the service's own host; the program that the lab needs at the router's end of the veth "
+      "takes segmentation offload from the service, while a real interface keeps it"};
 }
 
 Defence kernel_cookies(const std::string& name) {
@@ -155,6 +171,21 @@ Defence nft_synproxy(const std::string& name) {
           std::string{nft_synproxy_why_not_ipv6()},
           "on the service's host; where the server speaks first, the listener behind it answers "
           "with SYN cookies, because it would refuse the timestamp of SYNPROXY's ACK"};
+}
+
+Defence trap_known(const std::string& name) {
+  return {name, "client", "trap", nothing_more, fault_of_known};
+}
+
+Defence guard_flooded(const std::string& name) {
+  return {name, "client", "trap", nothing_more, fault_of_guard, false, {}, {}, "service"};
+}
+
+std::vector<Defence> defences_under_rising_attack() {
+  return {undefended("no-defence"),           kernel_cookies("kernel-cookies"),
+          nft_synproxy("nft-synproxy"),       trap_served("trap-serve"),
+          trap_at_first("trap-new"),          trap_known("trap-known"),
+          guard_flooded("trap-guard-flooded")};
 }
 
 std::vector<Defence> defences_under_attack() {

@@ -27,11 +27,15 @@ struct Defence {
   std::function<std::string(const lab::Counters& moved, const Work& work)> fault;
   bool forgets = false; // every connection is the client's first
   std::string why_not_ipv6 = {};
-  std::string note = {}; // for readers of its figures
+  std::string note = {};         // for readers of its figures
+  std::string_view flooded = {}; // host of the lab that the flood is for, if it is not `host`
 
   [[nodiscard]] std::string url(lab::Family family, std::string_view path) const;
   [[nodiscard]] std::string_view address(lab::Family family) const {
     return lab::addresses_of(host).address(family);
+  }
+  [[nodiscard]] std::string flooded_host() const {
+    return std::string{flooded.empty() ? host : flooded};
   }
   // Before each connection.
   void prepare(const Testbed& testbed) const;
@@ -44,6 +48,10 @@ Defence trap_served(const std::string& name);    // any client, TRAP on the serv
 Defence kernel_cookies(const std::string& name); // for every SYN
 Defence nft_synproxy(const std::string& name);   // on the service's host
 
+Defence trap_known(const std::string& name);    // aware client that has a redirect after its first
+Defence guard_flooded(const std::string& name); // the same while the guard is flooded directly
+
 std::vector<Defence> defences_under_attack();
+std::vector<Defence> defences_under_rising_attack();
 
 } // namespace trap::bench

@@ -30,13 +30,13 @@ Result<void> measure_attacked_downloads(const AttackedDownloadEffort& effort, Re
 
 struct RisingAttackEffort {
   int rounds;
-  std::chrono::milliseconds window;   // of new connections at each rate
+  std::chrono::milliseconds window;   // of new connections at each rate, and of requests
   std::chrono::milliseconds deadline; // of a connection
-  double flood_share;                 // as above
-  std::vector<int> rates; // SYNs per second, rising; the generator's maximum comes after them
+  bool refuses;                       // a step that proves nothing is refused; else it is skipped
+  std::vector<int> rates;             // SYNs per second, rising
 };
 
-// Connections while a SYN flood rises.
+// Connections and requests while a SYN flood rises. Needs two CPUs.
 Result<void> measure_rising_attack(const RisingAttackEffort& effort, Report& report);
 
 struct ConnectionEffort {

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/harness/greeter.h"
 
-#include <algorithm>
 #include <cerrno>
-#include <list>
+#include <chrono>
 
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include <fmt/format.h>
 
-#include "lab/hosts/interrupt.h"
 #include "lab/hosts/listening.h"
 #include "lab/hosts/process.h"
 #include "lab/network/topology.h"
@@ -41,93 +38,9 @@ Result<Fd> client_socket(const Target& target, int type) {
   return fd;
 }
 
-struct Waiting {
-  Fd fd;
-  Clock::time_point since;
-  std::size_t number;
-};
-
 double ms_since(Clock::time_point moment) {
   return std::chrono::duration<double, std::milli>(Clock::now() - moment).count();
 }
-
-// One run of time_greetings().
-class PacedClient {
-public:
-  PacedClient(const Target& target, const Pace& pace)
-      : target_(target), pace_(pace), attempts_(static_cast<std::size_t>(pace.connections)),
-        start_(Clock::now()) {}
-
-  Result<std::vector<Attempt>> run(const std::function<void()>& prepare) {
-    while (begun_ < attempts_.size() || !waiting_.empty()) {
-      if (lab::interrupted())
-        return Error{"interrupted"};
-      for (; begun_ < attempts_.size() && Clock::now() >= due(); begun_++) {
-        prepare();
-        if (auto begun = begin(); !begun)
-          return begun.error();
-      }
-      give_up_old_ones();
-      wait();
-    }
-    return std::move(attempts_);
-  }
-
-private:
-  [[nodiscard]] Clock::time_point due() const { return start_ + pace_.interval * begun_; }
-
-  // The socket is ready when the first byte is there, or when the connection failed.
-  Result<void> begin() {
-    auto fd = client_socket(target_, SOCK_NONBLOCK);
-    if (!fd)
-      return fd.error();
-    Waiting one{std::move(*fd), Clock::now(), begun_};
-    attempts_[begun_].took_ms = static_cast<double>(pace_.deadline.count());
-    if (connect(one.fd.get(), target_.get(), target_.length) == 0 || errno == EINPROGRESS)
-      waiting_.push_back(std::move(one));
-    return {};
-  }
-
-  void give_up_old_ones() {
-    waiting_.remove_if(
-        [&](const Waiting& one) { return Clock::now() >= one.since + pace_.deadline; });
-  }
-
-  void wait() {
-    std::vector<pollfd> ends;
-    for (const Waiting& one : waiting_)
-      ends.push_back({one.fd.get(), POLLIN, 0});
-    Clock::time_point next = begun_ < attempts_.size() ? due() : Clock::time_point::max();
-    if (!waiting_.empty())
-      next = std::min(next, waiting_.front().since + pace_.deadline);
-    if (next == Clock::time_point::max())
-      return;
-    const auto left = std::max(Clock::duration::zero(), next - Clock::now());
-    const timespec limit{std::chrono::duration_cast<std::chrono::seconds>(left).count(),
-                         (left % std::chrono::seconds{1}).count()};
-    if (ppoll(ends.data(), ends.size(), &limit, nullptr) > 0)
-      take(ends);
-  }
-
-  void take(const std::vector<pollfd>& ends) {
-    auto end = ends.begin();
-    waiting_.remove_if([&](const Waiting& one) {
-      if ((end++)->revents == 0)
-        return false;
-      char byte = 0;
-      if (recv(one.fd.get(), &byte, 1, 0) == 1)
-        attempts_[one.number] = {true, ms_since(one.since)};
-      return true;
-    });
-  }
-
-  const Target& target_;
-  const Pace& pace_;
-  std::vector<Attempt> attempts_;
-  std::size_t begun_ = 0;
-  const Clock::time_point start_;
-  std::list<Waiting> waiting_;
-};
 
 } // namespace
 
@@ -189,16 +102,6 @@ Result<double> time_greeting(std::string_view address, int port) {
     return Error{
         fmt::format("no response from {}: {}", lab::endpoint(address, port), error_text(errno))};
   return ms_since(start) * 1000;
-}
-
-Result<std::vector<Attempt>> time_greetings(const lab::Host& client, std::string_view address,
-                                            int port, const Pace& pace,
-                                            const std::function<void()>& prepare) {
-  const lab::InHost inside{client};
-  if (!inside.entered())
-    return Error{"cannot enter " + client.name()};
-  const Target target{address, port};
-  return PacedClient{target, pace}.run(prepare);
 }
 
 } // namespace trap::bench

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server of the paper's third experiment, which sends its response as soon as a connection is
-// accepted, and clients that time it.
+// accepted, and a client that times it.
 #pragma once
 
-#include <chrono>
-#include <functional>
 #include <memory>
 #include <string_view>
 #include <thread>
-#include <vector>
 
 #include "lab/hosts/host.h"
 #include "runtime/fd.h"
@@ -35,23 +32,5 @@ private:
 // Microseconds from the request for a connection to the first byte of the response. The calling
 // thread must be in the client's host. An error if there is no response.
 Result<double> time_greeting(std::string_view address, int port);
-
-struct Pace {
-  int connections;
-  std::chrono::microseconds interval;
-  std::chrono::milliseconds deadline; // of each
-};
-
-// One connection.
-struct Attempt {
-  bool answered = false;
-  double took_ms = 0; // the deadline without an answer
-};
-
-// Starts connections at even intervals, without waiting for earlier ones. Calls `prepare` before
-// each. An error if a socket cannot be made, or after an interrupt.
-Result<std::vector<Attempt>> time_greetings(const lab::Host& client, std::string_view address,
-                                            int port, const Pace& pace,
-                                            const std::function<void()>& prepare);
 
 } // namespace trap::bench

@@ -50,7 +50,7 @@ EXPECTED = [
     ("prefixes loaded", r"prefixes-\d+"),
 ]
 
-TRAP_NAMES = ("trap", "trap-first", "trap-later", "trap-reset", "trap-serve", "trap-guard")
+TRAP_NAMES = ("trap", "trap-first", "trap-later", "trap-reset", "trap-serve", "trap-guard", "trap-new", "trap-known", "trap-guard-flooded")
 LESS_IS_BETTER = {"ns", "us", "ms", "s", "KiB"}
 MORE_IS_BETTER = {"1/s", "Mbit/s", "share"}
 
@@ -63,7 +63,7 @@ def about(report):
     rows += [(name, version) for name, version in versions.items()]
     text = ["Everything runs on one machine: hosts are network namespaces, links are veth pairs. No network card and no wire is measured.", ""]
     text += table(("", ""), rows)
-    text += ["To repeat, as root: `make bench`. It takes some 20 minutes, and wants a machine that does nothing else. "
+    text += ["To repeat, as root: `make bench`. It takes some 40 minutes, and wants a machine that does nothing else. "
              "`make evaluation` brings the outcome to docs/. Figures are medians, with the least and the greatest of all runs in brackets.", ""]
     return text
 

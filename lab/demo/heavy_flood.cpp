@@ -21,8 +21,8 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using Held = std::shared_ptr<void>;
 
-constexpr Pace pace{150, microseconds{10'000}, milliseconds{1000}};
-constexpr Load load{16, milliseconds{200}, milliseconds{1000}};
+constexpr Pace pace{100, microseconds{10'000}, milliseconds{800}};
+constexpr Load load{16, milliseconds{150}, milliseconds{600}};
 
 struct Candidate {
   const char *name, *title;

@@ -48,13 +48,41 @@ def attacked(report):
     return text + table(("flood", "", "defence", "time", "complete", "SYNs/s", "paper"), rows) + notes(report, r"attack-(paper|flood)")
 
 
+# A defence holds from the first share of served connections on, and has collapsed below the second.
+HOLDS, COLLAPSED = 0.95, 0.5
+
+
+def steps(report, family, responder):
+    """The steps of a rising flood at a defence: lines of success, by rate."""
+    return sorted(report.select(r"attack-rise", metric="success", family=family, responder=responder), key=lambda line: line.get("asked", line["rate"]))
+
+
+def collapses(report):
+    """A row for each defence: the highest rate at which it held, and the lowest at which it had collapsed."""
+    rows = []
+    for family in report.families(r"attack-rise"):
+        for responder in dict.fromkeys(line["responder"] for line in report.select(r"attack-rise", metric="success", family=family)):
+            found = steps(report, family, responder)
+            held = [line["rate"] for line in found if line["value"] >= HOLDS]
+            fallen = [line["rate"] for line in found if line["value"] < COLLAPSED]
+            rows.append((family, responder, number(max(held)) if held else "at none", number(min(fallen)) if fallen else f"not up to {number(found[-1]['rate'])}"))
+    return rows
+
+
 def rising(report, plots):
-    text = ["Connections per second of flood, as the flood rises. The rate is what the victim's interface saw. A defence without a point at a rate was "
-            "not active, or the generator was slower than asked; see below what was refused. A connection that is not answered in time counts as "
-            "its deadline in the percentiles.", ""]
-    for metric, unit, say, logarithmic in (("success", "share of connections", "Share of connections that succeed", "x"),
+    text = ["New connections and requests while a flood of SYNs rises. The flood has a CPU of its own. The victim's receive path (threaded NAPI, woken every "
+            "25 us at most, as a card with interrupt moderation does), the defence and nginx have another; with two CPUs the clients share it. "
+            "Answers to the flood end where a card would send them. SYNs/s is what was sent. A connection is served if the first byte of nginx's "
+            "response comes in time; one that is not counts as its deadline in the percentiles. Requests are those of 16 connections that "
+            "stay open, and are left out where the victim's CPU was not their limit. A step that lost connections while the victim's CPU had time left proves nothing and is "
+            "refused. A flood that two steps in a row left without a served connection does not rise further.", "",
+            "`trap-new`: a client whose every connection is redirected first; the TRAP server is flooded. `trap-known`: a client that has a redirect. "
+            "`trap-guard-flooded`: the same while the service's own address is flooded. The TRAP server is on the service's CPU.", ""]
+    text += ["Where each defence collapses:", ""]
+    text += table(("", "defence", "serves 95 % up to, SYNs/s", "serves less than half from, SYNs/s"), collapses(report))
+    for metric, unit, say, logarithmic in (("success", "share of connections", "Share of connections that are served", "x"),
                                            ("connect_p50", "ms", "Median time of connect", "xy"),
-                                           ("connect_p99", "ms", "99th percentile of the time of connect", "xy")):
+                                           ("requests", "1/s", "Requests per second that nginx answers", "x")):
         for family in report.families(r"attack-rise"):
             found = report.select(r"attack-rise", metric=metric, family=family)
             series = collections.defaultdict(list)
@@ -66,13 +94,18 @@ def rising(report, plots):
                 text += plots.draw(f"attack-rise-{metric}-{family}", lines_plot("SYNs per second", unit, logarithmic),
                                    [(name, sorted(rows)) for name, rows in series.items()], say)
     rows = []
-    for line in sorted(report.select(r"attack-rise", metric="success"), key=lambda l: (l.get("family", ""), l["responder"], l.get("rate", 0))):
-        at = {metric: next((other["value"] for other in report.select(r"attack-rise", metric=metric, responder=line["responder"],
-                                                                       family=line.get("family")) if other.get("rate") == line.get("rate")), None)
-              for metric in ("connect_p50", "connect_p99")}
-        rows.append((line.get("family", ""), line["responder"], number(line.get("rate", 0)), number(line["value"] * 100) + "%",
-                     *(number(value) if value is not None else "" for value in at.values())))
-    return text + table(("", "defence", "SYNs/s", "succeed", "p50, ms", "p99, ms"), rows) + notes(report, r"attack-rise")
+    for family in report.families(r"attack-rise"):
+        for responder in dict.fromkeys(line["responder"] for line in report.select(r"attack-rise", metric="success", family=family)):
+            for line in steps(report, family, responder):
+                at = {other["metric"]: other for other in report.select(r"attack-rise", responder=responder, family=family) if other["rate"] == line["rate"]}
+                shown = [spread(at[metric]) if metric in at else "" for metric in ("connect_p50", "connect_p99", "first_byte_p50", "first_byte_p99", "requests")]
+                rows.append((family, responder, number(line["rate"]), percent(line), *shown, percent(at["victim_busy"]) if "victim_busy" in at else ""))
+    return text + table(("", "defence", "SYNs/s", "served", "connect p50, ms", "connect p99, ms", "first byte p50, ms", "first byte p99, ms", "requests/s", "victim's CPU busy"),
+                        rows) + notes(report, r"attack-rise")
+
+
+def percent(line):
+    return "{}% ({} to {})".format(*(number(line[key] * 100) for key in ("value", "min", "max")))
 
 
 def connections(report):

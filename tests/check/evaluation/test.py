@@ -67,6 +67,12 @@ class Evaluation(unittest.TestCase):
         self.assertNotIn("xdp-tx:", text)
         self.assertNotIn("no-defence", text)
 
+    def test_a_rising_flood_tells_where_each_defence_collapses(self):
+        text = self.document().split("## A rising attack")[1].split("\n## ")[0]
+        self.assertIn("| ipv4 | trap-serve | 500,000 | not up to 3,000,000 |", text)
+        self.assertIn("| ipv6 | kernel-cookies | 100,000 | 500,000 |", text)
+        self.assertIn("| ipv4 | no-defence | at none | 100,000 |", text)
+
     def test_missed_targets_come_first(self):
         text = self.document()
         self.assertIn("1 of 2 targets are met", text)
