@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "bench/comparison/beside.h"
 #include "bench/comparison/comparison.h"
 #include "bench/experiments/experiments.h"
 #include "bench/speed/measurements.h"
@@ -44,25 +45,26 @@ const Plan quick_plan = {{1, 20'000, 1},
                          {100, 1},
                          {2, 20'000, false},
                          20};
-const Plan whole_plan = {
-    {5, 100'000, 5},
-    {11, 200},
-    {1000, 9, {1, 16}},
-    {11},
-    {5, 4000ms, 0.8},
-    {5,
-     1000ms,
-     1000ms,
-     true,
-     {100'000, 300'000, 500'000, 1'000'000, 2'000'000, 3'000'000, 4'000'000}},
-    {5000, 5},
-    {7, 200'000, true},
-    200};
+const Plan whole_plan = {{5, 100'000, 5},
+                         {11, 200},
+                         {1000, 9, {1, 16}},
+                         {11},
+                         {5, 4000ms, 0.8},
+                         {5,
+                          1000ms,
+                          1000ms,
+                          true,
+                          {100'000, 300'000, 500'000, 1'000'000, 2'000'000, 3'000'000, 4'000'000}},
+                         {5000, 5},
+                         {7, 200'000, true},
+                         200};
 
 struct Options {
   bool quick = false;
   std::string output;
   std::string only;
+  std::vector<std::string> beside; // FILE:PROGRAM
+  std::string beside_prepare;
 };
 
 // Removes the hosts, whichever way the measurements end.
@@ -79,8 +81,21 @@ void attempt(const char* what, Report& report, const Result<void>& measured) {
     report.refuse(what, measured.error().message);
 }
 
-Result<void> measure_closed_loop(ClosedLoop& loop, const Measure& measure, Report& report) {
-  auto comparison = Comparison::set_up(loop, report);
+Result<std::vector<Responder>> guests_of(const Options& options) {
+  std::vector<Responder> guests;
+  for (const std::string& text : options.beside) {
+    auto beside = parse_beside(text);
+    if (!beside)
+      return beside.error();
+    beside->prepare = options.beside_prepare;
+    guests.push_back(responder_beside(*beside));
+  }
+  return guests;
+}
+
+Result<void> measure_closed_loop(ClosedLoop& loop, const std::vector<Responder>& guests,
+                                 const Measure& measure, Report& report) {
+  auto comparison = Comparison::set_up(loop, guests, report);
   if (!comparison)
     return comparison.error();
   for (const FloodKind kind : {FloodKind::syn, FloodKind::ack_invalid, FloodKind::ack_valid,
@@ -92,7 +107,8 @@ Result<void> measure_closed_loop(ClosedLoop& loop, const Measure& measure, Repor
 }
 
 // An error if there is no lab to measure in.
-Result<void> measure_in_lab(const Options& options, const Plan& plan, Report& report) {
+Result<void> measure_in_lab(const Options& options, const std::vector<Responder>& guests,
+                            const Plan& plan, Report& report) {
   const auto wanted = [&](const char* name) {
     return std::string_view{name}.find(options.only) != std::string_view::npos;
   };
@@ -127,7 +143,7 @@ Result<void> measure_in_lab(const Options& options, const Plan& plan, Report& re
   if (!loop)
     return loop.error();
   if (wanted("closed-loop"))
-    attempt("closed-loop", report, measure_closed_loop(**loop, plan.loop, report));
+    attempt("closed-loop", report, measure_closed_loop(**loop, guests, plan.loop, report));
   if (wanted("memory"))
     attempt("memory", report, measure_memory(**loop, report));
   if (wanted("prefixes"))
@@ -139,12 +155,15 @@ Result<void> measure_in_lab(const Options& options, const Plan& plan, Report& re
 
 Result<ExitCode> measure_all(const Options& options) {
   const Plan plan = options.quick ? quick_plan : whole_plan;
+  const auto guests = guests_of(options);
+  if (!guests)
+    return guests.error();
   Report report(options.quick);
   measure_paths(plan.paths, options.only, report);
   measure_growth(plan.growth, options.only, report);
   if (std::string_view{"churn"}.find(options.only) != std::string_view::npos)
     attempt("churn", report, measure_backend_churn(report));
-  if (auto measured = measure_in_lab(options, plan, report); !measured)
+  if (auto measured = measure_in_lab(options, *guests, plan, report); !measured)
     return measured.error();
   if (report.empty())
     return Error{"no measurement has \"" + options.only + "\" in its name: see trap-bench --help",
@@ -175,6 +194,13 @@ ExitCode run(int argc, char** argv) {
       "only measurements with this in their name: a path, client-speed, guard-speed, download, "
       "attack-download, attack-rise, connection-time, closed-loop, fleet, growth, "
       "memory, churn, prefixes, scrape");
+  app.add_option("--beside", options.beside,
+                 "another XDP program in the closed loop beside TRAP; may be repeated")
+      ->type_name("FILE:PROGRAM");
+  app.add_option("--beside-prepare", options.beside_prepare,
+                 "a shell command in the host of that program once it is loaded; its maps are "
+                 "pinned in $MAPS")
+      ->type_name("COMMAND");
   app.set_version_flag("--version", program_version);
   try {
     app.parse(argc, argv);

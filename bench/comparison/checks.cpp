@@ -38,7 +38,8 @@ std::string fault_of(const LoopRun& run, const Responder& responder, FloodKind k
       return fmt::format("{} answers of another kind ({})", run.seen.answers[other], other);
   if (answer == TRAP_FLOOD_OTHER)
     return "";
-  const double loss = responder.role == Role::peer ? loss_of_stack : loss_of_xdp;
+  const bool by_stack = responder.role == Role::peer || responder.role == Role::guest;
+  const double loss = by_stack ? loss_of_stack : loss_of_xdp;
   if (static_cast<double>(answered) < static_cast<double>(run.sent) * (1 - loss) ||
       answered > run.sent + strays)
     return fmt::format("{} answers to {} packets", answered, run.sent);

@@ -100,9 +100,12 @@ void print(const Line& line, const Line* drop) {
 
 } // namespace
 
-Result<Comparison> Comparison::set_up(ClosedLoop& loop, Report& report) {
+Result<Comparison> Comparison::set_up(ClosedLoop& loop, const std::vector<Responder>& guests,
+                                      Report& report) {
   Comparison comparison{loop, report};
-  for (const Responder& responder : responders())
+  std::vector<Responder> all = responders();
+  all.insert(all.end(), guests.begin(), guests.end());
+  for (const Responder& responder : all)
     if (auto done = comparison.set_up_one(responder); !done)
       return done.error();
   return comparison;
@@ -119,6 +122,8 @@ Result<void> Comparison::set_up_one(const Responder& responder) {
     made.equipment = std::move(*equipment);
     return {};
   }
+  if (responder.role == Role::guest)
+    return equipment.error();
   if (responder.role == Role::peer)
     report_.skip(responder.name, equipment.error().message);
   else
@@ -193,8 +198,12 @@ void Comparison::judge(const Flood& flood) {
       if (fault.empty())
         fault = fault_of(run, one.responder, flood.kind);
     if (!fault.empty()) {
-      report_.refuse(fmt::format("{} ipv{} {}", experiment, flood.family, one.responder.name),
-                     fault);
+      const std::string what =
+          fmt::format("{} ipv{} {}", experiment, flood.family, one.responder.name);
+      if (one.responder.role == Role::guest)
+        report_.skip(what, fault);
+      else
+        report_.refuse(what, fault);
       continue;
     }
     Line line = line_of(flood, one.responder, one.runs);

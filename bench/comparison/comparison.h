@@ -18,9 +18,10 @@ struct Measure {
 
 class Comparison {
 public:
-  // Sets every responder up. A peer that this machine cannot have is skipped, any other refused. An
-  // error if there is no host for one.
-  static Result<Comparison> set_up(ClosedLoop& loop, Report& report);
+  // Sets every responder up, guests last. A peer that this machine cannot have is skipped, any
+  // other refused. An error if there is no host for one, or if a guest cannot be set up.
+  static Result<Comparison> set_up(ClosedLoop& loop, const std::vector<Responder>& guests,
+                                   Report& report);
 
   // Sends the flood to every responder that it is for. Lines and targets go into the report. An
   // error if the flood cannot be sent, TRAP's counters disagree, or after an interrupt.

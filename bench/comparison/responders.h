@@ -15,7 +15,7 @@
 
 namespace trap::bench {
 
-enum class Role { floor, trap, peer };
+enum class Role { floor, trap, peer, guest }; // a guest came by --beside
 
 // The right reaction to each packet of a flood: an answer (TRAP_FLOOD_OTHER is silence), and the
 // verdict that TRAP counts it under.
