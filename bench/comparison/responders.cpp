@@ -214,7 +214,7 @@ std::string reset_service() {
 }
 
 std::string served_service() {
-  return std::string{web} + "unaware = \"serve\"\n";
+  return std::string{web} + "unaware = \"serve\"\nactivate = \"always\"\n";
 }
 
 std::vector<Responder> responders() {

@@ -11,8 +11,9 @@ constexpr std::chrono::milliseconds nft_deadline{10000};
 std::string server_text_of_plain(const std::string& keys) {
   const HostAddresses& plain = addresses_of("plain");
   return fmt::format(
-      "xdp_mode = \"native\"\n{}[[service]]\nname = \"web\"\naddresses = [\"{}\", \"{}\"]\n", keys,
-      endpoint(plain.ipv4, service_port), endpoint(plain.ipv6, service_port));
+      "xdp_mode = \"native\"\n{}[[service]]\nname = \"web\"\naddresses = [\"{}\", \"{}\"]\n"
+      "activate = \"always\"\n",
+      keys, endpoint(plain.ipv4, service_port), endpoint(plain.ipv6, service_port));
 }
 
 } // namespace

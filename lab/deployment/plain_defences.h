@@ -32,8 +32,8 @@ private:
 // SYNPROXY on a host, for as long as it is held.
 Result<std::shared_ptr<NftRules>> put_synproxy_before(const Host& host);
 
-// trap-server on "plain", which serves all clients of the web server there. It is detached at the
-// end.
+// trap-server on "plain", which serves all clients of the web server there, at peace too. It is
+// detached at the end.
 class TrapOnPlain {
 public:
   // `keys`: more of server.toml, before its service.
