@@ -10,6 +10,7 @@
 #define TRAP_CLIENT_MAX_ORIGINS 16384
 #define TRAP_CLIENT_MAX_FALLBACKS 4096
 #define TRAP_CLIENT_MAX_TRUSTED 4096 /* prefixes of services, and as many of targets */
+#define TRAP_CLIENT_MAX_LINKS 4096   /* prefixes of the host's own links */
 
 /* Sizes of these tables: default, and bounds of `max_redirects` and `max_flows` in the
  * configuration.
@@ -52,6 +53,8 @@ enum trap_pending_state {
 #define TRAP_CONNECT_HAS_NO_LANE                                                                   \
   4u /* every local port on the way to the service is a living connection's: a TRAP server that    \
         serves is to serve this one */
+#define TRAP_CONNECT_UNCONSENTED                                                                   \
+  8u /* a target did not consent: no redirect of this connect is followed any more */
 
 /* Map `pending` (LRU hash by trap_tuple): the last SYN of each connect, until it is evicted. */
 struct trap_pending {
@@ -70,9 +73,11 @@ struct trap_pending {
   __u8 accepts;       /* ACCEPTs sent for isn */
   __u8 connect;       /* TRAP_CONNECT_* */
   __u8 ethernet[12];  /* the SYN's addresses, to and from; answers go the same way */
-  __u8 reserved[2];
-  __u32 ifindex; /* of the interface it left by, if that has such addresses; else 0 */
-  __u32 mark;    /* the socket's */
+  __u8 tickets;       /* that its SYNs to the service carried: 0, 1, 2 or more; the last two */
+  __u8 reserved;
+  __u32 consents[2]; /* are answered by these, the later one first (protocol/consent.h) */
+  __u32 ifindex;     /* of the interface it left by, if that has such addresses; else 0 */
+  __u32 mark;        /* the socket's */
 };
 
 /* Map `owners` (LRU hash): SYNs of a user of this host at one of its addresses, or of a host behind
@@ -103,6 +108,7 @@ struct trap_redirect_key {
 
 #define TRAP_REDIRECT_EXPERIMENTAL 1u /* option kind 253 */
 #define TRAP_REDIRECT_FROM_RESET 2u   /* learnt from a RST that reached the application */
+#define TRAP_REDIRECT_TO_CONSENT 4u   /* without CONSENT the target's answer is refused */
 
 struct trap_redirect {
   union trap_address backend;
@@ -123,6 +129,7 @@ struct trap_redirect {
 #define TRAP_FLOW_VIA_NEIGHBOUR 1u /* the next hop is not that of the public address */
 #define TRAP_FLOW_UNTICKETED 2u    /* its last SYN went to the service without the ticket */
 #define TRAP_FLOW_FORWARDED 4u     /* of a host behind this one, at the interface to the Internet */
+#define TRAP_FLOW_ANSWERED 8u      /* the service's SYN-ACK reached the application */
 
 /* A host may use one local port towards two services that have one backend: on the wire, their
  * connections would be one. So each local port has sixteen *lanes*, local ports that stand for it
@@ -207,11 +214,13 @@ TRAP_INLINE __u32 trap_remote_bit(const union trap_address* address, __be16 port
 #define TRAP_FALLBACK_SERVED                                                                       \
   2u /* no redirect comes, or it leads nowhere: the TRAP server serves                             \
       */
-#define TRAP_FALLBACK_UNREACHABLE 4u  /* the backend does not answer */
+#define TRAP_FALLBACK_UNREACHABLE 4u /* the backend does not answer */
+#define TRAP_FALLBACK_UNCONSENTED 8u /* the backend answers without CONSENT */
+#define TRAP_FALLBACK_OF_BACKEND (TRAP_FALLBACK_UNREACHABLE | TRAP_FALLBACK_UNCONSENTED)
 #define TRAP_FALLBACK_LIFETIME_S 600u /* as a ticket's usual lifetime */
 
 struct trap_fallback {
-  union trap_address backend; /* that is UNREACHABLE */
+  union trap_address backend; /* that is UNREACHABLE or UNCONSENTED */
   __u64 until_ns;             /* CLOCK_MONOTONIC_COARSE */
   __be16 port;
   __u8 flags; /* TRAP_FALLBACK_* */
@@ -220,7 +229,11 @@ struct trap_fallback {
 
 /* Maps `trust_services` and `trust_targets` (LPM tries): the [[trust]] that names a service, and
  * the targets that a trust allows. `of` is the service's port in host byte order, 0 for all ports;
- * in `trust_targets` the number of the trust. IPv4 prefixes are 96 bits longer. */
+ * in `trust_targets` the number of the trust. Map `links` (LPM trie): the index of the interface
+ * on whose link an address is, or TRAP_LINK_UNKNOWN; `of` is 0. IPv4 prefixes are 96 bits longer.
+ */
+#define TRAP_LINK_UNKNOWN 0xffffffffu /* of every address, while the host's links are not known */
+
 struct trap_trust_key {
   __u32 bits; /* 32 for `of`, and those of the prefix */
   __u32 of;
@@ -231,9 +244,14 @@ struct trap_trust_key {
 #define TRAP_CLIENT_ALLOW_PRIVATE 1u
 #define TRAP_CLIENT_ONLY_TRUSTED 2u /* services that no [[trust]] names may not redirect */
 
+#define TRAP_CLIENT_WITHOUT_CONSENT 4u /* targets need not consent */
+#define TRAP_CLIENT_NAT64_KNOWN                                                                    \
+  8u /* which prefix this host's translator has, or that it has none */
+
 struct trap_client_settings {
   __u32 flags;
-  __u32 reserved;
+  __u32 nat64_bits; /* 0, 32, 40, 48, 56, 64 or 96 (RFC 6052 2.2); 0: no translator */
+  union trap_address nat64;
 };
 
 /* Priority (SO_PRIORITY) of the daemon's own SYNs, which the programs leave as they are. Its lowest
@@ -241,7 +259,7 @@ struct trap_client_settings {
 #define TRAP_CLIENT_OWN_PRIORITY 0x54520000u
 
 TRAP_ASSERT(sizeof(struct trap_tuple) == 40, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_pending) == 88, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_pending) == 96, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_owner) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_owner_share) == 16, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirect_key) == 40, "shared through a map");
@@ -254,3 +272,4 @@ TRAP_ASSERT(sizeof(struct trap_origins) == 104, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_remotes) == 8192, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_fallback) == 32, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_trust_key) == 24, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_client_settings) == 24, "shared through a map");

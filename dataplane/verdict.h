@@ -207,7 +207,11 @@ enum trap_about {
   X(PASS_CONSENT_LEFT_OUT, PASS, GUARD, SERVICE, "pass-consent-left-out",                          \
     "SYN-ACK to a ticket that leaves as it is: no room for CONSENT, data, or a signature")         \
   X(DROP_HALF_OPEN, DROP, GUARD, SERVICE, "drop-half-open",                                        \
-    "segment of a half-open flow that does not acknowledge the SYN-ACK")
+    "segment of a half-open flow that does not acknowledge the SYN-ACK")                           \
+  X(REPLY_UNCONSENTED, REPLY, CLIENT, ANYTHING, "reply-unconsented",                               \
+    "redirect's target did not consent: reset, and SYN sent again to the TRAP server")             \
+  X(DROP_UNCONSENTED, DROP, CLIENT, ANYTHING, "drop-unconsented",                                  \
+    "SYN or SYN-ACK of a redirect's target that has not consented, while no answer is waited for")
 
 enum trap_verdict {
 #define TRAP_VERDICT_ENUM(id, action, parts, about, name, text) TRAP_##id,

@@ -120,6 +120,24 @@ TRAP_INLINE int trap_address_embeds_v4(const union trap_address* a, __be32* addr
   return 1;
 }
 
+/* The IPv4 address in an IPv6 one that has a translator's prefix of `bits` bits (RFC 6052 2.2): 32,
+ * 40, 48, 56, 64 or 96. Bits 64 to 71 are skipped. 1 if the address has the prefix. */
+TRAP_INLINE int trap_nat64_embeds_v4(const union trap_address* a, const union trap_address* prefix,
+                                     __u32 bits, __be32* address) {
+  __u64 upper = __builtin_bswap64(a->raw64[0]), lower = __builtin_bswap64(a->raw64[1]);
+
+  if ((a->raw64[0] ^ prefix->raw64[0]) & trap_mask_half(bits))
+    return 0;
+  if (bits > 64) {
+    if (a->be32[2] != prefix->be32[2])
+      return 0;
+    *address = a->be32[3];
+    return 1;
+  }
+  *address = TRAP_BE32(upper << (bits - 32) | (lower << 8 >> 32) >> (64 - bits));
+  return bits >= 32;
+}
+
 /* docs/protocol.md 11: an address that no redirect may name, whatever the policy. */
 TRAP_INLINE int trap_address_is_forbidden(const union trap_address* a, __u32 family) {
   __u32 first = TRAP_FROM_BE32(a->be32[0]);

@@ -11,6 +11,8 @@
 
 /* The option in a block of whole words, as a guard appends it to the options of a SYN-ACK: behind
  * NOPs, of which kind 0x56 needs none. */
+#define TRAP_CONSENT_OPTION_BYTES_EXPERIMENTAL                                                     \
+  (TRAP_HEADER_BYTES_EXPERIMENTAL + (__u32)sizeof(struct trap_consent_body))
 #define TRAP_CONSENT_BLOCK_BYTES (TRAP_HEADER_BYTES + (__u32)sizeof(struct trap_consent_body))
 #define TRAP_CONSENT_BLOCK_BYTES_EXPERIMENTAL 12U
 

@@ -3,6 +3,7 @@
  * redirected connections are translated. */
 #pragma once
 
+#include "client/bpf/consent.bpf.h"
 #include "client/bpf/fallback.bpf.h"
 #include "client/bpf/hook.bpf.h"
 #include "client/bpf/icmp.bpf.h"
@@ -112,6 +113,9 @@ static __always_inline void keep_progress(struct trap_pending* syn,
   syn->accepted_iss[1] = before->accepted_iss[1];
   syn->accepts = before->accepts;
   syn->connect = before->connect;
+  syn->tickets = before->tickets;
+  syn->consents[0] = before->consents[0];
+  syn->consents[1] = before->consents[1];
   if (before->state == TRAP_ACCEPT_SENT || before->state == TRAP_SYN_ACK_PASSED)
     syn->state = before->state;
 }
@@ -211,9 +215,15 @@ static TRAP_SUBPROGRAM int lead_to_service(struct __sk_buff* skb, struct packet_
   memory->way.mark = skb->mark;
   if (!bpf_skb_load_bytes(skb, 0, memory->way.next_hop, ETH_ALEN) && needs_neighbour(skb, context))
     outward->flags |= TRAP_FLOW_VIA_NEIGHBOUR;
-  if (!is_to_carry_ticket(outward->syns, has_fallback(&memory->key, TRAP_FALLBACK_UNTICKETED)) ||
-      !has_room_for_option(skb, &context->packet, ticket_block_bytes(redirect->flags)))
+  if (!has_room_for_option(skb, &context->packet, ticket_block_bytes(redirect->flags))) {
+    if (redirect->flags & TRAP_REDIRECT_TO_CONSENT)
+      return -1;
     outward->flags |= TRAP_FLOW_UNTICKETED;
+  } else if (!(redirect->flags & TRAP_REDIRECT_TO_CONSENT) &&
+             !is_to_carry_ticket(outward->syns,
+                                 has_fallback(&memory->key, TRAP_FALLBACK_UNTICKETED))) {
+    outward->flags |= TRAP_FLOW_UNTICKETED;
+  }
   return store_flow(skb, context->packet.family);
 }
 
@@ -223,6 +233,8 @@ judge_redirected_syn(struct __sk_buff* skb, struct packet_context* context, stru
   if (!explaining)
     redirect->used_ns = coarse_ns();
   remember_syn(skb, TRAP_REDIRECTED, 0);
+  if (!(memory->outward.flags & TRAP_FLOW_UNTICKETED))
+    note_ticket(&redirect->ticket);
   return send_to_service(skb, context, redirect, &memory->outward);
 }
 
@@ -270,7 +282,7 @@ judge_plain_syn(struct __sk_buff* skb, struct scratch* memory, const struct trap
   enum trap_verdict verdict = TRAP_PASS_SYN_REMEMBERED;
 
   if (known && memory->outward.syns > TRAP_SYNS_TO_SERVICE) {
-    note_unreachable(key, &known->backend, known->port);
+    note_backend(key, &known->backend, known->port, TRAP_FALLBACK_UNREACHABLE);
     forget(&redirects, key);
     verdict = TRAP_PASS_SYN_GIVEN_UP;
   }

@@ -3,7 +3,7 @@
  * wait for them again (docs/adr/0021-fallbacks.md). */
 #pragma once
 
-#include "client/bpf/packet_context.bpf.h"
+#include "client/bpf/scratch.bpf.h"
 
 static __always_inline struct trap_redirect_key redirect_key(const struct trap_tuple* tuple) {
   struct trap_redirect_key key = {
@@ -33,42 +33,64 @@ static __always_inline void store_fallback(const struct trap_redirect_key* key,
 
 static __always_inline void note_fallback(const struct trap_redirect_key* key, __u8 flag) {
   const struct trap_fallback* known = find_fallback(key);
-  struct trap_fallback fallback = {};
+  struct scratch* memory = find_scratch();
 
+  if (!memory)
+    return;
   if (known)
-    fallback = *known;
-  fallback.flags |= flag;
-  store_fallback(key, &fallback);
+    memory->fallback = *known;
+  else
+    __builtin_memset(&memory->fallback, 0, sizeof(memory->fallback));
+  memory->fallback.flags |= flag;
+  store_fallback(key, &memory->fallback);
 }
 
-static __always_inline void note_unreachable(const struct trap_redirect_key* key,
-                                             const union trap_address* backend, __be16 port) {
-  const struct trap_fallback* known = find_fallback(key);
-  struct trap_fallback fallback = {
-      .backend = *backend, .port = port, .flags = TRAP_FALLBACK_UNREACHABLE};
+static __always_inline int is_of_backend(const struct trap_fallback* fallback,
+                                         const union trap_address* backend, __be16 port) {
+  return fallback->port == port && trap_address_equal(&fallback->backend, backend);
+}
 
+/* Notes flags of which some are about a backend: the last such one is remembered. */
+static __always_inline void note_backend(const struct trap_redirect_key* key,
+                                         const union trap_address* backend, __be16 port,
+                                         __u8 flags) {
+  const struct trap_fallback* known = find_fallback(key);
+  struct scratch* memory = find_scratch();
+  struct trap_fallback* fallback;
+
+  if (!memory)
+    return;
+  fallback = &memory->fallback;
+  __builtin_memset(fallback, 0, sizeof(*fallback));
+  fallback->backend = *backend;
+  fallback->port = port;
+  fallback->flags = flags;
   if (known)
-    fallback.flags |= known->flags;
-  store_fallback(key, &fallback);
+    fallback->flags |= is_of_backend(known, backend, port)
+                           ? known->flags
+                           : known->flags & ~TRAP_FALLBACK_OF_BACKEND;
+  store_fallback(key, fallback);
 }
 
-static __always_inline int is_unreachable(const struct trap_redirect_key* key,
-                                          const union trap_address* backend, __be16 port) {
+/* Was this found of the backend lately? */
+static __always_inline int is_noted_of(const struct trap_redirect_key* key,
+                                       const union trap_address* backend, __be16 port, __u8 flag) {
   const struct trap_fallback* known = find_fallback(key);
 
-  return known && known->flags & TRAP_FALLBACK_UNREACHABLE && known->port == port &&
-         trap_address_equal(&known->backend, backend);
+  return known && known->flags & flag && is_of_backend(known, backend, port);
 }
 
-/* The service has answered a SYN of this connection: notes whether it takes tickets. */
-static __always_inline void note_what_worked(const struct trap_tuple* tuple) {
-  const struct trap_outward* outward = bpf_map_lookup_elem(&to_backend, tuple);
-  struct trap_redirect_key key = redirect_key(tuple);
+/* The service has answered a SYN of memory->tuple: notes that, and whether it takes tickets. */
+static __always_inline void note_what_worked(struct scratch* memory) {
+  struct trap_outward* outward = bpf_map_lookup_elem(&to_backend, &memory->tuple);
 
   if (!outward)
     return;
+  if (!explaining)
+    outward->flags |= TRAP_FLOW_ANSWERED;
+  memory->key = redirect_key(&memory->tuple);
   if (!(outward->flags & TRAP_FLOW_UNTICKETED))
-    forget(&fallbacks, &key);
+    forget(&fallbacks, &memory->key);
   else if (outward->syns > TRAP_SYNS_TICKETED)
-    note_fallback(&key, TRAP_FALLBACK_UNTICKETED);
+    note_fallback(&memory->key, TRAP_FALLBACK_UNTICKETED);
 }

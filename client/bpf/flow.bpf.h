@@ -9,17 +9,6 @@
 
 static const struct trap_origins no_origins = {};
 
-/* A connection's place on the wire. */
-static __always_inline struct trap_tuple service_side_tuple(const struct trap_tuple* tuple,
-                                                            const struct trap_outward* outward) {
-  struct trap_tuple wire = *tuple;
-
-  wire.remote = outward->backend;
-  wire.remote_port = outward->port;
-  wire.local_port = trap_lane_port(tuple->local_port, trap_lane(outward->flags));
-  return wire;
-}
-
 /* The connection that has a place on the wire, as its application knows it. */
 static __always_inline struct trap_tuple socket_side_tuple(const struct trap_tuple* wire,
                                                            const struct trap_inward* inward) {
@@ -112,12 +101,19 @@ static __always_inline int is_same_connection(const struct trap_inward* one,
          trap_address_equal(&one->service, &other->service);
 }
 
-static __always_inline struct trap_inward inward_of(const struct trap_tuple* tuple,
-                                                    const struct trap_outward* outward) {
-  struct trap_inward inward = {.service = tuple->remote,
-                               .port = tuple->remote_port,
-                               .flags = outward->flags & (TRAP_FLOW_FORWARDED | TRAP_FLOW_LANE)};
-  return inward;
+/* Puts the connection's place on the wire, and what is to be known of it there, into the search;
+ * field by field, because a whole struct would go by the stack. */
+static __always_inline void look_from_service_side(struct search* search,
+                                                   const struct trap_tuple* tuple,
+                                                   const struct trap_outward* outward) {
+  search->tuple = *tuple;
+  search->tuple.remote = outward->backend;
+  search->tuple.remote_port = outward->port;
+  search->tuple.local_port = trap_lane_port(tuple->local_port, trap_lane(outward->flags));
+  __builtin_memset(&search->mine, 0, sizeof(search->mine));
+  search->mine.service = tuple->remote;
+  search->mine.port = tuple->remote_port;
+  search->mine.flags = outward->flags & (TRAP_FLOW_FORWARDED | TRAP_FLOW_LANE);
 }
 
 /* Gives the connection's place on the wire back, unless it is another's by now. */
@@ -128,8 +124,7 @@ static __always_inline void give_place_back(const struct trap_tuple* tuple,
 
   if (!memory)
     return;
-  memory->search.tuple = service_side_tuple(tuple, outward);
-  memory->search.mine = inward_of(tuple, outward);
+  look_from_service_side(&memory->search, tuple, outward);
   known = bpf_map_lookup_elem(&to_public, &memory->search.tuple);
   if (known && is_same_connection(known, &memory->search.mine))
     forget(&to_public, &memory->search.tuple);

@@ -49,6 +49,23 @@ static __always_inline int swap_ethernet_addresses(struct __sk_buff* skb) {
   return bpf_skb_store_bytes(skb, 0, to, sizeof(to), 0);
 }
 
+/* Sends a copy of the packet that an answer was turned into, back where that came from; the packet
+ * itself is as before. 0 on success. */
+static __always_inline int send_copy(struct __sk_buff* skb, struct scratch* memory) {
+  const struct packet_context* context = &memory->packet_context;
+  __u64 flags = context->side == TRAP_SIDE_LAN ? BPF_F_INGRESS : 0;
+  long failed;
+
+  if (context->framing == TRAP_FRAMING_ETHERNET && swap_ethernet_addresses(skb))
+    return -1;
+  memory->is_sending_copy = 1;
+  failed = bpf_clone_redirect(skb, skb->ifindex, flags);
+  memory->is_sending_copy = 0;
+  if (context->framing == TRAP_FRAMING_ETHERNET && swap_ethernet_addresses(skb))
+    return -1;
+  return (int)failed;
+}
+
 /* Sends the packet that an answer was turned into: to the wire, or, for a host behind this one, in
  * from the LAN as if that host had sent it, so that it is routed, filtered and translated like the
  * rest of its connection. To the wire it goes the way of the application's SYN, because mark, user

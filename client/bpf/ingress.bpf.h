@@ -3,10 +3,10 @@
  * remembered SYNs are handled before the application's socket sees them (docs/protocol.md 11). */
 #pragma once
 
+#include "client/bpf/consent.bpf.h"
 #include "client/bpf/egress.bpf.h"
 #include "client/bpf/lane.bpf.h"
 #include "client/bpf/retry.bpf.h"
-#include "client/bpf/trust.bpf.h"
 
 /* Makes an entry of the redirect table from the REDIRECT in the option area. 0 on success. */
 static __always_inline int read_redirect(const struct trap_packet* packet,
@@ -58,7 +58,22 @@ static __always_inline void note_accept(struct trap_pending* syn) {
 
 /* Does the TRAP server name the backend again that does not answer? */
 static __always_inline int leads_nowhere(const struct scratch* memory) {
-  return is_unreachable(&memory->key, &memory->redirect.backend, memory->redirect.port);
+  return is_noted_of(&memory->key, &memory->redirect.backend, memory->redirect.port,
+                     TRAP_FALLBACK_UNREACHABLE);
+}
+
+/* Did a target not consent to this connect, or this one not lately? Nor can it if no ticket reaches
+ * it. */
+static __always_inline int will_not_consent(const struct scratch* memory,
+                                            const struct trap_pending* syn) {
+  const struct trap_redirect* redirect = &memory->redirect;
+
+  if (syn->connect & TRAP_CONNECT_UNCONSENTED)
+    return 1;
+  if (!(redirect->flags & TRAP_REDIRECT_TO_CONSENT))
+    return 0;
+  return syn->option_bytes + ticket_block_bytes(redirect->flags) > TRAP_TCP_OPTIONS_MAX ||
+         is_noted_of(&memory->key, &redirect->backend, redirect->port, TRAP_FALLBACK_UNCONSENTED);
 }
 
 /* Can the connect be served instead of led on? The socket has no connection yet, and the TRAP
@@ -70,18 +85,28 @@ static __always_inline int may_be_served(const struct trap_pending* syn) {
 
 /* The REDIRECT of a RST with the exact numbers, into memory->redirect; or the verdict if it is of
  * no use. A middlebox may have taken it out; it may name a backend of the other family, because
- * addresses are translated between the two on the way; or a target that policy forbids. */
+ * addresses are translated between the two on the way; or a target that policy forbids, or that
+ * will not consent. */
 static __always_inline TRAP_MUST_USE enum trap_verdict
 find_redirect(const struct packet_context* context, struct scratch* memory,
-              const struct trap_option* option) {
+              const struct trap_pending* syn, const struct trap_option* option) {
+  __u32 family = context->packet.family;
+
   if (option->defect != TRAP_OPTIONS_SOUND)
     return TRAP_PASS_BAD_OPTION;
   if (option->type != TRAP_REDIRECT)
     return TRAP_PASS_OTHER;
   if (read_redirect(&context->packet, &memory->area, option, &memory->redirect))
     return TRAP_PASS_BAD_OPTION;
-  return target_is_allowed(&context->packet, &memory->redirect) ? TRAP_REPLY_REISSUED_SYN
-                                                                : TRAP_PASS_REDIRECT_REFUSED;
+  memory->hop.service = context->packet.source;
+  memory->hop.service_port = context->packet.source_port;
+  memory->hop.target = memory->redirect.backend;
+  memory->hop.target_port = memory->redirect.port;
+  if (!target_is_allowed(family))
+    return TRAP_PASS_REDIRECT_REFUSED;
+  if (!does_without_consent(family))
+    memory->redirect.flags |= TRAP_REDIRECT_TO_CONSENT;
+  return will_not_consent(memory, syn) ? TRAP_PASS_REDIRECT_REFUSED : TRAP_REPLY_REISSUED_SYN;
 }
 
 /* Which way did the SYN go? The daemon's and those of a LAN have none: that back to the sender of
@@ -122,11 +147,14 @@ follow_redirect(struct __sk_buff* skb, struct packet_context* context,
   memory->tuple = *tuple;
   if (!find_way(skb, memory, syn) && needs_neighbour(skb, context))
     outward->flags |= TRAP_FLOW_VIA_NEIGHBOUR;
-  if (has_fallback(key, TRAP_FALLBACK_UNTICKETED) ||
+  if ((has_fallback(key, TRAP_FALLBACK_UNTICKETED) &&
+       !(redirect->flags & TRAP_REDIRECT_TO_CONSENT)) ||
       syn->option_bytes + ticket_block_bytes(redirect->flags) > TRAP_TCP_OPTIONS_MAX)
     outward->flags |= TRAP_FLOW_UNTICKETED;
   if (store_flow(skb, context->packet.family))
     return do_without_lane(skb, context, tuple, syn);
+  if (!(outward->flags & TRAP_FLOW_UNTICKETED))
+    note_ticket(&redirect->ticket);
   return reissue_syn(skb, context, tuple, syn, redirect, outward->flags);
 }
 
@@ -161,7 +189,7 @@ judge_rst(struct __sk_buff* skb, struct packet_context* context, const struct tr
       syn->state != TRAP_SYN_ACK_PASSED)
     return TRAP_PASS_REDIRECT_UNEXPECTED;
   memory->key = redirect_key(tuple);
-  found = find_redirect(context, memory, option);
+  found = find_redirect(context, memory, syn, option);
   if (may_be_served(syn) && (found != TRAP_REPLY_REISSUED_SYN || leads_nowhere(memory)))
     return ask_to_be_served(skb, context, tuple, &memory->key, syn);
   return found == TRAP_REPLY_REISSUED_SYN ? follow_redirect(skb, context, tuple, memory, syn)
@@ -180,10 +208,10 @@ static __always_inline void note_syn_ack(struct trap_pending* syn,
 }
 
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
-judge_syn_ack(struct __sk_buff* skb, struct packet_context* context, const struct trap_tuple* tuple,
-              const struct trap_option* option) {
+judge_syn_ack(struct __sk_buff* skb, struct packet_context* context, struct scratch* memory) {
+  const struct trap_option* option = &memory->option;
+  const struct trap_tuple* tuple = &memory->wire;
   struct trap_pending* syn = find_pending(tuple);
-  struct trap_redirect_key key = redirect_key(tuple);
 
   if (!syn || context->packet.ack != next_seq(syn->isn))
     return TRAP_PASS_OTHER;
@@ -195,12 +223,14 @@ judge_syn_ack(struct __sk_buff* skb, struct packet_context* context, const struc
     set_state(syn, TRAP_SYN_ACK_PASSED);
     return option->defect == TRAP_OPTIONS_SOUND ? TRAP_PASS_SYN_ACK_NOTED : TRAP_PASS_BAD_OPTION;
   }
-  if (!source_may_redirect(&context->packet)) {
+  if (!source_may_redirect(memory, &context->packet)) {
     set_state(syn, TRAP_SYN_ACK_PASSED);
     return TRAP_PASS_OFFER_REFUSED;
   }
+  memory->key = redirect_key(tuple);
   if (context->packet.window && !syn->is_renewal &&
-      (syn->connect & TRAP_CONNECT_HAS_NO_LANE || has_fallback(&key, TRAP_FALLBACK_SERVED))) {
+      (syn->connect & (TRAP_CONNECT_HAS_NO_LANE | TRAP_CONNECT_UNCONSENTED) ||
+       has_fallback(&memory->key, TRAP_FALLBACK_SERVED))) {
     set_state(syn, TRAP_SYN_ACK_PASSED);
     return TRAP_PASS_OFFER_DECLINED;
   }
@@ -232,24 +262,61 @@ static __always_inline TRAP_MUST_USE enum trap_verdict judge_answer(struct __sk_
   if (!read_answer(skb, context, memory))
     return TRAP_PASS_OTHER;
   if (kind == TRAP_SEGMENT_SYN_ACK)
-    return judge_syn_ack(skb, context, &memory->wire, &memory->option);
+    return judge_syn_ack(skb, context, memory);
   return judge_rst(skb, context, &memory->wire, memory, &memory->option);
 }
 
-/* A SYN-ACK or RST of a service: if it answers a redirected SYN, the connection begins or the
- * service is dead. The walk goes on if the application is to see the answer. */
+/* A RST of a service: if it answers a redirected SYN, the service is dead. The walk goes on if the
+ * application is to see the answer. */
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_walk
-judge_service_answer(struct __sk_buff* skb, struct packet_context* context,
-                     const struct trap_tuple* tuple, __u32 kind, enum trap_verdict* verdict) {
+judge_service_rst(struct __sk_buff* skb, struct packet_context* context,
+                  const struct trap_tuple* tuple, enum trap_verdict* verdict) {
   struct trap_pending* syn = find_pending(tuple);
 
   if (!syn || syn->state != TRAP_REDIRECTED || !(context->packet.flags & TRAP_TCP_ACK) ||
       context->packet.ack != next_seq(syn->isn))
     return TRAP_WALK_GOES_ON;
-  if (kind == TRAP_SEGMENT_RST)
-    return ask_again(skb, context, tuple, syn, verdict);
-  set_state(syn, TRAP_ANSWERED);
-  note_what_worked(tuple);
+  return ask_again(skb, context, tuple, syn, verdict);
+}
+
+/* Is this a connection that a redirect led to its service? Others have a place on the wire because
+ * of their local port. */
+static __always_inline int was_redirected(const struct scratch* memory) {
+  const struct trap_inward* inward = &memory->inward;
+
+  return !(inward->flags & TRAP_FLOW_FORWARDED) &&
+         (inward->port != memory->wire.remote_port ||
+          !trap_address_equal(&inward->service, &memory->wire.remote));
+}
+
+/* A SYN-ACK of a service, or a SYN, which would open a connection from both ends: if a redirected
+ * connect waits for an answer, the connection begins, or the service does not consent to it.
+ * Nothing that is forgotten makes a target one that consented. The walk goes on if the application
+ * is to see the segment. */
+static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_walk
+judge_service_syn(struct __sk_buff* skb, struct packet_context* context, struct scratch* memory,
+                  __u32 kind, enum trap_verdict* verdict) {
+  int is_answer = kind == TRAP_SEGMENT_SYN_ACK;
+  struct trap_pending* syn;
+
+  if (!was_redirected(memory))
+    return TRAP_WALK_GOES_ON;
+  syn = find_pending(&memory->tuple);
+  if (is_answer && syn && context->packet.ack != next_seq(syn->isn))
+    return TRAP_WALK_GOES_ON;
+  memory->hop.service = memory->tuple.remote;
+  memory->hop.service_port = memory->tuple.remote_port;
+  memory->hop.target = memory->wire.remote;
+  memory->hop.target_port = memory->wire.remote_port;
+  if (!(is_answer && has_consent(skb)) && !has_begun(memory, syn) &&
+      !does_without_consent(context->packet.family)) {
+    *verdict = is_answer ? (enum trap_verdict)refuse_target(skb) : TRAP_DROP_UNCONSENTED;
+    return TRAP_WALK_ENDS;
+  }
+  if (is_answer && syn && syn->state == TRAP_REDIRECTED) {
+    set_state(syn, TRAP_ANSWERED);
+    note_what_worked(memory);
+  }
   return TRAP_WALK_GOES_ON;
 }
 
@@ -277,8 +344,11 @@ judge_incoming_segment(struct __sk_buff* skb, struct packet_context* context) {
   if (!find_inward(skb, &memory->wire, context->packet.family, &memory->inward))
     return begins ? judge_answer(skb, context, memory, kind) : TRAP_PASS_OTHER;
   memory->tuple = socket_side_tuple(&memory->wire, &memory->inward);
-  if (begins &&
-      judge_service_answer(skb, context, &memory->tuple, kind, &verdict) == TRAP_WALK_ENDS)
+  if (kind == TRAP_SEGMENT_RST &&
+      judge_service_rst(skb, context, &memory->tuple, &verdict) == TRAP_WALK_ENDS)
+    return verdict;
+  if ((kind == TRAP_SEGMENT_SYN_ACK || kind == TRAP_SEGMENT_SYN) &&
+      judge_service_syn(skb, context, memory, kind, &verdict) == TRAP_WALK_ENDS)
     return verdict;
   return translate_inward(skb, context, &memory->inward);
 }

@@ -79,8 +79,7 @@ TRAP_GLOBAL_FUNCTION int take_lane(struct __sk_buff* skb, __u32 family, __u32 ho
 
   if (!memory)
     return 0;
-  memory->search.tuple = service_side_tuple(&memory->tuple, &memory->outward);
-  memory->search.mine = inward_of(&memory->tuple, &memory->outward);
+  look_from_service_side(&memory->search, &memory->tuple, &memory->outward);
   if (trap_lane(memory->outward.flags) &&
       TRAP_FROM_BE16(memory->search.tuple.local_port) < TRAP_FIRST_LANE_PORT)
     return 0;

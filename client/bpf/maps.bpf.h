@@ -96,6 +96,14 @@ struct {
 } trust_targets SEC(".maps");
 
 struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 2 * TRAP_CLIENT_MAX_LINKS); /* old and new for a moment */
+  __type(key, struct trap_trust_key);
+  __type(value, __u32); /* the interface's index */
+} links SEC(".maps");
+
+struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
   __uint(max_entries, 1);

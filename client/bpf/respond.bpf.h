@@ -34,33 +34,35 @@ static __always_inline struct outgoing* begin_outgoing(const struct trap_tuple* 
   return out;
 }
 
-static __always_inline int store_ipv4(struct __sk_buff* skb, __u32 offset,
-                                      const struct outgoing* out, __u32 tcp_bytes) {
-  struct iphdr ip = {
-      .tos = out->traffic_class,
-      .tot_len = TRAP_BE16(sizeof(ip) + tcp_bytes),
-      .frag_off = TRAP_BE16(0x4000),
-      .ttl = out->hop_limit,
-      .protocol = IPPROTO_TCP,
-      .saddr = out->source.be32[3],
-      .daddr = out->destination.be32[3],
-  };
-  const __u32* words = (const __u32*)&ip;
+static __always_inline int store_ipv4(struct __sk_buff* skb, __u32 offset, struct outgoing* out,
+                                      __u32 tcp_bytes) {
+  struct iphdr* ip = &out->ip.ipv4;
+  const __u32* words = (const __u32*)ip;
 
-  *(__u8*)&ip = 0x45;
-  ip.check = trap_sum_fold((__u64)words[0] + words[1] + words[2] + words[3] + words[4]);
-  return bpf_skb_store_bytes(skb, offset, &ip, sizeof(ip), 0);
+  __builtin_memset(ip, 0, sizeof(*ip));
+  *(__u8*)ip = 0x45;
+  ip->tos = out->traffic_class;
+  ip->tot_len = TRAP_BE16(sizeof(*ip) + tcp_bytes);
+  ip->frag_off = TRAP_BE16(0x4000);
+  ip->ttl = out->hop_limit;
+  ip->protocol = IPPROTO_TCP;
+  ip->saddr = out->source.be32[3];
+  ip->daddr = out->destination.be32[3];
+  ip->check = trap_sum_fold((__u64)words[0] + words[1] + words[2] + words[3] + words[4]);
+  return bpf_skb_store_bytes(skb, offset, ip, sizeof(*ip), 0);
 }
 
-static __always_inline int store_ipv6(struct __sk_buff* skb, __u32 offset,
-                                      const struct outgoing* out, __u32 tcp_bytes) {
-  struct ipv6hdr ip = {
-      .payload_len = TRAP_BE16(tcp_bytes), .nexthdr = IPPROTO_TCP, .hop_limit = out->hop_limit};
+static __always_inline int store_ipv6(struct __sk_buff* skb, __u32 offset, struct outgoing* out,
+                                      __u32 tcp_bytes) {
+  struct ipv6hdr* ip = &out->ip.ipv6;
 
-  *(__be32*)&ip = TRAP_BE32(0x60000000 | (__u32)out->traffic_class << 20);
-  __builtin_memcpy(&ip.saddr, &out->source, 16);
-  __builtin_memcpy(&ip.daddr, &out->destination, 16);
-  return bpf_skb_store_bytes(skb, offset, &ip, sizeof(ip), 0);
+  *(__be32*)ip = TRAP_BE32(0x60000000 | (__u32)out->traffic_class << 20);
+  ip->payload_len = TRAP_BE16(tcp_bytes);
+  ip->nexthdr = IPPROTO_TCP;
+  ip->hop_limit = out->hop_limit;
+  __builtin_memcpy(&ip->saddr, &out->source, 16);
+  __builtin_memcpy(&ip->daddr, &out->destination, 16);
+  return bpf_skb_store_bytes(skb, offset, ip, sizeof(*ip), 0);
 }
 
 static __always_inline void finish_tcp(struct outgoing* out, __u32 tcp_bytes) {
@@ -75,28 +77,33 @@ static __always_inline void finish_tcp(struct outgoing* out, __u32 tcp_bytes) {
   out->tcp.header.checksum = trap_sum_fold(sum);
 }
 
-/* Turns skb, an incoming packet with its IP header at context->packet.l3_offset, into `out` and
- * sends it. Sets context->action. Returns `success`, or DROP_INTERNAL. */
-static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict send_outgoing(struct __sk_buff* skb,
-                                                                     struct packet_context* context,
-                                                                     struct outgoing* out,
-                                                                     enum trap_verdict success) {
+/* Turns skb, an incoming packet with its IP header at context->packet.l3_offset, into `out`. 0 on
+ * success. */
+static TRAP_SUBPROGRAM int
+write_outgoing(struct __sk_buff* skb, const struct packet_context* context, struct outgoing* out) {
   __u32 ip_bytes = out->family == TRAP_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
   __u64 tcp_bytes = TRAP_TCP_HEADER_BYTES + out->option_bytes;
   __u32 l3_offset = context->packet.l3_offset;
 
   TRAP_HOLD(tcp_bytes);
   if (tcp_bytes > sizeof(out->tcp))
-    return TRAP_DROP_INTERNAL;
+    return -1;
   finish_tcp(out, tcp_bytes);
   if (bpf_skb_change_tail(skb, l3_offset + ip_bytes + tcp_bytes, 0))
-    return TRAP_DROP_INTERNAL;
+    return -1;
   if (out->family == TRAP_IPV4 ? store_ipv4(skb, l3_offset, out, tcp_bytes)
                                : store_ipv6(skb, l3_offset, out, tcp_bytes))
-    return TRAP_DROP_INTERNAL;
-  if (bpf_skb_store_bytes(skb, l3_offset + ip_bytes, &out->tcp, tcp_bytes, 0))
-    return TRAP_DROP_INTERNAL;
-  return send_answer(skb, context, out) ? TRAP_DROP_INTERNAL : success;
+    return -1;
+  return (int)bpf_skb_store_bytes(skb, l3_offset + ip_bytes, &out->tcp, tcp_bytes, 0);
+}
+
+/* Turns skb into `out` and sends it. Sets context->action. Returns `success`, or DROP_INTERNAL. */
+static __always_inline TRAP_MUST_USE enum trap_verdict send_outgoing(struct __sk_buff* skb,
+                                                                     struct packet_context* context,
+                                                                     struct outgoing* out,
+                                                                     enum trap_verdict success) {
+  return write_outgoing(skb, context, out) || send_answer(skb, context, out) ? TRAP_DROP_INTERNAL
+                                                                             : success;
 }
 
 static __always_inline __be32 next_seq(__be32 seq) {
@@ -133,10 +140,12 @@ reissue_syn(struct __sk_buff* skb, struct packet_context* context, const struct 
             const struct trap_pending* syn, const struct trap_redirect* redirect, __u8 flow_flags) {
   struct outgoing* out = begin_outgoing(tuple, context->packet.family, syn);
   __u32 block_bytes = ticket_block_bytes(redirect->flags);
-  union ticket_block block;
+  struct scratch* memory = find_scratch();
+  union ticket_block* block;
 
-  if (!out)
+  if (!out || !memory)
     return TRAP_DROP_INTERNAL;
+  block = &memory->ticket;
   out->destination = redirect->backend;
   out->tcp.header.source_port = trap_lane_port(tuple->local_port, trap_lane(flow_flags));
   out->tcp.header.destination_port = redirect->port;
@@ -148,14 +157,14 @@ reissue_syn(struct __sk_buff* skb, struct packet_context* context, const struct 
     __builtin_memcpy(out->tcp.options, syn->options, TRAP_TCP_OPTIONS_MAX);
     return send_outgoing(skb, context, out, TRAP_REPLY_REISSUED_SYN);
   }
-  make_ticket_block(&block, redirect);
+  make_ticket_block(block, redirect);
   out->option_bytes += block_bytes;
   if (block_bytes == TRAP_TICKET_BLOCK_BYTES) {
-    __builtin_memcpy(out->tcp.options, &block, TRAP_TICKET_BLOCK_BYTES);
+    __builtin_memcpy(out->tcp.options, block, TRAP_TICKET_BLOCK_BYTES);
     __builtin_memcpy(out->tcp.options + 4, syn->options,
                      TRAP_TCP_OPTIONS_MAX - TRAP_TICKET_BLOCK_BYTES);
   } else {
-    __builtin_memcpy(out->tcp.options, &block, TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL);
+    __builtin_memcpy(out->tcp.options, block, TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL);
     __builtin_memcpy(out->tcp.options + 5, syn->options,
                      TRAP_TCP_OPTIONS_MAX - TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL);
   }

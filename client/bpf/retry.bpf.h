@@ -57,12 +57,13 @@ static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_walk
 ask_again(struct __sk_buff* skb, struct packet_context* context, const struct trap_tuple* tuple,
           struct trap_pending* syn, enum trap_verdict* verdict) {
   const struct trap_outward* outward = bpf_map_lookup_elem(&to_backend, tuple);
-  struct trap_redirect_key key = redirect_key(tuple);
+  struct scratch* memory = find_scratch();
 
-  if (!outward || syn->connect & TRAP_CONNECT_ASKED_AGAIN)
+  if (!memory || !outward || syn->connect & TRAP_CONNECT_ASKED_AGAIN)
     return TRAP_WALK_GOES_ON;
-  note_unreachable(&key, &outward->backend, outward->port);
-  forget(&redirects, &key);
+  memory->key = redirect_key(tuple);
+  note_backend(&memory->key, &outward->backend, outward->port, TRAP_FALLBACK_UNREACHABLE);
+  forget(&redirects, &memory->key);
   forget_flow(tuple, outward);
   if (!explaining)
     syn->connect |= TRAP_CONNECT_ASKED_AGAIN;

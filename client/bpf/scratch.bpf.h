@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Memory of a packet's walk beside the 512 bytes of a BPF stack. Nothing in it outlives a packet:
- * no hook of ours interrupts another. */
+/* Memory of a packet's walk beside the 512 bytes of a BPF stack. Nothing in it outlives a packet.
+ * No hook of ours interrupts another, but for a copy that one sends: it passes as it is. */
 #pragma once
 
 #include "client/bpf/packet_context.bpf.h"
@@ -17,6 +17,10 @@ struct outgoing {
   __u32 mark;
   __u8 ethernet[2 * ETH_ALEN];
   __u32 is_to_be_routed; /* has another next hop */
+  union {
+    struct iphdr ipv4;
+    struct ipv6hdr ipv6;
+  } ip; /* made from the above when it is sent */
   struct {
     struct trap_tcp header; /* data offset and checksum are filled in when it is sent */
     __u32 options[TRAP_TCP_OPTIONS_MAX / 4]; /* zero behind option_bytes */
@@ -34,6 +38,17 @@ struct search {
   struct bpf_sock_tuple socket;
 };
 
+union ticket_block {
+  __u8 bytes[TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL];
+  __u32 words[TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL / 4];
+};
+
+/* A redirect whose target is to be judged. */
+struct hop {
+  union trap_address service, target;
+  __be16 service_port, target_port;
+};
+
 /* The way that the kernel has chosen for a SYN. */
 struct way {
   __u8 next_hop[ETH_ALEN];
@@ -43,6 +58,7 @@ struct way {
 };
 
 struct scratch {
+  __u32 is_sending_copy; /* the kernel runs the hooks for it at once, before it returns to us */
   struct packet_context packet_context;
   struct trap_tuple wire;  /* the connection of the packet on its walk: its place on the wire, */
   struct trap_tuple tuple; /* and as its application knows it */
@@ -55,6 +71,10 @@ struct scratch {
   struct trap_option_area area;  /* of the packet on its walk */
   struct trap_option option;     /* TRAP's in it */
   struct trap_redirect redirect; /* of its REDIRECT */
+  struct trap_fallback fallback; /* to be stored */
+  union ticket_block ticket;     /* to be appended to a SYN */
+  struct trap_trust_key trust;   /* of a question about trust, or about the host's links */
+  struct hop hop;
   struct outgoing outgoing;
 };
 
@@ -72,12 +92,12 @@ static __always_inline struct scratch* find_scratch(void) {
   return bpf_map_lookup_elem(&scratch, &zero);
 }
 
-/* At the beginning of each walk. */
+/* At the beginning of each walk. NULL for a copy that another walk sends. */
 static __always_inline struct packet_context* begin_packet(enum trap_framing framing,
                                                            enum trap_side side) {
   struct scratch* memory = find_scratch();
 
-  if (!memory)
+  if (!memory || memory->is_sending_copy)
     return NULL;
   __builtin_memset(&memory->packet_context, 0, sizeof(memory->packet_context));
   memory->packet_context.framing = framing;

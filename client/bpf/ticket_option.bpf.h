@@ -8,11 +8,6 @@
 #include "dataplane/bpf/append_option.bpf.h"
 #include "dataplane/syn_options.h"
 
-union ticket_block {
-  __u8 bytes[TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL];
-  __u32 words[TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL / 4];
-};
-
 static __always_inline __u32 ticket_block_bytes(__u16 redirect_flags) {
   return trap_ticket_block_bytes(redirect_flags & TRAP_REDIRECT_EXPERIMENTAL);
 }
@@ -50,15 +45,16 @@ static __always_inline int append_ticket(struct __sk_buff* skb, const struct tra
                                          const struct trap_redirect* redirect) {
   __u32 block_bytes = ticket_block_bytes(redirect->flags);
   struct scratch* memory = find_scratch();
-  union ticket_block block;
+  union ticket_block* block;
   __s64 sum;
 
   if (!memory || open_options(skb, packet, &memory->area))
     return -1;
-  make_ticket_block(&block, redirect);
+  block = &memory->ticket;
+  make_ticket_block(block, redirect);
   if (block_bytes == TRAP_TICKET_BLOCK_BYTES)
-    sum = bpf_csum_diff(NULL, 0, block.words, TRAP_TICKET_BLOCK_BYTES, 0);
+    sum = bpf_csum_diff(NULL, 0, block->words, TRAP_TICKET_BLOCK_BYTES, 0);
   else
-    sum = bpf_csum_diff(NULL, 0, block.words, TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL, 0);
-  return append_block(skb, packet, block.bytes, block_bytes, sum);
+    sum = bpf_csum_diff(NULL, 0, block->words, TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL, 0);
+  return append_block(skb, packet, block->bytes, block_bytes, sum);
 }

@@ -43,6 +43,7 @@ void ClientPart::tick() {
   interfaces_.follow();
   networks_.tick();
   mend_pins(client_);
+  consent_.tick(client_.fds.counters, client_.fds.fallbacks, read_clocks().monotonic_ns);
   if (client_.active->config.renew)
     client_.renewer.tick(client_.fds.redirects, client_.fds.pending, read_clocks().monotonic_ns);
 }

@@ -2,6 +2,7 @@
 // trap-client as the main loop sees it: hands each request to the object with that job.
 #pragma once
 
+#include "client/daemon/redirects/consent_watch.h"
 #include "client/daemon/report/client_explain.h"
 #include "client/daemon/running/client_reload.h"
 #include "client/daemon/running/interface_keeper.h"
@@ -36,6 +37,7 @@ private:
   RunningClient client_;
   InterfaceKeeper interfaces_{client_};
   NetworkKeeper networks_{client_};
+  ConsentWatch consent_;
   ClientReload reload_{client_, interfaces_};
   ClientExplainer explainer_{client_};
 };

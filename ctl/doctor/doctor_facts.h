@@ -59,6 +59,8 @@ struct DaemonFacts {
   std::uint64_t epoch = 0; // the present one; 0: it has no keys
   std::vector<std::uint64_t> epochs_held;
   std::uint64_t announcements = 0; // that a guard accepted
+  std::vector<std::string>
+      unconsented; // "SERVICE redirects to TARGET": a client's, without CONSENT
 };
 
 struct PartFacts {

@@ -209,6 +209,18 @@ Findings peers(const PartFacts& part) {
   return findings;
 }
 
+Findings consent(const PartFacts& part) {
+  if (part.part != "client" || !part.daemon.runs)
+    return {};
+  Findings findings;
+  for (const std::string& redirect : part.daemon.unconsented)
+    findings.push_back(
+        {Grade::warn, fmt::format("{}, which answers without CONSENT", redirect),
+         "update the guard there if it is older than 0.5.0, look for a middlebox that removes TCP "
+         "options, or name the target in a [[trust]]"});
+  return findings.empty() ? Findings{ok("each target of a redirect has consented")} : findings;
+}
+
 Findings ports(const PartFacts& part) {
   Findings findings;
   for (const PortFacts& port : part.ports) {
@@ -237,6 +249,7 @@ std::span<const PartCheck> part_checks() {
       {"offloads", "LRO and GRO in hardware", offloads},
       {"rp_filter", "net.ipv4.conf.*.rp_filter", rp_filter},
       {"peers", "routes to TRAP servers or backends, and whether announcements came", peers},
+      {"consent", "targets of redirects that did not consent lately", consent},
       {"ports", "sockets that listen for the services", ports},
   };
   return all;

@@ -155,6 +155,15 @@ void read_daemon(DaemonFacts& daemon, const std::string& part, const std::string
     daemon.epoch = keys->value("epoch", std::uint64_t{0});
     daemon.epochs_held = keys->value("epochs_held", std::vector<std::uint64_t>{});
   }
+  for (const auto& fallback : status->value("fallbacks", ordered_json::array())) {
+    if (!fallback.contains("unconsented"))
+      continue;
+    const std::string line =
+        fmt::format("{} redirects to {}", fallback.value("service", std::string{}),
+                    fallback.value("unconsented", std::string{}));
+    if (std::ranges::find(daemon.unconsented, line) == daemon.unconsented.end())
+      daemon.unconsented.push_back(line);
+  }
   daemon.announcements = status->value("counters", ordered_json::object())
                              .value("announce-accepted", std::uint64_t{0});
 }

@@ -89,7 +89,7 @@ ordered_json json_of(const KnockTalk& talk, const std::string& service) {
   if (talk.redirection())
     json["lifetime_s"] = talk.redirection()->lifetime_s;
   if (talk.outcome() == KnockOutcome::redirected)
-    json["ticketed"] = !talk.unticketed();
+    json.update({{"ticketed", !talk.unticketed()}, {"consented", talk.consented()}});
   return json;
 }
 

@@ -54,6 +54,10 @@ void KnockTalk::saw(const HandshakeSegment& segment, bool outgoing, std::int64_t
     if (segment.flags == TRAP_TCP_SYN)
       backend_ = segment.to;
   }
+  if (outgoing && module_acted_ && segment.to == backend_ && segment.flags == TRAP_TCP_RST)
+    module_refused_ = true;
+  if (!outgoing && backend_.port != 0 && segment.from == backend_ && segment.option == TRAP_CONSENT)
+    consented_ = true;
   if (!outgoing && module_acted_ && segment.redirection)
     redirection_ = segment.redirection;
   if (outgoing && module_acted_ && segment.flags == TRAP_TCP_SYN && segment.to == backend_)
@@ -78,8 +82,14 @@ std::optional<KnockTalk::Sending> KnockTalk::received(const HandshakeSegment& se
 }
 
 std::optional<KnockTalk::Sending> KnockTalk::answered(const HandshakeSegment& syn_ack) {
+  if (module_refused_)
+    return succeed(syn_ack, KnockOutcome::direct,
+                   fmt::format("trap-client refused the service at {}, which did not consent; the "
+                               "TRAP server serves the connection",
+                               format_endpoint(backend_)));
   if (stage_ == Stage::knocking) {
     unticketed_ = syns_ > syns_ticketed;
+    consented_ = syn_ack.option == TRAP_CONSENT;
     return succeed(syn_ack, KnockOutcome::redirected,
                    fmt::format("the service answers at {}{}", format_endpoint(backend_),
                                unticketed_ ? ", without the ticket only" : ""));
@@ -106,6 +116,11 @@ std::optional<KnockTalk::Sending> KnockTalk::was_reset(const HandshakeSegment& r
     return fail(
         fmt::format("the service's host refuses the connection to {}", format_endpoint(backend_)),
         reasons_of_refusal());
+  if (module_refused_)
+    return fail(fmt::format("trap-client refused the service at {}, which did not consent, and the "
+                            "TRAP server resets",
+                            format_endpoint(backend_)),
+                reasons_of_missing_consent());
   if (stage_ == Stage::greeting)
     return reset.ack == isn_ + 1
                ? fail("the address refuses the connection: no TRAP server answers there",
@@ -167,10 +182,14 @@ std::optional<KnockTalk::Sending> KnockTalk::succeed(const HandshakeSegment& syn
   last_syn_ack_ = syn_ack;
   outcome_ = outcome;
   verdict_ = std::move(verdict);
-  if (outcome == KnockOutcome::direct)
+  if (module_refused_)
+    reasons_ = reasons_of_missing_consent();
+  else if (outcome == KnockOutcome::direct)
     reasons_ = reasons_of_direct_answer();
   else if (unticketed_)
     reasons_.push_back(note_on_missing_ticket());
+  if (outcome == KnockOutcome::redirected && !consented_)
+    reasons_.push_back(note_on_missing_consent());
   return std::nullopt;
 }
 

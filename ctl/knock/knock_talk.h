@@ -50,6 +50,8 @@ public:
   bool by_module() const { return module_acted_; } // a trap-client on this host did the work
   // The service answered only to a SYN without the ticket.
   bool unticketed() const { return unticketed_; }
+  // The service's SYN-ACK had CONSENT. Without it, clients follow only next door, or a [[trust]].
+  bool consented() const { return consented_; }
   // After a SYN-ACK without OFFER: an ordinary server stays silent, so that silence soon means
   // success.
   bool waits_briefly() const { return stage_ == Stage::acked && !offered_ && !over(); }
@@ -82,8 +84,10 @@ private:
   bool offered_ = false;
   bool sent_accept_ = false;
   bool module_acted_ = false;
+  bool module_refused_ = false; // it reset the backend, which did not consent
   bool experimental_ = false;
   bool unticketed_ = false;
+  bool consented_ = false;
   std::optional<Redirection> redirection_;
   std::optional<HandshakeSegment> last_syn_ack_;
   KnockOutcome outcome_ = KnockOutcome::under_way;

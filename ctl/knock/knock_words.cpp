@@ -171,4 +171,18 @@ std::string note_on_missing_ticket() {
          "connections wait for two SYNs first";
 }
 
+std::vector<std::string> reasons_of_missing_consent() {
+  return {"its guard is older than 0.5.0, is in mode monitor and the ticket was wrong, or none is "
+          "there",
+          "a middlebox removes TCP options: the ticket from the SYN, or CONSENT from the SYN-ACK",
+          "the TRAP server names a host that is not its own",
+          "a [[trust]] in client.toml that names the target would let the client go there"};
+}
+
+std::string note_on_missing_consent() {
+  return "the service's answer has no CONSENT: its guard is older than 0.5.0, or none is there, or "
+         "a middlebox removes the option. Clients follow this redirect only with the same port in "
+         "the /24 or /48 of the public address, or by a [[trust]]";
+}
+
 } // namespace trap::ctl

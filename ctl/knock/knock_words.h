@@ -24,6 +24,8 @@ std::vector<std::string> reasons_of_backend_silence();
 std::vector<std::string> reasons_of_refusal();
 std::vector<std::string> reasons_of_module_silence();
 std::vector<std::string> reasons_of_direct_answer();
+std::vector<std::string> reasons_of_missing_consent();
+std::string note_on_missing_consent();
 std::string note_on_private_target();
 std::string note_on_missing_ticket();
 

@@ -183,6 +183,11 @@ void print_redirects(const ordered_json& part) {
   for (const auto& redirect : part.value("redirects", ordered_json::array()))
     rows.push_back({"redirect", text(redirect, "service"), "to " + text(redirect, "backend"),
                     "for " + text(redirect, "local"), text(redirect, "expires_in_s") + " s left"});
+  for (const auto& fallback : part.value("fallbacks", ordered_json::array()))
+    if (fallback.contains("unconsented"))
+      rows.push_back({"no consent", text(fallback, "service"),
+                      "of " + text(fallback, "unconsented"), "for " + text(fallback, "local"),
+                      text(fallback, "expires_in_s") + " s left"});
   print_rows(rows, "  ");
 }
 

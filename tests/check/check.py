@@ -33,7 +33,7 @@ def name_of(path, root):
     return str(path.relative_to(root))
 
 
-SHARED_ELSEWHERE = ("lab/bpf/flood.h", "guard/tables.h", "bench/bpf/replay.h", "lab/bpf/middlebox.h", "server/handover.h", "server/served_cookie.h")
+SHARED_ELSEWHERE = ("lab/bpf/flood.h", "guard/tables.h", "bench/bpf/replay.h", "lab/bpf/middlebox.h", "server/handover.h", "server/served_cookie.h", "client/targets.h")
 
 
 def is_shared(name):

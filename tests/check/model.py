@@ -12,7 +12,7 @@ STATES = "client/maps.h"
 NOWHERE = "NO_SYN"  # the model's own: no entry in map pending
 VERDICT = r"(?:PASS|DROP|REPLY|REDIRECT|ANNOUNCE)_\w+"
 FLAG = r"(?:CONNECT|FALLBACK)_\w+"
-NOT_MEANT = {"FALLBACK_LIFETIME_S", "REDIRECT_FROM_RESET"}  # no flag, no verdict
+NOT_MEANT = {"FALLBACK_LIFETIME_S", "REDIRECT_FROM_RESET", "REDIRECT_TO_CONSENT"}  # no flag, no verdict
 
 
 def braced(text, opening):

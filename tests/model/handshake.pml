@@ -46,6 +46,7 @@ mtype = { CONNECTING, AT_SERVER, AT_SERVICE, REFUSED, RESET, GIVEN_UP };
 bool serves; /* unaware = "serve", else "reset" */
 bool alive;  /* the service answers */
 bool of_use; /* the client can and may follow redirects: no other address family, no policy */
+bool consents; /* the service's SYN-ACK has CONSENT, or does without: a trust, or next door */
 
 /* Packets under way: how many of each kind. Cookies are of one of two windows. */
 byte syn_to_server, accept[2], ack[2], syn_ack[2], rst[2];
@@ -65,7 +66,9 @@ byte accepts;
 bool redirect;       /* in map redirects */
 bool flow;           /* in maps to_backend and to_public */
 byte flow_syns;
-bool connect_asked_again, fallback_served, fallback_unreachable;
+bool connect_asked_again, connect_unconsented;
+bool fallback_served, fallback_unreachable, fallback_unconsented;
+hidden byte may_follow; /* of a REDIRECT at hand */
 byte syns_sent;      /* of both kinds, by host and module together */
 
 bool served;         /* the listener has the connection */
@@ -93,9 +96,10 @@ inline ask_to_be_served() { fallback_served = true; send_syn_again() }
 
 /* client/bpf/egress.bpf.h: judge_outgoing_syn, judge_redirected_syn, judge_plain_syn, remember_syn,
  * keep_progress, note_unanswered, send_to_service, translate_outward
- * client/bpf/fallback.bpf.h: note_unreachable
+ * client/bpf/fallback.bpf.h: note_backend
  * not here: DROP_INTERNAL (a helper fails), PASS_OTHER (connects that are not the application's),
- * CONNECT_HAS_NO_LANE (there is one connect), PASS_SYN_UNTICKETED (as with the ticket) */
+ * CONNECT_HAS_NO_LANE (there is one connect), PASS_SYN_UNTICKETED (as with the ticket),
+ * FALLBACK_OF_BACKEND (there is one backend) */
 inline module_sends_syn() {
   if
   :: flow -> flow_syns++
@@ -189,7 +193,7 @@ inline module_gets_syn_ack(c) {
   :: else ->
      iss = c;
      if
-     :: !connect_resets && fallback_served ->
+     :: !connect_resets && (fallback_served || connect_unconsented) ->
         pending = SYN_ACK_PASSED; gives(PASS_OFFER_DECLINED); socket_gets_syn_ack(c)
      :: else ->
         pending = ACCEPT_SENT;
@@ -212,11 +216,12 @@ inline module_gets_plain_syn_ack(c) {
 }
 
 /* client/bpf/ingress.bpf.h: judge_rst, verdict_of_stranger, find_redirect, may_be_served,
- * leads_nowhere
- * client/bpf/fallback.bpf.h: is_unreachable
+ * leads_nowhere, will_not_consent
+ * client/bpf/fallback.bpf.h: is_noted_of
  * not here: PASS_OTHER (a RST without REDIRECT), PASS_BAD_OPTION (as with a target that is refused),
  * REPLY_REISSUED_SYN (of follow_redirect) */
 inline module_gets_rst(c) {
+  may_follow = of_use && !connect_unconsented && !fallback_unconsented;
   if
   :: !(c == iss || (knows_both_cookies && accepted[c])) ->
      gives(PASS_REDIRECT_UNEXPECTED); socket_gets_rst(c)
@@ -231,24 +236,33 @@ inline module_gets_rst(c) {
      :: pending == ACCEPT_SENT ||
            pending == SYN_ACK_PASSED && !(swallows_late_redirect && accepted[c]) ->
         if
-        :: pending == ACCEPT_SENT && (!of_use || fallback_unreachable) && !connect_resets ->
+        :: pending == ACCEPT_SENT && (!may_follow || fallback_unreachable) && !connect_resets ->
            ask_to_be_served()
-        :: !(pending == ACCEPT_SENT && !connect_resets) && !of_use ->
+        :: !(pending == ACCEPT_SENT && !connect_resets) && !may_follow ->
            gives(PASS_REDIRECT_REFUSED); socket_gets_rst(c)
-        :: of_use && !(pending == ACCEPT_SENT && fallback_unreachable && !connect_resets) ->
+        :: may_follow && !(pending == ACCEPT_SENT && fallback_unreachable && !connect_resets) ->
            follow_redirect(c)
         fi
      fi
   fi
 }
 
-/* client/bpf/ingress.bpf.h: judge_service_answer, translate_inward
+/* client/bpf/ingress.bpf.h: judge_service_rst, judge_service_syn, translate_inward
+ * client/bpf/consent.bpf.h: has_begun, refuse_target
  * client/bpf/retry.bpf.h: ask_again
- * client/bpf/fallback.bpf.h: note_unreachable
- * not here: DROP_INTERNAL (a helper fails), PASS_OTHER (forwarded connections) */
+ * client/bpf/fallback.bpf.h: note_backend
+ * not here: DROP_INTERNAL (a helper fails), PASS_OTHER (forwarded connections), FALLBACK_OF_BACKEND
+ * (there is one backend), REPLY_SYN_AGAIN (of send_syn_again) */
 inline module_gets_service_syn_ack() {
   if
   :: !flow -> service_state = 0 /* no socket has these ends: the stack resets */
+  :: flow && pending == REDIRECTED && !consents ->
+     fallback_unconsented = true; fallback_served = true; redirect = false; flow = false;
+     connect_unconsented = true;
+     service_state = 0;
+     gives(REPLY_UNCONSENTED);
+     send_syn_again()
+  :: flow && pending != REDIRECTED && pending != ANSWERED && !consents -> gives(DROP_UNCONSENTED)
   :: else ->
      if :: pending == REDIRECTED -> pending = ANSWERED :: else -> skip fi;
      gives(PASS_FROM_SERVICE);
@@ -285,7 +299,8 @@ end:
        stripped = true; take(syn_ack[0]); module_gets_plain_syn_ack(0) }
   :: atomic { syn_ack[1] > 0 && !stripped ->
        stripped = true; take(syn_ack[1]); module_gets_plain_syn_ack(1) }
-  :: atomic { fallback_served && !forgotten -> fallback_served = false; forgotten = true }
+  :: atomic { fallback_served && !forgotten ->
+       fallback_served = false; fallback_unconsented = false; forgotten = true }
   :: atomic { rst[0] > 0 -> take(rst[0]); module_gets_rst(0) }
   :: atomic { rst[1] > 0 -> take(rst[1]); module_gets_rst(1) }
   :: atomic { syn_ack_of_service > 0 -> take(syn_ack_of_service); module_gets_service_syn_ack() }
@@ -358,14 +373,14 @@ end:
 proctype properties() {
   do
   :: d_step { socket == RESET -> assert(!serves && stripped) } /* the paper's way: as without the module */
-  :: d_step { socket == REFUSED -> assert(!serves && !(alive && of_use)) }
+  :: d_step { socket == REFUSED -> assert(!serves && !(alive && of_use && consents)) }
   :: d_step { socket == AT_SERVER && flow -> assert(false) } /* its segments would go elsewhere */
   :: d_step { syns_sent > 2 * SYNS + 4 -> assert(false) }
   :: timeout ->
      assert(socket != CONNECTING);
-     assert(LOSSES > 1 || socket != GIVEN_UP || !(alive && of_use) && !serves);
+     assert(LOSSES > 1 || socket != GIVEN_UP || !(alive && of_use && consents) && !serves);
      assert(socket != AT_SERVER || serves && served || !serves && stripped);
-     assert(socket != AT_SERVICE || service_state == 2);
+     assert(socket != AT_SERVICE || service_state == 2 && consents);
      break
   od
 }
@@ -375,6 +390,7 @@ init {
     if :: serves = true :: serves = false fi;
     if :: alive = true :: alive = false fi;
     if :: of_use = true :: of_use = false fi;
+    if :: consents = true :: alive && of_use -> consents = false fi;
     run host();
     run server();
     run service();

@@ -202,7 +202,21 @@ def address_vectors():
         edges += [spelled(type(network[0])(int(a))) for a in (int(network[0]) - 1, int(network[-1]) + 1)]
     edges += ["192.0.2.2", "203.0.113.10", "255.255.255.255", "2001:db8::1", "::1", "::", "64:ff9b::1", "::fffe:0:1", "0:0:0:1::"]
     edges = sorted(set(edges))
+    pairs = [("203.0.113.0", "203.0.113.255"), ("203.0.113.0", "203.0.114.0"), ("2001:db8:1::", "2001:db8:1:ffff:ffff:ffff:ffff:ffff"),
+             ("2001:db8:1::", "2001:db8:2::"), ("64:ff9b::203.0.113.1", "64:ff9b::203.0.113.2"), ("64:ff9b::203.0.113.1", "64:ff9b::203.0.114.1"),
+             ("2002:cb00:7101::1", "64:ff9b::203.0.113.2"), ("2002:cb00:7101::1", "2002:cb00:7102::1"), ("2001:db8:1::", "64:ff9b::203.0.113.2")]
+    doors = [(one, other, translator) for one, other in pairs for translator in ("unknown", "none", "2001:db8:1::/96")]
+    for bits, octets in r.NAT64_OCTETS.items():
+        prefix = ipaddress.ip_network(("2001:db8:122:344::", bits), strict=False)
+        forms = []
+        for ipv4 in (bytes((203, 0, 113, 10)), bytes((203, 0, 113, 99)), bytes((203, 0, 112, 10)), bytes((202, 0, 113, 10))):
+            form = bytearray(prefix.network_address.packed)
+            for at, byte in zip(octets, ipv4):
+                form[at] = byte
+            forms.append(spelled(ipaddress.ip_address(bytes(form))))
+        doors += [(forms[0], other, translator) for other in forms[1:] for translator in ("unknown", "none", str(prefix))]
     return {
+        "next_door": [{"service": a, "target": b, "translator": t, "is": r.next_door(a, b, t)} for a, b, t in doors],
         "policy": [{"address": a, "forbidden": r.is_in(a, r.FORBIDDEN), "private": r.is_in(a, r.PRIVATE)} for a in edges],
         "masked": [{"address": a, "scope": s, "masked": r.masked(a, s).hex()}
                    for a, bits in (("203.0.113.255", 32), ("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", 128)) for s in range(bits + 1)],

@@ -153,6 +153,26 @@ def is_in(address, networks):
     return any(ip.version == n.version and ip in n for n in networks)
 
 
+# RFC 6052 2.2: the octets of an address that hold an IPv4 one, by the length of the prefix. Octet 8 is skipped.
+NAT64_OCTETS = {32: (4, 5, 6, 7), 40: (5, 6, 7, 9), 48: (6, 7, 9, 10), 56: (7, 9, 10, 11), 64: (9, 10, 11, 12), 96: (12, 13, 14, 15)}
+
+
+def next_door(one, other, translator):
+    """Section 11: are they of one /24, or of one /48? The host's translator: a prefix, "none", or "unknown"."""
+    if ipaddress.ip_address(one).version == 6 and translator == "unknown":
+        return False
+    judged = []
+    for address in (one, other):
+        ip = standing_for(address)
+        if ip.version == 6 and translator not in ("none", "unknown") and ip in ipaddress.ip_network(translator):
+            ip = ipaddress.ip_address(bytes(ip.packed[at] for at in NAT64_OCTETS[ipaddress.ip_network(translator).prefixlen]))
+        judged.append(ip)
+    if judged[0].version != judged[1].version:
+        return False
+    bits = 24 if judged[0].version == 4 else 48
+    return judged[1] in ipaddress.ip_network((judged[0], bits), strict=False)
+
+
 # Section 6: cookie
 
 

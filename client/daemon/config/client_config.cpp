@@ -10,6 +10,24 @@
 namespace trap::client {
 namespace {
 
+constexpr char nat64_forms[] = "\"none\", or an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits";
+constexpr unsigned nat64_lengths[] = {32, 40, 48, 56, 64, 96}; // RFC 6052 2.2
+
+Result<Prefix> parse_nat64(const std::string& text) {
+  if (text == "none")
+    return Prefix{};
+  auto prefix = parse_prefix(text);
+  if (prefix && (std::ranges::find(nat64_lengths, prefix->bits) == std::end(nat64_lengths) ||
+                 trap_address_is_v4(&prefix->address)))
+    return Error{fmt::format("\"{}\" is no prefix of a translator: write {}", text, nat64_forms),
+                 ExitCode::usage};
+  return prefix;
+}
+
+std::string format_nat64(const Prefix& prefix) {
+  return prefix.bits == 0 ? "none" : format_prefix(prefix);
+}
+
 constexpr Range table_sizes = {TRAP_CLIENT_TABLE_LEAST, TRAP_CLIENT_TABLE_MOST};
 
 Keys<ClientConfig> own_keys() {
@@ -26,6 +44,16 @@ Keys<ClientConfig> own_keys() {
                   "redirected connections that are held"),
           boolean("only_trusted", &C::only_trusted, by_reload,
                   "whether only services that a [[trust]] names may redirect"),
+          boolean("require_consent", &C::require_consent, by_reload,
+                  "whether a redirect's target must consent, if it is not next door and in no "
+                  "[[trust]]"),
+          default_is("not known",
+                     string_or_none(
+                         "nat64_prefix", &C::nat64,
+                         {.parse = parse_nat64, .format = format_nat64, .accepted = nat64_forms},
+                         by_reload,
+                         "prefix of the translator from IPv6 to IPv4 that this host "
+                         "has")),
           boolean("renew", &C::renew, by_reload,
                   "whether redirects in use are renewed before they end"),
           tables("trust", &C::trusts, trust_keys(), {}, check_trust,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,9 @@ struct ClientConfig {
   bool allow_private_targets = false;
   std::uint32_t max_redirects = TRAP_CLIENT_REDIRECTS;
   std::uint32_t max_flows = TRAP_CLIENT_FLOWS;
-  bool only_trusted = false; // redirects of services that no trust names are not followed
+  bool only_trusted = false;   // redirects of services that no trust names are not followed
+  bool require_consent = true; // of targets that are not next door, or in a trust
+  std::optional<Prefix> nat64; // the translator's; of 0 bits: there is none
   bool renew = true;
   std::vector<Trust> trusts;
 };

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <set>
 
+#include "client/targets.h"
+
 namespace trap::client {
 namespace {
 
@@ -106,6 +108,19 @@ Result<void> remove_targets(const TrustFds& fds, const NumberedTrusts& wanted, M
   return {};
 }
 
+// The prefix is not in use while it is written.
+void write_settings(trap_client_settings& settings, const ClientConfig& config) {
+  const __u32 flags = (config.allow_private_targets ? TRAP_CLIENT_ALLOW_PRIVATE : 0) |
+                      (config.only_trusted ? TRAP_CLIENT_ONLY_TRUSTED : 0) |
+                      (config.require_consent ? 0 : TRAP_CLIENT_WITHOUT_CONSENT);
+  __atomic_store_n(&settings.flags, flags, __ATOMIC_RELEASE);
+  if (!config.nat64)
+    return;
+  settings.nat64_bits = config.nat64->bits;
+  settings.nat64 = config.nat64->address;
+  __atomic_store_n(&settings.flags, flags | TRAP_CLIENT_NAT64_KNOWN, __ATOMIC_RELEASE);
+}
+
 } // namespace
 
 // The flags are for services that no trust names. They change when the services that get a name
@@ -119,12 +134,32 @@ Result<void> write_policy(const TrustFds& fds, trap_client_settings& settings,
     if (auto written = store.write(fds.services, "trust_services", key, number); !written)
       return written;
   }
-  const __u32 flags = (config.allow_private_targets ? TRAP_CLIENT_ALLOW_PRIVATE : 0) |
-                      (config.only_trusted ? TRAP_CLIENT_ONLY_TRUSTED : 0);
-  __atomic_store_n(&settings.flags, flags, __ATOMIC_RELEASE);
+  write_settings(settings, config);
   if (auto removed = remove_services(fds, *wanted, store); !removed)
     return removed;
   return remove_targets(fds, *wanted, store);
+}
+
+Result<void> write_links(int links_fd, const std::vector<LinkPrefix>& links, MapStore& store) {
+  const bool are_known = !links.empty() && links.size() <= TRAP_CLIENT_MAX_LINKS;
+  const std::vector<LinkPrefix> wanted =
+      are_known ? links : std::vector<LinkPrefix>{{Prefix{}, TRAP_LINK_UNKNOWN}};
+  const std::vector<trap_trust_key> before = store.keys<trap_trust_key>(links_fd);
+  for (const LinkPrefix& link : wanted) {
+    if (auto written =
+            store.write(links_fd, "links", key_of(0, link.prefix), __u32{link.interface});
+        !written)
+      return written;
+  }
+  for (const trap_trust_key& key : before) {
+    const bool stays = std::ranges::any_of(
+        wanted, [&](const LinkPrefix& link) { return equal(key, key_of(0, link.prefix)); });
+    if (stays)
+      continue;
+    if (auto removed = store.remove(links_fd, "links", key); !removed)
+      return removed;
+  }
+  return {};
 }
 
 __u32 trust_of(const TrustFds& fds, const Endpoint& service, MapStore& store) {
@@ -135,18 +170,19 @@ __u32 trust_of(const TrustFds& fds, const Endpoint& service, MapStore& store) {
   return 0;
 }
 
-bool may_redirect(const TrustFds& fds, __u32 settings_flags, const Endpoint& service,
-                  const Endpoint& target, MapStore& store) {
+bool may_redirect(const TrustFds& fds, const trap_client_settings& settings,
+                  const Endpoint& service, const Endpoint& target, MapStore& store) {
   const trap_family family = family_of(service.address);
-  if (target.port == 0 || target == service || trap_address_is_forbidden(&target.address, family))
+  if (target.port == 0 || target == service ||
+      trap_target_is_forbidden(&settings, &target.address, family))
     return false;
   if (const __u32 number = trust_of(fds, service, store))
     return store.read<__u32>(fds.targets, key_of(number, target.address)).has_value();
-  if (settings_flags & TRAP_CLIENT_ONLY_TRUSTED)
+  if (settings.flags & TRAP_CLIENT_ONLY_TRUSTED)
     return false;
-  return settings_flags & TRAP_CLIENT_ALLOW_PRIVATE ||
-         !trap_address_is_private(&target.address, family) ||
-         trap_address_is_private(&service.address, family);
+  return settings.flags & TRAP_CLIENT_ALLOW_PRIVATE ||
+         !trap_target_is_private(&settings, &target.address, family) ||
+         trap_target_is_private(&settings, &service.address, family);
 }
 
 } // namespace trap::client

@@ -8,6 +8,7 @@
 #include "client/maps.h"
 #include "runtime/config/endpoint.h"
 #include "runtime/kernel/map_store.h"
+#include "runtime/net/host_networks.h"
 #include "runtime/result.h"
 
 namespace trap::client {
@@ -23,10 +24,15 @@ struct TrustFds {
 Result<void> write_policy(const TrustFds& fds, trap_client_settings& settings,
                           const ClientConfig& config, MapStore& store = kernel_maps());
 
+// Makes the map `links` these. None, or more than fit: the links are not known, and every address
+// may be on one. An address of a link that stays is found at every step.
+Result<void> write_links(int links_fd, const std::vector<LinkPrefix>& links,
+                         MapStore& store = kernel_maps());
+
 // The programs' answers: the number of the trust that names the service, 0 if none does; and
 // whether redirects may lead to `target`.
 __u32 trust_of(const TrustFds& fds, const Endpoint& service, MapStore& store = kernel_maps());
-bool may_redirect(const TrustFds& fds, __u32 settings_flags, const Endpoint& service,
-                  const Endpoint& target, MapStore& store = kernel_maps());
+bool may_redirect(const TrustFds& fds, const trap_client_settings& settings,
+                  const Endpoint& service, const Endpoint& target, MapStore& store = kernel_maps());
 
 } // namespace trap::client

@@ -94,13 +94,16 @@ std::vector<HeldFallback> read_fallbacks(int fallbacks_fd, std::uint64_t now_ns)
   std::vector<HeldFallback> held;
   map_visit<trap_redirect_key, trap_fallback>(
       fallbacks_fd, [&](const trap_redirect_key& key, const trap_fallback& fallback) {
-        if (fallback.until_ns > now_ns &&
-            (fallback.flags & (TRAP_FALLBACK_UNTICKETED | TRAP_FALLBACK_SERVED)) != 0)
-          held.push_back({.service = endpoint_of(key.service, key.port),
-                          .local = key.local,
-                          .expires_in_s = (fallback.until_ns - now_ns) / ns_per_s,
-                          .unticketed = (fallback.flags & TRAP_FALLBACK_UNTICKETED) != 0,
-                          .served = (fallback.flags & TRAP_FALLBACK_SERVED) != 0});
+        if (fallback.until_ns > now_ns && (fallback.flags & ~TRAP_FALLBACK_UNREACHABLE) != 0)
+          held.push_back(
+              {.service = endpoint_of(key.service, key.port),
+               .local = key.local,
+               .expires_in_s = (fallback.until_ns - now_ns) / ns_per_s,
+               .unticketed = (fallback.flags & TRAP_FALLBACK_UNTICKETED) != 0,
+               .served = (fallback.flags & TRAP_FALLBACK_SERVED) != 0,
+               .unconsented = fallback.flags & TRAP_FALLBACK_UNCONSENTED
+                                  ? std::optional(endpoint_of(fallback.backend, fallback.port))
+                                  : std::nullopt});
       });
   return held;
 }
@@ -110,6 +113,16 @@ Result<std::size_t> forget_fallbacks(int fallbacks_fd, const FallbackTest& is_so
   map_visit<trap_redirect_key, trap_fallback>(
       fallbacks_fd, [&](const trap_redirect_key& key, const trap_fallback&) {
         if (is_so(key.local, endpoint_of(key.service, key.port)))
+          keys.push_back(key);
+      });
+  return forget(fallbacks_fd, "fallbacks", keys);
+}
+
+Result<std::size_t> forget_unconsented(int fallbacks_fd) {
+  std::vector<trap_redirect_key> keys;
+  map_visit<trap_redirect_key, trap_fallback>(
+      fallbacks_fd, [&](const trap_redirect_key& key, const trap_fallback& fallback) {
+        if (fallback.flags & TRAP_FALLBACK_UNCONSENTED)
           keys.push_back(key);
       });
   return forget(fallbacks_fd, "fallbacks", keys);

@@ -44,6 +44,7 @@ struct HeldFallback {
   std::uint64_t expires_in_s = 0;
   bool unticketed = false; // SYNs got through without their ticket only
   bool served = false;     // redirects led nowhere: its connections are left to the TRAP server
+  std::optional<Endpoint> unconsented{}; // the backend that answered without CONSENT
 };
 
 std::vector<HeldFallback> read_fallbacks(int fallbacks_fd, std::uint64_t now_ns);
@@ -51,5 +52,8 @@ std::vector<HeldFallback> read_fallbacks(int fallbacks_fd, std::uint64_t now_ns)
 // Forgets fallbacks of which this is so; returns how many there were.
 using FallbackTest = std::function<bool(const trap_address& local, const Endpoint& service)>;
 Result<std::size_t> forget_fallbacks(int fallbacks_fd, const FallbackTest& is_so);
+
+// Forgets all that say that a target did not consent.
+Result<std::size_t> forget_unconsented(int fallbacks_fd);
 
 } // namespace trap::client

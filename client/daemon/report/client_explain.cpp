@@ -64,6 +64,8 @@ std::string fallback_text(const trap_fallback& fallback, std::uint64_t now_ns) {
     what += "; redirects led nowhere, and the TRAP server serves";
   if (fallback.flags & TRAP_FALLBACK_UNREACHABLE)
     what += fmt::format("; {} did not answer", end_text(fallback.backend, fallback.port));
+  if (fallback.flags & TRAP_FALLBACK_UNCONSENTED)
+    what += fmt::format("; {} answered without CONSENT", end_text(fallback.backend, fallback.port));
   return fmt::format("remembered of this service for {} more: {}",
                      duration_text((fallback.until_ns - now_ns) / ns_per_s),
                      what.substr(std::min<std::size_t>(2, what.size())));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <map>
 
 #include "client/daemon/redirects/held_redirects.h"
@@ -59,6 +60,14 @@ void measure_client(const RunningClient& client, Metrics& metrics) {
     measure_interface(metrics, part, name, false);
   measure_redirects(metrics, read_redirects(client.fds.redirects, client.fds.to_backend,
                                             read_clocks().monotonic_ns));
+  const auto fallbacks = read_fallbacks(client.fds.fallbacks, read_clocks().monotonic_ns);
+  metrics.gauge("trap_services_unconsented",
+                "Services, by local address, whose redirect's target answered without CONSENT "
+                "within ten minutes",
+                {{"part", part}},
+                static_cast<double>(std::ranges::count_if(fallbacks, [](const HeldFallback& held) {
+                  return held.unconsented.has_value();
+                })));
   constexpr char renewals_help[] =
       "Renewals of redirects in use: SYNs sent, redirects that came, redirects that ended without";
   const RenewalCounts& renewals = client.renewer.counts();

@@ -28,12 +28,15 @@ ordered_json redirects_json(const std::vector<HeldRedirect>& held) {
 
 ordered_json fallbacks_json(const std::vector<HeldFallback>& held) {
   auto fallbacks = ordered_json::array();
-  for (const HeldFallback& fallback : held)
+  for (const HeldFallback& fallback : held) {
     fallbacks.push_back({{"service", format_endpoint(fallback.service)},
                          {"local", format_address(fallback.local)},
                          {"expires_in_s", fallback.expires_in_s},
                          {"unticketed", fallback.unticketed},
                          {"served", fallback.served}});
+    if (fallback.unconsented)
+      fallbacks.back()["unconsented"] = format_endpoint(*fallback.unconsented);
+  }
   return fallbacks;
 }
 
@@ -61,6 +64,7 @@ void describe_client(const RunningClient& client, ordered_json& status) {
   status["interfaces"] = interfaces_json(client);
   status["allow_private_targets"] = client.active->config.allow_private_targets;
   status["only_trusted"] = client.active->config.only_trusted;
+  status["require_consent"] = client.active->config.require_consent;
   status["trusts"] = client.active->config.trusts.size();
   const RenewalCounts& renewals = client.renewer.counts();
   status["renewals"] = {{"on", client.active->config.renew},

@@ -18,11 +18,12 @@ Result<void> ClientReload::plan(const ActiveConfiguration& now, ActiveConfigurat
   return next.config.renew && !now.config.renew ? client_.renewer.open() : Result<void>{};
 }
 
-// Redirects that were learnt under the former policy, and that the new one forbids, are forgotten.
+// Redirects that were learnt under the former policy, and that the new one forbids, are forgotten;
+// and so is what targets did that need not consent now.
 Result<void> ClientReload::apply(const ActiveConfiguration& now, const ActiveConfiguration& next) {
   const auto is_forbidden = [this](const trap_address&, const Endpoint& service,
                                    const Endpoint& backend) {
-    return !may_redirect(client_.fds.trust, client_.settings->flags, service, backend);
+    return !may_redirect(client_.fds.trust, *client_.settings, service, backend);
   };
   auto published = write_policy(client_.fds.trust, *client_.settings, next.config);
   auto forgotten = published ? forget_redirects(client_.fds.redirects, is_forbidden)
@@ -32,7 +33,8 @@ Result<void> ClientReload::apply(const ActiveConfiguration& now, const ActiveCon
     return forgotten.error();
   }
   forgotten_ = *forgotten;
-  return {};
+  auto unconsented = forget_unconsented(client_.fds.fallbacks);
+  return unconsented ? Result<void>{} : Result<void>{unconsented.error()};
 }
 
 void ClientReload::settle(const ActiveConfiguration&, const ActiveConfiguration& now, Changes&) {

@@ -7,6 +7,7 @@
 
 #include <fmt/core.h>
 
+#include "client/daemon/maps/client_maps.h"
 #include "client/daemon/redirects/held_redirects.h"
 #include "runtime/log.h"
 #include "runtime/nanoseconds.h"
@@ -51,14 +52,11 @@ Result<void> NetworkKeeper::begin() {
     return Error{fmt::format("cannot watch this host's routes: {}", error_text(errno))};
   sleep_.slept(read_clock(CLOCK_BOOTTIME), read_clock(CLOCK_MONOTONIC));
   auto now = read_host_networks();
-  if (now) {
-    networks_ = std::move(*now);
-    return {};
-  }
-  log::warn("{}", now.error().message);
-  networks_ = HostNetworks{};
-  changed_ = true; // it is read again
-  return {};
+  if (!now)
+    log::warn("{}", now.error().message);
+  changed_ = !now; // it is read again
+  networks_ = now ? std::move(*now) : HostNetworks{};
+  return write_links(client_.fds.links, networks_->links);
 }
 
 // Of connections that are open, none is touched.
@@ -111,6 +109,13 @@ void NetworkKeeper::handle_event() {
 void NetworkKeeper::take(HostNetworks now) {
   const NetworkChange change =
       compare_networks(*networks_, now, uplinks_of(*networks_, client_.plan));
+  if (now.links != networks_->links) {
+    if (auto written = write_links(client_.fds.links, now.links); !written) {
+      log::warn("{}", written.error().message);
+      changed_ = true; // it is written again
+      now.links = networks_->links;
+    }
+  }
   if (change.any())
     forget(change);
   networks_ = std::move(now);

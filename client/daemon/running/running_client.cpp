@@ -80,6 +80,7 @@ Result<void> load_client(RunningClient& client, Undo& undo) {
                 .pending = bpf_map__fd(maps.pending),
                 .to_backend = bpf_map__fd(maps.to_backend),
                 .counters = bpf_map__fd(maps.counters),
+                .links = bpf_map__fd(maps.links),
                 .trust = {.services = bpf_map__fd(maps.trust_services),
                           .targets = bpf_map__fd(maps.trust_targets)}};
   client.attachments.open_earlier();

@@ -34,6 +34,7 @@ struct MapFds {
   int pending = -1;
   int to_backend = -1;
   int counters = -1;
+  int links = -1;
   TrustFds trust;
 };
 

@@ -17,6 +17,14 @@ bool reconfigure_client(Scene& scene, const std::string& keys, const std::string
                                       keys.empty() ? "" : " and more keys"));
 }
 
+bool trust_the_service(Scene& scene) {
+  const HostAddresses& trap = addresses_of("trap");
+  const HostAddresses& service = addresses_of("service");
+  return reconfigure_client(
+      scene, fmt::format("[[trust]]\nservices = [\"{}\", \"{}\"]\ntargets = [\"{}\", \"{}\"]\n",
+                         trap.ipv4, trap.ipv6, service.ipv4, service.ipv6));
+}
+
 std::vector<std::string> attached_interfaces(Scene& scene) {
   std::vector<std::string> names;
   const auto asked = scene.trap().client().control({"status", "client", "--json"});

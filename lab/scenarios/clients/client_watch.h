@@ -13,6 +13,10 @@ namespace trap::lab {
 bool reconfigure_client(Scene& scene, const std::string& keys,
                         const std::string& interfaces = R"("eth0")");
 
+// Writes client.toml with a [[trust]] of the service's host, which then need not consent: where no
+// CONSENT can reach the client.
+bool trust_the_service(Scene& scene);
+
 // Interfaces that have the client's filters, by its status.
 std::vector<std::string> attached_interfaces(Scene& scene);
 

@@ -110,6 +110,7 @@ void expect_refused_redirects_served(Scene& scene) {
 
 // Robbed of its OFFER, a service that resets can be met in the paper's way only.
 void offerless(Scene& scene) {
+  trust_the_service(scene);
   auto box = install(scene, {"strips TRAP's option from SYN-ACKs", LAB_STRIPS_SYN_ACK});
   if (!box)
     return;
@@ -161,6 +162,7 @@ void reordering(Scene& scene) {
 // A client does not remember a detour for ever: when the middlebox goes, the second SYN finds
 // out, and the next connection is as usual.
 void middlebox_goes(Scene& scene) {
+  trust_the_service(scene);
   auto box = install(scene, {"drops SYNs with TRAP's option", LAB_DROPS_SYN_OPTIONS});
   if (!box)
     return;
@@ -181,6 +183,7 @@ const Registration register_strip_syn{{
     .goal = "a middlebox strips TRAP's option from SYNs: the announcement admits them",
     .play =
         [](Scene& scene) {
+          trust_the_service(scene);
           middlebox(scene, {"strips TRAP's option from SYNs", LAB_STRIPS_SYN, LAB_STRIPPED, 4,
                             "reply-reissued-syn", "pass-syn-ticketed"});
         },
@@ -221,6 +224,7 @@ const Registration register_drop_syn_options{{
     .goal = "a middlebox drops SYNs with TRAP's option: they go without",
     .play =
         [](Scene& scene) {
+          trust_the_service(scene);
           middlebox(scene, {"drops SYNs with TRAP's option", LAB_DROPS_SYN_OPTIONS, LAB_DROPPED, 4,
                             "pass-syn-unticketed", "pass-syn-unticketed"});
         },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // trap-client for the fixtures: every hook, and maps that the daemon's own reader and writer filled
-// from the configuration below: default settings, and two [[trust]] of services that only their own
-// fixtures speak of.
+// from the configuration below: default settings, a translator's prefix and two [[trust]] of
+// services that only their own fixtures speak of; and links of the host's own.
 #include "tests/bpf/harness/rig.h"
 
 #include <cstring>
@@ -19,6 +19,7 @@ constexpr std::uint32_t slots = 1;
 
 // The second is for some addresses of the first, and for a port of one.
 constexpr char configuration[] = R"(interfaces = ["lo"]
+nat64_prefix = "2001:db8:64::/96"
 [[trust]]
 services = ["198.20.50.0/24", "2001:db8:5050::/48"]
 targets = ["198.20.60.0/24", "10.60.0.0/16", "2001:db8:6060::/48", "fd60::/16"]
@@ -35,6 +36,12 @@ void configure_client(Object& object, const TestConstants&) {
   if (auto written = write_policy(fds, settings, config); !written)
     throw std::runtime_error(written.error().message);
   object.put("settings", std::uint32_t{0}, settings);
+  const std::vector<LinkPrefix> links = {{*parse_prefix("198.20.80.0/25"), 5},
+                                         {*parse_prefix("2001:db8:8080:1::/64"), 5},
+                                         {*parse_prefix("198.20.80.192/27"), 6},
+                                         {*parse_prefix("2001:db8:8080:3::/64"), 6}};
+  if (auto written = write_links(object.map_fd("links"), links); !written)
+    throw std::runtime_error(written.error().message);
   // Fixtures put connections into tables by themselves, so every remote may be one of theirs.
   trap_remotes all;
   std::memset(&all, 0xff, sizeof all);

@@ -160,7 +160,7 @@ std::vector<Bytes> words_of(const TestConstants& constants) {
     for (const char* const option :
          {R"([{"offer": 0}])", R"([{"accept": 0}])", R"([{"ticket": "$ticket.valid"}])",
           R"([{"ticket": "$ticket.valid", "experimental": true}])",
-          R"([{"announce": "$announce.valid"}])"})
+          R"([{"announce": "$announce.valid"}])", R"([{"consent": "$consent.valid"}])"})
       words.push_back(build_options(Json::parse(option), family, constants));
   }
   words.push_back(Bytes(10)); // of IPv4-mapped addresses
@@ -365,7 +365,9 @@ private:
     static const Names idle = {"pass-other",      "pass-from-service",
                                "pass-to-service", "pass-icmp-translated",
                                "pass-icmp-flow",  "pass-redirect-unexpected"};
-    if (part_ == "server" || idle.contains(name) || name.starts_with("drop-"))
+    constexpr std::uint8_t syn = 2;
+    const bool begins = name == "pass-from-service" && (read_frame(frame).flags & syn) != 0;
+    if (part_ == "server" || (idle.contains(name) && !begins) || name.starts_with("drop-"))
       return false;
     constexpr std::uint8_t fin_or_rst = 5;
     return name != "pass-flow" || (read_frame(frame).flags & fin_or_rst) != 0;

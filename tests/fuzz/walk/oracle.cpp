@@ -14,15 +14,21 @@ Json scene_of(const std::string& part) {
       "announced": [{"family": 4, "client": "stranger", "port": 80, "scope": "$scope", "in_s": 600},
                     {"family": 6, "client": "2001:db8:77::", "port": 80, "scope": "$scope", "in_s": 600}],
       "flows": [{"client": "client", "service": "backend", "client_port": 40000, "service_port": 80, "ago_s": 1}]})");
-  if (part == "client") // connects: 40000 just begun, 40002 accepted; 41000 is redirected
+  // Connects: 40000 just begun, 40002 accepted; 41000 is redirected and its SYN forgotten, 41002
+  // waits for the target.
+  if (part == "client")
     return Json::parse(R"({
       "pending": [
         {"local": "client", "remote": "public", "local_port": 40000, "remote_port": 80, "isn": "$isn", "hops": 64},
         {"local": "client", "remote": "public", "local_port": 40002, "remote_port": 80, "isn": "$isn", "hops": 64,
-         "state": 1, "iss": "$cookie.now", "accepted": "$cookie.now", "accepted_before": "$cookie.now", "accepts": 1}],
+         "state": 1, "iss": "$cookie.now", "accepted": "$cookie.now", "accepted_before": "$cookie.now", "accepts": 1},
+        {"local": "client", "remote": "second", "local_port": 41002, "remote_port": 80, "isn": "$isn", "hops": 64,
+         "state": 3, "ticketed": 1, "consent": "$consent.valid"}],
       "redirects": [{"local": "client", "service": "second", "port": 80, "backend": "backend", "backend_port": 80, "in_s": 600}],
-      "to_backend": [{"local": "client", "remote": "second", "local_port": 41000, "remote_port": 80, "backend": "backend", "backend_port": 80, "syns": 1, "isn": 7}],
-      "to_public": [{"local": "client", "remote": "backend", "local_port": 41000, "remote_port": 80, "service": "second", "port": 80}]})");
+      "to_backend": [{"local": "client", "remote": "second", "local_port": 41000, "remote_port": 80, "backend": "backend", "backend_port": 80, "syns": 1, "isn": 7},
+        {"local": "client", "remote": "second", "local_port": 41002, "remote_port": 80, "backend": "backend", "backend_port": 80, "syns": 1, "isn": "$isn"}],
+      "to_public": [{"local": "client", "remote": "backend", "local_port": 41000, "remote_port": 80, "service": "second", "port": 80},
+        {"local": "client", "remote": "backend", "local_port": 41002, "remote_port": 80, "service": "second", "port": 80}]})");
   return Json::object();
 }
 
@@ -34,6 +40,15 @@ Json packets_of(const std::string& part) {
       {"ip": {"src": "client", "dst": "backend"}, "tcp": {"sport": 41000, "seq": 7}},
       {"ip": {"src": "backend", "dst": "client"}, "tcp": {"sport": 80, "dport": 41000, "flags": "SA"}},
       {"ip": {"src": "backend", "dst": "client"}, "tcp": {"sport": 80, "dport": 41000, "flags": "R"}},
+      {"ip": {"src": "backend", "dst": "client"}, "tcp": {"sport": 80, "dport": 41000, "flags": "A"}, "payload": 20},
+      {"ip": {"src": "backend", "dst": "client"}, "tcp": {"sport": 80, "dport": 41002, "flags": "S"}},
+      {"ip": {"src": "backend", "dst": "client"}, "tcp": {"sport": 80, "dport": 41002, "flags": "RA", "ack": "$isn+1"}},
+      {"ip": {"src": "backend", "dst": "client"}, "tcp": {"sport": 80, "dport": 41002, "flags": "SA", "ack": "$isn+1",
+       "options": [{"linux": 1}, {"consent": "$consent.valid"}]}},
+      {"ip": {"src": "backend", "dst": "client"}, "tcp": {"sport": 80, "dport": 41002, "flags": "SA", "ack": "$isn+1",
+       "options": [{"nop": 1}, {"consent": "$consent.valid", "experimental": true}]}},
+      {"ip": {"src": "backend", "dst": "client"}, "tcp": {"sport": 80, "dport": 41002, "flags": "SA", "ack": "$isn+1", "options": [{"linux": 1}]}},
+      {"quoted": {"ip": {"src": "client", "dst": "backend"}, "tcp": {"sport": 41002, "seq": "$isn"}}, "ip": {"src": "router", "dst": "client"}},
       {"ip": {"src": "public", "dst": "client"}, "tcp": {"sport": 80, "dport": 40002, "flags": "RA", "seq": "$cookie.now+1", "ack": "$isn+1"}},
       {"ip": {"src": "public", "dst": "client"}, "tcp": {"sport": 80, "dport": 40002, "flags": "RA", "seq": "$cookie.now+1", "ack": "$isn+1",
        "options": [{"redirect": {"address": "backend", "port": 80, "lifetime_s": 600, "ticket": "$ticket.valid"}}]}},
@@ -416,10 +431,14 @@ Names Oracle::client_icmp(const Bytes& frame, bool inward) const {
   const End& local = inward ? icmp.source : icmp.destination;
   const End& remote = inward ? icmp.destination : icmp.source;
   const int family = local.address.size() == 4 ? 4 : 6;
+  const bool waits = !local.address.empty() && is(local, "client", 41002, family);
   const bool ours = icmp.message == Message::error && icmp.quotes_tcp && !local.address.empty() &&
-                    is(local, "client", 41000, family) &&
+                    (waits || is(local, "client", 41000, family)) &&
                     is(remote, inward ? "backend" : "second", 80, family);
-  return ours && !icmp.is_mapped ? Names{"pass-icmp-translated"} : Names{"pass-other"};
+  if (!ours || icmp.is_mapped)
+    return {"pass-other"};
+  return waits && inward ? Names{"pass-icmp-translated", "reply-syn-again"} // by the quoted ISN
+                         : Names{"pass-icmp-translated"};
 }
 
 Names Oracle::client_outward(const Reading& reading, const Bytes& frame) const {
@@ -429,7 +448,8 @@ Names Oracle::client_outward(const Reading& reading, const Bytes& frame) const {
     return {"pass-other"};
   if (kind_of(reading.flags) == Kind::syn)
     return client_syn(reading, frame);
-  return is(reading.source, "client", 41000, reading.family) &&
+  return (is(reading.source, "client", 41000, reading.family) ||
+          is(reading.source, "client", 41002, reading.family)) &&
                  is(reading.destination, "second", 80, reading.family)
              ? Names{"pass-to-service"}
              : Names{"pass-other"};
@@ -473,15 +493,37 @@ Names Oracle::client_answer(const Reading& reading, int connect) const {
              : Names{"reply-reissued-syn", "reply-syn-again"};
 }
 
+// Of the target of a connect that waits for its answer.
+Names Oracle::client_target(const Reading& reading) const {
+  const int family = reading.family;
+  const Options& options = reading.options;
+  const Kind kind = kind_of(reading.flags);
+  const bool fits = reading.ack == number("$isn", family) + 1;
+  if (kind == Kind::syn)
+    return {"drop-unconsented"};
+  if (kind == Kind::rst && fits && (reading.flags & 16) != 0)
+    return {"reply-syn-again"};
+  if (kind != Kind::syn_ack || !fits)
+    return {"pass-from-service"};
+  const bool consents =
+      options.sound() && options.type == 6 &&
+      Bytes(options.body.begin() + 1, options.body.end()) ==
+          test::read_hex(constants_.text("consent.v" + std::to_string(family) + ".valid"));
+  return {consents ? "pass-from-service" : "reply-unconsented"};
+}
+
 Names Oracle::client_inward(const Reading& reading, const Bytes& frame) const {
   if (reading.layer == Layer::other)
     return client_icmp(frame, true);
   if (reading.layer == Layer::defective)
     return {"pass-other"};
   const int family = reading.family;
-  if (is(reading.source, "backend", 80, family) && is(reading.destination, "client", 41000, family))
-    return {"pass-from-service"};
   const Kind kind = kind_of(reading.flags);
+  const bool is_from_target = is(reading.source, "backend", 80, family);
+  if (is_from_target && is(reading.destination, "client", 41000, family))
+    return {kind == Kind::syn || kind == Kind::syn_ack ? "drop-unconsented" : "pass-from-service"};
+  if (is_from_target && is(reading.destination, "client", 41002, family))
+    return client_target(reading);
   if (kind != Kind::syn_ack && kind != Kind::rst)
     return {"pass-other"};
   for (const unsigned connect : {40000U, 40002U}) {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <unistd.h>
 
@@ -73,6 +74,20 @@ TEST(ClientConfig, trusts_are_read) {
   EXPECT_EQ(format_prefix(config->trusts[1].targets[0]), "10.0.0.0/8");
   EXPECT_TRUE(config->only_trusted);
   EXPECT_FALSE(config->renew);
+}
+
+TEST(ClientConfig, consent_is_required_unless_it_says_otherwise) {
+  EXPECT_TRUE(read("")->require_consent);
+  EXPECT_FALSE(read("require_consent = false\n")->require_consent);
+}
+
+TEST(ClientConfig, a_translator_has_a_prefix_of_rfc_6052_or_is_not_there) {
+  EXPECT_FALSE(read("")->nat64);
+  EXPECT_EQ(read("nat64_prefix = \"none\"\n")->nat64->bits, 0U);
+  EXPECT_EQ(format_prefix(*read("nat64_prefix = \"2001:db8:64::/96\"\n")->nat64),
+            "2001:db8:64::/96");
+  for (const char* wrong : {"2001:db8:64::/95", "10.0.0.0/8", "0.0.0.0/0", "2001:db8:64::1", "any"})
+    expect_refused(fmt::format("nat64_prefix = \"{}\"\n", wrong), ":2: ", "nat64_prefix: ");
 }
 
 TEST(ClientConfig, mistakes_are_named_with_their_line) {

@@ -53,7 +53,8 @@ PartFacts good_part(const std::string& part) {
                   .problems = {},
                   .epoch = 0,
                   .epochs_held = {},
-                  .announcements = 1};
+                  .announcements = 1,
+                  .unconsented = {}};
   if (part != "client") {
     facts.daemon.epoch = 100;
     facts.daemon.epochs_held = {99, 100, 101, 102, 103};
@@ -211,6 +212,13 @@ TEST(Doctor, minds_large_frames_until_the_driver_has_taken_them) {
   EXPECT_THAT(faults("mtu", part), IsEmpty()) << "attached in native mode: the driver can";
   part.interfaces[0].xdp_mode = "none";
   EXPECT_THAT(faults("mtu", part), ElementsAre(Finds(Grade::warn, "MTU 9000")));
+}
+
+TEST(Doctor, tells_of_targets_that_did_not_consent) {
+  PartFacts part = good_part("client");
+  part.daemon.unconsented = {"203.0.113.10:80 redirects to 198.51.100.20:80"};
+  EXPECT_THAT(faults("consent", part),
+              ElementsAre(Finds(Grade::warn, "198.51.100.20:80, which answers without CONSENT")));
 }
 
 TEST(Doctor, looks_for_peers_and_listeners) {

@@ -225,6 +225,34 @@ TEST(Knock, tells_when_a_client_module_did_the_work) {
   EXPECT_EQ(talk.steps().size(), 6u);
 }
 
+TEST(Knock, tells_whether_the_service_consented) {
+  for (const trap_option_type option : {TRAP_CONSENT, TRAP_OPTION_NONE}) {
+    KnockTalk talk = redirected(v4);
+    EXPECT_FALSE(talk.received(syn_ack(v4, v4.backend, option)));
+    EXPECT_EQ(talk.outcome(), KnockOutcome::redirected);
+    EXPECT_EQ(talk.consented(), option == TRAP_CONSENT);
+    EXPECT_EQ(talk.reasons().empty(), option == TRAP_CONSENT);
+  }
+}
+
+// The module follows a redirect, resets the target, and sends the SYN to the service again.
+TEST(Knock, tells_that_a_client_module_refused_the_target) {
+  for (const bool serves : {true, false}) {
+    KnockTalk talk(v4.local, v4.service, isn);
+    talk.saw(talk.begin().segment, true, 1);
+    talk.saw({.from = v4.local, .to = v4.backend, .flags = TRAP_TCP_SYN, .seq = isn}, true, 2);
+    talk.saw(syn_ack(v4, v4.backend), false, 3);
+    talk.saw({.from = v4.local, .to = v4.backend, .flags = TRAP_TCP_RST, .seq = isn + 1}, true, 4);
+    talk.saw({.from = v4.local, .to = v4.service, .flags = TRAP_TCP_SYN, .seq = isn}, true, 5);
+    const HandshakeSegment end = serves ? syn_ack(v4, v4.service) : redirect(v4, v4.backend);
+    talk.saw(end, false, 6);
+    EXPECT_FALSE(talk.received(end));
+    EXPECT_EQ(talk.outcome(), serves ? KnockOutcome::direct : KnockOutcome::failed);
+    EXPECT_THAT(talk.verdict(), HasSubstr("did not consent"));
+    EXPECT_THAT(talk.reasons(), Not(IsEmpty()));
+  }
+}
+
 TEST(KnockService, is_an_address_or_a_name) {
   EXPECT_EQ(format_endpoint(*find_service("203.0.113.10:80")), "203.0.113.10:80");
   const auto local = find_service("localhost:8080");

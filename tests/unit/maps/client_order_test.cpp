@@ -83,7 +83,7 @@ protected:
         const Endpoint service = *parse_endpoint(from), target = *parse_endpoint(to);
         if (family_of(service.address) != family_of(target.address))
           continue;
-        const bool met = may_redirect(fds_, settings_.flags, service, target, store_);
+        const bool met = may_redirect(fds_, settings_, service, target, store_);
         if (met != allows(before_, service, target) && met != allows(after_, service, target) &&
             failures_++ < 5)
           ADD_FAILURE() << "pair " << pair_ << ", write " << store_.writes() << ": " << from
@@ -119,6 +119,54 @@ TEST_F(ClientOrder, of_a_reload_lets_services_redirect_by_the_old_or_the_new) {
     EXPECT_EQ(store_.keys<trap_trust_key>(fds_.targets).size(), targets);
   }
   EXPECT_GT(store_.writes(), 5000U);
+}
+
+class ClientLinks : public testing::Test {
+protected:
+  __u32 link_of(const std::string& address) {
+    trap_trust_key key = {};
+    key.bits = 32 + 128;
+    key.prefix = *parse_address(address);
+    return store_.read<__u32>(links_, key).value_or(0);
+  }
+
+  static LinkPrefix link(const std::string& prefix, unsigned interface) {
+    return {*parse_prefix(prefix), interface};
+  }
+
+  void write(const std::vector<LinkPrefix>& links) {
+    const auto written = write_links(links_, links, store_);
+    ASSERT_TRUE(written) << written.error().message;
+  }
+
+  MemoryMaps store_;
+  int links_ = store_.add(MapKind::trie, sizeof(trap_trust_key), 4, 2 * TRAP_CLIENT_MAX_LINKS);
+};
+
+TEST_F(ClientLinks, are_found_at_every_step_while_others_come_and_go) {
+  write({link("192.0.2.0/24", 2), link("2001:db8:2::/64", 2), link("198.51.100.0/24", 3)});
+  store_.after_write = [this] {
+    EXPECT_EQ(link_of("192.0.2.9"), 2U);
+    EXPECT_EQ(link_of("203.0.113.1"), 0U);
+  };
+  write({link("192.0.2.0/24", 2), link("10.0.0.0/8", 4)});
+  EXPECT_EQ(link_of("10.1.2.3"), 4U);
+  EXPECT_EQ(link_of("198.51.100.1"), 0U);
+  EXPECT_EQ(link_of("2001:db8:2::1"), 0U);
+}
+
+TEST_F(ClientLinks, are_not_known_where_there_are_none_or_too_many) {
+  write({});
+  EXPECT_EQ(link_of("203.0.113.1"), TRAP_LINK_UNKNOWN);
+  EXPECT_EQ(link_of("2001:db8::1"), TRAP_LINK_UNKNOWN);
+  write({link("192.0.2.0/24", 2)});
+  EXPECT_EQ(link_of("203.0.113.1"), 0U);
+  std::vector<LinkPrefix> many;
+  for (__u32 i = 0; i <= TRAP_CLIENT_MAX_LINKS; i++)
+    many.push_back({{trap_address_v4(TRAP_BE32(0x0a000000 + i)), 128}, 2});
+  write(many);
+  EXPECT_EQ(link_of("203.0.113.1"), TRAP_LINK_UNKNOWN);
+  EXPECT_EQ(store_.keys<trap_trust_key>(links_).size(), 1U);
 }
 
 } // namespace

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "client/targets.h"
 #include "tests/support/vectors.h"
 
 namespace trap::test {
@@ -43,6 +44,25 @@ TEST(Address, policy_at_the_edges_of_every_range) {
     const Address address = read_address(v["address"]);
     EXPECT_EQ(trap_address_is_forbidden(&address.value, address.family) != 0, v["forbidden"]) << v;
     EXPECT_EQ(trap_address_is_private(&address.value, address.family) != 0, v["private"]) << v;
+  }
+}
+
+TEST(Address, next_door_as_a_translator_leads) {
+  const Json vectors = read_json("addresses.json");
+  for (const Json& v : vectors["next_door"]) {
+    trap_client_settings settings = {};
+    const auto translator = v["translator"].get<std::string>();
+    if (translator != "unknown")
+      settings.flags = TRAP_CLIENT_NAT64_KNOWN;
+    if (const auto slash = translator.find('/'); slash != std::string::npos) {
+      settings.nat64 = read_address(translator.substr(0, slash)).value;
+      settings.nat64_bits = static_cast<__u32>(std::stoul(translator.substr(slash + 1)));
+    }
+    const Address service = read_address(v["service"]), target = read_address(v["target"]);
+    EXPECT_EQ(trap_target_is_next_door(&settings, &target.value, &service.value, service.family) !=
+                  0,
+              v["is"])
+        << v;
   }
 }
 
