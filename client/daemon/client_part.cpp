@@ -41,6 +41,7 @@ Result<void> ClientPart::detach() {
 
 void ClientPart::tick() {
   interfaces_.follow();
+  interfaces_.watch_others();
   networks_.tick();
   mend_pins(client_);
   consent_.tick(client_.fds.counters, client_.fds.fallbacks, read_clocks().monotonic_ns);

@@ -58,7 +58,8 @@ struct DaemonFacts {
   std::vector<std::string> problems;
   std::uint64_t epoch = 0; // the present one; 0: it has no keys
   std::vector<std::uint64_t> epochs_held;
-  std::uint64_t announcements = 0; // that a guard accepted
+  std::uint64_t announcements = 0;    // that a guard accepted
+  std::vector<std::string> tc_before; // "eth0: egress NAME": runs before the part's own at tc
   std::vector<std::string>
       unconsented; // "SERVICE redirects to TARGET": a client's, without CONSENT
 };

@@ -209,6 +209,18 @@ Findings peers(const PartFacts& part) {
   return findings;
 }
 
+Findings others_at_tc(const PartFacts& part) {
+  if (!part.daemon.runs)
+    return {};
+  Findings findings;
+  for (const std::string& program : part.daemon.tc_before)
+    findings.push_back(
+        {Grade::warn, fmt::format("{} runs before trap-{} at tc", program, part.part),
+         "what it accepts or drops is hidden from TRAP: bpftool net show names the programs; on "
+         "Linux 6.6 and later a restart puts TRAP's first"});
+  return findings.empty() ? Findings{ok("no other program runs before it at tc")} : findings;
+}
+
 Findings consent(const PartFacts& part) {
   if (part.part != "client" || !part.daemon.runs)
     return {};
@@ -249,6 +261,7 @@ std::span<const PartCheck> part_checks() {
       {"offloads", "LRO and GRO in hardware", offloads},
       {"rp_filter", "net.ipv4.conf.*.rp_filter", rp_filter},
       {"peers", "routes to TRAP servers or backends, and whether announcements came", peers},
+      {"tc", "programs of others that run before it at tc", others_at_tc},
       {"consent", "targets of redirects that did not consent lately", consent},
       {"ports", "sockets that listen for the services", ports},
   };

@@ -155,6 +155,10 @@ void read_daemon(DaemonFacts& daemon, const std::string& part, const std::string
     daemon.epoch = keys->value("epoch", std::uint64_t{0});
     daemon.epochs_held = keys->value("epochs_held", std::vector<std::uint64_t>{});
   }
+  for (const auto& interface : status->value("interfaces", ordered_json::array()))
+    for (const std::string& program : interface.value("tc_before", std::vector<std::string>{}))
+      daemon.tc_before.push_back(
+          fmt::format("{}: {}", interface.value("name", std::string{}), program));
   for (const auto& fallback : status->value("fallbacks", ordered_json::array())) {
     if (!fallback.contains("unconsented"))
       continue;

@@ -55,8 +55,8 @@ Result<void> hold(KnockTalk& talk, KnockSockets& sockets, milliseconds timeout) 
   return {};
 }
 
-double ms_since_first(const KnockTalk& talk, const KnockStep& step) {
-  return static_cast<double>(step.at_ns - talk.steps().front().at_ns) / 1e6;
+double ms_since(const KnockStep& first, const KnockStep& step) {
+  return static_cast<double>(step.at_ns - first.at_ns) / 1e6;
 }
 
 const char* outcome_name(KnockOutcome outcome) {
@@ -72,8 +72,10 @@ const char* outcome_name(KnockOutcome outcome) {
 
 ordered_json json_of(const KnockTalk& talk, const std::string& service) {
   auto steps = ordered_json::array();
-  for (const KnockStep& step : talk.steps())
-    steps.push_back({{"at_ms", ms_since_first(talk, step)},
+  const std::vector<KnockStep> all = talk.steps();
+  for (const KnockStep& step : all)
+    steps.push_back({{"at_ms", ms_since(all.front(), step)},
+                     {"by", step.by_module ? "trap-client" : "trapctl"},
                      {"direction", step.outgoing ? "out" : "in"},
                      {"peer", format_endpoint(step.outgoing ? step.segment.to : step.segment.from)},
                      {"segment", name_of(step.segment)},
@@ -93,13 +95,21 @@ ordered_json json_of(const KnockTalk& talk, const std::string& service) {
   return json;
 }
 
+// Only where a module is at work.
+const char* by(const KnockTalk& talk, const KnockStep& step) {
+  if (!talk.by_module())
+    return "";
+  return step.by_module ? " (trap-client)" : " (trapctl)";
+}
+
 void print(const KnockTalk& talk) {
   std::vector<Row> rows;
-  for (const KnockStep& step : talk.steps())
-    rows.push_back({fmt::format("{:.3f} ms", ms_since_first(talk, step)),
+  const std::vector<KnockStep> steps = talk.steps();
+  for (const KnockStep& step : steps)
+    rows.push_back({fmt::format("{:.3f} ms", ms_since(steps.front(), step)),
                     step.outgoing ? "to" : "from",
                     format_endpoint(step.outgoing ? step.segment.to : step.segment.from),
-                    name_of(step.segment), step.meaning});
+                    name_of(step.segment), step.meaning + by(talk, step)});
   fmt::print("{}", format_rows(rows, "  ", 0, 1));
   fmt::print("{}: {}{}\n", talk.outcome() == KnockOutcome::failed ? "failed" : "ok", talk.verdict(),
              talk.by_module() ? " (trap-client on this host did the work)" : "");

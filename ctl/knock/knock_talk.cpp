@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ctl/knock/knock_talk.h"
 
+#include <algorithm>
+
 #include <fmt/core.h>
 
 #include "ctl/knock/knock_words.h"
@@ -29,9 +31,54 @@ KnockTalk::Sending KnockTalk::begin() {
   return syn_to_service();
 }
 
+KnockTalk::Sending KnockTalk::remembered(Sending sending) {
+  unseen_.push_back(sending.segment);
+  return sending;
+}
+
+// Did this knock send it as it is? A module leads a SYN elsewhere: that one comes no more.
+bool KnockTalk::was_sent_here(const HandshakeSegment& segment) {
+  const auto is_it = [&](const HandshakeSegment& sent) {
+    return sent.to == segment.to && sent.flags == segment.flags && sent.option == segment.option;
+  };
+  const auto led_away = [&](const HandshakeSegment& sent) {
+    return segment.flags == TRAP_TCP_SYN && sent.flags == TRAP_TCP_SYN;
+  };
+  const auto found = std::ranges::find_if(unseen_, is_it);
+  if (found != unseen_.end()) {
+    unseen_.erase(found);
+    return true;
+  }
+  if (const auto other = std::ranges::find_if(unseen_, led_away); other != unseen_.end())
+    unseen_.erase(other);
+  return false;
+}
+
+// A module takes up what does not get here, or gives it another source.
+void KnockTalk::was_taken_here(const HandshakeSegment& segment) {
+  const auto taken = std::find_if(seen_.rbegin(), seen_.rend(), [&](const Seen& seen) {
+    const HandshakeSegment& was = seen.step.segment;
+    return seen.is_waiting && was.flags == segment.flags && was.seq == segment.seq &&
+           was.ack == segment.ack;
+  });
+  if (taken == seen_.rend())
+    return;
+  taken->is_waiting = false;
+  taken->step.by_module = taken->step.segment.from != segment.from;
+}
+
+std::vector<KnockStep> KnockTalk::steps() const {
+  std::vector<KnockStep> steps;
+  for (const Seen& seen : seen_) {
+    steps.push_back(seen.step);
+    steps.back().by_module |= seen.is_waiting && module_acted_;
+  }
+  return steps;
+}
+
 KnockTalk::Sending KnockTalk::syn_to_service() {
   syns_++;
-  return {segment_to(service_, TRAP_TCP_SYN, isn_, 0), {}};
+  return remembered({segment_to(service_, TRAP_TCP_SYN, isn_, 0), {}});
 }
 
 KnockTalk::Sending KnockTalk::syn_to_backend() {
@@ -42,7 +89,7 @@ KnockTalk::Sending KnockTalk::syn_to_backend() {
     sending.segment.experimental = experimental_;
     sending.ticket = redirection_->ticket;
   }
-  return sending;
+  return remembered(std::move(sending));
 }
 
 void KnockTalk::saw(const HandshakeSegment& segment, bool outgoing, std::int64_t at_ns) {
@@ -62,12 +109,19 @@ void KnockTalk::saw(const HandshakeSegment& segment, bool outgoing, std::int64_t
     redirection_ = segment.redirection;
   if (outgoing && module_acted_ && segment.flags == TRAP_TCP_SYN && segment.to == backend_)
     unticketed_ = segment.option != TRAP_TICKET;
-  steps_.push_back(
-      {at_ns, outgoing, segment,
-       meaning_of(segment, outgoing, segment.from == service_ || segment.to == service_)});
+  KnockStep step = {
+      .at_ns = at_ns,
+      .outgoing = outgoing,
+      .segment = segment,
+      .meaning = meaning_of(segment, outgoing, segment.from == service_ || segment.to == service_),
+      .by_module = outgoing && !was_sent_here(segment)};
+  if (step.by_module && segment.flags == TRAP_TCP_RST)
+    step.meaning = "the service's host did not consent";
+  seen_.push_back({.step = std::move(step), .is_waiting = !outgoing});
 }
 
 std::optional<KnockTalk::Sending> KnockTalk::received(const HandshakeSegment& segment) {
+  was_taken_here(segment);
   const Endpoint& expected = stage_ == Stage::knocking ? backend_ : service_;
   if (over() || segment.from != expected || segment.to != local_)
     return std::nullopt;
@@ -108,7 +162,7 @@ std::optional<KnockTalk::Sending> KnockTalk::answered(const HandshakeSegment& sy
     ack.segment.option = TRAP_ACCEPT;
     ack.segment.experimental = syn_ack.experimental;
   }
-  return ack;
+  return remembered(std::move(ack));
 }
 
 std::optional<KnockTalk::Sending> KnockTalk::was_reset(const HandshakeSegment& reset) {

@@ -16,6 +16,8 @@ struct KnockStep {
   bool outgoing = false;
   HandshakeSegment segment;
   std::string meaning;
+  // trap-client sent it, changed it or took it up; else this knock did.
+  bool by_module = false;
 };
 
 enum class KnockOutcome { under_way, redirected, direct, failed };
@@ -57,7 +59,7 @@ public:
   bool waits_briefly() const { return stage_ == Stage::acked && !offered_ && !over(); }
   const std::optional<Redirection>& redirection() const { return redirection_; }
   const Endpoint& backend() const { return backend_; } // port 0: none
-  const std::vector<KnockStep>& steps() const { return steps_; }
+  std::vector<KnockStep> steps() const;
   // One line that says how it ended, and possible reasons.
   const std::string& verdict() const { return verdict_; }
   const std::vector<std::string>& reasons() const { return reasons_; }
@@ -74,6 +76,9 @@ private:
   std::optional<Sending> follow(const Redirection& redirection, bool experimental);
   std::optional<Sending> succeed(const HandshakeSegment& syn_ack, KnockOutcome outcome,
                                  std::string verdict);
+  Sending remembered(Sending sending);
+  bool was_sent_here(const HandshakeSegment& segment);
+  void was_taken_here(const HandshakeSegment& segment);
   std::optional<Sending> fail(std::string verdict, std::vector<std::string> reasons);
 
   Endpoint local_, service_, backend_;
@@ -93,7 +98,13 @@ private:
   KnockOutcome outcome_ = KnockOutcome::under_way;
   std::string verdict_;
   std::vector<std::string> reasons_;
-  std::vector<KnockStep> steps_;
+  // Of a step: the segment is on its way to a socket of this host until one takes it up.
+  struct Seen {
+    KnockStep step;
+    bool is_waiting = false;
+  };
+  std::vector<Seen> seen_;
+  std::vector<HandshakeSegment> unseen_; // sent here, and not seen on the wire yet
 };
 
 } // namespace trap::ctl

@@ -53,9 +53,14 @@ void measure_redirects(Metrics& metrics, const std::vector<HeldRedirect>& held) 
 void measure_client(const RunningClient& client, Metrics& metrics) {
   const std::string& part = client.active->config.part.part;
   measure_packets(metrics, {part, "", ""}, CounterReader(client.fds.counters).read(0));
-  for (const PlannedInterface& interface : client.plan.interfaces)
-    measure_interface(metrics, part, interface.name,
-                      client.attachments.state_of(interface).attached);
+  for (const PlannedInterface& interface : client.plan.interfaces) {
+    const Attachments::State state = client.attachments.state_of(interface);
+    measure_interface(metrics, part, interface.name, state.attached);
+    for (const std::string& program : state.before)
+      metrics.gauge("trap_tc_programs_before",
+                    "1 for each program of another owner that runs before ours at tc",
+                    {{"part", part}, {"interface", interface.name}, {"program", program}}, 1);
+  }
   for (const std::string& name : client.plan.missing)
     measure_interface(metrics, part, name, false);
   measure_redirects(metrics, read_redirects(client.fds.redirects, client.fds.to_backend,

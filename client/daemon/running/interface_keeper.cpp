@@ -3,10 +3,15 @@
 
 #include <algorithm>
 
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
 #include "runtime/log.h"
 
 namespace trap::client {
 namespace {
+
+constexpr std::chrono::seconds between_looks{5};
 
 // True if only a pattern of the configuration matches the interface, and no name.
 bool matched_only(const ClientConfig& config, const std::string& name) {
@@ -55,6 +60,31 @@ void InterfaceKeeper::attach_late(const PlannedInterface& interface) {
   else if (*attached)
     log::warn({.interface = interface.name}, "interface {} was without its filters: attached again",
               interface.name);
+}
+
+void InterfaceKeeper::tell_of_others(const PlannedInterface& interface) {
+  std::vector<std::string> now = client_.attachments.state_of(interface).before;
+  std::vector<std::string>& before = before_[interface.name];
+  if (now == before)
+    return;
+  if (now.empty())
+    log::info("interface {}: no program of another runs before ours at tc any more",
+              interface.name);
+  else
+    log::warn(
+        "interface {}: {} runs before our program at tc; connections whose packets it accepts "
+        "or drops are not redirected",
+        interface.name, fmt::join(now, ", "));
+  before = std::move(now);
+}
+
+void InterfaceKeeper::watch_others() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < look_again_)
+    return;
+  look_again_ = now + between_looks;
+  for (const PlannedInterface& interface : client_.plan.interfaces)
+    tell_of_others(interface);
 }
 
 void InterfaceKeeper::follow() {

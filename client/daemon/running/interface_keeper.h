@@ -3,8 +3,11 @@
 // interfaces come, change and go.
 #pragma once
 
+#include <chrono>
+#include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "client/daemon/running/running_client.h"
 
@@ -22,10 +25,17 @@ public:
   // Attaches and detaches until the interfaces are as the configuration in force wants them.
   void follow();
 
+  // Tells the log of programs of others that come to run before ours at tc, or no longer do. Asks
+  // the kernel every few seconds.
+  void watch_others();
+
 private:
   void attach_late(const PlannedInterface& interface);
+  void tell_of_others(const PlannedInterface& interface);
 
   RunningClient& client_;
+  std::map<std::string, std::vector<std::string>> before_; // by interface: others' programs
+  std::chrono::steady_clock::time_point look_again_{};     // for them
   std::set<std::string> refused_; // interfaces that refused filters, and the log says so
 };
 

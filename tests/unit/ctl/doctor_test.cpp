@@ -54,6 +54,7 @@ PartFacts good_part(const std::string& part) {
                   .epoch = 0,
                   .epochs_held = {},
                   .announcements = 1,
+                  .tc_before = {},
                   .unconsented = {}};
   if (part != "client") {
     facts.daemon.epoch = 100;
@@ -212,6 +213,15 @@ TEST(Doctor, minds_large_frames_until_the_driver_has_taken_them) {
   EXPECT_THAT(faults("mtu", part), IsEmpty()) << "attached in native mode: the driver can";
   part.interfaces[0].xdp_mode = "none";
   EXPECT_THAT(faults("mtu", part), ElementsAre(Finds(Grade::warn, "MTU 9000")));
+}
+
+TEST(Doctor, names_programs_that_run_before_ours) {
+  for (const std::string name : {"client", "server", "guard"}) {
+    PartFacts part = good_part(name);
+    part.daemon.tc_before = {"eth0: egress accepts"};
+    EXPECT_THAT(faults("tc", part),
+                ElementsAre(Finds(Grade::warn, "eth0: egress accepts runs before trap-" + name)));
+  }
 }
 
 TEST(Doctor, tells_of_targets_that_did_not_consent) {

@@ -222,7 +222,10 @@ TEST(Knock, tells_when_a_client_module_did_the_work) {
   EXPECT_EQ(talk.outcome(), KnockOutcome::redirected);
   EXPECT_TRUE(talk.by_module());
   EXPECT_EQ(talk.backend(), v4.backend);
-  EXPECT_EQ(talk.steps().size(), 6u);
+  std::string by;
+  for (const KnockStep& step : talk.steps())
+    by += step.by_module ? 'm' : 'k';
+  EXPECT_EQ(by, "kmmmmm") << "the SYN is the knock's, the rest the module's";
 }
 
 TEST(Knock, tells_whether_the_service_consented) {
@@ -233,6 +236,42 @@ TEST(Knock, tells_whether_the_service_consented) {
     EXPECT_EQ(talk.consented(), option == TRAP_CONSENT);
     EXPECT_EQ(talk.reasons().empty(), option == TRAP_CONSENT);
   }
+}
+
+TEST(Knock, took_every_step_itself_where_no_module_is_at_work) {
+  KnockTalk talk(v4.local, v4.service, isn);
+  const auto arrive = [&](const HandshakeSegment& segment) {
+    talk.saw(segment, false, 1);
+    const auto next = talk.received(segment);
+    if (next)
+      talk.saw(next->segment, true, 2);
+  };
+  talk.saw(talk.begin().segment, true, 0);
+  arrive(syn_ack(v4, v4.service, TRAP_OFFER));
+  arrive(redirect(v4, v4.backend));
+  arrive(syn_ack(v4, v4.backend, TRAP_CONSENT));
+  EXPECT_EQ(talk.outcome(), KnockOutcome::redirected);
+  EXPECT_EQ(talk.steps().size(), 6u);
+  for (const KnockStep& step : talk.steps())
+    EXPECT_FALSE(step.by_module) << step.meaning;
+}
+
+// The SYN goes straight to the service: the answer has another source when it gets here.
+TEST(Knock, sees_what_a_client_module_changes) {
+  KnockTalk talk(v4.local, v4.service, isn);
+  talk.begin();
+  talk.saw({.from = v4.local,
+            .to = v4.backend,
+            .flags = TRAP_TCP_SYN,
+            .seq = isn,
+            .option = TRAP_TICKET},
+           true, 1);
+  talk.saw(syn_ack(v4, v4.backend, TRAP_CONSENT), false, 2);
+  talk.received(syn_ack(v4, v4.service));
+  EXPECT_EQ(talk.outcome(), KnockOutcome::redirected);
+  EXPECT_TRUE(talk.consented());
+  for (const KnockStep& step : talk.steps())
+    EXPECT_TRUE(step.by_module) << step.meaning;
 }
 
 // The module follows a redirect, resets the target, and sends the SYN to the service again.
