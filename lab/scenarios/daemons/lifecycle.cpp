@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Life of a daemon: start, status, stop, SIGKILL and restart with the same link and counters, an
 // interface that goes and comes back, --detach; and a server whose services change between runs.
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <set>
@@ -252,6 +253,35 @@ int used_table_entries(DaemonHost& host) {
   return used;
 }
 
+bool has_services_at(DaemonHost& host, std::vector<std::string> wanted) {
+  std::vector<std::string> there;
+  const json status = host.status(DaemonKind::server);
+  for (const json& service : status["services"])
+    there.push_back(service["address"]);
+  std::ranges::sort(there);
+  std::ranges::sort(wanted);
+  return there == wanted;
+}
+
+// "*" stands for the host's addresses, of families that have a backend.
+void follow_addresses(Scene& scene, DaemonHost& host) {
+  std::string configuration = host.configuration(DaemonKind::server);
+  const std::string usual = fmt::format("{}:80\"]", DaemonHost::address);
+  configuration.replace(configuration.find(usual), usual.size(), "*:83\"]");
+  if (!restart_with(scene, host, configuration, "the service is at all addresses"))
+    return;
+  const auto becomes_at = [&](const std::vector<std::string>& wanted, const std::string& what) {
+    scene.check(becomes([&] { return has_services_at(host, wanted); }, std::chrono::seconds{3}),
+                what, host.status(DaemonKind::server)["services"].dump());
+  };
+  const std::string own = fmt::format("{}:83", DaemonHost::address);
+  becomes_at({own}, "the service is at the host's address");
+  scene.done(host.host().ip("address add 203.0.113.77/32 dev lo\n"), "an address comes");
+  becomes_at({own, "203.0.113.77:83"}, "the service is there too");
+  scene.done(host.host().ip("address delete 203.0.113.77/32 dev lo\n"), "it goes");
+  becomes_at({own}, "so does the service");
+}
+
 // The service that stays keeps its counters, one that goes is forgotten, a new one starts at zero.
 void changed_services(Scene& scene) {
   const auto host = DaemonHost::make(scene);
@@ -282,6 +312,7 @@ void changed_services(Scene& scene) {
                    "the XDP mode changes"))
     scene.equal("generic", host->status(DaemonKind::server)["interfaces"][0].value("xdp_mode", ""),
                 "the program is attached in generic mode");
+  follow_addresses(scene, *host);
 }
 
 const Registration register_lifecycle{{

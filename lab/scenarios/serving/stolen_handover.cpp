@@ -107,20 +107,23 @@ void expect_answerer(Scene& scene, const Theft& theft) {
               open.empty() ? "" : label(open.front(), "is not"));
 }
 
-// One of its places, and the reason.
-bool names(const std::string& problem, const Theft& theft) {
-  return problem.find(theft.problem) != std::string::npos &&
-         std::ranges::any_of(theft.places, [&](const Place& place) {
-           return problem.find(endpoint(place.address(), place.at) + ":") != std::string::npos;
-         });
+// The number of its places that problems name, each with the reason and with `words`.
+std::ptrdiff_t count_named(const Status& status, const Theft& theft, std::string_view words = "") {
+  return std::ranges::count_if(theft.places, [&](const Place& place) {
+    const std::string address = endpoint(place.address(), place.at);
+    return std::ranges::any_of(status.problems, [&](const std::string& problem) {
+      return problem.find(theft.problem) != std::string::npos &&
+             problem.find(words) != std::string::npos && problem.find(address) != std::string::npos;
+    });
+  });
 }
 
 void expect_problems(Scene& scene, const Theft& theft, std::ptrdiff_t wanted) {
   const auto status = scene.trap().server().status();
-  const auto named = [&](const std::string& problem) { return names(problem, theft); };
-  const auto count = status ? std::ranges::count_if(status->problems, named) : -1;
-  scene.check(count == wanted, fmt::format("{}: {} problems name the place", theft.what, wanted),
-              fmt::format("{} problems do", count));
+  const auto count = status ? count_named(*status, theft) : -1;
+  scene.check(count == wanted,
+              fmt::format("{}: problems name the place for {} addresses", theft.what, wanted),
+              fmt::format("for {}", count));
 }
 
 in_port_t port_of(const Fd& socket, decltype(getsockname)& name_of) {
@@ -242,13 +245,10 @@ void expect_found_by_test(Scene& scene, const Theft& theft) {
   if (!scene.done(load_rules(scene, theft.rules), fmt::format("again: {}", theft.what)) ||
       !scene.done(scene.trap().server().reload(), "a reload has TRAP test the way"))
     return;
-  const auto named = [&](const std::string& problem) {
-    return problem.find("handshakes of its own by interface eth0") != std::string::npos &&
-           names(problem, theft);
-  };
   const auto all_named = [&] {
     const auto status = scene.trap().server().status();
-    return status && std::ranges::count_if(status->problems, named) == std::ssize(theft.places);
+    return status && count_named(*status, theft, "handshakes of its own by interface eth0") ==
+                         std::ssize(theft.places);
   };
   scene.check(becomes(all_named, healing), fmt::format("{}: tests find it", theft.what),
               "status does not name it at each address");

@@ -48,6 +48,8 @@ Keys<ServerConfig> own_keys() {
 }
 
 void finish(ConfigTable& table, ServerConfig& config) {
+  if (std::ranges::any_of(config.services, needs_host))
+    find_addresses(config.services, list_host_addresses());
   std::size_t addresses = 0;
   for (const ServiceConfig& service : config.services)
     addresses += service.addresses.size();

@@ -72,13 +72,22 @@ const std::string* owner_of(const Endpoint& address, const std::vector<ServiceCo
   return nullptr;
 }
 
+void add_addresses(ServiceConfig& service, const std::vector<Endpoint>& more) {
+  for (const Endpoint& address : more) {
+    if (std::ranges::find(service.addresses, address) == service.addresses.end())
+      service.addresses.push_back(address);
+  }
+}
+
 void check_names(ConfigTable& table, const ServiceConfig& read,
                  const std::vector<ServiceConfig>& others) {
-  for (std::size_t i = 0; i < read.addresses.size(); i++) {
-    if (const std::string* owner = owner_of(read.addresses[i], others))
-      table.fail(table.line_of("addresses", i),
-                 fmt::format("address {} belongs to service \"{}\" already",
-                             format_endpoint(read.addresses[i]), *owner));
+  for (std::size_t i = 0; i < read.patterns.size(); i++) {
+    for (const Endpoint& address : written_out(read.patterns[i])) {
+      if (const std::string* owner = owner_of(address, others))
+        table.fail(table.line_of("addresses", i),
+                   fmt::format("address {} belongs to service \"{}\" already",
+                               format_endpoint(address), *owner));
+    }
   }
   for (const ServiceConfig& other : others) {
     if (other.name == read.name)
@@ -117,12 +126,13 @@ bool has_backend(const ServiceConfig& service, const std::string& pool, trap_fam
 
 // docs/protocol.md 1: a redirect never changes the family. A service that serves need not redirect.
 void check_families(ConfigTable& table, const ServiceConfig& service) {
-  for (std::size_t i = 0; i < service.addresses.size() && !service.serves(); i++) {
-    const trap_family family = family_of(service.addresses[i].address);
-    if (!has_backend(service, "", family))
+  for (std::size_t i = 0; i < service.patterns.size() && !service.serves(); i++) {
+    const AddressPattern& pattern = service.patterns[i];
+    const trap_family family = family_of(pattern.one);
+    if (pattern.is_one && !has_backend(service, "", family))
       table.fail(table.line_of("addresses", i),
                  fmt::format("address {} has no backend of its family: add an IPv{} backend",
-                             format_endpoint(service.addresses[i]), static_cast<int>(family)));
+                             pattern.text, static_cast<int>(family)));
   }
 }
 
@@ -154,14 +164,42 @@ void check_policies(ConfigTable& table, const ServiceConfig& service) {
   }
 }
 
+// An address that another service has, or that no backend is for, is left out.
+std::vector<Endpoint> usable_of(std::vector<Endpoint> found, const ServiceConfig& service,
+                                const std::vector<ServiceConfig>& services) {
+  std::erase_if(found, [&](const Endpoint& address) {
+    return owner_of(address, services) ||
+           (!service.serves() && !has_backend(service, "", family_of(address.address)));
+  });
+  return found;
+}
+
 } // namespace
+
+bool needs_host(const ServiceConfig& service) {
+  return std::ranges::any_of(service.patterns,
+                             [](const AddressPattern& pattern) { return !pattern.is_one; });
+}
+
+void find_addresses(std::vector<ServiceConfig>& services, const std::vector<HostAddress>& host) {
+  for (ServiceConfig& service : services) {
+    service.addresses.clear();
+    for (const AddressPattern& pattern : service.patterns)
+      add_addresses(service, written_out(pattern));
+  }
+  for (ServiceConfig& service : services) {
+    for (const AddressPattern& pattern : service.patterns)
+      add_addresses(service, usable_of(found_on(host, pattern), service, services));
+  }
+}
 
 Keys<ServiceConfig> service_keys() {
   using S = ServiceConfig;
   return joined<S>(
       {{table_name("service", &S::name, "name of the service"),
-        required(strings("addresses", &S::addresses, redirect_endpoint(), by_reload,
-                         "public addresses with ports")),
+        required(strings("addresses", &S::patterns, address_pattern(), by_reload,
+                         "public addresses with ports; of this host, if an interface, a prefix or "
+                         "\"*\" stands for them")),
         tables("backend", &S::backends, backend_keys(), {"address", "pool"}, check_backend,
                "where the service really is"),
         default_is("\"serve\" without backends, \"reset\" with them",
@@ -188,6 +226,8 @@ Keys<ServiceConfig> service_keys() {
 
 void check_service(ConfigTable& table, ServiceConfig& read,
                    const std::vector<ServiceConfig>& others) {
+  for (const AddressPattern& pattern : read.patterns)
+    add_addresses(read, written_out(pattern));
   check_names(table, read, others);
   settle_manner(table, read);
   if (table.error())

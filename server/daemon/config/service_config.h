@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/config/key.h"
+#include "server/daemon/config/address_pattern.h"
 #include "server/daemon/config/backend_config.h"
 #include "server/daemon/config/policy_config.h"
 #include "server/daemon/watch/activation.h"
@@ -21,7 +22,8 @@ enum class WhenDown { silence, serve }; // if no backend of the default pool is 
 
 struct ServiceConfig {
   std::string name;
-  std::vector<Endpoint> addresses; // the public ones
+  std::vector<AddressPattern> patterns; // of the public addresses, as they are written
+  std::vector<Endpoint> addresses;      // what they mean on this host now
   Unaware unaware = Unaware::reset;
   Activate activate = Activate::always;
   WhenDown when_down = WhenDown::silence;
@@ -38,6 +40,13 @@ struct ServiceConfig {
 };
 
 Keys<ServiceConfig> service_keys();
+
+// Are there addresses that only the host can tell?
+bool needs_host(const ServiceConfig& service);
+
+// Sets the addresses of all services. One that is written out goes before one that is found, and of
+// those an earlier service's.
+void find_addresses(std::vector<ServiceConfig>& services, const std::vector<HostAddress>& host);
 
 // Settles the defaults that follow from other keys, and checks a service that was read, also
 // against those before it.

@@ -260,6 +260,8 @@ bool run_self_tests(RunningServer& server) {
       break;
     test_ways(server, planned);
     changed = changed || state.answering(planned).by != Answerer::own_cookies;
+    if (state.test_result(planned) != TestResult::passed)
+      break; // it has taken its time
   }
   return changed;
 }
@@ -294,10 +296,15 @@ void mend_pins(RunningServer& server) {
 
 std::vector<std::string> runtime_problems(const RunningServer& server) {
   std::vector<std::string> problems = server.runtime_state.problems(server.active->plan);
-  for (const std::string& problem :
-       {server.maps_problem, server.known->problem(), server.inspector_problem}) {
+  for (const std::string& problem : {server.maps_problem, server.known->problem(),
+                                     server.inspector_problem, server.addresses_problem}) {
     if (!problem.empty())
       problems.push_back(problem);
+  }
+  for (const ServiceConfig& service : server.active->config.services) {
+    if (service.addresses.empty())
+      problems.push_back(
+          fmt::format("service \"{}\": this host has none of its addresses now", service.name));
   }
   for (const auto& more :
        {neighbor_problems(server), server.answer_losses.problems(read_clocks().monotonic_ns)})

@@ -49,8 +49,10 @@ struct RunningServer {
   HandoverSampler sampler;
   SelfTest self_test;
   AnswerLosses answer_losses;
-  std::string maps_problem; // why the maps could not be refreshed, until they are
-  std::uint64_t epoch = 0;  // for which the keys were last renewed
+  std::vector<HostAddress> host_addresses; // that services follow
+  std::string addresses_problem;           // why the host's new addresses could not be followed
+  std::string maps_problem;                // why the maps could not be refreshed, until they are
+  std::uint64_t epoch = 0;                 // for which the keys were last renewed
 };
 
 // Sets the constants of a program that is not loaded yet.

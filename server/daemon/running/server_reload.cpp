@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon/running/server_reload.h"
 
+#include <algorithm>
+#include <set>
+
+#include <fmt/core.h>
 #include <sodium.h>
 
 #include "runtime/keys/clock_writer.h"
+#include "runtime/log.h"
 #include "server/daemon/maps/server_settings.h"
 
 namespace trap::server {
@@ -56,6 +61,62 @@ Result<void> ServerReload::apply(const ActiveConfiguration& now, const ActiveCon
   server_.announcer->follow(next.config, next.plan, next.master, server_.epoch);
   retry_handovers(server_, next.plan);
   return {};
+}
+
+namespace {
+
+std::set<Endpoint> addresses_of(const ServerConfig& config) {
+  std::set<Endpoint> all;
+  for (const ServiceConfig& service : config.services)
+    all.insert(service.addresses.begin(), service.addresses.end());
+  return all;
+}
+
+std::string list_of(const std::set<Endpoint>& some, const std::set<Endpoint>& without) {
+  constexpr std::size_t most = 4;
+  std::string list;
+  std::size_t count = 0;
+  for (const Endpoint& address : some) {
+    if (without.contains(address))
+      continue;
+    if (++count <= most)
+      list += (count == 1 ? "" : ", ") + format_endpoint(address);
+  }
+  if (count > most)
+    list += fmt::format(" and {} more", count - most);
+  return list.empty() ? "none" : list;
+}
+
+} // namespace
+
+void ServerReload::follow_addresses() {
+  const ActiveConfiguration& now = *server_.active;
+  if (std::ranges::none_of(now.config.services, needs_host))
+    return;
+  std::vector<HostAddress> host = list_host_addresses();
+  if (host == server_.host_addresses && server_.addresses_problem.empty())
+    return;
+  auto next = std::make_unique<ActiveConfiguration>();
+  next->config = now.config;
+  find_addresses(next->config.services, host);
+  server_.host_addresses = std::move(host);
+  const std::set<Endpoint> before = addresses_of(now.config), after = addresses_of(next->config);
+  if (before == after)
+    return server_.addresses_problem.clear();
+  next->master = now.master;
+  next->master_is_random = now.master_is_random;
+  auto plan = make_plan(next->config, maps_after(now.plan));
+  const Result<void> applied =
+      plan ? (next->plan = std::move(*plan), apply(now, *next)) : Result<void>(plan.error());
+  if (!applied) {
+    server_.addresses_problem =
+        fmt::format("cannot follow this host's addresses: {}", applied.error().message);
+    return;
+  }
+  log::info("this host's addresses: new: {}; gone: {}", list_of(after, before),
+            list_of(before, after));
+  server_.addresses_problem.clear();
+  server_.active = std::move(next);
 }
 
 void ServerReload::settle(const ActiveConfiguration& before, const ActiveConfiguration& now,

@@ -16,6 +16,10 @@ public:
   Result<std::unique_ptr<ActiveConfiguration>> read(const ActiveConfiguration& now) override;
   Result<void> plan(const ActiveConfiguration& now, ActiveConfiguration& next) override;
   Result<void> apply(const ActiveConfiguration& now, const ActiveConfiguration& next) override;
+
+  // Once a second: services whose addresses are those of this host follow what comes and goes.
+  void follow_addresses();
+
   void settle(const ActiveConfiguration& before, const ActiveConfiguration& now,
               Changes& changes) override;
 

@@ -4,6 +4,7 @@
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
 #include "runtime/nanoseconds.h"
+#include "server/daemon/running/server_reload.h"
 
 namespace trap::server {
 void ServerWatch::renew_keys(std::uint64_t epoch) {
@@ -29,6 +30,7 @@ void ServerWatch::tick_second() {
   server_.attachments.mend();
   server_.assigner.mend();
   mend_pins(server_);
+  ServerReload(server_).follow_addresses();
   look_around(server_);
   follow_handovers(server_);
   refresh_maps(server_);

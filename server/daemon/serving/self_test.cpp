@@ -24,7 +24,7 @@
 namespace trap::server {
 namespace {
 
-constexpr int patience_ms = 50; // the stack may put packets off to another CPU
+constexpr int patience_ms = 20; // the stack may put packets off to another CPU
 constexpr std::uint16_t first_port = 32768, port_count = 28232; // Linux's own ephemeral range
 constexpr std::uint16_t least_mss = 1220; // that the kernel takes for both families
 constexpr int queue_length = 8;

@@ -26,7 +26,7 @@ public:
   // Without it every result is unknown.
   Result<void> open();
 
-  // Takes well under a millisecond, and up to 100 ms if the handshake is lost.
+  // Takes well under a millisecond, and up to 60 ms if the handshake is lost.
   TestResult run(const std::string& interface, const Endpoint& service,
                  const Assigner& assigner) const;
 

@@ -17,14 +17,23 @@ constexpr std::uint64_t stack_cookies_ns = 120'000'000'000;
 
 constexpr std::uint64_t test_every_ns = 60'000'000'000; // a handshake of the daemon's own
 constexpr std::uint64_t soon_ns = 500'000'000;          // another one if it was lost
+constexpr std::uint64_t settled_ns = 3'000'000'000;     // or if nothing can be said of the way
 
 bool serves_any(const ServerPlan& plan) {
   return std::any_of(plan.services.begin(), plan.services.end(),
                      [](const PlannedService& planned) { return planned.service->serves(); });
 }
 
-std::string label(const PlannedService& planned) {
-  return fmt::format("service \"{}\", {}", planned.service->name, format_endpoint(planned.address));
+constexpr std::size_t most_addresses = 4; // of one line
+
+std::string label(const std::string& service, const std::vector<Endpoint>& addresses) {
+  std::string list;
+  const std::size_t shown = std::min(addresses.size(), most_addresses);
+  for (std::size_t i = 0; i < shown; i++)
+    list += (i == 0 ? "" : ", ") + format_endpoint(addresses[i]);
+  if (addresses.size() > shown)
+    list += fmt::format(" and {} more", addresses.size() - shown);
+  return fmt::format("service \"{}\", {}", service, list);
 }
 
 // Connections may live here, and at peace the stack judges them all by itself.
@@ -90,21 +99,27 @@ void RuntimeState::watch_attacks(const ServerPlan& plan) {
 
 bool RuntimeState::observe_attacks(const ServerPlan& plan, int counters_fd, std::uint64_t now_ns) {
   CounterReader counters(counters_fd);
-  bool changed = false;
+  std::map<std::pair<std::string, bool>, std::pair<std::vector<Endpoint>, std::string>> events;
   for (const PlannedService& planned : plan.services) {
     auto at = activations_.find(planned.address);
     if (at == activations_.end() ||
         !at->second.observe(now_ns, activation_sample(counters.read(planned.slot))))
       continue;
-    changed = true;
-    if (at->second.active())
-      log::warn({.service = planned.service->name}, "{}: attack: {}: TRAP answers from now on",
-                label(planned), at->second.reason());
-    else
-      log::info({.service = planned.service->name}, "{}: peace: {}: the stack answers from now on",
-                label(planned), at->second.reason());
+    auto& [addresses, reason] = events[{planned.service->name, at->second.active()}];
+    addresses.push_back(planned.address);
+    if (reason.empty())
+      reason = at->second.reason();
   }
-  return changed;
+  for (const auto& [event, told] : events) {
+    const auto& [service, is_attack] = event;
+    const std::string who = label(service, told.first);
+    if (is_attack)
+      log::warn({.service = service}, "{}: attack: {}: TRAP answers from now on", who, told.second);
+    else
+      log::info({.service = service}, "{}: peace: {}: the stack answers from now on", who,
+                told.second);
+  }
+  return !events.empty();
 }
 
 bool RuntimeState::advance(const ServerPlan& plan, int counters_fd, std::uint64_t now_ns) {
@@ -147,9 +162,13 @@ bool RuntimeState::wants_test(const PlannedService& planned) const {
 
 void RuntimeState::note_test(const PlannedService& planned, TestResult result,
                              const std::string& interface) {
-  const bool lost = result != TestResult::passed && result != TestResult::unknown;
+  std::uint64_t pause_ns = test_every_ns;
+  if (result == TestResult::unknown && test_result(planned) != TestResult::unknown)
+    pause_ns = settled_ns; // it may have come while the network changed
+  else if (result != TestResult::passed && result != TestResult::unknown)
+    pause_ns = soon_ns;
   shortfalls_[planned.address].note_test(now_ns_, result, interface);
-  tests_[planned.address] = {now_ns_ + (lost ? soon_ns : test_every_ns), result};
+  tests_[planned.address] = {now_ns_ + pause_ns, result};
 }
 
 std::optional<TestResult> RuntimeState::test_result(const PlannedService& planned) const {
@@ -247,14 +266,18 @@ const Activation* RuntimeState::activation(const PlannedService& planned) const 
 }
 
 std::string RuntimeState::listener_problem(const PlannedService& planned) const {
-  if (!planned.service->serves() || !listeners_)
-    return "";
-  const std::string problem = listeners_->problem(planned.address);
+  const std::string problem = plain_listener_problem(planned);
+  return problem.empty()
+             ? ""
+             : fmt::format("{}: {}", label(planned.service->name, {planned.address}), problem);
+}
+
+std::string RuntimeState::plain_listener_problem(const PlannedService& planned) const {
+  const std::string problem =
+      planned.service->serves() && listeners_ ? listeners_->problem(planned.address) : "";
   if (problem.empty())
     return "";
-  return fmt::format(
-      "service \"{}\": {} at {}: start the relay (nginx, HAProxy) or the service there",
-      planned.service->name, problem, format_endpoint(planned.address));
+  return problem + ": start the relay (nginx, HAProxy) or the service there";
 }
 
 std::string RuntimeState::answering_problem(const PlannedService& planned) const {
@@ -263,27 +286,36 @@ std::string RuntimeState::answering_problem(const PlannedService& planned) const
   const Answering answering = this->answering(planned);
   if (answering.reason.empty())
     return "";
-  return fmt::format("{}: {}: {}", label(planned),
+  return fmt::format("{}: {}",
                      answering.by == Answerer::stack ? "TRAP leaves it to the stack, unprotected"
                                                      : "its clients get the kernel's cookies",
                      answering.reason);
 }
 
+std::string RuntimeState::pool_problem(const PlannedService& planned) const {
+  const PlannedPool& pool = planned.pools.front();
+  if (pool.members.empty() || !backends_.candidates(*planned.service, pool).empty())
+    return "";
+  return fmt::format("no backend is usable, clients {}: see trapctl backend list",
+                     planned.service->when_down == WhenDown::serve ? "are served here"
+                                                                   : "get no answer");
+}
+
+// One line for one event, whatever the number of addresses.
 std::vector<std::string> RuntimeState::problems(const ServerPlan& plan) const {
   std::vector<std::string> problems;
   if (serves_any(plan))
     problems = problems_of(host_.settings, host_.assigns);
+  std::map<std::pair<std::string, std::string>, std::vector<Endpoint>> events;
   for (const PlannedService& planned : plan.services) {
-    if (std::string problem = listener_problem(planned); !problem.empty())
-      problems.push_back(std::move(problem));
-    if (std::string problem = answering_problem(planned); !problem.empty())
-      problems.push_back(std::move(problem));
-    const PlannedPool& pool = planned.pools.front();
-    if (!pool.members.empty() && backends_.candidates(*planned.service, pool).empty())
-      problems.push_back(fmt::format(
-          "{}: no backend is usable, clients {}: see trapctl backend list", label(planned),
-          planned.service->when_down == WhenDown::serve ? "are served here" : "get no answer"));
+    for (const std::string& problem :
+         {plain_listener_problem(planned), answering_problem(planned), pool_problem(planned)}) {
+      if (!problem.empty())
+        events[{planned.service->name, problem}].push_back(planned.address);
+    }
   }
+  for (const auto& [event, addresses] : events)
+    problems.push_back(fmt::format("{}: {}", label(event.first, addresses), event.second));
   return problems;
 }
 

@@ -90,7 +90,10 @@ private:
   bool observe_attacks(const ServerPlan& plan, int counters_fd, std::uint64_t now_ns);
   ServiceState of_service(const PlannedService& planned) const;
   bool offers(const PlannedService& planned) const;
+  // Phrases without service and address.
+  std::string plain_listener_problem(const PlannedService& planned) const;
   std::string answering_problem(const PlannedService& planned) const;
+  std::string pool_problem(const PlannedService& planned) const;
 
   BackendAvailability backends_;
   HostState host_;

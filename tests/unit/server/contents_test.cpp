@@ -9,6 +9,7 @@
 #include "runtime/config/token_rate.h"
 #include "server/daemon/plan/active_configuration.h"
 #include "server/daemon/state/map_contents.h"
+#include "server/daemon/state/runtime_state.h"
 
 namespace trap::test {
 namespace {
@@ -221,6 +222,52 @@ TEST_F(Contents, name_the_usable_backends_of_a_pool) {
   backends_.follow(active_.config); // an order outlives a reload
   EXPECT_EQ(backends_.state(service, service.backends[0]), BackendState::draining);
   EXPECT_TRUE(planned(1).pools[0].members.empty()); // no backend of IPv6
+}
+
+TEST_F(Contents, of_one_event_are_one_problem) {
+  std::string addresses;
+  for (int i = 1; i <= 200; i++)
+    addresses += (i == 1 ? "\"" : ", \"") + std::string("203.0.113.") + std::to_string(i) + ":80\"";
+  plan("interfaces = [\"eth0\"]\n[[service]]\nname = \"web\"\naddresses = [" + addresses +
+       "]\n[[service.backend]]\naddress = \"198.51.100.20:80\"\nguard = \"a\"\nstate = \"down\"\n");
+  RuntimeState state;
+  ASSERT_TRUE(state.follow(active_.config, active_.plan));
+  EXPECT_THAT(state.problems(active_.plan),
+              testing::ElementsAre(testing::AllOf(
+                  HasSubstr("service \"web\", 203.0.113.1:80, "),
+                  HasSubstr(" and 196 more: no backend is usable, clients get no answer"))));
+}
+
+TEST_F(Contents, find_addresses_of_the_host) {
+  auto config = read("interfaces = [\"eth0\"]\n[[service]]\nname = \"one\"\n"
+                     "addresses = [\"203.0.113.10:443\", \"203.0.113.10:8000-8002\"]\n"
+                     "[[service]]\nname = \"all\"\naddresses = [\"*:443\"]\n"
+                     "[[service]]\nname = \"v6\"\naddresses = [\"[::]:80\"]\n"
+                     "[[service]]\nname = \"eth1\"\naddresses = [\"eth1:22\"]\n"
+                     "[[service]]\nname = \"net\"\naddresses = [\"203.0.113.0/24:25-26\"]\n");
+  ASSERT_TRUE(config) << config.error().message;
+  const auto address = [](const char* text) { return *parse_address(text); };
+  std::vector<HostAddress> host = {{address("203.0.113.10"), "eth0"},
+                                   {address("198.51.100.7"), "eth1"},
+                                   {address("2001:db8::1"), "eth0"}};
+  const auto found = [&](std::size_t service) {
+    std::string text;
+    for (const Endpoint& each : config->services[service].addresses)
+      text += format_endpoint(each) + " ";
+    return text;
+  };
+  find_addresses(config->services, host);
+  EXPECT_EQ(found(0), "203.0.113.10:443 203.0.113.10:8000 203.0.113.10:8001 203.0.113.10:8002 ");
+  EXPECT_EQ(found(1), "198.51.100.7:443 [2001:db8::1]:443 ") << "one is written out elsewhere";
+  EXPECT_EQ(found(2), "[2001:db8::1]:80 ");
+  EXPECT_EQ(found(3), "198.51.100.7:22 ");
+  EXPECT_EQ(found(4), "203.0.113.10:25 203.0.113.10:26 ");
+  host.pop_back();
+  find_addresses(config->services, host);
+  EXPECT_EQ(found(2), "") << "it went";
+  for (const char* wrong : {"*", "*:0", "*:9-8", "*:1-1001", "203.0.113.300:80", "[eth0]:80",
+                            "eth0:80:81", "127.0.0.1:80", "203.0.113.1/24:80"})
+    EXPECT_FALSE(parse_address_pattern(wrong)) << wrong;
 }
 
 TEST_F(Contents, lead_prefixes_to_pools_as_long_as_they_are_there) {
