@@ -40,7 +40,7 @@ Result<void> read_ports(AddressPattern& pattern, std::string_view ports) {
   const auto first = port_in(ports.substr(0, dash));
   const auto last = dash == std::string_view::npos ? first : port_in(ports.substr(dash + 1));
   if (!first || !last || *first > *last)
-    return error(pattern.text, "no port from 1 to 65535, and no range of them");
+    return error(pattern.text, "has no port of 1 to 65535, and no range of them");
   if (*last - *first >= static_cast<int>(most_ports))
     return error(pattern.text, fmt::format("more than {} ports", most_ports));
   pattern.first_port = *first;
