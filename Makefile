@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The few commands a person needs. CMake does the building (CMakePresets.json), CTest the testing.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-asan test-matrix test-debian bench bench-quick evaluation \
+.PHONY: help setup build demo test test-asan test-matrix test-debian test-upgrade bench bench-quick evaluation \
 	tidy format release install uninstall packages clean prove fuzz reference
 
 PREFIX ?= /usr/local
@@ -50,6 +50,10 @@ test-asan: ## the unit tests and the fuzz corpus under ASan and UBSan
 
 test-matrix: build ## the lab on newer kernels of Debian's, emulated; half an hour (root)
 	@ctest --test-dir build/dev -C matrix -L matrix --output-on-failure
+
+FROM ?= 0.4.0
+test-upgrade: build ## play an upgrade from another version in the lab: FROM=0.4.0 (root)
+	@tests/upgrade/run.sh $(FROM)
 
 SUITE ?= trixie
 test-debian: ## build and run every test on another Debian in a chroot: SUITE=trixie (13) (root)

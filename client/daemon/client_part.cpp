@@ -3,11 +3,16 @@
 
 #include "client/daemon/report/client_report.h"
 #include "client/daemon/running/client_commands.h"
+#include "client/daemon/running/client_takeover.h"
 #include "runtime/kernel/pinned_object.h"
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
 
 namespace trap::client {
+
+Result<void> ClientPart::check_start() {
+  return check_takeover(client_.active->config);
+}
 
 Result<void> ClientPart::start(Undo& undo) {
   if (auto loaded = load_client(client_, undo); !loaded)
@@ -21,6 +26,8 @@ Result<void> ClientPart::start(Undo& undo) {
     return begun.error();
   if (auto attached = interfaces_.attach_at_start(undo); !attached)
     return attached.error();
+  if (auto finished = client_.takeover.finish(); !finished)
+    return finished.error();
   client_.attachments.detach_elsewhere(client_.plan.interfaces);
   client_.attachments.drop_former_pins();
   return {};

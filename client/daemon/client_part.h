@@ -21,6 +21,7 @@ public:
     return show_keys(client_keys(), client_.active->config, View::status);
   }
   bool needs_raw_sockets() const override { return client_.active->config.renew; }
+  Result<void> check_start() override;
   Result<void> start(Undo& undo) override;
   Result<void> detach() override;
   void tick() override;

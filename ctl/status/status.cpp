@@ -9,6 +9,7 @@
 #include "ctl/parts.h"
 #include "ctl/status/status_table.h"
 #include "runtime/kernel/xdp.h"
+#include "runtime/takeover/takeover.h"
 
 namespace trap::ctl {
 namespace {
@@ -26,6 +27,11 @@ std::string left_behind(const PartLocation& location) {
   const std::string daemon = location.part.empty() ? "its daemon" : "trap-" + location.part;
   const std::string start =
       location.part.empty() ? "start it" : "systemctl start trap-" + location.part;
+  if (read_layout_number(location.pin_dir) > layout_number)
+    return fmt::format("{} does not run; its programs work on with the keys they have, for seven "
+                       "hours at most, and their maps in {} are of a later version than this one: "
+                       "start that version again",
+                       daemon, location.pin_dir);
   const std::vector<std::string> interfaces = attached_interfaces(location.pin_dir);
   if (!interfaces.empty())
     return fmt::format("{} does not run; its program works on at {} with the keys it has, for "

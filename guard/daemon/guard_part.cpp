@@ -3,6 +3,7 @@
 
 #include "guard/daemon/report/guard_report.h"
 #include "guard/daemon/running/guard_commands.h"
+#include "guard/daemon/running/guard_takeover.h"
 #include "runtime/keys/clock_writer.h"
 
 namespace trap::guard {
@@ -15,6 +16,10 @@ Result<void> GuardPart::read_keys() {
   return {};
 }
 
+Result<void> GuardPart::check_start() {
+  return check_takeover(guard_.active->config);
+}
+
 Result<void> GuardPart::start(Undo& undo) {
   if (auto started = start_guard(guard_, undo); !started)
     return started.error();
@@ -22,6 +27,8 @@ Result<void> GuardPart::start(Undo& undo) {
   log_warnings(guard_);
   if (auto swapped = guard_.attachments.swap_programs(); !swapped)
     return swapped.error();
+  if (auto finished = finish_takeover(guard_); !finished)
+    return finished.error();
   guard_.egress.detach_elsewhere(config().interfaces);
   return {};
 }

@@ -20,6 +20,7 @@ public:
   }
   Result<void> read_keys() override;
   std::vector<std::string> warnings() override { return warnings_of(guard_); }
+  Result<void> check_start() override;
   Result<void> start(Undo& undo) override;
   Result<void> detach() override;
   void tick() override { watch_.tick(); }

@@ -33,6 +33,8 @@ struct DeploymentPlan {
   bool kernel_cookies = false; // although this kernel may take TRAP's own
   bool guards_trust = false;   // the TRAP host's inner address: relays, health checks
 
+  bool former_programs = false; // the daemons are those of former_program_directory()
+
   std::string server_keys{};  // more of server.toml, before its services
   std::string service_keys{}; // more of each service
   std::string guard_keys{};   // more of guard.toml, before its services

@@ -131,8 +131,8 @@ fs::path Daemon::pin_directory() const {
 
 Command Daemon::command(std::vector<std::string> arguments) const {
   arguments.insert(arguments.begin(),
-                   {(program_directory() / fmt::format("trap-{}", name_of(kind_))).string(),
-                    "--config", configuration_file().string()});
+                   {(programs_ / fmt::format("trap-{}", name_of(kind_))).string(), "--config",
+                    configuration_file().string()});
   return host_->command(std::move(arguments));
 }
 

@@ -61,6 +61,9 @@ public:
   Result<void> configure(const std::string& configuration,
                          const std::string& interfaces = R"("eth0")");
 
+  // The next start is of the program in another directory: an upgrade, or a downgrade.
+  void run_from(std::filesystem::path programs) { programs_ = std::move(programs); }
+
   // `trapctl reload`.
   Result<void> reload();
 
@@ -110,6 +113,7 @@ private:
   [[nodiscard]] bool says_ready() const;
   DaemonKind kind_;
   const Host* host_;
+  std::filesystem::path programs_ = program_directory();
   std::optional<Process> process_;
   std::uintmax_t log_before_ = 0; // bytes of the log when it was launched
 };

@@ -27,10 +27,12 @@ Result<void> trapctl(std::vector<std::string> arguments) {
   return {};
 }
 
-Result<void> launch(std::optional<Daemon>& place, Result<Daemon> made) {
+Result<void> launch(const DeploymentPlan& plan, std::optional<Daemon>& place, Result<Daemon> made) {
   if (!made)
     return made.error();
   place.emplace(std::move(*made));
+  if (plan.former_programs)
+    place->run_from(former_program_directory());
   return place->launch();
 }
 
@@ -153,21 +155,23 @@ Result<void> Deployment::start_serving() {
 
 // The kernel verifies their programs while everything else starts.
 Result<void> Deployment::launch_daemons() {
-  if (auto launched = launch(client_, Daemon::prepare(DaemonKind::client, topology_->host("client"),
-                                                      "allow_private_targets = false\n"));
+  if (auto launched = launch(plan_, client_,
+                             Daemon::prepare(DaemonKind::client, topology_->host("client"),
+                                             "allow_private_targets = false\n"));
       !launched)
     return launched;
-  if (auto launched = launch(guard_, Daemon::prepare(DaemonKind::guard, topology_->host("service"),
-                                                     guard_text(plan_, "service")));
+  if (auto launched = launch(plan_, guard_,
+                             Daemon::prepare(DaemonKind::guard, topology_->host("service"),
+                                             guard_text(plan_, "service")));
       !launched)
     return launched;
   if (plan_.two_backends)
-    if (auto launched =
-            launch(second_guard_, Daemon::prepare(DaemonKind::guard, topology_->host("service-2"),
-                                                  guard_text(plan_, "service-2")));
+    if (auto launched = launch(plan_, second_guard_,
+                               Daemon::prepare(DaemonKind::guard, topology_->host("service-2"),
+                                               guard_text(plan_, "service-2")));
         !launched)
       return launched;
-  return launch(server_,
+  return launch(plan_, server_,
                 Daemon::prepare(DaemonKind::server, topology_->host("trap"), server_text(plan_)));
 }
 

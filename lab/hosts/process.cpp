@@ -100,6 +100,11 @@ std::filesystem::path program_directory() {
   return std::filesystem::read_symlink("/proc/self/exe", failed).parent_path();
 }
 
+std::filesystem::path former_program_directory() {
+  const char* former = std::getenv("TRAP_LAB_FORMER");
+  return former != nullptr && *former != '\0' ? std::filesystem::path{former} : program_directory();
+}
+
 std::string Command::text() const {
   std::string joined;
   for (const std::string& argument : arguments)

@@ -88,4 +88,7 @@ bool becomes(const std::function<bool()>& holds,
 // Directory of the programs under test: that of trap-lab itself.
 std::filesystem::path program_directory();
 
+// Of the version that an upgrade starts from: TRAP_LAB_FORMER of the environment, or this version.
+std::filesystem::path former_program_directory();
+
 } // namespace trap::lab

@@ -37,6 +37,7 @@ http {{
 {1}    root {0}/documents;
     location /slow/ {{ alias {0}/documents/; limit_rate_after 256k; limit_rate 1m; }}
     location /steady/ {{ alias {0}/documents/; limit_rate_after 256k; limit_rate 2m; }}
+    location /brisk/ {{ alias {0}/documents/; limit_rate_after 1m; limit_rate 20m; }}
     location /crawl/ {{ alias {0}/documents/; limit_rate_after 256k; limit_rate 250k; }}
     location /upload/ {{ dav_methods PUT; }}
   }}

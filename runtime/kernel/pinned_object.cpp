@@ -80,39 +80,6 @@ Result<void> make_directories(const std::string& path, Undo& undo) {
   return {};
 }
 
-std::string describe(__u32 type, __u32 key_size, __u32 value_size, __u32 max_entries, __u32 flags) {
-  const char* name = libbpf_bpf_map_type_str(static_cast<bpf_map_type>(type));
-  return fmt::format("{} of {} entries, {}-byte keys, {}-byte values, flags {:#x}",
-                     name ? name : "map", max_entries, key_size, value_size, flags);
-}
-
-// libbpf and the kernel round a ring buffer's size and add flags of their own only at creation;
-// both sides here are as created.
-Result<void> reuse_if_compatible(bpf_map* map, const std::string& path,
-                                 const std::string& program) {
-  Fd fd(bpf_obj_get(path.c_str()));
-  if (!fd && errno == ENOENT)
-    return {};
-  if (!fd)
-    return Error{fmt::format("cannot open pinned map {}: {}", path, error_text(errno))};
-  bpf_map_info info = {};
-  __u32 length = sizeof(info);
-  if (bpf_obj_get_info_by_fd(fd.get(), &info, &length) != 0)
-    return Error{fmt::format("cannot examine pinned map {}: {}", path, error_text(errno))};
-  std::string found =
-      describe(info.type, info.key_size, info.value_size, info.max_entries, info.map_flags);
-  std::string wanted =
-      describe(bpf_map__type(map), bpf_map__key_size(map), bpf_map__value_size(map),
-               bpf_map__max_entries(map), bpf_map__map_flags(map));
-  if (found != wanted)
-    return Error{fmt::format("pinned map {} is of another version or size ({}; needed: {}): run {} "
-                             "--detach, then start again",
-                             path, found, wanted, program)};
-  if (int failed = bpf_map__reuse_fd(map, fd.get()))
-    return Error{fmt::format("cannot take over pinned map {}: {}", path, error_text(failed))};
-  return {};
-}
-
 } // namespace
 
 Error map_error(const char* map, const char* what, int error_number) {
@@ -150,32 +117,6 @@ Result<Fd> open_pin_dir(const std::string& pin_dir, const std::string& program, 
             pin_dir),
         ExitCode::usage};
   return lock_pin_dir(pin_dir, program);
-}
-
-Result<void> load_pinned(bpf_object* object, const std::function<int()>& load,
-                         const std::string& pin_dir, const std::string& program, Undo& undo) {
-  std::vector<bpf_map*> fresh;
-  bpf_map* map;
-  bpf_object__for_each_map(map, object) {
-    if (bpf_map__is_internal(map))
-      continue;
-    std::string path = pin_dir + "/" + bpf_map__name(map);
-    if (auto reused = reuse_if_compatible(map, path, program); !reused)
-      return reused.error();
-    if (access(path.c_str(), F_OK) != 0)
-      fresh.push_back(map);
-  }
-  if (int failed = load())
-    return Error{fmt::format(
-        "the kernel does not load {}'s BPF program: {}: see the reason with --log-level debug",
-        program, error_text(failed))};
-  for (bpf_map* created : fresh) {
-    std::string path = pin_dir + "/" + bpf_map__name(created);
-    if (int failed = bpf_obj_pin(bpf_map__fd(created), path.c_str()))
-      return Error{fmt::format("cannot pin map at {}: {}", path, error_text(failed))};
-    undo.add([path] { unlink(path.c_str()); });
-  }
-  return {};
 }
 
 std::vector<Pin> pins_of_maps(const bpf_object* object, const std::string& pin_dir) {

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A BPF object whose maps live below a directory of a bpffs: taken over from an earlier run where
-// they are there and fit, made and pinned where not. Also the lock that keeps two daemons from one
-// directory.
+// Pins below a directory of a bpffs, and the lock that keeps two daemons from one directory.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -32,12 +29,7 @@ Result<Fd> lock_pin_dir(const std::string& pin_dir, const std::string& program);
 // for this process. Directories made here are removed again by `undo`.
 Result<Fd> open_pin_dir(const std::string& pin_dir, const std::string& program, Undo& undo);
 
-// Loads an opened object with the pinned maps of `pin_dir` (`load` is its skeleton's load function)
-// and pins the maps that are new.
-Result<void> load_pinned(bpf_object* object, const std::function<int()>& load,
-                         const std::string& pin_dir, const std::string& program, Undo& undo);
-
-// The pins that load_pinned() leaves.
+// The pins of a loaded object's maps.
 std::vector<Pin> pins_of_maps(const bpf_object* object, const std::string& pin_dir);
 
 // Pins `fd` at `path`, in place of what an earlier run pinned there.

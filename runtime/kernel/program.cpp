@@ -33,6 +33,12 @@ Error cannot_open_program() {
   return Error{"cannot open the BPF program in this executable: was it built completely?"};
 }
 
+Error cannot_load_program(const std::string& name, int error_number) {
+  return Error{fmt::format(
+      "the kernel does not load {}'s BPF program: {}: see the reason with --log-level debug", name,
+      error_text(error_number))};
+}
+
 Result<void> load_alone(const std::function<int()>& load) {
   if (int failed = load())
     return Error{fmt::format("the kernel does not load the BPF program: {}", error_text(failed))};

@@ -8,7 +8,6 @@
 #include <memory>
 #include <string>
 
-#include "runtime/kernel/pinned_object.h"
 #include "runtime/result.h"
 #include "runtime/undo.h"
 
@@ -18,6 +17,7 @@ namespace trap {
 
 // The steps that are alike for all skeletons; `load` is the skeleton's load function.
 Error cannot_open_program();
+Error cannot_load_program(const std::string& name, int error_number);
 Result<void> load_alone(const std::function<int()>& load);
 enum class Sharing { all, all_but_scratch };
 Result<void> load_sharing_maps(bpf_object* other, const bpf_object* live, Sharing sharing,
@@ -41,17 +41,13 @@ public:
     return program;
   }
 
-  // Loads the program with the maps that are pinned in `pin_dir`, and pins there the maps that are
-  // new; `undo` removes those pins. `name` is the daemon's ("trap-guard"), for messages. A pinned
-  // map of another size or layout is an error.
-  static Result<Program> load_upon_pins(const std::string& pin_dir, const std::string& name,
-                                        const Prepare& prepare, Undo& undo) {
-    Program program = open(prepare);
-    if (!program)
-      return cannot_open_program();
-    auto load = [&] { return Skeleton::load(program.get()); };
-    if (auto loaded = load_pinned(program.object(), load, pin_dir, name, undo); !loaded)
-      return loaded.error();
+  // Open and not loaded: for runtime/takeover/, which loads it upon the maps of an earlier run.
+  // Empty if it cannot be opened.
+  static Program open(const Prepare& prepare) {
+    Program program;
+    program.skeleton_.reset(Skeleton::open());
+    if (program && prepare)
+      prepare(*program.skeleton_);
     return program;
   }
 
@@ -91,14 +87,6 @@ private:
   struct Destroy {
     void operator()(Skeleton* skeleton) const { Skeleton::destroy(skeleton); }
   };
-
-  static Program open(const Prepare& prepare) {
-    Program program;
-    program.skeleton_.reset(Skeleton::open());
-    if (program && prepare)
-      prepare(*program.skeleton_);
-    return program;
-  }
 
   std::unique_ptr<Skeleton, Destroy> skeleton_;
 };

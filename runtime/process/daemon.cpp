@@ -150,6 +150,8 @@ Result<void> act(const Daemon& daemon, const DaemonOptions& options) {
   if (auto keys = (*part)->read_keys(); !keys)
     return keys.error();
   if (options.check_config) {
+    if (auto could_start = (*part)->check_start(); !could_start)
+      return could_start.error();
     for (const std::string& warning : (*part)->warnings())
       fmt::print(stderr, "{}\n",
                  printable(fmt::format("trap-{}: {}: warning: {}", daemon.part, options.config_path,

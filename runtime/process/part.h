@@ -40,6 +40,10 @@ public:
   // --check-config, which starts nothing.
   virtual std::vector<std::string> warnings() { return {}; }
 
+  // Whether a start would refuse what an earlier run has pinned, or lacks the memory. For
+  // --check-config.
+  virtual Result<void> check_start() { return {}; }
+
   // Loads, fills and attaches everything. `undo` takes the changes back unless the whole start
   // succeeds.
   virtual Result<void> start(Undo& undo) = 0;

@@ -3,6 +3,7 @@
 
 #include "server/daemon/report/server_report.h"
 #include "server/daemon/running/server_commands.h"
+#include "server/daemon/running/server_takeover.h"
 
 namespace trap::server {
 
@@ -14,6 +15,10 @@ Result<void> ServerPart::read_keys() {
   active.master = *master;
   active.master_is_random = !has_master_key(active.config);
   return {};
+}
+
+Result<void> ServerPart::check_start() {
+  return check_takeover(server_.active->config);
 }
 
 Result<void> ServerPart::detach() {

@@ -21,6 +21,7 @@ public:
   }
   bool needs_raw_sockets() const override { return true; }
   Result<void> read_keys() override;
+  Result<void> check_start() override;
   Result<void> start(Undo& undo) override { return start_server(server_, undo); }
   Result<void> detach() override;
   unsigned tick_ms() const override { return ServerWatch::watch_tick_ms; }

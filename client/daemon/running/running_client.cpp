@@ -3,19 +3,15 @@
 
 #include <fmt/core.h>
 
+#include "client/daemon/running/client_takeover.h"
 #include "runtime/kernel/pinned_object.h"
+#include "runtime/takeover/upon_pins.h"
 #include "trap_client.skel.h"
 
 namespace trap::client {
 namespace {
 
 constexpr char program_name[] = "trap-client";
-
-void size_tables(trap_client& skeleton, const ClientConfig& config) {
-  bpf_map__set_max_entries(skeleton.maps.redirects, config.max_redirects);
-  bpf_map__set_max_entries(skeleton.maps.to_backend, config.max_flows);
-  bpf_map__set_max_entries(skeleton.maps.to_public, config.max_flows);
-}
 
 Result<const bpf_object*> load_programs(RunningClient& client, Side side, Framing framing) {
   if (side == Side::host && framing == Framing::ethernet)
@@ -42,6 +38,12 @@ RunningClient::RunningClient(ClientConfig config)
 
 RunningClient::~RunningClient() = default;
 
+void size_tables(trap_client& skeleton, const ClientConfig& config) {
+  bpf_map__set_max_entries(skeleton.maps.redirects, config.max_redirects);
+  bpf_map__set_max_entries(skeleton.maps.to_backend, config.max_flows);
+  bpf_map__set_max_entries(skeleton.maps.to_public, config.max_flows);
+}
+
 // Loading costs a third of a second of CPU a program, so that those for interfaces that are not
 // there stay out.
 void choose_programs(trap_client& skeleton, Side side, Framing framing) {
@@ -59,8 +61,8 @@ Result<void> load_client(RunningClient& client, Undo& undo) {
   auto lock = open_pin_dir(config.part.pin_dir, program_name, undo);
   if (!lock)
     return lock.error();
-  auto program = Program<trap_client>::load_upon_pins(
-      config.part.pin_dir, program_name,
+  auto program = load_upon_pins<trap_client>(
+      client.takeover, config.part.pin_dir, program_name, takeover_plan(),
       [&](trap_client& skeleton) {
         size_tables(skeleton, config);
         choose_programs(skeleton, Side::host, Framing::ethernet);
@@ -83,6 +85,8 @@ Result<void> load_client(RunningClient& client, Undo& undo) {
                 .links = bpf_map__fd(maps.links),
                 .trust = {.services = bpf_map__fd(maps.trust_services),
                           .targets = bpf_map__fd(maps.trust_targets)}};
+  if (auto noted = note_remotes(client); !noted)
+    return noted.error();
   client.attachments.open_earlier();
   return {};
 }
@@ -92,6 +96,8 @@ void mend_pins(RunningClient& client) {
   std::vector<Pin> pins = pins_of_maps(client.program->obj, pin_dir);
   const std::vector<Pin> programs = client.attachments.pins();
   pins.insert(pins.end(), programs.begin(), programs.end());
+  const std::vector<Pin> numbers = client.takeover.pins();
+  pins.insert(pins.end(), numbers.begin(), numbers.end());
   client.pins.mend(pin_dir, program_name, pins, client.pin_dir);
 }
 

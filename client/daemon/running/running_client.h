@@ -17,6 +17,7 @@
 #include "runtime/kernel/pin_keeper.h"
 #include "runtime/kernel/program.h"
 #include "runtime/net/host_interfaces.h"
+#include "runtime/takeover/takeover.h"
 
 struct trap_client;
 
@@ -45,6 +46,7 @@ struct RunningClient {
   std::unique_ptr<ActiveConfiguration> active; // never null
   Fd pin_dir;                                  // its lock
   PinKeeper pins;
+  Takeover takeover;                               // until the programs are in place
   Program<trap_client> program;                    // of the host's own connections, on Ethernet
   std::vector<Program<trap_client>> more_programs; // upon its maps, for other interfaces
   MappedValue<trap_client_settings> settings;
@@ -55,6 +57,9 @@ struct RunningClient {
   Renewer renewer;
   std::uint64_t redirects_flushed = 0; // by command
 };
+
+// Sets the sizes of a program that is not loaded yet.
+void size_tables(trap_client& skeleton, const ClientConfig& config);
 
 // Leaves out all programs but the two for such interfaces.
 void choose_programs(trap_client& skeleton, Side side, Framing framing);

@@ -86,38 +86,54 @@ bool has_flow(FlowBuckets flows, const trap_flow_key& key, const trap_flow_keys&
   return false;
 }
 
-std::uint64_t place_flows(std::span<trap_flow_bucket> flows, const trap_flow_keys& secret,
-                          std::uint64_t monotonic_ns) {
-  std::vector<trap_flow_entry> astray;
-  const auto size = static_cast<__u32>(flows.size());
-  for (__u32 index = 0; index < size; index++) {
-    for (trap_flow_entry& entry : flows[index].entries) {
-      if (!trap_flow_is_live(&entry.value, monotonic_ns))
+// As the program does, because the program may be at work on the table.
+bool place_flow(std::span<trap_flow_bucket> flows, const trap_flow_entry& flow,
+                const trap_flow_keys& secret, std::uint64_t monotonic_ns) {
+  if (has_flow(flows, flow.key, secret, monotonic_ns))
+    return true;
+  const __u64 hash = trap_flow_hash(&flow.key, &secret);
+  for (int second = 0; second < 2; second++) {
+    auto& bucket = flows[trap_flow_bucket_index(hash, second, static_cast<__u32>(flows.size()))];
+    for (trap_flow_entry& entry : bucket.entries) {
+      __u64 seen_ns = __atomic_load_n(&entry.value.seen_ns, __ATOMIC_ACQUIRE);
+      if (seen_ns == TRAP_FLOW_CLAIMED || trap_flow_is_live(&entry.value, monotonic_ns) ||
+          !__atomic_compare_exchange_n(&entry.value.seen_ns, &seen_ns, TRAP_FLOW_CLAIMED, false,
+                                       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         continue;
-      const __u64 hash = trap_flow_hash(&entry.key, &secret);
-      if (index == trap_flow_bucket_index(hash, 0, size) ||
-          index == trap_flow_bucket_index(hash, 1, size))
-        continue;
-      astray.push_back(entry);
-      entry.value.seen_ns = TRAP_FLOW_EMPTY;
+      entry.key = flow.key;
+      trap_guard_flow value = flow.value;
+      value.seen_ns = TRAP_FLOW_CLAIMED;
+      entry.value = value;
+      __atomic_store_n(&entry.value.seen_ns, flow.value.seen_ns, __ATOMIC_RELEASE);
+      return true;
     }
   }
-  std::uint64_t moved = 0;
-  for (const trap_flow_entry& flow : astray) {
-    const __u64 hash = trap_flow_hash(&flow.key, &secret);
-    for (int second = 0; second < 2; second++) {
-      auto& entries = flows[trap_flow_bucket_index(hash, second, size)].entries;
-      auto* free = std::ranges::find_if(entries, [](const trap_flow_entry& entry) {
-        return entry.value.seen_ns == TRAP_FLOW_EMPTY;
-      });
-      if (free == std::end(entries))
-        continue;
-      *free = flow;
-      moved++;
-      break;
+  return false;
+}
+
+bool place_announced(std::span<trap_announced_bucket> announced, const trap_announced_entry& entry,
+                     const __u64 table_keys[2]) {
+  const __u64 hash = trap_announced_hash(&entry.key, table_keys);
+  trap_announced_bucket& bucket =
+      announced[trap_announced_bucket_index(hash, static_cast<__u32>(announced.size()))];
+  trap_announced_entry* room = nullptr;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < TRAP_ANNOUNCED_WAYS; i++) {
+    trap_announced_entry& there = bucket.entries[i];
+    if (there.value.until_s != 0 && trap_announced_key_equal(&there.key, &entry.key))
+      return true;
+    if (there.value.until_s == 0 && !room) {
+      room = &there;
+      at = i;
     }
   }
-  return moved;
+  if (!room)
+    return false;
+  room->key = entry.key;
+  room->value.tag = entry.value.tag;
+  bucket.prints[at] = trap_announced_print(hash);
+  __atomic_store_n(&room->value.until_s, entry.value.until_s, __ATOMIC_RELEASE);
+  return true;
 }
 
 OpenFlows count_open_flows(FlowBuckets flows, const GuardConfig& config, const PortSlots& slots,

@@ -34,10 +34,12 @@ std::uint64_t count_announced(AnnouncedBuckets announced, std::uint32_t unix_s);
 bool has_flow(FlowBuckets flows, const trap_flow_key& key, const trap_flow_keys& secret,
               std::uint64_t monotonic_ns);
 
-// Puts flows that lie where an earlier version put them where `secret` wants them, as far as there
-// is room. Returns how many it moved.
-std::uint64_t place_flows(std::span<trap_flow_bucket> flows, const trap_flow_keys& secret,
-                          std::uint64_t monotonic_ns);
+// Enters a flow, or an announcement, of another table where the program will look for it, unless it
+// is there. False if there is no room. The program may be at work on the table.
+bool place_flow(std::span<trap_flow_bucket> flows, const trap_flow_entry& flow,
+                const trap_flow_keys& secret, std::uint64_t monotonic_ns);
+bool place_announced(std::span<trap_announced_bucket> announced, const trap_announced_entry& entry,
+                     const __u64 table_keys[2]);
 
 // Key of map `admitted` by its bytes.
 struct ClientOrder {

@@ -3,15 +3,16 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <sys/mman.h>
 
 #include <fmt/core.h>
 
 #include "guard/daemon/enforcement/lockout.h"
+#include "guard/daemon/running/guard_takeover.h"
 #include "runtime/control/status_json.h"
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
 #include "runtime/process/part.h"
+#include "runtime/takeover/upon_pins.h"
 #include "trap_guard.skel.h"
 
 namespace trap::guard {
@@ -64,8 +65,8 @@ Result<void> load(RunningGuard& guard, Undo& undo) {
   auto lock = open_pin_dir(config.part.pin_dir, program_name, undo);
   if (!lock)
     return lock.error();
-  auto program = Program<trap_guard>::load_upon_pins(
-      config.part.pin_dir, program_name,
+  auto program = load_upon_pins<trap_guard>(
+      guard.takeover, config.part.pin_dir, program_name, takeover_plan(),
       [&](trap_guard& skeleton) { prepare_skeleton(skeleton, config); }, undo);
   if (!program)
     return program.error();
@@ -82,29 +83,6 @@ Result<void> load(RunningGuard& guard, Undo& undo) {
                .counters = bpf_map__fd(maps.counters),
                .monitored = bpf_map__fd(maps.monitored)};
   return map_tables(guard);
-}
-
-// Flows of a version that placed them otherwise move to where this one looks for them. The program
-// of that version goes without them until it is swapped, which is a matter of milliseconds.
-Result<void> make_flow_places(RunningGuard& guard) {
-  auto secret = make_flow_secret(guard.fds);
-  if (!secret)
-    return secret.error();
-  guard.flow_secret = secret->keys;
-  if (!secret->is_fresh)
-    return {};
-  const bpf_map* map = guard.program->maps.flows;
-  const std::size_t count = bpf_map__max_entries(map);
-  void* at = mmap(nullptr, count * sizeof(trap_flow_bucket), PROT_READ | PROT_WRITE, MAP_SHARED,
-                  bpf_map__fd(map), 0);
-  if (at == MAP_FAILED)
-    return map_error("flows", "map into memory", errno);
-  const std::uint64_t moved = place_flows({static_cast<trap_flow_bucket*>(at), count},
-                                          guard.flow_secret, read_clocks().monotonic_ns);
-  munmap(at, count * sizeof(trap_flow_bucket));
-  if (moved != 0)
-    log::info("flows: {} of an earlier version kept", moved);
-  return {};
 }
 
 // A trial of enforcing goes on when the daemon is restarted under it; otherwise the configuration
@@ -180,6 +158,8 @@ void prepare_skeleton(trap_guard& skeleton, const GuardConfig& config) {
 Result<void> start_guard(RunningGuard& guard, Undo& undo) {
   if (auto loaded = load(guard, undo); !loaded)
     return loaded.error();
+  if (auto carried = carry_tables(guard); !carried) // the programs at egress look for flows at once
+    return carried.error();
   ActiveConfiguration& active = *guard.active;
   const PortSlots earlier = read_port_slots(guard.fds);
   auto slots = plan_slots(active.config, earlier);
@@ -195,10 +175,7 @@ Result<void> start_guard(RunningGuard& guard, Undo& undo) {
   guard.egress.take_programs(guard.program->obj);
   if (auto attached = guard.egress.attach_at_start(active.config.part.interfaces, undo); !attached)
     return attached.error();
-  make_table_keys(*guard.settings); // from here on the maps change, and failures are unlikely
-  if (auto made = make_flow_places(guard); !made)
-    return made.error();
-  publish_settings(guard);
+  publish_settings(guard); // from here on the maps change, and failures are unlikely
   begin_mode(guard);
   return write_maps(guard.fds, *guard.settings, active.config, active.slots, earlier);
 }
@@ -216,6 +193,8 @@ void mend_pins(RunningGuard& guard) {
   pins.insert(pins.end(), links.begin(), links.end());
   const std::vector<Pin> programs = guard.egress.pins();
   pins.insert(pins.end(), programs.begin(), programs.end());
+  const std::vector<Pin> numbers = guard.takeover.pins();
+  pins.insert(pins.end(), numbers.begin(), numbers.end());
   guard.pins.mend(pin_dir, program_name, pins, guard.pin_dir);
 }
 

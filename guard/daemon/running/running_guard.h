@@ -23,6 +23,7 @@
 #include "runtime/kernel/xdp.h"
 #include "runtime/keys/key_file.h"
 #include "runtime/net/ssh_connection.h"
+#include "runtime/takeover/takeover.h"
 
 struct trap_guard;
 
@@ -44,6 +45,7 @@ struct RunningGuard {
   std::unique_ptr<ActiveConfiguration> active; // never null
   Fd pin_dir;                                  // its lock
   PinKeeper pins;
+  Takeover takeover; // until the programs are swapped
   Program<trap_guard> program;
   MappedValue<trap_guard_settings> settings;
   MappedArray<trap_flow_bucket> flows;

@@ -11,7 +11,9 @@
 #include "runtime/log.h"
 #include "runtime/net/host_interfaces.h"
 #include "runtime/process/part.h"
+#include "runtime/takeover/upon_pins.h"
 #include "server/daemon/maps/server_settings.h"
+#include "server/daemon/running/server_takeover.h"
 #include "trap_server.skel.h"
 
 namespace trap::server {
@@ -48,8 +50,8 @@ Result<void> load(RunningServer& server, Undo& undo) {
   auto lock = open_pin_dir(config.part.pin_dir, program_name, undo);
   if (!lock)
     return lock.error();
-  auto program = Program<trap_server>::load_upon_pins(
-      config.part.pin_dir, program_name,
+  auto program = load_upon_pins<trap_server>(
+      server.takeover, config.part.pin_dir, program_name, takeover_plan(),
       [&](trap_server& skeleton) { prepare_skeleton(skeleton, config); }, undo);
   if (!program)
     return program.error();
@@ -201,6 +203,8 @@ Result<void> start_server(RunningServer& server, Undo& undo) {
     return loaded.error();
   if (auto opened = open_maps(server); !opened)
     return opened.error();
+  if (auto carried = carry_services(server); !carried)
+    return carried.error();
   const ActiveConfiguration& active = *server.active;
   server.epoch = trap_epoch(read_clocks().unix_ns);
   const EarlierMaps earlier =
@@ -223,6 +227,8 @@ Result<void> start_server(RunningServer& server, Undo& undo) {
     return filled.error();
   if (auto swapped = server.attachments.swap_programs(); !swapped)
     return swapped.error();
+  if (auto finished = server.takeover.finish(); !finished)
+    return finished.error();
   server.assigner.remove_unwanted();
   warn_of_private_backends(active.config);
   return {};
@@ -289,7 +295,8 @@ void refresh_maps(RunningServer& server) {
 void mend_pins(RunningServer& server) {
   const std::string& pin_dir = server.active->config.part.pin_dir;
   std::vector<Pin> pins = pins_of_maps(server.program->obj, pin_dir);
-  for (const auto& more : {server.attachments.pins(), server.assigner.pins()})
+  for (const auto& more :
+       {server.attachments.pins(), server.assigner.pins(), server.takeover.pins()})
     pins.insert(pins.end(), more.begin(), more.end());
   server.pins.mend(pin_dir, program_name, pins, server.pin_dir);
 }

@@ -13,6 +13,7 @@
 #include "runtime/kernel/pin_keeper.h"
 #include "runtime/kernel/program.h"
 #include "runtime/kernel/xdp.h"
+#include "runtime/takeover/takeover.h"
 #include "server/daemon/announce/announcer.h"
 #include "server/daemon/maps/server_maps.h"
 #include "server/daemon/plan/active_configuration.h"
@@ -35,6 +36,7 @@ struct RunningServer {
   std::unique_ptr<ActiveConfiguration> active; // never null
   Fd pin_dir;                                  // its lock
   PinKeeper pins;
+  Takeover takeover; // until the program is swapped
   Program<trap_server> program;
   MappedValue<trap_server_settings> settings;
   MappedValue<KnownWords> known_words;

@@ -262,27 +262,61 @@ TEST(Tables, half_open_flows_are_in_the_buckets_of_client_and_network) {
   }
 }
 
-// An upgrade from a version that placed flows by another hash.
-TEST(Tables, flows_that_lie_elsewhere_are_moved_to_where_they_are_looked_for) {
+// An upgrade from a version that placed flows by another hash, or another max_flows.
+TEST(Tables, flows_of_another_table_are_entered_where_they_are_looked_for) {
   std::vector<trap_flow_bucket> buckets(64);
   std::vector<trap_flow_key> keys;
+  const auto enter = [&](const trap_flow_key& key) {
+    return place_flow(buckets,
+                      {key,
+                       {.seen_ns = test_now,
+                        .bytes_left = 1,
+                        .packets_left = 2,
+                        .tag = 7,
+                        .flags = TRAP_FLOW_BUDGETED,
+                        .consent_kind = 0,
+                        .reserved = 0,
+                        .isn = 0}},
+                      test_secret, test_now);
+  };
   for (std::uint16_t port = 1000; port < 1060; port++) {
     keys.push_back(flow_key("198.51.100.1", port, 80));
-    buckets[port % 64U].entries[1] = {keys.back(),
-                                      {.seen_ns = test_now,
-                                       .bytes_left = 1,
-                                       .packets_left = 2,
-                                       .tag = 7,
-                                       .flags = TRAP_FLOW_BUDGETED,
-                                       .consent_kind = 0,
-                                       .reserved = 0,
-                                       .isn = 0}};
+    EXPECT_TRUE(enter(keys.back()));
   }
-  EXPECT_GT(place_flows(buckets, test_secret, test_now), 40u);
-  for (const trap_flow_key& key : keys)
+  for (const trap_flow_key& key : keys) {
     EXPECT_TRUE(has_flow(buckets, key, test_secret, test_now));
+    EXPECT_TRUE(enter(key)) << "it is there";
+  }
   EXPECT_EQ(count_flows(buckets, {}, test_now).all(), keys.size()) << "none is there twice";
-  EXPECT_EQ(place_flows(buckets, test_secret, test_now), 0u);
+  int refused = 0;
+  for (std::uint16_t port = 2000; port < 2400; port++)
+    refused += !enter(flow_key("198.51.100.1", port, 80));
+  EXPECT_GT(refused, 400 - 4 * 64);
+  for (const trap_flow_key& key : keys)
+    EXPECT_TRUE(has_flow(buckets, key, test_secret, test_now)) << "a full table keeps what it has";
+}
+
+TEST(Tables, announcements_of_another_table_are_entered_where_they_are_looked_for) {
+  constexpr __u64 table_keys[2] = {0x1234567890abcdefULL, 0xfedcba0987654321ULL};
+  std::vector<trap_announced_bucket> buckets(2);
+  int entered = 0;
+  for (__be16 port = 1; port <= 40; port++) {
+    trap_announced_entry entry = {};
+    entry.key.client = flow_key("198.51.100.1", 1, 80).client;
+    entry.key.port = port;
+    entry.key.scope = 32;
+    entry.value.until_s = 100;
+    entry.value.tag = 3;
+    if (!place_announced(buckets, entry, table_keys))
+      continue;
+    entered++;
+    EXPECT_TRUE(place_announced(buckets, entry, table_keys)) << "it is there";
+    const __u64 hash = trap_announced_hash(&entry.key, table_keys);
+    const trap_announced_bucket& bucket = buckets[trap_announced_bucket_index(hash, 2)];
+    EXPECT_NE(trap_announced_may_hold(bucket.print_word, trap_announced_print(hash)), 0u);
+  }
+  EXPECT_EQ(entered, 2 * TRAP_ANNOUNCED_WAYS);
+  EXPECT_EQ(count_announced(buckets, 99), 2u * TRAP_ANNOUNCED_WAYS) << "none is there twice";
 }
 
 TEST(Tables, announcements_that_hold) {

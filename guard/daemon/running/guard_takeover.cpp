@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "guard/daemon/running/guard_takeover.h"
+
+#include <cerrno>
+#include <sys/mman.h>
+
+#include "runtime/keys/clock_writer.h"
+#include "runtime/log.h"
+#include "runtime/takeover/upon_pins.h"
+#include "trap_guard.skel.h"
+
+namespace trap::guard {
+namespace {
+
+struct Carried {
+  std::uint64_t entered = 0;
+  std::uint64_t refused = 0;
+};
+
+// Visits a table of buckets for writing. `enter` says whether there was room.
+template <class Bucket, class Enter>
+Result<Carried> carry_buckets(const EarlierMap* earlier, const bpf_map* map, const Enter& enter) {
+  Carried carried;
+  if (!earlier)
+    return carried;
+  const std::size_t count = bpf_map__max_entries(map);
+  void* at = mmap(nullptr, count * sizeof(Bucket), PROT_READ | PROT_WRITE, MAP_SHARED,
+                  bpf_map__fd(map), 0);
+  if (at == MAP_FAILED)
+    return map_error(bpf_map__name(map), "map into memory", errno);
+  const std::span<Bucket> table(static_cast<Bucket*>(at), count);
+  earlier->visit([&](const void*, const void* value) {
+    for (const auto& entry : static_cast<const Bucket*>(value)->entries) {
+      const std::optional<bool> room = enter(table, entry);
+      carried.entered += room.value_or(false);
+      carried.refused += room && !*room;
+    }
+  });
+  munmap(at, count * sizeof(Bucket));
+  return carried;
+}
+
+Result<void> enter_earlier(RunningGuard& guard, bool again) {
+  const trap_clock_anchor now = read_clocks();
+  auto flows = carry_buckets<trap_flow_bucket>(
+      guard.takeover.earlier("flows"), guard.program->maps.flows,
+      [&](std::span<trap_flow_bucket> table, const trap_flow_entry& flow) -> std::optional<bool> {
+        if (!trap_flow_is_live(&flow.value, now.monotonic_ns) ||
+            (flow.value.flags & TRAP_FLOW_HALF_OPEN) != 0)
+          return std::nullopt;
+        return place_flow(table, flow, guard.flow_secret, now.monotonic_ns);
+      });
+  if (!flows)
+    return flows.error();
+  auto announced = carry_buckets<trap_announced_bucket>(
+      guard.takeover.earlier("announced"), guard.program->maps.announced,
+      [&](std::span<trap_announced_bucket> table,
+          const trap_announced_entry& entry) -> std::optional<bool> {
+        if (entry.value.until_s <= now.unix_s)
+          return std::nullopt;
+        return place_announced(table, entry, guard.settings->table_keys);
+      });
+  if (!announced)
+    return announced.error();
+  if (!again && flows->entered + announced->entered != 0)
+    log::info("of an earlier layout or size: {} flows and {} announced clients go on",
+              flows->entered, announced->entered);
+  if (!again && flows->refused + announced->refused != 0)
+    log::warn("no room for {} flows and {} announced clients of the earlier run: raise max_flows "
+              "or max_clients",
+              flows->refused, announced->refused);
+  return {};
+}
+
+} // namespace
+
+// Keys are derived again from the secret.
+TakeoverPlan takeover_plan() {
+  return {{"flows", {.carry = Carry::by_part}},
+          {"announced", {.carry = Carry::by_part}},
+          {"settings", {.given_up = {"ticket_keys", "announce_keys"}}}};
+}
+
+Result<void> check_takeover(const GuardConfig& config) {
+  return check_upon_pins<trap_guard>(
+      config.part.pin_dir, "trap-guard", takeover_plan(),
+      [&](trap_guard& skeleton) { prepare_skeleton(skeleton, config); });
+}
+
+Result<void> carry_tables(RunningGuard& guard) {
+  make_table_keys(*guard.settings);
+  auto secret = make_flow_secret(guard.fds);
+  if (!secret)
+    return secret.error();
+  guard.flow_secret = secret->keys;
+  return enter_earlier(guard, false);
+}
+
+Result<void> finish_takeover(RunningGuard& guard) {
+  if (auto entered = enter_earlier(guard, true); !entered)
+    return entered.error();
+  return guard.takeover.finish();
+}
+
+} // namespace trap::guard

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/daemon/running/server_takeover.h"
+
+#include "runtime/takeover/upon_pins.h"
+#include "server/daemon/plan/service_table.h"
+#include "trap_server.skel.h"
+
+namespace trap::server {
+
+// Keys are derived again from the master key. What is known of connections and handshakes is found
+// out again: a connection that the filter does not know is looked up.
+TakeoverPlan takeover_plan() {
+  return {{"service_table", {.carry = Carry::by_part, .former_name = "places"}},
+          {"settings",
+           {.given_up = {"selector_key", "cookie_keys", "known_until_ns", "known_generation"}}},
+          {"guards", {.given_up = {"ticket_keys"}}},
+          {"connection_filter", {.carry = Carry::nothing}},
+          {"time_wait_filter", {.carry = Carry::nothing}},
+          {"recent_handovers", {.carry = Carry::nothing}},
+          {"watched_handovers", {.carry = Carry::nothing}},
+          {"allowances", {.carry = Carry::nothing}}};
+}
+
+Result<void> check_takeover(const ServerConfig& config) {
+  return check_upon_pins<trap_server>(config.part.pin_dir, "trap-server", takeover_plan(), {});
+}
+
+Result<void> carry_services(RunningServer& server) {
+  const EarlierMap* earlier = server.takeover.earlier("service_table");
+  if (!earlier)
+    return {};
+  PlaceTable table;
+  earlier->visit([&](const void*, const void* value) {
+    table.push_back(*static_cast<const trap_place*>(value));
+  });
+  auto changes = change_places(PlaceTable(TRAP_PLACES), placed_services(services_in(table)));
+  if (!changes)
+    return changes.error();
+  for (const PlaceWrite& write : changes->added) {
+    if (auto written =
+            map_write(server.maps->fds().places, "service_table", write.place, write.value);
+        !written)
+      return written.error();
+  }
+  return {};
+}
+
+} // namespace trap::server
