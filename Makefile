@@ -2,7 +2,7 @@
 # The few commands a person needs. CMake does the building (CMakePresets.json), CTest the testing.
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-asan test-matrix test-debian test-upgrade bench bench-quick evaluation \
-	tidy format release install uninstall packages clean prove fuzz reference
+	tidy format release install uninstall dist packages clean prove fuzz reference
 
 PREFIX ?= /usr/local
 COMPONENTS ?= server guard client ctl doc
@@ -114,6 +114,10 @@ install: release ## install programs, units, pages and examples (PREFIX, DESTDIR
 
 uninstall: ## remove what install put there, and say what stays (PREFIX, DESTDIR)
 	@DESTDIR=$(DESTDIR) scripts/uninstall.sh $(PREFIX)
+
+KEY ?=
+dist: ## the signed tarball of a release in build/dist: KEY=a key of gpg's
+	@scripts/dist.sh "$(KEY)"
 
 PACKAGES_SUITE ?= bookworm
 packages: ## Debian packages in build/packages, built in a clean chroot: PACKAGES_SUITE=bookworm (root)
