@@ -79,7 +79,7 @@ build-bench:
 	@cmake --build --preset bench
 	@mkdir -p build/bench
 
-bench: build-bench ## measure everything and write build/bench/evaluation.md; twenty minutes (root)
+bench: build-bench ## measure everything and write build/bench/evaluation.md; forty minutes (root)
 	@status=0; $(BIN)/trap-bench --output build/bench/report.json || status=$$?; \
 		$(EVALUATE) && exit $$status
 

@@ -60,6 +60,11 @@ def about(report):
     rows = [("date", report.json.get("date", "not in the report")), ("processor", f"{machine['cpu']}, {machine['cpus']} cores"),
             ("memory", f"{number(machine['memory_gib'])} GiB" if "memory_gib" in machine else "not in the report"),
             ("kernel", report.json["kernel"])]
+    if machine.get("frequency_mhz"):
+        rows.append(("frequency", f"{number(machine['frequency_mhz'])} MHz, as the kernel shows it"))
+    if "mitigations" in machine:
+        states = [f"{name}: {state.removeprefix('Mitigation: ').split(';')[0]}" for name, state in sorted(machine["mitigations"].items())]
+        rows.append(("mitigations", "; ".join(states) or "none needed"))
     rows += [(name, version) for name, version in versions.items()]
     text = ["Everything runs on one machine: hosts are network namespaces, links are veth pairs. No network card and no wire is measured.", ""]
     text += table(("", ""), rows)

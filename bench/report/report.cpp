@@ -27,6 +27,28 @@ std::string cpu_model() {
   return "unknown";
 }
 
+// "spectre_v2: Mitigation: ..." by name, of what affects this processor; none is an empty object.
+Json mitigations() {
+  Json json = Json::object();
+  std::error_code ignored;
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/sys/devices/system/cpu/vulnerabilities", ignored)) {
+    std::string state;
+    if (std::getline(std::ifstream{entry.path()}, state) && state != "Not affected")
+      json[entry.path().filename().string()] = state;
+  }
+  return json;
+}
+
+// Of the first CPU while this is asked, as the kernel shows it; 0 if it does not.
+double frequency_mhz() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("cpu MHz"))
+      return std::strtod(line.c_str() + line.find(':') + 1, nullptr);
+  return 0;
+}
+
 double memory_gib() {
   return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE)) /
          (1 << 30);
@@ -163,6 +185,8 @@ Json Report::json() const {
           {"machine",
            {{"cpu", cpu_model()},
             {"cpus", sysconf(_SC_NPROCESSORS_ONLN)},
+            {"frequency_mhz", rounded(frequency_mhz())},
+            {"mitigations", mitigations()},
             {"memory_gib", rounded(memory_gib())}}},
           {"kernel", std::string(system.release, std::strspn(system.release, "0123456789."))},
           {"versions", versions()},

@@ -164,7 +164,7 @@ std::vector<Subject> of_server() {
        "trap_server",
        true,
        TRAP_REPLY_SYN_ACK,
-       Growth::flat,
+       60,
        {1, 10, 100, 1000},
        syn,
        [](const Population& population) {
@@ -180,7 +180,7 @@ std::vector<Subject> of_server() {
        "trap_server",
        true,
        TRAP_REPLY_REDIRECT,
-       Growth::flat,
+       250,
        {1, 10, 100, 1000, 10'000},
        [](int family) {
          return packet_to(family, "public", first_port,
@@ -194,7 +194,7 @@ std::vector<Subject> of_server() {
        "trap_server",
        true,
        TRAP_REPLY_SYN_ACK,
-       Growth::logarithmic,
+       1200,
        {1, 10, 100, 1000, 10'000, 100'000},
        syn,
        [](const Population& population) {
@@ -217,7 +217,7 @@ template <typename Bucket> test::Buckets<Bucket> map_table(const Object& object,
 }
 
 std::unique_ptr<Object> load_guard(const Population& population) {
-  const std::uint32_t entries = std::bit_ceil(room * population.size);
+  const std::uint32_t entries = std::bit_ceil(room * population.room_for);
   auto object = test::object_of(Program<trap_guard>::load([&](trap_guard& skeleton) {
     skeleton.rodata->flow_buckets =
         std::max<std::uint32_t>(entries, TRAP_GUARD_FLOWS) / TRAP_FLOW_WAYS;
@@ -227,7 +227,7 @@ std::unique_ptr<Object> load_guard(const Population& population) {
     bpf_map__set_max_entries(skeleton.maps.announced, skeleton.rodata->announced_buckets);
     bpf_map__set_max_entries(
         skeleton.maps.admitted,
-        std::max<std::uint32_t>(std::bit_ceil(population.size), TRAP_GUARD_CLIENTS));
+        std::max<std::uint32_t>(std::bit_ceil(population.room_for), TRAP_GUARD_CLIENTS));
   }));
   const test::Rig& rig = test::guard_rig();
   rig.configure(*object, population.constants);
@@ -316,7 +316,7 @@ trap_replay_order of_all_clients(const Population& population) {
 std::vector<Subject> of_guard() {
   const std::vector<std::uint32_t> sizes = {1, 10, 100, 1000, 10'000, 100'000, 1'000'000};
   return {
-      {"growth-flows", "trap_guard", true, TRAP_PASS_FLOW, Growth::logarithmic, sizes,
+      {"growth-flows", "trap_guard", true, TRAP_PASS_FLOW, 450, sizes,
        [](int family) {
          return packet_to(family, "backend", 80, {{"flags", "A"}});
        },
@@ -326,7 +326,7 @@ std::vector<Subject> of_guard() {
          return object;
        },
        of_all_clients},
-      {"growth-clients", "trap_guard", true, TRAP_PASS_ANNOUNCED, Growth::logarithmic, sizes,
+      {"growth-clients", "trap_guard", true, TRAP_PASS_ANNOUNCED, 1400, sizes,
        [](int family) { return packet_to(family, "backend", 80, linux_syn); },
        [](const Population& population) -> Result<std::unique_ptr<Object>> {
          auto object = load_guard(population);
@@ -343,7 +343,7 @@ std::vector<Subject> of_guard() {
 // --- trap-client
 
 std::unique_ptr<Object> load_client(const Population& population) {
-  const std::uint32_t entries = std::bit_ceil(2 * population.size);
+  const std::uint32_t entries = std::bit_ceil(2 * population.room_for);
   auto object = test::object_of(Program<trap_client>::load([&](trap_client& skeleton) {
     bpf_map__set_max_entries(skeleton.maps.redirects,
                              std::max<std::uint32_t>(entries, TRAP_CLIENT_REDIRECTS));
@@ -374,7 +374,7 @@ Subject of_client() {
           "trap_client_egress",
           false,
           TRAP_PASS_SYN_TICKETED,
-          Growth::logarithmic,
+          5000,
           {1, 10, 100, 1000, 10'000, 100'000},
           [](int family) {
             return packet_to(family, first_destination(family), 80, linux_syn, "client");

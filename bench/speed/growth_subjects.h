@@ -18,13 +18,9 @@ namespace trap::bench {
 
 struct Population {
   std::uint32_t size;
+  std::uint32_t room_for; // members that the tables are made for, at least `size`
   int family;
   const test::TestConstants& constants;
-};
-
-enum class Growth {
-  flat,        // arrays and small tables: more members cost a few cache misses
-  logarithmic, // tries, and tables larger than the TLB covers
 };
 
 struct Subject {
@@ -32,7 +28,7 @@ struct Subject {
   std::string program;
   bool xdp;
   trap_verdict verdict;
-  Growth growth;
+  double limit_ns; // the most that a packet may take beyond one with a single member
   std::vector<std::uint32_t> sizes;
   std::function<test::Json(int family)> packet; // of the first member
   // A loaded program with that population, and the order that draws packets of its members. Both

@@ -9,25 +9,26 @@
 namespace trap::bench {
 namespace {
 
-// The most that a path may cost, as a multiple of sending a packet back unread.
+// The most that a path may cost beyond sending a packet back unread. In nanoseconds: XDP_TX itself
+// takes three times as long on some processors as on others, and a hash does not.
 constexpr struct {
   const char* path;
-  double limit;
-} limits[] = {{"server-syn", 5},
-              {"server-serve-syn", 8},
-              {"server-kernel-cookie-syn", 8},
-              {"server-ack-invalid", 3.5},
-              {"server-serve-ack-invalid", 3.5}};
-constexpr double limit_of_ipv6 = 1.4; // times IPv4
+  double limit_ns;
+} limits[] = {{"server-syn", 150},
+              {"server-serve-syn", 180},
+              {"server-kernel-cookie-syn", 280},
+              {"server-ack-invalid", 100},
+              {"server-serve-ack-invalid", 100}};
+constexpr double limit_of_ipv6 = 1.4; // times IPv4, XDP_TX included
 
 // The most that a path may cost beyond an empty program: paths of the guard, and of packets at the
 // client that are none of TRAP's.
 constexpr struct {
   const char* path;
   double limit_ns;
-} limits_over_empty[] = {{"guard-syn-bad-ticket", 40}, {"guard-syn-ticket", 260},
-                         {"guard-syn-uninvited", 20},  {"guard-flow", 40},
-                         {"guard-leaving", 12},        {"client-egress-other", 30},
+} limits_over_empty[] = {{"guard-syn-bad-ticket", 60}, {"guard-syn-ticket", 260},
+                         {"guard-syn-uninvited", 30},  {"guard-flow", 40},
+                         {"guard-leaving", 18},        {"client-egress-other", 30},
                          {"client-ingress-other", 30}};
 
 // Compared within each round, in which the machine was equally fast for both; the median counts.
@@ -65,23 +66,23 @@ void add_lines(const std::vector<PathTime>& rows, Report& report) {
       line.floor = floor.responder;
       line.ratio_to_floor = median_ratio(row, floor);
       line.more["over_empty_ns"] = median_difference(row, rows[0]);
+      line.more["over_floor_ns"] = median_difference(row, floor);
     }
     report.add(std::move(line));
   }
 }
 
 void add_targets(Report& report) {
-  for (const auto& [path, limit] : limits) {
+  for (const auto& [path, limit_ns] : limits) {
     const Line* v4 = report.find(path, "trap", 4);
     const Line* v6 = report.find(path, "trap", 6);
     if (v4 == nullptr || v6 == nullptr)
       continue;
     for (const Line* line : {v4, v6})
-      report.add(Target{fmt::format("{}, IPv{}: over XDP_TX", path, line->family),
-                        *line->ratio_to_floor, Bound::at_most, limit, "x"});
-    report.add(Target{fmt::format("{}: IPv6 over IPv4, each over XDP_TX", path),
-                      *v6->ratio_to_floor / *v4->ratio_to_floor, Bound::at_most, limit_of_ipv6,
-                      "x"});
+      report.add(Target{fmt::format("{}, IPv{}: above XDP_TX", path, line->family),
+                        line->more["over_floor_ns"].get<double>(), Bound::at_most, limit_ns, "ns"});
+    report.add(Target{fmt::format("{}: IPv6 over IPv4", path), v6->value / v4->value,
+                      Bound::at_most, limit_of_ipv6, "x"});
   }
 }
 

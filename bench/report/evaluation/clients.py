@@ -101,7 +101,20 @@ def rising(report, plots):
                 shown = [spread(at[metric]) if metric in at else "" for metric in ("connect_p50", "connect_p99", "first_byte_p50", "first_byte_p99", "requests")]
                 rows.append((family, responder, number(line["rate"]), percent(line), *shown, percent(at["victim_busy"]) if "victim_busy" in at else ""))
     return text + table(("", "defence", "SYNs/s", "served", "connect p50, ms", "connect p99, ms", "first byte p50, ms", "first byte p99, ms", "requests/s", "victim's CPU busy"),
-                        rows) + notes(report, r"attack-rise")
+                        rows) + peers() + notes(report, r"attack-rise")
+
+
+# Other projects' XDP programs are not shipped, so `make bench` cannot repeat this.
+PEERS_WHEN = "November 2026"
+PEERS = (("0.1", "100%, 76k", "100%, 61k", "100%, 76k"), ("0.3", "100%, 51k", "100%, 81k", "100%, 79k"),
+         ("0.5", "100%, 52k", "100%, 64k", "100%, 92k"), ("1", "100%, 23k", "100%, 20k", "100%, 57k"),
+         ("2", "2%", "81%, 11k", "100%, 33k"), ("3", "0%", "0%", "91%, 29k"), ("4", "0%", "0%", "100% (2.1 arrived)"))
+
+
+def peers():
+    return [f"Beside XDP programs of others, measured by us in {PEERS_WHEN} in a set-up of the same kind: served share of connections, and requests per "
+            "second. One run a cell, on a noisy machine, IPv4. [How to put a program beside TRAP](howto/beside.md) tells how to measure one "
+            "in the closed loop.", ""] + table(("M SYNs/s", "the kernel's xdp_synproxy", "xdpcookie", "trap-serve"), PEERS)
 
 
 def percent(line):
