@@ -13,6 +13,39 @@ TRAP_INLINE int trap_leads_to_v4(const struct trap_client_settings* settings,
           trap_nat64_embeds_v4(a, &settings->nat64, settings->nat64_bits, address));
 }
 
+/* The IPv6 address of an IPv4 host behind a translator, whose prefix has nothing set behind its
+ * `bits` (RFC 6052 2.2). */
+TRAP_INLINE union trap_address trap_nat64_embed(const union trap_address* prefix, __u32 bits,
+                                                __be32 ipv4) {
+  union trap_address a = *prefix;
+  __u64 v4 = TRAP_FROM_BE32(ipv4);
+
+  if (bits > 64) {
+    a.be32[3] = ipv4;
+    return a;
+  }
+  a.raw64[0] |= __builtin_bswap64(v4 >> (bits - 32));
+  a.raw64[1] = __builtin_bswap64((v4 << (64 - bits) & 0xffffffff) << 24);
+  return a;
+}
+
+/* The prefix of the translator by which packets to this IPv6 address go to an IPv4 host: its bits,
+ * 0 if none is known. */
+TRAP_INLINE __u32 trap_translator_of(const struct trap_client_settings* settings,
+                                     const union trap_address* a, union trap_address* prefix) {
+  __be32 ipv4;
+
+  *prefix = *a;
+  prefix->be32[3] = 0;
+  if (a->be32[0] == TRAP_BE32(0x0064ff9b) && !a->be32[1] && !a->be32[2])
+    return 96;
+  if (!(settings->flags & TRAP_CLIENT_NAT64_KNOWN) || !settings->nat64_bits ||
+      !trap_nat64_embeds_v4(a, &settings->nat64, settings->nat64_bits, &ipv4))
+    return 0;
+  *prefix = settings->nat64;
+  return settings->nat64_bits;
+}
+
 /* May no redirect lead there, whatever the configuration says? */
 TRAP_INLINE int trap_target_is_forbidden(const struct trap_client_settings* settings,
                                          const union trap_address* target, __u32 family) {

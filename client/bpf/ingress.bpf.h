@@ -8,23 +8,27 @@
 #include "client/bpf/lane.bpf.h"
 #include "client/bpf/retry.bpf.h"
 
-/* Makes an entry of the redirect table from the REDIRECT in the option area. 0 on success. */
-static __always_inline int read_redirect(const struct trap_packet* packet,
-                                         const struct trap_option_area* area,
+/* Makes an entry of the redirect table from the REDIRECT in the option area. A service behind a
+ * translator names the IPv4 address of its backend, which is reached by the same translator. 0 on
+ * success. */
+static __always_inline int read_redirect(const struct trap_packet* packet, struct scratch* memory,
                                          const struct trap_option* option,
                                          struct trap_redirect* redirect) {
+  const struct trap_option_area* area = &memory->area;
+  int names_ipv4 = packet->family == TRAP_IPV4 || memory->translator_bits;
   struct trap_redirect_body body;
-  const __u8* at =
-      trap_option_body(area, option, sizeof(body) + (packet->family == TRAP_IPV4 ? 4 : 16));
+  const __u8* at = trap_option_body(area, option, sizeof(body) + (names_ipv4 ? 4 : 16));
   __u32 lifetime_s;
   __be32 ipv4;
 
   if (!at)
     return -1;
   __builtin_memcpy(&body, at, sizeof(body));
-  if (packet->family == TRAP_IPV4) {
+  if (names_ipv4) {
     __builtin_memcpy(&ipv4, at + sizeof(body), 4);
-    redirect->backend = trap_address_v4(ipv4);
+    redirect->backend = memory->translator_bits
+                            ? trap_nat64_embed(&memory->translator, memory->translator_bits, ipv4)
+                            : trap_address_v4(ipv4);
   } else {
     __builtin_memcpy(&redirect->backend, at + sizeof(body), 16);
   }
@@ -96,7 +100,7 @@ find_redirect(const struct packet_context* context, struct scratch* memory,
     return TRAP_PASS_BAD_OPTION;
   if (option->type != TRAP_REDIRECT)
     return TRAP_PASS_OTHER;
-  if (read_redirect(&context->packet, &memory->area, option, &memory->redirect))
+  if (read_redirect(&context->packet, memory, option, &memory->redirect))
     return TRAP_PASS_BAD_OPTION;
   memory->hop.service = context->packet.source;
   memory->hop.service_port = context->packet.source_port;
@@ -247,10 +251,17 @@ static TRAP_SUBPROGRAM int read_answer(struct __sk_buff* skb, const struct packe
   const void* data = (const void*)(long)skb->data;
   const void* end = (const void*)(long)skb->data_end;
 
-  if (!find_pending(&memory->wire))
+  const struct trap_client_settings* set = client_settings();
+  __u32 family = context->packet.family;
+
+  if (!set || !find_pending(&memory->wire))
     return 0;
-  memory->option = trap_find_option(&memory->area, trap_l4(&context->packet, data), end,
-                                    context->packet.header_bytes, context->packet.family);
+  memory->translator_bits =
+      family == TRAP_IPV6 ? trap_translator_of(set, &context->packet.source, &memory->translator)
+                          : 0;
+  memory->option =
+      trap_find_option(&memory->area, trap_l4(&context->packet, data), end,
+                       context->packet.header_bytes, memory->translator_bits ? TRAP_IPV4 : family);
   return 1;
 }
 

@@ -75,6 +75,8 @@ struct scratch {
   union ticket_block ticket;     /* to be appended to a SYN */
   struct trap_trust_key trust;   /* of a question about trust, or about the host's links */
   struct hop hop;
+  union trap_address translator; /* its prefix, if the service is behind one, */
+  __u32 translator_bits;         /* of so many bits; 0: it is not */
   struct outgoing outgoing;
 };
 

@@ -20,7 +20,7 @@ Result<void> ClientPart::start(Undo& undo) {
   const ClientConfig& config = client_.active->config;
   if (auto opened = config.renew ? client_.renewer.open() : Result<void>{}; !opened)
     return opened.error();
-  if (auto published = write_policy(client_.fds.trust, *client_.settings, config); !published)
+  if (auto published = publish_policy(client_, config); !published)
     return published.error();
   if (auto begun = networks_.begin(); !begun)
     return begun.error();
@@ -50,10 +50,22 @@ void ClientPart::tick() {
   interfaces_.follow();
   interfaces_.watch_others();
   networks_.tick();
+  follow_translator();
   mend_pins(client_);
   consent_.tick(client_.fds.counters, client_.fds.fallbacks, read_clocks().monotonic_ns);
   if (client_.active->config.renew)
     client_.renewer.tick(client_.fds.redirects, client_.fds.pending, read_clocks().monotonic_ns);
+}
+
+void ClientPart::follow_translator() {
+  const ClientConfig& config = client_.active->config;
+  if (config.nat64 || !client_.translator.tick())
+    return;
+  if (auto published = publish_policy(client_, config); !published)
+    log::warn("{}", published.error().message);
+  else if (const auto& found = client_.translator.found())
+    log::info("translator from IPv6 to IPv4: {}",
+              found->bits == 0 ? "none" : format_prefix(*found));
 }
 
 void ClientPart::handle_events() {

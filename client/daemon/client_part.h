@@ -35,6 +35,9 @@ public:
   std::vector<std::string> problems() override { return problems_of(client_); }
 
 private:
+  // Asks which translator this host has, if the configuration does not say it.
+  void follow_translator();
+
   RunningClient client_;
   InterfaceKeeper interfaces_{client_};
   NetworkKeeper networks_{client_};

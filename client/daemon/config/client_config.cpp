@@ -47,7 +47,7 @@ Keys<ClientConfig> own_keys() {
           boolean("require_consent", &C::require_consent, by_reload,
                   "whether a redirect's target must consent, if it is not next door and in no "
                   "[[trust]]"),
-          default_is("not known",
+          default_is("what the resolver says",
                      string_or_none(
                          "nat64_prefix", &C::nat64,
                          {.parse = parse_nat64, .format = format_nat64, .accepted = nat64_forms},

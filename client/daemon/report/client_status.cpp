@@ -65,6 +65,10 @@ void describe_client(const RunningClient& client, ordered_json& status) {
   status["allow_private_targets"] = client.active->config.allow_private_targets;
   status["only_trusted"] = client.active->config.only_trusted;
   status["require_consent"] = client.active->config.require_consent;
+  const auto translator = translator_of(client, client.active->config);
+  status["translator"] = !translator             ? "not known"
+                         : translator->bits == 0 ? "none"
+                                                 : format_prefix(*translator);
   status["trusts"] = client.active->config.trusts.size();
   const RenewalCounts& renewals = client.renewer.counts();
   status["renewals"] = {{"on", client.active->config.renew},

@@ -25,11 +25,11 @@ Result<void> ClientReload::apply(const ActiveConfiguration& now, const ActiveCon
                                    const Endpoint& backend) {
     return !may_redirect(client_.fds.trust, *client_.settings, service, backend);
   };
-  auto published = write_policy(client_.fds.trust, *client_.settings, next.config);
+  auto published = publish_policy(client_, next.config);
   auto forgotten = published ? forget_redirects(client_.fds.redirects, is_forbidden)
                              : Result<std::size_t>(published.error());
   if (!forgotten) {
-    static_cast<void>(write_policy(client_.fds.trust, *client_.settings, now.config));
+    static_cast<void>(publish_policy(client_, now.config));
     return forgotten.error();
   }
   forgotten_ = *forgotten;

@@ -116,8 +116,12 @@ void NetworkKeeper::take(HostNetworks now) {
       now.links = networks_->links;
     }
   }
-  if (change.any())
+  if (change.any()) {
     forget(change);
+    client_.translator.forget();
+    if (auto published = publish_policy(client_, client_.active->config); !published)
+      log::warn("{}", published.error().message);
+  }
   networks_ = std::move(now);
 }
 

@@ -56,6 +56,15 @@ void choose_programs(trap_client& skeleton, Side side, Framing framing) {
   }
 }
 
+std::optional<Prefix> translator_of(const RunningClient& client, const ClientConfig& config) {
+  return config.nat64 ? config.nat64 : client.translator.found();
+}
+
+Result<void> publish_policy(RunningClient& client, ClientConfig config) {
+  config.nat64 = translator_of(client, config);
+  return write_policy(client.fds.trust, *client.settings, config);
+}
+
 Result<void> load_client(RunningClient& client, Undo& undo) {
   const ClientConfig& config = client.active->config;
   auto lock = open_pin_dir(config.part.pin_dir, program_name, undo);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "client/daemon/config/client_config.h"
@@ -11,6 +12,7 @@
 #include "client/daemon/interfaces/interface_plan.h"
 #include "client/daemon/maps/client_maps.h"
 #include "client/daemon/redirects/renewer.h"
+#include "client/daemon/redirects/translator.h"
 #include "client/maps.h"
 #include "runtime/fd.h"
 #include "runtime/kernel/bpf_map.h"
@@ -55,6 +57,7 @@ struct RunningClient {
   InterfaceWatch interfaces; // tells when one changes
   InterfacePlan plan;        // of the interfaces as they were last
   Renewer renewer;
+  TranslatorFinder translator;
   std::uint64_t redirects_flushed = 0; // by command
 };
 
@@ -63,6 +66,12 @@ void size_tables(trap_client& skeleton, const ClientConfig& config);
 
 // Leaves out all programs but the two for such interfaces.
 void choose_programs(trap_client& skeleton, Side side, Framing framing);
+
+// The translator's prefix: as configured, or as it was found; nothing if it is not known.
+std::optional<Prefix> translator_of(const RunningClient& client, const ClientConfig& config);
+
+// Writes the policy of a configuration, with that prefix, into the maps.
+Result<void> publish_policy(RunningClient& client, ClientConfig config);
 
 // Loads the program and opens its maps; `undo` takes back what a failed start has done.
 Result<void> load_client(RunningClient& client, Undo& undo);
