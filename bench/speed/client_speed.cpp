@@ -152,9 +152,11 @@ Result<void> measure_client(const ClientEffort& effort, Report& report) {
       return measured;
 
   // XDP at the receiving veth takes its segmentation offload away, which costs more than any
-  // translation. So the guard is detached.
+  // translation. So the guard is detached, and nothing says CONSENT.
   if (auto detached = trap->guard().detach(); !detached)
     return detached;
+  if (auto led = follow_without_consent(trap->client()); !led)
+    return led;
   const auto iperf = lab::start_iperf(topology->host("service"));
   if (!iperf)
     return iperf.error();

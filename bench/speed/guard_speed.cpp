@@ -100,6 +100,9 @@ Result<void> measure_guard(int transfers, const std::vector<int>& streams, Repor
   auto trap = lab::Deployment::start(*topology, plan_of_bench());
   if (!trap)
     return trap.error();
+  // Past the other program, the target of a redirect says no CONSENT.
+  if (auto led = follow_without_consent(trap->client()); !led)
+    return led;
   const auto iperf = lab::start_iperf(topology->host("service"));
   if (!iperf)
     return iperf.error();

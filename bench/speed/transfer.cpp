@@ -104,4 +104,11 @@ Result<void> compare_transfers(const ThroughputTarget& wanted, const Load& load,
   return {};
 }
 
+Result<void> follow_without_consent(lab::Daemon& client) {
+  if (auto written = client.configure("allow_private_targets = false\nrequire_consent = false\n");
+      !written)
+    return written;
+  return client.reload();
+}
+
 } // namespace trap::bench

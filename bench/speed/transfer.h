@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "bench/report/report.h"
+#include "lab/deployment/daemons.h"
 #include "lab/hosts/host.h"
 #include "lab/network/topology.h"
 #include "runtime/result.h"
@@ -44,5 +45,8 @@ Result<Transfer> transfer(const lab::Host& client, std::string_view address, con
 Result<void> compare_transfers(const ThroughputTarget& wanted, const Load& load, int rounds,
                                const std::function<Result<Transfer>(std::string_view)>& run,
                                Report& report);
+
+// Lets trap-client of a lab follow redirects to where no guard says CONSENT.
+Result<void> follow_without_consent(lab::Daemon& client);
 
 } // namespace trap::bench
