@@ -142,6 +142,7 @@ HandoverCounts count_handovers(const RunningServer& server, const PlannedService
   const VerdictCounts verdicts = CounterReader(server.maps->fds().counters).read(planned.slot);
   return {.handed = handed,
           .tried = server.assigner.tried(planned.slot),
+          .failed = verdicts[TRAP_DROP_INTERNAL].packets,
           .samples = server.sampler.samples(planned.address),
           .left = verdicts[TRAP_PASS_SYN_LEFT].packets,
           .completed = verdicts[TRAP_PASS_HANDSHAKE].packets + verdicts[TRAP_PASS_COOKIE].packets};

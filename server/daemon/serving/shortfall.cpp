@@ -45,6 +45,7 @@ void Shortfall::retry(const HandoverCounts& counts) {
   reason_.clear();
   is_trial_ = false;
   spare_ns_ = 0;
+  metadata_ = {counts.handed + counts.failed, counts.handed, metadata_.since_ns};
   way_ = {counts.handed, counts.tried, way_.since_ns};
   own_sample_ = {all_of(counts.samples.own), counts.samples.own.arrived, own_sample_.since_ns};
   kernel_sample_ = {all_of(counts.samples.kernel), counts.samples.kernel.arrived,
@@ -60,6 +61,7 @@ void Shortfall::fall(std::uint64_t now_ns, Answerer to, std::string reason) {
 void Shortfall::observe(std::uint64_t now_ns, const HandoverCounts& counts, Answerer by) {
   if (!reason_.empty() && now_ns >= retry_ns_)
     retry(counts);
+  judge_metadata(now_ns, counts);
   judge_way_to_tc(now_ns, counts);
   if (at_best_ == Answerer::own_cookies)
     judge_sample(now_ns, own_sample_, counts.samples.own);
@@ -103,6 +105,19 @@ void Shortfall::note_test(std::uint64_t now_ns, TestResult result, const std::st
     return fall(now_ns, Answerer::stack,
                 fmt::format("{}became connections: {}; {}", lost, behind_tc, retries));
   }
+}
+
+// Some drivers leave XDP no room in front of a packet. Then each handshake fails there, and none is
+// handed over.
+void Shortfall::judge_metadata(std::uint64_t now_ns, const HandoverCounts& counts) {
+  const auto moved = enough_of(metadata_, {counts.handed + counts.failed, counts.handed, now_ns});
+  if (!moved || !is_short(moved->through, moved->all) || at_best_ != Answerer::own_cookies)
+    return;
+  fall(now_ns, Answerer::kernel_cookies,
+       fmt::format("of {} handshakes, XDP could hand over {}: the interface's driver may take no "
+                   "metadata: with xdp_mode = \"generic\" TRAP's own cookies work, with "
+                   "net.ipv4.tcp_syncookies=2 the kernel's; {}",
+                   moved->all, moved->through, retries));
 }
 
 // A client cannot avoid the tc program, so that these numbers need no second opinion.

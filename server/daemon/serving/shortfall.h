@@ -41,6 +41,7 @@ inline SampleCounts total(const Samples& samples) {
 struct HandoverCounts {
   std::uint64_t handed = 0; // given to the tc program
   std::uint64_t tried = 0;  // seen by the tc program
+  std::uint64_t failed = 0; // packets for which XDP failed, as where there is no room for metadata
   Samples samples = {};
   std::uint64_t left = 0;      // SYNs that were left to the stack
   std::uint64_t completed = 0; // handshakes that the stack completed by itself
@@ -75,6 +76,7 @@ private:
   };
 
   std::optional<Tally> enough_of(Tally& base, const Tally& now) const;
+  void judge_metadata(std::uint64_t now_ns, const HandoverCounts& counts);
   void judge_way_to_tc(std::uint64_t now_ns, const HandoverCounts& counts);
   void judge_sample(std::uint64_t now_ns, Tally& base, const SampleCounts& counts);
   void judge_trial(std::uint64_t now_ns, const HandoverCounts& counts);
@@ -82,7 +84,7 @@ private:
 
   // The counts when the present judgements began. A count moves only while its answerer is at work,
   // or a little later, so that none has to wait for another.
-  Tally way_, own_sample_, kernel_sample_;
+  Tally metadata_, way_, own_sample_, kernel_sample_;
   Answerer at_best_ = Answerer::own_cookies;
   std::string reason_;
   bool has_failed_ = false;    // before the last retry

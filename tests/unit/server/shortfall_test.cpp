@@ -24,6 +24,7 @@ protected:
   void pass(std::uint64_t seconds, const HandoverCounts& moved = {}) {
     counts_.handed += moved.handed;
     counts_.tried += moved.tried;
+    counts_.failed += moved.failed;
     add(counts_.samples.own, moved.samples.own);
     add(counts_.samples.kernel, moved.samples.kernel);
     counts_.left += moved.left;
@@ -57,9 +58,22 @@ private:
     sum.lost += more.lost;
   }
 
-  HandoverCounts counts_ = {100, 90, {{80, 70}, {60, 50}}, 40, 30}; // of before
+  HandoverCounts counts_ = {100, 90, 20, {{80, 70}, {60, 50}}, 40, 30}; // of before
   std::uint64_t now_s_ = 1000;
 };
+
+TEST_F(Shortfalls, are_told_where_a_driver_takes_no_metadata) {
+  pass(1, {.handed = 100, .tried = 100, .failed = 20});
+  expect(Answerer::own_cookies, "");
+  pass(1, {.failed = 7});
+  expect(Answerer::own_cookies, "");
+  pass(1, {.failed = 1});
+  expect(Answerer::kernel_cookies, "of 8 handshakes, XDP could hand over 0");
+  retry();
+  expect(Answerer::own_cookies, "");
+  pass(1, {.failed = 2});
+  expect(Answerer::kernel_cookies, "of 2 handshakes");
+}
 
 TEST_F(Shortfalls, are_told_by_two_lost_tests_in_a_row) {
   using server::TestResult;
