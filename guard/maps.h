@@ -71,6 +71,8 @@ struct trap_network_class {
 #define TRAP_GUARD_STALE_DROPS                                                                     \
   4u /* once the keys have run out, nothing passes to a protected port */
 
+#define TRAP_GUARD_ELSEWHERE 8u /* the sockets of some service are: what leaves has to be read */
+
 #define TRAP_GUARD_ALWAYS (~0ULL) /* for enforced_until_ns */
 
 struct trap_guard_settings {
@@ -124,7 +126,11 @@ struct trap_flow_key {
   union trap_address service;
   __be16 client_port;
   __be16 service_port;
-  __u32 consent; /* no part of the key: in an entry the value of CONSENT (protocol/consent.h) */
+  union {           /* no part of the key */
+    __u32 consent;  /* in an entry of `half_open`: the value of CONSENT (protocol/consent.h) */
+    __u32 expected; /* in one of `flows`, if the service's sockets are elsewhere: the number that
+                       the service acknowledged last, host byte order; 0: none was seen */
+  };
 };
 
 /* Map `flow_keys` (array of one): the secret that places flows (guard/tables.h). All zeros until a
@@ -140,6 +146,8 @@ struct trap_flow_keys {
 #define TRAP_FLOW_ENDED 4u       /* no longer among its client's open ones */
 #define TRAP_FLOW_HALF_OPEN 8u   /* in `half_open`: no segment has acknowledged our SYN-ACK yet */
 #define TRAP_FLOW_EARLY_DATA 16u /* its SYN had data, so that ours may come before its ACK */
+#define TRAP_FLOW_CLIENT_CLOSED 32u /* by a FIN, where the service's sockets are elsewhere */
+#define TRAP_FLOW_SERVER_CLOSED 64u
 
 struct trap_guard_flow {
   __u64 seen_ns;    /* to the second; TRAP_FLOW_EMPTY, TRAP_FLOW_CLAIMED: no flow */

@@ -8,8 +8,8 @@
 
 #include "dataplane/bpf/count.bpf.h"
 #include "dataplane/segment.h"
+#include "guard/bpf/budget.bpf.h"
 #include "guard/bpf/consent.bpf.h"
-#include "guard/bpf/flow.bpf.h"
 
 /* Bytes of the link-layer header that the packets of an interface begin with. */
 #define TRAP_LINK_ETHERNET ETH_HLEN
@@ -135,8 +135,96 @@ TRAP_GLOBAL_FUNCTION int judge_answer(struct __sk_buff* skb, __u32 link_bytes) {
   return verdict == TRAP_DROP_INTERNAL ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
+/* The flags of a flow after a segment of the service: a FIN or RST closes it. Anything else, a
+ * second after the client's RST or later, shows that it lives, and so does at once the repeated
+ * acknowledgement that answers a number which the service cannot use. */
+static __always_inline __u8 flags_after_leaving(const struct trap_guard_flow* flow, __u8 segment,
+                                                int repeats, __u64 now_ns) {
+  const __u8 by_fin = TRAP_FLOW_CLIENT_CLOSED | TRAP_FLOW_SERVER_CLOSED;
+  __u8 flags = flow->flags;
+
+  if (segment & TRAP_TCP_RST)
+    return flags | TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED;
+  if (segment & TRAP_TCP_FIN) {
+    flags |= TRAP_FLOW_CLOSING | TRAP_FLOW_SERVER_CLOSED;
+    return flags & TRAP_FLOW_CLIENT_CLOSED ? flags | TRAP_FLOW_ENDED : flags;
+  }
+  if (!(flags & TRAP_FLOW_CLOSING) || (flags & by_fin))
+    return flags;
+  if ((repeats && !(flags & TRAP_FLOW_ENDED)) ||
+      (__s64)(now_ns - flow->seen_ns) > (__s64)TRAP_FLOW_REFRESH_NS)
+    return flags & (__u8) ~(TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED);
+  return flags;
+}
+
+/* A segment of a service whose sockets are elsewhere: its flow learns the number that the service
+ * expects next, and whether it closes. */
+static __always_inline void note_leaving(const struct trap_packet* packet,
+                                         const struct trap_guard_port* port) {
+  struct trap_flow_key key = {
+      .client = packet->destination,
+      .service = packet->source,
+      .client_port = packet->destination_port,
+      .service_port = packet->source_port,
+  };
+  struct subject subject = {
+      .client = {.prefix = trap_address_mask(packet->destination, packet->family,
+                                             packet->family == TRAP_IPV4 ? port->scope_v4
+                                                                         : port->scope_v6),
+                 .slot = port->slot}};
+  __u64 now_ns = coarse_ns();
+  struct trap_guard_flow* flow = find_flow(&key, hash_flow(&key), now_ns);
+  struct trap_flow_entry* entry;
+  __u32 acknowledged = TRAP_FROM_BE32(packet->ack);
+  int repeats;
+  __u8 flags;
+
+  if (!flow)
+    return;
+  entry = entry_of(flow);
+  repeats = acknowledged == entry->key.expected && !trap_payload_bytes(packet);
+  if ((packet->flags & TRAP_TCP_ACK) &&
+      (!entry->key.expected || (__s32)(acknowledged - entry->key.expected) > 0))
+    entry->key.expected = acknowledged;
+  flags = flags_after_leaving(flow, packet->flags, repeats, now_ns);
+  if (flags != flow->flags)
+    turn_flow(&subject, flow, flags);
+  if (!(flags & TRAP_FLOW_ENDED) && now_ns - flow->seen_ns > TRAP_FLOW_REFRESH_NS)
+    flow->seen_ns = now_ns;
+}
+
+/* Any segment that leaves. A function by itself: only where sockets are elsewhere it is read. */
+TRAP_GLOBAL_FUNCTION int read_leaving(struct __sk_buff* skb, __u32 link_bytes) {
+  struct trap_packet packet = {};
+  const struct trap_guard_port* port;
+  enum trap_layer layer;
+  __u32 number;
+
+  pull_answer(skb);
+  layer = link_bytes == TRAP_LINK_NONE ? trap_read_ip(&packet, (const void*)(long)skb->data,
+                                                      (const void*)(long)skb->data_end)
+                                       : trap_read_frame(&packet, (const void*)(long)skb->data,
+                                                         (const void*)(long)skb->data_end);
+  if (layer != TRAP_LAYER_TCP)
+    return TC_ACT_UNSPEC;
+  number = TRAP_FROM_BE16(packet.source_port);
+  port = bpf_map_lookup_elem(&ports, &number);
+  if (port && port->slot && !(port->flags & TRAP_PORT_SOCKETS))
+    note_leaving(&packet, port);
+  return TC_ACT_UNSPEC;
+}
+
+static __always_inline int reads_all_that_leave(void) {
+  __u32 zero = 0;
+  const struct trap_guard_settings* now = bpf_map_lookup_elem(&settings, &zero);
+
+  return !explaining && now && (now->flags & TRAP_GUARD_ELSEWHERE);
+}
+
 static __always_inline int look_at_leaving(struct __sk_buff* skb, __u32 link_bytes) {
   if (may_be_answer(skb, link_bytes))
     return judge_answer(skb, link_bytes);
+  if (reads_all_that_leave())
+    return read_leaving(skb, link_bytes);
   return explaining ? explain(0, TRAP_PASS_OTHER) : TC_ACT_UNSPEC;
 }

@@ -532,6 +532,7 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE int open_up(const struct opening* opening) {
   before = standing_of(flow);
   if (!(before.flags & TRAP_FLOW_CLOSING) || !change_standing(flow, before, fresh))
     return 0;
+  entry_of(flow)->key.expected = opening->key.expected;
   if (is_counted(before.flags))
     count_flow(&opening->subject, before.tag, -1);
   return 1;

@@ -7,6 +7,9 @@
 #include "guard/bpf/budget.bpf.h"
 #include "guard/bpf/stack.bpf.h"
 
+/* Bytes of a client that may be on their way to a service elsewhere, before a FIN or RST. */
+#define TRAP_WINDOW_MOST (1U << 20)
+
 /* A flow's flags after a segment of the client, by the state of its socket before that segment. A
  * FIN may have a number that the stack ignores, so that it does not end the flow by itself: its
  * socket does, and one that is still established takes the closing back. A RST ends it by the
@@ -36,6 +39,21 @@ static __always_inline __u8 flags_beside_socket(__u8 flags, __u8 segment, __u32 
     return flags | TRAP_FLOW_CLOSING;
   flags &= (__u8)~TRAP_FLOW_ENDED;
   return state == TRAP_STATE_ESTABLISHED ? flags & (__u8)~TRAP_FLOW_CLOSING : flags;
+}
+
+/* The same where the sockets are elsewhere, by the number that the service acknowledged last. A
+ * segment a little ahead of it may follow others that are on their way; any other is one that the
+ * service ignores. If nothing of the service's was seen, as without the egress program, every
+ * number is right. */
+static __always_inline __u8 flags_elsewhere(__u8 flags, __u32 segment, __u32 seq, __u32 expected) {
+  if (expected && seq - expected > TRAP_WINDOW_MOST)
+    return flags;
+  flags |= TRAP_FLOW_CLOSING;
+  if (expected && seq != expected)
+    return flags;
+  if (!expected || (segment & TRAP_TCP_RST) || (flags & TRAP_FLOW_SERVER_CLOSED))
+    return flags | TRAP_FLOW_ENDED;
+  return flags | TRAP_FLOW_CLIENT_CLOSED;
 }
 
 /* Data that may be on its way before the client's first ACK (TCP Fast Open, RFC 7413). */
@@ -97,6 +115,7 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict check_half_open(struct open
       flow->seen_ns = TRAP_FLOW_EMPTY;
     return TRAP_PASS_FLOW;
   }
+  opening->key.expected = isn ? flow->client_isn + 1 : 0;
   opening->subject.tag = standing.tag;
   opening->subject.flow_flags = standing.flags | flags_by(segment);
   opening->subject.beginning = BEGINS_WITHIN_LIMITS;
@@ -168,7 +187,7 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict judge_end(struct xdp_md* ct
                                                                struct trap_guard_flow* flow,
                                                                __u32 segment, __u64 word) {
   union numbers numbers = {.word = word};
-  __u32 ends;
+  __u32 ends, flags;
   union asked asked;
 
   if (!opening || !flow)
@@ -196,8 +215,15 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict judge_end(struct xdp_md* ct
       return TRAP_DROP_NO_FLOW;
     }
   }
-  if (ends)
-    turn_flow(&opening->subject, flow, flow->flags | TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED);
+  if (!ends)
+    return TRAP_PASS_FLOW;
+  flags = segment & TRAP_ENDS_AT_SOCKETS
+              ? flow->flags | TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED
+              : flags_elsewhere(flow->flags, segment, numbers.seq, opening->key.expected);
+  if (flags != flow->flags && !explaining) {
+    turn_flow(&opening->subject, flow, flags);
+    flow->seen_ns = coarse_ns();
+  }
   return TRAP_PASS_FLOW;
 }
 
@@ -234,6 +260,7 @@ judge_flow(struct xdp_md* ctx, const struct packet_context* context) {
     enum trap_verdict verdict;
 
     opening.subject = subject_of(context, 0);
+    opening.key.expected = entry_of(flow)->key.expected;
     verdict = judge_end(ctx, &opening, flow, segment, numbers.word);
     if (verdict != TRAP_PASS_FLOW)
       return verdict;

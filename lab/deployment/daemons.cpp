@@ -91,6 +91,8 @@ Status parse_status(const json& report) {
   const json known = member(report, "known_connections");
   status.knows_connections = known.is_object() && known.value("trusted", false);
   status.flows = unsigned_of(report, "flows");
+  if (const json states = member(report, "flow_states"); states.is_object())
+    status.flows_established = unsigned_of(states, "established");
   status.announced = unsigned_of(report, "announced");
   return status;
 }

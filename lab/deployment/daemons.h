@@ -37,12 +37,12 @@ struct Status {
   std::string xdp_mode; // of the first interface
   Counters counters;
   std::vector<std::string> problems;
-  std::vector<std::string> tc_before;     // others' programs before ours on the first interface
-  std::vector<ServiceStatus> services;    // server
-  std::vector<Redirect> redirects;        // client
-  std::uint64_t announcements_sent = 0;   // server
-  bool knows_connections = false;         // server: its list of the stack's connections is trusted
-  std::uint64_t flows = 0, announced = 0; // guard
+  std::vector<std::string> tc_before;   // others' programs before ours on the first interface
+  std::vector<ServiceStatus> services;  // server
+  std::vector<Redirect> redirects;      // client
+  std::uint64_t announcements_sent = 0; // server
+  bool knows_connections = false;       // server: its list of the stack's connections is trusted
+  std::uint64_t flows = 0, flows_established = 0, announced = 0; // guard
 };
 
 enum class DaemonKind { server, guard, client };

@@ -170,9 +170,12 @@ Result<void> Writer::write_ports(const PortSlots& slots, const PortSlots& earlie
 }
 
 void write_settings(trap_guard_settings& settings, const GuardConfig& config) {
-  const __u32 flags = (config.trusted.empty() ? 0 : TRAP_GUARD_TRUSTS) |
-                      (config.icmp_drops ? TRAP_GUARD_DROPS_ICMP : 0) |
-                      (config.stale_drops ? TRAP_GUARD_STALE_DROPS : 0);
+  const __u32 flags =
+      (config.trusted.empty() ? 0 : TRAP_GUARD_TRUSTS) |
+      (config.icmp_drops ? TRAP_GUARD_DROPS_ICMP : 0) |
+      (config.stale_drops ? TRAP_GUARD_STALE_DROPS : 0) |
+      (std::ranges::all_of(config.services, &ServiceConfig::sockets_here) ? 0
+                                                                          : TRAP_GUARD_ELSEWHERE);
   __atomic_store_n(&settings.flags, flags, __ATOMIC_RELEASE);
   __atomic_store_n(&settings.clock_skew_s, config.clock_skew_s, __ATOMIC_RELEASE);
   publish_rate(settings.announced, budget_rate(config.announced_per_network_per_s));

@@ -2,7 +2,9 @@
 #include "guard/daemon/maps/tables.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <iterator>
+#include <set>
 #include <vector>
 
 #include <bpf/bpf.h>
@@ -134,6 +136,52 @@ bool place_announced(std::span<trap_announced_bucket> announced, const trap_anno
   bucket.prints[at] = trap_announced_print(hash);
   __atomic_store_n(&room->value.until_s, entry.value.until_s, __ATOMIC_RELEASE);
   return true;
+}
+
+std::vector<trap_flow_entry*> find_fading(std::span<trap_flow_bucket> flows,
+                                          const GuardConfig& config, std::uint64_t monotonic_ns) {
+  constexpr std::uint64_t silent_ns = TRAP_FLOW_CLOSING_NS / 2; // two corrections before its end
+  std::set<__be16> ports;
+  for (const ServiceConfig& service : config.services) {
+    if (service.sockets_here)
+      ports.insert(TRAP_BE16(service.port));
+  }
+  std::vector<trap_flow_entry*> fading;
+  for (trap_flow_bucket& bucket : flows) {
+    for (trap_flow_entry& entry : bucket.entries) {
+      const trap_guard_flow& flow = entry.value;
+      if ((flow.flags & (TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED)) == TRAP_FLOW_CLOSING &&
+          trap_flow_is_live(&flow, monotonic_ns) && flow.seen_ns + silent_ns <= monotonic_ns &&
+          ports.contains(entry.key.service_port))
+        fading.push_back(&entry);
+    }
+  }
+  return fading;
+}
+
+std::uint64_t revive_flows(const std::vector<trap_flow_entry*>& fading,
+                           std::vector<trap_flow_key> established, std::uint64_t monotonic_ns) {
+  const auto before_in_order = [](const trap_flow_key& a, const trap_flow_key& b) {
+    return std::memcmp(&a, &b, offsetof(trap_flow_key, consent)) < 0;
+  };
+  std::ranges::sort(established, before_in_order);
+  std::uint64_t revived = 0;
+  for (trap_flow_entry* entry : fading) {
+    if (!std::ranges::binary_search(established, entry->key, before_in_order))
+      continue;
+    auto* word = reinterpret_cast<std::uint32_t*>(&entry->value.tag); // as packets change it
+    trap_guard_flow flow = entry->value;
+    std::uint32_t before = 0, after = 0;
+    std::memcpy(&before, &flow.tag, sizeof(before));
+    flow.flags &= static_cast<__u8>(~TRAP_FLOW_CLOSING);
+    std::memcpy(&after, &flow.tag, sizeof(after));
+    if (!__atomic_compare_exchange_n(word, &before, after, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE))
+      continue;
+    __atomic_store_n(&entry->value.seen_ns, monotonic_ns, __ATOMIC_RELEASE);
+    revived++;
+  }
+  return revived;
 }
 
 OpenFlows count_open_flows(FlowBuckets flows, const GuardConfig& config, const PortSlots& slots,

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <map>
 #include <span>
+#include <vector>
 
 #include "guard/daemon/maps/guard_maps.h"
 #include "guard/tables.h"
@@ -48,6 +49,16 @@ struct ClientOrder {
   }
 };
 using OpenFlows = std::map<trap_guard_client_key, std::uint32_t, ClientOrder>;
+
+// Flows of services whose sockets are this host's that close, without having ended, and are about
+// to be over by their silence.
+std::vector<trap_flow_entry*> find_fading(std::span<trap_flow_bucket> flows,
+                                          const GuardConfig& config, std::uint64_t monotonic_ns);
+
+// Takes the closing back of those whose socket is among the `established`: a FIN or RST that the
+// stack ignores ends no flow, however silent it is. Returns how many they were.
+std::uint64_t revive_flows(const std::vector<trap_flow_entry*>& fading,
+                           std::vector<trap_flow_key> established, std::uint64_t monotonic_ns);
 
 // Flows that count among their client's open ones. A port that is not protected has none.
 OpenFlows count_open_flows(FlowBuckets flows, const GuardConfig& config, const PortSlots& slots,

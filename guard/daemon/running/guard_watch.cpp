@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guard/daemon/running/guard_watch.h"
 
+#include <cerrno>
+#include <sys/mman.h>
+
+#include "guard/daemon/enforcement/lockout.h"
+#include "runtime/kernel/bpf_map.h"
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
 #include "runtime/nanoseconds.h"
@@ -36,7 +41,25 @@ void GuardWatch::watch_mode(std::uint64_t monotonic_ns) {
   guard_.enforcement = now;
 }
 
+// Where sockets are this host's, only the socket's end ends the count.
+void GuardWatch::keep_flows_of_sockets(std::uint64_t monotonic_ns) {
+  const bpf_map* map = guard_.program->maps.flows;
+  const std::size_t count = bpf_map__max_entries(map);
+  void* at = mmap(nullptr, count * sizeof(trap_flow_bucket), PROT_READ | PROT_WRITE, MAP_SHARED,
+                  bpf_map__fd(map), 0);
+  if (at == MAP_FAILED) {
+    log::warn("{}", map_error("flows", "map into memory", errno).message);
+    return;
+  }
+  const auto fading =
+      find_fading({static_cast<trap_flow_bucket*>(at), count}, guard_.active->config, monotonic_ns);
+  if (!fading.empty())
+    revive_flows(fading, established_here(), monotonic_ns);
+  munmap(at, count * sizeof(trap_flow_bucket));
+}
+
 void GuardWatch::correct_counts(std::uint64_t monotonic_ns) {
+  keep_flows_of_sockets(monotonic_ns);
   const OpenFlows open = count_open_flows(guard_.flows.values(), guard_.active->config,
                                           guard_.active->slots, monotonic_ns);
   guard_.clients = correct_flow_counts(

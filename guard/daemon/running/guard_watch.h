@@ -18,6 +18,7 @@ public:
   void tick();
 
   // Corrects the clients' counts of open flows; tick() does so every ten seconds.
+  void keep_flows_of_sockets(std::uint64_t monotonic_ns);
   void correct_counts(std::uint64_t monotonic_ns);
 
 private:

@@ -113,6 +113,12 @@ void expect_guarded(Scene& scene, const Host& inner, std::string_view address, F
   scene.check(count_of(guard, "pass-ticket") > 0 && count_of(guard, "pass-flow") > 0 &&
                   count_of(guard, "pass-consent") > 0 && count_of(guard, "pass-socket") == 0,
               what + ": by ticket and flow, not by a socket of this host", text_of(guard));
+  const auto status = scene.trap().guard().status();
+  scene.check(status && status->flows > 0 && status->flows_established == 0,
+              what + ": the guard has seen both sides close",
+              status ? fmt::format("{} of {} flows are established", status->flows_established,
+                                   status->flows)
+                     : status.error().message);
   const Visit stranger = scene.visit(
       "stranger", fmt::format("http://{}/small.txt", endpoint(address, service_port)), seconds{1});
   scene.check(stranger.response.exit_code == curl_timed_out &&

@@ -239,6 +239,30 @@ TEST(Tables, chosen_flows_collide_as_seldom_as_others) {
   }
 }
 
+// Silent flows that close, by a FIN or RST that their socket has ignored.
+TEST(Tables, a_closing_flow_whose_socket_lives_is_taken_back) {
+  constexpr std::uint64_t silent = test_now - TRAP_FLOW_CLOSING_NS / 2;
+  Flows flows;
+  const auto here = flow_key("198.51.100.1", 1000, 80), gone = flow_key("198.51.100.1", 1001, 80),
+             fresh = flow_key("198.51.100.1", 1002, 80), ended = flow_key("198.51.100.1", 1003, 80),
+             over = flow_key("198.51.100.1", 1004, 80), other = flow_key("198.51.100.1", 1005, 81);
+  constexpr std::uint8_t closing = TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING;
+  flows.put(here, closing, silent);
+  flows.put(gone, closing, silent);
+  flows.put(fresh, closing, silent + 1);
+  flows.put(ended, closing | TRAP_FLOW_ENDED, silent);
+  flows.put(over, closing, test_now - TRAP_FLOW_CLOSING_NS);
+  flows.put(other, closing, silent);
+  const auto fading = find_fading(flows.buckets, config_with_scope(32), test_now);
+  EXPECT_EQ(fading.size(), 2u);
+  EXPECT_EQ(revive_flows(fading, {here, fresh, ended, over, other}, test_now), 1u);
+  const FlowCounts later =
+      count_flows(flows.buckets, {}, test_now + TRAP_FLOW_CLOSING_NS + TRAP_FLOW_CLOSING_NS / 2);
+  EXPECT_EQ(later.established, 1u);
+  EXPECT_EQ(later.all(), 1u);
+  EXPECT_TRUE(has_flow(flows.buckets, here, test_secret, test_now + TRAP_FLOW_CLOSING_NS));
+}
+
 // A client's half-open flows are in few buckets, all of them in those of its network, whose
 // clients, all together, have more.
 TEST(Tables, half_open_flows_are_in_the_buckets_of_client_and_network) {
