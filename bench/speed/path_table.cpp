@@ -26,10 +26,10 @@ constexpr double limit_of_ipv6 = 1.4; // times IPv4, XDP_TX included
 constexpr struct {
   const char* path;
   double limit_ns;
-} limits_over_empty[] = {{"guard-syn-bad-ticket", 60}, {"guard-syn-ticket", 260},
-                         {"guard-syn-uninvited", 30},  {"guard-flow", 40},
-                         {"guard-leaving", 18},        {"client-egress-other", 30},
-                         {"client-ingress-other", 30}};
+} limits_over_empty[] = {{"guard-syn-bad-ticket", 40}, {"guard-syn-ticket", 130},
+                         {"guard-syn-uninvited", 20},  {"guard-flow", 30},
+                         {"guard-leaving", 12},        {"client-egress-other", 15},
+                         {"client-ingress-other", 15}};
 
 // Compared within each round, in which the machine was equally fast for both; the median counts.
 double median_ratio(const PathTime& one, const PathTime& other) {

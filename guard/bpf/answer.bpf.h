@@ -27,32 +27,41 @@ static __always_inline const __u8* leaving_l3(const __u8* data, const __u8* end,
   return behind_tag(behind_tag(data + link_bytes, end), end);
 }
 
-/* Whether a packet that leaves may be a SYN-ACK. Not exact: packets of other protocols than IP are
- * read as if they were IP, and those that are not linear so far may be anything. An IPv6 packet
- * with extension headers is none: stacks send SYN-ACKs without. */
-static __always_inline int may_be_answer(const struct __sk_buff* skb, __u32 link_bytes) {
+/* A packet that leaves, in a word: source port (host byte order) and flags, if it is TCP. */
+#define TRAP_LEAVES_OTHER 0u
+#define TRAP_LEAVES_UNREAD (1u << 31) /* its headers are not linear so far */
+#define TRAP_LEAVES_TCP (1u << 30)
+#define TRAP_LEAVES_PORT(leaving) ((leaving) >> 8 & 0xffff)
+
+/* Not exact: packets of other protocols than IP are read as if they were IP. An IPv6 packet with
+ * extension headers is not read: stacks send TCP without. */
+static __always_inline __u32 read_word_of_leaving(const struct __sk_buff* skb, __u32 link_bytes) {
   const __u8* data = (const void*)(long)skb->data;
   const __u8* end = (const void*)(long)skb->data_end;
   const __u8* l3 = leaving_l3(data, end, link_bytes);
-  const __u8* flags;
+  const struct trap_tcp* tcp;
 
   if (l3 + sizeof(struct iphdr) + sizeof(struct trap_tcp) > end)
-    return 1;
+    return TRAP_LEAVES_UNREAD;
   if (l3[0] >> 4 == 4) {
     __u64 header_bytes = (l3[0] & 0x0f) * 4;
 
     if (l3[9] != IPPROTO_TCP)
-      return 0;
+      return TRAP_LEAVES_OTHER;
     TRAP_HOLD(header_bytes);
-    flags = l3 + header_bytes + __builtin_offsetof(struct trap_tcp, flags);
+    tcp = (const void*)(l3 + header_bytes);
   } else {
     if (l3[6] != IPPROTO_TCP)
-      return 0;
-    flags = l3 + sizeof(struct ipv6hdr) + __builtin_offsetof(struct trap_tcp, flags);
+      return TRAP_LEAVES_OTHER;
+    tcp = (const void*)(l3 + sizeof(struct ipv6hdr));
   }
-  if (flags + 1 > end)
-    return 1;
-  return (*flags & (TRAP_TCP_SYN | TRAP_TCP_ACK)) == (TRAP_TCP_SYN | TRAP_TCP_ACK);
+  if ((const __u8*)(tcp + 1) > end)
+    return TRAP_LEAVES_UNREAD;
+  return TRAP_LEAVES_TCP | (__u32)TRAP_FROM_BE16(tcp->source_port) << 8 | tcp->flags;
+}
+
+static __always_inline int is_answer(__u32 leaving) {
+  return (leaving & (TRAP_TCP_SYN | TRAP_TCP_ACK)) == (TRAP_TCP_SYN | TRAP_TCP_ACK);
 }
 
 /* Headers must lie in the linear part of the buffer; those of forwarded packets may not. */
@@ -193,7 +202,8 @@ static __always_inline void note_leaving(const struct trap_packet* packet,
     flow->seen_ns = now_ns;
 }
 
-/* Any segment that leaves. A function by itself: only where sockets are elsewhere it is read. */
+/* A segment that leaves a service whose sockets are elsewhere, and is no SYN-ACK. A function by
+ * itself, out of the way of all other packets. */
 TRAP_GLOBAL_FUNCTION int read_leaving(struct __sk_buff* skb, __u32 link_bytes) {
   struct trap_packet packet = {};
   const struct trap_guard_port* port;
@@ -205,7 +215,7 @@ TRAP_GLOBAL_FUNCTION int read_leaving(struct __sk_buff* skb, __u32 link_bytes) {
                                                       (const void*)(long)skb->data_end)
                                        : trap_read_frame(&packet, (const void*)(long)skb->data,
                                                          (const void*)(long)skb->data_end);
-  if (layer != TRAP_LAYER_TCP)
+  if (layer != TRAP_LAYER_TCP || trap_segment_kind(packet.flags) == TRAP_SEGMENT_SYN_ACK)
     return TC_ACT_UNSPEC;
   number = TRAP_FROM_BE16(packet.source_port);
   port = bpf_map_lookup_elem(&ports, &number);
@@ -214,17 +224,26 @@ TRAP_GLOBAL_FUNCTION int read_leaving(struct __sk_buff* skb, __u32 link_bytes) {
   return TC_ACT_UNSPEC;
 }
 
-static __always_inline int reads_all_that_leave(void) {
-  __u32 zero = 0;
+/* The segment comes from a service whose sockets are elsewhere, or may: its headers are unread. */
+static __always_inline int is_read_whole(__u32 leaving) {
+  __u32 zero = 0, number = TRAP_LEAVES_PORT(leaving);
   const struct trap_guard_settings* now = bpf_map_lookup_elem(&settings, &zero);
+  const struct trap_guard_port* port;
 
-  return !explaining && now && (now->flags & TRAP_GUARD_ELSEWHERE);
+  if (explaining || !now || !(now->flags & TRAP_GUARD_ELSEWHERE))
+    return 0;
+  if (leaving & TRAP_LEAVES_UNREAD)
+    return 1;
+  port = bpf_map_lookup_elem(&ports, &number);
+  return port && port->slot && !(port->flags & TRAP_PORT_SOCKETS);
 }
 
 static __always_inline int look_at_leaving(struct __sk_buff* skb, __u32 link_bytes) {
-  if (may_be_answer(skb, link_bytes))
+  __u32 leaving = read_word_of_leaving(skb, link_bytes);
+
+  if (leaving != TRAP_LEAVES_OTHER && !is_answer(leaving) && is_read_whole(leaving))
+    read_leaving(skb, link_bytes);
+  if (is_answer(leaving) || (leaving & TRAP_LEAVES_UNREAD))
     return judge_answer(skb, link_bytes);
-  if (reads_all_that_leave())
-    return read_leaving(skb, link_bytes);
   return explaining ? explain(0, TRAP_PASS_OTHER) : TC_ACT_UNSPEC;
 }
