@@ -79,6 +79,21 @@ TRAP_INLINE const __u8* trap_find_icmp(const __u8* l3, const void* end, __u32 fa
   return offset ? l3 + offset : (const __u8*)0;
 }
 
+/* Whether the packet at l3, which trap_find_icmp() has read, is the first of several fragments: its
+ * message goes on in others. */
+TRAP_INLINE int trap_is_first_of_fragments(const __u8* l3, const void* end, __u32 family) {
+  const __u8* header;
+  __u64 offset;
+
+  if (family == TRAP_IPV4)
+    return (const void*)(l3 + sizeof(struct iphdr)) <= end &&
+           (((const struct iphdr*)l3)->frag_off & TRAP_BE16(0x2000)) != 0;
+  offset = trap_find_behind(l3, end, IPPROTO_FRAGMENT);
+  header = l3 + offset;
+  TRAP_HOLD(header);
+  return offset && (const void*)(header + 8) <= end && (header[3] & 1) != 0;
+}
+
 /* Whether the IPv6 header at l3 is whole and has an IPv4-mapped address, as in
  * trap_has_mapped_address(). */
 TRAP_INLINE int trap_header_has_mapped_address(const __u8* l3, const void* end) {

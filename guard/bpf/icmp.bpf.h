@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* ICMP: errors about a protected service pass only for its flows and sockets, so that an invented
- * one slows no path down; queries pass as configured; neighbour discovery and multicast listener
- * messages pass always, or the host would lose its neighbours. */
+ * one slows no path down, nor one whose fragments hide what it is about; queries pass as
+ * configured; neighbour discovery and multicast listener messages pass always, or the host would
+ * lose its neighbours. */
 #pragma once
 
 #include "dataplane/icmp.h"
@@ -20,6 +21,22 @@ judge_icmp_error(struct xdp_md* ctx, struct packet_context* context) {
                  trap_socket_is_connection(find_socket(ctx, &context->packet))
              ? TRAP_PASS_ICMP_FLOW
              : TRAP_DROP_ICMP_NO_FLOW;
+}
+
+/* The verdict about an ICMP message that does not show what it is about: dropped if the rest of it
+ * is in other fragments. A function by itself, which the program calls: kernel 6.1 would follow its
+ * loop on every path, and has no stack for it behind judge_other(). */
+TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict judge_unreadable(struct xdp_md* ctx,
+                                                                      __u32 l3_offset) {
+  const __u8* data = (const void*)(long)ctx->data;
+  const void* end = (const void*)(long)ctx->data_end;
+  const __u8* l3 = data + (l3_offset & 0x1f);
+
+  if ((const void*)(l3 + 1) > end)
+    return TRAP_PASS_OTHER;
+  return trap_is_first_of_fragments(l3, end, l3[0] >> 4 == 4 ? TRAP_IPV4 : TRAP_IPV6)
+             ? TRAP_DROP_FRAGMENT
+             : TRAP_PASS_OTHER;
 }
 
 /* A frame that is not TCP: only ICMP can be for a protected service. *slot receives the slot of
@@ -42,8 +59,10 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict judge_other(struct xdp_md* 
   if (!family)
     return TRAP_PASS_OTHER;
   icmp = trap_find_icmp(l3, end, family);
-  if (!icmp || (const void*)(icmp + TRAP_ICMP_HEADER_BYTES) > end || !prepare(&context))
+  if (!icmp || !prepare(&context))
     return TRAP_PASS_OTHER;
+  if ((const void*)(icmp + TRAP_ICMP_HEADER_BYTES) > end)
+    return TRAP_DROP_FRAGMENT; /* judge_unreadable() says whether it is one */
   kind = family == TRAP_IPV4 ? trap_icmpv4_kind(icmp[0]) : trap_icmpv6_kind(icmp[0]);
   if (family == TRAP_IPV6 && (trap_header_has_mapped_address(l3, end) ||
                               (kind == TRAP_ICMP_ERROR &&
@@ -51,9 +70,10 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict judge_other(struct xdp_md* 
     return TRAP_DROP_MAPPED_ADDRESS;
   if (kind == TRAP_ICMP_QUERY)
     return context.settings->flags & TRAP_GUARD_DROPS_ICMP ? TRAP_DROP_ICMP : TRAP_PASS_OTHER;
-  if (kind != TRAP_ICMP_ERROR ||
-      !trap_read_quoted(&context.packet, icmp + TRAP_ICMP_HEADER_BYTES, end, family))
+  if (kind != TRAP_ICMP_ERROR)
     return TRAP_PASS_OTHER;
+  if (!trap_read_quoted(&context.packet, icmp + TRAP_ICMP_HEADER_BYTES, end, family))
+    return TRAP_DROP_FRAGMENT; /* judge_unreadable() says whether it is one */
   number = TRAP_FROM_BE16(context.packet.destination_port);
   port = bpf_map_lookup_elem(&ports, &number);
   if (!port || !port->slot)

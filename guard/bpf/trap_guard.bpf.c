@@ -110,6 +110,8 @@ int trap_guard(struct xdp_md* ctx) {
   bytes = trap_frame_bytes(&context.packet, data, end);
   if (layer == TRAP_LAYER_OTHER) {
     verdict = judge_other(ctx, context.packet.l3_offset, &slot);
+    if (verdict == TRAP_DROP_FRAGMENT)
+      verdict = judge_unreadable(ctx, context.packet.l3_offset);
   } else {
     context.port.slot = 0;
     verdict = judge_tcp(ctx, &context, layer, data, end);

@@ -3,6 +3,8 @@
 // queries as configured; what IPv6 needs between neighbours always.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include <bpf/bpf.h>
 
 #include "guard/maps.h"
@@ -54,6 +56,27 @@ protected:
     frame.push_back(type);
     frame.resize(frame.size() + 7);
     frame.insert(frame.end(), body.begin(), body.end());
+    return frame;
+  }
+
+  // A part of a message as a fragment of it.
+  Bytes fragment(const Bytes& whole, std::size_t offset, std::size_t bytes, bool more) const {
+    const std::size_t l4 = l2 + ip_bytes(), end = std::min(whole.size(), l4 + offset + bytes);
+    Bytes frame(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(l4));
+    if (GetParam() == 4) {
+      const std::size_t word = offset / 8 | (more ? 0x2000 : 0);
+      frame[l2 + 6] = static_cast<std::uint8_t>(word >> 8);
+      frame[l2 + 7] = static_cast<std::uint8_t>(word);
+    } else {
+      const std::size_t word = offset | (more ? 1 : 0);
+      frame[l2 + 6] = 44;
+      const Bytes header = {
+          icmpv6, 0, static_cast<std::uint8_t>(word >> 8), static_cast<std::uint8_t>(word), 0, 0,
+          0,      1};
+      frame.insert(frame.end(), header.begin(), header.end());
+    }
+    frame.insert(frame.end(), whole.begin() + static_cast<std::ptrdiff_t>(l4 + offset),
+                 whole.begin() + static_cast<std::ptrdiff_t>(end));
     return frame;
   }
 
@@ -151,6 +174,26 @@ TEST_P(GuardAndIcmp, an_error_that_quotes_too_little_tells_nothing_of_a_protecte
     const Bytes part(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(bytes));
     expect(message(type(3, 1), part), 0, TRAP_PASS_OTHER, "cut before the ports");
   }
+}
+
+// The stack puts the fragments together, and acts on what the guard has not seen.
+TEST_P(GuardAndIcmp, errors_hide_in_no_fragment) {
+  for (const int port : {40000, 40001}) {
+    const Bytes whole = message(type(3, 1), quoted(80, port));
+    for (std::size_t bytes = 0; bytes <= ip_bytes() + 16; bytes += 8) {
+      const trap_verdict visible = port == 40000 ? TRAP_PASS_ICMP_FLOW : TRAP_DROP_ICMP_NO_FLOW;
+      const bool shows_ports = bytes >= ip_bytes() + 8 + 4;
+      expect(fragment(whole, 0, bytes, true), shows_ports ? 1 : 0,
+             shows_ports ? visible : TRAP_DROP_FRAGMENT, "the first of several");
+      if (bytes != 0)
+        expect(fragment(whole, bytes, 8, false), 0, TRAP_PASS_OTHER,
+               "a later one, without which it is nothing");
+    }
+    expect(fragment(whole, 0, ip_bytes() + 16, false), 1,
+           port == 40000 ? TRAP_PASS_ICMP_FLOW : TRAP_DROP_ICMP_NO_FLOW, "the only one");
+  }
+  const Bytes echo = message(type(8, 128), Bytes(64));
+  expect(fragment(echo, 0, 32, true), 0, TRAP_PASS_OTHER, "a large echo request");
 }
 
 TEST_P(GuardAndIcmp, queries_pass_as_configured) {

@@ -417,9 +417,11 @@ Names Oracle::guard_reset(const Reading& reading) const {
 Names Oracle::guard_icmp(const Bytes& frame) const {
   const Icmp icmp = read_icmp(frame);
   if (icmp.message == Message::none)
-    return {"pass-other"};
+    return icmp.is_cut ? Names{"drop-fragment"} : Names{"pass-other"};
   if (icmp.is_mapped)
     return {"drop-mapped-address"};
+  if (icmp.message == Message::error && !icmp.quotes_tcp && icmp.is_cut)
+    return {"drop-fragment"};
   if (icmp.message != Message::error || !icmp.quotes_tcp || !is_protected(icmp.source.port))
     return {"pass-other"};
   return is_guard_flow(icmp.destination, icmp.source) ? Names{"pass-icmp-flow"}

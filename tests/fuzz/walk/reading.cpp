@@ -282,6 +282,7 @@ Icmp read_icmpv4(const Bytes& frame, std::size_t l3) {
     return message;
   if (frame[l3] >> 4 != 4 || (frame[l3] & 15) < 5)
     return message;
+  message.is_cut = (word16(frame, l3 + 6) & 0x2000) != 0;
   const std::size_t at = l3 + static_cast<std::size_t>(frame[l3] & 15) * 4;
   if (frame.size() < at + 8)
     return message;
@@ -296,7 +297,11 @@ Icmp read_icmpv6(const Bytes& frame, std::size_t l3) {
   if (frame.size() < l3 + 40 || frame[l3] >> 4 != 6)
     return message;
   const std::size_t at = find_behind(frame, l3, icmpv6);
-  if (at == 0 || frame.size() < at + 8)
+  if (at == 0)
+    return message;
+  const std::size_t header = find_behind(frame, l3, fragment);
+  message.is_cut = header != 0 && header < at && (frame[header + 3] & 1) != 0;
+  if (frame.size() < at + 8)
     return message;
   message.message = message_of(6, frame[at]);
   if (message.message == Message::error)

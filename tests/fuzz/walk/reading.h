@@ -59,6 +59,7 @@ struct Icmp {
   Message message = Message::none;
   bool is_mapped = false; // an address of it, or of the packet that it quotes
   bool quotes_tcp = false;
+  bool is_cut = false;     // it goes on in other fragments
   End source, destination; // of the quoted packet
 };
 
