@@ -31,7 +31,7 @@ public:
       changed_key(kind);
       list_of_keys(kind);
     }
-    detach_only();
+    size_changes();
     at_no_socket({"reload", "server"}, "server does not run", "reload, no daemon there");
     for (const DaemonKind kind : {DaemonKind::server, DaemonKind::guard})
       keys(kind);
@@ -125,13 +125,13 @@ private:
                            name + ": --json alone");
   }
 
-  void detach_only() {
+  void size_changes() {
     for (const DaemonKind kind : {DaemonKind::guard, client}) {
       const std::string name{name_of(kind)};
       scene_.done(host_.configure(kind, metrics_at(kind, 0) + "max_flows = 1024\n"),
                   name + ": the size of a table changes");
-      complains(kind, {"reload", name}, 2, "max_flows from [0-9]+ to 1024: .*--detach",
-                name + ": a size that needs --detach");
+      complains(kind, {"reload", name}, 2, "max_flows from [0-9]+ to 1024: restart",
+                name + ": a size that needs a restart");
       scene_.done(host_.configure(kind, metrics_at(kind, 0)), name + ": it changes back");
       host_.control(kind, {"reload", name});
     }
