@@ -151,6 +151,12 @@ void Report::refuse(const std::string& what, const std::string& why) {
   refusals_.emplace_back(what, why);
 }
 
+void Report::doubt(const std::string& what, const std::string& why) {
+  if (!quick_)
+    return refuse(what, why);
+  std::printf("doubtful: %s: %s\n", what.c_str(), why.c_str());
+}
+
 const Line* Report::find(const std::string& experiment, const std::string& responder,
                          int family) const {
   const auto found = std::ranges::find_if(lines_, [&](const Line& line) {

@@ -59,6 +59,9 @@ public:
   void skip(const std::string& what, const std::string& why);
   // A measurement whose own check failed: it has no figures.
   void refuse(const std::string& what, const std::string& why);
+  // Figures that prove nothing, because the machine was slow or busy: refused, but for a quick run,
+  // whose figures say little anyway.
+  void doubt(const std::string& what, const std::string& why);
 
   [[nodiscard]] const Line* find(const std::string& experiment, const std::string& responder,
                                  int family) const;

@@ -58,6 +58,11 @@ TEST(Report, writes_figures_misses_and_refusals) {
   EXPECT_FALSE(report.refused());
   report.refuse("other path", "its checksums were wrong");
   EXPECT_TRUE(report.refused());
+  Report quick(true), whole(false);
+  for (Report* each : {&quick, &whole})
+    each->doubt("a path", "the machine was busy");
+  EXPECT_FALSE(quick.refused());
+  EXPECT_TRUE(whole.refused());
   ASSERT_NE(report.find("path", "trap", 6), nullptr);
   EXPECT_EQ(report.find("path", "trap", 4), nullptr);
 
