@@ -58,6 +58,13 @@ Result<ordered_json> running_status(const PartLocation& location) {
   return read_object(location.socket, (*answer)->body);
 }
 
+Result<void> check_service_name(const std::string& name) {
+  constexpr char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+  if (name.empty() || name.find_first_not_of(letters) != std::string::npos)
+    return Error{fmt::format("\"{}\" cannot be a service's name", name), ExitCode::usage};
+  return {};
+}
+
 Error nothing_runs(const PartRequest& request) {
   return {request.part.empty() ? "no part of TRAP runs here"
                                : fmt::format("trap-{} does not run here", request.part),

@@ -29,6 +29,9 @@ Result<nlohmann::ordered_json> running_status(const PartLocation& location);
 // The parts that run and answer; the error with ExitCode::not_running if none does.
 Result<std::vector<nlohmann::ordered_json>> running_parts(const PartRequest& request);
 
+// A service's name goes into a path: an error with ExitCode::usage if it cannot be one.
+Result<void> check_service_name(const std::string& name);
+
 // The error of a request for a part that does not run.
 Error nothing_runs(const PartRequest& request);
 

@@ -52,21 +52,11 @@ static TRAP_SUBPROGRAM int remove_consent(struct __sk_buff* skb, struct scratch*
   __be32* words = (__be32*)memory->area.bytes;
   __u32 header_bytes =
       memory->option.experimental ? TRAP_HEADER_BYTES_EXPERIMENTAL : TRAP_HEADER_BYTES;
-  __u64 bytes = memory->area.used;
   __s64 sum = bpf_csum_diff(words, TRAP_TCP_OPTIONS_MAX, NULL, 0, 0);
 
   memory->area.cursor = memory->option.body_offset - header_bytes;
   blank_option(&memory->area, header_bytes + sizeof(struct trap_consent_body));
-  sum = bpf_csum_diff(NULL, 0, words, TRAP_TCP_OPTIONS_MAX, (__wsum)sum);
-  TRAP_HOLD(bytes);
-  if (sum < 0 || bytes < 4)
-    return -1;
-  TRAP_HOLD(bytes); /* two bounds, or clang 14 compares bytes - 4 alone */
-  if (bytes > TRAP_TCP_OPTIONS_MAX)
-    return -1;
-  return bpf_l4_csum_replace(skb, packet->l4_offset + TRAP_TCP_CHECKSUM_OFFSET, 0, sum, 0) ||
-         bpf_skb_store_bytes(skb, packet->l4_offset + TRAP_TCP_HEADER_BYTES, memory->area.bytes,
-                             bytes, 0);
+  return put_options_back(skb, packet, &memory->area, sum);
 }
 
 static __always_inline int is_consent_to(const struct trap_pending* syn, __u32 value) {

@@ -77,23 +77,14 @@ Result<ExitCode> list(const BackendRequest& request, const std::string& socket) 
   return ExitCode::ok;
 }
 
-// The names go into a path: only characters of a service's name are accepted.
-bool is_service_name(const std::string& name) {
-  return !name.empty() &&
-         name.find_first_not_of(
-             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
-             std::string::npos;
-}
-
 } // namespace
 
 Result<ExitCode> manage_backends(const BackendRequest& request) {
   std::string socket = request.socket.empty() ? server_socket : request.socket;
   if (request.action == "list")
     return list(request, socket);
-  if (!is_service_name(request.service))
-    return Error{fmt::format("\"{}\" cannot be a service's name", request.service),
-                 ExitCode::usage};
+  if (auto fits = check_service_name(request.service); !fits)
+    return fits.error();
   auto backend = parse_endpoint(request.backend);
   if (!backend)
     return Error{fmt::format("backend {}", backend.error().message), ExitCode::usage};

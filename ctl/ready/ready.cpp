@@ -26,6 +26,8 @@ void print(const ordered_json& answer) {
 } // namespace
 
 Result<ExitCode> show_readiness(const ReadyRequest& request) {
+  if (auto fits = check_service_name(request.service); !request.service.empty() && !fits)
+    return fits.error();
   PartRequest server;
   server.part = "server";
   server.socket = request.socket;

@@ -53,16 +53,13 @@ TRAP_GLOBAL_FUNCTION int blank_options(struct trap_option_area* area) {
   return 0;
 }
 
-/* NOPs in the packet from the area's cursor on, where an EOL ends its options: else an option that
- * is appended is none (RFC 9293 3.1). Linux pads with NOPs, and most others with EOL. The area
- * holds the packet's options. 0 on success. */
-static __always_inline int open_option_list(struct __sk_buff* skb, const struct trap_packet* packet,
-                                            struct trap_option_area* area) {
+/* Puts the area's options, changed in place, back into the packet. `sum` is the bpf_csum_diff()
+ * that took all words of the area away before the change. 0 on success. */
+static __always_inline int put_options_back(struct __sk_buff* skb, const struct trap_packet* packet,
+                                            struct trap_option_area* area, __s64 sum) {
   __be32* words = (__be32*)area->bytes;
   __u64 bytes = area->used;
-  __s64 sum = bpf_csum_diff(words, TRAP_TCP_OPTIONS_MAX, NULL, 0, 0);
 
-  blank_options(area);
   sum = bpf_csum_diff(NULL, 0, words, TRAP_TCP_OPTIONS_MAX, (__wsum)sum);
   TRAP_HOLD(bytes);
   if (sum < 0 || bytes < 4)
@@ -72,6 +69,18 @@ static __always_inline int open_option_list(struct __sk_buff* skb, const struct 
     return -1;
   return bpf_l4_csum_replace(skb, packet->l4_offset + TRAP_TCP_CHECKSUM_OFFSET, 0, sum, 0) ||
          bpf_skb_store_bytes(skb, packet->l4_offset + TRAP_TCP_HEADER_BYTES, area->bytes, bytes, 0);
+}
+
+/* NOPs in the packet from the area's cursor on, where an EOL ends its options: else an option that
+ * is appended is none (RFC 9293 3.1). Linux pads with NOPs, and most others with EOL. The area
+ * holds the packet's options. 0 on success. */
+static __always_inline int open_option_list(struct __sk_buff* skb, const struct trap_packet* packet,
+                                            struct trap_option_area* area) {
+  __be32* words = (__be32*)area->bytes;
+  __s64 sum = bpf_csum_diff(words, TRAP_TCP_OPTIONS_MAX, NULL, 0, 0);
+
+  blank_options(area);
+  return put_options_back(skb, packet, area, sum);
 }
 
 /* Appends a block of options, whole words, whose checksum is `sum`; the caller has checked

@@ -73,6 +73,15 @@ static __always_inline void pull_answer(struct __sk_buff* skb) {
     bpf_skb_pull_data(skb, skb->len < wanted ? skb->len : wanted);
 }
 
+static __always_inline enum trap_layer read_leaving_packet(struct __sk_buff* skb, __u32 link_bytes,
+                                                           struct trap_packet* packet) {
+  pull_answer(skb);
+  return link_bytes == TRAP_LINK_NONE
+             ? trap_read_ip(packet, (const void*)(long)skb->data, (const void*)(long)skb->data_end)
+             : trap_read_frame(packet, (const void*)(long)skb->data,
+                               (const void*)(long)skb->data_end);
+}
+
 /* The flow that a segment which leaves belongs to, NULL if there is none. */
 static __always_inline struct trap_guard_flow* find_answered(const struct trap_packet* packet) {
   struct trap_flow_key key = {
@@ -126,11 +135,7 @@ TRAP_GLOBAL_FUNCTION int judge_answer(struct __sk_buff* skb, __u32 link_bytes) {
   enum trap_layer layer;
   __u32 number;
 
-  pull_answer(skb);
-  layer = link_bytes == TRAP_LINK_NONE ? trap_read_ip(&packet, (const void*)(long)skb->data,
-                                                      (const void*)(long)skb->data_end)
-                                       : trap_read_frame(&packet, (const void*)(long)skb->data,
-                                                         (const void*)(long)skb->data_end);
+  layer = read_leaving_packet(skb, link_bytes, &packet);
   if (layer != TRAP_LAYER_TCP || trap_segment_kind(packet.flags) != TRAP_SEGMENT_SYN_ACK)
     return explaining ? explain(0, TRAP_PASS_OTHER) : TC_ACT_UNSPEC;
   number = TRAP_FROM_BE16(packet.source_port);
@@ -210,11 +215,7 @@ TRAP_GLOBAL_FUNCTION int read_leaving(struct __sk_buff* skb, __u32 link_bytes) {
   enum trap_layer layer;
   __u32 number;
 
-  pull_answer(skb);
-  layer = link_bytes == TRAP_LINK_NONE ? trap_read_ip(&packet, (const void*)(long)skb->data,
-                                                      (const void*)(long)skb->data_end)
-                                       : trap_read_frame(&packet, (const void*)(long)skb->data,
-                                                         (const void*)(long)skb->data_end);
+  layer = read_leaving_packet(skb, link_bytes, &packet);
   if (layer != TRAP_LAYER_TCP || trap_segment_kind(packet.flags) == TRAP_SEGMENT_SYN_ACK)
     return TC_ACT_UNSPEC;
   number = TRAP_FROM_BE16(packet.source_port);

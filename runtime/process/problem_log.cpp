@@ -4,18 +4,29 @@
 #include <algorithm>
 #include <iterator>
 #include <sstream>
+#include <string_view>
 
 #include "runtime/log.h"
 
 namespace trap {
 namespace {
 
-// The text without the words that are numbers. Names and addresses stay.
+// "119", "(15", "1.5" or "0.3%,", but no address, name or version.
+bool is_number(std::string_view word) {
+  constexpr std::string_view around = "()%,;:.", digits = "0123456789";
+  word.remove_prefix(std::min(word.find_first_not_of(around), word.size()));
+  word = word.substr(0, word.find_last_not_of(around) + 1);
+  const std::string_view fraction = word.substr(std::min(word.find('.') + 1, word.size()));
+  return !word.empty() && word.find_first_not_of("0123456789.") == std::string_view::npos &&
+         fraction.find_first_not_of(digits) == std::string_view::npos;
+}
+
+// The text without the words that are numbers.
 std::string words_of(const std::string& problem) {
   std::istringstream stream(problem);
   std::string words;
   for (std::string word; stream >> word;) {
-    if (word.find_first_not_of("0123456789") != std::string::npos)
+    if (!is_number(word))
       words += word + " ";
   }
   return words;

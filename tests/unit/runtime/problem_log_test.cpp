@@ -29,6 +29,27 @@ TEST(ProblemLog, says_nothing_of_a_number_that_changes) {
   EXPECT_THAT(changes.went, ElementsAre("interface eth0 is gone"));
 }
 
+// Whatever stands around a number; an address or a port is none.
+TEST(ProblemLog, knows_numbers_by_their_form) {
+  const std::pair<const char*, const char*> same[] = {{"lost 3 of 80 (4%)", "lost 4 of 80 (5%)"},
+                                                      {"1.5 s late, 7;", "0.3 s late, 8;"}};
+  for (const auto& [earlier, later] : same) {
+    ProblemLog log;
+    log.compare({earlier});
+    EXPECT_THAT(log.compare({later}).came, IsEmpty()) << later;
+  }
+  const std::pair<const char*, const char*> others[] = {
+      {"at 203.0.113.1", "at 203.0.113.2"},
+      {"at [2001:db8::1]:80", "at [2001:db8::1]:81"},
+      {"eth0 is gone", "eth1 is gone"},
+      {"version 0.4.0", "version 0.5.0"}};
+  for (const auto& [earlier, later] : others) {
+    ProblemLog log;
+    log.compare({earlier});
+    EXPECT_THAT(log.compare({later}).came, ElementsAre(later));
+  }
+}
+
 // Two of a kind, and a third that comes while both stay.
 TEST(ProblemLog, tells_of_each_address_that_comes_beside_others) {
   ProblemLog log;
