@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The few commands a person needs. CMake does the building (CMakePresets.json), CTest the testing.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-asan test-matrix test-debian test-upgrade bench bench-quick evaluation \
+.PHONY: help setup build demo test test-asan test-matrix test-debian test-upgrade \
+	test-packages reproducible bench bench-quick evaluation \
 	tidy format release install uninstall dist packages clean prove fuzz reference
 
 PREFIX ?= /usr/local
@@ -17,7 +18,7 @@ define configure
 endef
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 setup: ## install the Debian packages that are missing for everything below
 	@scripts/setup.sh
@@ -121,9 +122,17 @@ dist: ## the signed tarball of a release in build/dist: KEY=a key of gpg's
 
 PACKAGES_SUITE ?= bookworm
 packages: ## Debian packages in build/packages, built in a clean chroot: PACKAGES_SUITE=bookworm (root)
-	@scripts/setup.sh test
+	@scripts/setup.sh packages
 	@packaging/debian/build.sh $(PACKAGES_SUITE)
 	@packaging/debian/try.sh $(PACKAGES_SUITE)
+
+test-packages: ## piuparts and autopkgtest on what make packages built: PACKAGES_SUITE=bookworm (root)
+	@scripts/setup.sh packages
+	@packaging/debian/judge.sh $(PACKAGES_SUITE)
+
+reproducible: ## build the packages twice and compare their bytes: PACKAGES_SUITE=bookworm (root)
+	@scripts/setup.sh packages
+	@packaging/debian/reproduce.sh $(PACKAGES_SUITE)
 
 clean: ## remove build/
 	@rm -rf build

@@ -54,23 +54,28 @@ Result<int> play_demo(const Options& options, const Terminal& terminal) {
   const auto played = demo.play();
   if (!played)
     return played.error();
-  terminal.heading(fmt::format("4. {} SYNs a second from a CPU of their own; the victim has "
-                               "another",
-                               heavy_flood_per_second));
-  auto defences = try_defences(*deployment, terminal);
-  if (!defences)
-    return defences.error();
-  const DemoReport found{demo.steps(), *defences, demo_summary(demo.steps()),
-                         sentence_of(*defences)};
+  Result<std::vector<FloodRow>> defences{std::vector<FloodRow>{}};
+  if (!options.brief) {
+    terminal.heading(fmt::format("4. {} SYNs a second from a CPU of their own; the victim has "
+                                 "another",
+                                 heavy_flood_per_second));
+    defences = try_defences(*deployment, terminal);
+    if (!defences)
+      return defences.error();
+  }
+  const std::string downloads = demo_summary(demo.steps());
+  const DemoReport found{demo.steps(), *defences, downloads,
+                         options.brief ? downloads : sentence_of(*defences)};
   const auto report = options.report.empty()
                           ? program_directory().parent_path() / "demo/report.json"
                           : options.report;
   if (auto written = write_report(report, found); !written)
     return written.error();
 
-  terminal.heading("5. Measurements");
+  terminal.heading(options.brief ? "4. Measurements" : "5. Measurements");
   terminal.line(table_of(found.steps));
-  terminal.line(found.downloads + "\n");
+  if (!options.brief)
+    terminal.line(found.downloads + "\n");
   if (!found.heavy_flood.empty())
     terminal.line(table_of(found.heavy_flood));
   terminal.line(fmt::format("Report: {}\n", report.lexically_normal().string()));

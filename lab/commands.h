@@ -11,8 +11,9 @@ namespace trap::lab {
 struct Options {
   std::filesystem::path report; // empty: the subcommand's default
   bool colour = true;
-  bool keep = false; // stay up until interrupted
-  bool bare = false; // `up`: hosts and links only, no program on them
+  bool keep = false;  // stay up until interrupted
+  bool bare = false;  // `up`: hosts and links only, no program on them
+  bool brief = false; // `demo`: without the flood that has a CPU of its own
 };
 
 int demo_command(const Options& options);

@@ -31,7 +31,9 @@ void describe(CLI::App& app, Arguments& arguments) {
       ->type_name("FILE");
   app.add_flag("--no-color", arguments.no_colour, "Plain text");
   app.add_flag("--keep", arguments.options.keep, "Leave the lab up until interrupted");
-  app.add_subcommand("demo", "Show TRAP defending a service from a SYN flood, in about a minute");
+  app.add_subcommand("demo", "Show TRAP defending a service from a SYN flood, in about a minute")
+      ->add_flag("--short", arguments.options.brief,
+                 "Without the flood that has a CPU of its own: half a minute");
   app.add_subcommand("run", "Run test scenarios, one lab each; `all` for every one")
       ->add_option("SCENARIO", arguments.scenarios, "See `trap-lab list`")
       ->required();

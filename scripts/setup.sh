@@ -4,13 +4,15 @@
 # missing, of the groups that are asked for. No service that comes with them starts, now or later.
 set -eu
 
-usage="usage: scripts/setup.sh [--list] [build] [demo] [test] [bench]
+usage="usage: scripts/setup.sh [--list] [build] [demo] [test] [bench] [packages] [machines]
 Installs the missing Debian packages of each group named (default: test). Needs root only if some
 are missing. Services that the packages bring are neither started nor enabled.
   build    what compiles the programs and make install need
   demo     build, and what make demo runs
   test     demo, and what the tests and sanitizers need
   bench    demo, and what make bench needs
+  packages what builds and judges Debian packages, in chroots
+  machines what make test-machines needs
   --list   print the packages, and install nothing
   --help   print this, and install nothing"
 
@@ -31,6 +33,7 @@ for argument in "$@"; do
   build) groups="$groups build" ;;
   demo) groups="$groups build demo" ;;
   bench) groups="$groups build demo bench" ;;
+  packages | machines) groups="$groups $argument" ;;
   test) groups="$groups build demo bench test" ;;
   *)
     echo "setup: \"$*\" is not understood: see scripts/setup.sh --help" >&2
@@ -57,6 +60,9 @@ packages_of() {
   test) echo "llvm libclang-rt-dev clang-format clang-tidy procps git prometheus mandoc
     qemu-system-x86 cpio xz-utils kmod debootstrap apt-utils gpg ppp wireguard-tools libnginx-mod-stream haproxy
     frama-c-base spin bird2 exabgp keepalived openssh-server openssh-client wget chromium redis-server redis-tools postgresql wrk nmap zsh tshark" ;;
+  packages) echo "make git debootstrap apt-utils gpg piuparts autopkgtest" ;;
+  machines) echo "make git python3 iproute2 curl qemu-system-x86 e2fsprogs cpio xz-utils kmod
+    debootstrap" ;;
   esac
 }
 

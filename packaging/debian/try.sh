@@ -60,6 +60,11 @@ for program in trap-server trap-guard trap-client trapctl; do
   check "$status" "$program runs"
 done
 for part in server guard client; do
+  grep -q "deb-systemd-invoke .*trap-$part.service" /var/lib/dpkg/info/trap-$part.postinst &&
+    grep -q "deb-systemd-invoke stop .*trap-$part.service" /var/lib/dpkg/info/trap-$part.prerm && status=0 || status=1
+  check "$status" "an upgrade restarts trap-$part, and a removal stops it"
+done
+for part in server guard client; do
   trap-$part --check-config >/tmp/out 2>&1 && status=0 || status=$?
   [ "$status" = 2 ] && grep -q "/etc/trap/$part.toml" /tmp/out && status=0 || status=1
   check "$status" "without a configuration trap-$part names the file, and the exit code is 2" "$(cat /tmp/out)"
