@@ -38,6 +38,11 @@ struct trap_guard_peer {
   __u64 announcements; /* accepted */
   __u32 heard_s;       /* Unix time of the last of them; 0: none yet */
   __s32 skew_s; /* how far ahead of this host its clock was then, its packet's way included */
+  __u32 other_scope_s; /* Unix time of its last right announcement with a scope that is not the
+                          service's; 0: none, or one with the right scope came for the port since */
+  __be16 other_scope_port;
+  __u8 other_scope;
+  __u8 reserved;
 };
 
 /* Map `trusted` (LPM trie): prefixes whose SYNs need neither ticket nor announcement. IPv4 prefixes
@@ -249,7 +254,7 @@ struct trap_suspect {
 };
 
 TRAP_ASSERT(sizeof(struct trap_guard_port) == 4, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_guard_peer) == 16, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_guard_peer) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_trusted_key) == 20, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_guard_class) == 80, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_guard_settings) == 48 + 56 + 2 * 320 + 24, "shared through a map");

@@ -34,16 +34,6 @@ int filter(int fd, sock_filter* program, std::size_t length) {
   return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &wanted, sizeof(wanted));
 }
 
-// The address of this host that the route to the service has. Connecting a datagram socket sends
-// nothing.
-Result<trap_address> local_address(const Endpoint& service) {
-  const Fd fd(socket(domain_of(family_of(service.address)), SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  const SocketAddress target(service, true);
-  if (!fd || connect(fd.get(), target.get(), target.bytes) != 0)
-    return Error{fmt::format("no route to {}: {}", format_endpoint(service), error_text(errno))};
-  return name_of_socket(fd.get()).address;
-}
-
 // A raw IPv4 socket's filter sees the packet from its IP header on, an IPv6 one's from the TCP
 // header on.
 int let_in_our_port(int fd, trap_family family, std::uint16_t port) {
@@ -110,7 +100,7 @@ Result<KnockSockets> KnockSockets::make(const Endpoint& service) {
 
 Result<void> KnockSockets::open(const Endpoint& service) {
   family_ = family_of(service.address);
-  auto address = local_address(service);
+  auto address = route_source(service);
   if (!address)
     return address.error();
   auto port = ReservedPort::make(*address);

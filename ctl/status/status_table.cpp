@@ -132,6 +132,8 @@ Row backend_row(const ordered_json& backend) {
              "weight " + text(backend, "weight")};
   if (backend.contains("state"))
     row.push_back(fmt::format("{}, health {}", text(backend, "state"), text(backend, "health")));
+  if (const std::string ticket = text(backend, "ticket"); !ticket.empty() && ticket != "untried")
+    row.back() += ", tickets " + ticket;
   if (backend.contains("share_percent"))
     row.push_back(fmt::format("{:.1f} % of clients", backend.value("share_percent", 0.0)));
   if (!text(backend, "pool").empty())
@@ -139,6 +141,11 @@ Row backend_row(const ordered_json& backend) {
   if (backend.contains("health_error"))
     row.push_back(text(backend, "health_error"));
   return row;
+}
+
+std::string tagged_text(const ordered_json& policies) {
+  const int tagged = policies.value("tagged", 0);
+  return tagged == 0 ? "" : fmt::format(", {} with a tag", tagged);
 }
 
 void print_particulars(const ordered_json& service) {
@@ -149,7 +156,8 @@ void print_particulars(const ordered_json& service) {
     const ordered_json& policies = service["policies"];
     rows.push_back({"policies", fmt::format("{} prefixes denied, {} served, {} to pools",
                                             policies.value("deny", 0), policies.value("serve", 0),
-                                            policies.value("pool", 0))});
+                                            policies.value("pool", 0)) +
+                                    tagged_text(policies)});
   }
   if (service.contains("bytes"))
     rows.push_back({"bytes", fmt::format("in {}, out {}", text(service["bytes"], "in"),

@@ -258,13 +258,23 @@ judge_syn(const struct packet_context* context, const void* tcp, const void* end
   }
 }
 
-/* Notes how far the clock of an announcing TRAP server is off, for the operator. */
-static __always_inline void note_peer(const struct packet_context* context, __u32 issued_s) {
+/* Notes for the operator how far the clock of an announcing TRAP server is off, or that it is
+ * configured for another scope, whose tickets are wrong here too. */
+static __always_inline void note_peer(const struct packet_context* context, __u32 issued_s,
+                                      __u8 scope) {
   struct trap_guard_peer* peer = bpf_map_lookup_elem(&trap_servers, &context->packet.source);
   __u32 now_s = unix_time(context).unix_s;
 
   if (!peer || explaining)
     return;
+  if (scope != scope_of(context)) {
+    peer->other_scope = scope;
+    peer->other_scope_port = context->packet.destination_port;
+    peer->other_scope_s = now_s;
+    return;
+  }
+  if (peer->other_scope_port == context->packet.destination_port)
+    peer->other_scope_s = 0;
   peer->announcements++; /* a race of CPUs miscounts by one */
   peer->heard_s = now_s;
   peer->skew_s = (__s32)(issued_s - now_s);
@@ -278,12 +288,12 @@ judge_announcement(const struct packet_context* context, const struct trap_annou
   struct trap_grant grant = {.client = client,
                              .port = context->packet.destination_port,
                              .family = context->packet.family,
-                             .scope = scope_of(context)};
+                             .scope = body->scope};
   struct trap_announced_key admitted = {.port = grant.port, .scope = grant.scope};
   struct trap_announced value = {.until_s = issued_s + lifetime_s, .tag = body->tag};
   struct trap_key key;
 
-  if (body->scope != grant.scope)
+  if (body->scope > (grant.family == TRAP_IPV4 ? 32 : 128))
     return TRAP_DROP_ANNOUNCE_MALFORMED;
   if (!trap_announce_is_live(issued_s, lifetime_s, unix_time(context).unix_s,
                              context->settings->clock_skew_s))
@@ -292,7 +302,9 @@ judge_announcement(const struct packet_context* context, const struct trap_annou
     return TRAP_DROP_ANNOUNCE_TIME;
   if (trap_announce_mac(&key, body, &grant) != trap_get_mac(body->mac))
     return TRAP_DROP_ANNOUNCE_MAC;
-  note_peer(context, issued_s);
+  note_peer(context, issued_s, body->scope);
+  if (body->scope != scope_of(context))
+    return TRAP_DROP_ANNOUNCE_MALFORMED;
   admitted.client = trap_address_mask(client, grant.family, grant.scope);
   return admit_announced(context, &admitted, &value);
 }

@@ -8,7 +8,7 @@
 namespace trap::lab {
 namespace {
 
-std::string backend_text(std::string_view host, int port, int weight, int lifetime_s,
+std::string backend_text(const DeploymentPlan& plan, std::string_view host, int port, int weight,
                          const std::string& pool = {}) {
   std::string text;
   const std::string pool_line = pool.empty() ? "" : fmt::format("  pool = \"{}\"\n", pool);
@@ -17,9 +17,9 @@ std::string backend_text(std::string_view host, int port, int weight, int lifeti
                         "  address = \"{}\"\n"
                         "  guard = \"{}\"\n"
                         "  weight = {}\n"
-                        "  ticket_lifetime_s = {}\n{}",
+                        "  ticket_lifetime_s = {}\n{}{}",
                         endpoint(addresses_of(host).address(family), port), guard_of(host), weight,
-                        lifetime_s, pool_line);
+                        plan.ticket_lifetime_s, pool_line, plan.backend_keys);
   return text;
 }
 
@@ -39,10 +39,9 @@ std::string service_text(const DeploymentPlan& plan, const DeployedService& serv
     text += "health = \"off\"\n";
   text += plan.service_keys;
   if (plan.backends)
-    text += backend_text("service", service.port, plan.two_backends ? plan.first_weight : 1,
-                         plan.ticket_lifetime_s);
+    text += backend_text(plan, "service", service.port, plan.two_backends ? plan.first_weight : 1);
   if (plan.two_backends && service.port == service_port)
-    text += backend_text("service-2", service.port, 1, plan.ticket_lifetime_s, plan.second_pool);
+    text += backend_text(plan, "service-2", service.port, 1, plan.second_pool);
   return service.port == service_port ? text + plan.policies : text;
 }
 
@@ -101,7 +100,8 @@ std::string guard_text(const DeploymentPlan& plan, std::string_view host) {
     text += "management_ports = []\n"; // these hosts are not managed
   text += plan.guard_keys;
   for (const DeployedService& service : services)
-    text += fmt::format("[[service]]\nname = \"{}\"\nport = {}\n", service.name, service.port);
+    text += fmt::format("[[service]]\nname = \"{}\"\nport = {}\n{}", service.name, service.port,
+                        plan.guarded_keys);
   return text;
 }
 

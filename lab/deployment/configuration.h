@@ -37,7 +37,9 @@ struct DeploymentPlan {
 
   std::string server_keys{};  // more of server.toml, before its services
   std::string service_keys{}; // more of each service
+  std::string backend_keys{}; // more of each backend
   std::string guard_keys{};   // more of guard.toml, before its services
+  std::string guarded_keys{}; // more of each service of guard.toml
   std::string policies{};     // [[service.policy]] of the service "web"
 
   [[nodiscard]] bool serves() const { return !backends || relay != RelayKind::none; }

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/net/socket_address.h"
 
+#include <cerrno>
 #include <cstring>
 #include <netinet/in.h>
+
+#include <fmt/core.h>
+
+#include "runtime/fd.h"
 
 namespace trap {
 
@@ -48,6 +53,15 @@ Endpoint name_of_socket(int fd) {
 
 int domain_of(trap_family family) {
   return family == TRAP_IPV4 ? AF_INET : AF_INET6;
+}
+
+// Connecting a datagram socket chooses the route, and no more.
+Result<trap_address> route_source(const Endpoint& to) {
+  const Fd fd(socket(domain_of(family_of(to.address)), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const SocketAddress target(to, true);
+  if (!fd || connect(fd.get(), target.get(), target.bytes) != 0)
+    return Error{fmt::format("no route to {}: {}", format_endpoint(to), error_text(errno))};
+  return name_of_socket(fd.get()).address;
 }
 
 } // namespace trap

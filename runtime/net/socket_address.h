@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "runtime/config/endpoint.h"
+#include "runtime/result.h"
 
 namespace trap {
 
@@ -23,5 +24,8 @@ Endpoint endpoint_of(const sockaddr_storage& storage);
 Endpoint name_of_socket(int fd);
 
 int domain_of(trap_family family);
+
+// The address of this host that the route to `to` has. Sends nothing.
+Result<trap_address> route_source(const Endpoint& to);
 
 } // namespace trap

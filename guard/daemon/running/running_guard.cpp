@@ -136,6 +136,32 @@ std::vector<std::string> clock_problems(const RunningGuard& guard) {
   return problems;
 }
 
+constexpr std::uint32_t scope_told_s = 3600; // a redirect's and its announcement's longest life
+
+// A TRAP server that masks clients otherwise makes tickets that are wrong here. Only its
+// announcements say so: of a ticket no more than that its MAC is wrong can be seen.
+std::vector<std::string> scope_problems(const RunningGuard& guard) {
+  const auto now_s = static_cast<std::uint32_t>(read_clocks().unix_s);
+  std::vector<std::string> problems;
+  for (const trap_address& address : guard.active->config.trap_servers) {
+    const trap_guard_peer peer = read_peer(guard.fds, address);
+    if (peer.other_scope_s == 0 || now_s > peer.other_scope_s + scope_told_s)
+      continue;
+    const bool is_v4 = family_of(address) == TRAP_IPV4;
+    for (const ServiceConfig& service : guard.active->config.services) {
+      const unsigned scope = is_v4 ? service.scope_v4 : service.scope_v6;
+      if (TRAP_BE16(service.port) == peer.other_scope_port && peer.other_scope != scope)
+        problems.push_back(fmt::format(
+            "TRAP server {} takes a /{} for one client of service \"{}\", and this guard a /{}: "
+            "its tickets and announcements are refused: write scope_{} = {} at its backend, or "
+            "scope_{} = {} here",
+            format_address(address), peer.other_scope, service.name, scope, is_v4 ? "v4" : "v6",
+            scope, is_v4 ? "v4" : "v6", peer.other_scope));
+    }
+  }
+  return problems;
+}
+
 } // namespace
 
 RunningGuard::RunningGuard(GuardConfig config)
@@ -233,9 +259,9 @@ std::vector<std::string> problems_of(const RunningGuard& guard) {
   std::vector<std::string> problems;
   if (std::string problem = mode_problem(guard); !problem.empty())
     problems.push_back(std::move(problem));
-  for (const auto& more :
-       {interface_problems(guard.attachments.states()), egress_problems(guard),
-        key_problems(guard.settings->ticket_keys), clock_problems(guard), guard.pins.problems()})
+  for (const auto& more : {interface_problems(guard.attachments.states()), egress_problems(guard),
+                           key_problems(guard.settings->ticket_keys), clock_problems(guard),
+                           scope_problems(guard), guard.pins.problems()})
     problems.insert(problems.end(), more.begin(), more.end());
   return problems;
 }

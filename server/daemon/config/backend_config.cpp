@@ -85,7 +85,13 @@ Keys<BackendConfig> backend_keys() {
           string("pool", &B::pool, pool_name(), by_reload,
                  "pool that the backend belongs to; empty: the default pool"),
           choice("state", &B::state, states(), by_reload,
-                 "whether new clients are sent to the backend")};
+                 "whether new clients are sent to the backend"),
+          integer("scope_v4", &B::scope_v4, {8, 32}, by_reload,
+                  "length of the IPv4 prefix that is one client, as at the guard"),
+          integer("scope_v6", &B::scope_v6, {16, 128}, by_reload,
+                  "length of the IPv6 prefix that is one client, as at the guard"),
+          integer("tag", &B::tag, {0, 255}, by_reload,
+                  "tag of tickets and announcements, which chooses the guard's [[class]]")};
 }
 
 } // namespace trap::server

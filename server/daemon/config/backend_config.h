@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/wire.h"
 #include "runtime/config/endpoint.h"
 #include "runtime/config/key.h"
 
@@ -26,6 +27,10 @@ struct BackendConfig {
   std::uint16_t lifetime_s = 600; // of tickets and announcements
   std::string pool;               // "": the default pool
   BackendState state = BackendState::active;
+  // Of its guard's service: a ticket of another scope is wrong there.
+  std::uint8_t scope_v4 = TRAP_SCOPE_V4;
+  std::uint8_t scope_v6 = TRAP_SCOPE_V6;
+  std::uint8_t tag = 0; // of the tickets of clients whose policy names none
 };
 
 // An address that clients may be redirected from and to.

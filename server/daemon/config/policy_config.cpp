@@ -54,8 +54,13 @@ std::string content_of(const std::vector<PrefixLine>& lines) {
 }
 
 void check_pool(ConfigTable& table, const PolicyRule& rule) {
-  if (rule.action == PolicyAction::pool && rule.pool.empty())
-    table.fail(table.line(), R"(action = "pool" needs the name of a pool: add pool = "...")");
+  if (rule.action == PolicyAction::pool && rule.pool.empty() && !rule.own_tag())
+    table.fail(table.line(), R"(action = "pool" needs the name of a pool, or a tag for clients of )"
+                             R"(the default pool: add pool = "...", or tag = 1)");
+  if (rule.action != PolicyAction::pool && rule.own_tag())
+    table.fail(table.line_of("tag"),
+               fmt::format(R"("tag" goes with action = "pool", not with "{}")",
+                           name_in(actions(), rule.action)));
   if (rule.action != PolicyAction::pool && !rule.pool.empty())
     table.fail(table.line_of("pool"),
                fmt::format(R"("pool" goes with action = "pool", not with "{}")",
@@ -124,6 +129,9 @@ Keys<PolicyRule> policy_keys() {
   };
   return {required(choice("action", &P::action, actions(), by_reload, "fate of the clients")),
           string("pool", &P::pool, pool_name(), by_reload, "pool of backends for action \"pool\""),
+          integer("tag", &P::tag, {P::no_tag, 255}, by_reload,
+                  "tag of the clients' tickets and announcements, which chooses the guard's "
+                  "[[class]]; -1: the backend's"),
           shown_as_count(strings("prefixes", &P::prefixes,
                                  {.parse = parse_client_prefix,
                                   .format = format_prefix,

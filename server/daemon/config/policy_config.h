@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,16 +15,24 @@ namespace trap::server {
 
 enum class PolicyAction { pool, serve, deny };
 
-struct PolicyRule { // one [[service.policy]]
+struct PolicyRule {                          // one [[service.policy]]
+  static constexpr std::int16_t no_tag = -1; // the backend's own
+
   PolicyAction action = PolicyAction::deny;
   std::string pool;                   // of action "pool"
+  std::int16_t tag = no_tag;          // of the clients' tickets
   std::vector<ClientPrefix> prefixes; // those that the table lists itself
   std::string file;                   // of more prefixes, as the table names it
   std::string file_content = {};      // "117 prefixes, 9e3779b9": another file has another one
   unsigned line = 0;
 
   bool does_as(const PolicyRule& other) const {
-    return action == other.action && pool == other.pool;
+    return action == other.action && pool == other.pool && tag == other.tag;
+  }
+
+  // The tag that it gives, if it gives one.
+  std::optional<std::uint8_t> own_tag() const {
+    return tag == no_tag ? std::nullopt : std::optional(static_cast<std::uint8_t>(tag));
   }
 };
 

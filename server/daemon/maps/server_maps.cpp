@@ -92,6 +92,11 @@ EarlierMaps ServerMaps::read(const std::set<std::string>& names, const Secret& m
   return earlier;
 }
 
+std::optional<trap_keyring> ServerMaps::keys_of_guard(std::uint32_t index) const {
+  const auto guard = store_->read<trap_server_guard>(fds_.guards, index);
+  return guard ? std::optional(guard->ticket_keys) : std::nullopt;
+}
+
 Result<PreparedChange> ServerMaps::prepare(const ServerPlan& plan,
                                            const MapContents& contents) const {
   auto places = change_places(places_, placed_services(plan.slots()));

@@ -5,6 +5,7 @@
 // it.
 #pragma once
 
+#include <optional>
 #include <set>
 
 #include "runtime/fd.h"
@@ -37,6 +38,9 @@ struct PreparedChange {
 
 class ServerMaps {
 public:
+  // Nothing if the map cannot be read.
+  std::optional<trap_keyring> keys_of_guard(std::uint32_t index) const;
+
   explicit ServerMaps(const MapFds& fds, MapStore& store = kernel_maps())
       : fds_(fds), store_(&store) {}
 

@@ -19,8 +19,9 @@ trap_backend backend_value(const BackendKey& key) {
   value.port = TRAP_BE16(key.endpoint.port);
   value.lifetime_s = TRAP_BE16(key.lifetime_s);
   value.guard = static_cast<__u16>(key.guard);
-  value.scope_v4 = TRAP_SCOPE_V4;
-  value.scope_v6 = TRAP_SCOPE_V6;
+  value.scope_v4 = key.scope_v4;
+  value.scope_v6 = key.scope_v6;
+  value.tag = key.tag;
   return value;
 }
 
@@ -33,20 +34,34 @@ template <class T> std::vector<T> as_vector(const std::set<T>& set) {
   return {set.begin(), set.end()};
 }
 
-BackendKey key_of(const BackendConfig& backend, const Indexes& guards) {
-  return {backend.endpoint, guards.at(backend.guard), backend.lifetime_s};
+BackendKey key_of(const BackendConfig& backend, const Indexes& guards,
+                  std::optional<std::uint8_t> tag = {}) {
+  return {backend.endpoint, guards.at(backend.guard), backend.lifetime_s,
+          backend.scope_v4, backend.scope_v6,         tag.value_or(backend.tag)};
 }
 
 bool same_family(const BackendConfig& backend, const Endpoint& address) {
   return family_of(backend.endpoint.address) == family_of(address.address);
 }
 
-// The default pool, which is always there, and those that a backend of the address's family is in.
-std::set<std::string> pool_names(const ServiceConfig& service, const Endpoint& address) {
-  std::set<std::string> names = {""};
+using PoolName = std::pair<std::string, std::optional<std::uint8_t>>; // with the policy's tag
+
+PoolKey pool_key(std::uint32_t slot, const PoolName& pool) {
+  return {slot, pool.second ? fmt::format("{}#{}", pool.first, *pool.second) : pool.first};
+}
+
+// The default pool, which is always there and comes first, those that a backend of the address's
+// family is in, and each of them once more for every tag that a policy gives to its clients.
+std::set<PoolName> pool_names(const ServiceConfig& service, const Endpoint& address) {
+  std::set<PoolName> names = {{"", std::nullopt}};
   for (const BackendConfig& backend : service.backends) {
-    if (same_family(backend, address))
-      names.insert(backend.pool);
+    if (!same_family(backend, address))
+      continue;
+    names.insert({backend.pool, std::nullopt});
+    for (const PolicyRule& rule : service.policies->rules) {
+      if (rule.action == PolicyAction::pool && rule.pool == backend.pool && rule.own_tag())
+        names.insert({rule.pool, rule.own_tag()});
+    }
   }
   return names;
 }
@@ -55,8 +70,13 @@ Result<std::map<BackendKey, std::uint32_t>>
 place_backends(const ServerConfig& config, const EarlierMaps& earlier, const Indexes& guards) {
   std::set<BackendKey> keys;
   for (const ServiceConfig& service : config.services) {
-    for (const BackendConfig& backend : service.backends)
+    for (const BackendConfig& backend : service.backends) {
       keys.insert(key_of(backend, guards));
+      for (const PolicyRule& rule : service.policies->rules) {
+        if (rule.action == PolicyAction::pool && rule.pool == backend.pool)
+          keys.insert(key_of(backend, guards, rule.own_tag()));
+      }
+    }
   }
   auto backends = keep_indexes(as_vector(keys), earlier.backends, 0, TRAP_SERVER_MAX_BACKENDS);
   if (!backends)
@@ -78,9 +98,9 @@ Result<std::vector<PlannedService>> place_services(const ServerConfig& config,
   for (const ServiceConfig& service : config.services) {
     for (const Endpoint& address : service.addresses) {
       PlannedService planned{&service, address, slots->at(address), {}};
-      for (const std::string& name : pool_names(service, address)) {
-        planned.pools.push_back({name, 0, {}});
-        keys.emplace_back(planned.slot, name);
+      for (const PoolName& name : pool_names(service, address)) {
+        planned.pools.push_back({name.first, name.second, 0, {}});
+        keys.push_back(pool_key(planned.slot, name));
       }
       services.push_back(std::move(planned));
     }
@@ -90,16 +110,18 @@ Result<std::vector<PlannedService>> place_services(const ServerConfig& config,
     return no_room(config, "pools of backends", TRAP_SERVER_MAX_POOLS);
   for (PlannedService& planned : services) {
     for (PlannedPool& pool : planned.pools)
-      pool.index = pools->at({planned.slot, pool.name});
+      pool.index = pools->at(pool_key(planned.slot, {pool.name, pool.tag}));
   }
   return services;
 }
 
 } // namespace
 
-const PlannedPool* PlannedService::pool(const std::string& name) const {
-  auto at = std::find_if(pools.begin(), pools.end(),
-                         [&](const PlannedPool& pool) { return pool.name == name; });
+const PlannedPool* PlannedService::pool(const std::string& name,
+                                        std::optional<std::uint8_t> tag) const {
+  auto at = std::find_if(pools.begin(), pools.end(), [&](const PlannedPool& pool) {
+    return pool.name == name && pool.tag == tag;
+  });
   return at == pools.end() ? nullptr : &*at;
 }
 
@@ -120,8 +142,12 @@ std::set<std::string> guard_names(const ServerConfig& config) {
 }
 
 BackendKey backend_key(const trap_backend& value) {
-  return {
-      {value.address, TRAP_FROM_BE16(value.port)}, value.guard, TRAP_FROM_BE16(value.lifetime_s)};
+  return {{value.address, TRAP_FROM_BE16(value.port)},
+          value.guard,
+          TRAP_FROM_BE16(value.lifetime_s),
+          value.scope_v4,
+          value.scope_v6,
+          value.tag};
 }
 
 EarlierMaps maps_after(const ServerPlan& plan) {
@@ -132,7 +158,7 @@ EarlierMaps maps_after(const ServerPlan& plan) {
     maps.backends[backend_key(backend.value)] = index;
   for (const PlannedService& planned : plan.services) {
     for (const PlannedPool& pool : planned.pools)
-      maps.pools[{planned.slot, pool.name}] = pool.index;
+      maps.pools[pool_key(planned.slot, {pool.name, pool.tag})] = pool.index;
   }
   return maps;
 }
@@ -155,12 +181,13 @@ Result<ServerPlan> make_plan(const ServerConfig& config, const EarlierMaps& earl
     for (const BackendConfig& backend : planned.service->backends) {
       if (!same_family(backend, planned.address))
         continue;
-      const BackendKey key = key_of(backend, *guards);
-      const auto index = static_cast<std::uint16_t>(backends->at(key));
-      plan.backends[index] = PlannedBackend{backend.endpoint, backend.guard, backend_value(key)};
       for (PlannedPool& pool : planned.pools) {
-        if (pool.name == backend.pool)
-          pool.members.push_back({&backend, index});
+        if (pool.name != backend.pool)
+          continue;
+        const BackendKey key = key_of(backend, *guards, pool.tag);
+        const auto index = static_cast<std::uint16_t>(backends->at(key));
+        plan.backends[index] = PlannedBackend{backend.endpoint, backend.guard, backend_value(key)};
+        pool.members.push_back({&backend, index});
       }
     }
   }

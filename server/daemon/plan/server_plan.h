@@ -6,6 +6,7 @@
 
 #include <compare>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -21,11 +22,15 @@ struct BackendKey {
   Endpoint endpoint;
   std::uint32_t guard = 0;
   std::uint16_t lifetime_s = 0;
+  std::uint8_t scope_v4 = TRAP_SCOPE_V4;
+  std::uint8_t scope_v6 = TRAP_SCOPE_V6;
+  std::uint8_t tag = 0;
 
   auto operator<=>(const BackendKey&) const = default;
 };
 
-using PoolKey = std::pair<std::uint32_t, std::string>; // slot of the service's address, name
+// Slot of the service's address, name of the pool; with "#7" behind it if its tickets have tag 7.
+using PoolKey = std::pair<std::uint32_t, std::string>;
 
 // The present contents of the maps.
 struct EarlierMaps {
@@ -41,8 +46,11 @@ struct PoolMember {
   std::uint16_t index = 0;
 };
 
+// The backends of a pool, with the tag that a policy gives to its clients' tickets; one without is
+// the pool itself.
 struct PlannedPool {
   std::string name;
+  std::optional<std::uint8_t> tag = {};
   std::uint32_t index = 0;
   std::vector<PoolMember> members; // those of the address's family
 };
@@ -53,7 +61,8 @@ struct PlannedService {
   std::uint32_t slot = 0;
   std::vector<PlannedPool> pools; // the default pool first
 
-  const PlannedPool* pool(const std::string& name) const;
+  // Null if no backend of the address's family is in that pool.
+  const PlannedPool* pool(const std::string& name, std::optional<std::uint8_t> tag = {}) const;
 };
 
 struct PlannedBackend {

@@ -31,10 +31,12 @@ const PolicyEntry* find_policy(const ServiceConfig& service, const trap_address&
 
 std::string policy_text(const ServiceConfig& service, const PolicyEntry& entry) {
   const PolicyRule& rule = service.policies->rules[entry.rule];
-  const std::string what = rule.action == PolicyAction::deny ? "denies it"
-                           : rule.action == PolicyAction::serve
-                               ? "has it served"
-                               : fmt::format("sends it to pool \"{}\"", rule.pool);
+  const std::string what =
+      rule.action == PolicyAction::deny ? "denies it"
+      : rule.action == PolicyAction::serve
+          ? "has it served"
+          : fmt::format("sends it to pool \"{}\"{}", rule.pool,
+                        rule.own_tag() ? fmt::format(" with tag {}", *rule.own_tag()) : "");
   return fmt::format("policy {} (line {}) {}", format_prefix(entry.prefix), rule.line, what);
 }
 

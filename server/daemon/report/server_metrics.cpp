@@ -12,6 +12,8 @@ void measure_backends(Metrics& metrics, const BackendAvailability& backends,
                       const PlannedService& planned) {
   const std::string address = format_endpoint(planned.address);
   for (const PlannedPool& pool : planned.pools) {
+    if (pool.tag)
+      continue; // the same backends once more
     for (const PoolMember& member : pool.members)
       metrics.gauge("trap_backend_share",
                     "Share of the pool's clients that this backend gets, 0 to 1",

@@ -16,9 +16,13 @@ using nlohmann::ordered_json;
 
 constexpr std::size_t talkers_shown = 10;
 
-ordered_json backends_json(const BackendAvailability& backends, const PlannedService& planned) {
+ordered_json backends_json(const RunningServer& server, const PlannedService& planned) {
+  const BackendAvailability& backends = server.runtime_state.backends();
   auto listed = ordered_json::array();
+  const bool is_v4 = family_of(planned.address.address) == TRAP_IPV4;
   for (const PlannedPool& pool : planned.pools) {
+    if (pool.tag)
+      continue; // the same backends once more
     for (const PoolMember& member : pool.members) {
       const BackendConfig& backend = *member.backend;
       ordered_json json = {
@@ -26,6 +30,10 @@ ordered_json backends_json(const BackendAvailability& backends, const PlannedSer
           {"guard", backend.guard},
           {"weight", backend.weight},
           {"pool", backend.pool},
+          {"scope", is_v4 ? backend.scope_v4 : backend.scope_v6},
+          {"tag", backend.tag},
+          {"ticket", ticket_result_name(server.ticket_check.result(
+                         server.active->plan.backends.at(member.index).value))},
           {"state", backend_state_name(backends.state(*planned.service, backend))},
           {"health", backends.health(*planned.service, backend)},
           {"share_percent",
@@ -40,14 +48,19 @@ ordered_json backends_json(const BackendAvailability& backends, const PlannedSer
 
 ordered_json policies_json(const PlannedService& planned) {
   std::size_t counts[3] = {};
+  std::size_t tagged = 0;
   const PolicyConfig& policies = *planned.service->policies;
   for (const PolicyEntry& entry : policies.entries) {
-    if (entry.prefix.family() == family_of(planned.address.address))
-      counts[static_cast<std::size_t>(policies.rules[entry.rule].action)]++;
+    if (entry.prefix.family() != family_of(planned.address.address))
+      continue;
+    const PolicyRule& rule = policies.rules[entry.rule];
+    counts[static_cast<std::size_t>(rule.action)]++;
+    tagged += rule.own_tag() ? 1 : 0;
   }
   return {{"deny", counts[static_cast<std::size_t>(PolicyAction::deny)]},
           {"serve", counts[static_cast<std::size_t>(PolicyAction::serve)]},
-          {"pool", counts[static_cast<std::size_t>(PolicyAction::pool)]}};
+          {"pool", counts[static_cast<std::size_t>(PolicyAction::pool)]},
+          {"tagged", tagged}};
 }
 
 ordered_json listener_json(const RuntimeState& runtime_state, const PlannedService& planned) {
@@ -103,7 +116,7 @@ ordered_json service_json(const RunningServer& server, const PlannedService& pla
       {"active", runtime_state.is_active(planned)},
       {"listener", listener_json(runtime_state, planned)},
       {"offer", planned.service->offer},
-      {"backends", backends_json(runtime_state.backends(), planned)},
+      {"backends", backends_json(server, planned)},
       {"policies", policies_json(planned)},
       {"bytes", bytes_json(counts)},
       {"counters", counters_json(counts)}};

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 #include <net/if_arp.h>
 
+#include "protocol/ticket.h"
 #include "runtime/control/status_json.h"
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
@@ -231,6 +232,7 @@ Result<void> start_server(RunningServer& server, Undo& undo) {
   if (auto finished = server.takeover.finish(); !finished)
     return finished.error();
   server.assigner.remove_unwanted();
+  check_tickets(server);
   warn_of_private_backends(active.config);
   return {};
 }
@@ -271,6 +273,25 @@ bool run_self_tests(RunningServer& server) {
       break; // it has taken its time
   }
   return changed;
+}
+
+void check_tickets(RunningServer& server) {
+  const trap_clock_anchor now = read_clocks();
+  const auto make_ticket = [&](const PlannedBackend& backend,
+                               const trap_address& client) -> std::optional<trap_ticket> {
+    const auto guard = server.maps->keys_of_guard(backend.value.guard);
+    const std::uint64_t epoch = trap_epoch(now.unix_ns);
+    trap_key key;
+    if (!guard || !trap_keyring_find(&*guard, epoch, &key))
+      return std::nullopt;
+    const auto family = static_cast<__u8>(family_of(client));
+    const trap_grant grant = {client, backend.value.port, family,
+                              family == TRAP_IPV4 ? backend.value.scope_v4
+                                                  : backend.value.scope_v6};
+    return trap_ticket_make(&key, epoch, static_cast<__u32>(now.unix_s),
+                            TRAP_FROM_BE16(backend.value.lifetime_s), backend.value.tag, &grant);
+  };
+  server.ticket_check.advance(server.active->plan, now.monotonic_ns, make_ticket);
 }
 
 void retry_handovers(RunningServer& server, const ServerPlan& plan) {
@@ -315,7 +336,10 @@ std::vector<std::string> runtime_problems(const RunningServer& server) {
           fmt::format("service \"{}\": this host has none of its addresses now", service.name));
   }
   for (const auto& more :
-       {neighbor_problems(server), server.answer_losses.problems(read_clocks().monotonic_ns)})
+       {neighbor_problems(server), server.answer_losses.problems(read_clocks().monotonic_ns),
+        ticket_problems(server.active->plan, server.ticket_check, [&](const Endpoint& backend) {
+          return server.runtime_state.backends().last_health(backend);
+        })})
     problems.insert(problems.end(), more.begin(), more.end());
   return problems;
 }

@@ -23,6 +23,7 @@
 #include "server/daemon/serving/listener_inspector.h"
 #include "server/daemon/serving/self_test.h"
 #include "server/daemon/state/runtime_state.h"
+#include "server/daemon/state/ticket_check.h"
 #include "server/daemon/watch/answer_losses.h"
 
 struct trap_server;
@@ -51,6 +52,7 @@ struct RunningServer {
   HandoverSampler sampler;
   SelfTest self_test;
   AnswerLosses answer_losses;
+  TicketCheck ticket_check;
   std::vector<HostAddress> host_addresses; // that services follow
   std::string addresses_problem;           // why the host's new addresses could not be followed
   std::string maps_problem;                // why the maps could not be refreshed, until they are
@@ -75,6 +77,9 @@ void follow_handovers(RunningServer& server);
 // Sends handshakes of the daemon's own on the way of clients, those that are due and a few at most.
 // True if the answerer of a service changed.
 bool run_self_tests(RunningServer& server);
+
+// Tries this server's tickets at its guards, those that are due.
+void check_tickets(RunningServer& server);
 
 // Has services that lost handshakes answered at their best again.
 void retry_handovers(RunningServer& server, const ServerPlan& plan);

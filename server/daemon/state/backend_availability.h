@@ -30,6 +30,7 @@ public:
   BackendState state(const ServiceConfig& service, const BackendConfig& backend) const;
   const char* health(const ServiceConfig& service,
                      const BackendConfig& backend) const; // "up", "down", "unknown", "off"
+  Health last_health(const Endpoint& backend) const { return health_.health(backend); }
   std::string health_error(const BackendConfig& backend) const {
     return health_.last_error(backend.endpoint);
   }

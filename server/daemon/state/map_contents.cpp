@@ -90,7 +90,7 @@ trap_policy policy_value(const PolicyRule& rule, const PlannedService& planned,
   case PolicyAction::pool:
     break;
   }
-  const PlannedPool* pool = planned.pool(rule.pool);
+  const PlannedPool* pool = planned.pool(rule.pool, rule.own_tag());
   if (!pool) // for the other family's clients only
     return {TRAP_POLICY_DENY, 0};
   const bool is_down = backends.candidates(*planned.service, *pool).empty();

@@ -158,6 +158,22 @@ TEST_P(GuardModes, announcements_show_when_a_trap_server_was_heard_and_what_its_
   EXPECT_EQ(peer.heard_s, constants_.moment("now")["unix_s"].get<std::uint32_t>());
 }
 
+TEST_P(GuardModes, announcements_of_another_scope_are_noted_until_one_of_the_right_scope_comes) {
+  const union trap_address server = constants_.address("trap-server", GetParam()).value;
+  const auto announced = [&](const char* what) {
+    send({{"sport", 80}, {"flags", "R"}, {"window", 0}, {"options", {{{"announce", what}}}}},
+         "trap-server");
+    return guard_->get<trap_guard_peer>("trap_servers", server);
+  };
+  EXPECT_EQ(announced("$announce.forged").other_scope_s, 0u);
+  const trap_guard_peer noted = announced("$announce.wide");
+  EXPECT_EQ(noted.other_scope_s, constants_.moment("now")["unix_s"].get<std::uint32_t>());
+  EXPECT_NE(noted.other_scope, GetParam() == 4 ? 32u : 64u);
+  EXPECT_EQ(noted.other_scope_port, TRAP_BE16(80));
+  EXPECT_EQ(noted.announcements, 0u) << "it was not accepted";
+  EXPECT_EQ(announced("$announce.valid").other_scope_s, 0u);
+}
+
 TEST_P(GuardModes, new_clients_of_a_network_are_capped_and_known_ones_are_not_new) {
   change_settings([](trap_guard_settings& settings) {
     settings.announced = {

@@ -174,8 +174,10 @@ TEST_F(GuardOrder, keeps_what_is_known_of_a_trap_server) {
   GuardConfig one;
   one.trap_servers = {address("203.0.113.1")};
   ASSERT_TRUE(go_to(one));
-  ASSERT_TRUE(store_.write(fds_.trap_servers, "trap_servers", one.trap_servers[0],
-                           trap_guard_peer{.announcements = 7, .heard_s = 1, .skew_s = 0}));
+  trap_guard_peer heard = {};
+  heard.announcements = 7;
+  heard.heard_s = 1;
+  ASSERT_TRUE(store_.write(fds_.trap_servers, "trap_servers", one.trap_servers[0], heard));
   one.trap_servers.push_back(address("203.0.113.2"));
   ASSERT_TRUE(go_to(one));
   EXPECT_EQ(read_peer(fds_, one.trap_servers[0], store_).announcements, 7U);

@@ -287,6 +287,81 @@ TEST_F(Contents, lead_prefixes_to_pools_as_long_as_they_are_there) {
   EXPECT_FALSE(service_policies(planned(1), backends_)); // no IPv6 client has one
 }
 
+// The entries of the map `backends` that a rule's clients are sent to.
+std::vector<trap_backend> entries_of(const ServerPlan& plan, const PlannedPool& pool) {
+  std::vector<trap_backend> entries;
+  for (const PoolMember& member : pool.members)
+    entries.push_back(plan.backends.at(member.index).value);
+  return entries;
+}
+
+// Every backend key and every policy key that a ticket's contents follow from, and both at once.
+TEST_F(Contents, give_tickets_the_scope_of_the_backend_and_the_tag_of_the_policy) {
+  plan(one_host + R"(
+  [[service.backend]]
+  address = "198.51.100.20:80"
+  guard = "a"
+  scope_v4 = 24
+  tag = 3
+  [[service.backend]]
+  address = "198.51.100.21:80"
+  guard = "a"
+  pool = "partners"
+  [[service.backend]]
+  address = "[2001:db8::20]:80"
+  guard = "a"
+  scope_v6 = 56
+  [[service.policy]]
+  action = "pool"
+  tag = 7
+  prefixes = ["192.0.2.0/25", "2001:db8:2::/48"]
+  [[service.policy]]
+  action = "pool"
+  pool = "partners"
+  tag = 8
+  prefixes = ["192.0.2.128/25"]
+  [[service.policy]]
+  action = "pool"
+  pool = "partners"
+  prefixes = ["192.0.2.192/26"]
+  [[service.policy]]
+  action = "pool"
+  tag = 0
+  prefixes = ["192.0.2.1"]
+)");
+  const auto policies = service_policies(planned(), backends_);
+  ASSERT_TRUE(policies);
+  struct Expected {
+    std::string pool;
+    std::optional<std::uint8_t> tag;
+    unsigned scope_v4, in_ticket;
+  };
+  const std::vector<Expected> expected = {
+      {"", 7, 24, 7}, {"partners", 8, 32, 8}, {"partners", {}, 32, 0}, {"", 0, 24, 0}};
+  std::set<std::uint32_t> pools = {planned().pools.front().index};
+  for (std::size_t rule = 0; rule < expected.size(); rule++) {
+    const Expected& want = expected[rule];
+    const PlannedPool* pool = planned().pool(want.pool, want.tag);
+    ASSERT_NE(pool, nullptr) << rule;
+    EXPECT_EQ(policies->rules[rule].pool, pool->index) << rule;
+    EXPECT_TRUE(pools.insert(pool->index).second) << rule << ": a table of its own";
+    for (const trap_backend& entry : entries_of(active_.plan, *pool)) {
+      EXPECT_EQ(entry.tag, want.in_ticket) << rule;
+      EXPECT_EQ(entry.scope_v4, want.scope_v4) << rule;
+    }
+  }
+  const auto usual = entries_of(active_.plan, planned().pools.front());
+  ASSERT_EQ(usual.size(), 1u);
+  EXPECT_EQ(usual[0].tag, 3u);
+  const PlannedPool* of_v6 = planned(1).pool("", 7);
+  ASSERT_NE(of_v6, nullptr);
+  EXPECT_EQ(entries_of(active_.plan, *of_v6).at(0).scope_v6, 56u);
+  EXPECT_EQ(planned(1).pool("partners", 8), nullptr) << "no IPv6 backend is in that pool";
+
+  const EarlierMaps earlier = maps_after(active_.plan);
+  EXPECT_EQ(earlier.backends.size(), active_.plan.backends.size()) << "read back as it was written";
+}
+
 TEST_F(Contents, stay_in_their_places_when_others_come) {
   plan(with_pools);
   const EarlierMaps earlier = maps_after(active_.plan);
@@ -326,6 +401,14 @@ TEST_F(Contents, are_refused_with_the_line_that_is_wrong) {
   expect_refused(one_host + "activate = \"never\"\n", 5, "activate");
   expect_refused(one_host + "health_rise = 0\n", 5, "health_rise");
   expect_refused(one_host + "syn_acks_per_s = -1\n", 5, "syn_acks_per_s");
+  for (const char* line : {"scope_v4 = 7", "scope_v4 = 33", "scope_v6 = 15", "scope_v6 = 129",
+                           "tag = 256", "tag = -1"})
+    expect_refused(one_host +
+                       "[[service.backend]]\naddress = \"198.51.100.20:80\"\nguard = \"a\"\n" +
+                       line + "\n",
+                   8, std::string(line).substr(0, std::string(line).find(' ')));
+  expect_refused(one_host + "[[service.policy]]\naction = \"deny\"\ntag = 1\n", 7, "tag");
+  expect_refused(one_host + "[[service.policy]]\naction = \"pool\"\ntag = 256\n", 7, "tag");
   expect_refused(one_host +
                      "[[service.policy]]\naction = \"allow\"\nprefixes = [\"192.0.2.0/24\"]\n",
                  6, "action");
