@@ -22,6 +22,8 @@
  * outside of the packet".
  * - clang 14 adds an index to the address of an array on the stack by `|`, where it knows the low
  * bits to be 0; kernel 6.18: "R0 bitwise operator |= on pointer prohibited".
+ * - kernel 7.3 forgets the lower bound of a number that may be negative once it learns the upper:
+ * "R4 invalid zero-sized read". The upper bound is asked for first, and held, with clang 14.
  * - clang 14 asks for the end of a loop before it counts, so that the body falls through to its own
  * beginning; kernel 6.1, which lets only jumps lead back: "back-edge from insn 4008 to 4009". */
 #ifdef __bpf__

@@ -46,10 +46,10 @@ static __always_inline int load_options(struct __sk_buff* skb, const struct trap
   if (bytes == 0)
     return 0;
   TRAP_HOLD(bytes);
-  if (bytes < 4)
+  if (bytes > TRAP_TCP_OPTIONS_MAX)
     return -1;
   TRAP_HOLD(bytes);
-  if (bytes > TRAP_TCP_OPTIONS_MAX)
+  if (bytes < 4)
     return -1;
   return (int)bpf_skb_load_bytes(skb, packet->l4_offset + TRAP_TCP_HEADER_BYTES, area->bytes,
                                  bytes);
