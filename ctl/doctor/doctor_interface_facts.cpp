@@ -82,6 +82,14 @@ bool lro_is_on(int socket, const std::string& name) {
   return ask_ethtool(socket, name, &flags) && flags.data & ETH_FLAG_LRO;
 }
 
+// virtio_net switches the merging off by itself as long as a native program is attached, refuses to
+// have the setting changed then, and goes on to report it as on.
+bool merges_beside_native_xdp(int socket, const std::string& name) {
+  ethtool_drvinfo driver = {};
+  driver.cmd = ETHTOOL_GDRVINFO;
+  return !ask_ethtool(socket, name, &driver) || std::strcmp(driver.driver, "virtio_net") != 0;
+}
+
 int rp_filter(const std::string& name) {
   auto text = read_file(fmt::format("/proc/sys/net/ipv4/conf/{}/rp_filter", name),
                         setting_limit_bytes, FileTrust::any);
@@ -127,9 +135,10 @@ InterfaceFacts gather_interface(const std::string& name) {
   request = request_for(name);
   facts.mtu =
       ioctl(any.get(), SIOCGIFMTU, &request) == 0 ? static_cast<unsigned>(request.ifr_mtu) : 0;
-  facts.merges_packets = lro_is_on(any.get(), name) || hardware_gro_is_on(any.get(), name);
   facts.rp_filter = std::max(rp_filter("all"), rp_filter(name));
   read_xdp(index, facts);
+  facts.merges_packets = (lro_is_on(any.get(), name) || hardware_gro_is_on(any.get(), name)) &&
+                         (facts.xdp_mode != "native" || merges_beside_native_xdp(any.get(), name));
   return facts;
 }
 
