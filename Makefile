@@ -2,7 +2,7 @@
 # The few commands a person needs. CMake does the building (CMakePresets.json), CTest the testing.
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-asan test-matrix test-debian test-upgrade \
-	test-packages reproducible bench bench-quick evaluation \
+	test-packages test-machines reproducible bench bench-quick evaluation \
 	tidy format release install uninstall dist packages clean prove fuzz reference
 
 PREFIX ?= /usr/local
@@ -60,6 +60,10 @@ SUITE ?= trixie
 test-debian: ## build and run every test on another Debian in a chroot: SUITE=trixie (13) (root)
 	@scripts/setup.sh test
 	@tests/debian/run.sh $(SUITE)
+
+test-machines: ## the packages on a Debian that systemd starts, emulated; half an hour: PACKAGES_SUITE=bookworm (root)
+	@scripts/setup.sh machines
+	@python3 -B tests/machines/play.py --suite $(PACKAGES_SUITE) build/packages/$(PACKAGES_SUITE)
 
 prove: ## prove that no frame makes the headers read out of bounds, and the arithmetic of tickets
 	@scripts/setup.sh test

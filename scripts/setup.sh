@@ -61,8 +61,8 @@ packages_of() {
     qemu-system-x86 cpio xz-utils kmod debootstrap apt-utils gpg ppp wireguard-tools libnginx-mod-stream haproxy
     frama-c-base spin bird2 exabgp keepalived openssh-server openssh-client wget chromium redis-server redis-tools postgresql wrk nmap zsh tshark" ;;
   packages) echo "make git debootstrap apt-utils gpg piuparts autopkgtest" ;;
-  machines) echo "make git python3 iproute2 curl qemu-system-x86 e2fsprogs cpio xz-utils kmod
-    debootstrap" ;;
+  machines) echo "make git python3 iproute2 curl qemu-system-x86 e2fsprogs ethtool clang
+    apt-utils cpio xz-utils kmod debootstrap" ;;
   esac
 }
 

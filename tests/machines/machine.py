@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An emulated machine that boots an Image, and the network on the host's side of its cards."""
+import base64
+import os
+import socket
+import subprocess
+import time
+
+BOOT_DEADLINE_S = 600
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True)
+
+
+class Machine:
+    """cards: a list of (tap, model with options). The host's end of each is a tap of this namespace."""
+
+    def __init__(self, image, work, cards, cpus=1, memory=1024):
+        self.image, self.work, self.cards, self.cpus, self.memory = image, work, cards, cpus, memory
+        self.process = None
+
+    def power_on(self):
+        path = self.work / "agent"
+        path.unlink(missing_ok=True)
+        command = ["nice", "-n", os.environ.get("TRAP_NICE", "19"), "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-nodefaults", "-display", "none",
+                   "-smp", str(self.cpus), "-m", str(self.memory), "-kernel", self.image.kernel, "-initrd", self.image.ramdisk,
+                   "-append", "console=ttyS0 net.ifnames=0 no_timer_check panic=-1 loglevel=4 mitigations=off random.trust_cpu=on", "-serial", f"file:{self.work}/console",
+                   "-drive", f"file={self.image.disk},if=virtio,format=raw,cache=unsafe", "-device", "virtio-serial-pci", "-device", "virtio-rng-pci",
+                   "-chardev", f"socket,id=agent,path={path},server=on,wait=off", "-device", "virtserialport,chardev=agent,name=agent"]
+        for index, (tap, model) in enumerate(self.cards):
+            command += ["-netdev", f"tap,id=n{index},ifname={tap},script=no,downscript=no", "-device", f"{model},netdev=n{index},mac=52:54:00:00:00:{index + 16:02x}"]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.powered_on = time.monotonic()
+        while not path.exists():
+            if self.process.poll() is not None:
+                raise SystemExit(f"machines: qemu ended: {self.process.stdout.read().decode()[-500:]}")
+            time.sleep(0.05)
+        self.port = socket.socket(socket.AF_UNIX)
+        self.port.connect(str(path))
+        self.rest = b""
+
+    def _line(self, deadline_s):
+        self.port.settimeout(deadline_s)
+        while b"\n" not in self.rest:
+            try:
+                more = self.port.recv(65536)
+            except socket.timeout:
+                raise SystemExit(f"machines: the machine said nothing for {deadline_s} s; its console is {self.work}/console") from None
+            if not more:
+                raise SystemExit(f"machines: the machine ended; its console is {self.work}/console")
+            self.rest += more
+        line, self.rest = self.rest.split(b"\n", 1)
+        return line.decode()
+
+    def wait_for_agent(self):
+        while self._line(BOOT_DEADLINE_S).strip() != "ready":
+            pass
+        return time.monotonic() - self.powered_on
+
+    def run(self, script, deadline_s=300):
+        """(exit code, output) of a script of bash's."""
+        self.port.sendall(base64.b64encode(script.encode()) + b"\n")
+        code, _, output = self._line(deadline_s).partition(" ")
+        return int(code), base64.b64decode(output).decode(errors="replace").strip()
+
+    def reboot(self):
+        """As by a person: every unit is stopped, and the machine comes up again."""
+        self.port.sendall(base64.b64encode(b"systemctl reboot") + b"\n")
+        self.powered_on = time.monotonic()
+
+    def power_off(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()

@@ -1,0 +1,393 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""play.py PACKAGES [--suite S] [PLAY...]: TRAP's packages on a Debian that systemd starts, emulated.
+
+Prints "ok" and "not ok" lines and the measured times. Exit code 0 only if each is ok. Needs root; its
+network is a namespace of its own, its machines end with it."""
+import argparse
+import importlib.util
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE))
+import cards  # noqa: E402
+from image import Image  # noqa: E402
+from machine import Machine, ip  # noqa: E402
+from prober import Prober  # noqa: E402
+
+STRANGER, ROUTER = "192.0.2.66", "203.0.113.1"
+EXPOSURE_LIMIT = 2.0  # systemd-analyze security
+FORMER = "0.4.0"
+
+
+class Play:
+    def __init__(self):
+        self.failures = 0
+
+    def check(self, ok, what, otherwise=""):
+        print(f"{'ok' if ok else 'not ok'} - {what}" + ("" if ok else f": {otherwise}"), flush=True)
+        self.failures += not ok
+        return ok
+
+    def on(self, machine, script, what, deadline_s=300):
+        code, output = machine.run(script, deadline_s)
+        if code != 0:
+            output += "\n" + machine.run("journalctl -b -p notice --no-pager -o cat -u 'trap-*' | tail -n 12")[1]
+        self.check(code == 0, what, f"exit code {code}: {output[-2000:]}")
+        return output
+
+
+def interfaces(address, gateway):
+    return f"auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet static\n  address {address}/24\n  gateway {gateway}\n"
+
+
+def make_network():
+    ip("link", "set", "lo", "up")
+    ip("link", "add", "br0", "type", "bridge")
+    ip("addr", "add", f"{ROUTER}/24", "dev", "br0")
+    ip("addr", "add", "198.51.100.1/24", "dev", "br0")
+    ip("addr", "add", f"{STRANGER}/32", "dev", "lo")
+    ip("link", "set", "br0", "up")
+    make_tap("tap0")
+
+
+def make_tap(name):
+    ip("tuntap", "add", name, "mode", "tap")
+    ip("link", "set", name, "master", "br0", "up")
+
+
+def property_of(machine, unit, name):
+    return machine.run(f"systemctl show {unit} -p {name} --value")[1]
+
+
+def seconds_of(machine, unit, name):
+    return int(property_of(machine, unit, name + "Monotonic") or 0) / 1e6
+
+
+def curl(source=ROUTER):
+    return subprocess.run(["curl", "--silent", "--interface", source, "--max-time", "10", "--output", "/dev/null", "--write-out", "%{http_code}",
+                           "http://203.0.113.10/"], stdout=subprocess.PIPE, text=True).stdout
+
+
+def blocks_for(page, hosts):
+    """Those blocks of a page that the hosts run, as the documents' own test reads them."""
+    spec = importlib.util.spec_from_file_location("documents", ROOT / "tests/documents/play.py")
+    documents = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(documents)
+    return [block for block in documents.blocks_of(page)[0] if block.info in hosts]
+
+
+def follow(play, machine, page, host):
+    """The blocks of a page that this host and its clients run, to the letter."""
+    for block in blocks_for(ROOT / page, (host, "client")):
+        if block.info == "client":
+            done = subprocess.run(["bash", "-eu", "-c", block.text], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            play.check(done.returncode == 0, f"{page}:{block.line} by a client", done.stdout)
+        else:
+            play.on(machine, "set -eu\n" + block.text.replace("/usr/local/share", "/usr/share"), f"{page}:{block.line}")
+
+
+def check_boot(play, machine, part):
+    """The unit is up by itself, before an interface is configured."""
+    machine.run(f"systemctl is-system-running --wait; systemctl start trap-{part}", 600)
+    play.check(property_of(machine, f"trap-{part}", "ActiveState") == "active", f"trap-{part} is up after the boot",
+               machine.run(f"systemctl status trap-{part}; journalctl -b -u trap-{part} --no-pager | tail -n 20")[1])
+    begun, ready = seconds_of(machine, f"trap-{part}", "InactiveExitTimestamp"), seconds_of(machine, f"trap-{part}", "ActiveEnterTimestamp")
+    network = seconds_of(machine, "networking", "InactiveExitTimestamp")
+    print(f"   from the kernel's start: the unit starts after {begun:.1f} s, is ready after {ready:.1f} s; the network is configured from {network:.1f} s on", flush=True)
+    play.check(0 < ready <= network, f"trap-{part} is ready before an interface is configured", f"{ready} s, {network} s")
+    cycles = machine.run("journalctl -b --no-pager | grep -i 'ordering cycle'")[1]
+    play.check(not cycles, "there is no ordering cycle", cycles)
+
+
+def check_life(play, machine, part):
+    """Reload, restart, stop and kill -9, and what the journal and systemd say."""
+    unit = f"trap-{part}"
+    attached = "ip -d link show eth0 | grep -o 'prog/xdp id [0-9]*'"
+    first = play.on(machine, attached, "its program is at the interface")
+    play.on(machine, f"systemctl reload {unit} && trapctl reload {part}", "reload")
+    play.check(machine.run(attached)[1] == first, "the reload left the program there")
+    play.on(machine, f"systemctl restart {unit} && systemctl is-active {unit}", "restart")
+    play.on(machine, attached, "a program is at the interface after the restart")
+    play.on(machine, f"systemctl stop {unit} && ! systemctl is-active --quiet {unit} && {attached}", "stop leaves the program at work")
+    play.on(machine, f"systemctl start {unit}", "start")
+    play.on(machine, f"old=$(systemctl show {unit} -p MainPID --value); kill -9 $old; for i in $(seq 120); do sleep 1; "
+            f"new=$(systemctl show {unit} -p MainPID --value); [ $new != 0 ] && [ $new != $old ] && systemctl is-active --quiet {unit} && exit 0; done; exit 1",
+            "after kill -9 systemd starts it again")
+    code, status = machine.run(f"trapctl status {part}")
+    print("   " + status.replace("\n", "\n   ")[:1500])
+    play.check(code in (0, 4), "trapctl status answers", status)
+    play.on(machine, f"journalctl -b -u {unit} -o json --no-pager | grep -q TRAP_PART", "the journal has its fields")
+    errors = machine.run(f"journalctl -b -u {unit} -p err -o cat --no-pager | grep -v 'Main process exited\\|Failed with result\\|killed'")[1]
+    play.check(not errors, "the journal has no error", errors)
+    denied = machine.run("journalctl -b --no-pager | grep -iE 'trap-.*operation not permitted|type=1326|Bad system call'")[1]
+    play.check(not denied, "nothing was denied: the unit's capabilities and system calls suffice", denied)
+    exposure = machine.run(f"systemd-analyze security --no-pager {unit} | tail -n 1")[1]
+    level = float(exposure.split("level for")[1].split(":")[1].split()[0]) if "level for" in exposure else 99.0
+    play.check(level <= EXPOSURE_LIMIT, f"systemd-analyze security: {level}", exposure)
+
+
+def one_host(play, image, work):
+    machine = Machine(image({"/etc/network/interfaces": interfaces("203.0.113.10", ROUTER)}), work, [("tap0", "virtio-net-pci")])
+    try:
+        machine.power_on()
+        print(f"   the agent answers {machine.wait_for_agent():.0f} s after power-on", flush=True)
+        play.check(property_of(machine, "trap-server", "UnitFileState") == "disabled", "the installed package enables nothing")
+        follow(play, machine, "docs/howto/one-host.md", "trap")
+        machine.reboot()
+        machine.wait_for_agent()
+        check_boot(play, machine, "server")
+        play.check(curl() == "200", "a client is served after the reboot")
+        check_life(play, machine, "server")
+        play.check(curl() == "200", "a client is served at the end")
+    finally:
+        machine.power_off()
+
+
+GUARD = """interfaces = ["eth0"]
+trap_servers = ["203.0.113.10"]
+mode = "enforce"
+trusted = ["203.0.113.1"]
+[[service]]
+name = "web"
+port = 80
+"""
+
+
+def guard_boot(play, image, work):
+    """A guard that enforces, from power-on: how long is its port open to an uninvited host?"""
+    machine = Machine(image({"/etc/network/interfaces": interfaces("203.0.113.10", ROUTER), "/etc/trap/guard.toml": GUARD}), work, [("tap0", "virtio-net-pci")])
+    prober = Prober(STRANGER, "203.0.113.10", 80)
+    try:
+        machine.power_on()
+        machine.wait_for_agent()
+        play.on(machine, "trapctl key generate /root/master.key && trapctl key derive web-1 --master /root/master.key --output /etc/trap/guard.key", "keys")
+        play.on(machine, "trap-guard --check-config && systemctl enable --now trap-guard", "the guard starts", 600)
+        prober.start()
+        machine.reboot()
+        machine.wait_for_agent()
+        check_boot(play, machine, "guard")
+        time.sleep(3)
+        open_s = prober.opened[-1] - prober.opened[0] if prober.opened else 0
+        play.check(not prober.opened, f"of {prober.tries} tries through shutdown and boot none got through",
+                   f"{len(prober.opened)} did, within {open_s:.1f} s, the first {prober.opened[0] - machine.powered_on if prober.opened else 0:.1f} s after the reboot began")
+        play.check(curl() == "200", "the trusted peer gets through")
+        prober.forget()
+        check_life(play, machine, "guard")
+        play.check(not prober.opened, f"of {prober.tries} tries through reload, restart, stop and kill none got through", f"{len(prober.opened)} did")
+        play.check(curl() == "200", "the trusted peer gets through at the end")
+    finally:
+        machine.power_off()
+        prober.stop()
+
+
+def emulated_cards(play, image, work):
+    """Which cards take a native program on this kernel; what the guard says of the others, and whether its advice works."""
+    have, missing = cards.emulated()
+    compiled = work / "pass.o"
+    subprocess.run(["clang", "-O2", "-target", "bpf", "-c", HERE / "pass.bpf.c", "-o", compiled], check=True)
+    for index in range(len(have)):
+        make_tap(f"card{index}")
+    files = {"/srv/pass.o": compiled.read_bytes(), "/etc/network/interfaces": "auto lo\niface lo inet loopback\n"}
+    machine = Machine(image(files), work, [(f"card{index}", device) for index, (_, device, _) in enumerate(have)])
+    try:
+        machine.power_on()
+        machine.wait_for_agent()
+        play.on(machine, "udevadm settle && trapctl key generate /root/master.key && trapctl key derive web-1 --master /root/master.key --output /root/guard.key", "the machine is up")
+        rows, kernel = [], machine.run("uname -r")[1]
+        for index, (name, _, mtu) in enumerate(have):
+            interface = machine.run(f"basename $(dirname $(grep -l 52:54:00:00:00:{index + 16:02x} /sys/class/net/*/address))")[1]
+            play.on(machine, f"ip link set {interface} mtu {mtu} up", f"{name} is {interface}")
+            rows.append((name, cards.attempt(machine, interface)))
+            check_card(play, machine, interface, *rows[-1])
+        rows += [(name, "not in this QEMU") for name in missing]
+        print(f"On {kernel}, virtual cards of {subprocess.run(['qemu-system-x86_64', '--version'], stdout=subprocess.PIPE, text=True).stdout.split('(')[0].strip()}:\n")
+        print(cards.table(rows), flush=True)
+    finally:
+        machine.power_off()
+
+
+def check_card(play, machine, interface, name, refusal):
+    def guard(mode, seconds=300):
+        text = f'xdp_mode = "{mode}"\nsecret_file = "/root/guard.key"\n' + GUARD.replace("eth0", interface)
+        code, said = machine.run(f"cat >/root/guard.toml <<'END'\n{text}END\n"
+                                 f"trap-guard --config /root/guard.toml >/root/said 2>&1 & for i in $(seq {seconds}); do sleep 1; kill -0 $! 2>/dev/null || break; "
+                                 f"ip link show {interface} | grep -q xdp && break; done; ip -d link show {interface} | grep -o 'prog/xdp' ; ip link show {interface} | grep -o 'xdp[a-z]*' | head -n 1; "
+                                 "[ ! -e /run/trap/guard.sock ] || trapctl doctor | grep 'in hardware'; kill $! 2>/dev/null; wait $!; cat /root/said; trap-guard --detach", seconds + 60)
+        return said
+
+    if not refusal:
+        if name == "virtio-net":
+            said = guard("native")
+            play.check("prog/xdp" in said, f"{name}: the guard attaches natively", said)
+            play.check("merges packets" not in said, f"{name}: doctor gives no advice that the driver refuses", said)
+        return
+    said = guard("native")
+    reason = refusal.split(":", 1)[-1].strip().rstrip(".")[:40]
+    play.check("cannot attach XDP" in said and "prog/xdp" not in said, f"{name}: the guard refuses", said)
+    play.check("Operation not supported" in refusal or "not support" in reason or reason in said, f"{name}: its line has the driver's reason", said)
+    print("   " + "\n   ".join(line for line in said.splitlines() if "cannot attach" in line))
+    said = guard("generic")
+    play.check("prog/xdp" in said, f'{name}: the advice, xdp_mode = "generic", works', said)
+
+
+class Peers:
+    """A TRAP server and an invited client in namespaces beside the machine, run by the programs of build/dev."""
+
+    def __init__(self, work):
+        self.work, self.daemons = work, []
+        binaries = ROOT / "build/dev/bin"
+        self.master, self.guard_key = work / "master.key", work / "guard.key"
+        subprocess.run([binaries / "trapctl", "key", "generate", self.master], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([binaries / "trapctl", "key", "derive", "web-1", "--master", self.master, "--output", self.guard_key], check=True, stdout=subprocess.DEVNULL)
+        pathlib.Path("/run/netns").mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/netns"], check=True)
+        subprocess.run(["sysctl", "-q", "net.ipv4.ip_forward=1"], check=True)
+        self._host("trap", "203.0.113.10", ROUTER, "br0")
+        ip("link", "add", "br1", "type", "bridge")
+        ip("addr", "add", "192.0.2.1/24", "dev", "br1")
+        ip("link", "set", "br1", "up")
+        self._host("client", "192.0.2.10", "192.0.2.1", "br1")
+        self._daemon("trap", "server", f"""interfaces = ["eth0"]
+xdp_mode = "generic"
+master_key_file = "{self.master}"
+[[service]]
+name = "web"
+addresses = ["203.0.113.10:80"]
+unaware = "reset"
+  [[service.backend]]
+  address = "198.51.100.20:80"
+  guard = "web-1"
+""")
+        self._daemon("client", "client", 'interfaces = ["eth0"]\n')
+
+    def _host(self, name, address, gateway, bridge):
+        ip("netns", "add", name)
+        ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name)
+        ip("link", "set", name, "master", bridge, "up")
+        for words in (("link", "set", "lo", "up"), ("addr", "add", f"{address}/24", "dev", "eth0"), ("link", "set", "eth0", "up"), ("route", "add", "default", "via", gateway)):
+            ip("-n", name, *words)
+        subprocess.run(["ip", "netns", "exec", name, "ethtool", "-K", "eth0", "tx", "off"], check=True, stdout=subprocess.DEVNULL)
+
+    def _daemon(self, host, part, text):
+        folder = self.work / host
+        folder.mkdir()
+        (folder / "toml").write_text(text)
+        script = ('mount -t bpf bpf /sys/fs/bpf; mkdir -p /run/trap; mount -t tmpfs -o mode=755 tmpfs /run/trap; '
+                  'exec "$1" --config "$2"')
+        self.daemons.append(subprocess.Popen(["ip", "netns", "exec", host, "unshare", "--mount", "sh", "-euc", script, "sh",
+                                              ROOT / f"build/dev/bin/trap-{part}", folder / "toml"], stdout=open(folder / "log", "w"), stderr=subprocess.STDOUT))
+
+    def download(self, *options):
+        return subprocess.Popen(["ip", "netns", "exec", "client", "curl", "--silent", "--show-error", "--connect-timeout", "20", "--output", "/dev/null",
+                                 "--write-out", "%{http_code} %{size_download}", *options, "http://203.0.113.10/large"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def logs(self):
+        return "\n".join(path.read_text()[-800:] for path in self.work.glob("*/log"))
+
+    def stop(self):
+        for daemon in self.daemons:
+            daemon.terminate()
+            daemon.wait()
+
+
+DOWNLOAD_BYTES = 100_000_000
+
+
+def upgrade(play, image, work):
+    """apt upgrades the guard from the former version while an invited client downloads and an uninvited host probes."""
+    peers = Peers(work)
+    files = {"/etc/network/interfaces": interfaces("198.51.100.20", "198.51.100.1"), "/etc/trap/guard.key": peers.guard_key.read_bytes(),
+             "/etc/trap/guard.toml": GUARD.replace("203.0.113.1\"", "203.0.113.10\""), "/etc/apt/sources.list": "deb [trusted=yes] file:/srv/offered ./\n"}
+    machine = Machine(image(files, former=True), work, [("tap0", "virtio-net-pci")])
+    prober = Prober(STRANGER, "198.51.100.20", 80)
+    try:
+        machine.power_on()
+        machine.wait_for_agent()
+        play.on(machine, f"truncate -s {DOWNLOAD_BYTES} /var/www/html/large && systemctl enable --now trap-guard && apt-get -qq update", "the former version guards", 900)
+        print("   " + machine.run("dpkg-query -W trap-guard")[1])
+        time.sleep(3)
+        first = peers.download("--range", "0-999").communicate()[0]
+        play.check(first == "206 1000", "an invited client is let in by the former version", first + "\n" + peers.logs())
+        prober.start()
+        slow = peers.download("--limit-rate", "600k")
+        time.sleep(2)
+        begun = time.monotonic()
+        play.on(machine, "apt-get -y -q -o Dpkg::Options::=--force-confold upgrade", "apt upgrade", 900)
+        print(f"   apt upgrade took {time.monotonic() - begun:.0f} s; " + machine.run("dpkg-query -W trap-guard")[1])
+        upgraded_during = slow.poll() is None
+        code, status = machine.run("for i in 1 2 3 4 5; do trapctl status guard && exit 0; sleep 1; done; exit 1")
+        play.check(code == 0, "status is ok within 5 s", status)
+        play.check("0.5.0" in machine.run("trap-guard --version; systemctl is-active trap-guard")[1], "the new version runs")
+        play.check("active" in machine.run("systemctl is-active trap-guard; tr '\\0' '\\n' </proc/$(systemctl show trap-guard -p MainPID --value)/cmdline; ls -l /proc/$(systemctl show trap-guard -p MainPID --value)/exe | grep -v deleted")[1], "its program is the new file")
+        outcome = slow.communicate()[0]
+        play.check(upgraded_during, "the download was still running when the upgrade had ended")
+        play.check(outcome == f"200 {DOWNLOAD_BYTES}", "the download ended whole", outcome)
+        play.check(not prober.opened and not prober.refused, f"of {prober.tries} tries none got through", f"{len(prober.opened)} did, {len(prober.refused)} were refused")
+        again = peers.download("--range", "0-999").communicate()[0]
+        play.check(again == "206 1000", "an invited client is let in by the new version", again)
+        for flows in ("1048576", "16777216"):
+            code, said = machine.run(f"sed 's/^mode/max_flows = {flows}\\nmode/' /etc/trap/guard.toml >/root/flows.toml; systemd-run --quiet --pipe --wait -p MemoryMax=$(systemctl show trap-guard -p MemoryMax --value) trap-guard --config /root/flows.toml --check-config")
+            print(f"   max_flows = {flows}: --check-config gives {code}: {said[-200:]}")
+            play.check(code in (0, 2), f"max_flows = {flows} is judged by --check-config", said)
+    finally:
+        machine.power_off()
+        prober.stop()
+        peers.stop()
+
+
+PLAYS = {"one-host": one_host, "guard-boot": guard_boot, "cards": emulated_cards, "upgrade": upgrade}
+
+
+def image_of(arguments, work, files, former):
+    """With this version's packages; or with those of the former, and this version's offered by apt."""
+    packages = arguments.packages.resolve()
+    if not former:
+        return Image(arguments.suite, packages, work, files)
+    older = ROOT / "build/machines/former"
+    if not list(older.glob("*.deb")):
+        subprocess.run([HERE / "former.sh", FORMER, packages, older], check=True)
+    return Image(arguments.suite, older, work, files, offered=packages)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("packages", type=pathlib.Path)
+    parser.add_argument("plays", nargs="*", default=[], metavar="PLAY", help=", ".join(PLAYS))
+    parser.add_argument("--suite", default="bookworm")
+    arguments = parser.parse_args()
+    unknown = set(arguments.plays) - set(PLAYS)
+    if unknown:
+        parser.error(f"no play {', '.join(unknown)}: there are {', '.join(PLAYS)}")
+    if "TRAP_MACHINES_OUTSIDE" not in os.environ:
+        outside = os.open("/proc/self/ns/net", os.O_RDONLY)
+        os.set_inheritable(outside, True)
+        os.environ["TRAP_MACHINES_OUTSIDE"] = str(outside)
+        os.execvp("unshare", ["unshare", "--net", "--mount", "--propagation", "private", sys.executable, "-B", *sys.argv])
+    (ROOT / "build/machines").mkdir(parents=True, exist_ok=True)
+    make_network()
+    play = Play()
+    for name in arguments.plays or PLAYS:
+        work = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}.", dir=ROOT / "build/machines"))
+        print(f"# {name}", flush=True)
+        begun = time.monotonic()
+        try:
+            PLAYS[name](play, lambda files, former=False: image_of(arguments, work, files, former), work)
+        finally:
+            if (work / "console").exists():
+                shutil.copy(work / "console", ROOT / f"build/machines/{name}.console")
+            shutil.rmtree(work)
+        print(f"   {name}: {time.monotonic() - begun:.0f} s", flush=True)
+    return 1 if play.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
