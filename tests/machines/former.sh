@@ -40,6 +40,11 @@ for name in trap-server trap-guard trap-client trapctl; do
   dpkg-deb -e "$newer" "$root/DEBIAN"
   rm -f "$root/DEBIAN/md5sums"
   sed -i "s/^Version: .*/Version: $version/; /^Installed-Size/d" "$root/DEBIAN/control"
+  program=$(find "$work/all/usr" -path "*bin/$name")
+  libraries=$(ldd "$program" | sed -n 's/.*=> \(\/[^ ]*\).*/\1/p' | while read -r library; do
+    dpkg-query -S "$(readlink -f "$library")" 2>/dev/null | sed 's/:.*//'
+  done | sort -u | paste -sd, | sed 's/,/, /g')
+  sed -i "s/^Depends: .*/Depends: $libraries/" "$root/DEBIAN/control"
   (cd "$work/all" && find usr \( -path "*bin/$name" -o -path "*/man*/$name.*" -o -name "$name.service" \) -type f) |
     while read -r file; do install -D -m "$(stat -c %a "$work/all/$file")" "$work/all/$file" "$root/$file"; done
   if [ -d "$root/usr/lib/systemd" ]; then

@@ -16,6 +16,7 @@ EARLY_MODULES = ("virtio_pci", "virtio_blk", "ext4")
 # part in what is tested: it waits for nothing but its port.
 AGENT = """#!/bin/bash
 port=/dev/virtio-ports/agent
+until [ -e $port ]; do sleep 0.2; done
 exec 3<>$port
 echo ready >&3
 while read -r -u 3 request; do
@@ -26,8 +27,7 @@ done
 AGENT_UNIT = """[Unit]
 Description=Commands of the test
 DefaultDependencies=no
-BindsTo=dev-virtio\\x2dports-agent.device
-After=dev-virtio\\x2dports-agent.device
+After=systemd-udevd.service
 [Service]
 ExecStart=/usr/local/sbin/agent
 KillMode=process

@@ -25,7 +25,7 @@ class Machine:
         path.unlink(missing_ok=True)
         command = ["nice", "-n", os.environ.get("TRAP_NICE", "19"), "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-nodefaults", "-display", "none",
                    "-smp", str(self.cpus), "-m", str(self.memory), "-kernel", self.image.kernel, "-initrd", self.image.ramdisk,
-                   "-append", "console=ttyS0 net.ifnames=0 no_timer_check panic=-1 loglevel=4 mitigations=off random.trust_cpu=on", "-serial", f"file:{self.work}/console",
+                   "-append", "console=ttyS0 net.ifnames=0 no_timer_check panic=-1 loglevel=4 mitigations=off random.trust_cpu=on systemd.default_timeout_start_sec=600", "-serial", f"file:{self.work}/console",
                    "-drive", f"file={self.image.disk},if=virtio,format=raw,cache=unsafe", "-device", "virtio-serial-pci", "-device", "virtio-rng-pci",
                    "-chardev", f"socket,id=agent,path={path},server=on,wait=off", "-device", "virtserialport,chardev=agent,name=agent"]
         for index, (tap, model) in enumerate(self.cards):
@@ -56,7 +56,7 @@ class Machine:
     def wait_for_agent(self):
         while self._line(BOOT_DEADLINE_S).strip() != "ready":
             pass
-        return time.monotonic() - self.powered_on
+        print(f"   the machine answers {time.monotonic() - self.powered_on:.0f} s after power-on", flush=True)
 
     def run(self, script, deadline_s=300):
         """(exit code, output) of a script of bash's."""

@@ -86,8 +86,8 @@ def blocks_for(page, hosts):
 
 
 def follow(play, machine, page, host):
-    """The blocks of a page that this host and its clients run, to the letter."""
-    for block in blocks_for(ROOT / page, (host, "client")):
+    """The blocks of a page that this host and its clients run, to the letter; on this kernel, before 6.9, the sysctls come first."""
+    for block in sorted(blocks_for(ROOT / page, (host, "client")), key=lambda block: "sysctl -p" not in block.text):
         if block.info == "client":
             done = subprocess.run(["bash", "-eu", "-c", block.text], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             play.check(done.returncode == 0, f"{page}:{block.line} by a client", done.stdout)
@@ -139,7 +139,7 @@ def one_host(play, image, work):
     machine = Machine(image({"/etc/network/interfaces": interfaces("203.0.113.10", ROUTER)}), work, [("tap0", "virtio-net-pci")])
     try:
         machine.power_on()
-        print(f"   the agent answers {machine.wait_for_agent():.0f} s after power-on", flush=True)
+        machine.wait_for_agent()
         play.check(property_of(machine, "trap-server", "UnitFileState") == "disabled", "the installed package enables nothing")
         follow(play, machine, "docs/howto/one-host.md", "trap")
         machine.reboot()
@@ -240,11 +240,14 @@ def check_card(play, machine, interface, name, refusal):
 
 
 class Peers:
-    """A TRAP server and an invited client in namespaces beside the machine, run by the programs of build/dev."""
+    """A TRAP server and an invited client of the former version, in namespaces beside the machine."""
 
-    def __init__(self, work):
+    def __init__(self, work, packages):
         self.work, self.daemons = work, []
-        binaries = ROOT / "build/dev/bin"
+        self.binaries = work / "peers/usr/sbin"
+        for package in packages.glob("*.deb"):
+            subprocess.run(["dpkg-deb", "-x", package, work / "peers"], check=True)
+        binaries = work / "peers/usr/bin"
         self.master, self.guard_key = work / "master.key", work / "guard.key"
         subprocess.run([binaries / "trapctl", "key", "generate", self.master], check=True, stdout=subprocess.DEVNULL)
         subprocess.run([binaries / "trapctl", "key", "derive", "web-1", "--master", self.master, "--output", self.guard_key], check=True, stdout=subprocess.DEVNULL)
@@ -284,7 +287,7 @@ unaware = "reset"
         script = ('mount -t bpf bpf /sys/fs/bpf; mkdir -p /run/trap; mount -t tmpfs -o mode=755 tmpfs /run/trap; '
                   'exec "$1" --config "$2"')
         self.daemons.append(subprocess.Popen(["ip", "netns", "exec", host, "unshare", "--mount", "sh", "-euc", script, "sh",
-                                              ROOT / f"build/dev/bin/trap-{part}", folder / "toml"], stdout=open(folder / "log", "w"), stderr=subprocess.STDOUT))
+                                              self.binaries / f"trap-{part}", folder / "toml"], stdout=open(folder / "log", "w"), stderr=subprocess.STDOUT))
 
     def download(self, *options):
         return subprocess.Popen(["ip", "netns", "exec", "client", "curl", "--silent", "--show-error", "--connect-timeout", "20", "--output", "/dev/null",
@@ -302,9 +305,9 @@ unaware = "reset"
 DOWNLOAD_BYTES = 100_000_000
 
 
-def upgrade(play, image, work):
+def upgrade(play, image, work, packages):
     """apt upgrades the guard from the former version while an invited client downloads and an uninvited host probes."""
-    peers = Peers(work)
+    peers = Peers(work, former_packages(packages))
     files = {"/etc/network/interfaces": interfaces("198.51.100.20", "198.51.100.1"), "/etc/trap/guard.key": peers.guard_key.read_bytes(),
              "/etc/trap/guard.toml": GUARD.replace("203.0.113.1\"", "203.0.113.10\""), "/etc/apt/sources.list": "deb [trusted=yes] file:/srv/offered ./\n"}
     machine = Machine(image(files, former=True), work, [("tap0", "virtio-net-pci")])
@@ -318,7 +321,7 @@ def upgrade(play, image, work):
         first = peers.download("--range", "0-999").communicate()[0]
         play.check(first == "206 1000", "an invited client is let in by the former version", first + "\n" + peers.logs())
         prober.start()
-        slow = peers.download("--limit-rate", "600k")
+        slow = peers.download("--limit-rate", "900k")
         time.sleep(2)
         begun = time.monotonic()
         play.on(machine, "apt-get -y -q -o Dpkg::Options::=--force-confold upgrade", "apt upgrade", 900)
@@ -352,10 +355,14 @@ def image_of(arguments, work, files, former):
     packages = arguments.packages.resolve()
     if not former:
         return Image(arguments.suite, packages, work, files)
+    return Image(arguments.suite, former_packages(packages), work, files, offered=packages)
+
+
+def former_packages(packages):
     older = ROOT / "build/machines/former"
     if not list(older.glob("*.deb")):
         subprocess.run([HERE / "former.sh", FORMER, packages, older], check=True)
-    return Image(arguments.suite, older, work, files, offered=packages)
+    return older
 
 
 def main():
@@ -379,8 +386,9 @@ def main():
         work = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}.", dir=ROOT / "build/machines"))
         print(f"# {name}", flush=True)
         begun = time.monotonic()
+        more = {"packages": arguments.packages.resolve()} if name == "upgrade" else {}
         try:
-            PLAYS[name](play, lambda files, former=False: image_of(arguments, work, files, former), work)
+            PLAYS[name](play, lambda files, former=False: image_of(arguments, work, files, former), work, **more)
         finally:
             if (work / "console").exists():
                 shutil.copy(work / "console", ROOT / f"build/machines/{name}.console")
