@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "runtime/keys/key_derivation.h"
 #include "server/daemon/plan/server_plan.h"
@@ -27,6 +28,11 @@ bool has_master_key(const ServerConfig& config);
 // The secret of the configuration's key file. If no backend needs a signature and there is no such
 // file: `otherwise`, or a random secret if that is null.
 Result<Secret> read_master_for(const ServerConfig& config, const Secret* otherwise);
+
+// A line for each guard and port that backends of several pools are behind: a ticket for one pool
+// is as good at the others, because it binds guard and port, and no pool.
+std::vector<std::string> shared_doors(const ServerConfig& config);
+void warn_of_shared_doors(const ServerConfig& config);
 
 // Clients accept a private target from a private service only, unless their administrator allows
 // it.

@@ -234,6 +234,7 @@ Result<void> start_server(RunningServer& server, Undo& undo) {
   server.assigner.remove_unwanted();
   check_tickets(server);
   warn_of_private_backends(active.config);
+  warn_of_shared_doors(active.config);
   return {};
 }
 

@@ -125,6 +125,7 @@ void ServerReload::settle(const ActiveConfiguration& before, const ActiveConfigu
       0)
     changes.applied.push_back({"master_key_file", "new key"});
   warn_of_private_backends(now.config);
+  warn_of_shared_doors(now.config);
 }
 
 } // namespace trap::server

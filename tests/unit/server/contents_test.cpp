@@ -287,6 +287,27 @@ TEST_F(Contents, lead_prefixes_to_pools_as_long_as_they_are_there) {
   EXPECT_FALSE(service_policies(planned(1), backends_)); // no IPv6 client has one
 }
 
+// Guard and port are all that a ticket binds of its backend.
+TEST_F(Contents, of_pools_that_share_guard_and_port_are_named) {
+  struct Case {
+    std::string guard, port, pool;
+    std::size_t lines;
+  };
+  for (const Case& other : {Case{"a", "80", "partners", 1}, Case{"a", "81", "partners", 0},
+                            Case{"b", "80", "partners", 0}, Case{"a", "80", "", 0}}) {
+    const auto config =
+        read(one_host + "[[service.backend]]\naddress = \"198.51.100.20:80\"\nguard = \"a\"\n" +
+             "[[service.backend]]\naddress = \"198.51.100.21:" + other.port + "\"\nguard = \"" +
+             other.guard + "\"\npool = \"" + other.pool + "\"\nweight = 2\n" +
+             "[[service.backend]]\naddress = \"[2001:db8::20]:8080\"\nguard = \"a\"\n");
+    ASSERT_TRUE(config) << config.error().message;
+    const std::vector<std::string> lines = shared_doors(*config);
+    EXPECT_EQ(lines.size(), other.lines) << other.guard << " " << other.port << " " << other.pool;
+    if (!lines.empty())
+      EXPECT_THAT(lines[0], HasSubstr("guard \"a\" at port 80"));
+  }
+}
+
 // The entries of the map `backends` that a rule's clients are sent to.
 std::vector<trap_backend> entries_of(const ServerPlan& plan, const PlannedPool& pool) {
   std::vector<trap_backend> entries;
