@@ -86,7 +86,9 @@ void read_guard(PartFacts& facts, const ConfigNode& root, const Listeners& liste
 void read_server(PartFacts& facts, const ConfigNode& root, const Listeners& listeners) {
   for (const ConfigNode& service : list_of(root, "service")) {
     for (const ConfigNode& backend : list_of(service, "backend")) {
-      if (auto endpoint = parse_endpoint(text_of(backend, "address", "")))
+      if (auto inside = parse_address(text_of(backend, "guard_address", "")))
+        add_peer(facts, *inside);
+      else if (auto endpoint = parse_endpoint(text_of(backend, "address", "")))
         add_peer(facts, endpoint->address);
     }
     const bool is_alone = list_of(service, "backend").empty();

@@ -56,7 +56,7 @@ void Announcer::learn(const ServerPlan& plan, const Secret& master) {
   for (const auto& [name, index] : plan.guards)
     guards_[name].secret = derive_guard_secret(master, name);
   for (const PlannedService& service : plan.services)
-    sources_[service.slot] = service.address.address;
+    sources_[service.slot] = service.announces_from;
 }
 
 void Announcer::follow(const ServerConfig& config, const ServerPlan& plan, const Secret& master,
@@ -143,13 +143,33 @@ std::optional<Announcer::Told> Announcer::told_of(const trap_redirected& record,
   const trap_backend& value = backend->second.value;
   Announcement announcement;
   announcement.source = source->second;
-  announcement.backend = backend->second.endpoint;
+  announcement.backend = backend->second.reached_at;
   announcement.scope = family == TRAP_IPV4 ? value.scope_v4 : value.scope_v6;
   announcement.client = trap_address_mask(record.client, family, announcement.scope);
   announcement.tag = value.tag;
   announcement.lifetime_s = TRAP_FROM_BE16(value.lifetime_s);
   announcement.issued_s = static_cast<std::uint32_t>(now.unix_s);
   return Told{announcement, &guards_.at(backend->second.guard).announce_keys};
+}
+
+bool Announcer::announce_itself(const trap_address& source, std::uint32_t backend,
+                                std::uint16_t lifetime_s) {
+  const auto at = plan_->backends.find(backend);
+  if (at == plan_->backends.end())
+    return false;
+  const trap_clock_anchor now = read_clocks();
+  const trap_backend& value = at->second.value;
+  Announcement announcement;
+  announcement.source = source;
+  announcement.backend = at->second.reached_at;
+  announcement.scope = family_of(source) == TRAP_IPV4 ? value.scope_v4 : value.scope_v6;
+  announcement.client = trap_address_mask(source, family_of(source), announcement.scope);
+  announcement.tag = value.tag;
+  announcement.lifetime_s = lifetime_s;
+  announcement.issued_s = static_cast<std::uint32_t>(now.unix_s);
+  const std::uint64_t failed = counts_.failed;
+  send(announcement, guards_.at(at->second.guard).announce_keys);
+  return counts_.failed == failed;
 }
 
 void Announcer::take(const trap_redirected& record) {

@@ -45,6 +45,9 @@ public:
   // does not wake it for each.
   void consume();
   void rotate_keys(std::uint64_t epoch);
+  // Announces the source of announcements itself to the guard of a backend (by index), as a client.
+  // False if that could not be sent.
+  bool announce_itself(const trap_address& source, std::uint32_t backend, std::uint16_t lifetime_s);
   const AnnounceCounts& counts() const { return counts_; }
 
 private:

@@ -34,6 +34,14 @@ Result<Endpoint> parse_redirect_endpoint(const std::string& text) {
   return endpoint;
 }
 
+Result<trap_address> parse_host_address(const std::string& text) {
+  auto address = parse_address(text);
+  if (address && trap_address_is_forbidden(&*address, family_of(*address)))
+    return Error{fmt::format("{}: no packet can travel from or to such an address", text),
+                 ExitCode::usage};
+  return address;
+}
+
 Result<std::string> parse_guard_name(const std::string& text) {
   if (is_guard_name(text))
     return text;
@@ -62,6 +70,10 @@ Written<Endpoint> redirect_endpoint() {
       .parse = parse_redirect_endpoint, .format = format_endpoint, .accepted = "address and port"};
 }
 
+Written<trap_address> host_address() {
+  return {.parse = parse_host_address, .format = format_address, .accepted = "an address"};
+}
+
 Written<std::string> pool_name() {
   return {.parse = parse_pool,
           .format = as_it_is,
@@ -78,6 +90,8 @@ Keys<BackendConfig> backend_keys() {
                            .format = as_it_is,
                            .accepted = "1 to 63 of a-z, 0-9, '.' and '-'"},
                           by_reload, "name of the guard at that address")),
+          string_or_none("guard_address", &B::guard_address, host_address(), by_reload,
+                         "address by which this host reaches the backend, if not by `address`"),
           integer("weight", &B::weight, {1, weight_max}, by_reload,
                   "share of clients, against the other backends"),
           integer("ticket_lifetime_s", &B::lifetime_s, {lifetime_min_s, TRAP_LIFETIME_MAX_S},

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,8 +31,15 @@ struct BackendConfig {
   // Of its guard's service: a ticket of another scope is wrong there.
   std::uint8_t scope_v4 = TRAP_SCOPE_V4;
   std::uint8_t scope_v6 = TRAP_SCOPE_V6;
-  std::uint8_t tag = 0; // of the tickets of clients whose policy names none
+  std::uint8_t tag = 0;                      // of the tickets of clients whose policy names none
+  std::optional<trap_address> guard_address; // by which this host reaches it, if not by `endpoint`
+
+  // Where health checks and announcements go.
+  Endpoint reached_at() const { return {guard_address.value_or(endpoint.address), endpoint.port}; }
 };
+
+// An address that announcements and checks come from or go to: one that a host can have.
+Written<trap_address> host_address();
 
 // An address that clients may be redirected from and to.
 Written<Endpoint> redirect_endpoint();

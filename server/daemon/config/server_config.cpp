@@ -12,6 +12,7 @@ namespace trap::server {
 namespace {
 
 constexpr std::int64_t announce_rate_max = 1000000;
+constexpr std::int64_t announce_check_max_s = 3600;
 
 Keys<BudgetConfig> budget_keys() {
   using B = BudgetConfig;
@@ -38,6 +39,12 @@ Keys<ServerConfig> own_keys() {
                  "kind of the TCP option that carries TRAP's messages"),
           integer("announce_rate", &S::announce_rate, {0, announce_rate_max}, by_reload,
                   "announcements a second, at most; 0: none are sent"),
+          strings("announce_source", &S::announce_source, host_address(), by_reload,
+                  "source of announcements, one of each family; none: the public address", 2),
+          integer("announce_check_s", &S::announce_check_s, {0, announce_check_max_s}, by_reload,
+                  "time from one check that guards hear announcements to the next; 0: none"),
+          strings("health_source", &S::health_source, host_address(), by_reload,
+                  "source of health checks, one of each family; none: the kernel chooses", 2),
           table("budget", &S::budget, budget_keys(), "limits a second"),
           required(tables(
               "service", &S::services, service_keys(), {"name"},
@@ -47,7 +54,15 @@ Keys<ServerConfig> own_keys() {
               "a service and its public addresses"))};
 }
 
+void check_sources(ConfigTable& table, const char* key, const std::vector<trap_address>& sources) {
+  if (sources.size() == 2 && family_of(sources[0]) == family_of(sources[1]))
+    table.fail(table.line_of(key, 1),
+               fmt::format("{} names two addresses of one family: name one of each", key));
+}
+
 void finish(ConfigTable& table, ServerConfig& config) {
+  check_sources(table, "announce_source", config.announce_source);
+  check_sources(table, "health_source", config.health_source);
   if (std::ranges::any_of(config.services, needs_host))
     find_addresses(config.services, list_host_addresses());
   std::size_t addresses = 0;
@@ -59,6 +74,12 @@ void finish(ConfigTable& table, ServerConfig& config) {
 }
 
 } // namespace
+
+const trap_address* source_among(const std::vector<trap_address>& sources, trap_family family) {
+  const auto at = std::ranges::find_if(
+      sources, [&](const trap_address& source) { return family_of(source) == family; });
+  return at == sources.end() ? nullptr : &*at;
+}
 
 bool needs_master_key(const ServerConfig& config) {
   return std::any_of(

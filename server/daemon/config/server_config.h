@@ -30,9 +30,16 @@ struct ServerConfig {
   bool experimental_kind = false;
   Cookies cookies = Cookies::automatic;
   std::uint32_t announce_rate = 10000; // a second
+  // At most one of each family; without one the kernel chooses (health checks), or it is the
+  // service's public address (announcements).
+  std::vector<trap_address> announce_source, health_source;
+  std::uint32_t announce_check_s = 30; // 0: never
   BudgetConfig budget;
   std::vector<ServiceConfig> services;
 };
+
+// Null if there is none of the family.
+const trap_address* source_among(const std::vector<trap_address>& sources, trap_family family);
 
 // Without backends nothing is signed, and any master secret does.
 bool needs_master_key(const ServerConfig& config);

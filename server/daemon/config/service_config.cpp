@@ -39,12 +39,24 @@ Keys<HealthSettings> health_keys() {
                   "failures in a row that make a backend down")};
 }
 
+// Health is that of an address and port, so that there is one way to each.
+void check_same_way(ConfigTable& table, const BackendConfig& read, const BackendConfig& other) {
+  if (other.endpoint == read.endpoint && other.reached_at() != read.reached_at())
+    table.fail(table.line(), fmt::format("backend {} has another guard_address elsewhere",
+                                         format_endpoint(read.endpoint)));
+}
+
 void check_backend(ConfigTable& table, BackendConfig& read, const ServiceConfig& service) {
   for (const BackendConfig& other : service.backends) {
     if (other.endpoint == read.endpoint && other.pool == read.pool)
       table.fail(table.line(),
                  fmt::format("backend {} is listed twice", format_endpoint(read.endpoint)));
+    check_same_way(table, read, other);
   }
+  if (read.guard_address && family_of(*read.guard_address) != family_of(read.endpoint.address))
+    table.fail(table.line_of("guard_address"),
+               fmt::format("guard_address {} is not of the family of backend {}",
+                           format_address(*read.guard_address), format_endpoint(read.endpoint)));
 }
 
 Key<ServiceConfig> policy_key() {
@@ -229,6 +241,12 @@ void check_service(ConfigTable& table, ServiceConfig& read,
   for (const AddressPattern& pattern : read.patterns)
     add_addresses(read, written_out(pattern));
   check_names(table, read, others);
+  for (const ServiceConfig& other : others) {
+    for (const BackendConfig& theirs : other.backends) {
+      for (const BackendConfig& ours : read.backends)
+        check_same_way(table, ours, theirs);
+    }
+  }
   settle_manner(table, read);
   if (table.error())
     return;

@@ -97,7 +97,9 @@ Result<std::vector<PlannedService>> place_services(const ServerConfig& config,
   std::vector<PoolKey> keys;
   for (const ServiceConfig& service : config.services) {
     for (const Endpoint& address : service.addresses) {
-      PlannedService planned{&service, address, slots->at(address), {}};
+      const trap_address* source = source_among(config.announce_source, family_of(address.address));
+      PlannedService planned{
+          &service, address, slots->at(address), {}, source ? *source : address.address};
       for (const PoolName& name : pool_names(service, address)) {
         planned.pools.push_back({name.first, name.second, 0, {}});
         keys.push_back(pool_key(planned.slot, name));
@@ -186,7 +188,8 @@ Result<ServerPlan> make_plan(const ServerConfig& config, const EarlierMaps& earl
           continue;
         const BackendKey key = key_of(backend, *guards, pool.tag);
         const auto index = static_cast<std::uint16_t>(backends->at(key));
-        plan.backends[index] = PlannedBackend{backend.endpoint, backend.guard, backend_value(key)};
+        plan.backends[index] = PlannedBackend{backend.endpoint, backend.reached_at(), backend.guard,
+                                              backend_value(key)};
         pool.members.push_back({&backend, index});
       }
     }

@@ -59,7 +59,8 @@ struct PlannedService {
   const ServiceConfig* service = nullptr; // in the configuration the plan was made from
   Endpoint address;
   std::uint32_t slot = 0;
-  std::vector<PlannedPool> pools; // the default pool first
+  std::vector<PlannedPool> pools;   // the default pool first
+  trap_address announces_from = {}; // the source of its announcements
 
   // Null if no backend of the address's family is in that pool.
   const PlannedPool* pool(const std::string& name, std::optional<std::uint8_t> tag = {}) const;
@@ -67,6 +68,7 @@ struct PlannedService {
 
 struct PlannedBackend {
   Endpoint endpoint;
+  Endpoint reached_at; // where announcements go
   std::string guard;
   trap_backend value = {};
 };

@@ -114,6 +114,26 @@ void measure_samples(Metrics& metrics, const HandoverSampler& sampler,
                     static_cast<double>(count));
 }
 
+// A series for each public address and backend whose announcements were checked.
+void measure_hearing(Metrics& metrics, const HearingChecks& checks, const PlannedService& planned) {
+  std::set<Endpoint> done;
+  for (const PlannedPool& pool : planned.pools) {
+    for (const PoolMember& member : pool.members) {
+      const Endpoint& backend = member.backend->endpoint;
+      const Hearing hearing = checks.hearing(planned.announces_from, backend);
+      if (hearing == Hearing::unknown || !done.insert(backend).second)
+        continue;
+      metrics.gauge("trap_announcements_heard",
+                    "0 if a backend's guard does not let in what the server announces to it",
+                    {{"part", "server"},
+                     {"service", planned.service->name},
+                     {"address", format_endpoint(planned.address)},
+                     {"backend", format_endpoint(backend)}},
+                    hearing == Hearing::heard ? 1 : 0);
+    }
+  }
+}
+
 void measure_announcements(Metrics& metrics, const AnnounceCounts& counts) {
   const std::pair<const char*, std::uint64_t> results[] = {{"sent", counts.sent},
                                                            {"deduplicated", counts.deduplicated},
@@ -137,6 +157,7 @@ void measure_server(const RunningServer& server, Metrics& metrics) {
     measure_handovers(metrics, server.assigner, planned);
     measure_samples(metrics, server.sampler, planned);
     measure_backends(metrics, backends, planned);
+    measure_hearing(metrics, server.hearing, planned);
   }
   for (const ServiceConfig& service : server.active->config.services)
     measure_states(metrics, backends, service);

@@ -40,6 +40,8 @@ ordered_json backends_json(const RunningServer& server, const PlannedService& pl
            std::round(1000 * backends.share(*planned.service, pool, member)) / 10}};
       if (std::string error = backends.health_error(backend); !error.empty())
         json["health_error"] = error;
+      json["announcements"] =
+          hearing_name(server.hearing.hearing(planned.announces_from, backend.endpoint));
       listed.push_back(std::move(json));
     }
   }

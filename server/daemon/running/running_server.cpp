@@ -125,6 +125,7 @@ Result<void> make_announcer(RunningServer& server) {
     return announcer.error();
   server.announcer = std::move(*announcer);
   server.announcer->rotate_keys(server.epoch);
+  server.hearing.follow(active.config, active.plan);
   return {};
 }
 
@@ -331,6 +332,10 @@ std::vector<std::string> runtime_problems(const RunningServer& server) {
     if (!problem.empty())
       problems.push_back(problem);
   }
+  const BackendAvailability& backends = server.runtime_state.backends();
+  const std::vector<std::string> unheard =
+      server.hearing.problems([&](const Endpoint& backend) { return backends.health_of(backend); });
+  problems.insert(problems.end(), unheard.begin(), unheard.end());
   for (const ServiceConfig& service : server.active->config.services) {
     if (service.addresses.empty())
       problems.push_back(

@@ -15,6 +15,7 @@
 #include "runtime/kernel/xdp.h"
 #include "runtime/takeover/takeover.h"
 #include "server/daemon/announce/announcer.h"
+#include "server/daemon/announce/hearing.h"
 #include "server/daemon/maps/server_maps.h"
 #include "server/daemon/plan/active_configuration.h"
 #include "server/daemon/serving/assigner.h"
@@ -45,6 +46,7 @@ struct RunningServer {
   std::optional<ServerMaps> maps;
   RuntimeState runtime_state;
   std::unique_ptr<Announcer> announcer;
+  HearingChecks hearing;
   XdpAttachments attachments;
   Assigner assigner;
   ListenerInspector inspector;

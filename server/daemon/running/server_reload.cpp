@@ -59,6 +59,7 @@ Result<void> ServerReload::apply(const ActiveConfiguration& now, const ActiveCon
   state.note_written(next.plan, contents);
   server_.known->watch(state.ports_with_sockets());
   server_.announcer->follow(next.config, next.plan, next.master, server_.epoch);
+  server_.hearing.follow(next.config, next.plan);
   retry_handovers(server_, next.plan);
   return {};
 }

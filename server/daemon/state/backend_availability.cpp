@@ -18,13 +18,17 @@ void BackendAvailability::follow(const ServerConfig& config) {
 // A backend of several services is checked as the first of them wants it.
 void BackendAvailability::watch(const ServerConfig& config) {
   std::map<Endpoint, HealthSettings> wanted;
+  HealthWay way;
+  way.sources = config.health_source;
   for (const ServiceConfig& service : config.services) {
     for (const BackendConfig& backend : service.backends) {
       if (service.checks_health && backend.state != BackendState::down)
         wanted.emplace(backend.endpoint, service.health);
+      if (backend.guard_address)
+        way.reached_at.emplace(backend.endpoint, backend.reached_at());
     }
   }
-  health_.watch(wanted);
+  health_.watch(wanted, std::move(way));
 }
 
 void BackendAvailability::order(const std::string& service, const Endpoint& backend,

@@ -34,6 +34,8 @@ public:
   std::string health_error(const BackendConfig& backend) const {
     return health_.last_error(backend.endpoint);
   }
+  Health health_of(const Endpoint& backend) const { return health_.health(backend); }
+  std::vector<std::string> problems() const { return health_.problems(); }
   bool is_usable(const ServiceConfig& service, const BackendConfig& backend) const;
 
   // The usable members of a pool.

@@ -306,6 +306,8 @@ std::vector<std::string> RuntimeState::problems(const ServerPlan& plan) const {
   std::vector<std::string> problems;
   if (serves_any(plan))
     problems = problems_of(host_.settings, host_.assigns);
+  const std::vector<std::string> own = backends_.problems();
+  problems.insert(problems.end(), own.begin(), own.end());
   std::map<std::pair<std::string, std::string>, std::vector<Endpoint>> events;
   for (const PlannedService& planned : plan.services) {
     for (const std::string& problem :

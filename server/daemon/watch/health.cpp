@@ -3,14 +3,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <netinet/in.h>
 #include <poll.h>
-#include <sys/socket.h>
+#include <set>
 
 #include <fmt/core.h>
 
 #include "runtime/log.h"
+#include "server/daemon/watch/tcp_check.h"
 
 namespace trap::server {
 namespace {
@@ -19,42 +18,15 @@ constexpr std::uint64_t millisecond_ns = 1'000'000;
 constexpr std::size_t most_under_way = 256; // descriptors; with more backends than that out of
                                             // reach, checks come later than they should
 
-// Of this host, not of the backend: such a check says nothing.
-bool is_own_failure(int error_number) {
-  switch (error_number) {
-  case EMFILE:
-  case ENFILE:
-  case ENOBUFS:
-  case ENOMEM:
-  case EADDRNOTAVAIL:
-  case EACCES:
-  case EPERM:
-  case EAFNOSUPPORT:
-    return true;
-  default:
-    return false;
-  }
-}
+constexpr std::size_t most_reasons = 4;
 
-int connect_to(int fd, const Endpoint& to) {
-  if (family_of(to.address) == TRAP_IPV4) {
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_port = TRAP_BE16(to.port);
-    address.sin_addr.s_addr = to.address.be32[3];
-    return connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+std::optional<trap_address> source_of(const std::vector<trap_address>& sources,
+                                      trap_family family) {
+  for (const trap_address& source : sources) {
+    if (family_of(source) == family)
+      return source;
   }
-  sockaddr_in6 address = {};
-  address.sin6_family = AF_INET6;
-  address.sin6_port = TRAP_BE16(to.port);
-  std::memcpy(&address.sin6_addr, to.address.bytes, sizeof(address.sin6_addr));
-  return connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
-}
-
-int pending_error(int fd) {
-  int error_number = 0;
-  socklen_t bytes = sizeof(error_number);
-  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error_number, &bytes) == 0 ? error_number : errno;
+  return std::nullopt;
 }
 
 } // namespace
@@ -81,7 +53,8 @@ bool HealthTrack::note(bool success, const HealthSettings& settings) {
   return health_ != before;
 }
 
-void HealthChecker::watch(const std::map<Endpoint, HealthSettings>& wanted) {
+void HealthChecker::watch(const std::map<Endpoint, HealthSettings>& wanted, HealthWay way) {
+  way_ = std::move(way);
   std::erase_if(targets_, [&](const Entry& entry) { return !wanted.contains(entry.first); });
   for (const auto& [backend, settings] : wanted)
     targets_[backend].settings = settings;
@@ -95,6 +68,23 @@ Health HealthChecker::health(const Endpoint& backend) const {
 std::string HealthChecker::last_error(const Endpoint& backend) const {
   auto at = targets_.find(backend);
   return at == targets_.end() ? "" : at->second.last_error;
+}
+
+std::vector<std::string> HealthChecker::problems() const {
+  std::set<std::string> reasons;
+  for (const auto& [backend, target] : targets_) {
+    if (target.own_error.empty() || reasons.size() == most_reasons)
+      continue;
+    const auto source = source_of(way_.sources, family_of(backend.address));
+    reasons.insert(
+        source ? fmt::format("health checks cannot leave from health_source {}: {}: name an "
+                             "address of this host",
+                             format_address(*source), target.own_error)
+               : fmt::format("health checks cannot leave this host: {}: see its firewall and its "
+                             "limits",
+                             target.own_error));
+  }
+  return {reasons.begin(), reasons.end()};
 }
 
 bool HealthChecker::advance(std::uint64_t now_ns) {
@@ -132,7 +122,7 @@ bool HealthChecker::finish_checks(std::uint64_t now_ns) {
   for (std::size_t i = 0; i < polled.size(); i++) {
     Target& target = under_way[i]->second;
     if (polled[i].revents != 0)
-      changed |= finish(*under_way[i], pending_error(target.connection.get()));
+      changed |= finish(*under_way[i], pending_error(target.connection));
     else if (now_ns >= target.started_ns + target.settings.timeout_ms * millisecond_ns)
       changed |= note(*under_way[i], false,
                       fmt::format("no answer within {} ms", target.settings.timeout_ms));
@@ -162,19 +152,17 @@ bool HealthChecker::start_checks(std::uint64_t now_ns) {
   return changed;
 }
 
-bool HealthChecker::start(Entry& entry, std::uint64_t now_ns) {
+bool HealthChecker::start(Entry& entry, std::uint64_t now_ns) const {
   auto& [backend, target] = entry;
   const std::uint64_t interval_ns = target.settings.interval_ms * millisecond_ns;
   // Keeps its place in the interval, unless it was kept waiting for longer than one.
   target.due_ns = std::max(target.due_ns + interval_ns, now_ns);
   target.started_ns = now_ns;
-  const int family = family_of(backend.address) == TRAP_IPV4 ? AF_INET : AF_INET6;
-  target.connection = Fd(socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!target.connection)
-    return finish(entry, errno);
-  if (connect_to(target.connection.get(), backend) == 0)
-    return finish(entry, 0);
-  return errno == EINPROGRESS ? false : finish(entry, errno);
+  const auto at = way_.reached_at.find(backend);
+  const int error_number =
+      begin_connect(target.connection, source_of(way_.sources, family_of(backend.address)),
+                    at == way_.reached_at.end() ? backend : at->second);
+  return error_number == EINPROGRESS ? false : finish(entry, error_number);
 }
 
 // A check ended with a connection (0) or with an error.
@@ -183,7 +171,8 @@ bool HealthChecker::finish(Entry& entry, int error_number) {
   if (!is_own_failure(error_number))
     return note(entry, error_number == 0, error_number == 0 ? "" : error_text(error_number));
   target.connection.reset();
-  target.last_error = fmt::format("cannot check from here: {}", error_text(error_number));
+  target.own_error = error_text(error_number);
+  target.last_error = fmt::format("cannot check from here: {}", target.own_error);
   return false;
 }
 
@@ -194,6 +183,7 @@ bool HealthChecker::note(Entry& entry, bool success, const std::string& error) {
   auto& [backend, target] = entry;
   target.connection.reset();
   target.last_error = error;
+  target.own_error.clear();
   const bool changed = target.track.note(success, target.settings);
   const Health health = target.track.health();
   if (changed && health == Health::up)

@@ -42,11 +42,17 @@ private:
   unsigned failures_ = 0;
 };
 
+// The way of checks, where it differs from "to the backend's own address, by the kernel's choice".
+struct HealthWay {
+  std::map<Endpoint, Endpoint> reached_at; // by backend
+  std::vector<trap_address> sources;       // at most one of each family
+};
+
 class HealthChecker {
 public:
   // The backends to check from now on. Backends that stay keep their health; a check under way of
   // one that goes is given up.
-  void watch(const std::map<Endpoint, HealthSettings>& wanted);
+  void watch(const std::map<Endpoint, HealthSettings>& wanted, HealthWay way = {});
 
   // Looks at checks under way, starts those that are due; true if the health of a backend changed.
   // now_ns: CLOCK_MONOTONIC.
@@ -56,11 +62,15 @@ public:
   std::string
   last_error(const Endpoint& backend) const; // why the last check failed; empty if it did not
 
+  // Why this host cannot check at all, one line for each reason.
+  std::vector<std::string> problems() const;
+
 private:
   struct Target {
     HealthSettings settings;
     HealthTrack track;
     std::string last_error;
+    std::string own_error; // why the last check could not be made
     std::uint64_t due_ns = 0;
     std::uint64_t started_ns = 0; // of the check under way
     Fd connection;                // open: a check is under way
@@ -71,11 +81,12 @@ private:
   void schedule_new(std::uint64_t now_ns);
   bool finish_checks(std::uint64_t now_ns);
   bool start_checks(std::uint64_t now_ns);
-  static bool start(Entry& entry, std::uint64_t now_ns);
+  bool start(Entry& entry, std::uint64_t now_ns) const;
   static bool finish(Entry& entry, int error_number);
   static bool note(Entry& entry, bool success, const std::string& error);
 
   std::map<Endpoint, Target> targets_;
+  HealthWay way_;
 };
 
 } // namespace trap::server

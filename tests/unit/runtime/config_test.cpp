@@ -134,6 +134,20 @@ TEST_F(Config, of_a_server_gone_wrong) {
       {"option_kind", "xdp_mode = \"skb\"\noption_kind", 2, "xdp_mode"},
       {"option_kind", "pin_dir = \"trap\"\noption_kind", 2, "pin_dir"},
       {"option_kind", "announce_rate = -1\noption_kind", 2, "announce_rate"},
+      {"option_kind", "announce_check_s = 3601\noption_kind", 2, "announce_check_s"},
+      {"option_kind", "announce_source = \"203.0.113.11\"\noption_kind", 2, "announce_source"},
+      {"option_kind", "announce_source = []\noption_kind", 2, "announce_source"},
+      {"option_kind", "announce_source = [\"127.0.0.1\"]\noption_kind", 2, "127.0.0.1"},
+      {"option_kind", "announce_source = [\"192.0.2.1\",\n\"192.0.2.2\"]\noption_kind", 3,
+       "two addresses of one family"},
+      {"option_kind", "health_source = [\"::1\"]\noption_kind", 2, "::1"},
+      {"option_kind", "health_source = [\"192.0.2.1:80\"]\noption_kind", 2, "health_source"},
+      {"option_kind", "health_source = [\"2001:db8::1\",\n\"2001:db8::2\"]\noption_kind", 3,
+       "two addresses of one family"},
+      {"weight = 3", "guard_address = \"10.0.0.20:80\"", 9, "guard_address"},
+      {"weight = 3", "guard_address = \"\"", 9, "guard_address"},
+      {"weight = 3", "guard_address = \"224.0.0.1\"", 9, "224.0.0.1"},
+      {"weight = 3", "guard_address = \"2001:db8::20\"", 9, "family"},
       {"option_kind = \"experimental\"", "option_kind = ", 2, ""},
   };
   for (const Case& c : cases) {
@@ -155,6 +169,25 @@ TEST_F(Config, two_services_on_one_address) {
   config = server::read_server_config(
       write(server_text + replaced(replaced(second, "NAME", "web"), "10:80", "11:80")));
   ASSERT_FALSE(config);
+}
+
+TEST_F(Config, of_backends_that_are_reached_by_another_address) {
+  const std::string inside = replaced(server_text, "weight = 3", "guard_address = \"10.0.0.20\"");
+  const auto config = server::read_server_config(
+      write("health_source = [\"2001:db8::11\", \"203.0.113.11\"]\n" + inside));
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(format_endpoint(config->services[0].backends[0].reached_at()), "10.0.0.20:8080");
+  EXPECT_EQ(config->services[0].backends[1].reached_at(), config->services[0].backends[1].endpoint);
+  EXPECT_EQ(format_address(*server::source_among(config->health_source, TRAP_IPV4)),
+            "203.0.113.11");
+  EXPECT_EQ(server::source_among(config->announce_source, TRAP_IPV4), nullptr);
+  // Health is that of an address and port, so that there is one way to each.
+  const std::string second = "[[service]]\nname = \"api\"\naddresses = [\"203.0.113.10:81\"]\n"
+                             "[[service.backend]]\naddress = \"198.51.100.20:8080\"\n"
+                             "guard = \"web-1\"\n";
+  const auto two = server::read_server_config(write(inside + second));
+  ASSERT_FALSE(two);
+  expect_refused(two.error(), 14, "another guard_address");
 }
 
 TEST_F(Config, of_a_guard) {

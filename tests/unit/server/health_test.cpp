@@ -7,6 +7,7 @@
 #include <functional>
 #include <thread>
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "server/daemon/watch/health.h"
@@ -125,6 +126,34 @@ TEST_F(Checks, close_in_order) {
   const Fd connection(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
   char byte;
   EXPECT_EQ(recv(connection.get(), &byte, 1, 0), 0); // an end, not a reset
+}
+
+TEST_F(Checks, go_the_way_they_are_told) {
+  Endpoint inside = loopback(4);
+  const Fd listener = listen_at(inside);
+  const Endpoint backend = {*parse_address("192.0.2.1"), inside.port};
+  checker.watch({{backend, {.rise = 1}}},
+                {.reached_at = {{backend, inside}}, .sources = {*parse_address("127.0.0.9")}});
+  ASSERT_TRUE(advance_until([&] { return checker.health(backend) == Health::up; }));
+  sockaddr_in from = {};
+  socklen_t length = sizeof from;
+  const Fd connection(
+      accept4(listener.get(), reinterpret_cast<sockaddr*>(&from), &length, SOCK_CLOEXEC));
+  EXPECT_EQ(ntohl(from.sin_addr.s_addr), 0x7f000009U);
+}
+
+TEST_F(Checks, say_when_their_source_is_not_of_this_host) {
+  Endpoint backend = loopback(4);
+  const Fd listener = listen_at(backend);
+  checker.watch({{backend, {}}}, {.reached_at = {}, .sources = {*parse_address("192.0.2.77")}});
+  checker.advance(now_ns);
+  EXPECT_EQ(checker.health(backend), Health::unknown);
+  ASSERT_EQ(checker.problems().size(), 1U);
+  EXPECT_NE(checker.problems().front().find("health_source 192.0.2.77"), std::string::npos);
+  checker.watch({{backend, {.rise = 1}}});
+  now_ns += 2000 * ms;
+  ASSERT_TRUE(advance_until([&] { return checker.health(backend) == Health::up; }));
+  EXPECT_TRUE(checker.problems().empty());
 }
 
 TEST_F(Checks, give_up_after_the_timeout) {
