@@ -52,6 +52,9 @@ test-asan: ## the unit tests and the fuzz corpus under ASan and UBSan
 test-matrix: build ## the lab on newer kernels of Debian's, emulated; half an hour (root)
 	@ctest --test-dir build/dev -C matrix -L matrix --output-on-failure
 
+test-clocks: build ## set every host's clock by hours, in the lab; four minutes (root)
+	@TRAP_LAB_CLOCK_STEPS=all tests/scenarios/isolated.sh $(BIN)/trap-lab run clock-steps
+
 FROM ?= 0.4.0
 test-upgrade: build ## play an upgrade from another version in the lab: FROM=0.4.0 (root)
 	@tests/upgrade/run.sh $(FROM)

@@ -66,7 +66,8 @@ void RunningPart::turn(bool events, bool tick) {
   if (now - noted_ < log_problems_every)
     return;
   noted_ = now;
-  problem_log_.note(part_.problems()); // a refused reload has its own line
+  clock_.watch(read_host_clocks());
+  problem_log_.note(part_.problems()); // a refused reload and a clock that was set have own lines
 }
 
 std::string RunningPart::status() {
@@ -91,8 +92,10 @@ std::string RunningPart::status() {
 
 std::vector<std::string> RunningPart::problems() {
   std::vector<std::string> problems = part_.problems();
-  if (!reload_problem_.empty())
-    problems.push_back(reload_problem_);
+  for (const std::string& own : {reload_problem_, clock_.problem()}) {
+    if (!own.empty())
+      problems.push_back(own);
+  }
   return problems;
 }
 

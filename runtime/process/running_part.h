@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "runtime/control/metrics.h"
+#include "runtime/process/clock_watch.h"
 #include "runtime/process/part.h"
 #include "runtime/process/problem_log.h"
 
@@ -65,6 +66,7 @@ private:
   std::uint64_t reloads_failed_ = 0;
   std::string reload_problem_; // of the last reload, if it failed
   ProblemLog problem_log_;
+  ClockWatch clock_;
   std::chrono::steady_clock::time_point noted_; // when problems were last looked at for the log
 };
 

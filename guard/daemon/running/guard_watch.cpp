@@ -6,6 +6,7 @@
 
 #include "guard/daemon/enforcement/lockout.h"
 #include "runtime/kernel/bpf_map.h"
+#include "runtime/kernel/counters.h"
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
 #include "runtime/nanoseconds.h"
@@ -58,8 +59,19 @@ void GuardWatch::keep_flows_of_sockets(std::uint64_t monotonic_ns) {
   munmap(at, count * sizeof(trap_flow_bucket));
 }
 
+void GuardWatch::look_for_refused_announcements(std::uint64_t monotonic_ns) {
+  CounterReader counters(guard_.fds.counters);
+  std::uint64_t refused = counters.read(0)[TRAP_DROP_ANNOUNCE_TIME].packets;
+  for (const auto& [port, slot] : guard_.active->slots)
+    refused += counters.read(slot)[TRAP_DROP_ANNOUNCE_TIME].packets;
+  if (guard_.refused_for_time && refused > *guard_.refused_for_time)
+    guard_.refused_ns = monotonic_ns;
+  guard_.refused_for_time = refused;
+}
+
 void GuardWatch::correct_counts(std::uint64_t monotonic_ns) {
   keep_flows_of_sockets(monotonic_ns);
+  look_for_refused_announcements(monotonic_ns);
   const OpenFlows open = count_open_flows(guard_.flows.values(), guard_.active->config,
                                           guard_.active->slots, monotonic_ns);
   guard_.clients = correct_flow_counts(

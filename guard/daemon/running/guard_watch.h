@@ -19,6 +19,7 @@ public:
 
   // Corrects the clients' counts of open flows; tick() does so every ten seconds.
   void keep_flows_of_sockets(std::uint64_t monotonic_ns);
+  void look_for_refused_announcements(std::uint64_t monotonic_ns);
   void correct_counts(std::uint64_t monotonic_ns);
 
 private:

@@ -11,6 +11,7 @@
 #include "runtime/control/status_json.h"
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
+#include "runtime/nanoseconds.h"
 #include "runtime/process/part.h"
 #include "runtime/takeover/upon_pins.h"
 #include "trap_guard.skel.h"
@@ -120,12 +121,18 @@ std::string mode_problem(const RunningGuard& guard) {
              : "monitors by command: nothing is dropped: trapctl guard enforce ends it";
 }
 
-// Before tickets and announcements are refused because of it.
+constexpr std::int64_t lately_s = 60; // a TRAP server announces itself twice a minute
+
+// Before tickets and announcements are refused because of it, and when they are.
 std::vector<std::string> clock_problems(const RunningGuard& guard) {
   const auto accepted_s = static_cast<std::int64_t>(guard.active->config.clock_skew_s);
+  const trap_clock_anchor now = read_clocks();
   std::vector<std::string> problems;
+  bool heard_lately = false;
   for (const trap_address& address : guard.active->config.trap_servers) {
     const trap_guard_peer peer = read_peer(guard.fds, address);
+    const std::int64_t silent_s = static_cast<std::int64_t>(now.unix_s) - peer.heard_s;
+    heard_lately = heard_lately || (silent_s >= -lately_s && silent_s <= lately_s);
     const auto ahead_s = static_cast<std::int64_t>(peer.skew_s);
     if (peer.heard_s != 0 && std::abs(ahead_s) * 2 > accepted_s)
       problems.push_back(fmt::format("the clock of TRAP server {} is {} s {} this host's; {} s are "
@@ -133,6 +140,11 @@ std::vector<std::string> clock_problems(const RunningGuard& guard) {
                                      format_address(address), std::abs(ahead_s),
                                      ahead_s > 0 ? "ahead of" : "behind", accepted_s));
   }
+  if (!heard_lately && guard.refused_ns != 0 &&
+      now.monotonic_ns - guard.refused_ns < lately_s * ns_per_s)
+    problems.emplace_back("announcements are refused for their time (drop-announce-time), and no "
+                          "TRAP server was heard for a minute: compare this host's clock with "
+                          "theirs");
   return problems;
 }
 

@@ -58,9 +58,11 @@ struct RunningGuard {
   EgressFilters egress;
   Suspects suspects;
   std::unique_ptr<ring_buffer, void (*)(ring_buffer*)> suspects_buffer{nullptr, ring_buffer__free};
-  Enforcement enforcement;   // at the last look
-  bool ran_out = false;      // the last trial of enforcing ended unconfirmed
-  std::uint64_t clients = 0; // whose budgets are kept, at the last correction
+  Enforcement enforcement;                       // at the last look
+  bool ran_out = false;                          // the last trial of enforcing ended unconfirmed
+  std::optional<std::uint64_t> refused_for_time; // announcements, at the last correction
+  std::uint64_t refused_ns = 0;                  // when there were more of them; 0: never
+  std::uint64_t clients = 0;                     // whose budgets are kept, at the last correction
 };
 
 // Sets sizes and constants of a program that is not loaded yet.

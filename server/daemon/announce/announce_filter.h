@@ -25,6 +25,9 @@ public:
   void remember(const trap_address& client, std::uint32_t backend, std::uint32_t lifetime_s,
                 std::uint64_t now_ns);
 
+  // As if nothing had been announced yet.
+  void forget() { entries_.assign(entries_.size(), Entry{}); }
+
 private:
   static constexpr std::uint32_t ways_per_set = 4;
 

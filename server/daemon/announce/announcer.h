@@ -48,6 +48,8 @@ public:
   // Announces the source of announcements itself to the guard of a backend (by index), as a client.
   // False if that could not be sent.
   bool announce_itself(const trap_address& source, std::uint32_t backend, std::uint16_t lifetime_s);
+  // Announces every client again that is redirected from now on: guards may not have heard.
+  void forget_told() { filter_.forget(); }
   const AnnounceCounts& counts() const { return counts_; }
 
 private:

@@ -49,6 +49,8 @@ void HearingChecks::follow(const ServerConfig& config, const ServerPlan& plan) {
         at->second.backend = member.index;
         at->second.reached_at = backend.reached_at();
         at->second.guard = backend.guard;
+        at->second.scope =
+            family_of(planned.announces_from) == TRAP_IPV4 ? backend.scope_v4 : backend.scope_v6;
       }
     }
   }
@@ -71,7 +73,7 @@ void HearingChecks::schedule_new(std::uint64_t now_ns) {
   }
 }
 
-void HearingChecks::finish_checks(std::uint64_t now_ns) {
+bool HearingChecks::finish_checks(std::uint64_t now_ns) {
   std::vector<Ear*> under_way;
   std::vector<pollfd> polled;
   for (auto& [pair, ear] : ears_) {
@@ -81,18 +83,21 @@ void HearingChecks::finish_checks(std::uint64_t now_ns) {
     polled.push_back({ear.connection.get(), POLLOUT, 0});
   }
   if (polled.empty() || poll(polled.data(), polled.size(), 0) < 0)
-    return;
+    return false;
+  bool again = false;
   for (std::size_t i = 0; i < polled.size(); i++) {
     if (polled[i].revents != 0)
-      note(*under_way[i], pending_error(under_way[i]->connection));
+      again |= note(*under_way[i], pending_error(under_way[i]->connection));
     else if (now_ns >= under_way[i]->started_ns + timeout_ns())
-      note(*under_way[i], ETIMEDOUT);
+      again |= note(*under_way[i], ETIMEDOUT);
   }
+  return again;
 }
 
-void HearingChecks::advance(std::uint64_t now_ns, const Announce& announce) {
+bool HearingChecks::advance(std::uint64_t now_ns, const MayAnnounce& may_announce,
+                            const Announce& announce) {
   schedule_new(now_ns);
-  finish_checks(now_ns);
+  bool again = finish_checks(now_ns);
   auto under_way = static_cast<std::size_t>(std::ranges::count_if(
       ears_, [](const auto& entry) { return static_cast<bool>(entry.second.connection); }));
   for (auto& [pair, ear] : ears_) {
@@ -103,20 +108,27 @@ void HearingChecks::advance(std::uint64_t now_ns, const Announce& announce) {
     ear.due_ns = std::max(ear.due_ns + interval_ns_, now_ns);
     ear.started_ns = now_ns;
     const trap_address& source = pair.first.address;
+    if (!may_announce(source, pair.second, ear.scope)) {
+      ear.result = Hearing::unknown;
+      ear.failures = 0;
+      continue;
+    }
     if (!announce(source, ear.backend)) {
-      note(ear, EPERM);
+      again |= note(ear, EPERM);
       continue;
     }
     const int error_number = begin_connect(ear.connection, source, ear.reached_at);
     if (error_number == EINPROGRESS)
       under_way++;
     else
-      note(ear, error_number);
+      again |= note(ear, error_number);
   }
+  return again;
 }
 
-// A refusal comes from behind the guard, which let the SYN in.
-void HearingChecks::note(Ear& ear, int error_number) {
+// A refusal comes from behind the guard, which let the SYN in. True if silence ends.
+bool HearingChecks::note(Ear& ear, int error_number) {
+  const bool was_silent = ear.failures > 0;
   ear.connection.reset();
   if (is_own_failure(error_number)) {
     ear.result = Hearing::unknown;
@@ -127,6 +139,7 @@ void HearingChecks::note(Ear& ear, int error_number) {
   } else if (++ear.failures >= failures_until_unheard) {
     ear.result = Hearing::unheard;
   }
+  return was_silent && ear.result == Hearing::heard;
 }
 
 Hearing HearingChecks::hearing(const trap_address& source, const Endpoint& backend) const {

@@ -30,15 +30,19 @@ public:
   // An announced client may come for this long, and clock_skew_s of the guard longer.
   static constexpr std::uint16_t lifetime_s = 10;
 
+  // May a source be announced for a check? Not if health checks would then depend on it.
+  // `scope`: of what an announcement to that backend's guard admits.
+  using MayAnnounce =
+      std::function<bool(const trap_address& source, const Endpoint& backend, std::uint8_t scope)>;
   using Announce = std::function<bool(const trap_address& source, std::uint32_t backend)>;
 
   // Another configuration; the results for pairs of source and backend that stay are kept. Services
   // whose backends' health is not checked are left out.
   void follow(const ServerConfig& config, const ServerPlan& plan);
 
-  // Looks at checks under way and starts those that are due; `announce` goes before each.
-  // now_ns: CLOCK_MONOTONIC.
-  void advance(std::uint64_t now_ns, const Announce& announce);
+  // Looks at checks under way and starts those that are due and allowed; `announce` goes before
+  // each. True if a guard is heard from again: it missed announcements. now_ns: CLOCK_MONOTONIC.
+  bool advance(std::uint64_t now_ns, const MayAnnounce& may_announce, const Announce& announce);
 
   Hearing hearing(const trap_address& source, const Endpoint& backend) const;
 
@@ -52,6 +56,7 @@ private:
     std::uint32_t backend = 0; // index
     Endpoint reached_at;
     std::string guard;
+    std::uint8_t scope = 0;
     std::uint64_t due_ns = 0;
     std::uint64_t started_ns = 0; // of the check under way
     Fd connection;                // open: a check is under way
@@ -61,8 +66,8 @@ private:
   };
 
   void schedule_new(std::uint64_t now_ns);
-  void finish_checks(std::uint64_t now_ns);
-  void note(Ear& ear, int error_number);
+  bool finish_checks(std::uint64_t now_ns);
+  static bool note(Ear& ear, int error_number);
   std::uint64_t timeout_ns() const;
 
   std::map<Pair, Ear> ears_;

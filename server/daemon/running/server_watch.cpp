@@ -43,9 +43,17 @@ void ServerWatch::tick() {
       server_.runtime_state.advance(server_.active->plan, server_.maps->fds().counters, now_ns);
   const bool changed = run_self_tests(server_) || state_changed;
   server_.known->advance(now_ns);
-  server_.hearing.advance(now_ns, [this](const trap_address& source, std::uint32_t backend) {
-    return server_.announcer->announce_itself(source, backend, HearingChecks::lifetime_s);
-  });
+  const BackendAvailability& backends = server_.runtime_state.backends();
+  const bool heard_again = server_.hearing.advance(
+      now_ns,
+      [&](const trap_address& source, const Endpoint& backend, std::uint8_t scope) {
+        return !backends.depends_on_announcing(backend, source, scope);
+      },
+      [&](const trap_address& source, std::uint32_t backend) {
+        return server_.announcer->announce_itself(source, backend, HearingChecks::lifetime_s);
+      });
+  if (heard_again)
+    server_.announcer->forget_told();
   // Ticks come a little early or late: a second is five of them, not four or six.
   if (now_ns >= second_ns_ + ns_per_s - watch_tick_ms * ns_per_s / 2000) {
     second_ns_ = now_ns;

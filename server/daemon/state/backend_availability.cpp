@@ -54,6 +54,17 @@ bool BackendAvailability::is_usable(const ServiceConfig& service,
   return !service.checks_health || health_.health(backend.endpoint) != Health::down;
 }
 
+bool BackendAvailability::depends_on_announcing(const Endpoint& backend, const trap_address& source,
+                                                std::uint8_t scope) const {
+  const auto own = health_.source(backend);
+  if (!own)
+    return true; // not known yet
+  const trap_family family = family_of(source);
+  const trap_address announced = trap_address_mask(source, family, scope);
+  const trap_address checking = trap_address_mask(*own, family, scope);
+  return trap_address_equal(&announced, &checking) && health_.health(backend) != Health::up;
+}
+
 std::vector<Candidate> BackendAvailability::candidates(const ServiceConfig& service,
                                                        const PlannedPool& pool) const {
   std::vector<Candidate> candidates;

@@ -35,6 +35,10 @@ public:
     return health_.last_error(backend.endpoint);
   }
   Health health_of(const Endpoint& backend) const { return health_.health(backend); }
+  // Would an announcement of `source` as a client admit health checks that nothing else admits?
+  // Their result would then depend on it.
+  bool depends_on_announcing(const Endpoint& backend, const trap_address& source,
+                             std::uint8_t scope) const;
   std::vector<std::string> problems() const { return health_.problems(); }
   bool is_usable(const ServiceConfig& service, const BackendConfig& backend) const;
 

@@ -65,6 +65,11 @@ Health HealthChecker::health(const Endpoint& backend) const {
   return at == targets_.end() ? Health::unknown : at->second.track.health();
 }
 
+std::optional<trap_address> HealthChecker::source(const Endpoint& backend) const {
+  auto at = targets_.find(backend);
+  return at == targets_.end() ? std::nullopt : at->second.source;
+}
+
 std::string HealthChecker::last_error(const Endpoint& backend) const {
   auto at = targets_.find(backend);
   return at == targets_.end() ? "" : at->second.last_error;
@@ -162,6 +167,8 @@ bool HealthChecker::start(Entry& entry, std::uint64_t now_ns) const {
   const int error_number =
       begin_connect(target.connection, source_of(way_.sources, family_of(backend.address)),
                     at == way_.reached_at.end() ? backend : at->second);
+  if (error_number == EINPROGRESS || error_number == 0)
+    target.source = local_address(target.connection);
   return error_number == EINPROGRESS ? false : finish(entry, error_number);
 }
 

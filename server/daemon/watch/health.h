@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,9 @@ public:
   std::string
   last_error(const Endpoint& backend) const; // why the last check failed; empty if it did not
 
+  // The address from which the last check left; nothing before the first.
+  std::optional<trap_address> source(const Endpoint& backend) const;
+
   // Why this host cannot check at all, one line for each reason.
   std::vector<std::string> problems() const;
 
@@ -70,6 +74,7 @@ private:
     HealthSettings settings;
     HealthTrack track;
     std::string last_error;
+    std::optional<trap_address> source;
     std::string own_error; // why the last check could not be made
     std::uint64_t due_ns = 0;
     std::uint64_t started_ns = 0; // of the check under way

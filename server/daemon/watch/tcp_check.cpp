@@ -47,6 +47,19 @@ int begin_connect(Fd& connection, const std::optional<trap_address>& source, con
   return failed == 0 ? 0 : errno;
 }
 
+std::optional<trap_address> local_address(const Fd& connection) {
+  sockaddr_storage own = {};
+  socklen_t bytes = sizeof(own);
+  if (getsockname(connection.get(), reinterpret_cast<sockaddr*>(&own), &bytes) != 0)
+    return std::nullopt;
+  if (own.ss_family == AF_INET)
+    return trap_address_v4(reinterpret_cast<const sockaddr_in&>(own).sin_addr.s_addr);
+  trap_address address = {};
+  std::memcpy(address.bytes, &reinterpret_cast<const sockaddr_in6&>(own).sin6_addr,
+              sizeof(address.bytes));
+  return address;
+}
+
 int pending_error(const Fd& connection) {
   int error_number = 0;
   socklen_t bytes = sizeof(error_number);

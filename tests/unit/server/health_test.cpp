@@ -140,6 +140,7 @@ TEST_F(Checks, go_the_way_they_are_told) {
   const Fd connection(
       accept4(listener.get(), reinterpret_cast<sockaddr*>(&from), &length, SOCK_CLOEXEC));
   EXPECT_EQ(ntohl(from.sin_addr.s_addr), 0x7f000009U);
+  EXPECT_EQ(format_address(*checker.source(backend)), "127.0.0.9");
 }
 
 TEST_F(Checks, say_when_their_source_is_not_of_this_host) {

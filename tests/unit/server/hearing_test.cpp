@@ -47,7 +47,7 @@ protected:
   // Advances until the check under way has ended, at one moment of the test's clock.
   void advance(const std::function<bool()>& done) {
     for (int i = 0; i < 2000 && !done(); i++) {
-      checks.advance(now_ns, announce);
+      checks.advance(now_ns, may_announce, announce);
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   }
@@ -61,6 +61,13 @@ protected:
   trap_address source = *parse_address("127.0.0.9");
   std::uint64_t now_ns = 1000 * step_ns;
   unsigned announced = 0;
+  bool allowed = true;
+  HearingChecks::MayAnnounce may_announce = [this](const trap_address&, const Endpoint& to,
+                                                   std::uint8_t scope) {
+    EXPECT_EQ(to, backend);
+    EXPECT_EQ(scope, TRAP_SCOPE_V4);
+    return allowed;
+  };
   HearingChecks::Announce announce = [this](const trap_address& from, std::uint32_t) {
     EXPECT_EQ(format_address(from), format_address(source));
     announced++;
@@ -72,7 +79,7 @@ TEST_F(HearingOfGuards, is_told_from_answers_to_connects_that_were_announced) {
   Endpoint at = loopback(4);
   const Fd listener = listen_at(at);
   follow(at);
-  checks.advance(now_ns, announce);
+  checks.advance(now_ns, may_announce, announce);
   EXPECT_EQ(announced, 0U); // the first one is due an interval later
   EXPECT_EQ(hearing(), Hearing::unknown);
   now_ns += step_ns;
@@ -87,11 +94,11 @@ TEST_F(HearingOfGuards, is_missed_after_three_silences_in_a_row) {
   const Fd listener = listen_at(at, 0);
   const Fd only = connection_to(at); // the queue is full
   follow(at);
-  checks.advance(now_ns, announce);
+  checks.advance(now_ns, may_announce, announce);
   for (int step = 0; step < 4; step++) { // each ends a check, but the first, and begins one
     EXPECT_EQ(hearing(), Hearing::unknown) << step;
     now_ns += step_ns;
-    checks.advance(now_ns, announce);
+    checks.advance(now_ns, may_announce, announce);
   }
   EXPECT_EQ(hearing(), Hearing::unheard);
   const auto problems = checks.problems(is_up);
@@ -110,18 +117,34 @@ TEST_F(HearingOfGuards, is_unknown_where_the_source_is_not_of_this_host) {
   const Fd listener = listen_at(at);
   source = *parse_address("192.0.2.77");
   follow(at);
-  checks.advance(now_ns, announce);
+  checks.advance(now_ns, may_announce, announce);
   now_ns += step_ns;
-  checks.advance(now_ns, announce);
+  checks.advance(now_ns, may_announce, announce);
   EXPECT_EQ(announced, 1U);
   EXPECT_EQ(hearing(), Hearing::unknown);
+}
+
+TEST_F(HearingOfGuards, is_not_asked_for_where_health_would_depend_on_it) {
+  Endpoint at = loopback(4);
+  const Fd listener = listen_at(at);
+  follow(at);
+  allowed = false;
+  checks.advance(now_ns, may_announce, announce);
+  now_ns += step_ns;
+  checks.advance(now_ns, may_announce, announce);
+  EXPECT_EQ(announced, 0U);
+  EXPECT_EQ(hearing(), Hearing::unknown);
+  allowed = true;
+  now_ns += step_ns;
+  advance([&] { return hearing() != Hearing::unknown; });
+  EXPECT_EQ(hearing(), Hearing::heard);
 }
 
 TEST_F(HearingOfGuards, takes_a_refusal_for_an_answer) {
   Endpoint at = loopback(4);
   listen_at(at); // closed at once
   follow(at);
-  checks.advance(now_ns, announce);
+  checks.advance(now_ns, may_announce, announce);
   now_ns += step_ns;
   advance([&] { return hearing() != Hearing::unknown; });
   EXPECT_EQ(hearing(), Hearing::heard);
