@@ -15,6 +15,7 @@
 #include "lab/hosts/files.h"
 #include "lab/hosts/interrupt.h"
 #include "lab/hosts/session.h"
+#include "lab/matrix/cells.h"
 #include "lab/scenarios/scenario.h"
 #include "runtime/version.h"
 
@@ -240,6 +241,18 @@ int list_command(bool as_json) {
                     {"goal", each.scenario.goal},
                     {"room", each.room},
                     {"class", name_of(each.scenario.run_class)}});
+  fmt::print("{}\n", list.dump(2));
+  return 0;
+}
+
+int cells_command() {
+  auto list = nlohmann::ordered_json::array();
+  for (const Cell& cell : all_cells())
+    list.push_back({{"axis", cell.axis},
+                    {"name", cell.name},
+                    {"outcome", text_of(cell.outcome)},
+                    {"remark", cell.remark},
+                    {"quick", cell.quick}});
   fmt::print("{}\n", list.dump(2));
   return 0;
 }

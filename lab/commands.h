@@ -20,6 +20,9 @@ int demo_command(const Options& options);
 int run_command(const Options& options, const std::vector<std::string>& scenarios);
 // The scenarios, for people or as a JSON array of {"name", "goal", "room", "class"}.
 int list_command(bool as_json);
+// The cells of the equality matrix, as a JSON array of {"axis", "name", "outcome", "remark",
+// "quick"}.
+int cells_command();
 int up_command(const Options& options);
 int shell_command(const std::string& host);
 int cleanup_command();

@@ -39,6 +39,7 @@ void describe(CLI::App& app, Arguments& arguments) {
       ->required();
   app.add_subcommand("list", "List the scenarios")
       ->add_flag("--json", arguments.json, "For programs");
+  app.add_subcommand("cells", "Print the equality matrix: set-ups, and how clients are served");
   app.add_subcommand("shell", "A shell on a host of a lab that is up")
       ->add_option("HOST", arguments.host, "client, router, ...")
       ->required();
@@ -55,6 +56,8 @@ int dispatch(const CLI::App& app, const Arguments& arguments) {
     return run_command(arguments.options, arguments.scenarios);
   if (app.got_subcommand("list"))
     return list_command(arguments.json);
+  if (app.got_subcommand("cells"))
+    return cells_command();
   if (app.got_subcommand("shell"))
     return shell_command(arguments.host);
   if (app.got_subcommand("up"))

@@ -161,12 +161,33 @@ service have `service` and `address`, those of a backend `backend`, and those of
 """ + table(("metric", "kind", "given by", "meaning"), rows)
 
 
+CELLS_BEGIN, CELLS_END = "<!-- the matrix, by `make reference` -->\n", "<!-- end of the matrix -->\n"
+COMPATIBILITY = "docs/compatibility.md"
+
+
+def compatibility(build):
+    """The cells of the equality matrix, which its scenarios try: a cell that has another outcome fails there."""
+    run = subprocess.run([build / "bin/trap-lab", "cells"], capture_output=True, text=True, check=True)
+    rows = []
+    for cell in json.loads(run.stdout):
+        colon = ": " if cell["outcome"] != "equal" else ", but "
+        result = cell["outcome"] + (colon + cell["remark"] if cell["remark"] else "")
+        rows.append((f"{cell['axis']}: {cell['name']}", result, "`lab.equality`" if cell["quick"] else "`lab.equality-all`"))
+    page = (ROOT / COMPATIBILITY).read_text()
+    before, found, rest = page.partition(CELLS_BEGIN)
+    _, ended, after = rest.partition(CELLS_END)
+    if not found or not ended:
+        sys.exit(f"{COMPATIBILITY}: the lines around the matrix are not there: {CELLS_BEGIN.strip()}, {CELLS_END.strip()}")
+    return before + CELLS_BEGIN + "\n" + table(("set-up", "result", "shown by"), rows) + "\n" + CELLS_END + after
+
+
 # Page -> what writes it, and how many entries it has at least.
 PAGES = {
     "docs/reference/keys.md": (keys, 60),
     "docs/reference/commands.md": (commands, 20),
     "docs/reference/metrics.md": (metrics, 25),
     WALK: (verdicts, 70),
+    COMPATIBILITY: (compatibility, 2),
 }
 
 

@@ -80,8 +80,11 @@ struct trap_service {
   __be16 mss;
   __be16 window; /* not 0: a client would wait with its request until it may probe */
   __u8 window_scale;
+  __u8 hop_limit;       /* of answers; 0: TRAP_REPLY_HOPS */
+  __be16 plain_window;  /* the window without timestamps; 0: `window` */
+  __u32 peace_token_ns; /* with RESTS: price of a SYN in `peace_caps`; 0: no limit */
+  __u8 traffic_class;   /* of answers: DSCP and ECN */
   __u8 reserved[3];
-  __u32 peace_token_ns;      /* with RESTS: price of a SYN in `peace_caps`; 0: no limit */
   struct trap_rate syn_acks; /* cap, if CAPPED */
 };
 

@@ -37,6 +37,8 @@ std::string_view name_of(RunClass run_class) {
     return "busy";
   case RunClass::emulated:
     return "emulated";
+  case RunClass::matrix:
+    return "matrix";
   }
   return "";
 }

@@ -19,6 +19,7 @@ enum class RunClass {
   calm,     // several at a time
   busy,     // floods, or counts on a CPU: one at a time
   emulated, // needs interfaces that not every kernel has: kernels.lab-6.1 runs it
+  matrix,   // takes minutes: make test-matrix runs it
 };
 
 std::string_view name_of(RunClass run_class);

@@ -103,14 +103,24 @@ static __always_inline enum trap_assignment result_of(long error) {
   }
 }
 
+/* The least that the kernel takes: for IPv4 (RFC 9293 3.7.1), for IPv6 1280 (RFC 8200 5) - 60. */
+#define TRAP_ASSIGN_MSS_V4 536
+#define TRAP_ASSIGN_MSS_V6 1220
+
 static __always_inline enum trap_assignment
 assign_to(struct __sk_buff* skb, struct tcp_sock* listener, const struct trap_handover* handover) {
   struct bpf_tcp_req_attrs attrs = attrs_of(handover);
+  __u32 least_mss =
+      skb->protocol == TRAP_BE16(ETH_P_IPV6) ? TRAP_ASSIGN_MSS_V6 : TRAP_ASSIGN_MSS_V4;
 
   if (handover->flags & TRAP_HANDOVER_FOLLOWS)
     return TRAP_ASSIGNMENT_LEFT_BEHIND;
   if (is_multipath(listener))
     return TRAP_ASSIGNMENT_MPTCP;
+  /* as the stack does with the SYN's; but for less than this it refuses the connection */
+  if (longest_segment(listener) && longest_segment(listener) < attrs.mss)
+    attrs.mss =
+        (__u16)(longest_segment(listener) > least_mss ? longest_segment(listener) : least_mss);
   return result_of(bpf_sk_assign_tcp_reqsk(skb, (struct sock*)listener, &attrs, sizeof(attrs)));
 }
 

@@ -30,12 +30,22 @@ struct inet_connection_sock {
   struct inet_sock icsk_inet;
 } __attribute__((preserve_access_index));
 
+struct tcp_options_received {
+  __u16 user_mss;
+} __attribute__((preserve_access_index));
+
 struct tcp_sock {
   struct inet_connection_sock inet_conn;
+  struct tcp_options_received rx_opt;
   _Bool is_mptcp;
   struct tcp_md5sig_info* md5sig_info;
   struct tcp_ao_info* ao_info;
 } __attribute__((preserve_access_index));
+
+/* TCP_MAXSEG: no connection of the listener sends longer segments. 0: it has none. */
+static __always_inline __u32 longest_segment(const struct tcp_sock* socket) {
+  return socket->rx_opt.user_mss;
+}
 
 static __always_inline int is_multipath(const struct tcp_sock* socket) {
   return bpf_core_field_exists(socket->is_mptcp) && socket->is_mptcp;

@@ -19,7 +19,9 @@ struct reply {
   __be16 window;
   __u8 flags;
   __u8 option_words; /* of 32 bits */
-  __u32 bytes_out;   /* of the whole frame, when it is sent */
+  __u16 bytes_out;   /* of the whole frame, when it is sent */
+  __u8 hop_limit;
+  __u8 traffic_class;
   union {
     __u8 bytes[TRAP_TCP_OPTIONS_MAX];
     __u32 words[TRAP_TCP_OPTIONS_MAX / 4];
@@ -97,10 +99,12 @@ static __always_inline void swap_ethernet_addresses(void* frame) {
 
 /* Writes the IP header. Returns the start of TCP's, NULL if the frame ends before it. */
 static __always_inline void* write_ipv4(struct iphdr* ip, const void* end,
-                                        const struct trap_packet* request, __u32 tcp_bytes) {
-  const __u32 fixed[3] = {TRAP_BE32(0x45000000 + sizeof(*ip) + tcp_bytes),
-                          TRAP_BE32(0x4000) /* id 0, do not fragment */,
-                          TRAP_BE32(TRAP_REPLY_HOPS << 24 | IPPROTO_TCP << 16)};
+                                        const struct trap_packet* request, __u32 tcp_bytes,
+                                        const struct reply* reply) {
+  const __u32 fixed[3] = {
+      TRAP_BE32(0x45000000 + ((__u32)reply->traffic_class << 16) + sizeof(*ip) + tcp_bytes),
+      TRAP_BE32(0x4000) /* id 0, do not fragment */,
+      TRAP_BE32((__u32)reply->hop_limit << 24 | IPPROTO_TCP << 16)};
   __u32* words = (__u32*)ip;
   __be32 source = request->destination.be32[3];
   __be32 destination = request->source.be32[3];
@@ -118,13 +122,14 @@ static __always_inline void* write_ipv4(struct iphdr* ip, const void* end,
 }
 
 static __always_inline void* write_ipv6(struct ipv6hdr* ip, const void* end,
-                                        const struct trap_packet* request, __u32 tcp_bytes) {
+                                        const struct trap_packet* request, __u32 tcp_bytes,
+                                        const struct reply* reply) {
   if ((const void*)(ip + 1) > end)
     return NULL;
-  *(__u32*)ip = TRAP_BE32(0x60000000);
+  *(__u32*)ip = TRAP_BE32(0x60000000 + ((__u32)reply->traffic_class << 20));
   ip->payload_len = TRAP_BE16(tcp_bytes);
   ip->nexthdr = IPPROTO_TCP;
-  ip->hop_limit = TRAP_REPLY_HOPS;
+  ip->hop_limit = reply->hop_limit;
   TRAP_STORE64(&ip->saddr, request->destination.raw64[0]);
   TRAP_STORE64((__u8*)&ip->saddr + 8, request->destination.raw64[1]);
   TRAP_STORE64(&ip->daddr, request->source.raw64[0]);
@@ -192,7 +197,7 @@ static __always_inline int resize_frame(struct xdp_md* ctx, const struct trap_pa
   __u64 request_bytes = (__u8*)(long)ctx->data_end - (__u8*)(long)ctx->data;
 
   TRAP_HOLD(request_bytes);
-  reply->bytes_out = (__u32)bytes;
+  reply->bytes_out = (__u16)bytes;
   if (bytes > request_bytes)
     return grow_in_front(ctx, bytes - request_bytes);
   return bytes < request_bytes ? (int)bpf_xdp_adjust_tail(ctx, -(int)(request_bytes - bytes)) : 0;
@@ -213,7 +218,7 @@ static __always_inline int write_reply(struct xdp_md* ctx, const struct trap_pac
     return -1;
   swap_ethernet_addresses(data);
   l3 = (void*)trap_l3(request, data);
-  tcp = request->family == TRAP_IPV4 ? write_ipv4(l3, end, request, tcp_bytes)
-                                     : write_ipv6(l3, end, request, tcp_bytes);
+  tcp = request->family == TRAP_IPV4 ? write_ipv4(l3, end, request, tcp_bytes, reply)
+                                     : write_ipv6(l3, end, request, tcp_bytes, reply);
   return tcp ? write_tcp(tcp, end, request, reply) : -1;
 }

@@ -155,6 +155,8 @@ compose_served(const struct packet_context* context, struct reply* reply, const 
   reply->seq = TRAP_BE32(cookie);
   reply->ack = TRAP_BE32(TRAP_FROM_BE32(context->packet.seq) + 1);
   reply->window = context->service->window;
+  if (!has_both_timestamps(context, &syn) && context->service->plain_window)
+    reply->window = context->service->plain_window;
   if (accepts_ecn(context, &syn))
     reply->flags |= TRAP_TCP_ECE;
   put_served_options(reply, context, &syn);

@@ -177,6 +177,8 @@ static __always_inline TRAP_MUST_USE enum trap_verdict act(struct xdp_md* ctx,
                                           : compose_redirect(context, reply);
   if (trap_verdict_action(verdict) != TRAP_ACTION_REPLY)
     return verdict;
+  answer.hop_limit = context->service->hop_limit ?: TRAP_REPLY_HOPS;
+  answer.traffic_class = context->service->traffic_class;
   if (resize_frame(ctx, &context->packet, reply) || write_reply(ctx, &context->packet, reply))
     return TRAP_DROP_INTERNAL;
   *bytes_out = answer.bytes_out;

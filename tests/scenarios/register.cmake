@@ -15,6 +15,14 @@ foreach(number RANGE ${last})
   if(class STREQUAL "emulated")
     continue()
   endif()
+  if(class STREQUAL "matrix")
+    string(APPEND tests
+      "if(CTEST_CONFIGURATION_TYPE STREQUAL \"matrix\")\n"
+      "  add_test(lab.${name} \"${ISOLATED}\" \"${LAB}\" run ${name})\n"
+      "  set_tests_properties(lab.${name} PROPERTIES LABELS matrix RESOURCE_LOCK busy_lab TIMEOUT 1200)\n"
+      "endif()\n")
+    continue()
+  endif()
   set(lock busy_lab)
   set(cost 300)
   if(class STREQUAL "calm")

@@ -83,12 +83,37 @@ Fd probe_socket(const Endpoint& listener, const ProbeSyn& syn) {
       connect(fd.get(), address.get(), address.bytes) != 0 ||
       attach_filter(fd.get(), listener, syn) != 0)
     return {};
+  const int on = 1; // an IPv4 socket sees the header, an IPv6 one what it asks for
+  for (const int field : {IPV6_RECVHOPLIMIT, IPV6_RECVTCLASS})
+    setsockopt(fd.get(), IPPROTO_IPV6, field, &on, sizeof(on));
   char thrown_away;
   for (int i = 0;
        i < most_reads && recv(fd.get(), &thrown_away, sizeof(thrown_away), MSG_DONTWAIT) >= 0;
        i++) {
   }
   return fd;
+}
+
+// What the IP header of an answer says.
+struct IpFacts {
+  int hop_limit = -1, traffic_class = -1;
+};
+
+IpFacts facts_of(msghdr& message, trap_family family, const std::uint8_t* packet) {
+  if (family == TRAP_IPV4)
+    return {packet[8], packet[1]};
+  IpFacts facts;
+  for (cmsghdr* at = CMSG_FIRSTHDR(&message); at; at = CMSG_NXTHDR(&message, at)) {
+    int value = -1;
+    if (at->cmsg_level != IPPROTO_IPV6 || at->cmsg_len != CMSG_LEN(sizeof(value)))
+      continue;
+    std::memcpy(&value, CMSG_DATA(at), sizeof(value));
+    if (at->cmsg_type == IPV6_HOPLIMIT)
+      facts.hop_limit = value;
+    else if (at->cmsg_type == IPV6_TCLASS)
+      facts.traffic_class = value;
+  }
+  return facts;
 }
 
 // A raw IPv4 socket gives the packet from its IP header on, an IPv6 one from the TCP header on.
@@ -162,7 +187,14 @@ void ListenerProbe::send(const Endpoint& listener, Probe& probe) {
 void ListenerProbe::receive(const Endpoint& listener, Probe& probe, std::uint64_t now_ns) {
   std::uint8_t packet[256]; // headers with options
   for (int i = 0; i < most_reads && probe.socket; i++) {
-    const ssize_t got = recv(probe.socket.get(), packet, sizeof(packet), MSG_DONTWAIT);
+    iovec part = {.iov_base = packet, .iov_len = sizeof(packet)};
+    alignas(cmsghdr) char control[128];
+    msghdr message = {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof(control);
+    const ssize_t got = recvmsg(probe.socket.get(), &message, MSG_DONTWAIT);
     if (got < 0)
       return;
     const auto bytes = static_cast<std::size_t>(got);
@@ -174,13 +206,17 @@ void ListenerProbe::receive(const Endpoint& listener, Probe& probe, std::uint64_
       fail(probe, "nobody listens");
       probe.answer->refuses = true;
       return;
-    case ProbeReply::syn_ack:
+    case ProbeReply::syn_ack: {
+      const IpFacts facts = facts_of(message, family_of(listener.address), packet);
+      answer.hop_limit = facts.hop_limit;
+      answer.traffic_class = facts.traffic_class;
       probe.socket.reset();
       probe.silent = 0;
       probe.answered_ns = now_ns;
       probe.answer = answer;
       probe.problem.clear();
       return;
+    }
     }
   }
 }

@@ -28,6 +28,9 @@ Answering choose_answering(const ServiceState& service, const HostState& host, b
     return {Answerer::stack, "its listener has TCP-MD5 or TCP-AO keys, and no cookie is signed"};
   if (service.listener && service.listener->refuses && !offers)
     return {Answerer::stack, ""};
+  if (host.settings.tcp_syncookies == 0) // it would be found out too, by lost clients
+    return {Answerer::stack, "net.ipv4.tcp_syncookies is 0, with which the stack takes no "
+                             "handshakes from TRAP: run sysctl -w net.ipv4.tcp_syncookies=1"};
   if (service.at_best == Answerer::stack)
     return {Answerer::stack, service.shortfall};
   if (!host.assigns)

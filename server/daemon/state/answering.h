@@ -34,6 +34,8 @@ struct HostState {
   unsigned mtu = 1500;  // the smallest of the interfaces
   bool assigns = false; // the stack makes sockets of TRAP's own cookies
   RouteMss route_mss = {};
+  RouteHops route_hops = {};
+  HopLimits hop_limits = {};
 };
 
 struct Answering {

@@ -8,8 +8,12 @@
 namespace trap::server {
 namespace {
 
-constexpr unsigned window_max =
-    64240; // a listener's answer over loopback may be larger than one to a client
+constexpr unsigned window_max = 65535;
+constexpr unsigned timestamp_bytes = 12; // of each segment
+// Over loopback a listener rounds the window of usual sockets, 65536, down to one segment, which is
+// less by a header.
+constexpr unsigned usual_space = 65536, loopback_rounding = 100;
+constexpr unsigned window_default = 64240;
 constexpr unsigned scale_default = 7;    // Linux with its default of net.ipv4.tcp_rmem
 constexpr unsigned v4_header_bytes = 40; // IP and TCP, without options
 constexpr unsigned v6_header_bytes = 60;
@@ -59,18 +63,50 @@ __u32 serving_flags(const ServiceConfig& config, const ServiceState& service, co
   return flags;
 }
 
+// As Linux has it: whole segments, where the space holds one.
+__be16 window_of(unsigned of_probe, unsigned segment_bytes) {
+  const bool is_usual = of_probe < window_max && of_probe + loopback_rounding >= usual_space;
+  unsigned space = is_usual ? usual_space : of_probe;
+  if (of_probe < window_max && space > segment_bytes)
+    space -= space % segment_bytes;
+  return TRAP_BE16(std::min(space, window_max));
+}
+
+// The route's before the socket's, as the stack looks at them only where a socket has none: but a
+// socket's own cannot be told from the host's where they are the same.
+__u8 hop_limit_of(const Endpoint& address, const ServiceState& service, const HostState& host) {
+  const bool is_v4 = family_of(address.address) == TRAP_IPV4;
+  const int of_host = is_v4 ? host.hop_limits.ipv4 : host.hop_limits.ipv6;
+  const int over_loopback = is_v4 ? host.hop_limits.ipv4 : host.hop_limits.loopback_ipv6;
+  const int of_listener =
+      service.listener && service.listener->answers ? service.listener->hop_limit : -1;
+  const unsigned of_route = is_v4 ? host.route_hops.ipv4 : host.route_hops.ipv6;
+  int hops = of_host;
+  if (of_listener > 0 && over_loopback > 0 && of_listener != over_loopback)
+    hops = of_listener;
+  else if (of_route != 0)
+    hops = static_cast<int>(of_route);
+  return static_cast<__u8>(hops > 0 && hops < 256 ? hops : 0);
+}
+
 void set_listener_values(trap_service& value, const PlannedService& planned,
                          const ServiceState& service, const HostState& host) {
   value.mss = mss_of(planned.address, host);
-  value.window = service.earlier.window ? service.earlier.window : TRAP_BE16(window_max);
+  value.window = service.earlier.window ? service.earlier.window : TRAP_BE16(window_default);
+  value.plain_window = service.earlier.plain_window;
   value.window_scale = service.earlier.window ? service.earlier.window_scale : scale_default;
   if (!service.listener || !service.listener->answers)
     return;
   if (service.listener->mss != 0) // less than the way's if the application has set TCP_MAXSEG
     value.mss = TRAP_BE16(
         std::clamp<unsigned>(service.listener->mss, mss_least, TRAP_FROM_BE16(value.mss)));
-  if (service.listener->window != 0)
-    value.window = TRAP_BE16(std::min<unsigned>(service.listener->window, window_max));
+  if (service.listener->traffic_class > 0)
+    value.traffic_class = static_cast<__u8>(service.listener->traffic_class);
+  const unsigned mss = TRAP_FROM_BE16(value.mss);
+  if (service.listener->window != 0) {
+    value.window = window_of(service.listener->window, mss - timestamp_bytes);
+    value.plain_window = window_of(service.listener->window, mss);
+  }
   value.window_scale = static_cast<__u8>(std::max(0, service.listener->window_scale));
 }
 
@@ -116,6 +152,7 @@ trap_service service_value(const PlannedService& planned, const ServiceState& se
   const ServiceConfig& config = *planned.service;
   trap_service value = {};
   value.pool = planned.pools.front().index;
+  value.hop_limit = hop_limit_of(planned.address, service, host);
   if (config.offer && usable)
     value.flags |= TRAP_SERVICE_OFFERS;
   if (!usable && config.when_down == WhenDown::silence && !planned.pools.front().members.empty())

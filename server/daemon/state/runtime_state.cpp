@@ -136,6 +136,8 @@ void RuntimeState::look_at_host(const ServerConfig& config, bool assigns) {
   host_.settings = read_host_settings();
   host_.mtu = smallest_mtu(config.part.interfaces);
   host_.route_mss = default_route_mss(config.part.interfaces);
+  host_.route_hops = default_route_hops(config.part.interfaces);
+  host_.hop_limits = read_hop_limits(config.part.interfaces);
 }
 
 void RuntimeState::note_listeners(const std::map<Endpoint, ListenerFacts>& facts) {

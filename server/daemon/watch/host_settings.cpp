@@ -18,13 +18,17 @@ namespace {
 constexpr std::size_t limit_bytes = 64;
 constexpr unsigned ethernet_mtu = 1500;
 
-int read_setting(const char* name) {
-  auto text = read_file(fmt::format("/proc/sys/net/ipv4/{}", name), limit_bytes, FileTrust::any);
+int read_number(const std::string& entry) {
+  auto text = read_file("/proc/sys/net/" + entry, limit_bytes, FileTrust::any);
   int value = -1;
   if (!text)
     return -1;
   auto [stop, failure] = std::from_chars(text->data(), text->data() + text->size(), value);
   return failure == std::errc() ? value : -1;
+}
+
+int read_setting(const char* name) {
+  return read_number(fmt::format("ipv4/{}", name));
 }
 
 void require(std::vector<std::string>& problems, const char* name, int is, int wanted,
@@ -60,6 +64,15 @@ std::vector<std::string> problems_of(const HostSettings& settings, bool assigns)
       problems, "tcp_timestamps", settings.tcp_timestamps, 2,
       "served connections have no timestamps, window scaling or SACK, and are slow over long ways");
   return problems;
+}
+
+HopLimits read_hop_limits(const std::vector<std::string>& interfaces) {
+  HopLimits limits;
+  limits.ipv4 = read_setting("ip_default_ttl");
+  limits.loopback_ipv6 = read_number("ipv6/conf/lo/hop_limit");
+  if (!interfaces.empty())
+    limits.ipv6 = read_number(fmt::format("ipv6/conf/{}/hop_limit", interfaces.front()));
+  return limits;
 }
 
 unsigned smallest_mtu(const std::vector<std::string>& interfaces) {

@@ -28,6 +28,16 @@ HostSettings read_host_settings();
 // own cookies, which needs less of the host.
 std::vector<std::string> problems_of(const HostSettings& settings, bool assigns);
 
+// Hop limits that the stack gives its packets, unless a socket or a route says otherwise; -1:
+// cannot be read.
+struct HopLimits {
+  int ipv4 = -1, ipv6 = -1;
+  int loopback_ipv6 = -1; // of answers over loopback
+};
+
+// IPv6's are those of the first interface.
+HopLimits read_hop_limits(const std::vector<std::string>& interfaces);
+
 // The smallest MTU of those interfaces that exist; Ethernet's if none does.
 unsigned smallest_mtu(const std::vector<std::string>& interfaces);
 

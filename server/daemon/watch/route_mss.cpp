@@ -44,11 +44,14 @@ Question question_of(unsigned interface, std::span<const std::uint8_t> address) 
   return question;
 }
 
-// What the route there asks for; 0 if there is none, or it asks for nothing.
-unsigned route_mss(unsigned interface, std::span<const std::uint8_t> address,
-                   unsigned header_bytes) {
+// The metrics of a route; 0: it has none.
+struct Metrics {
+  std::uint32_t mss = 0, mtu = 0, hops = 0;
+};
+
+Metrics route_metrics(unsigned interface, std::span<const std::uint8_t> address) {
   const Question question = question_of(interface, address);
-  std::uint32_t mss = 0, mtu = 0;
+  Metrics found;
   ask_one(&question.header, [&](const nlmsghdr& header) {
     if (header.nlmsg_type != RTM_NEWROUTE)
       return;
@@ -57,16 +60,27 @@ unsigned route_mss(unsigned interface, std::span<const std::uint8_t> address,
         return;
       const auto* first = static_cast<const rtattr*>(RTA_DATA(const_cast<rtattr*>(&metrics)));
       visit_attributes(first, RTA_PAYLOAD(&metrics), [&](const rtattr& metric) {
-        if (RTA_PAYLOAD(&metric) != sizeof(mss))
+        std::uint32_t value = 0;
+        if (RTA_PAYLOAD(&metric) != sizeof(value))
           return;
+        std::memcpy(&value, RTA_DATA(const_cast<rtattr*>(&metric)), sizeof(value));
         if (metric.rta_type == RTAX_ADVMSS)
-          std::memcpy(&mss, RTA_DATA(const_cast<rtattr*>(&metric)), sizeof(mss));
+          found.mss = value;
         else if (metric.rta_type == RTAX_MTU)
-          std::memcpy(&mtu, RTA_DATA(const_cast<rtattr*>(&metric)), sizeof(mtu));
+          found.mtu = value;
+        else if (metric.rta_type == RTAX_HOPLIMIT)
+          found.hops = value;
       });
     });
   });
-  return mss != 0 || mtu <= header_bytes ? mss : mtu - header_bytes;
+  return found;
+}
+
+// What the route there asks for; 0 if there is none, or it asks for nothing.
+unsigned route_mss(unsigned interface, std::span<const std::uint8_t> address,
+                   unsigned header_bytes) {
+  const Metrics metrics = route_metrics(interface, address);
+  return metrics.mss != 0 || metrics.mtu <= header_bytes ? metrics.mss : metrics.mtu - header_bytes;
 }
 
 } // namespace
@@ -104,6 +118,18 @@ void lower(unsigned& least, unsigned mss) {
 }
 
 } // namespace
+
+RouteHops default_route_hops(const std::vector<std::string>& interfaces) {
+  RouteHops least;
+  for (const std::string& name : interfaces) {
+    const unsigned interface = if_nametoindex(name.c_str());
+    if (interface == 0)
+      continue;
+    lower(least.ipv4, route_metrics(interface, far_ipv4).hops);
+    lower(least.ipv6, route_metrics(interface, far_ipv6).hops);
+  }
+  return least;
+}
 
 RouteMss default_route_mss(const std::vector<std::string>& interfaces) {
   RouteMss least;

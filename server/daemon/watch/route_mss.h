@@ -16,6 +16,13 @@ struct RouteMss {
   unsigned ipv4 = 0, ipv6 = 0;
 };
 
+// `hoplimit` of the same routes; 0: they ask for none.
+struct RouteHops {
+  unsigned ipv4 = 0, ipv6 = 0;
+};
+
+RouteHops default_route_hops(const std::vector<std::string>& interfaces);
+
 // By `advmss`, else `mtu`, of the default routes through these interfaces; the least of them.
 // Routes to some clients only are not looked at. Two questions to the kernel for each interface.
 RouteMss default_route_mss(const std::vector<std::string>& interfaces);

@@ -144,7 +144,8 @@ TEST_F(Contents, tell_clients_what_the_listener_says) {
                                           .sack = true,
                                           .timestamps = true};
   trap_service value = service_value(planned(), runtime_state, {{2, 2, 1, 1}, 1500}, false);
-  EXPECT_EQ(TRAP_FROM_BE16(value.window), 64240);
+  EXPECT_EQ(TRAP_FROM_BE16(value.window), 45 * 1448); // as Linux has it on the way to clients
+  EXPECT_EQ(TRAP_FROM_BE16(value.plain_window), 44 * 1460);
   EXPECT_EQ(value.window_scale, 9);
   runtime_state.listener = ListenerAnswer{}; // it went: what was said last still holds
   runtime_state.earlier = value;
@@ -153,6 +154,38 @@ TEST_F(Contents, tell_clients_what_the_listener_says) {
   runtime_state.listener = ListenerAnswer{.answers = true, .mss = 1000}; // TCP_MAXSEG
   value = service_value(planned(), runtime_state, {{2, 2, 1, 1}, 1500}, false);
   EXPECT_EQ(TRAP_FROM_BE16(value.mss), 1000);
+}
+
+TEST_F(Contents, tell_clients_windows_of_whole_segments) {
+  plan(one_host);
+  const HostState host = {.settings = {2, 2, 1, 1}, .mtu = 1500};
+  const auto windows_of = [&](std::uint16_t of_probe) {
+    ServiceState state;
+    state.listener = ListenerAnswer{.answers = true, .mss = 65495, .window = of_probe};
+    const trap_service value = service_value(planned(), state, host, false);
+    return std::pair<int, int>{TRAP_FROM_BE16(value.window), TRAP_FROM_BE16(value.plain_window)};
+  };
+  EXPECT_EQ(windows_of(65535), std::pair(65535, 65535)); // more than a header can say
+  EXPECT_EQ(windows_of(8192), std::pair(5 * 1448, 5 * 1460));
+  EXPECT_EQ(windows_of(1000), std::pair(1000, 1000));
+}
+
+TEST_F(Contents, give_answers_the_hop_limit_of_socket_route_and_host) {
+  plan(one_host);
+  HostState host = {.settings = {2, 2, 1, 1}};
+  ServiceState state;
+  EXPECT_EQ(service_value(planned(0), state, host, false).hop_limit, 0);
+  host.hop_limits = {.ipv4 = 128, .ipv6 = 70, .loopback_ipv6 = 64};
+  state.listener = ListenerAnswer{.answers = true, .hop_limit = 128, .traffic_class = 40};
+  EXPECT_EQ(service_value(planned(0), state, host, false).hop_limit, 128);
+  EXPECT_EQ(service_value(planned(0), state, host, false).traffic_class, 40);
+  state.listener->hop_limit = 64;
+  EXPECT_EQ(service_value(planned(1), state, host, false).hop_limit, 70);
+  host.route_hops = {.ipv4 = 31, .ipv6 = 32};
+  EXPECT_EQ(service_value(planned(1), state, host, false).hop_limit, 32);
+  state.listener->hop_limit = 99;
+  EXPECT_EQ(service_value(planned(0), state, host, false).hop_limit, 99);
+  EXPECT_EQ(service_value(planned(1), state, host, false).hop_limit, 99);
 }
 
 TEST_F(Contents, tell_clients_what_the_default_route_asks_for) {
@@ -193,6 +226,21 @@ TEST(Answering, leads_to_backends_although_nothing_listens) {
   const HostState host = {{1, 1, 1, 1}, 1500, true};
   EXPECT_EQ(choose_answering(nothing_listens, host, false).by, Answerer::stack);
   EXPECT_EQ(choose_answering(nothing_listens, host, true).by, Answerer::own_cookies);
+}
+
+// The kernel's cookies and TRAP's own come to the same end there.
+TEST(ChooseAnswering, leaves_to_the_stack_what_takes_no_handshakes) {
+  ServiceState service;
+  service.listener = ListenerAnswer{.answers = true};
+  HostState host = {.settings = {0, 1, 1, 1, 2}};
+  for (const bool assigns : {true, false}) {
+    host.assigns = assigns;
+    const Answering answering = choose_answering(service, host, false);
+    EXPECT_EQ(answering.by, Answerer::stack);
+    EXPECT_NE(answering.reason.find("sysctl -w net.ipv4.tcp_syncookies=1"), std::string::npos);
+  }
+  host = {.settings = {1, 1, 1, 1, 2}, .assigns = true};
+  EXPECT_EQ(choose_answering(service, host, false).by, Answerer::own_cookies);
 }
 
 TEST_F(Contents, keep_the_sockets_of_who_was_served) {

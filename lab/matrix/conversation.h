@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// One conversation of a client that is made of single frames with a listener of the TRAP host, and
+// all that either end could see of it, as fields that two conversations can be compared by.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lab/matrix/shapes.h"
+#include "lab/matrix/wire.h"
+
+namespace trap::lab {
+
+enum class Course {
+  usual,       // ACK, request, response
+  at_once,     // the request completes the handshake: its bare ACK was lost
+  last_word,   // the same, with a FIN
+  banner,      // the server speaks first
+  long_request // of ten segments
+};
+
+using Fields = std::map<std::string, std::string, std::less<>>;
+
+struct Talk {
+  const Wire* wire;
+  const Shape* shape;
+  Endpoint client, server;
+  std::vector<int> listeners = {}; // descriptors; none: nothing listens
+  Course course = Course::usual;
+};
+
+// Never an error: what did not happen is a field too.
+Fields converse(const Talk& talk);
+
+} // namespace trap::lab

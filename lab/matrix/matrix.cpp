@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lab/matrix/matrix.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <set>
+#include <utility>
+
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "lab/hosts/listening.h"
+#include "lab/hosts/plain_socket.h"
+
+namespace trap::lab {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::string_view client_ipv4 = "198.18.0.66", client_ipv6 = "2001:db8:feed::66";
+constexpr MacAddress other_router = {0x02, 0, 0, 0, 4, 0x99};
+constexpr seconds settling{4}, learning{20};
+constexpr std::string_view round_trip = "stack: round trip, us";
+
+using Listeners = std::vector<Fd>;
+
+// A port of the TRAP host, for one family.
+struct Port {
+  int number = 0;
+  Listeners listeners = {};
+};
+
+struct Pair {
+  Family family;
+  Port served{matrix_served_port}, plain{matrix_plain_port};
+};
+
+Result<void> shell(const Host& host, std::string_view lines) {
+  if (lines.empty())
+    return {};
+  auto done = run_checked(host.command({"sh", "-c", std::string{lines}}), seconds{10});
+  if (!done)
+    return done.error();
+  return {};
+}
+
+Result<Fd> listen_as(const Host& host, std::string_view address, int port,
+                     const Listening& listening) {
+  socklen_t length = 0;
+  const bool is_v4 = address.find('.') != std::string_view::npos;
+  const sockaddr_storage at = socket_address(!listening.anywhere ? address
+                                             : is_v4             ? "0.0.0.0"
+                                                                 : "::",
+                                             port, length);
+  const InHost inside{host};
+  Fd fd{socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+               listening.multipath ? IPPROTO_MPTCP : 0)};
+  const int on = 1;
+  constexpr std::string_view interface = "eth0";
+  bool good = fd && inside.entered();
+  const auto set = [&](int level, int name, const void* value, std::size_t bytes) {
+    good = good && setsockopt(fd.get(), level, name, value, static_cast<socklen_t>(bytes)) == 0;
+  };
+  set(SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (!is_v4)
+    set(IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  if (listening.several > 1)
+    set(SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  if (listening.bound)
+    set(SOL_SOCKET, SO_BINDTODEVICE, interface.data(), interface.size());
+  for (const SocketOption& option : listening.options)
+    if (!(option.level == IPPROTO_IPV6 && is_v4) && !(option.level == IPPROTO_IP && !is_v4))
+      set(option.level, option.name, &option.value, sizeof option.value);
+  if (listening.is_signed) {
+    tcp_md5sig signature{};
+    socklen_t peer_length = 0;
+    const auto peer = socket_address(is_v4 ? "192.0.2.2" : "2001:db8:2::2", 0, peer_length);
+    std::copy_n(reinterpret_cast<const char*>(&peer), sizeof peer,
+                reinterpret_cast<char*>(&signature.tcpm_addr));
+    signature.tcpm_keylen = 1;
+    signature.tcpm_key[0] = 'k';
+    set(IPPROTO_TCP, TCP_MD5SIG, &signature, sizeof signature);
+  }
+  if (!good || bind(fd.get(), reinterpret_cast<const sockaddr*>(&at), length) != 0 ||
+      listen(fd.get(), 64) != 0)
+    return Error{fmt::format("cannot listen at port {}: {}", port, error_text(errno))};
+  return fd;
+}
+
+Result<void> listen_at_both(const Host& host, const Listening& listening, Pair& pair) {
+  const std::string_view address = addresses_of("trap").address(pair.family);
+  for (Port* port : {&pair.served, &pair.plain}) {
+    port->listeners.clear();
+    for (int i = 0; i < listening.several && !listening.none; i++) {
+      auto made = listen_as(host, address, port->number, listening);
+      if (!made)
+        return made.error();
+      port->listeners.push_back(std::move(*made));
+    }
+  }
+  return {};
+}
+
+bool is_same(std::string_view field, const std::string& one, const std::string& other) {
+  if (field != round_trip || one == other)
+    return one == other;
+  const double a = std::atof(one.c_str()), b = std::atof(other.c_str());
+  constexpr double slack_us = 8000; // ticks of a coarse clock, and a busy machine
+  return a > 0 && b > 0 && std::abs(a - b) <= slack_us + 0.1 * b;
+}
+
+// Two conversations of the same client.
+struct Comparison {
+  Fields served, plain;
+  bool by_trap = false; // TRAP answered the served one
+
+  [[nodiscard]] std::set<std::string, std::less<>> differences() const {
+    std::set<std::string, std::less<>> names;
+    for (const auto& [one, other] : {std::pair{&served, &plain}, std::pair{&plain, &served}})
+      for (const auto& [field, value] : *one) {
+        const auto at = other->find(field);
+        if (at == other->end() || !is_same(field, value, at->second))
+          names.insert(field);
+      }
+    return names;
+  }
+  [[nodiscard]] std::string text(std::string_view field) const {
+    const auto value = [&](const Fields& fields) {
+      const auto at = fields.find(field);
+      return at == fields.end() ? std::string{"nothing"} : at->second;
+    };
+    return fmt::format("{}: {}, {} without TRAP", field, value(served), value(plain));
+  }
+};
+
+class Trial {
+public:
+  // Adds to `differed` the fields that differ as the cell says.
+  Trial(Scene& scene, const Cell& cell, Pair& pair, std::set<std::string_view>& differed)
+      : scene_(scene), cell_(cell), pair_(pair), differed_(differed) {}
+  // Empty if the cell has the outcome that it promises.
+  std::string play();
+
+private:
+  Comparison compare(const Wire& wire, const Shape& shape);
+  Fields talk(const Wire& wire, const Shape& shape, const Port& port);
+  std::string expect_equal(const Wire& wire, const Shape& shape);
+  std::string expect_named(const Wire& wire, const Shape& shape);
+  [[nodiscard]] bool is_named() const;
+  [[nodiscard]] std::string problems() const;
+  Scene& scene_;
+  const Cell& cell_;
+  Pair& pair_;
+  std::set<std::string_view>& differed_;
+};
+
+Fields Trial::talk(const Wire& wire, const Shape& shape, const Port& port) {
+  static std::uint16_t next_port = 20000; // never that of a connection in TIME_WAIT
+  next_port = next_port >= 60000 ? 20000 : next_port + 1;
+  const auto& trap = addresses_of("trap");
+  const bool is_v4 = pair_.family == Family::ipv4;
+  const auto parse = [](std::string_view text) { return *parse_address(std::string{text}); };
+  const Endpoint client = {parse(is_v4 ? client_ipv4 : client_ipv6), next_port};
+  const Endpoint server = {parse(trap.address(pair_.family)),
+                           static_cast<std::uint16_t>(port.number)};
+  Talk talk{&wire, &shape, client, server, {}, cell_.course};
+  for (const Fd& each : port.listeners)
+    talk.listeners.push_back(each.get());
+  return converse(talk);
+}
+
+Comparison Trial::compare(const Wire& wire, const Shape& shape) {
+  Comparison comparison;
+  comparison.plain = talk(wire, shape, pair_.plain);
+  const auto before = scene_.trap().server().counters();
+  comparison.served = talk(wire, shape, pair_.served);
+  const auto after = scene_.trap().server().counters();
+  comparison.by_trap =
+      before && after && count_of(*after, "reply-syn-ack") > count_of(*before, "reply-syn-ack");
+  return comparison;
+}
+
+std::string Trial::expect_equal(const Wire& wire, const Shape& shape) {
+  std::string why;
+  const auto so = [&] {
+    const Comparison comparison = compare(wire, shape);
+    auto names = comparison.differences();
+    for (const std::string_view field : cell_.differs)
+      if (const auto at = names.find(field); at != names.end()) {
+        differed_.insert(field);
+        names.erase(at);
+      }
+    why = !names.empty() ? fmt::format("{}: {}", shape.name, comparison.text(*names.begin()))
+          : comparison.by_trap == cell_.left
+              ? fmt::format("{}: {} answered; its problems: {}", shape.name,
+                            comparison.by_trap ? "TRAP has" : "TRAP has not", problems())
+              : "";
+    for (const std::string& name : names)
+      if (name != *names.begin())
+        why += "; " + comparison.text(name);
+    return why.empty();
+  };
+  becomes(so, settling);
+  return why;
+}
+
+std::string Trial::problems() const {
+  const auto status = scene_.trap().server().status();
+  return status ? fmt::format("{}", fmt::join(status->problems, "; ")) : status.error().message;
+}
+
+bool Trial::is_named() const {
+  const auto status = scene_.trap().server().status();
+  return status && std::ranges::any_of(status->problems, [&](const std::string& problem) {
+           return problem.find(cell_.named) != std::string::npos;
+         });
+}
+
+// The client is served all the same.
+std::string Trial::expect_named(const Wire& wire, const Shape& shape) {
+  std::string why;
+  const auto so = [&] {
+    const Comparison comparison = compare(wire, shape);
+    why = !is_named() ? fmt::format("no problem says \"{}\"", cell_.named) : "";
+    for (const std::string_view field : {"request", "response"})
+      if (why.empty() && comparison.differences().contains(field))
+        why = fmt::format("{}: {}", shape.name, comparison.text(field));
+    return why.empty();
+  };
+  becomes(so, learning);
+  return why;
+}
+
+std::string Trial::play() {
+  const HostAddresses& trap = addresses_of("trap");
+  auto wire = Wire::open(scene_.host("router"),
+                         {.source = cell_.other_next_hop ? other_router : trap.router_mac(),
+                          .destination = trap.mac(),
+                          .interface = std::string{cell_.leaves_by},
+                          .tags = cell_.tags});
+  if (!wire)
+    return wire.error().message;
+  for (const std::string_view name : cell_.shapes) {
+    const Shape& shape = shape_of(name);
+    const std::string why = cell_.outcome == CellOutcome::equal ? expect_equal(*wire, shape)
+                                                                : expect_named(*wire, shape);
+    if (!why.empty())
+      return why;
+  }
+  return "";
+}
+
+Result<void> start_server(Scene& scene, const Cell& cell) {
+  std::string text = server_text(scene.trap().plan());
+  constexpr std::string_view usual_mode = "xdp_mode = \"native\"";
+  if (!cell.xdp_mode.empty())
+    text.replace(text.find(usual_mode), usual_mode.size(),
+                 fmt::format("xdp_mode = \"{}\"", cell.xdp_mode));
+  Daemon& server = scene.trap().server();
+  if (auto done = server.detach(); !done)
+    return done;
+  if (auto done = server.configure(text, cell.interfaces.empty() ? "\"eth0\""
+                                                                 : std::string{cell.interfaces});
+      !done)
+    return done;
+  return server.start();
+}
+
+bool restarts(const Cell& cell) {
+  return !cell.interfaces.empty() || !cell.xdp_mode.empty();
+}
+
+std::string label(const Cell& cell) {
+  return fmt::format("{}: {}", cell.axis, cell.name);
+}
+
+void try_refusal(Scene& scene, const Cell& cell) {
+  const auto started = start_server(scene, cell);
+  scene.check(!started && started.error().message.find(cell.named) != std::string::npos,
+              label(cell) + ": " + std::string{text_of(cell.outcome)},
+              started ? "it starts" : started.error().message);
+}
+
+void try_both_families(Scene& scene, const Cell& cell, std::vector<Pair>& pairs) {
+  std::set<std::string_view> differed;
+  for (Pair& pair : pairs) {
+    std::string why;
+    const Host& trap = scene.host("trap");
+    if (!cell.listening.is_usual())
+      if (auto done = listen_at_both(trap, cell.listening, pair); !done)
+        why = done.error().message;
+    if (why.empty())
+      why = Trial(scene, cell, pair, differed).play();
+    scene.check(why.empty(),
+                fmt::format("{}, {}: {}", label(cell), name_of(pair.family), text_of(cell.outcome)),
+                why);
+    if (!cell.listening.is_usual())
+      if (auto done = listen_at_both(trap, {}, pair); !done)
+        scene.done(done, "usual listeners");
+  }
+  for (const std::string_view field : cell.differs)
+    if (!differed.contains(field))
+      scene.check(false, label(cell), fmt::format("{} is the same as without TRAP", field));
+}
+
+void try_cell(Scene& scene, const Cell& cell, std::vector<Pair>& pairs) {
+  const Host &trap = scene.host("trap"), &router = scene.host("router");
+  if (!cell.needs.empty() && !shell(trap, cell.needs)) {
+    scene.note(label(cell) + ": this kernel has no such thing");
+    return;
+  }
+  if (auto done = shell(trap, cell.host); !done)
+    scene.done(done, label(cell) + ": the host");
+  if (auto done = shell(router, cell.router); !done)
+    scene.done(done, label(cell) + ": the router");
+  Result<void> ready;
+  if (cell.outcome == CellOutcome::refused)
+    try_refusal(scene, cell);
+  else if (restarts(cell))
+    ready = start_server(scene, cell);
+  else if (cell.axis == "neighbour")
+    ready = scene.trap().server().reload(); // has TRAP test the way
+  if (!ready)
+    scene.done(ready, label(cell) + ": TRAP is ready");
+  if (cell.outcome != CellOutcome::refused)
+    try_both_families(scene, cell, pairs);
+  for (const auto& [host, undo] :
+       {std::pair{&trap, cell.host_undo}, std::pair{&router, cell.router_undo}})
+    if (auto done = shell(*host, undo); !done)
+      scene.done(done, label(cell) + ": undone");
+  if (cell.outcome == CellOutcome::refused)
+    scene.trap().server().kill(); // forgets the one that ended by itself
+  if (restarts(cell))
+    ready = start_server(scene, {});
+  else if (cell.axis == "neighbour")
+    ready = scene.trap().server().reload();
+  if (!ready)
+    scene.done(ready, label(cell) + ": TRAP is as before");
+}
+
+} // namespace
+
+std::string matrix_service() {
+  const HostAddresses& trap = addresses_of("trap");
+  return fmt::format("[[service]]\nname = \"matrix\"\naddresses = [\"{}\", \"{}\"]\n"
+                     "activate = \"always\"\n",
+                     endpoint(trap.ipv4, matrix_served_port),
+                     endpoint(trap.ipv6, matrix_served_port));
+}
+
+void try_cells(Scene& scene, const std::function<bool(const Cell&)>& chosen) {
+  std::vector<Pair> pairs;
+  for (const Family family : families) {
+    pairs.push_back({family});
+    if (!scene.done(listen_at_both(scene.host("trap"), {}, pairs.back()),
+                    fmt::format("{}: there are listeners", name_of(family))))
+      return;
+  }
+  for (const Cell& cell : all_cells())
+    if (chosen(cell))
+      try_cell(scene, cell, pairs);
+}
+
+} // namespace trap::lab

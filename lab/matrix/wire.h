@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The router's end of the TRAP host's link, for a client that is made of single frames: it sends
+// them, and sees each field of those that come back.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "lab/hosts/host.h"
+#include "runtime/fd.h"
+#include "runtime/packet/segment.h"
+#include "runtime/result.h"
+
+namespace trap::lab {
+
+// A frame that arrived, in host byte order.
+struct Seen {
+  MacAddress destination = {}, source = {};
+  int vlan = -1; // its tag; -1: none
+  std::uint8_t hop_limit = 0, traffic_class = 0;
+  bool fragments = false; // IPv4: routers may fragment it
+  std::uint32_t seq = 0, ack = 0;
+  std::uint8_t flags = 0;
+  std::uint16_t window = 0;
+  Bytes options = {}, payload = {};
+};
+
+// How frames leave.
+struct Sending {
+  MacAddress source = {}, destination = {};
+  std::string interface = "trap"; // of the router; a VLAN device tags beside the frame
+  std::vector<VlanTag> tags = {}; // in the frame
+};
+
+class Wire {
+public:
+  static Result<Wire> open(const Host& router, const Sending& sending);
+
+  // `traffic_class`, and the AE bit (RFC 9768) if `accurate_ecn`, are beyond Segment.
+  [[nodiscard]] Result<void> send(const Segment& segment, std::uint8_t traffic_class = 0,
+                                  bool accurate_ecn = false) const;
+
+  // The next segment from `server` to `client`; none if none comes in time.
+  [[nodiscard]] std::optional<Seen> next(const Endpoint& server, const Endpoint& client,
+                                         std::chrono::milliseconds patience) const;
+
+private:
+  Wire(Fd out, Fd in, Sending sending)
+      : out_(std::move(out)), in_(std::move(in)), sending_(std::move(sending)) {}
+  Fd out_, in_;
+  Sending sending_;
+};
+
+} // namespace trap::lab

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The equality matrix: a part of it for every day, and all of it.
+#include <cstdlib>
+
+#include "lab/matrix/matrix.h"
+#include "lab/scenarios/scenario.h"
+
+namespace trap::lab {
+namespace {
+
+DeploymentPlan plan() {
+  return {.backends = false, .server_keys = matrix_service()};
+}
+
+// TRAP_LAB_CELL of the environment: cells with these words in their name alone.
+bool is_asked_for(const Cell& cell) {
+  const char* words = std::getenv("TRAP_LAB_CELL");
+  return words == nullptr || cell.name.find(words) != std::string_view::npos;
+}
+
+const Registration register_equality{{
+    .name = "equality",
+    .goal = "clients get the same while TRAP answers as from the stack: a part of the matrix",
+    .plan = plan(),
+    .play =
+        [](Scene& scene) {
+          try_cells(scene, [](const Cell& cell) { return cell.quick && is_asked_for(cell); });
+        },
+}};
+
+const Registration register_equality_all{{
+    .name = "equality-all",
+    .goal = "clients get the same while TRAP answers as from the stack: the whole matrix",
+    .plan = plan(),
+    .run_class = RunClass::matrix,
+    .play = [](Scene& scene) { try_cells(scene, is_asked_for); },
+}};
+
+} // namespace
+} // namespace trap::lab
