@@ -49,7 +49,7 @@ test-asan: ## the unit tests and the fuzz corpus under ASan and UBSan
 	@cmake --build --preset asan
 	@ctest --preset asan
 
-test-matrix: build ## the lab on newer kernels of Debian's, emulated; half an hour (root)
+test-matrix: build ## all set-ups of docs/compatibility.md, and the lab on newer kernels, emulated (root)
 	@ctest --test-dir build/dev -C matrix -L matrix --output-on-failure
 
 test-clocks: build ## set every host's clock by hours, in the lab; four minutes (root)

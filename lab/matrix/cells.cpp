@@ -253,26 +253,6 @@ std::vector<Cell> interfaces() {
   };
   add({.name = "veth, native mode"});
   add({.name = "veth, `xdp_mode = \"generic\"`", .xdp_mode = "generic"});
-  add({.name = "a VLAN device, the tag is in the frame",
-       .needs = "ip link add link eth0 name eth0.5 type vlan id 5 && ip link del eth0.5",
-       .host = "ip link add link eth0 name eth0.5 type vlan id 5; ip link set eth0.5 up\n"
-               "ip route add 198.18.0.0/15 dev eth0.5 via 203.0.113.1 onlink\n"
-               "ip -6 route add 2001:db8:feed::/48 dev eth0.5 via 2001:db8:113::1 onlink\n"
-               "ip neigh replace 203.0.113.1 lladdr 02:00:00:00:04:01 dev eth0.5\n"
-               "ip neigh replace 2001:db8:113::1 lladdr 02:00:00:00:04:01 dev eth0.5",
-       .host_undo = "ip link del eth0.5",
-       .tags = {{0x8100, 5}}});
-  add({.name = "a VLAN device, the tag is beside the frame (rx-vlan-offload)",
-       .needs = "ip link add link eth0 name eth0.5 type vlan id 5 && ip link del eth0.5",
-       .host = "ip link add link eth0 name eth0.5 type vlan id 5; ip link set eth0.5 up\n"
-               "ip route add 198.18.0.0/15 dev eth0.5 via 203.0.113.1 onlink\n"
-               "ip -6 route add 2001:db8:feed::/48 dev eth0.5 via 2001:db8:113::1 onlink\n"
-               "ip neigh replace 203.0.113.1 lladdr 02:00:00:00:04:01 dev eth0.5\n"
-               "ip neigh replace 2001:db8:113::1 lladdr 02:00:00:00:04:01 dev eth0.5",
-       .host_undo = "ip link del eth0.5",
-       .router = "ip link add link trap name trap.5 type vlan id 5; ip link set trap.5 up",
-       .router_undo = "ip link del trap.5",
-       .leaves_by = "trap.5"});
   add({.name = "a tunnel without a link layer (tun)",
        .outcome = CellOutcome::refused,
        .remark = "so are PPP, WireGuard and IPIP",

@@ -47,14 +47,11 @@ struct Cell {
   Course course = Course::usual;
   Listening listening = {};
   std::string_view needs = {}; // a command that fails on the TRAP host where the kernel lacks it
-  std::string_view host = {}, host_undo = {};     // shell commands on the TRAP host
-  std::string_view router = {}, router_undo = {}; // and on the router
-  std::string_view leaves_by = "trap";            // the router's interface
-  std::vector<VlanTag> tags = {};
-  bool other_next_hop = false;      // SYNs come from another router than answers go to
-  std::string_view interfaces = {}; // of the configuration, as in TOML, instead of "eth0"
-  std::string_view xdp_mode = {};   // instead of "native"
-  bool quick = false;               // part of "equality"
+  std::string_view host = {}, host_undo = {}; // shell commands on the TRAP host
+  bool other_next_hop = false;                // SYNs come from another router than answers go to
+  std::string_view interfaces = {};           // of the configuration, as in TOML, instead of "eth0"
+  std::string_view xdp_mode = {};             // instead of "native"
+  bool quick = false;                         // part of "equality"
 };
 
 std::span<const Cell> all_cells();

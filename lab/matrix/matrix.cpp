@@ -240,9 +240,7 @@ std::string Trial::play() {
   const HostAddresses& trap = addresses_of("trap");
   auto wire = Wire::open(scene_.host("router"),
                          {.source = cell_.other_next_hop ? other_router : trap.router_mac(),
-                          .destination = trap.mac(),
-                          .interface = std::string{cell_.leaves_by},
-                          .tags = cell_.tags});
+                          .destination = trap.mac()});
   if (!wire)
     return wire.error().message;
   for (const std::string_view name : cell_.shapes) {
@@ -309,15 +307,13 @@ void try_both_families(Scene& scene, const Cell& cell, std::vector<Pair>& pairs)
 }
 
 void try_cell(Scene& scene, const Cell& cell, std::vector<Pair>& pairs) {
-  const Host &trap = scene.host("trap"), &router = scene.host("router");
+  const Host& trap = scene.host("trap");
   if (!cell.needs.empty() && !shell(trap, cell.needs)) {
     scene.note(label(cell) + ": this kernel has no such thing");
     return;
   }
   if (auto done = shell(trap, cell.host); !done)
     scene.done(done, label(cell) + ": the host");
-  if (auto done = shell(router, cell.router); !done)
-    scene.done(done, label(cell) + ": the router");
   Result<void> ready;
   if (cell.outcome == CellOutcome::refused)
     try_refusal(scene, cell);
@@ -329,10 +325,8 @@ void try_cell(Scene& scene, const Cell& cell, std::vector<Pair>& pairs) {
     scene.done(ready, label(cell) + ": TRAP is ready");
   if (cell.outcome != CellOutcome::refused)
     try_both_families(scene, cell, pairs);
-  for (const auto& [host, undo] :
-       {std::pair{&trap, cell.host_undo}, std::pair{&router, cell.router_undo}})
-    if (auto done = shell(*host, undo); !done)
-      scene.done(done, label(cell) + ": undone");
+  if (auto done = shell(trap, cell.host_undo); !done)
+    scene.done(done, label(cell) + ": undone");
   if (cell.outcome == CellOutcome::refused)
     scene.trap().server().kill(); // forgets the one that ended by itself
   if (restarts(cell))

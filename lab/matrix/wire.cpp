@@ -98,11 +98,10 @@ Result<Wire> Wire::open(const Host& router, const Sending& sending) {
   const InHost inside{router};
   if (!inside.entered())
     return Error{"cannot enter the router's namespace"};
-  auto out = packet_socket(sending.interface, 0);
-  auto in = packet_socket("trap", ETH_P_ALL);
-  if (!out || !in)
-    return out ? in.error() : out.error();
-  return Wire{std::move(*out), std::move(*in), sending};
+  auto socket = packet_socket("trap", ETH_P_ALL);
+  if (!socket)
+    return socket.error();
+  return Wire{std::move(*socket), sending};
 }
 
 Result<void> Wire::send(const Segment& segment, std::uint8_t traffic_class,
@@ -118,13 +117,7 @@ Result<void> Wire::send(const Segment& segment, std::uint8_t traffic_class,
   if (accurate_ecn)
     frame[family_of(segment.from.address) == TRAP_IPV4 ? 46 : 66] |= 1;
   renew_checksums(std::span{frame}.subspan(ETH_HLEN));
-  Bytes tags;
-  for (const VlanTag& tag : sending_.tags)
-    for (const std::uint16_t half : {tag.type, tag.id})
-      tags.insert(tags.end(),
-                  {static_cast<std::uint8_t>(half >> 8), static_cast<std::uint8_t>(half)});
-  frame.insert(frame.begin() + 12, tags.begin(), tags.end());
-  if (::send(out_.get(), frame.data(), frame.size(), 0) != static_cast<ssize_t>(frame.size()))
+  if (::send(socket_.get(), frame.data(), frame.size(), 0) != static_cast<ssize_t>(frame.size()))
     return Error{"cannot send a frame: " + error_text(errno)};
   return {};
 }
@@ -144,11 +137,11 @@ std::optional<Seen> Wire::next(const Endpoint& server, const Endpoint& client,
     message.msg_iovlen = 1;
     message.msg_control = control.data();
     message.msg_controllen = control.size();
-    const ssize_t bytes = recvmsg(in_.get(), &message, 0);
+    const ssize_t bytes = recvmsg(socket_.get(), &message, 0);
     if (bytes < 0) {
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
           end - std::chrono::steady_clock::now());
-      pollfd waiting{in_.get(), POLLIN, 0};
+      pollfd waiting{socket_.get(), POLLIN, 0};
       if (left.count() <= 0 || poll(&waiting, 1, static_cast<int>(left.count()) + 1) <= 0)
         return std::nullopt;
       continue;

@@ -30,8 +30,6 @@ struct Seen {
 // How frames leave.
 struct Sending {
   MacAddress source = {}, destination = {};
-  std::string interface = "trap"; // of the router; a VLAN device tags beside the frame
-  std::vector<VlanTag> tags = {}; // in the frame
 };
 
 class Wire {
@@ -47,9 +45,8 @@ public:
                                          std::chrono::milliseconds patience) const;
 
 private:
-  Wire(Fd out, Fd in, Sending sending)
-      : out_(std::move(out)), in_(std::move(in)), sending_(std::move(sending)) {}
-  Fd out_, in_;
+  Wire(Fd socket, const Sending& sending) : socket_(std::move(socket)), sending_(sending) {}
+  Fd socket_;
   Sending sending_;
 };
 
