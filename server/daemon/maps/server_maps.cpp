@@ -20,8 +20,7 @@ bool same_service(const trap_service& a, const trap_service& b) {
   return a.flags == b.flags && a.pool == b.pool && a.mss == b.mss && a.window == b.window &&
          a.window_scale == b.window_scale && a.plain_window == b.plain_window &&
          a.hop_limit == b.hop_limit && a.traffic_class == b.traffic_class &&
-         a.peace_token_ns == b.peace_token_ns &&
-         same_rate(a.syn_acks, b.syn_acks);
+         a.peace_token_ns == b.peace_token_ns && same_rate(a.syn_acks, b.syn_acks);
 }
 
 // Of a pool without usable backends, so that the next run of the daemon knows that policies may

@@ -18,7 +18,7 @@ struct ListenerAnswer {
   int window_scale = -1;    // -1: none
   bool sack = false;
   bool timestamps = false;
-  int hop_limit = -1;     // of the packet; -1: not known
+  int hop_limit = -1; // of the packet; -1: not known
   int traffic_class = -1;
 
   bool operator==(const ListenerAnswer&) const = default;
