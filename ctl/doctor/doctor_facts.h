@@ -70,6 +70,8 @@ struct PartFacts {
   std::string config_problem; // an error in it or in its keys; empty: none
   std::string xdp_mode;       // as configured; empty for a client
   std::vector<InterfaceFacts> interfaces;
+  bool accepts_uncovered = false;
+  std::vector<std::string> uncovered; // "NAME: REASON": ways into the host past its programs
   KeyFileFacts key_file;
   std::vector<PortFacts> ports;
   std::vector<PeerFacts> peers;

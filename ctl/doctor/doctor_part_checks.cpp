@@ -112,7 +112,7 @@ Finding xdp_of(const PartFacts& part, const InterfaceFacts& interface) {
     return {Grade::fail,
             fmt::format("{} has no XDP program: packets pass unjudged", interface.name),
             fmt::format("systemctl restart trap-{}", part.part)};
-  if (interface.xdp_program != ours)
+  if (interface.xdp_program != ours && interface.xdp_program != ours + "_ip")
     return {Grade::fail,
             fmt::format("{} has another XDP program, \"{}\", in {} mode", interface.name,
                         interface.xdp_program, interface.xdp_mode),
@@ -221,6 +221,20 @@ Findings others_at_tc(const PartFacts& part) {
   return findings.empty() ? Findings{ok("no other program runs before it at tc")} : findings;
 }
 
+Findings uncovered(const PartFacts& part) {
+  if (!is_xdp(part))
+    return {};
+  Findings findings;
+  for (const std::string& way : part.uncovered)
+    findings.push_back(
+        {part.accepts_uncovered ? Grade::ok : Grade::warn,
+         fmt::format("{}: packets that come in by it are not judged", way),
+         fmt::format("name it in \"interfaces\" of {}, or take it down{}", part.config_path,
+                     part.part == "guard" ? "; uncovered = \"accept\" says that it may be so"
+                                          : "")});
+  return findings.empty() ? Findings{ok("no packet comes in past its programs")} : findings;
+}
+
 Findings consent(const PartFacts& part) {
   if (part.part != "client" || !part.daemon.runs)
     return {};
@@ -256,6 +270,7 @@ std::span<const PartCheck> part_checks() {
       {"daemon", "whether the daemon answers, and its problems", daemon},
       {"keys", "the epochs of the keys in the ring", keys},
       {"interfaces", "the interfaces of the configuration", interfaces},
+      {"uncovered", "interfaces and decapsulation that its programs do not see", uncovered},
       {"xdp", "the XDP program on each of them", xdp},
       {"mtu", "their MTU", mtu},
       {"offloads", "LRO and GRO in hardware", offloads},

@@ -14,6 +14,8 @@
 #include "runtime/config/config_node.h"
 #include "runtime/config/endpoint.h"
 #include "runtime/fd.h"
+#include "runtime/kernel/xdp.h"
+#include "runtime/net/interface_choice.h"
 
 namespace trap::ctl {
 
@@ -124,12 +126,12 @@ std::string read_config(PartFacts& facts, std::string& socket) {
     facts.xdp_mode = text_of(*root, "xdp_mode", "native");
   for (const char* key : {"interfaces", "lan"}) {
     for (const std::string& name : texts_of(*root, key)) {
-      const bool is_pattern = name.find_first_of("*?[") != std::string::npos;
-      if (!is_pattern)
+      if (!is_pattern(name))
         facts.interfaces.push_back(gather_interface(name));
     }
   }
   const Listeners listeners = read_listeners();
+  facts.accepts_uncovered = text_of(*root, "uncovered", "") == "accept";
   if (facts.part == "guard") {
     facts.key_file = read_key_file(text_of(*root, "secret_file", "/etc/trap/guard.key"));
     read_guard(facts, *root, listeners);
@@ -142,15 +144,50 @@ std::string read_config(PartFacts& facts, std::string& socket) {
   return check_config(facts.part, facts.config_path);
 }
 
-void read_daemon(DaemonFacts& daemon, const std::string& part, const std::string& socket) {
+// As the daemon says, or as it would be once it starts.
+void read_uncovered(PartFacts& facts, const ordered_json& status) {
+  const auto add = [&](const std::string& name, const std::string& reason) {
+    facts.uncovered.push_back(fmt::format("{}: {}", name, reason));
+  };
+  if (status.contains("uncovered")) {
+    for (const auto& way : status["uncovered"])
+      if (!way.value("harmless", false))
+        add(way.value("name", std::string{}), way.value("reason", std::string{}));
+    return;
+  }
+  auto root = read_config_file(facts.config_path);
+  if (!root || facts.part == "client")
+    return;
+  PartConfig config = make_part_config(facts.part);
+  config.interfaces = texts_of(*root, "interfaces");
+  config.except = texts_of(*root, "except");
+  for (const Uncovered& way : would_be_uncovered(config, facts.part == "guard"))
+    if (!way.is_harmless)
+      add(way.interface, way.reason);
+}
+
+// Interfaces that a pattern matched.
+void read_matched(PartFacts& facts, const ordered_json& status) {
+  for (const auto& interface : status.value("interfaces", ordered_json::array())) {
+    const std::string name = interface.value("name", std::string{});
+    if (std::ranges::find(facts.interfaces, name, &InterfaceFacts::name) == facts.interfaces.end())
+      facts.interfaces.push_back(gather_interface(name));
+  }
+}
+
+void read_daemon(PartFacts& facts, const std::string& socket) {
+  DaemonFacts& daemon = facts.daemon;
+  const std::string& part = facts.part;
   auto status = running_status({part, socket, ""});
   if (!status) {
     daemon.error = status.error().message;
     return;
   }
+  read_uncovered(facts, *status);
   if (status->is_null())
     return;
   daemon.runs = true;
+  read_matched(facts, *status);
   daemon.version = status->value("version", "");
   daemon.problems = status->value("problems", std::vector<std::string>{});
   if (auto keys = status->find("keys"); keys != status->end()) {
@@ -182,7 +219,7 @@ PartFacts gather_part(const std::string& part, const std::string& config_path) {
   facts.config_path = config_path;
   std::string socket = "/run/trap/" + part + ".sock";
   facts.config_problem = read_config(facts, socket);
-  read_daemon(facts.daemon, part, socket);
+  read_daemon(facts, socket);
   return facts;
 }
 

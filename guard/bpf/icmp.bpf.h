@@ -39,24 +39,36 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict judge_unreadable(struct xdp
              : TRAP_PASS_OTHER;
 }
 
-/* A frame that is not TCP: only ICMP can be for a protected service. *slot receives the slot of
- * that service, and stays 0 otherwise. A function by itself, out of the way of TCP. */
-TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict judge_other(struct xdp_md* ctx,
-                                                                 __u32 l3_offset, __u32* slot) {
+/* The family of a packet that is not TCP: by the EtherType, if there is one, and the version. A
+ * function by itself, because kernel 6.1 would follow all behind it twice. */
+TRAP_GLOBAL_FUNCTION __u32 family_of_other(struct xdp_md* ctx, __u32 l3_offset) {
   const __u8* data = (const void*)(long)ctx->data;
   const void* end = (const void*)(long)ctx->data_end;
   const __u8* type = data + ((l3_offset - 2) & 0x1f);
-  const __u8* l3 = type + 2;
+
+  if (l3_offset < ETH_HLEN) {
+    if ((const void*)(data + 1) > end)
+      return TRAP_FAMILY_NONE;
+    return data[0] >> 4 == 4 ? TRAP_IPV4 : data[0] >> 4 == 6 ? TRAP_IPV6 : TRAP_FAMILY_NONE;
+  }
+  return (const void*)(type + 3) > end ? TRAP_FAMILY_NONE
+                                       : trap_ip_family(*(const __be16*)type, type[2]);
+}
+
+/* A frame that is not TCP: only ICMP can be for a protected service. *slot receives the slot of
+ * that service, and stays 0 otherwise. A function by itself, out of the way of TCP. */
+TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict
+judge_other(struct xdp_md* ctx, __u32 l3_offset, __u32 family, __u32* slot) {
+  const __u8* data = (const void*)(long)ctx->data;
+  const void* end = (const void*)(long)ctx->data_end;
+  const __u8* l3 = data + (l3_offset & 0x1f);
   struct packet_context context = {};
   const struct trap_guard_port* port;
   const __u8* icmp;
   enum trap_icmp_kind kind;
-  __u32 family, number;
+  __u32 number;
 
-  if (!slot || (const void*)(l3 + 1) > end)
-    return TRAP_PASS_OTHER;
-  family = trap_ip_family(*(const __be16*)type, l3[0]);
-  if (!family)
+  if (!slot || !family || (const void*)(l3 + 1) > end)
     return TRAP_PASS_OTHER;
   icmp = trap_find_icmp(l3, end, family);
   if (!icmp || !prepare(&context))

@@ -95,8 +95,8 @@ judge_tcp(struct xdp_md* ctx, struct packet_context* context, enum trap_layer la
   return prepare(context) ? judge_segment(ctx, context, data, end) : TRAP_DROP_INTERNAL;
 }
 
-SEC("xdp.frags")
-int trap_guard(struct xdp_md* ctx) {
+/* A packet that arrives. `link_bytes`: TRAP_LINK_ETHERNET or TRAP_LINK_NONE. */
+static __always_inline int look_at_arriving(struct xdp_md* ctx, __u32 link_bytes) {
   const void* data = (const void*)(long)ctx->data;
   const void* end = (const void*)(long)ctx->data_end;
   struct packet_context context;
@@ -106,10 +106,12 @@ int trap_guard(struct xdp_md* ctx) {
 
   trap_start_packet(&context.packet);
   context.settings = NULL;
-  layer = trap_read_frame(&context.packet, data, end);
+  layer = link_bytes == TRAP_LINK_NONE ? trap_read_ip(&context.packet, data, end)
+                                       : trap_read_frame(&context.packet, data, end);
   bytes = trap_frame_bytes(&context.packet, data, end);
   if (layer == TRAP_LAYER_OTHER) {
-    verdict = judge_other(ctx, context.packet.l3_offset, &slot);
+    verdict = judge_other(ctx, context.packet.l3_offset,
+                          family_of_other(ctx, context.packet.l3_offset), &slot);
     if (verdict == TRAP_DROP_FRAGMENT)
       verdict = judge_unreadable(ctx, context.packet.l3_offset);
   } else {
@@ -126,6 +128,17 @@ int trap_guard(struct xdp_md* ctx) {
   }
   count(slot, verdict, bytes, 0);
   return xdp_action(verdict);
+}
+
+SEC("xdp.frags")
+int trap_guard(struct xdp_md* ctx) {
+  return look_at_arriving(ctx, TRAP_LINK_ETHERNET);
+}
+
+/* The same for interfaces whose packets begin with the IP header. Loaded where there is one. */
+SEC("?xdp.frags")
+int trap_guard_ip(struct xdp_md* ctx) {
+  return look_at_arriving(ctx, TRAP_LINK_NONE);
 }
 
 SEC("tc")

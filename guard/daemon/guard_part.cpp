@@ -4,6 +4,7 @@
 #include "guard/daemon/report/guard_report.h"
 #include "guard/daemon/running/guard_commands.h"
 #include "guard/daemon/running/guard_takeover.h"
+#include "runtime/control/status_json.h"
 #include "runtime/keys/clock_writer.h"
 
 namespace trap::guard {
@@ -29,7 +30,7 @@ Result<void> GuardPart::start(Undo& undo) {
     return swapped.error();
   if (auto finished = finish_takeover(guard_); !finished)
     return finished.error();
-  guard_.egress.detach_elsewhere(config().interfaces);
+  guard_.egress.detach_elsewhere(guard_.attachments.interfaces());
   return {};
 }
 
@@ -60,11 +61,22 @@ std::string GuardPart::parting_words() {
   return parting_words_of(guard_);
 }
 
+std::vector<std::string> GuardPart::warnings() {
+  std::vector<std::string> all = warnings_of(guard_);
+  if (guard_.active->config.accepts_uncovered)
+    return all;
+  const std::vector<std::string> uncovered = uncovered_problems(would_be_uncovered(config(), true));
+  all.insert(all.end(), uncovered.begin(), uncovered.end());
+  return all;
+}
+
 int GuardPart::event_fd() const {
   return guard_.suspects_buffer ? ring_buffer__epoll_fd(guard_.suspects_buffer.get()) : -1;
 }
 
 void GuardPart::handle_events() {
+  if (guard_.interfaces.drain())
+    follow_interfaces(guard_);
   ring_buffer__consume(guard_.suspects_buffer.get());
 }
 

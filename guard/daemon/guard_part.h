@@ -19,7 +19,7 @@ public:
     return show_keys(guard_keys(), guard_.active->config, View::status);
   }
   Result<void> read_keys() override;
-  std::vector<std::string> warnings() override { return warnings_of(guard_); }
+  std::vector<std::string> warnings() override;
   Result<void> check_start() override;
   Result<void> start(Undo& undo) override;
   Result<void> detach() override;

@@ -63,11 +63,17 @@ PartConfig make_part_config(const std::string& part) {
 Keys<PartConfig> part_keys(const std::string& part) {
   using P = PartConfig;
   const bool is_client = part == "client";
-  Keys<P> keys = {required(strings("interfaces", &P::interfaces, interface_name(),
-                                   is_client ? by_reload : by_restart,
-                                   is_client ? "names and patterns of interfaces that services are "
-                                               "reached through"
-                                             : "interfaces where packets arrive"))};
+  Keys<P> keys = {
+      required(strings("interfaces", &P::interfaces, interface_name(),
+                       is_client ? by_reload : by_restart,
+                       is_client ? "names and patterns of interfaces that services are "
+                                   "reached through"
+                                 : "names and patterns of interfaces where packets "
+                                   "arrive")),
+      strings("except", &P::except, interface_name(), is_client ? by_reload : by_restart,
+              is_client ? "names and patterns that the patterns of interfaces and lan do not "
+                          "match"
+                        : "names and patterns that the patterns of interfaces do not match")};
   if (!is_client)
     keys.push_back(choice("xdp_mode", &P::xdp_mode, xdp_modes(), by_restart,
                           "how the program is attached to the interfaces"));
@@ -79,6 +85,18 @@ Keys<PartConfig> part_keys(const std::string& part) {
                                 by_restart,
                                 "where Prometheus may ask for /metrics, and routers for /ready"));
   return keys;
+}
+
+void refuse_both(ConfigTable& table, const std::vector<std::string>& names,
+                 const std::vector<std::string>& others, const char* lists) {
+  for (const std::string& name : names) {
+    if (std::ranges::find(others, name) != others.end())
+      table.fail(0, fmt::format("\"{}\" is both in {}: name it in one", name, lists));
+  }
+}
+
+void refuse_excepted(ConfigTable& table, const PartConfig& config) {
+  refuse_both(table, config.interfaces, config.except, "\"interfaces\" and \"except\"");
 }
 
 Written<std::string> interface_name() {

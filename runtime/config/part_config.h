@@ -19,6 +19,7 @@ struct PartConfig {
   std::string part; // "server", "guard", "client"
   std::string path; // of the configuration file
   std::vector<std::string> interfaces;
+  std::vector<std::string> except;    // names and patterns that those of interfaces do not match
   XdpMode xdp_mode = XdpMode::native; // not for the client
   std::string pin_dir;
   std::string control_socket;
@@ -28,8 +29,16 @@ struct PartConfig {
 // The defaults of a part.
 PartConfig make_part_config(const std::string& part);
 
-// interfaces, pin_dir, control_socket and metrics_listen; for server and guard also xdp_mode.
+// interfaces, except, pin_dir, control_socket and metrics_listen; for server and guard also
+// xdp_mode.
 Keys<PartConfig> part_keys(const std::string& part);
+
+// A name in two lists can be meant in one of them only: an error of the table. `lists` names them.
+void refuse_both(ConfigTable& table, const std::vector<std::string>& names,
+                 const std::vector<std::string>& others, const char* lists);
+
+// The same for "interfaces" and "except".
+void refuse_excepted(ConfigTable& table, const PartConfig& config);
 
 // Interface names, or patterns of them.
 Written<std::string> interface_name();

@@ -91,6 +91,22 @@ void measure_interface(Metrics& metrics, const std::string& part, const std::str
                 {{"part", part}, {"interface", interface}}, attached ? 1 : 0);
 }
 
+void measure_uncovered(Metrics& metrics, const std::string& part,
+                       const std::vector<Uncovered>& uncovered, bool accepted) {
+  unsigned open = 0;
+  for (const Uncovered& way : uncovered) {
+    if (way.is_harmless)
+      continue;
+    open++;
+    metrics.gauge("trap_uncovered",
+                  "1 if packets come in by this interface, or out of others, past the part's "
+                  "program; 0 if the configuration accepts that",
+                  {{"part", part}, {"interface", way.interface}}, accepted ? 0 : 1);
+  }
+  metrics.gauge("trap_uncovered_ways", "Ways into the host that the part's program does not see",
+                {{"part", part}}, open);
+}
+
 void measure_interfaces(Metrics& metrics, const std::string& part,
                         const std::vector<XdpState>& states) {
   for (const XdpState& state : states)

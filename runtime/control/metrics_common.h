@@ -32,6 +32,10 @@ void measure_monitored(Metrics& metrics, const MeasuredService& where, const Ver
 // trap_interface_attached: 1 if the interface runs this daemon's program.
 void measure_interface(Metrics& metrics, const std::string& part, const std::string& interface,
                        bool attached);
+// Ways into the host that no program sees. `accepted`: the configuration accepts them.
+void measure_uncovered(Metrics& metrics, const std::string& part,
+                       const std::vector<Uncovered>& uncovered, bool accepted);
+
 void measure_interfaces(Metrics& metrics, const std::string& part,
                         const std::vector<XdpState>& states);
 

@@ -56,6 +56,24 @@ std::vector<std::string> interface_problems(const std::vector<XdpState>& states)
   return problems;
 }
 
+nlohmann::ordered_json uncovered_json(const std::vector<Uncovered>& uncovered) {
+  auto json = nlohmann::ordered_json::array();
+  for (const Uncovered& way : uncovered)
+    json.push_back(
+        {{"name", way.interface}, {"reason", way.reason}, {"harmless", way.is_harmless}});
+  return json;
+}
+
+std::vector<std::string> uncovered_problems(const std::vector<Uncovered>& uncovered) {
+  std::vector<std::string> problems;
+  for (const Uncovered& way : uncovered) {
+    if (!way.is_harmless)
+      problems.push_back(fmt::format("{} is not covered: packets come in by it unjudged: {}",
+                                     way.interface, way.reason));
+  }
+  return problems;
+}
+
 nlohmann::ordered_json keys_json(const trap_keyring& ring) {
   const std::uint64_t unix_ns = read_clocks().unix_ns;
   return {{"epoch", trap_epoch(unix_ns)},

@@ -26,6 +26,11 @@ nlohmann::ordered_json interfaces_json(const std::vector<XdpState>& states);
 // Adds the programs of others that run before ours at tc, if there are any.
 void add_programs_before(nlohmann::ordered_json& interface,
                          const std::vector<std::string>& programs);
+nlohmann::ordered_json uncovered_json(const std::vector<Uncovered>& uncovered);
+
+// A line for each that is not harmless.
+std::vector<std::string> uncovered_problems(const std::vector<Uncovered>& uncovered);
+
 std::vector<std::string> interface_problems(const std::vector<XdpState>& states);
 
 // Present epoch and the epochs a ring holds; a ring without the present one, or with few, is a

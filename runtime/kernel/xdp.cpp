@@ -16,11 +16,13 @@
 #include "runtime/kernel/pinned_object.h"
 #include "runtime/kernel/xdp_refusal.h"
 #include "runtime/log.h"
+#include "runtime/net/host_interfaces.h"
 
 namespace trap {
 namespace {
 
 constexpr char link_prefix[] = "link-";
+constexpr std::chrono::seconds between_refusals{30};
 
 // The attachment of a link: interface index (0 when its device is gone) and program; nothing if
 // it cannot be read.
@@ -96,7 +98,7 @@ Result<unsigned> interface_index(const std::string& interface, const PartConfig&
 Result<Fd> XdpAttachments::create_pinned(const Attachment& attachment, unsigned index,
                                          XdpMode mode) const {
   unlink(attachment.pin_path.c_str());
-  auto link = create_link(attachment.interface, index, mode, program_fd_);
+  auto link = create_link(attachment.interface, index, mode, attachment.program_fd);
   if (!link)
     return link.error();
   if (auto pinned = pin(link->get(), attachment.pin_path); !pinned)
@@ -104,14 +106,38 @@ Result<Fd> XdpAttachments::create_pinned(const Attachment& attachment, unsigned 
   return std::move(*link);
 }
 
-Result<XdpAttachments::Attachment> XdpAttachments::attach(const std::string& interface) const {
+Result<int> XdpAttachments::program_for(const HostInterface& interface) const {
+  const auto framing = framing_of(interface.type);
+  if (framing == Framing::ethernet)
+    return programs_.ethernet;
+  const std::string kind = interface.kind.empty() ? "" : fmt::format(" (kind {})", interface.kind);
+  if (!framing)
+    return Error{fmt::format("interface {}: trap-{} cannot read its link layer (ARPHRD {}){}: take "
+                             "it out of \"interfaces\"",
+                             interface.name, part_, interface.type, kind)};
+  if (programs_.ip >= 0)
+    return programs_.ip;
+  if (part_ == "guard")
+    return Error{fmt::format("interface {}: its packets have no Ethernet header any more{}: "
+                             "restart trap-guard, which loads a program for such",
+                             interface.name, kind)};
+  return Error{fmt::format(
+      "interface {}: its packets have no Ethernet header{}, and trap-{} reads frames: have "
+      "clients come by an Ethernet interface, or take {} out of \"interfaces\"",
+      interface.name, kind, part_, interface.name)};
+}
+
+Result<XdpAttachments::Attachment> XdpAttachments::attach(const HostInterface& interface) const {
+  auto program = program_for(interface);
+  if (!program)
+    return program.error();
   Attachment made;
-  made.interface = interface;
-  made.pin_path = pin_dir_ + "/" + link_pin_name(interface);
-  const unsigned index = if_nametoindex(interface.c_str());
+  made.interface = interface.name;
+  made.program_fd = *program;
+  made.pin_path = pin_dir_ + "/" + link_pin_name(interface.name);
   Fd earlier(bpf_obj_get(made.pin_path.c_str()));
-  const bool runs = earlier && link_is_on(earlier, index);
-  const bool changes_mode = runs && attached_xdp(index).mode != xdp_mode_name(mode_);
+  const bool runs = earlier && link_is_on(earlier, interface.index);
+  const bool changes_mode = runs && attached_xdp(interface.index).mode != xdp_mode_name(mode_);
   if (runs && !changes_mode) {
     made.link = std::move(earlier);
     made.from_earlier_run = true;
@@ -120,12 +146,12 @@ Result<XdpAttachments::Attachment> XdpAttachments::attach(const std::string& int
   if (changes_mode)
     bpf_link_detach(earlier.get()); // the modes exclude each other
   earlier.reset();
-  auto link = create_pinned(made, index, mode_);
+  auto link = create_pinned(made, interface.index, mode_);
   if (!link && changes_mode) {
     // The interface must not lose its protection: it keeps the new program with the old maps, in
     // the old mode, until the operator decides.
-    static_cast<void>(
-        create_pinned(made, index, mode_ == XdpMode::native ? XdpMode::generic : XdpMode::native));
+    static_cast<void>(create_pinned(made, interface.index,
+                                    mode_ == XdpMode::native ? XdpMode::generic : XdpMode::native));
   }
   if (!link)
     return link.error();
@@ -133,22 +159,42 @@ Result<XdpAttachments::Attachment> XdpAttachments::attach(const std::string& int
   return made;
 }
 
-Result<XdpAttachments> XdpAttachments::make(const PartConfig& config, int program_fd, Undo& undo) {
+bool XdpAttachments::is_only_matched(const std::string& interface) const {
+  return !is_named(names_, interface);
+}
+
+XdpAttachments::Attachment* XdpAttachments::find(const std::string& interface) {
+  const auto found = std::ranges::find(attachments_, interface, &Attachment::interface);
+  return found == attachments_.end() ? nullptr : &*found;
+}
+
+Result<XdpAttachments> XdpAttachments::make(const PartConfig& config, XdpPrograms programs,
+                                            Undo& undo) {
   XdpAttachments all;
+  all.part_ = config.part;
+  all.names_ = config.interfaces;
+  all.except_ = config.except;
   all.pin_dir_ = config.pin_dir;
   all.mode_ = config.xdp_mode;
-  all.program_fd_ = program_fd;
-  all.program_id_ = program_id_of(program_fd);
-  for (const std::string& interface : config.interfaces) {
+  all.programs_ = programs;
+  auto found = list_interfaces();
+  if (!found)
+    return found.error();
+  for (const HostInterface& interface : choose_for_xdp(all.names_, all.except_, *found)) {
     auto made = all.attach(interface);
-    if (!made)
+    if (!made && !all.is_only_matched(interface.name))
       return made.error();
+    if (!made) {
+      all.refuse(interface, made.error().message);
+      continue;
+    }
     if (!made->from_earlier_run)
       undo.add([path = made->pin_path] {
         unlink(path.c_str());
       }); // the link's last holder goes with this process
     all.attachments_.push_back(std::move(*made));
   }
+  all.look_for_uncovered(*found);
   return all;
 }
 
@@ -156,7 +202,7 @@ Result<void> XdpAttachments::swap_programs() {
   for (Attachment& attachment : attachments_) {
     if (!attachment.from_earlier_run)
       continue;
-    if (int failed = bpf_link_update(attachment.link.get(), program_fd_, nullptr))
+    if (int failed = bpf_link_update(attachment.link.get(), attachment.program_fd, nullptr))
       return Error{fmt::format(
           "interface {}: cannot put the new XDP program in place of the running one: {}",
           attachment.interface, error_text(failed))};
@@ -173,21 +219,116 @@ Result<void> XdpAttachments::swap_programs() {
   return {};
 }
 
-void XdpAttachments::mend() {
+void XdpAttachments::refuse(const HostInterface& interface, const std::string& reason) {
+  Refusal& refusal = refusals_[interface.name];
+  if (interface.is_up && refusal.reason != reason)
+    log::warn({.interface = interface.name}, "{}", reason);
+  refusal = {interface.index, interface.is_up ? reason : "",
+             std::chrono::steady_clock::now() + between_refusals};
+}
+
+// An interface of a pattern that was renamed keeps its link.
+void XdpAttachments::follow_names(const std::vector<HostInterface>& all) {
   for (Attachment& attachment : attachments_) {
-    unsigned index = if_nametoindex(attachment.interface.c_str());
-    if (index == 0 || link_is_on(attachment.link, index))
+    const auto info = link_info(attachment.link.get());
+    if (!info || info->xdp.ifindex == 0 || !is_only_matched(attachment.interface))
       continue;
-    auto info = link_info(attachment.link.get());
-    if (info && info->xdp.ifindex != 0)
-      continue; // alive elsewhere: the interface was renamed
-    auto made = attach(attachment.interface);
-    if (!made)
+    const auto now = std::ranges::find(all, info->xdp.ifindex, &HostInterface::index);
+    if (now == all.end() || now->name == attachment.interface || find(now->name))
       continue;
-    attachment = std::move(*made);
-    log::warn({.interface = attachment.interface}, "interface {} has come back: attached again",
-              attachment.interface);
+    const std::string path = pin_dir_ + "/" + link_pin_name(now->name);
+    unlink(path.c_str());
+    if (!pin(attachment.link.get(), path))
+      continue;
+    unlink(attachment.pin_path.c_str());
+    log::info({.interface = now->name}, "interface {} is called {} now", attachment.interface,
+              now->name);
+    attachment.interface = now->name;
+    attachment.pin_path = path;
   }
+}
+
+void XdpAttachments::attach_chosen(const std::vector<HostInterface>& chosen) {
+  const auto now = std::chrono::steady_clock::now();
+  for (const HostInterface& interface : chosen) {
+    Attachment* before = find(interface.name);
+    const auto info = before ? link_info(before->link.get()) : std::nullopt;
+    if (info && info->xdp.ifindex != 0)
+      continue; // at work, here or where the interface was renamed
+    const auto refusal = refusals_.find(interface.name);
+    if (refusal != refusals_.end() && refusal->second.index == interface.index &&
+        now < refusal->second.until)
+      continue;
+    auto made = attach(interface);
+    if (!made) {
+      refuse(interface, made.error().message);
+      continue;
+    }
+    refusals_.erase(interface.name);
+    if (before) {
+      *before = std::move(*made);
+      log::warn({.interface = interface.name}, "interface {} has come back: attached again",
+                interface.name);
+    } else {
+      attachments_.push_back(std::move(*made));
+      log::info({.interface = interface.name}, "interface {}: attached", interface.name);
+    }
+  }
+}
+
+// A port of a bridge or bond keeps its program until that one has it.
+void XdpAttachments::let_go(const std::vector<HostInterface>& all,
+                            const std::vector<HostInterface>& chosen) {
+  std::erase_if(refusals_, [&](const auto& entry) {
+    return std::ranges::find(all, entry.first, &HostInterface::name) == all.end();
+  });
+  std::erase_if(attachments_, [&](const Attachment& attachment) {
+    if (!is_only_matched(attachment.interface) ||
+        std::ranges::find(chosen, attachment.interface, &HostInterface::name) != chosen.end())
+      return false;
+    const auto there = std::ranges::find(all, attachment.interface, &HostInterface::name);
+    if (there != all.end() && there->master != 0) {
+      const auto master = std::ranges::find(all, there->master, &HostInterface::index);
+      if (master == all.end() || !find(master->name))
+        return false;
+    }
+    if (there == all.end())
+      log::info({.interface = attachment.interface}, "interface {} is gone", attachment.interface);
+    else
+      log::info({.interface = attachment.interface}, "interface {}: no longer attached",
+                attachment.interface);
+    unlink(attachment.pin_path.c_str());
+    return true;
+  });
+}
+
+void XdpAttachments::look_for_uncovered(const std::vector<HostInterface>& all) {
+  std::vector<std::string> attached;
+  for (const Attachment& attachment : attachments_) {
+    const auto info = link_info(attachment.link.get());
+    const auto there = std::ranges::find(all, attachment.interface, &HostInterface::name);
+    if (info && there != all.end() && info->xdp.ifindex == there->index)
+      attached.push_back(attachment.interface);
+  }
+  std::map<std::string, std::string> refused;
+  for (const auto& [interface, refusal] : refusals_) {
+    if (!refusal.reason.empty())
+      refused[interface] = refusal.reason;
+  }
+  uncovered_ = find_uncovered(all, attached, refused);
+  const std::vector<Uncovered> more = read_decapsulation();
+  uncovered_.insert(uncovered_.end(), more.begin(), more.end());
+}
+
+void XdpAttachments::follow() {
+  const auto all = list_interfaces();
+  if (!all)
+    return;
+  follow_names(*all);
+  const std::vector<HostInterface> chosen = choose_for_xdp(names_, except_, *all);
+  attach_chosen(chosen);
+  let_go(*all, chosen);
+  look_for_uncovered(*all);
 }
 
 std::vector<XdpState> XdpAttachments::states() const {
@@ -199,10 +340,48 @@ std::vector<XdpState> XdpAttachments::states() const {
     const AttachedXdp attached = attached_xdp(state.index);
     state.mode = attached.mode;
     state.program_id = attached.program_id;
-    state.ours = attached.program_id != 0 && attached.program_id == program_id_;
+    state.ours =
+        attached.program_id != 0 && attached.program_id == program_id_of(attachment.program_fd);
     states.push_back(std::move(state));
   }
   return states;
+}
+
+std::vector<std::string> XdpAttachments::interfaces() const {
+  std::vector<std::string> names;
+  for (const Attachment& attachment : attachments_)
+    names.push_back(attachment.interface);
+  return names;
+}
+
+std::vector<Uncovered> would_be_uncovered(const PartConfig& config, bool reads_ip) {
+  const auto all = list_interfaces();
+  if (!all)
+    return {};
+  std::vector<std::string> attached;
+  std::map<std::string, std::string> refused;
+  for (const HostInterface& interface : choose_for_xdp(config.interfaces, config.except, *all)) {
+    const auto framing = framing_of(interface.type);
+    if (framing == Framing::ethernet || (framing == Framing::ip && reads_ip))
+      attached.push_back(interface.name);
+    else
+      refused[interface.name] =
+          fmt::format("its packets have no Ethernet header, and trap-{} reads frames", config.part);
+  }
+  std::vector<Uncovered> uncovered = find_uncovered(*all, attached, refused);
+  const std::vector<Uncovered> more = read_decapsulation();
+  uncovered.insert(uncovered.end(), more.begin(), more.end());
+  return uncovered;
+}
+
+bool may_have_ip_interface(const PartConfig& config) {
+  if (std::ranges::any_of(config.interfaces, is_pattern))
+    return true;
+  const auto all = list_interfaces();
+  return all && std::ranges::any_of(*all, [&](const HostInterface& interface) {
+           return is_named(config.interfaces, interface.name) &&
+                  framing_of(interface.type) == Framing::ip;
+         });
 }
 
 std::vector<Pin> XdpAttachments::pins() const {
@@ -258,19 +437,21 @@ Result<unsigned> detach_unpinned_links(const std::string& program, const std::st
     const Fd link(bpf_link_get_fd_by_id(id));
     const auto info = link ? link_info(link.get()) : std::nullopt;
     if (!info || info->type != BPF_LINK_TYPE_XDP || info->xdp.ifindex == 0 ||
-        pinned.contains(info->id) || bpf_program_name(info->prog_id) != program)
+        pinned.contains(info->id))
+      continue;
+    const std::string name = bpf_program_name(info->prog_id);
+    if (name != program && name != program + "_ip")
       continue;
     // An index says nothing of the network namespace: what is attached to the interface here does.
-    const auto here = std::ranges::find_if(interfaces, [&](const std::string& interface) {
-      return if_nametoindex(interface.c_str()) == info->xdp.ifindex &&
-             attached_xdp(info->xdp.ifindex).program_id == info->prog_id;
-    });
-    if (here == interfaces.end())
+    char here[IF_NAMESIZE] = {};
+    if (!if_indextoname(info->xdp.ifindex, here) ||
+        (!is_named(interfaces, here) && !is_matched(interfaces, here)) ||
+        attached_xdp(info->xdp.ifindex).program_id != info->prog_id)
       continue;
     if (const int failed = bpf_link_detach(link.get()); failed && failed != -ENOLINK)
-      return Error{fmt::format("interface {}: cannot detach a link without a pin: {}", *here,
+      return Error{fmt::format("interface {}: cannot detach a link without a pin: {}", here,
                                error_text(failed))};
-    log::warn({.interface = *here}, "interface {}: detached a link whose pin was gone", *here);
+    log::warn({.interface = here}, "interface {}: detached a link whose pin was gone", here);
     detached++;
   }
   return detached;

@@ -4,6 +4,8 @@
 // without one.
 #pragma once
 
+#include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +15,8 @@
 #include "runtime/config/part_config.h"
 #include "runtime/fd.h"
 #include "runtime/kernel/pinned_object.h"
+#include "runtime/net/framing.h"
+#include "runtime/net/interface_choice.h"
 #include "runtime/result.h"
 #include "runtime/undo.h"
 
@@ -27,23 +31,37 @@ struct XdpState {
   int failed = 0;       // an errno value: the interface may be there, but cannot be looked up
 };
 
+// Descriptors; -1: the part has no program for such interfaces, or none that is loaded.
+struct XdpPrograms {
+  int ethernet = -1;
+  int ip = -1; // for packets that begin with the IP header
+};
+
 class XdpAttachments {
 public:
   XdpAttachments() = default;
 
-  // Attaches `program_fd` where no link of an earlier run lives and leaves those that do for
-  // `swap_programs`: whatever can fail fails here, before a running program was touched. `undo`
-  // takes back what was attached.
-  static Result<XdpAttachments> make(const PartConfig& config, int program_fd, Undo& undo);
+  // Attaches to the interfaces that `config` chooses where no link of an earlier run lives, and
+  // leaves those that do for `swap_programs`: whatever can fail fails here, before a running
+  // program was touched. `undo` takes back what was attached. An interface that refuses is an error
+  // if the configuration names it; otherwise the log says so, and it is uncovered.
+  static Result<XdpAttachments> make(const PartConfig& config, XdpPrograms programs, Undo& undo);
 
   // Swaps the program of the links of earlier runs, and removes links of interfaces no longer
   // configured.
   Result<void> swap_programs();
 
-  // Attaches again where the interface was gone and has come back.
-  void mend();
+  // Attaches where an interface came, or came back, and lets go of those that the configuration
+  // does not choose any more.
+  void follow();
 
   std::vector<XdpState> states() const;
+
+  // Names of the interfaces with a program, and of those that are named and gone.
+  std::vector<std::string> interfaces() const;
+
+  // Ways into the host that no program sees, as of the last start or follow().
+  const std::vector<Uncovered>& uncovered() const { return uncovered_; }
 
   // Of the links of interfaces that are there.
   std::vector<Pin> pins() const;
@@ -53,17 +71,36 @@ private:
     std::string interface;
     std::string pin_path;
     Fd link;
+    int program_fd = -1;
     bool from_earlier_run = false;
   };
 
+  // An interface that cannot have the program, and is asked again now and then.
+  struct Refusal {
+    unsigned index = 0;
+    std::string reason;
+    std::chrono::steady_clock::time_point until;
+  };
+
   Result<Fd> create_pinned(const Attachment& attachment, unsigned index, XdpMode mode) const;
-  Result<Attachment> attach(const std::string& interface) const;
+  Result<int> program_for(const HostInterface& interface) const;
+  Result<Attachment> attach(const HostInterface& interface) const;
+  void refuse(const HostInterface& interface, const std::string& reason);
+  bool is_only_matched(const std::string& interface) const;
+  Attachment* find(const std::string& interface);
+  void follow_names(const std::vector<HostInterface>& all);
+  void attach_chosen(const std::vector<HostInterface>& chosen);
+  void let_go(const std::vector<HostInterface>& all, const std::vector<HostInterface>& chosen);
+  void look_for_uncovered(const std::vector<HostInterface>& all);
 
   std::vector<Attachment> attachments_;
+  std::map<std::string, Refusal> refusals_; // by interface
+  std::vector<Uncovered> uncovered_;
+  std::string part_;
+  std::vector<std::string> names_, except_;
   std::string pin_dir_;
   XdpMode mode_ = XdpMode::native;
-  int program_fd_ = -1;
-  __u32 program_id_ = 0;
+  XdpPrograms programs_;
 };
 
 // bpffs takes no dots in names; ':' cannot be in an interface's name.
@@ -72,6 +109,13 @@ std::string link_pin_name(const std::string& interface);
 // Index of an interface, or an error that names it.
 Result<unsigned> interface_index(const std::string& interface, const PartConfig& config);
 
+// Ways into the host that no program of a part with this configuration would see.
+std::vector<Uncovered> would_be_uncovered(const PartConfig& config, bool reads_ip);
+
+// Is there an interface that the configuration chooses, or might, whose packets begin with the IP
+// header?
+bool may_have_ip_interface(const PartConfig& config);
+
 // Interfaces where a link pinned in `pin_dir` is still at work.
 std::vector<std::string> attached_interfaces(const std::string& pin_dir);
 
@@ -79,9 +123,9 @@ std::vector<std::string> attached_interfaces(const std::string& pin_dir);
 // many.
 Result<unsigned> detach_pinned_links(const std::string& pin_dir);
 
-// Detaches links that have no pin below /sys/fs/bpf or beside `pin_dir`: of programs of this name,
-// on these interfaces of this network namespace. Nothing but a process that still holds them keeps
-// them. Returns how many.
+// Detaches links that have no pin below /sys/fs/bpf or beside `pin_dir`: of programs of this name
+// or with "_ip" behind it, on interfaces of these names and patterns in this network namespace.
+// Nothing but a process that still holds them keeps them. Returns how many.
 Result<unsigned> detach_unpinned_links(const std::string& program, const std::string& pin_dir,
                                        const std::vector<std::string>& interfaces);
 

@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 #include <linux/if_link.h>
 #include <net/if.h>
+#include <sys/epoll.h>
 
 #include "runtime/net/netlink_dump.h"
 
@@ -32,7 +33,12 @@ HostInterface interface_of(const nlmsghdr& header) {
   interface.type = info.ifi_type;
   interface.is_up = (info.ifi_flags & IFF_UP) != 0;
   interface.is_loopback = (info.ifi_flags & IFF_LOOPBACK) != 0;
+  bool lower_is_elsewhere = false;
   visit_attributes_of<ifinfomsg>(header, [&](const rtattr& attribute) {
+    if (attribute.rta_type == IFLA_LINK && RTA_PAYLOAD(&attribute) == sizeof(interface.lower))
+      std::memcpy(&interface.lower, RTA_DATA(&attribute), sizeof(interface.lower));
+    if (attribute.rta_type == IFLA_LINK_NETNSID)
+      lower_is_elsewhere = true;
     if (attribute.rta_type == IFLA_IFNAME)
       interface.name = text_of(attribute);
     if (attribute.rta_type == IFLA_MASTER && RTA_PAYLOAD(&attribute) == sizeof(interface.master))
@@ -47,6 +53,8 @@ HostInterface interface_of(const nlmsghdr& header) {
                          interface.slave_of = text_of(inner);
                      });
   });
+  if (lower_is_elsewhere)
+    interface.lower = 0;
   return interface;
 }
 
@@ -75,8 +83,16 @@ Result<InterfaceWatch> InterfaceWatch::make() {
   return watch;
 }
 
-void InterfaceWatch::drain() {
-  trap::drain(socket_);
+bool InterfaceWatch::drain() {
+  return trap::drain(socket_);
+}
+
+Result<void> InterfaceWatch::join(int epoll_fd) const {
+  epoll_event readable = {};
+  readable.events = EPOLLIN;
+  if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, socket_.get(), &readable) != 0)
+    return links_error("watch", errno);
+  return {};
 }
 
 } // namespace trap

@@ -18,6 +18,7 @@ struct HostInterface {
   bool is_up = false;
   bool is_loopback = false;
   std::string kind{};     // "bridge", "veth", ...; empty: none that it tells
+  unsigned lower = 0;     // index of the interface that a VLAN is of; 0: none in this namespace
   unsigned master = 0;    // index of the bridge, bond or VRF that takes its packets; 0: none
   std::string slave_of{}; // kind of the master
 };
@@ -32,7 +33,12 @@ public:
   // Readable when an interface or an address came, went or changed since the last drain(). Look at
   // list_interfaces() after that.
   int fd() const { return socket_.get(); }
-  void drain();
+
+  // True if there was something.
+  bool drain();
+
+  // Makes an epoll descriptor readable when fd() is.
+  Result<void> join(int epoll_fd) const;
 
 private:
   Fd socket_;

@@ -7,6 +7,7 @@
 #include "runtime/kernel/pinned_object.h"
 #include "runtime/kernel/xdp.h"
 #include "runtime/log.h"
+#include "runtime/net/interface_choice.h"
 
 namespace trap {
 
@@ -21,6 +22,8 @@ Error unknown_command(const PartConfig& config, const std::vector<std::string>& 
 
 Result<void> check_interfaces(const PartConfig& config) {
   for (const std::string& interface : config.interfaces) {
+    if (is_pattern(interface))
+      continue;
     if (auto index = interface_index(interface, config); !index)
       return index.error();
   }

@@ -92,7 +92,7 @@ public:
 // An error with ExitCode::usage that names the words.
 Error unknown_command(const PartConfig& config, const std::vector<std::string>& words);
 
-// An error unless all interfaces of the configuration exist.
+// An error unless all interfaces that the configuration names exist.
 Result<void> check_interfaces(const PartConfig& config);
 
 // --detach of a part with XDP links: removes links, then what `detach_more` removes, pins and

@@ -42,6 +42,12 @@ void ServerPart::describe(nlohmann::ordered_json& status) {
   describe_server(server_, status);
 }
 
+void ServerPart::handle_events() {
+  if (server_.interfaces.drain())
+    follow_interfaces(server_);
+  server_.announcer->consume();
+}
+
 Result<std::unique_ptr<Part>> read_part(const std::string& config_path) {
   auto config = read_server_config(config_path);
   if (!config)

@@ -34,7 +34,7 @@ public:
   std::vector<Readiness> readiness() override { return readiness_of(server_); }
   std::vector<std::string> problems() override { return problems_of(server_); }
   int event_fd() const override { return server_.announcer->event_fd(); }
-  void handle_events() override { server_.announcer->consume(); }
+  void handle_events() override;
 
 private:
   RunningServer server_;

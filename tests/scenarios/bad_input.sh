@@ -92,6 +92,7 @@ END
 cat >"$work/guard.toml" <<END
 interfaces = ["bad0"]
 secret_file = "$work/guard.key"
+uncovered = "accept"
 trap_servers = ["203.0.113.10", "2001:db8:113::10"]
 pin_dir = "$work/bpf/guard"
 control_socket = "$work/guard.sock"
@@ -181,29 +182,32 @@ bad_config "server: control_socket too long" server 6 'control_socket: the path 
 bad_config "server: wrong xdp_mode" server 2 'write one of "native", "generic"' 's/"native"/"fast"/'
 bad_config "server: guard name" server 15 'guard: "Web 1" is no guard.s name' '15s/web-1/Web 1/'
 bad_config "server: no service" server 0 'no \[\[service\]\]: add at least one' '8,$d'
-bad_config "guard: port missing" guard 6 'service "web": key "port" is missing' '/^port/d'
+bad_config "guard: port missing" guard 7 'service "web": key "port" is missing' '/^port/d'
+bad_config "guard: port out of range" guard 9 '"port" is 0: write a number from 1 to 65535' 's/port = 80/port = 0/'
+bad_config "guard: TRAP server with a port" guard 4 'write addresses without ports' 's/113\.10"/113.10:80"/'
+bad_config "guard: TRAP server twice" guard 4 'is listed twice' 's/2001:db8:113::10/203.0.113.10/'
 bad_config "server: scope out of range" server 17 '.*"scope_v4" is 33: write a number from 8 to 32' 's/weight = 1/weight = 1\nscope_v4 = 33/'
 bad_config "server: tag out of range" server 17 '.*"tag" is 256: write a number from 0 to 255' 's/weight = 1/weight = 1\ntag = 256/'
-bad_config "guard: port out of range" guard 8 '"port" is 0: write a number from 1 to 65535' 's/port = 80/port = 0/'
-bad_config "guard: TRAP server with a port" guard 3 'write addresses without ports' 's/113\.10"/113.10:80"/'
-bad_config "guard: TRAP server twice" guard 3 'is listed twice' 's/2001:db8:113::10/203.0.113.10/'
 
-bad_config "guard: key of the whole file in a table" guard 9 'service "web": unknown key "mode".*stands before its first' 's/port = 80/port = 80\nmode = "monitor"/'
+bad_config "guard: key of the whole file in a table" guard 10 'service "web": unknown key "mode".*stands before its first' 's/port = 80/port = 80\nmode = "monitor"/'
 bad_config "guard: management port as a string" guard 1 '"management_ports" must be an array of integers, not a string' '1s/.*/management_ports = ["22"]\n&/'
 vary guard '1s/.*/trusted = ["203.0.113.10"]\n&/'
 check "guard: a public address is trusted" 0 "^trap-guard: .*: warning: TRAP server 203\\.0\\.113\\.10 is trusted, and anybody can" run trap-guard --config "$work/bad.toml" --check-config
 bad_config "guard: wrong mode" guard 1 '"mode" is "watch": write one of "enforce", "monitor"' '1s/.*/mode = "watch"\n&/'
+bad_config "guard: wrong uncovered" guard 3 '"uncovered" is "yes": write one of "degraded", "accept"' '3s/.*/uncovered = "yes"/'
+bad_config "guard: both named and excepted" guard 0 '"bad0" is both in "interfaces" and "except": name it in one' '1s/.*/except = ["bad0"]\n&/'
+bad_config "server: both named and excepted" server 0 '"bad0" is both in "interfaces" and "except": name it in one' '1s/.*/except = ["bad0"]\n&/'
 bad_config "guard: clock skew out of range" guard 1 '"clock_skew_s" is 3601: write a number from 0 to 3600' '1s/.*/clock_skew_s = 3601\n&/'
-bad_config "guard: service on a management port" guard 6 'port 22 is a management port, which is never filtered: take it out of "management_ports"' 's/port = 80/port = 22/'
-bad_config "guard: scope out of range" guard 9 'service "web": "scope_v4" is 33: write a number from 8 to 32' 's/port = 80/port = 80\nscope_v4 = 33/'
-bad_config "guard: class without tags" guard 6 'class "gold": no client has this class: give it "tags"' 's/^\[\[service\]\]/[[class]]\nname = "gold"\n&/'
-bad_config "guard: a tag of two classes" guard 11 'class "b": tag 1 belongs to class "a" already' 's/^\[\[service\]\]/[[class]]\nname = "a"\ntags = [1]\n[[class]]\nname = "b"\ntags = [1]\n&/'
+bad_config "guard: service on a management port" guard 7 'port 22 is a management port, which is never filtered: take it out of "management_ports"' 's/port = 80/port = 22/'
+bad_config "guard: scope out of range" guard 10 'service "web": "scope_v4" is 33: write a number from 8 to 32' 's/port = 80/port = 80\nscope_v4 = 33/'
+bad_config "guard: class without tags" guard 7 'class "gold": no client has this class: give it "tags"' 's/^\[\[service\]\]/[[class]]\nname = "gold"\n&/'
+bad_config "guard: a tag of two classes" guard 12 'class "b": tag 1 belongs to class "a" already' 's/^\[\[service\]\]/[[class]]\nname = "a"\ntags = [1]\n[[class]]\nname = "b"\ntags = [1]\n&/'
 
 { cat "$work/server.toml"; printf '[[service]]\nname = "two"\naddresses = ["203.0.113.10:80"]\n[[service.backend]]\naddress = "198.51.100.21:80"\nguard = "web-1"\n'; } >"$work/bad.toml"
 check "server: two services on one address" 2 "^trap-server: $work/bad.toml:23: service \"two\": address 203\\.0\\.113\\.10:80 belongs to service \"web\"" \
   run trap-server --config "$work/bad.toml"
 { cat "$work/guard.toml"; printf '[[service]]\nname = "two"\nport = 80\n'; } >"$work/bad.toml"
-check "guard: two services on one port" 2 "^trap-guard: $work/bad.toml:9: service \"two\": port 80 belongs to service \"web\"" \
+check "guard: two services on one port" 2 "^trap-guard: $work/bad.toml:10: service \"two\": port 80 belongs to service \"web\"" \
   run trap-guard --config "$work/bad.toml"
 
 # bad_key NAME PART PATTERN COMMAND: the key file as COMMAND makes it is refused.

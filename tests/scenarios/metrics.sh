@@ -63,6 +63,7 @@ END
   guard)
     cat >>"$work/guard.toml" <<END
 secret_file = "$work/guard.key"
+uncovered = "accept"
 trap_servers = ["203.0.113.10"]
 [[service]]
 name = "web"

@@ -34,8 +34,6 @@ Keys<ClientConfig> own_keys() {
   using C = ClientConfig;
   return {strings("lan", &C::lan, interface_name(), by_reload,
                   "names and patterns of interfaces with hosts behind them that have no module"),
-          strings("except", &C::except, interface_name(), by_reload,
-                  "names and patterns that the patterns of interfaces and lan do not match"),
           boolean("allow_private_targets", &C::allow_private_targets, by_reload,
                   "whether a public address may redirect to a private one"),
           integer("max_redirects", &C::max_redirects, table_sizes, by_restart,
@@ -60,19 +58,10 @@ Keys<ClientConfig> own_keys() {
                  "services that may redirect, and where to")};
 }
 
-// A name in two lists can be meant in one of them only.
-void refuse_both(ConfigTable& table, const std::vector<std::string>& names,
-                 const std::vector<std::string>& others, const char* lists) {
-  for (const std::string& name : names) {
-    if (std::ranges::find(others, name) != others.end())
-      table.fail(0, fmt::format("\"{}\" is both in {}: name it in one", name, lists));
-  }
-}
-
 void finish(ConfigTable& table, ClientConfig& config) {
   refuse_both(table, config.part.interfaces, config.lan, "\"interfaces\" and \"lan\"");
-  refuse_both(table, config.part.interfaces, config.except, "\"interfaces\" and \"except\"");
-  refuse_both(table, config.lan, config.except, "\"lan\" and \"except\"");
+  refuse_excepted(table, config.part);
+  refuse_both(table, config.lan, config.part.except, "\"lan\" and \"except\"");
   if (config.only_trusted && config.trusts.empty())
     table.fail(0, "\"only_trusted\" without a [[trust]]: no redirect would be followed; add one");
 }

@@ -30,8 +30,7 @@ struct Trust {
 
 struct ClientConfig {
   PartConfig part = make_part_config("client"); // its interfaces: names and patterns
-  std::vector<std::string> lan;    // the hosts behind them have their connections taken as well
-  std::vector<std::string> except; // patterns do not match these
+  std::vector<std::string> lan; // the hosts behind them have their connections taken as well
   bool allow_private_targets = false;
   std::uint32_t max_redirects = TRAP_CLIENT_REDIRECTS;
   std::uint32_t max_flows = TRAP_CLIENT_FLOWS;

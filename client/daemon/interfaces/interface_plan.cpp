@@ -2,41 +2,19 @@
 #include "client/daemon/interfaces/interface_plan.h"
 
 #include <algorithm>
-#include <fnmatch.h>
 #include <optional>
 
 #include <fmt/core.h>
 
+#include "runtime/net/interface_choice.h"
+
 namespace trap::client {
 namespace {
 
-bool matches(const std::string& name, const std::string& pattern) {
-  return fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
-}
-
-bool is_named(const std::vector<std::string>& names, const std::string& name) {
-  return std::ranges::find(names, name) != names.end();
-}
-
-bool is_matched(const std::vector<std::string>& patterns, const std::string& name) {
-  return std::ranges::any_of(patterns, [&](const std::string& pattern) {
-    return is_pattern(pattern) && matches(name, pattern);
-  });
-}
-
-bool is_excepted(const ClientConfig& config, const HostInterface& interface) {
-  return std::ranges::any_of(
-      config.except, [&](const std::string& pattern) { return matches(interface.name, pattern); });
-}
-
-// A bridge or bond delivers the packets of its ports; a VRF delivers nothing.
-bool delivers(const HostInterface& interface) {
-  return interface.slave_of.empty() || interface.slave_of == "vrf";
-}
-
 bool is_lan(const ClientConfig& config, const HostInterface& interface) {
   return is_named(config.lan, interface.name) ||
-         (interface.is_up && !interface.is_loopback && !is_excepted(config, interface) &&
+         (interface.is_up && !interface.is_loopback &&
+          !is_excepted(config.part.except, interface.name) &&
           is_matched(config.lan, interface.name));
 }
 
@@ -52,7 +30,7 @@ std::optional<Side> side_of(const ClientConfig& config, const HostInterface& int
     return Side::host;
   if (is_lan(config, interface))
     return interface.kind == "bridge" ? std::nullopt : std::optional(Side::lan);
-  if (!interface.is_up || interface.is_loopback || is_excepted(config, interface))
+  if (!interface.is_up || interface.is_loopback || is_excepted(config.part.except, interface.name))
     return std::nullopt;
   if (is_port_of_lan(config, interface, interfaces))
     return Side::lan;
@@ -78,10 +56,6 @@ void note_absent(InterfacePlan& plan, const std::vector<std::string>& names,
 }
 
 } // namespace
-
-bool is_pattern(const std::string& name) {
-  return name.find_first_of("*?[") != std::string::npos;
-}
 
 InterfacePlan plan_interfaces(const ClientConfig& config,
                               const std::vector<HostInterface>& interfaces) {

@@ -37,8 +37,6 @@ struct InterfacePlan {
 InterfacePlan plan_interfaces(const ClientConfig& config,
                               const std::vector<HostInterface>& interfaces);
 
-bool is_pattern(const std::string& name);
-
 const char* side_name(Side side); // "host", "lan"
 
 } // namespace trap::client

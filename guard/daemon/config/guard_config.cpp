@@ -84,6 +84,8 @@ Keys<GuardConfig> own_keys() {
       string("secret_file", &G::secret_file, file_path(), by_reload, "file of this guard's key"),
       choice("mode", &G::mode, modes(), by_reload,
              "whether packets that are refused are dropped, or counted only"),
+      choice("uncovered", &G::accepts_uncovered, {{"degraded", false}, {"accept", true}}, by_reload,
+             "whether the guard is degraded while packets can reach the host past it"),
       choice("on_stale_keys", &G::stale_drops, {{"established-only", false}, {"drop", true}},
              by_reload, "fate of established connections once the keys have run out"),
       integer("clock_skew_s", &G::clock_skew_s, {0, clock_skew_max_s}, by_reload,
@@ -114,6 +116,7 @@ Keys<GuardConfig> own_keys() {
 
 void finish(ConfigTable& table, GuardConfig& config) {
   complete_classes(config.classes);
+  refuse_excepted(table, config.part);
   if (config.services.size() >= TRAP_GUARD_MAX_SERVICES)
     table.fail(
         0, fmt::format("more services than there is room for ({})", TRAP_GUARD_MAX_SERVICES - 1));

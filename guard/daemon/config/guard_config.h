@@ -36,7 +36,8 @@ struct GuardConfig {
   PartConfig part = make_part_config("guard");
   std::string secret_file = "/etc/trap/guard.key";
   Mode mode = Mode::enforce;
-  bool stale_drops = false; // once the keys have run out, established connections go too
+  bool accepts_uncovered = false; // packets may reach the host past the guard
+  bool stale_drops = false;       // once the keys have run out, established connections go too
   std::uint32_t clock_skew_s = 60;
   bool icmp_drops = false;
   std::vector<std::uint16_t> management_ports = {22};

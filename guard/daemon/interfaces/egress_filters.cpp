@@ -9,6 +9,7 @@
 #include <fmt/core.h>
 
 #include "runtime/log.h"
+#include "runtime/net/interface_choice.h"
 
 namespace trap::guard {
 namespace {
@@ -17,10 +18,6 @@ namespace {
 const TcHook& hook() {
   static const TcHook egress = {Direction::egress, "trap_guard_egress"};
   return egress;
-}
-
-bool is_named(const std::vector<std::string>& names, const std::string& name) {
-  return std::ranges::find(names, name) != names.end();
 }
 
 } // namespace

@@ -60,6 +60,8 @@ void measure_guard(const RunningGuard& guard, Metrics& metrics) {
     measure_interface(metrics, part, state.interface,
                       state.index != 0 && state.ours &&
                           guard.egress.state_of(state.index).attached);
+  measure_uncovered(metrics, part, guard.attachments.uncovered(),
+                    guard.active->config.accepts_uncovered);
   measure_keys(metrics, part, guard.settings->ticket_keys);
   const Enforcement enforcement = enforcement_of(*guard.settings, now.monotonic_ns);
   metrics.gauge("trap_enforcing", "1 if what is refused is dropped, 0 if it is only counted",

@@ -69,6 +69,7 @@ void describe_guard(const RunningGuard& guard, ordered_json& status) {
   status["guard"] = guard.active->key.name;
   status.update(enforcement_json(guard));
   status["interfaces"] = guard_interfaces_json(guard);
+  status["uncovered"] = uncovered_json(guard.attachments.uncovered());
   VerdictCounts counted, monitored;
   status["services"] = services_json(guard, counted, monitored);
   status["trap_servers"] = trap_servers_json(guard);

@@ -27,8 +27,7 @@ void GuardWatch::tick() {
   watch_mode(now.monotonic_ns);
   if (now.monotonic_ns >= next_correction_ns_)
     correct_counts(now.monotonic_ns);
-  guard_.attachments.mend();
-  guard_.egress.mend(guard_.active->config.part.interfaces);
+  follow_interfaces(guard_);
   mend_pins(guard_);
 }
 

@@ -63,12 +63,17 @@ Result<void> load(RunningGuard& guard, Undo& undo) {
   const GuardConfig& config = guard.active->config;
   if (auto there = check_interfaces(config.part); !there)
     return there.error();
+  guard.reads_ip = may_have_ip_interface(config.part); // it takes as long to load as the other
   auto lock = open_pin_dir(config.part.pin_dir, program_name, undo);
   if (!lock)
     return lock.error();
   auto program = load_upon_pins<trap_guard>(
       guard.takeover, config.part.pin_dir, program_name, takeover_plan(),
-      [&](trap_guard& skeleton) { prepare_skeleton(skeleton, config); }, undo);
+      [&](trap_guard& skeleton) {
+        prepare_skeleton(skeleton, config);
+        bpf_program__set_autoload(skeleton.progs.trap_guard_ip, guard.reads_ip);
+      },
+      undo);
   if (!program)
     return program.error();
   guard.pin_dir = std::move(*lock);
@@ -83,7 +88,13 @@ Result<void> load(RunningGuard& guard, Undo& undo) {
                .flow_keys = bpf_map__fd(maps.flow_keys),
                .counters = bpf_map__fd(maps.counters),
                .monitored = bpf_map__fd(maps.monitored)};
-  return map_tables(guard);
+  if (auto mapped = map_tables(guard); !mapped)
+    return mapped.error();
+  auto watch = InterfaceWatch::make();
+  if (!watch)
+    return watch.error();
+  guard.interfaces = std::move(*watch);
+  return guard.interfaces.join(ring_buffer__epoll_fd(guard.suspects_buffer.get()));
 }
 
 // A trial of enforcing goes on when the daemon is restarted under it; otherwise the configuration
@@ -204,14 +215,17 @@ Result<void> start_guard(RunningGuard& guard, Undo& undo) {
   if (!slots)
     return slots.error();
   active.slots = std::move(*slots);
-  auto attachments = XdpAttachments::make(active.config.part,
-                                          bpf_program__fd(guard.program->progs.trap_guard), undo);
+  auto attachments = XdpAttachments::make(
+      active.config.part,
+      {.ethernet = bpf_program__fd(guard.program->progs.trap_guard),
+       .ip = guard.reads_ip ? bpf_program__fd(guard.program->progs.trap_guard_ip) : -1},
+      undo);
   if (!attachments)
     return attachments.error();
   guard.attachments = std::move(*attachments);
   guard.egress.open_earlier();
   guard.egress.take_programs(guard.program->obj);
-  if (auto attached = guard.egress.attach_at_start(active.config.part.interfaces, undo); !attached)
+  if (auto attached = guard.egress.attach_at_start(guard.attachments.interfaces(), undo); !attached)
     return attached.error();
   publish_settings(guard); // from here on the maps change, and failures are unlikely
   begin_mode(guard);
@@ -222,6 +236,11 @@ void publish_settings(RunningGuard& guard) {
   const Secret& secret = guard.active->key.secret;
   forget_keys_of_others(*guard.settings, secret);
   renew_settings(*guard.settings, secret, read_clocks());
+}
+
+void follow_interfaces(RunningGuard& guard) {
+  guard.attachments.follow();
+  guard.egress.mend(guard.attachments.interfaces());
 }
 
 void mend_pins(RunningGuard& guard) {
@@ -269,6 +288,10 @@ void log_warnings(const RunningGuard& guard) {
 
 std::vector<std::string> problems_of(const RunningGuard& guard) {
   std::vector<std::string> problems;
+  if (!guard.active->config.accepts_uncovered && guard.enforcement.mode == Mode::enforce)
+    problems = uncovered_problems(guard.attachments.uncovered());
+  if (guard.attachments.interfaces().empty())
+    problems.push_back("no interface is attached: nothing that \"interfaces\" matches is there");
   if (std::string problem = mode_problem(guard); !problem.empty())
     problems.push_back(std::move(problem));
   for (const auto& more : {interface_problems(guard.attachments.states()), egress_problems(guard),

@@ -22,6 +22,7 @@
 #include "runtime/kernel/program.h"
 #include "runtime/kernel/xdp.h"
 #include "runtime/keys/key_file.h"
+#include "runtime/net/host_interfaces.h"
 #include "runtime/net/ssh_connection.h"
 #include "runtime/takeover/takeover.h"
 
@@ -55,6 +56,8 @@ struct RunningGuard {
   MappedValue<Networks> networks;
   MapFds fds;
   XdpAttachments attachments;
+  InterfaceWatch interfaces; // tells when one changes
+  bool reads_ip = false;     // the program for interfaces without a link layer is loaded
   EgressFilters egress;
   Suspects suspects;
   std::unique_ptr<ring_buffer, void (*)(ring_buffer*)> suspects_buffer{nullptr, ring_buffer__free};
@@ -74,6 +77,9 @@ Result<void> start_guard(RunningGuard& guard, Undo& undo);
 
 // Replaces keys of another secret, and renews clock and keys.
 void publish_settings(RunningGuard& guard);
+
+// Attaches to interfaces that came, and lets go of those that went.
+void follow_interfaces(RunningGuard& guard);
 
 // Looks after the pins of maps and links.
 void mend_pins(RunningGuard& guard);

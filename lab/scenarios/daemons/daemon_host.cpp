@@ -97,7 +97,8 @@ std::string DaemonHost::configuration(DaemonKind kind) const {
                        "  guard = \"web-1\"\n",
                        master_key_file(), address);
   case DaemonKind::guard:
-    return fmt::format("secret_file = \"{}\"\n"
+    return fmt::format("uncovered = \"accept\"\n"
+                       "secret_file = \"{}\"\n"
                        "trap_servers = [\"{}\"]\n"
                        "[[service]]\n"
                        "name = \"web\"\n"

@@ -61,6 +61,7 @@ void check_sources(ConfigTable& table, const char* key, const std::vector<trap_a
 }
 
 void finish(ConfigTable& table, ServerConfig& config) {
+  refuse_excepted(table, config.part);
   check_sources(table, "announce_source", config.announce_source);
   check_sources(table, "health_source", config.health_source);
   if (std::ranges::any_of(config.services, needs_host))

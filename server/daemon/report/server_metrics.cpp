@@ -164,6 +164,7 @@ void measure_server(const RunningServer& server, Metrics& metrics) {
   measure_readiness(metrics, server);
   measure_announcements(metrics, server.announcer->counts());
   measure_interfaces(metrics, "server", server.attachments.states());
+  measure_uncovered(metrics, "server", server.attachments.uncovered(), true);
   measure_keys(metrics, "server", server.settings->cookie_keys);
 }
 

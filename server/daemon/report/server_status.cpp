@@ -201,6 +201,7 @@ std::vector<Readiness> readiness_of(const RunningServer& server) {
 void describe_server(const RunningServer& server, ordered_json& status) {
   const ServerMaps& maps = *server.maps;
   status["interfaces"] = server_interfaces_json(server);
+  status["uncovered"] = uncovered_json(server.attachments.uncovered());
   CounterReader counters(maps.fds().counters);
   VerdictCounts sum = counters.read(0);
   auto services = ordered_json::array();

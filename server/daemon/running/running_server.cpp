@@ -131,12 +131,19 @@ Result<void> make_announcer(RunningServer& server) {
 
 Result<void> attach(RunningServer& server, Undo& undo) {
   const ServerConfig& config = server.active->config;
-  auto attachments =
-      XdpAttachments::make(config.part, bpf_program__fd(server.program->progs.trap_server), undo);
+  auto attachments = XdpAttachments::make(
+      config.part, {.ethernet = bpf_program__fd(server.program->progs.trap_server)}, undo);
   if (!attachments)
     return attachments.error();
   server.attachments = std::move(*attachments);
-  return server.assigner.start(config.part, config.cookies == Cookies::automatic, undo);
+  auto watch = InterfaceWatch::make();
+  if (!watch)
+    return watch.error();
+  server.interfaces = std::move(*watch);
+  if (auto joined = server.interfaces.join(server.announcer->event_fd()); !joined)
+    return joined.error();
+  return server.assigner.start(config.part, server.attachments.interfaces(),
+                               config.cookies == Cookies::automatic, undo);
 }
 
 HandoverCounts count_handovers(const RunningServer& server, const PlannedService& planned) {
@@ -241,15 +248,21 @@ Result<void> start_server(RunningServer& server, Undo& undo) {
 
 void look_around(RunningServer& server) {
   const ActiveConfiguration& active = *server.active;
-  server.answer_losses.observe(read_clocks().monotonic_ns, active.config.part.interfaces);
-  server.runtime_state.look_at_host(active.config, server.assigner.works());
+  const std::vector<std::string> interfaces = server.attachments.interfaces();
+  server.answer_losses.observe(read_clocks().monotonic_ns, interfaces);
+  server.runtime_state.look_at_host(interfaces, server.assigner.works());
   std::vector<Endpoint> listeners;
   for (const PlannedService& planned : active.plan.services) {
     if (planned.service->serves())
       listeners.push_back(planned.address);
   }
   server.runtime_state.note_listeners(
-      server.inspector.look_at(listeners, active.config.part.interfaces.front()));
+      server.inspector.look_at(listeners, interfaces.empty() ? "" : interfaces.front()));
+}
+
+void follow_interfaces(RunningServer& server) {
+  server.attachments.follow();
+  server.assigner.mend(server.attachments.interfaces());
 }
 
 void follow_handovers(RunningServer& server) {
@@ -352,6 +365,8 @@ std::vector<std::string> runtime_problems(const RunningServer& server) {
 
 std::vector<std::string> problems_of(const RunningServer& server) {
   std::vector<std::string> problems = interface_problems(server.attachments.states());
+  if (server.attachments.interfaces().empty())
+    problems.push_back("no interface is attached: nothing that \"interfaces\" matches is there");
   for (const auto& more : {key_problems(server.settings->cookie_keys), runtime_problems(server),
                            server.pins.problems()})
     problems.insert(problems.end(), more.begin(), more.end());

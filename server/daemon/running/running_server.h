@@ -13,6 +13,7 @@
 #include "runtime/kernel/pin_keeper.h"
 #include "runtime/kernel/program.h"
 #include "runtime/kernel/xdp.h"
+#include "runtime/net/host_interfaces.h"
 #include "runtime/takeover/takeover.h"
 #include "server/daemon/announce/announcer.h"
 #include "server/daemon/announce/hearing.h"
@@ -48,6 +49,7 @@ struct RunningServer {
   std::unique_ptr<Announcer> announcer;
   HearingChecks hearing;
   XdpAttachments attachments;
+  InterfaceWatch interfaces; // tells when one changes
   Assigner assigner;
   ListenerInspector inspector;
   std::string inspector_problem; // why listeners cannot be looked at
@@ -69,6 +71,9 @@ Result<void> start_server(RunningServer& server, Undo& undo);
 
 // Looks after the pins of maps, links and the tc program.
 void mend_pins(RunningServer& server);
+
+// Attaches to interfaces that came, and lets go of those that went.
+void follow_interfaces(RunningServer& server);
 
 // Looks at the host's settings and at the listeners of services.
 void look_around(RunningServer& server);

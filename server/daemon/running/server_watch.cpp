@@ -27,8 +27,7 @@ void ServerWatch::tick_second() {
   publish_clock(server_.settings->clock, now);
   if (trap_epoch(now.unix_ns) != server_.epoch)
     renew_keys(trap_epoch(now.unix_ns));
-  server_.attachments.mend();
-  server_.assigner.mend();
+  follow_interfaces(server_);
   mend_pins(server_);
   ServerReload(server_).follow_addresses();
   look_around(server_);

@@ -67,8 +67,9 @@ const char* assignment_name(std::size_t result) {
 Assigner::Assigner() = default;
 Assigner::~Assigner() = default;
 
-Result<void> Assigner::start(const PartConfig& config, bool wanted, Undo& undo) {
-  interfaces_ = config.interfaces;
+Result<void> Assigner::start(const PartConfig& config, const std::vector<std::string>& interfaces,
+                             bool wanted, Undo& undo) {
+  interfaces_ = interfaces;
   pin_path_ = pin_path_in(config);
   earlier_ = Fd(bpf_obj_get(pin_path_.c_str()));
   if (!wanted)
@@ -138,13 +139,17 @@ std::uint64_t Assigner::tried(std::uint32_t slot) const {
          counts[TRAP_ASSIGNMENT_WAITED] - counts[TRAP_ASSIGNMENT_LEFT_BEHIND];
 }
 
-void Assigner::mend() {
+void Assigner::mend(const std::vector<std::string>& interfaces) {
+  const bool same = interfaces_ == interfaces;
+  interfaces_ = interfaces;
   if (!program_ || works())
     return;
   Undo undo;
   if (!attach(undo))
     return;
   undo.keep_everything();
+  if (!same)
+    return; // interfaces came: their log line is the XDP program's
   log::warn(
       "the filter that makes sockets of handshakes was gone from an interface: attached again");
 }

@@ -34,7 +34,8 @@ public:
 
   // Loads the program, if it is wanted and the kernel can, and attaches it, in place of that of an
   // earlier run.
-  Result<void> start(const PartConfig& config, bool wanted, Undo& undo);
+  Result<void> start(const PartConfig& config, const std::vector<std::string>& interfaces,
+                     bool wanted, Undo& undo);
 
   // Is it on every interface that is there?
   bool works() const;
@@ -42,8 +43,8 @@ public:
   // The programs of others that run before it on an interface, each as "ingress NAME".
   std::vector<std::string> programs_before(const std::string& interface) const;
 
-  // Attaches it again where it has gone.
-  void mend();
+  // Attaches it where it is missing, on these interfaces from now on.
+  void mend(const std::vector<std::string>& interfaces);
 
   // Of its program, if there is one.
   std::vector<Pin> pins() const;

@@ -131,13 +131,13 @@ bool RuntimeState::advance(const ServerPlan& plan, int counters_fd, std::uint64_
   return health_changed || peace_changed;
 }
 
-void RuntimeState::look_at_host(const ServerConfig& config, bool assigns) {
+void RuntimeState::look_at_host(const std::vector<std::string>& interfaces, bool assigns) {
   host_.assigns = assigns;
   host_.settings = read_host_settings();
-  host_.mtu = smallest_mtu(config.part.interfaces);
-  host_.route_mss = default_route_mss(config.part.interfaces);
-  host_.route_hops = default_route_hops(config.part.interfaces);
-  host_.hop_limits = read_hop_limits(config.part.interfaces);
+  host_.mtu = smallest_mtu(interfaces);
+  host_.route_mss = default_route_mss(interfaces);
+  host_.route_hops = default_route_hops(interfaces);
+  host_.hop_limits = read_hop_limits(interfaces);
 }
 
 void RuntimeState::note_listeners(const std::map<Endpoint, ListenerFacts>& facts) {

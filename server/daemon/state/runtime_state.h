@@ -30,7 +30,7 @@ public:
 
   // Once a second: what the host says of itself.
   // `assigns`: sockets are made of TRAP's own cookies.
-  void look_at_host(const ServerConfig& config, bool assigns);
+  void look_at_host(const std::vector<std::string>& interfaces, bool assigns);
   bool assigns() const { return host_.assigns; }
 
   // Once a second: what was found about the listeners of services.

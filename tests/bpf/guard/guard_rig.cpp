@@ -131,6 +131,7 @@ Program<trap_guard>::Prepare sized(std::uint32_t flows, std::uint32_t half_open,
   return [=](trap_guard& skeleton) {
     if (small)
       shrink_maps(skeleton.obj, rig_slots);
+    bpf_program__set_autoload(skeleton.progs.trap_guard_ip, small); // half of what loading costs
     skeleton.rodata->flow_buckets = flows;
     skeleton.rodata->announced_buckets = announced;
     skeleton.rodata->half_open_buckets = half_open;

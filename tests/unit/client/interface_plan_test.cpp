@@ -40,7 +40,7 @@ ClientConfig config_of(std::vector<std::string> interfaces, std::vector<std::str
   ClientConfig config;
   config.part.interfaces = std::move(interfaces);
   config.lan = std::move(lan);
-  config.except = std::move(except);
+  config.part.except = std::move(except);
   return config;
 }
 

@@ -58,7 +58,7 @@ TEST(ClientConfig, defaults) {
   EXPECT_FALSE(config->allow_private_targets);
   EXPECT_FALSE(config->only_trusted);
   EXPECT_TRUE(config->renew);
-  EXPECT_TRUE(config->trusts.empty() && config->lan.empty() && config->except.empty());
+  EXPECT_TRUE(config->trusts.empty() && config->lan.empty() && config->part.except.empty());
 }
 
 TEST(ClientConfig, trusts_are_read) {
