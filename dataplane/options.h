@@ -100,12 +100,26 @@ TRAP_INLINE int trap_walk_step(struct trap_option_area* area) {
   return 1;
 }
 
+#define TRAP_LINUX_OPTION_BYTES 20
+
+/* Are these the options of a Linux SYN: MSS, SACK permitted, timestamps, NOP, window scale, in this
+ * order? Most floods send them too. The caller has checked that TRAP_LINUX_OPTION_BYTES are there.
+ */
+TRAP_INLINE int trap_are_linux_options(const __u8* options) {
+  return (TRAP_LOAD32(options) & TRAP_BE32(0xffff0000)) == TRAP_BE32(0x02040000) &&
+         TRAP_LOAD32(options + 4) == TRAP_BE32(0x0402080a) &&
+         (TRAP_LOAD32(options + 16) & TRAP_BE32(0xffffff00)) == TRAP_BE32(0x01030300);
+}
+
 /* Walks the options by kind and length; returns area->found. See TRAP_GLOBAL_FUNCTION for the form
  * it has. */
 TRAP_GLOBAL_FUNCTION __u32 trap_walk_options(struct trap_option_area* area) {
   if (!area)
     return TRAP_FOUND_MALFORMED;
-  area->cursor = 0;
+  area->cursor =
+      area->used >= TRAP_LINUX_OPTION_BYTES && trap_are_linux_options(area->bytes)
+          ? TRAP_LINUX_OPTION_BYTES /* where the walk would come to over them, with none of ours */
+          : 0;
   area->found = TRAP_FOUND_NONE;
   for (int i = 0; i < TRAP_TCP_OPTIONS_MAX; i++) {
     if (!trap_walk_step(area))

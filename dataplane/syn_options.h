@@ -24,17 +24,6 @@ struct trap_syn_options {
   __be32 echo;       /* TSecr */
 };
 
-#define TRAP_LINUX_OPTION_BYTES 20
-
-/* Are these the options of a Linux SYN: MSS, SACK permitted, timestamps, NOP, window scale, in this
- * order? Most floods send them too. The caller has checked that TRAP_LINUX_OPTION_BYTES are there.
- */
-TRAP_INLINE int trap_are_linux_options(const __u8* options) {
-  return (TRAP_LOAD32(options) & TRAP_BE32(0xffff0000)) == TRAP_BE32(0x02040000) &&
-         TRAP_LOAD32(options + 4) == TRAP_BE32(0x0402080a) &&
-         (TRAP_LOAD32(options + 16) & TRAP_BE32(0xffffff00)) == TRAP_BE32(0x01030300);
-}
-
 /* 1 if these are a Linux SYN's options. */
 TRAP_INLINE int trap_read_linux_options(struct trap_syn_options* syn, const __u8* options) {
   if (!trap_are_linux_options(options))

@@ -200,6 +200,15 @@ struct trap_flow_bucket {
 #define TRAP_HALF_OPEN_BUCKETS_OF_CLIENT 32
 #define TRAP_HALF_OPEN_BUCKETS_OF_NETWORK 128
 
+/* Map `half_open_marks` (array of one, mmapable): when a half-open flow was made, or answered, last
+ * whose hash has these bits, in units of 2^30 ns modulo 2^16. Most segments of a flood have a mark
+ * that is older than any half-open flow, and need not be looked for. guard/tables.h reads marks. */
+#define TRAP_HALF_OPEN_MARK_BITS 17
+
+struct trap_half_open_marks {
+  __u16 seen[1 << TRAP_HALF_OPEN_MARK_BITS];
+};
+
 /* Map `admitted` (LRU hash): admitted clients and what is left of their budgets. */
 struct trap_guard_client_key {
   union trap_address prefix; /* masked to the service's scope */

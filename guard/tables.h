@@ -47,6 +47,23 @@ TRAP_INLINE __u32 trap_half_open_index(const struct trap_flow_key* key, __u64 ha
   return (__u32)(row + (place & (TRAP_HALF_OPEN_BUCKETS_OF_NETWORK - 1))) & (buckets - 1);
 }
 
+/* The mark of a flow in `half_open_marks`. Without the secret of the hash an attacker cannot choose
+ * flows that share a mark with others. */
+TRAP_INLINE __u32 trap_half_open_mark_index(__u64 hash) {
+  return (__u32)(hash >> (64 - TRAP_HALF_OPEN_MARK_BITS));
+}
+
+TRAP_INLINE __u16 trap_half_open_mark(__u64 seen_ns) {
+  return (__u16)(seen_ns >> 30);
+}
+
+/* A flow with this mark may be half-open. One unit more at either end, because both times are cut
+ * to units, and because another CPU may have seen the next tick of the clock. A mark of the last
+ * round of the clock, 20 hours ago, costs a look-up. */
+TRAP_INLINE int trap_may_be_half_open(__u16 mark, __u64 now_ns) {
+  return (__u16)(trap_half_open_mark(now_ns) + 1 - mark) <= (TRAP_FLOW_HALF_OPEN_NS >> 30) + 2;
+}
+
 TRAP_INLINE int trap_flow_key_equal(const struct trap_flow_key* a, const struct trap_flow_key* b) {
   return a->client.raw64[1] == b->client.raw64[1] && a->client.raw64[0] == b->client.raw64[0] &&
          a->client_port == b->client_port && a->service_port == b->service_port &&

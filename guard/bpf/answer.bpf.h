@@ -104,8 +104,12 @@ static __always_inline void note_answer(const struct trap_packet* packet,
 
   if (flow->flags & TRAP_FLOW_HALF_OPEN) {
     flow->client_isn = TRAP_FROM_BE32(packet->ack) - 1;
-    if (flow->isn != isn)
-      flow->seen_ns = coarse_ns();
+    if (flow->isn != isn) {
+      __u64 now_ns = coarse_ns();
+
+      mark_half_open(hash_flow(&entry_of(flow)->key), now_ns);
+      flow->seen_ns = now_ns;
+    }
   }
   flow->isn = isn;
 }

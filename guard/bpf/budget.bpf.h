@@ -253,11 +253,12 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum added open_flow(const struct opening* op
   union standing before = {};
   struct trap_flow_bucket* bucket;
   struct trap_guard_flow* flow;
-  __u64 now_ns;
+  __u64 hash, now_ns;
 
   if (!opening)
     return ADDED_TOO_MANY;
-  bucket = half_open_bucket(&opening->key, hash_flow(&opening->key));
+  hash = hash_flow(&opening->key);
+  bucket = half_open_bucket(&opening->key, hash);
   if (!bucket)
     return ADDED;
   now_ns = coarse_ns();
@@ -271,6 +272,7 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum added open_flow(const struct opening* op
   if (explaining)
     return ADDED;
   if (!flow) {
+    mark_half_open(hash, now_ns);
     write_flow(claim_half_open(bucket, opening->subject.consent_kind, now_ns), &opening->key,
                now_ns, standing_by(opening, before));
     return ADDED;

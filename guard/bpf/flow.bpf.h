@@ -99,6 +99,23 @@ static __always_inline struct trap_guard_flow* find_half_open(const struct trap_
   return find_in_bucket(half_open_bucket(key, hash), key, now_ns);
 }
 
+/* 0 if no half-open flow has this hash: what a flood learns without a look into the table. */
+static __always_inline int may_be_half_open(__u64 hash, __u64 now_ns) {
+  __u32 zero = 0;
+  const struct trap_half_open_marks* marks = bpf_map_lookup_elem(&half_open_marks, &zero);
+
+  return !marks || trap_may_be_half_open(marks->seen[trap_half_open_mark_index(hash)], now_ns);
+}
+
+/* Before a half-open flow is written or heard of again, so that its segments find it. */
+static __always_inline void mark_half_open(__u64 hash, __u64 now_ns) {
+  __u32 zero = 0;
+  struct trap_half_open_marks* marks = bpf_map_lookup_elem(&half_open_marks, &zero);
+
+  if (marks)
+    marks->seen[trap_half_open_mark_index(hash)] = trap_half_open_mark(now_ns);
+}
+
 /* The entry of a bucket that was silent for longest; *seen_ns receives when it was heard of last,
  * which for an empty one is never. */
 static __always_inline __u32 oldest_in_bucket(const struct trap_flow_bucket* bucket,

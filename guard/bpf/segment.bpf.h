@@ -59,7 +59,8 @@ static __always_inline __u8 flags_elsewhere(__u8 flags, __u32 segment, __u32 seq
 /* Data that may be on its way before the client's first ACK (TCP Fast Open, RFC 7413). */
 #define TRAP_EARLY_DATA_MOST (1U << 17)
 
-#define TRAP_ENDS_AT_SOCKETS 0x100u /* beside a segment's TCP flags */
+/* Beside a segment's TCP flags. */
+#define TRAP_ENDS_AT_SOCKETS 0x100u
 
 /* The numbers of a segment, host byte order. In one word, because the stack of kernel 6.1 has no
  * room for them on the way to the functions by themselves. */
@@ -87,7 +88,7 @@ static __always_inline int is_behind(__u32 number, __u32 isn, __u8 flow_flags) {
   return number - isn - 1 <= (flow_flags & TRAP_FLOW_EARLY_DATA ? TRAP_EARLY_DATA_MOST : 0);
 }
 
-/* A segment without an open flow, or one that is closing: it may be of a half-open one. If it
+/* A segment without an open flow, or of one that is closing, may be of a half-open one. If it
  * acknowledges the SYN-ACK, the flow is to begin: TRAP_PASS_FLOW, and the opening has its flags. A
  * RST with the number that the SYN-ACK acknowledges ends it. If no SYN-ACK was seen, as without the
  * egress program, every segment has the right numbers. TRAP_DROP_NO_FLOW if there is no half-open
@@ -192,7 +193,7 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict judge_end(struct xdp_md* ct
 
   if (!opening || !flow)
     return TRAP_DROP_NO_FLOW;
-  if (flow->flags & TRAP_FLOW_CLOSING) {
+  if ((flow->flags & TRAP_FLOW_CLOSING)) {
     enum trap_verdict verdict = check_half_open(opening, segment, word);
 
     if (verdict != TRAP_DROP_NO_FLOW)
@@ -227,10 +228,19 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict judge_end(struct xdp_md* ct
   return TRAP_PASS_FLOW;
 }
 
+/* 0 if a segment without an open flow belongs to nothing, which most of a flood do: there is no
+ * half-open flow, and no connection of this host. */
+TRAP_GLOBAL_FUNCTION int belongs(struct xdp_md* ctx, const struct trap_flow_key* key, __u64 hash,
+                                 __u32 segment) {
+  if (may_be_half_open(hash, coarse_ns()))
+    return 1;
+  return (segment & TRAP_ENDS_AT_SOCKETS) && has_connection(ctx, key);
+}
+
 /* A segment that no open flow knows. */
 TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict
 judge_unknown(struct xdp_md* ctx, struct opening* opening, __u32 segment, __u64 word) {
-  enum trap_verdict verdict;
+  enum trap_verdict verdict = TRAP_DROP_NO_FLOW;
 
   if (!opening)
     return TRAP_DROP_NO_FLOW;
@@ -253,6 +263,8 @@ judge_flow(struct xdp_md* ctx, const struct packet_context* context) {
   if (context->port.flags & TRAP_PORT_SOCKETS)
     segment |= TRAP_ENDS_AT_SOCKETS;
   if (!flow) {
+    if (!belongs(ctx, &opening.key, hash, segment))
+      return TRAP_DROP_NO_FLOW;
     opening.subject = subject_of(context, 0);
     return judge_unknown(ctx, &opening, segment, numbers.word);
   }

@@ -63,3 +63,16 @@ TRAP_GLOBAL_FUNCTION __u64 ask_stack(struct xdp_md* ctx, const struct trap_flow_
   bpf_sk_release(socket);
   return asked.word;
 }
+
+/* 1 if the stack has a connection of the flow, nothing else of it: all that a flood of segments
+ * asks. */
+static __always_inline int has_connection(struct xdp_md* ctx, const struct trap_flow_key* key) {
+  struct bpf_sock_tuple tuple;
+  __u32 bytes;
+
+  if (!key)
+    return 0;
+  bytes = make_tuple(&tuple, trap_address_is_v4(&key->client) ? TRAP_IPV4 : TRAP_IPV6, &key->client,
+                     key->client_port, &key->service, key->service_port);
+  return trap_socket_is_connection(find_socket_by(ctx, &tuple, bytes));
+}

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guard/daemon/running/guard_takeover.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <sys/mman.h>
 
+#include "guard/tables.h"
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
 #include "runtime/takeover/upon_pins.h"
@@ -40,8 +42,23 @@ Result<Carried> carry_buckets(const EarlierMap* earlier, const bpf_map* map, con
   return carried;
 }
 
+// An earlier version marked no half-open flow: for as long as those that it made may live, every
+// segment looks for its own.
+Result<void> mark_all_half_open(const RunningGuard& guard, std::uint64_t monotonic_ns) {
+  if (!guard.takeover.is_new("half_open_marks"))
+    return {};
+  auto marks = MappedValue<trap_half_open_marks>::make(
+      bpf_map__fd(guard.program->maps.half_open_marks), "half_open_marks");
+  if (!marks)
+    return marks.error();
+  std::ranges::fill((*marks)->seen, trap_half_open_mark(monotonic_ns));
+  return {};
+}
+
 Result<void> enter_earlier(RunningGuard& guard, bool again) {
   const trap_clock_anchor now = read_clocks();
+  if (auto marked = mark_all_half_open(guard, now.monotonic_ns); !marked)
+    return marked.error();
   auto flows = carry_buckets<trap_flow_bucket>(
       guard.takeover.earlier("flows"), guard.program->maps.flows,
       [&](std::span<trap_flow_bucket> table, const trap_flow_entry& flow) -> std::optional<bool> {

@@ -6,9 +6,12 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <memory>
 
 #include "dataplane/verdict.h"
 #include "guard/maps.h"
+#include "guard/tables.h"
+#include "runtime/keys/clock_writer.h"
 #include "tests/bpf/harness/layout.h"
 #include "tests/bpf/harness/rig.h"
 #include "tests/support/packet.h"
@@ -205,6 +208,29 @@ TEST_P(GuardNetworks, half_open_flows_are_bounded_by_client_and_network) {
   constexpr std::size_t of_network = TRAP_HALF_OPEN_BUCKETS_OF_NETWORK * TRAP_FLOW_WAYS;
   EXPECT_LE(guard_->entries("flows").size(), of_network);
   EXPECT_GT(guard_->entries("flows").size(), of_client);
+}
+
+// A segment looks for its half-open flow only if the mark of its hash is young. SYN and SYN-ACK,
+// from each of which 75 s run, have to set it.
+TEST_P(GuardNetworks, syn_and_syn_ack_mark_a_half_open_flow) {
+  const auto age_marks = [&] {
+    auto marks = std::make_unique<trap_half_open_marks>();
+    const auto now = trap_half_open_mark(read_clocks().monotonic_ns);
+    std::ranges::fill(marks->seen, static_cast<std::uint16_t>(now - 100));
+    guard_->put("half_open_marks", std::uint32_t{0}, *marks);
+  };
+  const Json stray = {{"flags", "A"}, {"ack", 1}};
+  announce(0);
+  age_marks();
+  ASSERT_TRUE(is(TRAP_PASS_ANNOUNCED, packet(0, syn())));
+  ASSERT_TRUE(is(TRAP_PASS_FLOW, packet(0, {{"flags", "R"}, {"seq", client_isn + 1}})))
+      << "the SYN left no mark";
+  age_marks();
+  ASSERT_TRUE(is(TRAP_DROP_NO_FLOW, packet(0, stray)));
+  ASSERT_TRUE(is(TRAP_PASS_ANNOUNCED, packet(0, syn())));
+  age_marks();
+  see_syn_ack(40000);
+  EXPECT_TRUE(is(TRAP_DROP_HALF_OPEN, packet(0, stray))) << "the SYN-ACK left no mark";
 }
 
 // A spoofed SYN and ACKs behind it cost the client's open connection nothing.

@@ -53,19 +53,22 @@ void collect_flows(Buckets<trap_flow_bucket>& buckets, Entries& found) {
 // Flows that are open and those that are half-open, which have a map of their own. If a connection
 // is in both, the half-open one is shown.
 Table table_of_flows(const std::shared_ptr<Buckets<trap_flow_bucket>>& open,
-                     const std::shared_ptr<Buckets<trap_flow_bucket>>& half_open) {
+                     const std::shared_ptr<Buckets<trap_flow_bucket>>& half_open,
+                     const std::shared_ptr<Buckets<trap_half_open_marks>>& marks) {
   return {
       .put =
-          [open, half_open](Object& object, const Bytes& key, const Bytes& value) {
+          [open, half_open, marks](Object& object, const Bytes& key, const Bytes& value) {
             const auto flow = read_as<trap_flow_key>(key);
             const auto entry = read_as<trap_guard_flow>(value);
             const auto secret = object.get<trap_flow_keys>("flow_keys", std::uint32_t{0});
             const std::uint64_t hash = trap_flow_hash(&flow, &secret);
-            if ((entry.flags & TRAP_FLOW_HALF_OPEN) != 0)
+            if ((entry.flags & TRAP_FLOW_HALF_OPEN) != 0) {
               put_flow((*half_open)[trap_half_open_index(&flow, hash, &secret, half_open->size())]
                            .entries,
                        flow, entry);
-            else
+              (*marks)[0].seen[trap_half_open_mark_index(hash)] =
+                  trap_half_open_mark(entry.seen_ns);
+            } else
               put_flow((*open)[trap_flow_bucket_index(hash, 0, open->size())].entries, flow, entry);
           },
       .entries =
@@ -76,9 +79,10 @@ Table table_of_flows(const std::shared_ptr<Buckets<trap_flow_bucket>>& open,
             return found;
           },
       .clear =
-          [open, half_open](Object&) {
+          [open, half_open, marks](Object&) {
             open->clear();
             half_open->clear();
+            marks->clear();
           }};
 }
 
@@ -118,9 +122,11 @@ void see_guard_tables(Object& object) {
   const int announced = object.map_fd("announced");
   const int half_open = object.map_fd("half_open");
   object.see_as_table(
-      "flows", table_of_flows(
-                   std::make_shared<Buckets<trap_flow_bucket>>(flows, max_entries(flows)),
-                   std::make_shared<Buckets<trap_flow_bucket>>(half_open, max_entries(half_open))));
+      "flows",
+      table_of_flows(
+          std::make_shared<Buckets<trap_flow_bucket>>(flows, max_entries(flows)),
+          std::make_shared<Buckets<trap_flow_bucket>>(half_open, max_entries(half_open)),
+          std::make_shared<Buckets<trap_half_open_marks>>(object.map_fd("half_open_marks"), 1)));
   object.see_as_table("announced",
                       table_of_announced(std::make_shared<Buckets<trap_announced_bucket>>(
                           announced, max_entries(announced))));

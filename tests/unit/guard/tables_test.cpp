@@ -265,6 +265,22 @@ TEST(Tables, a_closing_flow_whose_socket_lives_is_taken_back) {
 
 // A client's half-open flows are in few buckets, all of them in those of its network, whose
 // clients, all together, have more.
+// For marks of many times, also around the ends of the mark's 2^16 units.
+TEST(Tables, a_mark_lasts_as_long_as_a_half_open_flow_and_little_longer) {
+  constexpr std::uint64_t round_ns = 1ULL << 46;
+  constexpr std::uint64_t one_s = 1'000'000'000;
+  for (std::uint64_t step = 0; step < 4096; step++) {
+    const std::uint64_t made_ns = 3 * round_ns - 100 * one_s + step * 77'777'777;
+    const std::uint16_t mark = trap_half_open_mark(made_ns);
+    EXPECT_TRUE(trap_may_be_half_open(mark, made_ns - 10'000'000)) << "of a CPU a tick ahead";
+    for (std::uint64_t age_ns = 0; age_ns < TRAP_FLOW_HALF_OPEN_NS; age_ns += one_s / 3)
+      ASSERT_TRUE(trap_may_be_half_open(mark, made_ns + age_ns)) << made_ns << " + " << age_ns;
+    ASSERT_TRUE(trap_may_be_half_open(mark, made_ns + TRAP_FLOW_HALF_OPEN_NS));
+    for (std::uint64_t age_s = 80; age_s < 70'000; age_s += 997)
+      ASSERT_FALSE(trap_may_be_half_open(mark, made_ns + age_s * one_s)) << age_s;
+  }
+}
+
 TEST(Tables, half_open_flows_are_in_the_buckets_of_client_and_network) {
   std::mt19937_64 random(1);
   for (const std::string network : {"198.51.100.", "2001:db8:7:"}) {
