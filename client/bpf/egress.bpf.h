@@ -77,8 +77,8 @@ static __always_inline int needs_neighbour(struct __sk_buff* skb,
 static __always_inline TRAP_MUST_USE enum trap_verdict
 translate_outward(struct __sk_buff* skb, struct packet_context* context,
                   const struct trap_outward* outward, enum trap_verdict success) {
-  if (replace_end(skb, &context->packet, TRAP_DESTINATION, &outward->backend, outward->port) ||
-      replace_lane(skb, &context->packet, TRAP_SOURCE, outward->flags))
+  if (replace_end(skb, &context->packet, TRAP_DESTINATION, &outward->backend, outward->port,
+                  outward->flags))
     return TRAP_DROP_INTERNAL;
   if (outward->flags & TRAP_FLOW_VIA_NEIGHBOUR)
     context->action = (int)bpf_redirect_neigh(skb->ifindex, NULL, 0, 0);

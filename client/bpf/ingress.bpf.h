@@ -336,8 +336,8 @@ translate_inward(struct __sk_buff* skb, struct packet_context* context,
                  const struct trap_inward* inward) {
   if (inward->flags == TRAP_FLOW_FORWARDED) /* and lane 0: it is as it should be */
     return TRAP_PASS_OTHER;
-  return replace_end(skb, &context->packet, TRAP_SOURCE, &inward->service, inward->port) ||
-                 replace_lane(skb, &context->packet, TRAP_DESTINATION, inward->flags)
+  return replace_end(skb, &context->packet, TRAP_SOURCE, &inward->service, inward->port,
+                     inward->flags)
              ? TRAP_DROP_INTERNAL
              : TRAP_PASS_FROM_SERVICE;
 }
