@@ -6,6 +6,7 @@
 #include <sstream>
 #include <string>
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -57,6 +58,14 @@ void prefer(pid_t thread, int nice) {
     std::uint64_t runtime, deadline, period;
   } attributes{sizeof attributes, SCHED_OTHER, 0, nice, 0, turn_ns, 0, 0};
   syscall(SYS_sched_setattr, thread, &attributes, 0);
+}
+
+Fd keep_cpus_awake() {
+  constexpr std::int32_t most_us = 0;
+  Fd latency{open("/dev/cpu_dma_latency", O_WRONLY | O_CLOEXEC)};
+  if (latency && write(latency.get(), &most_us, sizeof most_us) != sizeof most_us)
+    latency.reset();
+  return latency;
 }
 
 Preferred::Preferred(int nice) : before_(getpriority(PRIO_PROCESS, 0)) {

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <sys/types.h>
 
+#include "runtime/fd.h"
 #include "runtime/result.h"
 
 namespace trap::lab {
@@ -55,6 +56,12 @@ void prefer(pid_t thread, int nice);
 
 // Of whatever is measured; clients, whose time is short, and answers on their way go first.
 inline constexpr int measured_nice = -10, first_nice = -15;
+
+// Keeps idle CPUs from halting for as long as the descriptor lives, as a host does that is tuned
+// for packets. A halted virtual CPU is asleep for longer than a veth's ring of 256 frames takes to
+// fill at a million frames a second, so that an idle machine lost what a busy one received. Empty
+// where the kernel cannot.
+Fd keep_cpus_awake();
 
 // Shares of a CPU's time since the watch began, from /proc/stat, which counts in ticks: a watch of
 // less than a tenth of a second says little.

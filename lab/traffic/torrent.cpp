@@ -114,6 +114,7 @@ Result<std::unique_ptr<Torrent>> Torrent::start(const Topology& topology,
     return gate.error();
   std::unique_ptr<Torrent> torrent{new Torrent(topology, order, std::move(*program))};
   torrent->gate_.emplace(std::move(*gate));
+  torrent->awake_ = keep_cpus_awake();
   torrent->prepare_frame();
   if (auto seen = torrent->seen(); !seen)
     return seen.error();

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "lab/network/topology.h"
+#include "runtime/fd.h"
 #include "runtime/kernel/program.h"
 #include "runtime/result.h"
 
@@ -92,6 +93,7 @@ private:
   const TorrentOrder order_;
   Program<trap_flood> program_;
   std::optional<Gate> gate_;
+  Fd awake_;
   Bytes frame_;
   std::atomic<bool> over_ = false;
   std::atomic<int> failure_ = 0; // errno
