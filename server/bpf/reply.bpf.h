@@ -165,15 +165,17 @@ static __always_inline int write_tcp(struct trap_tcp* tcp, const void* end,
   return 0;
 }
 
-#define TRAP_L2_BYTES_MAX (ETH_HLEN + 4 * TRAP_VLAN_TAGS_MAX)
+#define TRAP_L2_ROOM 24 /* the link-layer header in words; what is behind it is written afresh */
 #define TRAP_GROWTH_MAX 64
+
+TRAP_ASSERT(ETH_HLEN + 4 * TRAP_VLAN_TAGS_MAX <= TRAP_L2_ROOM, "moved in three words");
 
 /* Makes the frame `more` (1 to 64) bytes longer in front, where every driver leaves room, and moves
  * the link-layer header there. At its tail an ACK that the stack sent through a veth has no room.
  * 0 on success. */
 TRAP_GLOBAL_FUNCTION int grow_in_front(struct xdp_md* ctx, __u64 more) {
-  __u8 header[TRAP_L2_BYTES_MAX];
   __u8 *data, *end, *old;
+  __u64 first, second, third;
 
   if (more > TRAP_GROWTH_MAX || bpf_xdp_adjust_head(ctx, -(int)more))
     return -1;
@@ -181,10 +183,14 @@ TRAP_GLOBAL_FUNCTION int grow_in_front(struct xdp_md* ctx, __u64 more) {
   end = (__u8*)(long)ctx->data_end;
   old = data + more;
   TRAP_HOLD(old);
-  if (old + sizeof(header) > end || data + sizeof(header) > end)
+  if (old + TRAP_L2_ROOM > end || data + TRAP_L2_ROOM > end)
     return -1;
-  __builtin_memcpy(header, old, sizeof(header));
-  __builtin_memcpy(data, header, sizeof(header));
+  first = TRAP_LOAD64(old);
+  second = TRAP_LOAD64(old + 8);
+  third = TRAP_LOAD64(old + 16);
+  TRAP_STORE64(data, first);
+  TRAP_STORE64(data + 8, second);
+  TRAP_STORE64(data + 16, third);
   return 0;
 }
 
