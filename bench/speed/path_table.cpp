@@ -14,7 +14,7 @@ namespace {
 constexpr struct {
   const char* path;
   double limit_ns;
-} limits[] = {{"server-syn", 90},
+} limits[] = {{"server-syn", 150},
               {"server-serve-syn", 180},
               {"server-kernel-cookie-syn", 280},
               {"server-ack-invalid", 100},
