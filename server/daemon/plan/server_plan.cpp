@@ -188,8 +188,11 @@ Result<ServerPlan> make_plan(const ServerConfig& config, const EarlierMaps& earl
           continue;
         const BackendKey key = key_of(backend, *guards, pool.tag);
         const auto index = static_cast<std::uint16_t>(backends->at(key));
-        plan.backends[index] = PlannedBackend{backend.endpoint, backend.reached_at(), backend.guard,
-                                              backend_value(key)};
+        const trap_address* source =
+            source_among(config.health_source, family_of(planned.address.address));
+        plan.backends[index] =
+            PlannedBackend{backend.endpoint, backend.reached_at(), backend.guard,
+                           backend_value(key), source ? std::optional(*source) : std::nullopt};
         pool.members.push_back({&backend, index});
       }
     }

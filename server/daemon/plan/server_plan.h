@@ -71,6 +71,7 @@ struct PlannedBackend {
   Endpoint reached_at; // where announcements go
   std::string guard;
   trap_backend value = {};
+  std::optional<trap_address> checked_from; // the source of checks; else as routes have it
 };
 
 struct ServerPlan {

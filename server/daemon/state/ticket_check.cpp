@@ -87,18 +87,19 @@ const char* ticket_result_name(TicketResult result) {
 
 Result<TicketCheck::Try> TicketCheck::begin(const PlannedBackend& backend, std::uint64_t now_ns,
                                             const MakeTicket& make_ticket) {
-  auto local = route_source(backend.endpoint);
+  auto local = backend.checked_from ? Result<trap_address>(*backend.checked_from)
+                                    : route_source(backend.reached_at);
   if (!local)
     return local.error();
   auto port = ReservedPort::make(*local);
   if (!port)
     return port.error();
   const auto ticket = make_ticket(backend, *local);
-  Fd raw = raw_socket(port->local(), backend.endpoint);
+  Fd raw = raw_socket(port->local(), backend.reached_at);
   if (!ticket || !raw)
     return Error{ticket ? error_text(errno) : "no key"};
   const HandshakeSegment syn = {.from = port->local(),
-                                .to = backend.endpoint,
+                                .to = backend.reached_at,
                                 .flags = tcp_syn,
                                 .seq = randombytes_random(),
                                 .option = TRAP_TICKET};
