@@ -23,6 +23,7 @@
 #include "runtime/process/daemon_options.h"
 #include "runtime/process/privilege.h"
 #include "runtime/process/running_part.h"
+#include "runtime/takeover/noted_types.h"
 #include "runtime/version.h"
 
 namespace trap {
@@ -147,6 +148,8 @@ Result<void> act(const Daemon& daemon, const DaemonOptions& options) {
       return checked.error();
     return (*part)->detach();
   }
+  if (options.note_types)
+    return note_types((*part)->config().pin_dir, daemon.part);
   if (auto keys = (*part)->read_keys(); !keys)
     return keys.error();
   if (options.check_config) {

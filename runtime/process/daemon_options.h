@@ -14,6 +14,7 @@ struct DaemonOptions {
   std::string config_path;
   bool check_config = false;
   bool detach = false;
+  bool note_types = false;
   bool list_keys = false;
   bool json = false; // of --list-keys
   log::Level log_level = log::Level::info;

@@ -10,6 +10,8 @@
 #include <bpf/libbpf.h>
 #include <fmt/core.h>
 
+#include "runtime/takeover/noted_types.h"
+
 namespace trap {
 namespace {
 
@@ -70,8 +72,9 @@ Result<MapLayout> layout_of(int fd, const std::string& path) {
   layout.value_bytes = info.value_size;
   if (info.btf_id == 0)
     return layout;
-  layout.types = {btf__load_from_kernel_by_id(info.btf_id),
-                  [](const btf* types) { btf__free(const_cast<btf*>(types)); }};
+  layout.types = types_of(info.btf_id);
+  if (!layout.types)
+    layout.types_refused = error_text(errno);
   layout.key_type = info.btf_key_type_id;
   layout.value_type = info.btf_value_type_id;
   return layout;

@@ -28,6 +28,7 @@ struct MapLayout {
   __u32 key_bytes = 0;
   __u32 value_bytes = 0;
   std::shared_ptr<const btf> types; // null: the fields are not known
+  std::string types_refused;        // by the kernel, which has them
   __u32 key_type = 0;               // ids in `types`
   __u32 value_type = 0;
 };

@@ -227,6 +227,12 @@ Result<void> Takeover::decide_map(bpf_map* map, const MapPlan& plan) {
     return {};
   }
   const bool kept = plan.carry != Carry::nothing && !is_never_carried(to);
+  if (kept && !from->types_refused.empty())
+    return refusal(path,
+                   fmt::format("its types cannot be read ({}), which takes CAP_SYS_ADMIN, or {} "
+                               "--note-types before the start",
+                               from->types_refused, program_),
+                   program_);
   EarlierMap earlier(std::move(*fd), *from, to);
   if (kept && (from->type != to.type || !can_be_visited(to)))
     return refusal(path,

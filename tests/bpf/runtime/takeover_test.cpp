@@ -2,8 +2,10 @@
 // A later version takes over the pinned maps of an earlier one, or refuses and touches nothing.
 #include <filesystem>
 #include <fstream>
+#include <linux/capability.h>
 #include <memory>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -12,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "runtime/kernel/bpf_map.h"
+#include "runtime/takeover/noted_types.h"
 #include "runtime/takeover/takeover.h"
 #include "takeover_earlier.skel.h"
 #include "takeover_later.skel.h"
@@ -205,6 +208,51 @@ TEST_F(TakeoverTest, a_map_that_cannot_be_read_is_refused) {
   ASSERT_EQ(unlink((pin_dir_ + "/resized").c_str()), 0);
   ASSERT_EQ(bpf_obj_pin(other.get(), (pin_dir_ + "/resized").c_str()), 0);
   expect_refusal(plan, "resized: cannot be read (queue of 16 entries");
+}
+
+// The thread's effective capabilities without CAP_SYS_ADMIN, as long as this lives.
+class WithoutSysAdmin {
+public:
+  WithoutSysAdmin() {
+    syscall(SYS_capget, &header_, had_);
+    __user_cap_data_struct few[2] = {had_[0], had_[1]};
+    few[0].effective &= ~(1U << CAP_SYS_ADMIN);
+    dropped = syscall(SYS_capset, &header_, few) == 0;
+  }
+  WithoutSysAdmin(const WithoutSysAdmin&) = delete;
+  WithoutSysAdmin& operator=(const WithoutSysAdmin&) = delete;
+  ~WithoutSysAdmin() { syscall(SYS_capset, &header_, had_); }
+
+  bool dropped = false;
+
+private:
+  __user_cap_header_struct header_ = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct had_[2] = {};
+};
+
+TEST_F(TakeoverTest, without_sys_admin_takes_the_types_that_were_noted) {
+  const fs::path folder = fs::temp_directory_path() / fmt::format("types-{}", getpid());
+  fs::create_directories(folder);
+  unsetenv("RUNTIME_DIRECTORY");
+  EXPECT_FALSE(note_types(pin_dir_, "test")) << "it would note them nowhere";
+  setenv("RUNTIME_DIRECTORY", folder.c_str(), 1);
+  {
+    const WithoutSysAdmin few;
+    ASSERT_TRUE(few.dropped);
+    expect_refusal(plan, "its types cannot be read (");
+    EXPECT_FALSE(note_types(pin_dir_, "test"));
+  }
+  ASSERT_TRUE(note_types(pin_dir_, "test"));
+  for (const auto& file : fs::directory_iterator(folder))
+    EXPECT_EQ(fs::status(file).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  {
+    const WithoutSysAdmin few;
+    ASSERT_TRUE(few.dropped);
+    const auto decided = decide(plan);
+    ASSERT_TRUE(decided) << decided.error().message;
+  }
+  unsetenv("RUNTIME_DIRECTORY");
+  fs::remove_all(folder);
 }
 
 } // namespace
