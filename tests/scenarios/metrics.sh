@@ -166,9 +166,10 @@ for part in server guard client; do
   done | grep -v '^40[04]$')"
   port=$((port + 1))
 done
-# trap_listener_up is only there for a service that is served, so the server's scrape alone cannot be asked.
+# trap_listener_up is only there for a service that is served, trap_announcements_heard for one whose backends are checked.
 expect "dashboard and rules ask for metrics that the code makes" "" "$(python3 -B "$here/metric_names.py" --root "$root")"
-expect "and all but the listener's are in the scrapes" "grafana: trap_listener_up" \
+expect "and all but two are in the scrapes" "grafana: trap_announcements_heard
+grafana: trap_listener_up" \
   "$(python3 -B "$here/metric_names.py" --root "$root" "$work"/{server,guard,client}.metrics | sed -n 's/^trap.json: no part has a metric /grafana: /p')"
 
 cat >"$work/prometheus.yml" <<END

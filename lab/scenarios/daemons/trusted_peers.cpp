@@ -105,8 +105,9 @@ private:
 
   static std::string text(const std::string& key, const std::string& trusted,
                           const std::vector<int>& ports) {
-    std::string text =
-        fmt::format("secret_file = \"{}\"\ntrap_servers = [\"203.0.113.99\"]\n", key);
+    std::string text = fmt::format("uncovered = \"accept\"\nsecret_file = \"{}\"\n"
+                                   "trap_servers = [\"203.0.113.99\"]\n",
+                                   key);
     if (!trusted.empty())
       text += fmt::format("trusted = [{}]\n", trusted);
     for (const int port : ports)
