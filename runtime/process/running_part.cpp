@@ -42,6 +42,7 @@ RunningPart::RunningPart(Part& part)
 
 Result<void> RunningPart::start() {
   std::lock_guard turn(turns_);
+  clock_.watch(read_host_clocks());
   Undo undo;
   if (auto started = part_.start(undo); !started)
     return started.error();
