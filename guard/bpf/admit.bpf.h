@@ -159,6 +159,20 @@ static __always_inline TRAP_MUST_USE int last_option_is_ticket(const void* tcp, 
   return 1;
 }
 
+/* Do the options before the last ticket end where it begins? Known without a walk if there are
+ * none, or those of a Linux SYN. Otherwise what looks like a ticket may stand behind EOL, or be a
+ * part of another option. */
+static __always_inline TRAP_MUST_USE int is_surely_option(const void* tcp, const void* end,
+                                                          __u32 header_bytes) {
+  const __u8* at = (const __u8*)tcp + TRAP_TCP_HEADER_BYTES;
+
+  if (header_bytes == TRAP_TCP_HEADER_BYTES + TRAP_TICKET_OPTION_BYTES)
+    return 1;
+  return header_bytes ==
+             TRAP_TCP_HEADER_BYTES + TRAP_LINUX_OPTION_BYTES + TRAP_TICKET_OPTION_BYTES &&
+         (const void*)(at + TRAP_LINUX_OPTION_BYTES) <= end && trap_are_linux_options(at);
+}
+
 static __always_inline int are_equal_tickets(const struct trap_ticket* a,
                                              const struct trap_ticket* b) {
   return a->epoch == b->epoch && a->tag == b->tag && a->expiry == b->expiry &&
@@ -239,9 +253,9 @@ judge_syn(const struct packet_context* context, const void* tcp, const void* end
 
   if (last_option_is_ticket(tcp, end, context->packet.header_bytes, &presented.ticket)) {
     verdict = check_ticket(&presented, context->settings, context->monotonic_ns);
-    if (verdict != TRAP_PASS_TICKET)
+    is_right = verdict == TRAP_PASS_TICKET;
+    if (!is_right && is_surely_option(tcp, end, context->packet.header_bytes))
       return verdict;
-    is_right = 1;
   } else if (!may_have_option(tcp, end, context->packet.header_bytes) &&
              !is_announced(context, &tag) && !is_trusted(context)) {
     return TRAP_DROP_UNINVITED;

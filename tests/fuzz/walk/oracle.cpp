@@ -353,31 +353,7 @@ Names Oracle::guard_ticket(const Reading& reading, const Bytes& ticket) const {
   return {"drop-ticket-expired", "drop-ticket-mac"};
 }
 
-// The ticket of an area that ends with a TICKET of kind 0x56, as clients append it; empty if it
-// does not. One of kind 253 is found by the walk.
-static Bytes last_ticket(const Bytes& area) {
-  const Bytes begin = {0x56, 16, 0x14};
-  if (area.size() >= 16 && std::equal(begin.begin(), begin.end(), area.end() - 16))
-    return {area.end() - 12, area.end()};
-  return {};
-}
-
 Names Oracle::guard_syn(const Reading& reading) const {
-  const Options& options = reading.options;
-  if (const Bytes last = last_ticket(options.area); !last.empty()) {
-    const Names names = guard_ticket(reading, last);
-    if (!names.contains("pass-ticket"))
-      return names; // wrong, and that is final
-    if (names.size() > 1 || !options.sound() || options.type != 4) {
-      Names more = guard_walked_syn(reading);
-      more.insert(names.begin(), names.end());
-      return more;
-    }
-  }
-  return guard_walked_syn(reading);
-}
-
-Names Oracle::guard_walked_syn(const Reading& reading) const {
   const Options& options = reading.options;
   const bool invited = is_announced(reading), trusted = is_trusted(reading);
   const bool may_have = std::ranges::any_of(

@@ -36,7 +36,6 @@ private:
 
   Names guard(const Reading& reading, const Bytes& frame) const;
   Names guard_syn(const Reading& reading) const;
-  Names guard_walked_syn(const Reading& reading) const;
   Names guard_ticket(const Reading& reading, const Bytes& ticket) const;
   Names guard_reset(const Reading& reading) const;
   Names guard_flow(const Reading& reading) const;
