@@ -135,42 +135,28 @@ static __always_inline void read_ticket(struct trap_ticket* ticket, const __u8* 
   trap_put_mac(ticket->mac, TRAP_LOAD64(at + 4));
 }
 
-/* Copies the ticket that is the last option (protocol/wire.h). 0 if there is none in that place. */
-static __always_inline TRAP_MUST_USE int last_option_is_ticket(const void* tcp, const void* end,
-                                                               __u32 header_bytes,
-                                                               struct trap_ticket* ticket) {
-  __u64 offset = trap_last_ticket_offset(header_bytes, 0);
-  const __u8* at;
-  __u32 head;
+/* Copies the ticket of a SYN that a Linux host made and its client appended a ticket to. 0 if the
+ * SYN is of another form: what stands in the last place of other options may be behind EOL, or a
+ * part of another option, and is left to the walk. */
+static __always_inline TRAP_MUST_USE int read_usual_ticket(const void* tcp, const void* end,
+                                                           __u32 header_bytes,
+                                                           struct trap_ticket* ticket) {
+  const __u8* options = (const __u8*)tcp + TRAP_TCP_HEADER_BYTES;
+  const __u8* at = options + TRAP_LINUX_OPTION_BYTES;
+  __u32 difference;
 
-  if (header_bytes < TRAP_TCP_HEADER_BYTES + TRAP_TICKET_OPTION_BYTES)
-    return 0;
-  offset &= 0x3f;
-  TRAP_HOLD(offset);
-  at = (const __u8*)tcp + offset;
   if ((const void*)(at + TRAP_TICKET_OPTION_BYTES) > end)
     return 0;
-  head = TRAP_LOAD32(at);
-  if ((head & TRAP_BE32(0xffffff00)) !=
-      TRAP_BE32(TRAP_KIND_RESERVED << 24 | TRAP_TICKET_OPTION_BYTES << 16 |
-                (TRAP_VERSION << 4 | TRAP_TICKET) << 8))
+  difference = (header_bytes ^
+                (TRAP_TCP_HEADER_BYTES + TRAP_LINUX_OPTION_BYTES + TRAP_TICKET_OPTION_BYTES)) |
+               trap_unlike_linux_options(options) |
+               ((TRAP_LOAD32(at) & TRAP_BE32(0xffffff00)) ^
+                TRAP_BE32(TRAP_KIND_RESERVED << 24 | TRAP_TICKET_OPTION_BYTES << 16 |
+                          (TRAP_VERSION << 4 | TRAP_TICKET) << 8));
+  if (difference)
     return 0;
   read_ticket(ticket, at + TRAP_HEADER_BYTES + sizeof(((struct trap_ticket_body*)0)->flags));
   return 1;
-}
-
-/* Do the options before the last ticket end where it begins? Known without a walk if there are
- * none, or those of a Linux SYN. Otherwise what looks like a ticket may stand behind EOL, or be a
- * part of another option. */
-static __always_inline TRAP_MUST_USE int is_surely_option(const void* tcp, const void* end,
-                                                          __u32 header_bytes) {
-  const __u8* at = (const __u8*)tcp + TRAP_TCP_HEADER_BYTES;
-
-  if (header_bytes == TRAP_TCP_HEADER_BYTES + TRAP_TICKET_OPTION_BYTES)
-    return 1;
-  return header_bytes ==
-             TRAP_TCP_HEADER_BYTES + TRAP_LINUX_OPTION_BYTES + TRAP_TICKET_OPTION_BYTES &&
-         (const void*)(at + TRAP_LINUX_OPTION_BYTES) <= end && trap_are_linux_options(at);
 }
 
 static __always_inline int are_equal_tickets(const struct trap_ticket* a,
@@ -251,11 +237,11 @@ judge_syn(const struct packet_context* context, const void* tcp, const void* end
   int is_right = 0;
   __u8 tag = 0;
 
-  if (last_option_is_ticket(tcp, end, context->packet.header_bytes, &presented.ticket)) {
+  if (read_usual_ticket(tcp, end, context->packet.header_bytes, &presented.ticket)) {
     verdict = check_ticket(&presented, context->settings, context->monotonic_ns);
-    is_right = verdict == TRAP_PASS_TICKET;
-    if (!is_right && is_surely_option(tcp, end, context->packet.header_bytes))
+    if (verdict != TRAP_PASS_TICKET)
       return verdict;
+    is_right = 1;
   } else if (!may_have_option(tcp, end, context->packet.header_bytes) &&
              !is_announced(context, &tag) && !is_trusted(context)) {
     return TRAP_DROP_UNINVITED;
