@@ -55,7 +55,8 @@ Result<void> make_threaded(const Host& host, const std::string& interface) {
 
 } // namespace
 
-Result<void> receive_on_cpu(const Host& host, const std::string& interface, int cpu, int nice) {
+Result<void> receive_on_cpu(const Host& host, const std::string& interface, int cpu,
+                            std::optional<int> nice) {
   const std::set<pid_t> before = threads_of(interface);
   if (auto made = make_threaded(host, interface); !made)
     return made;
@@ -69,10 +70,15 @@ Result<void> receive_on_cpu(const Host& host, const std::string& interface, int 
   if (made.empty())
     return Error{
         fmt::format("{}'s interface {} has no thread that receives", host.name(), interface)};
-  for (const pid_t pid : made)
-    if (prefer(pid, nice); sched_setaffinity(pid, sizeof one, &one) != 0)
+  const sched_param before_all{1};
+  for (const pid_t pid : made) {
+    // Containers may have no leave for it.
+    if (nice || sched_setscheduler(pid, SCHED_FIFO, &before_all) != 0)
+      prefer(pid, nice.value_or(measured_nice));
+    if (sched_setaffinity(pid, sizeof one, &one) != 0)
       return Error{fmt::format("cannot keep what {}'s interface {} receives to CPU {}: {}",
                                host.name(), interface, cpu, error_text(errno))};
+  }
   return {};
 }
 

@@ -67,7 +67,7 @@ Bytes syn_to(const TorrentOrder& order) {
 } // namespace
 
 Result<void> prepare_flooded_link(const Topology& topology, const std::string& host) {
-  if (auto pinned = receive_on_cpu(topology.host(host), "eth0", 0, measured_nice); !pinned)
+  if (auto pinned = receive_on_cpu(topology.host(host), "eth0", 0, std::nullopt); !pinned)
     return pinned;
   // Without this, a veth takes what can be segmented past the queue in which the flood waits, until
   // an XDP program is there.
