@@ -15,6 +15,7 @@
 #include <fmt/core.h>
 
 #include "runtime/nanoseconds.h"
+#include "runtime/net/port_filter.h"
 #include "runtime/net/socket_address.h"
 
 namespace trap::ctl {
@@ -32,18 +33,6 @@ Error socket_error(const char* what) {
 int filter(int fd, sock_filter* program, std::size_t length) {
   const sock_fprog wanted = {.len = static_cast<unsigned short>(length), .filter = program};
   return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &wanted, sizeof(wanted));
-}
-
-// A raw IPv4 socket's filter sees the packet from its IP header on, an IPv6 one's from the TCP
-// header on.
-int let_in_our_port(int fd, trap_family family, std::uint16_t port) {
-  sock_filter v4[] = {BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0), BPF_STMT(BPF_LD | BPF_H | BPF_IND, 2),
-                      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, port, 0, 1),
-                      BPF_STMT(BPF_RET | BPF_K, 0xffff), BPF_STMT(BPF_RET | BPF_K, 0)};
-  sock_filter v6[] = {BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 2),
-                      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, port, 0, 1),
-                      BPF_STMT(BPF_RET | BPF_K, 0xffff), BPF_STMT(BPF_RET | BPF_K, 0)};
-  return family == TRAP_IPV4 ? filter(fd, v4, std::size(v4)) : filter(fd, v6, std::size(v6));
 }
 
 // TCP from or to the port, in either direction; without IPv6 extension headers, as TRAP and Linux
@@ -111,7 +100,7 @@ Result<void> KnockSockets::open(const Endpoint& service) {
   const SocketAddress here(local_, false);
   raw_ = Fd(socket(domain_of(family_), SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
   const int on = 1;
-  if (!raw_ || let_in_our_port(raw_.get(), family_, local_.port) != 0 ||
+  if (!raw_ || let_in_port(raw_.get(), family_, local_.port) != 0 ||
       bind(raw_.get(), here.get(), here.bytes) != 0 ||
       setsockopt(raw_.get(), family_ == TRAP_IPV4 ? IPPROTO_IP : IPPROTO_IPV6,
                  family_ == TRAP_IPV4 ? IP_RECVERR : IPV6_RECVERR, &on, sizeof(on)) != 0)

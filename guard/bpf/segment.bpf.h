@@ -193,7 +193,7 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict judge_end(struct xdp_md* ct
 
   if (!opening || !flow)
     return TRAP_DROP_NO_FLOW;
-  if ((flow->flags & TRAP_FLOW_CLOSING)) {
+  if (flow->flags & TRAP_FLOW_CLOSING) {
     enum trap_verdict verdict = check_half_open(opening, segment, word);
 
     if (verdict != TRAP_DROP_NO_FLOW)
@@ -240,7 +240,7 @@ TRAP_GLOBAL_FUNCTION int belongs(struct xdp_md* ctx, const struct trap_flow_key*
 /* A segment that no open flow knows. */
 TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict
 judge_unknown(struct xdp_md* ctx, struct opening* opening, __u32 segment, __u64 word) {
-  enum trap_verdict verdict = TRAP_DROP_NO_FLOW;
+  enum trap_verdict verdict;
 
   if (!opening)
     return TRAP_DROP_NO_FLOW;

@@ -2,8 +2,6 @@
 #include "server/daemon/state/ticket_check.h"
 
 #include <cerrno>
-#include <iterator>
-#include <linux/filter.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -11,6 +9,7 @@
 #include <sodium.h>
 
 #include "runtime/nanoseconds.h"
+#include "runtime/net/port_filter.h"
 #include "runtime/net/socket_address.h"
 
 namespace trap::server {
@@ -24,26 +23,12 @@ constexpr std::uint64_t patience_ns = ns_per_s * 3 / 2;
 constexpr std::uint64_t after_answer_ns = 60 * ns_per_s;
 constexpr std::uint64_t after_silence_ns = 15 * ns_per_s;
 
-// A raw IPv4 socket's filter sees the packet from its IP header on, an IPv6 one's from TCP's on.
-bool let_in_port(int fd, trap_family family, std::uint16_t port) {
-  sock_filter v4[] = {BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0), BPF_STMT(BPF_LD | BPF_H | BPF_IND, 2),
-                      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, port, 0, 1),
-                      BPF_STMT(BPF_RET | BPF_K, 0xffff), BPF_STMT(BPF_RET | BPF_K, 0)};
-  sock_filter v6[] = {BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 2),
-                      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, port, 0, 1),
-                      BPF_STMT(BPF_RET | BPF_K, 0xffff), BPF_STMT(BPF_RET | BPF_K, 0)};
-  const sock_fprog program = family == TRAP_IPV4
-                                 ? sock_fprog{static_cast<unsigned short>(std::size(v4)), v4}
-                                 : sock_fprog{static_cast<unsigned short>(std::size(v6)), v6};
-  return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0;
-}
-
 // Gets only what comes from the backend, so that no flood wakes it.
 Fd raw_socket(const Endpoint& local, const Endpoint& backend) {
   const trap_family family = family_of(local.address);
   const SocketAddress here(local, false), there(backend, false);
   Fd raw(socket(domain_of(family), SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
-  if (!raw || !let_in_port(raw.get(), family, local.port) ||
+  if (!raw || let_in_port(raw.get(), family, local.port) != 0 ||
       bind(raw.get(), here.get(), here.bytes) != 0 ||
       connect(raw.get(), there.get(), there.bytes) != 0)
     return {};

@@ -9,6 +9,7 @@
 #include <fmt/core.h>
 
 #include "runtime/log.h"
+#include "runtime/net/socket_address.h"
 #include "server/daemon/watch/tcp_check.h"
 
 namespace trap::server {
@@ -168,7 +169,7 @@ bool HealthChecker::start(Entry& entry, std::uint64_t now_ns) const {
       begin_connect(target.connection, source_of(way_.sources, family_of(backend.address)),
                     at == way_.reached_at.end() ? backend : at->second);
   if (error_number == EINPROGRESS || error_number == 0)
-    target.source = local_address(target.connection);
+    target.source = name_of_socket(target.connection.get()).address;
   return error_number == EINPROGRESS ? false : finish(entry, error_number);
 }
 

@@ -13,9 +13,6 @@ namespace trap::server {
 // `connection` for POLLOUT; else the error's number.
 int begin_connect(Fd& connection, const std::optional<trap_address>& source, const Endpoint& to);
 
-// The address that a connection leaves from; nothing if it has none yet.
-std::optional<trap_address> local_address(const Fd& connection);
-
 // How a connect ended that was in progress; 0: well.
 int pending_error(const Fd& connection);
 
