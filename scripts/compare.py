@@ -79,9 +79,13 @@ def main():
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("compare.py: it loads BPF programs, which needs root: run it as root")
+    if arguments.commit and subprocess.run(["git", "-C", ROOT, "rev-parse", "--verify", "--quiet", f"{arguments.commit}^{{commit}}"],
+                                           check=False, stdout=subprocess.DEVNULL).returncode != 0:
+        parser.error(f"--with {arguments.commit}: this repository has no such commit: git log --oneline lists them")
     PLACE.mkdir(parents=True, exist_ok=True)
+    earlier = checked_out(arguments.commit or commit_of_0_4_0())
     new = built(ROOT, PLACE / "new")
-    old = built(checked_out(arguments.commit or commit_of_0_4_0()), PLACE / "old")
+    old = built(earlier, PLACE / "old")
     slower = []
     print(f"{'path':<34} {'':<5} {'old, ns':>9} {'new, ns':>9} {'new/old':>8}   least to greatest of {arguments.rounds} rounds")
     for path, found in sorted(compare(old, new, arguments.rounds, arguments.only).items()):

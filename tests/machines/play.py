@@ -373,6 +373,10 @@ def main():
     unknown = set(arguments.plays) - set(PLAYS)
     if unknown:
         parser.error(f"no play {', '.join(unknown)}: there are {', '.join(PLAYS)}")
+    if not list(arguments.packages.glob("*.deb")):
+        parser.error(f"{arguments.packages} has no packages: make packages builds them")
+    if os.geteuid() != 0:
+        parser.error("it makes network namespaces and machines: run it as root")
     if "TRAP_MACHINES_OUTSIDE" not in os.environ:
         outside = os.open("/proc/self/ns/net", os.O_RDONLY)
         os.set_inheritable(outside, True)
