@@ -6,6 +6,7 @@
 
 #include <bpf/bpf.h>
 
+#include <chrono>
 #include <cstring>
 
 #include "guard/maps.h"
@@ -56,17 +57,22 @@ protected:
 
 const Json syn = {{"seq", "$isn"}, {"flags", "S"}};
 const Json ack = {{"flags", "A"}};
+constexpr std::chrono::milliseconds one_name_each{10}, tick{4}; // of suspects; of the coarse clock
 
 TEST_P(GuardModes, monitor_counts_and_names_who_would_be_dropped_and_drops_nothing) {
   change_settings([](trap_guard_settings& settings) { settings.enforced_until_ns = 0; });
+  const auto began = std::chrono::steady_clock::now();
   EXPECT_EQ(send(syn).action, XDP_PASS);
   EXPECT_EQ(send(ack).action, XDP_PASS);
+  const auto between = std::chrono::steady_clock::now() - began + tick;
   EXPECT_EQ(monitored(TRAP_DROP_UNINVITED), 1u);
   EXPECT_EQ(monitored(TRAP_DROP_NO_FLOW), 1u);
   EXPECT_EQ(counted(TRAP_DROP_UNINVITED), 0u) << "nothing was dropped";
   EXPECT_TRUE(guard_->entries("flows").empty()) << "nobody was admitted";
   const Entries suspects = guard_->entries("suspects");
-  ASSERT_EQ(suspects.size(), 1u) << "the second came too soon to be named";
+  ASSERT_GE(suspects.size(), 1u);
+  EXPECT_LE(suspects.size(), between < one_name_each ? 1u : 2u)
+      << "the second came too soon to be named";
   trap_suspect suspect = {};
   std::memcpy(&suspect, suspects.begin()->second.data(), sizeof suspect);
   EXPECT_EQ(bytes_of(suspect.source), bytes_of(constants_.address("client", GetParam()).value));
