@@ -174,7 +174,7 @@ TEST_P(GuardModes, announcements_of_another_scope_are_noted_until_one_of_the_rig
   EXPECT_EQ(announced("$announce.forged").other_scope_s, 0u);
   const trap_guard_peer noted = announced("$announce.wide");
   EXPECT_EQ(noted.other_scope_s, constants_.moment("now")["unix_s"].get<std::uint32_t>());
-  EXPECT_NE(noted.other_scope, GetParam() == 4 ? 32u : 64u);
+  EXPECT_EQ(noted.other_scope, constants_.number("$wide", GetParam()));
   EXPECT_EQ(noted.other_scope_port, TRAP_BE16(80));
   EXPECT_EQ(noted.announcements, 0u) << "it was not accepted";
   EXPECT_EQ(announced("$announce.valid").other_scope_s, 0u);
