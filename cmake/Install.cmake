@@ -4,6 +4,7 @@
 
 # The folder of units is relative to the prefix: systemd reads /usr/lib and /usr/local/lib.
 set(TRAP_UNIT_DIR lib/systemd/system CACHE STRING "Where systemd units are installed")
+set(TRAP_SYSUSERS_DIR lib/sysusers.d CACHE STRING "Where systemd-sysusers looks for groups to make")
 option(TRAP_MANIFEST "Install the list of installed files, which make uninstall reads" ON)
 
 function(trap_install_program target component directory)

@@ -64,6 +64,7 @@ Result<ExitCode> manage_redirects(const RedirectRequest& request);
 struct KnockRequest {
   std::string service;  // public address and port
   double timeout_s = 1; // for each answer
+  std::string socket;   // empty: the client's usual one, where there is no right to raw sockets
   bool json = false;
 };
 

@@ -6,9 +6,12 @@
 #include <charconv>
 #include <chrono>
 #include <cstring>
+#include <grp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <vector>
 
 #include <fmt/core.h>
 
@@ -93,6 +96,19 @@ std::optional<ControlAnswer> read_answer(const std::string& bytes) {
   return answer;
 }
 
+// For a user who is kept out. The socket's own group may read, where a group may at all.
+std::string way_in(const std::string& socket_path) {
+  struct stat info;
+  if (stat(socket_path.c_str(), &info) != 0 || !(info.st_mode & S_IWGRP))
+    return "run as root, or have control_group in the part's configuration name a group of yours";
+  struct group entry = {};
+  struct group* found = nullptr;
+  std::vector<char> room(65536);
+  getgrgid_r(info.st_gid, &entry, room.data(), room.size(), &found);
+  return fmt::format("run as root, or as a member of group {}",
+                     found ? found->gr_name : std::to_string(info.st_gid));
+}
+
 Result<std::optional<ControlAnswer>> ask(const std::string& socket_path, const std::string& request,
                                          int timeout_s) {
   const auto until = Clock::now() + std::chrono::seconds(timeout_s);
@@ -102,7 +118,7 @@ Result<std::optional<ControlAnswer>> ask(const std::string& socket_path, const s
                                "stopped, or busy: look at its log",
                                socket_path, timeout_s)};
     return Error{fmt::format("control socket {}: {}: {}{}", socket_path, what, error_text(error),
-                             error == EACCES ? ": run as root" : "")};
+                             error == EACCES ? ": " + way_in(socket_path) : "")};
   };
   Fd fd;
   std::string bytes;

@@ -136,6 +136,8 @@ void add_knock(CLI::App& app, CommandLine& line) {
   knock->add_option("--timeout", line.knock.timeout_s, "seconds to wait for each answer")
       ->check(CLI::Range(0.05, 60.0))
       ->capture_default_str();
+  knock->add_option("--socket", line.knock.socket,
+                    "the client's control socket, if it is not the usual one");
   knock->add_flag("--json", line.knock.json, "as JSON");
   knock->callback([&line] { line.act = [&line] { return trap::ctl::knock(line.knock); }; });
 }

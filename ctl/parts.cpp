@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ctl/parts.h"
 
+#include <unistd.h>
+
 #include <fmt/core.h>
 
 #include "ctl/control_client.h"
+#include "runtime/log.h"
 
 namespace trap::ctl {
 
 using nlohmann::ordered_json;
 
 namespace {
+
+constexpr int refused_to_user = 403;
 
 Result<ordered_json> read_object(const std::string& socket, const std::string& body) {
   ordered_json object = ordered_json::parse(body, nullptr, false);
@@ -66,22 +71,27 @@ Result<void> check_service_name(const std::string& name) {
 }
 
 Error nothing_runs(const PartRequest& request) {
-  return {request.part.empty() ? "no part of TRAP runs here"
-                               : fmt::format("trap-{} does not run here", request.part),
+  return {fmt::format("{}{}",
+                      request.part.empty() ? "no part of TRAP runs here"
+                                           : fmt::format("trap-{} does not run here", request.part),
+                      geteuid() == 0 ? "" : "; root alone sees programs that work without it"),
           ExitCode::not_running};
 }
 
 Result<std::vector<ordered_json>> running_parts(const PartRequest& request) {
   std::vector<ordered_json> parts;
+  std::vector<Error> refusals;
   for (const PartLocation& location : locations(request)) {
     auto status = running_status(location);
     if (!status)
-      return status.error();
-    if (!status->is_null())
+      refusals.push_back(status.error());
+    else if (!status->is_null())
       parts.push_back(std::move(*status));
   }
   if (parts.empty())
-    return nothing_runs(request);
+    return refusals.empty() ? nothing_runs(request) : refusals[0];
+  for (const Error& refusal : refusals) // the user may read at one part and not at another
+    log::final_error("trapctl", refusal.message);
   return parts;
 }
 
@@ -100,7 +110,7 @@ Result<std::optional<ordered_json>> post(const std::string& socket, const std::s
     return std::optional(std::move(*object));
   return Error{object->value("error", fmt::format("control socket {}: answered with HTTP status {}",
                                                   socket, status)),
-               status < 500 ? ExitCode::usage : ExitCode::failed};
+               status < 500 && status != refused_to_user ? ExitCode::usage : ExitCode::failed};
 }
 
 } // namespace trap::ctl

@@ -6,6 +6,7 @@
 
 #include "ctl/explain/pcap_file.h"
 #include "ctl/parts.h"
+#include "runtime/log.h"
 
 namespace trap::ctl {
 
@@ -39,22 +40,26 @@ void print_answer(const ordered_json& answer) {
     print_line("because", reason);
   print_line("answer", text_of(answer, "answer"));
   print_line("becomes", text_of(answer, "becomes"));
+  print_line("withheld", text_of(answer, "withheld"));
 }
 
 // The parts that run.
 Result<std::vector<PartLocation>> find_running(const ExplainOptions& options) {
   std::vector<PartLocation> running;
+  std::vector<Error> refusals;
   for (PartLocation& location : locations(options.parts)) {
     auto status = running_status(location);
     if (!status)
-      return status.error();
-    if (status->is_null())
+      refusals.push_back(status.error());
+    if (!status || status->is_null())
       continue;
     location.part = status->value("part", location.part);
     running.push_back(std::move(location));
   }
   if (running.empty())
-    return nothing_runs(options.parts);
+    return refusals.empty() ? nothing_runs(options.parts) : refusals[0];
+  for (const Error& refusal : refusals)
+    log::final_error("trapctl", refusal.message);
   return running;
 }
 

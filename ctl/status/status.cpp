@@ -9,6 +9,7 @@
 #include "ctl/parts.h"
 #include "ctl/status/status_table.h"
 #include "runtime/kernel/xdp.h"
+#include "runtime/log.h"
 #include "runtime/takeover/takeover.h"
 
 namespace trap::ctl {
@@ -61,15 +62,18 @@ Result<ordered_json> ask(const PartLocation& location) {
 Result<ExitCode> show_status(const PartRequest& request) {
   auto found = ordered_json::array();
   bool degraded = false;
+  std::vector<Error> refusals; // the user may read at one part and not at another
   for (const PartLocation& location : locations(request)) {
     auto status = ask(location);
     if (!status)
-      return status.error();
-    if (status->is_null())
+      refusals.push_back(status.error());
+    if (!status || status->is_null())
       continue;
     degraded |= status->value("state", "") != "ok";
     found.push_back(*status);
   }
+  if (found.empty() && !refusals.empty())
+    return refusals[0];
   bool single = names_one(request);
   if (request.json && (single ? !found.empty() : true))
     fmt::print("{}\n", (single ? found[0] : ordered_json{{"parts", found}}).dump(2));
@@ -77,7 +81,9 @@ Result<ExitCode> show_status(const PartRequest& request) {
     print_status(found);
   if (found.empty())
     return nothing_runs(request);
-  return degraded ? ExitCode::degraded : ExitCode::ok;
+  for (const Error& refusal : refusals)
+    log::final_error("trapctl", refusal.message);
+  return !refusals.empty() ? ExitCode::failed : degraded ? ExitCode::degraded : ExitCode::ok;
 }
 
 } // namespace trap::ctl

@@ -31,6 +31,20 @@ bool is_interface_name(const std::string& name) {
                       [](unsigned char c) { return c <= ' ' || c == '/' || c == ':' || c == 127; });
 }
 
+// Whether there is such a group, the host says when the socket is made
+// (runtime/control/control_access.h).
+Written<std::string> group_name() {
+  return {.parse = [](const std::string& text) -> Result<std::string> {
+            if (text.size() > 32 || std::ranges::any_of(text, [](unsigned char c) {
+                  return c <= ' ' || c == ':' || c == ',' || c == '/' || c == 127;
+                }))
+              return Error{fmt::format("\"{}\" cannot be a group's name", text), ExitCode::usage};
+            return text;
+          },
+          .format = as_it_is,
+          .accepted = "a group's name or number"};
+}
+
 template <std::size_t limit_bytes> Result<std::string> parse_absolute(const std::string& text) {
   if (!text.starts_with('/'))
     return Error{fmt::format("\"{}\" is not an absolute path", text), ExitCode::usage};
@@ -81,6 +95,9 @@ Keys<PartConfig> part_keys(const std::string& part) {
                         "directory of pinned maps and links, on a bpffs"));
   keys.push_back(string("control_socket", &P::control_socket, absolute_path<socket_most_bytes>(),
                         by_restart, "socket where the daemon answers trapctl"));
+  keys.push_back(string("control_group", &P::control_group, group_name(), by_restart,
+                        "group whose members may read at the control socket; root alone if it is "
+                        "empty"));
   keys.push_back(string_or_none("metrics_listen", &P::metrics_listen, address_and_port(),
                                 by_restart,
                                 "where Prometheus may ask for /metrics, and routers for /ready"));

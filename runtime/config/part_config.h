@@ -23,14 +23,15 @@ struct PartConfig {
   XdpMode xdp_mode = XdpMode::native; // not for the client
   std::string pin_dir;
   std::string control_socket;
+  std::string control_group; // whose members may read at the control socket; empty: root alone
   std::optional<Endpoint> metrics_listen; // where Prometheus may ask; off unless configured
 };
 
 // The defaults of a part.
 PartConfig make_part_config(const std::string& part);
 
-// interfaces, except, pin_dir, control_socket and metrics_listen; for server and guard also
-// xdp_mode.
+// interfaces, except, pin_dir, control_socket, control_group and metrics_listen; for server and
+// guard also xdp_mode.
 Keys<PartConfig> part_keys(const std::string& part);
 
 // A name in two lists can be meant in one of them only: an error of the table. `lists` names them.

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -12,9 +13,11 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "runtime/control/control_access.h"
 #include "runtime/control/explain_json.h"
 #include "runtime/control/shared_answers.h"
 #include "runtime/fd.h"
+#include "runtime/log.h"
 
 namespace trap {
 
@@ -25,9 +28,26 @@ struct ControlServer::Running {
   Running& operator=(const Running&) = delete;
   ~Running() { unlink(path.c_str()); }
 
+  void share_with(const std::string& name);
+
   std::string path;
+  std::string group_name;
+  std::optional<gid_t> group;
+  std::string problem; // that the start found and nothing mends
   HttpServer server;
 };
+
+void ControlServer::Running::share_with(const std::string& name) {
+  auto found = find_group(name);
+  if (!found) {
+    problem = found.error().message + "; until the next start the control socket is root's alone";
+    return;
+  }
+  group_name = name;
+  group = *found;
+  if (auto opened = open_to_group(path, *group); !opened)
+    log::debug("{}", opened.error().message); // the unit does it, or problem() tells
+}
 
 namespace {
 
@@ -42,13 +62,17 @@ bool somebody_listens(const std::string& path) {
   return fd && connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
 }
 
+// A directory that is made here is one that a group may go through, as systemd's RuntimeDirectory.
 Result<void> make_room(const std::string& path) {
+  constexpr mode_t everyone_goes_through = 0755;
   std::string directory = std::filesystem::path(path).parent_path();
   std::error_code failed;
-  std::filesystem::create_directories(directory, failed);
+  const bool is_new = std::filesystem::create_directories(directory, failed);
   if (failed)
     return Error{fmt::format("cannot make directory {} for the control socket: {}", directory,
                              failed.message())};
+  if (is_new)
+    chmod(directory.c_str(), everyone_goes_through);
   struct stat info;
   if (lstat(path.c_str(), &info) != 0)
     return {};
@@ -101,15 +125,20 @@ HttpAnswer answer_post(const ControlHandlers& handlers, const HttpRequest& reque
     auto line = handlers.reload();
     return json_answer(line ? nlohmann::json{{"reloaded", *line}}.dump() : line);
   }
-  if (request.path == "/explain")
-    return json_answer(handlers.explain(
-        {request.query == "direction=out", {request.body.begin(), request.body.end()}}));
+  if (request.path == "/explain") {
+    auto explained = handlers.explain(
+        {request.query == "direction=out", {request.body.begin(), request.body.end()}});
+    return json_answer(explained && !is_from_root(request) ? without_secrets(*explained)
+                                                           : explained);
+  }
   if (request.path == "/")
     return text_answer(404, "nothing is here");
   return json_answer(handlers.command(words_of(request.path)));
 }
 
 HttpAnswer answer(const ControlHandlers& handlers, const HttpRequest& request) {
+  if (is_for_root_alone(request) && !is_from_root(request))
+    return refuse_to_user(request);
   if (request.method == "GET" || request.method == "HEAD")
     return answer_get(handlers, request);
   if (request.method == "POST")
@@ -119,7 +148,7 @@ HttpAnswer answer(const ControlHandlers& handlers, const HttpRequest& request) {
   return refusal;
 }
 
-// Mode 0600 from the start.
+// Mode 0600 from the start; open_to_group() comes later.
 Result<Fd> listen_at(const std::string& path) {
   const auto failed = [&] {
     return Error{fmt::format("cannot listen at control socket {}: {}", path, error_text(errno))};
@@ -150,7 +179,14 @@ ControlServer::ControlServer(ControlServer&&) noexcept = default;
 ControlServer& ControlServer::operator=(ControlServer&&) noexcept = default;
 ControlServer::~ControlServer() = default;
 
-Result<ControlServer> ControlServer::make(const std::string& path, ControlHandlers handlers) {
+std::string ControlServer::problem() const {
+  if (!running_->problem.empty() || !running_->group)
+    return running_->problem;
+  return reason_of_shut_socket(running_->path, running_->group_name, *running_->group);
+}
+
+Result<ControlServer> ControlServer::make(const std::string& path, const std::string& group,
+                                          ControlHandlers handlers) {
   if (auto room = make_room(path); !room)
     return room.error();
   auto listener = listen_at(path);
@@ -164,7 +200,10 @@ Result<ControlServer> ControlServer::make(const std::string& path, ControlHandle
     unlink(path.c_str());
     return Error{fmt::format("control socket {}: {}", path, server.error().message)};
   }
-  return ControlServer(std::make_unique<Running>(path, std::move(*server)));
+  ControlServer made(std::make_unique<Running>(path, std::move(*server)));
+  if (!group.empty())
+    made.running_->share_with(group);
+  return made;
 }
 
 } // namespace trap

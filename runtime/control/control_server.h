@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The control socket: HTTP on a Unix stream socket of mode 0600. GET /status, /metrics, /ready,
-// POST /reload, POST /explain (a frame), POST /WORD/WORD... Served by a thread of its own, one
-// request after the other (runtime/control/http_server.h).
+// The control socket: HTTP on a Unix stream socket of mode 0600, or 0660 for a group that may read
+// (runtime/control/control_access.h). GET /status, /metrics, /ready, POST /reload, POST /explain (a
+// frame), POST /WORD/WORD... Served by a thread of its own (runtime/control/http_server.h).
 #pragma once
 
 #include <functional>
@@ -30,7 +30,12 @@ struct ControlHandlers {
 
 class ControlServer {
 public:
-  static Result<ControlServer> make(const std::string& path, ControlHandlers handlers);
+  // `group`: a name or number, or empty for root alone. A group that cannot be let in is a
+  // problem() and no error: what the daemon protects does not depend on it.
+  static Result<ControlServer> make(const std::string& path, const std::string& group,
+                                    ControlHandlers handlers);
+
+  std::string problem() const; // one line, as it is now; empty: there is none
 
   ControlServer(ControlServer&&) noexcept;
   ControlServer& operator=(ControlServer&&) noexcept;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,8 @@ struct HttpRequest {
   std::string query; // as it came, without the question mark
   std::string body;
   std::string accept = {}; // the field of this name, if there is one
+  // The user that connected, where the socket is a Unix one. From the server, not from the request.
+  std::optional<unsigned> peer_uid = {};
 };
 
 struct HttpLimits {

@@ -32,6 +32,8 @@ const char* reason_of(int status) {
     return "OK";
   case 400:
     return "Bad Request";
+  case 403:
+    return "Forbidden";
   case 404:
     return "Not Found";
   case 405:
@@ -57,6 +59,17 @@ std::string bytes_of(const HttpAnswer& answer, bool with_body) {
                      with_body ? answer.body : "");
 }
 
+// Nothing of a TCP socket, whose peer is no process of this host's.
+std::optional<unsigned> user_of_peer(const Fd& fd) {
+  int domain = 0;
+  ucred peer = {};
+  socklen_t domain_bytes = sizeof(domain), peer_bytes = sizeof(peer);
+  if (getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &domain, &domain_bytes) != 0 ||
+      domain != AF_UNIX || getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &peer_bytes) != 0)
+    return std::nullopt;
+  return peer.uid;
+}
+
 bool would_block() {
   return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
 }
@@ -65,6 +78,7 @@ struct Client {
   enum class Stage { asks, is_answered, leaves };
 
   Fd fd;
+  std::optional<unsigned> peer_uid = {};
   Clock::time_point until = {};
   Stage stage = Stage::asks;
   std::string in = {};
@@ -191,6 +205,7 @@ void HttpServer::Running::read_request(Client& client) {
   client.in = {};
   if (reading.state == HttpReading::State::refused)
     return answer(client, text_answer(reading.status, reading.line), true);
+  reading.request.peer_uid = client.peer_uid;
   answer(client, ask_handler(reading.request), reading.request.method != "HEAD");
 }
 
@@ -238,10 +253,17 @@ void HttpServer::Running::discard(Client& client) {
     client.fd.reset();
 }
 
-// Honest clients ask at once: the client that has kept the server waiting longest goes first.
+// Honest clients ask at once: the client that has kept the server waiting longest goes first, but
+// none of root's for another user's.
 void HttpServer::Running::make_room() {
-  auto oldest = std::ranges::find_if(
-      clients, [](const Client& client) { return client.stage != Client::Stage::is_answered; });
+  const auto waits_of = [](bool roots_too) {
+    return [roots_too](const Client& client) {
+      return client.stage != Client::Stage::is_answered && (roots_too || client.peer_uid != 0U);
+    };
+  };
+  auto oldest = std::ranges::find_if(clients, waits_of(false));
+  if (oldest == clients.end())
+    oldest = std::ranges::find_if(clients, waits_of(true));
   clients.erase(oldest == clients.end() ? clients.begin() : oldest);
 }
 
@@ -260,7 +282,9 @@ void HttpServer::Running::accept_clients() {
     is_out_of_descriptors = false;
     if (clients.size() >= limits.clients)
       make_room();
+    const std::optional<unsigned> peer_uid = user_of_peer(fd);
     clients.push_back({.fd = std::move(fd),
+                       .peer_uid = peer_uid,
                        .until = Clock::now() + std::chrono::milliseconds(limits.request_ms)});
     serve(clients.back());
   }

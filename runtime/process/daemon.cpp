@@ -14,6 +14,7 @@
 #include <sodium.h>
 #include <systemd/sd-daemon.h>
 
+#include "runtime/control/control_access.h"
 #include "runtime/control/control_server.h"
 #include "runtime/control/metrics_server.h"
 #include "runtime/fd.h"
@@ -111,9 +112,11 @@ Result<void> serve(Part& part) {
   if (!ticker)
     return ticker.error();
   RunningPart running(part);
-  auto control = ControlServer::make(part.config().control_socket, handlers_of(running));
+  auto control = ControlServer::make(part.config().control_socket, part.config().control_group,
+                                     handlers_of(running));
   if (!control)
     return control.error();
+  running.watch_control([&control] { return control->problem(); });
   std::optional<MetricsServer> metrics;
   if (part.config().metrics_listen) {
     auto listener = MetricsServer::make(
@@ -131,10 +134,19 @@ Result<void> serve(Part& part) {
             metrics ? ", metrics at " + format_endpoint(*part.config().metrics_listen) : "");
   sd_notify(0, "READY=1\nSTATUS=attached");
   auto ended = loop(running, *signals, *ticker);
+  running.watch_control([] { return std::string(); });
   sd_notify(0, "STOPPING=1");
   log::info("stopping: programs stay attached below {}{}", part.config().pin_dir,
             part.parting_words());
   return ended;
+}
+
+// For the unit, once the daemon is ready: the sandbox leaves it no right to change a file's group.
+Result<void> share_control(const PartConfig& config) {
+  if (config.control_group.empty())
+    return {};
+  auto group = find_group(config.control_group);
+  return group ? open_to_group(config.control_socket, *group) : group.error();
 }
 
 Result<void> act(const Daemon& daemon, const DaemonOptions& options) {
@@ -148,11 +160,17 @@ Result<void> act(const Daemon& daemon, const DaemonOptions& options) {
       return checked.error();
     return (*part)->detach();
   }
+  if (options.share_control)
+    return share_control((*part)->config());
   if (options.note_types)
     return note_types((*part)->config().pin_dir, daemon.part);
   if (auto keys = (*part)->read_keys(); !keys)
     return keys.error();
   if (options.check_config) {
+    const std::string& group = (*part)->config().control_group;
+    if (auto found = group.empty() ? Result<gid_t>(0) : find_group(group); !found)
+      return Error{fmt::format("{}: {}", options.config_path, found.error().message),
+                   found.error().exit_code};
     if (auto could_start = (*part)->check_start(); !could_start)
       return could_start.error();
     for (const std::string& warning : (*part)->warnings())

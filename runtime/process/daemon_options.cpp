@@ -29,6 +29,9 @@ std::variant<DaemonOptions, ExitCode> parse_daemon_options(const std::string& pa
                "remove what an earlier run left attached and pinned, then exit");
   app.add_flag("--note-types", options.note_types,
                "note the types of what is pinned for a start without CAP_SYS_ADMIN, then exit");
+  app.add_flag(
+      "--share-control", options.share_control,
+      "open the control socket to control_group for a daemon without CAP_CHOWN, then exit");
   app.add_flag("--list-keys", options.list_keys,
                "list every key of the configuration, with its default and what applies a change");
   app.add_flag("--json", options.json, "print the list of keys as JSON");
@@ -48,9 +51,11 @@ std::variant<DaemonOptions, ExitCode> parse_daemon_options(const std::string& pa
     log::final_error(program, std::string(error.what()) + ": see " + program + " --help");
     return ExitCode::usage;
   }
-  if (options.check_config + options.detach + options.note_types + options.list_keys > 1) {
-    log::final_error(program, "--check-config, --detach, --note-types and --list-keys do not go "
-                              "together");
+  if (options.check_config + options.detach + options.note_types + options.share_control +
+          options.list_keys >
+      1) {
+    log::final_error(program, "--check-config, --detach, --note-types, --share-control and "
+                              "--list-keys do not go together");
     return ExitCode::usage;
   }
   if (options.json && !options.list_keys) {

@@ -15,6 +15,7 @@ struct DaemonOptions {
   bool check_config = false;
   bool detach = false;
   bool note_types = false;
+  bool share_control = false;
   bool list_keys = false;
   bool json = false; // of --list-keys
   log::Level log_level = log::Level::info;

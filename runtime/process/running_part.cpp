@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::uint64_t us_per_s = 1000000;
 constexpr std::chrono::milliseconds log_problems_every{900}; // a tick comes a little early or late
+constexpr std::chrono::seconds unit_opens_socket_within{5};  // --share-control, after READY
 
 // systemd compares this with its own clock, so that a READY=1 sent before the reload does not end
 // it.
@@ -40,6 +41,11 @@ double unix_s() {
 RunningPart::RunningPart(Part& part)
     : part_(part), since_(std::chrono::steady_clock::now()), start_unix_s_(unix_s()) {}
 
+void RunningPart::watch_control(std::function<std::string()> problem) {
+  std::lock_guard turn(turns_);
+  control_problem_ = std::move(problem);
+}
+
 Result<void> RunningPart::start() {
   std::lock_guard turn(turns_);
   clock_.watch(read_host_clocks());
@@ -48,6 +54,7 @@ Result<void> RunningPart::start() {
     return started.error();
   undo.keep_everything();
   ready_ = true;
+  ready_since_ = std::chrono::steady_clock::now();
   return {};
 }
 
@@ -68,7 +75,13 @@ void RunningPart::turn(bool events, bool tick) {
     return;
   noted_ = now;
   clock_.watch(read_host_clocks());
-  problem_log_.note(part_.problems()); // a refused reload and a clock that was set have own lines
+  // A refused reload and a clock that was set have lines of their own.
+  std::vector<std::string> problems = part_.problems();
+  if (const std::string shut =
+          now - ready_since_ > unit_opens_socket_within ? control_problem_() : std::string();
+      !shut.empty())
+    problems.push_back(shut);
+  problem_log_.note(problems);
 }
 
 std::string RunningPart::status() {
@@ -93,7 +106,7 @@ std::string RunningPart::status() {
 
 std::vector<std::string> RunningPart::problems() {
   std::vector<std::string> problems = part_.problems();
-  for (const std::string& own : {reload_problem_, clock_.problem()}) {
+  for (const std::string& own : {reload_problem_, control_problem_(), clock_.problem()}) {
     if (!own.empty())
       problems.push_back(own);
   }

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -38,6 +39,8 @@ public:
   // `part` outlives this.
   explicit RunningPart(Part& part);
 
+  // Where to ask for a problem of the control socket: one line, or an empty one.
+  void watch_control(std::function<std::string()> problem);
   Result<void> start();
 
   // For the main loop.
@@ -60,11 +63,13 @@ private:
   Part& part_;
   FairMutex turns_;
   bool ready_ = false;
+  std::chrono::steady_clock::time_point ready_since_;
   std::chrono::steady_clock::time_point since_;
   double start_unix_s_;
   std::uint64_t reloads_applied_ = 0;
   std::uint64_t reloads_failed_ = 0;
   std::string reload_problem_; // of the last reload, if it failed
+  std::function<std::string()> control_problem_ = [] { return std::string(); };
   ProblemLog problem_log_;
   ClockWatch clock_;
   std::chrono::steady_clock::time_point noted_; // when problems were last looked at for the log

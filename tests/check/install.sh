@@ -39,7 +39,7 @@ for component in server guard client ctl doc; do
 done
 for file in sbin/trap-server sbin/trap-guard sbin/trap-client bin/trapctl \
   lib/systemd/system/trap-guard.service share/man/man8/trap-guard.8 share/man/man1/trapctl.1 \
-  share/doc/trap/README.md share/doc/trap/examples/guard.toml; do
+  lib/sysusers.d/trap-client.conf share/doc/trap/README.md share/doc/trap/examples/guard.toml; do
   check "$file is there" test -s "$work/root/usr/local/$file"
 done
 version=$(sed -n 's/^project(trap VERSION \([0-9.]*\).*/\1/p' "$source/CMakeLists.txt")

@@ -130,6 +130,10 @@ for part in server guard client; do
   bad_config "$part: no interfaces" $part 0 'key "interfaces" is missing' '1d'
   bad_config "$part: interface named twice" $part 1 'interfaces: "bad0" is listed twice' '1s/.*/interfaces = ["bad0", "bad0"]/'
   bad_config "$part: relative pin_dir" $part '[0-9]+' 'pin_dir: "bpf" is not an absolute path' 's/^pin_dir = .*/pin_dir = "bpf"/'
+  bad_config "$part: a control_group that is none" $part '[0-9]+' 'control_group: "a b" cannot be a group' 's/^control_socket.*/&\ncontrol_group = "a b"/'
+  vary $part 's/^control_socket.*/&\ncontrol_group = "nosuchgroup"/'
+  check "$part: --check-config, a control_group that this host has not" 2 "^trap-$part: $work/bad.toml: control_group: this host has no group \"nosuchgroup\": make it" \
+    run "trap-$part" --config "$work/bad.toml" --check-config
   if [ $part != client ]; then # which waits for it
     vary $part '1s/.*/interfaces = ["nosuch0"]/'
     check "$part: no such interface" 1 "^trap-$part: $work/bad.toml: no interface \"nosuch0\" here" run "trap-$part" --config "$work/bad.toml"

@@ -12,6 +12,8 @@ namespace trap::client {
 
 Result<std::string> run_client_command(RunningClient& client,
                                        const std::vector<std::string>& words) {
+  if (!words.empty() && words[0] == "knock")
+    return client.knocks.command(words, KnockDesk::Clock::now());
   if (words.size() < 2 || words.size() > 3 || words[0] != "redirects" || words[1] != "flush")
     return unknown_command(client.active->config.part, words);
   std::optional<Endpoint> service;

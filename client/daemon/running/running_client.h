@@ -18,6 +18,7 @@
 #include "runtime/kernel/bpf_map.h"
 #include "runtime/kernel/pin_keeper.h"
 #include "runtime/kernel/program.h"
+#include "runtime/knock/knock_desk.h"
 #include "runtime/net/host_interfaces.h"
 #include "runtime/takeover/takeover.h"
 
@@ -59,6 +60,7 @@ struct RunningClient {
   Renewer renewer;
   TranslatorFinder translator;
   std::uint64_t redirects_flushed = 0; // by command
+  KnockDesk knocks;
 };
 
 // Sets the sizes of a program that is not loaded yet.

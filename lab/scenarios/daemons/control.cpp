@@ -2,9 +2,11 @@
 // trapctl against running daemons: reload, key status, backend, redirects, knock, top; and what
 // each says when it cannot.
 #include <ctime>
+#include <filesystem>
 #include <thread>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "lab/scenarios/daemons/daemon_host.h"
 
@@ -14,6 +16,10 @@ namespace {
 using nlohmann::json;
 
 constexpr DaemonKind server = DaemonKind::server, client = DaemonKind::client;
+constexpr DaemonKind guard = DaemonKind::guard;
+// A group of every Debian; the lab makes none.
+constexpr int degraded = 4; // exit code; the neighbour's link has no GRO
+constexpr std::string_view reading_group = "daemon", other_group = "games";
 constexpr std::string_view first_backend = "198.51.100.20:80", second_backend = "198.51.100.21:80";
 
 class Control {
@@ -21,8 +27,9 @@ public:
   Control(Scene& scene, DaemonHost& host) : scene_(scene), host_(host) {}
 
   void play() {
+    open_directories();
     for (const DaemonKind kind : daemon_kinds)
-      if (!scene_.done(host_.configure(kind, metrics_at(kind, 0)),
+      if (!scene_.done(host_.configure(kind, settings(kind, 0)),
                        fmt::format("{}: is configured", name_of(kind))) ||
           !host_.start(kind))
         return;
@@ -40,12 +47,120 @@ public:
     redirects();
     knocks();
     top();
+    members_read();
+    members_change_nothing();
+    others_do_not_get_in();
+    a_member_knocks();
+    the_unit_opens_a_socket();
   }
 
 private:
-  static std::string metrics_at(DaemonKind kind, int offset) {
-    return fmt::format("metrics_listen = \"127.0.0.1:{}\"\n",
-                       9464 + offset + static_cast<int>(kind));
+  static std::string settings(DaemonKind kind, int offset) {
+    return fmt::format("metrics_listen = \"127.0.0.1:{}\"\ncontrol_group = \"{}\"\n",
+                       9464 + offset + static_cast<int>(kind), reading_group);
+  }
+
+  // trapctl as a user without any capability, in these groups.
+  Finished as_user(std::string_view groups, DaemonKind kind, std::vector<std::string> words) {
+    std::vector<std::string> command = {"setpriv", "--reuid=65534", "--regid=65534",
+                                        groups.empty() ? "--clear-groups"
+                                                       : fmt::format("--groups={}", groups),
+                                        (program_directory() / "trapctl").string()};
+    command.insert(command.end(), words.begin(), words.end());
+    command.insert(command.end(), {"--socket", host_.daemon(kind).control_socket().string()});
+    return host_.run(std::move(command));
+  }
+
+  // As /run/trap is; the lab's folders are root's.
+  void open_directories() {
+    namespace fs = std::filesystem;
+    for (fs::path at = host_.daemon(client).control_socket().parent_path();
+         at != "/tmp" && at != "/"; at = at.parent_path()) {
+      std::error_code failed;
+      fs::permissions(at, fs::perms::others_exec, fs::perm_options::add, failed);
+    }
+  }
+
+  void members_read() {
+    const std::pair<DaemonKind, std::vector<std::string>> commands[] = {
+        {server, {"status", "server"}},
+        {guard, {"status", "guard"}},
+        {client, {"status", "client"}},
+        {server, {"key", "status", "server"}},
+        {server, {"backend", "list"}},
+        {client, {"redirects"}},
+        {guard, {"guard", "mode"}},
+        {guard, {"guard", "suspects"}},
+        {server, {"top", "server", "--once", "--interval", "0.1"}},
+        {server, {"explain", "--packet", "tcp 203.0.113.2:4242 > 203.0.113.10:80 SYN"}}};
+    for (const auto& [kind, words] : commands) {
+      const Finished done = as_user(reading_group, kind, words);
+      scene_.check((done.exit_code == 0 || done.exit_code == degraded) && done.errors.empty(),
+                   fmt::format("a member of the group: {}", fmt::join(words, " ")),
+                   done.output + done.errors);
+      if (words[0] == "explain")
+        scene_.check(count_lines(done.output, "^  withheld ") == 1 &&
+                         count_lines(done.output, "^  answer ") == 0,
+                     "it shows a member no answer, which has a cookie", done.output);
+    }
+  }
+
+  void members_change_nothing() {
+    const std::string backend{first_backend};
+    const std::pair<DaemonKind, std::vector<std::string>> commands[] = {
+        {server, {"reload", "server"}},
+        {server, {"backend", "drain", "web", backend}},
+        {guard, {"guard", "monitor"}},
+        {client, {"redirects", "flush"}}};
+    for (const auto& [kind, words] : commands)
+      host_.expect_complaint(as_user(reading_group, kind, words), 1,
+                             "is for root alone.*run as root",
+                             fmt::format("a member is refused: {}", fmt::join(words, " ")));
+    scene_.equal("active", of_backend(first_backend, "state"), "and the backend is active still");
+  }
+
+  void others_do_not_get_in() {
+    for (const std::string_view groups : {std::string_view{}, other_group})
+      host_.expect_complaint(
+          as_user(groups, client, {"status", "client"}), 1,
+          fmt::format("Permission denied.*run as root, or as a member of group {}", reading_group),
+          fmt::format("a user in {} is told how to get in", groups.empty() ? "no group" : groups));
+  }
+
+  void a_member_knocks() {
+    const Finished done = as_user(reading_group, client, {"knock", "203.0.113.2:80", "--json"});
+    const json told = json::parse(done.output, nullptr, false);
+    std::string segments;
+    for (const json& step : told.is_object() ? told["steps"] : json::array())
+      segments += (segments.empty() ? "" : ", ") + step.value("segment", "");
+    scene_.equal("SYN, RST", segments, "a member knocks, by the daemon");
+    scene_.equal("1", std::to_string(done.exit_code), "at a host that does not listen");
+    host_.expect_complaint(as_user(reading_group, client, {"knock", "198.18.0.1:80"}), 1,
+                           "no route to 198.18.0.1:80", "a member's knock: no route");
+    host_.expect_complaint(
+        as_user(reading_group, client, {"knock", "203.0.113.2:80", "--timeout", "6"}), 2,
+        "50 to 5000 ms", "a member's knock: a timeout that the daemon does not wait");
+    int refused = 0;
+    for (int i = 0; i < 15 && refused == 0; i++)
+      refused = count_lines(as_user(reading_group, client, {"knock", "203.0.113.2:80"}).errors,
+                            "once in 6 s");
+    scene_.equal("1", std::to_string(refused), "members' knocks are bounded in rate");
+  }
+
+  // Where the daemon may not do it itself.
+  void the_unit_opens_a_socket() {
+    const std::string socket = host_.daemon(client).control_socket().string();
+    host_.run({"chown", "root:root", socket});
+    host_.run({"chmod", "600", socket});
+    const json problems = host_.status(client)["problems"];
+    scene_.check(problems.dump().find("--share-control") != std::string::npos,
+                 "a socket that is not open to the group is a problem", problems.dump());
+    host_.run_program(
+        "trap-client",
+        {"--config", host_.daemon(client).configuration_file().string(), "--share-control"});
+    scene_.equal("0",
+                 std::to_string(as_user(reading_group, client, {"status", "client"}).exit_code),
+                 "--share-control opens it");
   }
 
   void complains(DaemonKind kind, std::vector<std::string> words, int exit_code,
@@ -70,12 +185,12 @@ private:
     scene_.check(told.is_array() && told[0].value("part", "") == name &&
                      !told[0]["reloaded"].empty(),
                  name + ": reload as JSON", told.dump());
-    scene_.done(host_.configure(kind, metrics_at(kind, 500)), name + ": metrics_listen changes");
+    scene_.done(host_.configure(kind, settings(kind, 500)), name + ": metrics_listen changes");
     complains(kind, {"reload", name}, 2, "metrics_listen.*restart",
               name + ": a change that needs a restart");
     scene_.equal("degraded", host_.status(kind).value("state", ""),
                  name + ": goes on, and says so in status");
-    scene_.done(host_.configure(kind, metrics_at(kind, 0)), name + ": it changes back");
+    scene_.done(host_.configure(kind, settings(kind, 0)), name + ": it changes back");
     host_.control(kind, {"reload", name});
     scene_.equal("ok", host_.status(kind).value("state", ""), name + ": a good reload mends it");
   }
@@ -93,13 +208,13 @@ private:
     scene_.check(count_lines(reload_said(), ": nothing has changed$") == 1,
                  name + ": a reload of the same says so", reload_said());
     const std::string line = fmt::format("{} = {}\n", change.key, change.value);
-    scene_.done(host_.configure(kind, metrics_at(kind, 0) + line), name + ": a key changes");
+    scene_.done(host_.configure(kind, settings(kind, 0) + line), name + ": a key changes");
     const std::string said = reload_said();
     scene_.check(count_lines(said, fmt::format("^trap-{}: {} ", name, change.key)) == 1,
                  name + ": the reload names the key", said);
     scene_.equal(change.value, host_.status(kind)["config"][change.key].dump(),
                  name + ": and the status has its value");
-    scene_.done(host_.configure(kind, metrics_at(kind, 0)), name + ": it changes back");
+    scene_.done(host_.configure(kind, settings(kind, 0)), name + ": it changes back");
     host_.control(kind, {"reload", name});
   }
 
@@ -128,11 +243,11 @@ private:
   void size_changes() {
     for (const DaemonKind kind : {DaemonKind::guard, client}) {
       const std::string name{name_of(kind)};
-      scene_.done(host_.configure(kind, metrics_at(kind, 0) + "max_flows = 1024\n"),
+      scene_.done(host_.configure(kind, settings(kind, 0) + "max_flows = 1024\n"),
                   name + ": the size of a table changes");
       complains(kind, {"reload", name}, 2, "max_flows from [0-9]+ to 1024: restart",
                 name + ": a size that needs a restart");
-      scene_.done(host_.configure(kind, metrics_at(kind, 0)), name + ": it changes back");
+      scene_.done(host_.configure(kind, settings(kind, 0)), name + ": it changes back");
       host_.control(kind, {"reload", name});
     }
   }

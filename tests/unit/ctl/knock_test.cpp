@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 
 #include "ctl/knock/knock_service.h"
-#include "ctl/knock/knock_talk.h"
 #include "dataplane/checksum.h"
 #include "dataplane/segment.h"
+#include "runtime/knock/knock_talk.h"
 
 namespace trap::ctl {
 namespace {

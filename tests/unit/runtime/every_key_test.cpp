@@ -87,6 +87,7 @@ std::map<std::string, ConfigNode> samples() {
   return {{"interfaces", list(text("eth7"))},
           {"pin_dir", text("/sys/fs/bpf/other")},
           {"control_socket", text("/run/other.sock")},
+          {"control_group", text("trap")},
           {"metrics_listen", text("127.0.0.1:9464")},
           {"master_key_file", text("/etc/trap/other.key")},
           {"secret_file", text("/etc/trap/other.key")},

@@ -5,9 +5,12 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <thread>
 
 #include "runtime/control/control_server.h"
 #include "runtime/control/explain_json.h"
@@ -40,9 +43,9 @@ protected:
                                 },
                                 [this](const ExplainRequest& request) {
                                   asked_ = request;
-                                  return Result<std::string>(R"({"verdict": "pass-other"})");
+                                  return Result<std::string>(explanation_);
                                 }};
-    auto server = ControlServer::make(path(), std::move(handlers));
+    auto server = ControlServer::make(path(), group_, std::move(handlers));
     ASSERT_TRUE(server) << server.error().message;
     server_.emplace(std::move(*server));
   }
@@ -59,7 +62,8 @@ protected:
     return ask(connect_to_path(path()), "POST", target, body);
   }
 
-  std::string directory_;
+  std::string directory_, group_;
+  std::string explanation_ = R"({"verdict": "pass-other"})";
   std::optional<ControlServer> server_;
   Result<std::string> reload_result_ = std::string("2 services");
   Result<std::string> command_result_ = std::string(R"({"state": "draining"})");
@@ -128,8 +132,104 @@ TEST_F(ControlSocket, refuses_a_body_that_is_too_long) {
   EXPECT_EQ(post("/reload").status, 200);
 }
 
+// Each thread has credentials of its own, as the kernel sees it.
+Fd connect_as(uid_t user, gid_t group, const std::string& path) {
+  Fd fd;
+  std::thread([&] {
+    const gid_t groups[] = {group};
+    ASSERT_EQ(syscall(SYS_setgroups, 1, groups), 0);
+    ASSERT_EQ(syscall(SYS_setresgid, 65534, 65534, 65534), 0);
+    ASSERT_EQ(syscall(SYS_setresuid, user, user, user), 0);
+    fd = connect_to_path(path);
+  }).join();
+  return fd;
+}
+
+class SharedControlSocket : public ControlSocket {
+protected:
+  static constexpr uid_t member = 65533;
+  static constexpr gid_t group = 64321, other_group = 64322;
+
+  void SetUp() override {
+    if (geteuid() != 0)
+      GTEST_SKIP() << "this process may not become other users (it is not root)";
+    group_ = std::to_string(group);
+    ControlSocket::SetUp();
+    chmod(directory_.c_str(), 0755);
+  }
+  HttpReply as_member(const std::string& method, const std::string& target) const {
+    return ask(connect_as(member, group, path()), method, target);
+  }
+};
+
+TEST_F(SharedControlSocket, members_of_the_group_read) {
+  struct stat info = {};
+  ASSERT_EQ(stat(path().c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0660U);
+  EXPECT_EQ(info.st_gid, group);
+  EXPECT_EQ(info.st_uid, 0U);
+  for (const char* target : {"/status", "/metrics", "/ready"})
+    EXPECT_EQ(as_member("GET", target).status, 200) << target;
+  for (const char* target : {"/suspects", "/knock/203.0.113.10:80", "/knock/result/1"})
+    EXPECT_EQ(as_member("POST", target).status, 200) << target;
+}
+
+TEST_F(SharedControlSocket, members_change_nothing) {
+  for (const char* target :
+       {"/reload", "/redirects/flush", "/backends/web/203.0.113.10:80/drain", "/enforce",
+        "/confirm", "/monitor", "//suspects", "/suspects/x", "/knock", "/%72eload", "/"}) {
+    words_.clear();
+    const HttpReply refusal = as_member("POST", target);
+    EXPECT_EQ(refusal.status, 403) << target;
+    EXPECT_THAT(refusal.body, HasSubstr("root")) << target;
+    EXPECT_TRUE(words_.empty()) << target;
+  }
+  EXPECT_EQ(post("/reload").status, 200);
+}
+
+TEST_F(SharedControlSocket, a_member_is_told_no_packet_that_may_hold_a_secret) {
+  explanation_ = R"({"verdict": "reply-syn-ack", "answer": "seq=1", "becomes": "ticket=2"})";
+  const json told = json::parse(as_member("POST", "/explain").body);
+  EXPECT_EQ(told["verdict"], "reply-syn-ack");
+  EXPECT_FALSE(told.contains("answer") || told.contains("becomes"));
+  EXPECT_TRUE(told.contains("withheld"));
+  EXPECT_EQ(json::parse(post("/explain").body)["answer"], "seq=1");
+}
+
+TEST_F(SharedControlSocket, others_do_not_get_in) {
+  EXPECT_FALSE(connect_as(member, other_group, path()));
+}
+
+// One who holds every place keeps root out no longer than the next request of root's.
+TEST_F(SharedControlSocket, members_do_not_push_roots_requests_out) {
+  const Fd roots = connect_to_path(path());
+  std::vector<Fd> held;
+  for (int i = 0; i < 200; i++)
+    held.push_back(connect_as(member, group, path()));
+  EXPECT_EQ(ask(roots, "GET", "/status").status, 200);
+}
+
+TEST_F(SharedControlSocket, what_keeps_the_group_out_is_a_problem) {
+  EXPECT_EQ(server_->problem(), "");
+  chmod(directory_.c_str(), 0700);
+  EXPECT_THAT(server_->problem(), HasSubstr("directory " + directory_));
+  chmod(directory_.c_str(), 0755);
+  chmod(path().c_str(), 0600);
+  EXPECT_THAT(server_->problem(), HasSubstr("not open to group 64321"));
+}
+
+TEST_F(ControlSocket, a_group_that_does_not_exist_leaves_it_to_root) {
+  server_.reset();
+  auto server = ControlServer::make(path(), "nosuchgroup", {});
+  ASSERT_TRUE(server);
+  EXPECT_THAT(server->problem(), HasSubstr("no group \"nosuchgroup\""));
+  struct stat info = {};
+  ASSERT_EQ(stat(path().c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0600U);
+}
+
 TEST_F(ControlSocket, is_not_taken_from_one_who_listens) {
-  auto second = ControlServer::make(path(), {});
+  auto second = ControlServer::make(path(), "", {});
   ASSERT_FALSE(second);
   EXPECT_THAT(second.error().message, HasSubstr("in use"));
   EXPECT_EQ(get("/status").status, 200);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ctl/knock/knock_sockets.h"
+#include "runtime/knock/knock_sockets.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -18,7 +18,7 @@
 #include "runtime/net/port_filter.h"
 #include "runtime/net/socket_address.h"
 
-namespace trap::ctl {
+namespace trap {
 namespace {
 
 constexpr std::int64_t one_second_ns = ns_per_s;
@@ -27,7 +27,7 @@ constexpr std::uint32_t ancillary_offset = static_cast<std::uint32_t>(SKF_AD_OFF
 
 Error socket_error(const char* what) {
   return Error{fmt::format("cannot open {}: {}{}", what, error_text(errno),
-                           errno == EPERM || errno == EACCES ? ": run as root" : "")};
+                           errno == EPERM || errno == EACCES ? ": grant CAP_NET_RAW" : "")};
 }
 
 int filter(int fd, sock_filter* program, std::size_t length) {
@@ -186,4 +186,4 @@ Result<void> KnockSockets::drain_stack(std::vector<Arrival>& arrivals) {
   }
 }
 
-} // namespace trap::ctl
+} // namespace trap

@@ -8,7 +8,7 @@
 
 #include "runtime/packet/handshake.h"
 
-namespace trap::ctl {
+namespace trap {
 
 // One segment on the wire, and its meaning.
 struct KnockStep {
@@ -107,4 +107,4 @@ private:
   std::vector<HandshakeSegment> unseen_; // sent here, and not seen on the wire yet
 };
 
-} // namespace trap::ctl
+} // namespace trap

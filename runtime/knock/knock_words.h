@@ -7,7 +7,7 @@
 
 #include "runtime/packet/handshake.h"
 
-namespace trap::ctl {
+namespace trap {
 
 // "SYN-ACK [OFFER]".
 std::string name_of(const HandshakeSegment& segment);
@@ -29,4 +29,4 @@ std::string note_on_missing_consent();
 std::string note_on_private_target();
 std::string note_on_missing_ticket();
 
-} // namespace trap::ctl
+} // namespace trap

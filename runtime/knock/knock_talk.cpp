@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ctl/knock/knock_talk.h"
+#include "runtime/knock/knock_talk.h"
 
 #include <algorithm>
 
 #include <fmt/core.h>
 
-#include "ctl/knock/knock_words.h"
 #include "dataplane/segment.h"
+#include "runtime/knock/knock_words.h"
 
-namespace trap::ctl {
+namespace trap {
 namespace {
 
 constexpr int syns_to_service = 3;
@@ -263,4 +263,4 @@ std::optional<KnockTalk::Sending> KnockTalk::farewell() const {
   return Sending{segment_to(last_syn_ack_->from, TRAP_TCP_RST, isn_ + 1, 0), {}};
 }
 
-} // namespace trap::ctl
+} // namespace trap

@@ -5,11 +5,11 @@
 
 #include <chrono>
 
-#include "ctl/knock/knock_talk.h"
 #include "runtime/fd.h"
+#include "runtime/knock/knock_talk.h"
 #include "runtime/net/reserved_port.h"
 
-namespace trap::ctl {
+namespace trap {
 
 class KnockSockets {
 public:
@@ -40,4 +40,4 @@ private:
   Fd raw_, wire_;
 };
 
-} // namespace trap::ctl
+} // namespace trap

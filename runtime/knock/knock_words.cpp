@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ctl/knock/knock_words.h"
+#include "runtime/knock/knock_words.h"
 
 #include <fmt/core.h>
 
 #include "dataplane/segment.h"
 
-namespace trap::ctl {
+namespace trap {
 namespace {
 
 const char* name_of_kind(std::uint8_t flags) {
@@ -185,4 +185,4 @@ std::string note_on_missing_consent() {
          "the /24 or /48 of the public address, or by a [[trust]]";
 }
 
-} // namespace trap::ctl
+} // namespace trap
