@@ -210,6 +210,9 @@ bad_config "guard: a tag of two classes" guard 12 'class "b": tag 1 belongs to c
 { cat "$work/server.toml"; printf '[[service]]\nname = "two"\naddresses = ["203.0.113.10:80"]\n[[service.backend]]\naddress = "198.51.100.21:80"\nguard = "web-1"\n'; } >"$work/bad.toml"
 check "server: two services on one address" 2 "^trap-server: $work/bad.toml:23: service \"two\": address 203\\.0\\.113\\.10:80 belongs to service \"web\"" \
   run trap-server --config "$work/bad.toml"
+{ cat "$work/server.toml"; printf '[[service]]\nname = "two"\naddresses = ["203.0.113.10:81"]\n[[service.backend]]\naddress = "203.0.113.10:80"\nguard = "web-1"\n'; } >"$work/bad.toml"
+check "server: a backend that is a public address of another service" 2 "^trap-server: $work/bad.toml:21: service \"two\": 203\\.0\\.113\\.10:80 is a public address and a backend" \
+  run trap-server --config "$work/bad.toml"
 { cat "$work/guard.toml"; printf '[[service]]\nname = "two"\nport = 80\n'; } >"$work/bad.toml"
 check "guard: two services on one port" 2 "^trap-guard: $work/bad.toml:10: service \"two\": port 80 belongs to service \"web\"" \
   run trap-guard --config "$work/bad.toml"

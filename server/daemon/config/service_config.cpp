@@ -107,6 +107,35 @@ void check_names(ConfigTable& table, const ServiceConfig& read,
   }
 }
 
+bool is_backend_of(const ServiceConfig& service, const Endpoint& address) {
+  return std::ranges::find(service.backends, address, &BackendConfig::endpoint) !=
+         service.backends.end();
+}
+
+void fail_loop(ConfigTable& table, unsigned line, const Endpoint& address) {
+  table.fail(line, fmt::format("{} is a public address and a backend: clients that are redirected "
+                               "there would meet trap-server again: give the service behind it "
+                               "another port, or another address of this host",
+                               format_endpoint(address)));
+}
+
+// Packets of a public address never reach a guard at the same interface (docs/adr/0042).
+void check_loops(ConfigTable& table, const ServiceConfig& read,
+                 const std::vector<ServiceConfig>& others) {
+  for (std::size_t i = 0; i < read.patterns.size(); i++) {
+    for (const Endpoint& address : written_out(read.patterns[i])) {
+      if (is_backend_of(read, address) ||
+          std::ranges::any_of(
+              others, [&](const ServiceConfig& other) { return is_backend_of(other, address); }))
+        fail_loop(table, table.line_of("addresses", i), address);
+    }
+  }
+  for (const BackendConfig& backend : read.backends) {
+    if (owner_of(backend.endpoint, others))
+      fail_loop(table, table.line(), backend.endpoint);
+  }
+}
+
 // Keys whose defaults depend on each other: a service of one host is served there, one with
 // backends need not be.
 void settle_manner(ConfigTable& table, ServiceConfig& service) {
@@ -176,11 +205,14 @@ void check_policies(ConfigTable& table, const ServiceConfig& service) {
   }
 }
 
-// An address that another service has, or that no backend is for, is left out.
+// An address that another service has, that no backend is for, or that is a backend, is left out.
 std::vector<Endpoint> usable_of(std::vector<Endpoint> found, const ServiceConfig& service,
                                 const std::vector<ServiceConfig>& services) {
   std::erase_if(found, [&](const Endpoint& address) {
     return owner_of(address, services) ||
+           std::ranges::any_of(
+               services,
+               [&](const ServiceConfig& other) { return is_backend_of(other, address); }) ||
            (!service.serves() && !has_backend(service, "", family_of(address.address)));
   });
   return found;
@@ -241,6 +273,7 @@ void check_service(ConfigTable& table, ServiceConfig& read,
   for (const AddressPattern& pattern : read.patterns)
     add_addresses(read, written_out(pattern));
   check_names(table, read, others);
+  check_loops(table, read, others);
   for (const ServiceConfig& other : others) {
     for (const BackendConfig& theirs : other.backends) {
       for (const BackendConfig& ours : read.backends)
