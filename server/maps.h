@@ -16,6 +16,7 @@
 #define TRAP_SERVER_MAX_POLICIES 1048576 /* client prefixes of one service */
 #define TRAP_SERVER_MAX_CLIENTS 65536    /* clients and networks whose budgets are kept */
 #define TRAP_SELECTION_SLOTS 4096        /* docs/protocol.md 7 */
+#define TRAP_BEHIND_INTERFACES 4096      /* interfaces with a lower index can be shared */
 
 /* Map `service_table` (array): a hash table by address and port, laid out by the daemon, so that a
  * packet finds its service, or that it has none, without a helper call. A key lies at its home

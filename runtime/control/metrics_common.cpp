@@ -109,8 +109,20 @@ void measure_uncovered(Metrics& metrics, const std::string& part,
 
 void measure_interfaces(Metrics& metrics, const std::string& part,
                         const std::vector<XdpState>& states) {
-  for (const XdpState& state : states)
+  const auto name = [&](const XdpState& state, const std::vector<std::string>& programs,
+                        const char* place) {
+    for (const std::string& program : programs)
+      metrics.gauge(
+          "trap_xdp_programs_beside",
+          "1 for each XDP program that packets meet before or behind ours",
+          {{"part", part}, {"interface", state.interface}, {"place", place}, {"program", program}},
+          1);
+  };
+  for (const XdpState& state : states) {
     measure_interface(metrics, part, state.interface, state.index != 0 && state.ours);
+    name(state, state.before, "before");
+    name(state, state.behind, "behind");
+  }
 }
 
 void measure_keys(Metrics& metrics, const std::string& part, const trap_keyring& ring) {

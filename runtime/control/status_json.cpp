@@ -26,12 +26,17 @@ nlohmann::ordered_json bytes_json(const VerdictCounts& counts) {
 
 nlohmann::ordered_json interfaces_json(const std::vector<XdpState>& states) {
   auto json = nlohmann::ordered_json::array();
-  for (const XdpState& state : states)
+  for (const XdpState& state : states) {
     json.push_back({{"name", state.interface},
                     {"index", state.index},
                     {"attached", state.index != 0 && state.ours},
                     {"xdp_mode", state.mode},
                     {"program_id", state.program_id}});
+    if (!state.before.empty())
+      json.back()["xdp_before"] = state.before;
+    if (!state.behind.empty())
+      json.back()["xdp_behind"] = state.behind;
+  }
   return json;
 }
 

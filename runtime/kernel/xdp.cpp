@@ -3,14 +3,16 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
 #include <filesystem>
+#include <memory>
 #include <net/if.h>
 #include <set>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <linux/if_link.h>
 
 #include "runtime/kernel/pinned_object.h"
@@ -24,18 +26,8 @@ namespace {
 constexpr char link_prefix[] = "link-";
 constexpr std::chrono::seconds between_refusals{30};
 
-// The attachment of a link: interface index (0 when its device is gone) and program; nothing if
-// it cannot be read.
-std::optional<bpf_link_info> link_info(int fd) {
-  bpf_link_info info = {};
-  __u32 length = sizeof(info);
-  if (bpf_obj_get_info_by_fd(fd, &info, &length) != 0)
-    return std::nullopt;
-  return info;
-}
-
 bool link_is_on(const Fd& link, unsigned index) {
-  auto info = link_info(link.get());
+  auto info = xdp_link_info(link.get());
   return info && info->type == BPF_LINK_TYPE_XDP && info->xdp.ifindex != 0 &&
          info->xdp.ifindex == index;
 }
@@ -53,6 +45,27 @@ Result<Fd> create_link(const std::string& interface, unsigned index, XdpMode mod
   return Fd(fd);
 }
 
+std::string interface_of_pin(const std::string& pin_name) {
+  std::string interface = pin_name.substr(std::string_view(link_prefix).size());
+  std::replace(interface.begin(), interface.end(), ':', '.');
+  return interface;
+}
+
+// True if another part goes on with the link.
+Result<bool> leave_pinned(const std::string& pin_dir, const std::string& name, const Fd& link) {
+  const auto info = xdp_link_info(link.get());
+  if (!info || info->xdp.ifindex == 0)
+    return false;
+  const Fd program(bpf_obj_get((pin_dir + "/" + xdp_program_pin).c_str()));
+  const Fd behind(bpf_obj_get((pin_dir + "/behind").c_str()));
+  return leave_to_neighbor({.pin_dir = pin_dir,
+                            .interface = interface_of_pin(name),
+                            .index = info->xdp.ifindex,
+                            .link_fd = link.get(),
+                            .program_fd = program.get(),
+                            .behind_fd = behind.get()});
+}
+
 // Ids of the links of any TRAP daemon.
 std::set<__u32> pinned_links_below(const std::filesystem::path& directory) {
   std::set<__u32> ids;
@@ -64,7 +77,7 @@ std::set<__u32> pinned_links_below(const std::filesystem::path& directory) {
     if (!at->path().filename().string().starts_with(link_prefix))
       continue;
     const Fd link(bpf_obj_get(at->path().c_str()));
-    if (const auto info = link ? link_info(link.get()) : std::nullopt)
+    if (const auto info = link ? xdp_link_info(link.get()) : std::nullopt)
       ids.insert(info->id);
   }
   return ids;
@@ -82,6 +95,14 @@ __u32 program_id_of(int program_fd) {
   bpf_prog_info info = {};
   __u32 length = sizeof(info);
   return bpf_obj_get_info_by_fd(program_fd, &info, &length) == 0 ? info.id : 0;
+}
+
+std::optional<bpf_link_info> xdp_link_info(int link_fd) {
+  bpf_link_info info = {};
+  __u32 length = sizeof(info);
+  if (bpf_obj_get_info_by_fd(link_fd, &info, &length) != 0)
+    return std::nullopt;
+  return info;
 }
 
 Result<unsigned> interface_index(const std::string& interface, const PartConfig& config) {
@@ -131,6 +152,9 @@ Result<XdpAttachments::Attachment> XdpAttachments::attach(const HostInterface& i
   auto program = program_for(interface);
   if (!program)
     return program.error();
+  const auto lock = lock_chain(pin_dir_);
+  if (!lock)
+    return lock.error();
   Attachment made;
   made.interface = interface.name;
   made.program_fd = *program;
@@ -138,11 +162,16 @@ Result<XdpAttachments::Attachment> XdpAttachments::attach(const HostInterface& i
   Fd earlier(bpf_obj_get(made.pin_path.c_str()));
   const bool runs = earlier && link_is_on(earlier, interface.index);
   const bool changes_mode = runs && attached_xdp(interface.index).mode != xdp_mode_name(mode_);
+  const auto neighbor = find_xdp_neighbor(pin_dir_, interface.name, interface.index);
   if (runs && !changes_mode) {
     made.link = std::move(earlier);
     made.from_earlier_run = true;
     return made;
   }
+  if (neighbor)
+    return join(std::move(made), *neighbor, interface.index);
+  if (programs_.behind >= 0)
+    bpf_map_delete_elem(programs_.behind, &interface.index); // of an interface that is gone
   if (changes_mode)
     bpf_link_detach(earlier.get()); // the modes exclude each other
   earlier.reset();
@@ -157,6 +186,31 @@ Result<XdpAttachments::Attachment> XdpAttachments::attach(const HostInterface& i
     return link.error();
   made.link = std::move(*link);
   return made;
+}
+
+// The interface is another part's already. Nothing of it changes before take_places().
+Result<XdpAttachments::Attachment>
+XdpAttachments::join(Attachment made, const XdpNeighbor& neighbor, unsigned index) const {
+  if (const std::string refusal =
+          sharing_refusal(neighbor, place_of(made, index), xdp_mode_name(mode_));
+      !refusal.empty())
+    return Error{fmt::format("interface {}: cannot attach XDP: {}", made.interface, refusal)};
+  made.link = Fd(fcntl(neighbor.link.get(), F_DUPFD_CLOEXEC, 0));
+  if (auto pinned = pin(made.link.get(), made.pin_path); !pinned)
+    return pinned.error();
+  made.from_earlier_run = true;
+  made.joined = true;
+  return made;
+}
+
+ChainPlace XdpAttachments::place_of(const Attachment& attachment, unsigned index) const {
+  return {.pin_dir = pin_dir_,
+          .interface = attachment.interface,
+          .index = index,
+          .link_fd = attachment.link.get(),
+          .program_fd = attachment.program_fd,
+          .behind_fd = programs_.behind,
+          .earlier_id = earlier_id_};
 }
 
 bool XdpAttachments::is_only_matched(const std::string& interface) const {
@@ -177,6 +231,8 @@ Result<XdpAttachments> XdpAttachments::make(const PartConfig& config, XdpProgram
   all.pin_dir_ = config.pin_dir;
   all.mode_ = config.xdp_mode;
   all.programs_ = programs;
+  const Fd earlier(bpf_obj_get((all.pin_dir_ + "/" + xdp_program_pin).c_str()));
+  all.earlier_id_ = earlier ? program_id_of(earlier.get()) : 0;
   auto found = list_interfaces();
   if (!found)
     return found.error();
@@ -192,31 +248,115 @@ Result<XdpAttachments> XdpAttachments::make(const PartConfig& config, XdpProgram
       undo.add([path = made->pin_path] {
         unlink(path.c_str());
       }); // the link's last holder goes with this process
+    else if (made->joined)
+      undo.add(
+          [path = made->pin_path, place = all.place_of(*made, interface.index),
+           link = std::make_shared<Fd>(fcntl(made->link.get(), F_DUPFD_CLOEXEC, 0))]() mutable {
+            place.link_fd = link->get();
+            static_cast<void>(leave_to_neighbor(place));
+            unlink(path.c_str());
+          });
     all.attachments_.push_back(std::move(*made));
   }
   all.look_for_uncovered(*found);
   return all;
 }
 
-Result<void> XdpAttachments::swap_programs() {
-  for (Attachment& attachment : attachments_) {
-    if (!attachment.from_earlier_run)
-      continue;
-    if (int failed = bpf_link_update(attachment.link.get(), attachment.program_fd, nullptr))
-      return Error{fmt::format(
-          "interface {}: cannot put the new XDP program in place of the running one: {}",
-          attachment.interface, error_text(failed))};
-    attachment.from_earlier_run = false;
+Result<void> XdpAttachments::take_places() {
+  auto lock = lock_chain(pin_dir_);
+  if (!lock)
+    return lock.error();
+  if (programs_.ethernet >= 0) {
+    if (auto pinned = pin(programs_.ethernet, pin_dir_ + "/" + xdp_program_pin); !pinned)
+      return pinned.error();
   }
+  for (Attachment& attachment : attachments_) {
+    const auto info = xdp_link_info(attachment.link.get());
+    if (!attachment.from_earlier_run || !info)
+      continue;
+    const ChainPlace place = place_of(attachment, info->xdp.ifindex);
+    if (auto taken = take_place(place); !taken)
+      return taken.error();
+    attachment.from_earlier_run = false;
+    const XdpChain chain = chain_at(place);
+    if (attachment.joined)
+      log::info({.interface = attachment.interface}, "interface {}: shared, {} {}",
+                attachment.interface, chain.before.empty() ? "in front of" : "behind",
+                fmt::join(chain.before.empty() ? chain.behind : chain.before, ", "));
+  }
+  keep_front_map();
+  return {};
+}
+
+Result<void> XdpAttachments::swap_programs() {
+  if (auto taken = take_places(); !taken)
+    return taken.error();
   for (const std::string& name : list_pins(pin_dir_)) {
-    bool wanted = !name.starts_with(link_prefix) ||
-                  std::any_of(attachments_.begin(), attachments_.end(), [&](const Attachment& a) {
-                    return link_pin_name(a.interface) == name;
-                  });
-    if (!wanted)
-      unlink((pin_dir_ + "/" + name).c_str());
+    if (!name.starts_with(link_prefix) ||
+        std::ranges::any_of(attachments_, [&](const Attachment& attachment) {
+          return link_pin_name(attachment.interface) == name;
+        }))
+      continue;
+    Attachment unwanted;
+    unwanted.pin_path = pin_dir_ + "/" + name;
+    unwanted.interface = interface_of_pin(name);
+    unwanted.program_fd = programs_.ethernet;
+    unwanted.link = Fd(bpf_obj_get(unwanted.pin_path.c_str()));
+    if (leave(unwanted))
+      unlink(unwanted.pin_path.c_str());
   }
   return {};
+}
+
+// True if the link's pin may go: another part goes on with the link, or nothing is to go on.
+bool XdpAttachments::leave(const Attachment& attachment) const {
+  const auto info = attachment.link ? xdp_link_info(attachment.link.get()) : std::nullopt;
+  if (!info || info->xdp.ifindex == 0)
+    return true;
+  const auto left = leave_to_neighbor(place_of(attachment, info->xdp.ifindex));
+  if (!left)
+    log::error("{}", left.error().message);
+  return bool(left);
+}
+
+// A neighbor that came, or whose program was replaced, and one whose program is not where it was.
+void XdpAttachments::mend_places() {
+  const bool lost = std::ranges::any_of(attachments_, [&](const Attachment& attachment) {
+    const auto info = xdp_link_info(attachment.link.get());
+    return attachment.from_earlier_run ||
+           (info && info->xdp.ifindex != 0 && lost_place(place_of(attachment, info->xdp.ifindex)));
+  });
+  if (!lost)
+    return keep_front_map();
+  for (Attachment& attachment : attachments_) {
+    const auto info = xdp_link_info(attachment.link.get());
+    attachment.from_earlier_run =
+        attachment.from_earlier_run ||
+        (info && info->xdp.ifindex != 0 && lost_place(place_of(attachment, info->xdp.ifindex)));
+  }
+  if (auto taken = take_places(); !taken)
+    log::error("{}", taken.error().message);
+}
+
+// The kernel empties a map of programs when the last descriptor and pin are gone: this part keeps
+// the one that its program is behind in, so that the other's pins may go.
+void XdpAttachments::keep_front_map() {
+  if (programs_.behind >= 0)
+    return;
+  const std::string path = pin_dir_ + "/" + front_map_pin;
+  Fd front;
+  for (const Attachment& attachment : attachments_) {
+    const auto info = xdp_link_info(attachment.link.get());
+    if (info && info->xdp.ifindex != 0 && !front)
+      front = front_map_of(place_of(attachment, info->xdp.ifindex));
+  }
+  if (!front && front_map_)
+    unlink(path.c_str());
+  if (front && map_id_of(front.get()) != map_id_of(front_map_.get())) {
+    if (auto pinned = pin(front.get(), path); !pinned)
+      log::error("{}", pinned.error().message);
+  }
+  front_map_ = std::move(front);
 }
 
 void XdpAttachments::refuse(const HostInterface& interface, const std::string& reason) {
@@ -230,7 +370,7 @@ void XdpAttachments::refuse(const HostInterface& interface, const std::string& r
 // An interface of a pattern that was renamed keeps its link.
 void XdpAttachments::follow_names(const std::vector<HostInterface>& all) {
   for (Attachment& attachment : attachments_) {
-    const auto info = link_info(attachment.link.get());
+    const auto info = xdp_link_info(attachment.link.get());
     if (!info || info->xdp.ifindex == 0 || !is_only_matched(attachment.interface))
       continue;
     const auto now = std::ranges::find(all, info->xdp.ifindex, &HostInterface::index);
@@ -252,7 +392,7 @@ void XdpAttachments::attach_chosen(const std::vector<HostInterface>& chosen) {
   const auto now = std::chrono::steady_clock::now();
   for (const HostInterface& interface : chosen) {
     Attachment* before = find(interface.name);
-    const auto info = before ? link_info(before->link.get()) : std::nullopt;
+    const auto info = before ? xdp_link_info(before->link.get()) : std::nullopt;
     if (info && info->xdp.ifindex != 0)
       continue; // at work, here or where the interface was renamed
     const auto refusal = refusals_.find(interface.name);
@@ -292,6 +432,8 @@ void XdpAttachments::let_go(const std::vector<HostInterface>& all,
       if (master == all.end() || !find(master->name))
         return false;
     }
+    if (!leave(attachment))
+      return false;
     if (there == all.end())
       log::info({.interface = attachment.interface}, "interface {} is gone", attachment.interface);
     else
@@ -305,7 +447,7 @@ void XdpAttachments::let_go(const std::vector<HostInterface>& all,
 void XdpAttachments::look_for_uncovered(const std::vector<HostInterface>& all) {
   std::vector<std::string> attached;
   for (const Attachment& attachment : attachments_) {
-    const auto info = link_info(attachment.link.get());
+    const auto info = xdp_link_info(attachment.link.get());
     const auto there = std::ranges::find(all, attachment.interface, &HostInterface::name);
     if (info && there != all.end() && info->xdp.ifindex == there->index)
       attached.push_back(attachment.interface);
@@ -327,6 +469,7 @@ void XdpAttachments::follow() {
   follow_names(*all);
   const std::vector<HostInterface> chosen = choose_for_xdp(names_, except_, *all);
   attach_chosen(chosen);
+  mend_places();
   let_go(*all, chosen);
   look_for_uncovered(*all);
 }
@@ -340,11 +483,27 @@ std::vector<XdpState> XdpAttachments::states() const {
     const AttachedXdp attached = attached_xdp(state.index);
     state.mode = attached.mode;
     state.program_id = attached.program_id;
-    state.ours =
-        attached.program_id != 0 && attached.program_id == program_id_of(attachment.program_fd);
+    XdpChain chain = chain_at(place_of(attachment, state.index));
+    state.ours = chain.ours;
+    if (chain.ours)
+      state.program_id = program_id_of(attachment.program_fd);
+    state.before = std::move(chain.before);
+    state.behind = std::move(chain.behind);
     states.push_back(std::move(state));
   }
   return states;
+}
+
+Fd XdpAttachments::program_behind() const {
+  if (programs_.behind < 0)
+    return Fd();
+  for (const Attachment& attachment : attachments_) {
+    auto neighbor = find_xdp_neighbor(pin_dir_, attachment.interface,
+                                      if_nametoindex(attachment.interface.c_str()));
+    if (neighbor && !neighbor->behind && neighbor->program)
+      return std::move(neighbor->program);
+  }
+  return Fd();
 }
 
 std::vector<std::string> XdpAttachments::interfaces() const {
@@ -387,10 +546,14 @@ bool may_have_ip_interface(const PartConfig& config) {
 std::vector<Pin> XdpAttachments::pins() const {
   std::vector<Pin> pins;
   for (const Attachment& attachment : attachments_) {
-    const auto info = link_info(attachment.link.get());
+    const auto info = xdp_link_info(attachment.link.get());
     if (info && info->xdp.ifindex != 0)
       pins.push_back({attachment.pin_path, attachment.link.get()});
   }
+  if (programs_.ethernet >= 0)
+    pins.push_back({pin_dir_ + "/" + xdp_program_pin, programs_.ethernet});
+  if (front_map_)
+    pins.push_back({pin_dir_ + "/" + front_map_pin, front_map_.get()});
   return pins;
 }
 
@@ -400,12 +563,10 @@ std::vector<std::string> attached_interfaces(const std::string& pin_dir) {
     if (!name.starts_with(link_prefix))
       continue;
     const Fd link(bpf_obj_get(fmt::format("{}/{}", pin_dir, name).c_str()));
-    const auto info = link_info(link.get());
+    const auto info = xdp_link_info(link.get());
     if (!info || info->xdp.ifindex == 0)
       continue;
-    std::string interface = name.substr(std::string_view(link_prefix).size());
-    std::replace(interface.begin(), interface.end(), ':', '.');
-    interfaces.push_back(std::move(interface));
+    interfaces.push_back(interface_of_pin(name));
   }
   return interfaces;
 }
@@ -419,7 +580,10 @@ Result<unsigned> detach_pinned_links(const std::string& pin_dir) {
     Fd link(bpf_obj_get(path.c_str()));
     if (!link)
       return Error{fmt::format("cannot open pinned link {}: {}", path, error_text(errno))};
-    int failed = bpf_link_detach(link.get());
+    auto left = leave_pinned(pin_dir, name, link);
+    if (!left)
+      return left.error();
+    int failed = *left ? 0 : bpf_link_detach(link.get());
     if (failed && failed != -ENOLINK && failed != -ENODEV)
       return Error{fmt::format("cannot detach {}: {}", path, error_text(failed))};
     unlink(path.c_str());
@@ -435,7 +599,7 @@ Result<unsigned> detach_unpinned_links(const std::string& program, const std::st
   unsigned detached = 0;
   for (__u32 id = 0; bpf_link_get_next_id(id, &id) == 0;) {
     const Fd link(bpf_link_get_fd_by_id(id));
-    const auto info = link ? link_info(link.get()) : std::nullopt;
+    const auto info = link ? xdp_link_info(link.get()) : std::nullopt;
     if (!info || info->type != BPF_LINK_TYPE_XDP || info->xdp.ifindex == 0 ||
         pinned.contains(info->id))
       continue;

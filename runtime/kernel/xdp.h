@@ -10,11 +10,13 @@
 #include <string>
 #include <vector>
 
+#include <linux/bpf.h>
 #include <linux/types.h>
 
 #include "runtime/config/part_config.h"
 #include "runtime/fd.h"
 #include "runtime/kernel/pinned_object.h"
+#include "runtime/kernel/xdp_chain.h"
 #include "runtime/net/framing.h"
 #include "runtime/net/interface_choice.h"
 #include "runtime/result.h"
@@ -26,15 +28,17 @@ struct XdpState {
   std::string interface;
   unsigned index = 0;   // 0: no such interface now
   std::string mode;     // "native", "generic", "offloaded", "none": what the kernel says
-  __u32 program_id = 0; // of whatever program is attached
-  bool ours = false;    // that program is this daemon's
-  int failed = 0;       // an errno value: the interface may be there, but cannot be looked up
+  __u32 program_id = 0; // of this daemon's program, or of whatever else is attached
+  bool ours = false;    // packets meet this daemon's program
+  std::vector<std::string> before, behind; // names of the programs that they meet earlier and later
+  int failed = 0; // an errno value: the interface may be there, but cannot be looked up
 };
 
 // Descriptors; -1: the part has no program for such interfaces, or none that is loaded.
 struct XdpPrograms {
   int ethernet = -1;
-  int ip = -1; // for packets that begin with the IP header
+  int ip = -1;     // for packets that begin with the IP header
+  int behind = -1; // map of the programs that `ethernet` calls; -1: it goes behind another part's
 };
 
 class XdpAttachments {
@@ -60,6 +64,9 @@ public:
   // Names of the interfaces with a program, and of those that are named and gone.
   std::vector<std::string> interfaces() const;
 
+  // The program of the part behind ours, at any of the interfaces; none if there is no such part.
+  Fd program_behind() const;
+
   // Ways into the host that no program sees, as of the last start or follow().
   const std::vector<Uncovered>& uncovered() const { return uncovered_; }
 
@@ -72,7 +79,8 @@ private:
     std::string pin_path;
     Fd link;
     int program_fd = -1;
-    bool from_earlier_run = false;
+    bool from_earlier_run = false; // or joined: the link has another program as yet
+    bool joined = false;           // the link is another part's
   };
 
   // An interface that cannot have the program, and is asked again now and then.
@@ -85,6 +93,12 @@ private:
   Result<Fd> create_pinned(const Attachment& attachment, unsigned index, XdpMode mode) const;
   Result<int> program_for(const HostInterface& interface) const;
   Result<Attachment> attach(const HostInterface& interface) const;
+  Result<Attachment> join(Attachment made, const XdpNeighbor& neighbor, unsigned index) const;
+  ChainPlace place_of(const Attachment& attachment, unsigned index) const;
+  Result<void> take_places();
+  void mend_places();
+  void keep_front_map();
+  bool leave(const Attachment& attachment) const;
   void refuse(const HostInterface& interface, const std::string& reason);
   bool is_only_matched(const std::string& interface) const;
   Attachment* find(const std::string& interface);
@@ -101,6 +115,8 @@ private:
   std::string pin_dir_;
   XdpMode mode_ = XdpMode::native;
   XdpPrograms programs_;
+  __u32 earlier_id_ = 0; // of the program that the last run had at Ethernet interfaces
+  Fd front_map_;         // that our program is behind in; kept, for the kernel empties it otherwise
 };
 
 // bpffs takes no dots in names; ':' cannot be in an interface's name.
@@ -130,5 +146,9 @@ Result<unsigned> detach_unpinned_links(const std::string& program, const std::st
                                        const std::vector<std::string>& interfaces);
 
 __u32 program_id_of(int program_fd);
+
+// The attachment of a link: interface index (0 when its device is gone) and program; nothing if
+// it cannot be read.
+std::optional<bpf_link_info> xdp_link_info(int link_fd);
 
 } // namespace trap

@@ -68,7 +68,10 @@ std::string occupied(const XdpAttempt& attempt, const AttachedXdp& other) {
   std::string cure = "stop the service that attached it, or name another interface";
   for (const char* part : {"server", "guard"})
     if (name == fmt::format("trap_{}", part))
-      cure = fmt::format("it is trap-{}'s: trap-{} --detach removes it", part, part);
+      cure = fmt::format("it is trap-{}'s, and no pin_dir beside this one has its link: trap-{} "
+                         "--detach removes it; to share the interface, server and guard need their "
+                         "pin_dir in the same directory",
+                         part, part);
   return fmt::format("another XDP program (id {}, \"{}\"{}) is attached in {} mode: {}",
                      other.program_id, name, link ? fmt::format(", by link {}", link) : "",
                      other.mode, cure);

@@ -320,7 +320,8 @@ Result<void> Takeover::finish() {
   earlier_.clear();
   how_.clear();
   for (const std::string& name : list_pins(pin_dir_))
-    if (!ours.contains(name) && !name.starts_with("link-") && !name.starts_with("program-"))
+    if (!ours.contains(name) && !name.starts_with("link-") && !name.starts_with("program-") &&
+        !name.starts_with("front-"))
       unlink((pin_dir_ + "/" + name).c_str());
   const Fd map(bpf_obj_get((pin_dir_ + "/" + number_map).c_str()));
   LIBBPF_OPTS(bpf_map_create_opts, options);

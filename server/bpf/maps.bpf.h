@@ -103,3 +103,12 @@ struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 256 * 1024); /* 8,192 records */
 } redirected SEC(".maps");
+
+/* By interface index: the XDP program of another part of TRAP, which judges what is for no service
+ * (docs/adr/0042). The kernel empties it when neither a descriptor nor a pin is left. */
+struct {
+  __uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+  __uint(max_entries, TRAP_BEHIND_INTERFACES);
+  __uint(key_size, sizeof(__u32));
+  __uint(value_size, sizeof(__u32));
+} behind SEC(".maps");

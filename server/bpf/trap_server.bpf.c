@@ -208,6 +208,8 @@ int trap_server(struct xdp_md* ctx) {
   if (explaining)
     return explain(context.slot, verdict);
   count(context.slot, verdict, bytes_in, bytes_out);
+  if (verdict == TRAP_PASS_OTHER) /* returns only if no program is behind this one */
+    bpf_tail_call(ctx, &behind, ctx->ingress_ifindex);
   return xdp_action(verdict);
 }
 

@@ -255,7 +255,7 @@ for part in server guard; do
 done
 ip -n "$host" link del narrow0
 
-# Another XDP program on the interface: a guard's, with pins of its own.
+# Another XDP program on the interface: a guard's, with pins of its own. A server shares the interface with it if their pins are side by side.
 sed -E "s,^pin_dir = .*,pin_dir = \"$work/bpf/other\",; s,^control_socket = .*,control_socket = \"$work/other\"," "$work/guard.toml" >"$work/other.toml"
 run trap-guard --config "$work/other.toml" 2>"$work/other.log" &
 other=$!
@@ -263,8 +263,14 @@ for _ in $(seq 100); do
   grep -q ready "$work/other.log" && break
   sleep 0.1
 done
-check "server: another XDP program attached" 1 "^trap-server: interface bad0: .*another XDP program \\(id [0-9]+, \"trap_guard\", by link [0-9]+\\) is attached in native mode: .*trap-guard --detach" \
-  run trap-server --config "$work/server.toml"
+vary server "s,^pin_dir = .*,pin_dir = \"$work/bpf/apart/server\","
+check "server: another XDP program attached" 1 "^trap-server: interface bad0: .*another XDP program \\(id [0-9]+, \"trap_guard\", by link [0-9]+\\) is attached in native mode: .*trap-guard --detach.* pin_dir in the same directory" \
+  run trap-server --config "$work/bad.toml"
+vary server 's/^xdp_mode = .*/xdp_mode = "generic"/'
+check "server: a guard shares the interface in another mode" 1 "^trap-server: interface bad0: cannot attach XDP: the part with pin_dir $work/bpf/other is attached there in native mode: write the same xdp_mode" \
+  run trap-server --config "$work/bad.toml"
+check "guard: another guard is at the interface" 1 "^trap-guard: interface bad0: cannot attach XDP: the part with pin_dir $work/bpf/other is attached there: .* not two of a kind" \
+  run trap-guard --config "$work/guard.toml"
 check "guard: another daemon has the pin_dir" 1 "^trap-guard: .*another trap-guard runs with pin_dir" \
   bash -c "sed 's,$work/other\",$work/guard.sock\",' $work/other.toml >$work/bad.toml; exec timeout -k 1 10 nsenter --net=/run/netns/$host $bin/trap-guard --config $work/bad.toml"
 check "guard: --detach under a running daemon" 1 "^trap-guard: another trap-guard runs with pin_dir" run trap-guard --config "$work/other.toml" --detach

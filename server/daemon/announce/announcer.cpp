@@ -201,6 +201,12 @@ void Announcer::send(const Announcement& announcement, const trap_keyring& keys)
   if (!trap_keyring_find(&keys, trap_epoch_of_second(announcement.issued_s), &key))
     return note_failure(announcement.backend, ENOKEY);
   const auto packet = build_announcement(announcement, key, experimental_kind_);
+  if (guard_here_.hears(announcement.backend, read_clocks().monotonic_ns)) {
+    if (const int failed = guard_here_.tell(packet))
+      return note_failure(announcement.backend, failed);
+    counts_.sent++;
+    return;
+  }
   ssize_t sent;
   if (family_of(announcement.backend.address) == TRAP_IPV4) {
     sockaddr_in to = {};

@@ -13,6 +13,7 @@
 #include "server/daemon/announce/announce_filter.h"
 #include "server/daemon/announce/announce_queue.h"
 #include "server/daemon/announce/announcement.h"
+#include "server/daemon/announce/guard_here.h"
 #include "server/daemon/plan/server_plan.h"
 
 struct ring_buffer;
@@ -51,6 +52,9 @@ public:
   // Announces every client again that is redirected from now on: guards may not have heard.
   void forget_told() { filter_.forget(); }
   const AnnounceCounts& counts() const { return counts_; }
+  // Of addresses of this host.
+  GuardHere& guard_here() { return guard_here_; }
+  const GuardHere& guard_here() const { return guard_here_; }
 
 private:
   struct Guard {
@@ -79,6 +83,7 @@ private:
   AnnounceFilter filter_;
   AnnounceQueue queue_;
   AnnounceCounts counts_;
+  GuardHere guard_here_;
   Fd raw_v4_;
   Fd raw_v6_;
   Fd look_again_;

@@ -131,8 +131,11 @@ Result<void> make_announcer(RunningServer& server) {
 
 Result<void> attach(RunningServer& server, Undo& undo) {
   const ServerConfig& config = server.active->config;
-  auto attachments = XdpAttachments::make(
-      config.part, {.ethernet = bpf_program__fd(server.program->progs.trap_server)}, undo);
+  auto attachments =
+      XdpAttachments::make(config.part,
+                           {.ethernet = bpf_program__fd(server.program->progs.trap_server),
+                            .behind = bpf_map__fd(server.program->maps.behind)},
+                           undo);
   if (!attachments)
     return attachments.error();
   server.attachments = std::move(*attachments);
@@ -239,6 +242,7 @@ Result<void> start_server(RunningServer& server, Undo& undo) {
     return swapped.error();
   if (auto finished = server.takeover.finish(); !finished)
     return finished.error();
+  server.announcer->guard_here().follow(server.attachments.program_behind());
   server.assigner.remove_unwanted();
   check_tickets(server);
   warn_of_private_backends(active.config);
@@ -262,6 +266,7 @@ void look_around(RunningServer& server) {
 
 void follow_interfaces(RunningServer& server) {
   server.attachments.follow();
+  server.announcer->guard_here().follow(server.attachments.program_behind());
   server.assigner.mend(server.attachments.interfaces());
 }
 
@@ -355,7 +360,9 @@ std::vector<std::string> runtime_problems(const RunningServer& server) {
           fmt::format("service \"{}\": this host has none of its addresses now", service.name));
   }
   for (const auto& more :
-       {neighbor_problems(server), server.answer_losses.problems(read_clocks().monotonic_ns),
+       {neighbor_problems(server),
+        server.announcer->guard_here().problems(read_clocks().monotonic_ns),
+        server.answer_losses.problems(read_clocks().monotonic_ns),
         ticket_problems(server.active->plan, server.ticket_check, [&](const Endpoint& backend) {
           return server.runtime_state.backends().last_health(backend);
         })})

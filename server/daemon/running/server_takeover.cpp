@@ -18,7 +18,8 @@ TakeoverPlan takeover_plan() {
           {"time_wait_filter", {.carry = Carry::nothing}},
           {"recent_handovers", {.carry = Carry::nothing}},
           {"watched_handovers", {.carry = Carry::nothing}},
-          {"allowances", {.carry = Carry::nothing}}};
+          {"allowances", {.carry = Carry::nothing}},
+          {"behind", {.carry = Carry::nothing}}};
 }
 
 Result<void> check_takeover(const ServerConfig& config) {

@@ -76,8 +76,10 @@ std::vector<std::string> Object::map_names() const {
   std::vector<std::string> names;
   bpf_map* found = nullptr;
   bpf_object__for_each_map(found, object_) {
+    const bpf_map_type type = bpf_map__type(found);
     if (!bpf_map__is_internal(found) &&
-        bpf_map__type(found) != BPF_MAP_TYPE_SK_STORAGE) // which has no keys but sockets
+        type != BPF_MAP_TYPE_SK_STORAGE && // which has no keys but sockets
+        type != BPF_MAP_TYPE_PROG_ARRAY)   // which has programs, and no program writes
       names.emplace_back(bpf_map__name(found));
   }
   return names;
