@@ -28,8 +28,10 @@ struct InterfaceFacts {
   unsigned mtu = 0;
   std::string xdp_mode = "none"; // "native", "generic", "offloaded", "several"
   std::string xdp_program;       // its name
-  bool merges_packets = false;   // LRO or GRO in hardware is on
-  int rp_filter = 0;             // the greater of the interface's and of all's
+  std::string xdp_front;       // of the program in front of the part's, which `xdp_program` is then
+  std::string xdp_behind;      // of the one behind it
+  bool merges_packets = false; // LRO or GRO in hardware is on
+  int rp_filter = 0;           // the greater of the interface's and of all's
 };
 
 struct KeyFileFacts {

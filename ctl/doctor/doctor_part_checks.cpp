@@ -128,7 +128,10 @@ Finding xdp_of(const PartFacts& part, const InterfaceFacts& interface) {
             fmt::format("{} runs the program in generic mode, which allocates each packet first",
                         interface.name),
             "write xdp_mode = \"native\" if the driver can"};
-  return ok(fmt::format("{} runs {} in {} mode", interface.name, ours, interface.xdp_mode));
+  return ok(
+      fmt::format("{} runs {} in {} mode{}{}", interface.name, ours, interface.xdp_mode,
+                  interface.xdp_front.empty() ? "" : ", behind " + interface.xdp_front,
+                  interface.xdp_behind.empty() ? "" : ", in front of " + interface.xdp_behind));
 }
 
 Findings for_each_interface(const PartFacts& part,

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <fmt/core.h>
+#include <net/if.h>
 #include <netinet/in.h>
 
 #include "ctl/doctor/doctor_gather.h"
@@ -116,6 +117,19 @@ KeyFileFacts read_key_file(const std::string& path) {
   return key;
 }
 
+// Server and guard may share an interface, which has the server's program then.
+void read_chain(PartFacts& facts, const std::string& pin_dir) {
+  for (InterfaceFacts& interface : facts.interfaces) {
+    const XdpChain chain =
+        pinned_chain_at(pin_dir, interface.name, if_nametoindex(interface.name.c_str()));
+    if (!chain.ours)
+      continue;
+    interface.xdp_program = "trap_" + facts.part;
+    interface.xdp_front = chain.before.empty() ? "" : chain.before.front();
+    interface.xdp_behind = chain.behind.empty() ? "" : chain.behind.front();
+  }
+}
+
 // An error in the file, or what its program says of it. Fills `facts` from it.
 std::string read_config(PartFacts& facts, std::string& socket) {
   auto root = read_config_file(facts.config_path);
@@ -130,6 +144,8 @@ std::string read_config(PartFacts& facts, std::string& socket) {
         facts.interfaces.push_back(gather_interface(name));
     }
   }
+  if (facts.part != "client")
+    read_chain(facts, text_of(*root, "pin_dir", "/sys/fs/bpf/trap/" + facts.part));
   const Listeners listeners = read_listeners();
   facts.accepts_uncovered = text_of(*root, "uncovered", "") == "accept";
   if (facts.part == "guard") {

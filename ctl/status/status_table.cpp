@@ -96,6 +96,10 @@ void print_interfaces(const ordered_json& part) {
       row.push_back(xdp_text(interface));
     else
       row.push_back(tc_text(interface));
+    if (interface.contains("xdp_before"))
+      row.push_back("behind " + joined(interface["xdp_before"]));
+    if (interface.contains("xdp_behind"))
+      row.push_back("in front of " + joined(interface["xdp_behind"]));
     if (interface.contains("tc_before"))
       row.push_back("behind others at tc: " + joined(interface["tc_before"]));
     rows.push_back(row);

@@ -193,6 +193,9 @@ TEST(Doctor, tells_whose_xdp_program_it_is) {
   InterfaceFacts& interface = part.interfaces[0];
   interface.xdp_program = "xdp_filter";
   EXPECT_THAT(faults("xdp", part), ElementsAre(Finds(Grade::fail, "\"xdp_filter\"")));
+  interface = good_interface("guard");
+  interface.xdp_front = "trap_server";
+  EXPECT_THAT(faults("xdp", part), IsEmpty()) << "the server's program leads to the guard's";
   interface.xdp_program = "trap_guard";
   interface.xdp_mode = "generic";
   EXPECT_THAT(faults("xdp", part), ElementsAre(Finds(Grade::warn, "configured is native")));
