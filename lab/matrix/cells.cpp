@@ -1,36 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/matrix/cells.h"
 
+#include <string>
+#include <tuple>
+#include <utility>
+
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+
+#include <fmt/format.h>
+
+#include "lab/hosts/addresses.h"
+#include "lab/matrix/matrix.h"
 
 namespace trap::lab {
 namespace {
 
 constexpr std::string_view no_rules = "nft delete table inet cell";
+constexpr const char* has_tcx = "test $(uname -r | cut -d. -f1) -gt 6 -o "
+                                "\\( $(uname -r | cut -d. -f1) -eq 6 -a "
+                                "$(uname -r | cut -d. -f2) -ge 6 \\)";
 
 // Rules that take something from TRAP, and in what way its clients are answered then.
 Cell with_rules(std::string_view name, std::string_view remark, std::string_view named,
-                std::string_view rules) {
+                std::string rules) {
   return {.axis = "neighbour",
           .name = name,
           .outcome = named.empty() ? CellOutcome::equal : CellOutcome::degraded,
           .remark = remark,
           .named = named,
-          .host = rules,
-          .host_undo = no_rules};
+          .host = std::move(rules),
+          .host_undo = std::string{no_rules}};
 }
 
-Cell with_setting(std::string_view name, std::string_view host, std::string_view undo,
-                  bool quick = false) {
-  return {.axis = "setting", .name = name, .host = host, .host_undo = undo, .quick = quick};
+Cell with_setting(std::string_view name, std::string host, std::string undo, bool quick = false) {
+  return {.axis = "setting",
+          .name = name,
+          .host = std::move(host),
+          .host_undo = std::move(undo),
+          .quick = quick};
 }
 
-Cell with_routes(std::string_view name, std::string_view host, bool quick = false) {
+Cell with_routes(std::string_view name, std::string host, bool quick = false) {
   return {.axis = "route",
           .name = name,
-          .host = host,
+          .host = std::move(host),
           .host_undo = "ip route flush 198.18.0.0/15; ip -6 route flush 2001:db8:feed::/48\n"
                        "ip route replace default via 203.0.113.1\n"
                        "ip route replace ::/0 via 2001:db8:113::1",
@@ -222,45 +237,251 @@ std::vector<Cell> listeners() {
   return cells;
 }
 
+constexpr std::string_view input_chain = "chain in { type filter hook input priority 0\n",
+                           forward_chain = "chain on { type filter hook forward priority 0\n",
+                           output_chain = "chain out { type filter hook output priority 0\n",
+                           translating_chain =
+                               "chain to { type nat hook prerouting priority -100\n",
+                           marking_chain = "chain to { type filter hook prerouting priority -150\n";
+
+std::string nft(std::string_view chain, std::string_view rules) {
+  return fmt::format("nft 'table inet cell {{\n{}{}\n}}\n}}'", chain, rules);
+}
+
+// `rule` for both ports of both families: {0} is "ip" or "ip6", {1} the port, {2} the port that
+// stands for it elsewhere, {3} the host's address.
+std::string for_all_ports(std::string_view rule) {
+  std::string rules;
+  for (const std::string_view family : {"ip", "ip6"})
+    for (const int port : {matrix_served_port, matrix_plain_port})
+      rules += fmt::format(fmt::runtime(rule), family, port, port + elsewhere_offset,
+                           family == "ip" ? addresses_of("trap").ipv4 : addresses_of("trap").ipv6) +
+               "\n";
+  return rules;
+}
+
+std::vector<Cell> translating_neighbours() {
+  std::vector<Cell> cells;
+  const auto add = [&](std::string_view name, std::string_view named, const std::string& rules,
+                       Listening listening) {
+    Cell cell = with_rules(name, "the stack answers, unprotected", named, rules);
+    cell.listening = std::move(listening);
+    cells.push_back(std::move(cell));
+  };
+  const std::string to_container =
+      nft(translating_chain,
+          fmt::format("ip daddr {} tcp dport {{ {}, {} }} dnat ip to {}\n"
+                      "ip6 daddr {} tcp dport {{ {}, {} }} dnat ip6 to {}",
+                      addresses_of("trap").ipv4, matrix_served_port, matrix_plain_port, pod_ipv4,
+                      addresses_of("trap").ipv6, matrix_served_port, matrix_plain_port, pod_ipv6));
+  const std::string to_other_port = nft(
+      translating_chain, fmt::format("tcp dport {} redirect to :{}\ntcp dport {} redirect to :{}",
+                                     matrix_served_port, matrix_served_port + elsewhere_offset,
+                                     matrix_plain_port, matrix_plain_port + elsewhere_offset));
+  const std::string to_proxy =
+      nft(marking_chain,
+          for_all_ports("{0} daddr {3} tcp dport {1} meta mark set 1 tproxy {0} to :{2} accept"));
+  add("DNAT to a container, with a proxy on the host", "became connections", to_container,
+      {.anywhere = true, .container = true, .proxy = true});
+  add("DNAT to a container, without a proxy", "nobody listens", to_container,
+      {.anywhere = true, .container = true});
+  add("REDIRECT to another port", "nobody listens", to_other_port, {.elsewhere = true});
+  add("REDIRECT to another port, with a listener at the port itself", "became connections",
+      to_other_port, {.elsewhere = true, .proxy = true});
+  add("TPROXY", "became connections", to_proxy,
+      {.anywhere = true, .elsewhere = true, .transparent = true});
+  add("TPROXY, with a listener at the port itself", "became connections", to_proxy,
+      {.anywhere = true, .elsewhere = true, .transparent = true, .proxy = true});
+  return cells;
+}
+
 std::vector<Cell> neighbours() {
   std::vector<Cell> cells = {
-      with_rules("connections are tracked", "", "",
-                 "nft 'table inet cell {\n"
-                 "chain in { type filter hook input priority 0\nct state new\n}\n}'"),
+      with_rules("connections are tracked", "", "", nft(input_chain, "ct state new")),
       with_rules("`ct state invalid drop`, `nf_conntrack_tcp_loose = 1`", "", "",
-                 "nft 'table inet cell {\n"
-                 "chain in { type filter hook input priority 0\nct state invalid drop\n}\n}'"),
+                 nft(input_chain, "ct state invalid drop")),
+      with_rules("`ct state invalid drop`, `nf_conntrack_tcp_loose = 0`",
+                 "the stack answers, unprotected", "became connections",
+                 nft(input_chain, "ct state invalid drop") +
+                     "\nsysctl -qw net.netfilter.nf_conntrack_tcp_loose=0"),
       with_rules("`tcp flags & (fin|syn|rst|ack) != syn ct state new drop`",
                  "the stack answers, unprotected", "became connections",
-                 "nft 'table inet cell {\n"
-                 "chain in { type filter hook input priority 0\ntcp dport { 8080, 8081 } "
-                 "tcp flags & (fin|syn|rst|ack) != syn ct state new drop\n}\n}'"),
+                 nft(input_chain, "tcp dport { 8080, 8081 } "
+                                  "tcp flags & (fin|syn|rst|ack) != syn ct state new drop")),
+      with_rules("MSS clamp in the forward chain", "", "",
+                 nft(forward_chain, "tcp flags syn tcp option maxseg size set 1200")),
       with_rules("MSS clamp at the host's own output", "", "",
-                 "nft 'table inet cell {\n"
-                 "chain out { type filter hook output priority 0\n"
-                 "tcp flags syn tcp option maxseg size set 1200\n}\n}'"),
+                 nft(output_chain, "tcp flags syn tcp option maxseg size set 1200")),
   };
+  cells[2].host_undo = "nft delete table inet cell\n"
+                       "sysctl -qw net.netfilter.nf_conntrack_tcp_loose=1";
   cells.back().remark = "the window is one of segments of the clamped size";
   cells.back().differs = {"SYN-ACK: window"};
+  for (Cell& cell : translating_neighbours())
+    cells.push_back(std::move(cell));
+  Cell accepting = {.axis = "neighbour",
+                    .name = "a tcx program in front that accepts every packet (TCX_PASS)",
+                    .outcome = CellOutcome::degraded,
+                    .remark = "the kernel's cookies answer with `tcp_syncookies = 2`, else the "
+                              "stack, unprotected",
+                    .named = "reached TRAP's tc program"};
+  accepting.needs = has_tcx;
+  accepting.program = Neighbour::accepts;
+  cells.push_back(accepting);
+  Cell answering = accepting;
+  answering.name = "a tcx program in front that leads packets to a container, which answers";
+  answering.program = Neighbour::answers;
+  answering.listening = {.anywhere = true, .container = true, .proxy = true};
+  cells.push_back(answering);
+  return cells;
+}
+
+// Moves the host's addresses and default routes from one interface to another.
+std::string moved(std::string_view from, std::string_view to) {
+  const HostAddresses& trap = addresses_of("trap");
+  std::string lines;
+  for (const std::string& each :
+       {fmt::format("{}/{}", trap.ipv4, trap.ipv4_prefix), fmt::format("{}/32", inner_ipv4),
+        fmt::format("{}/64", trap.ipv6), fmt::format("{}/128", inner_ipv6)})
+    lines += fmt::format("ip address del {0} dev {1} 2>/dev/null\nip address add {0} dev {2}{3}\n",
+                         each, from, to, each.find(':') == std::string::npos ? "" : " nodad");
+  for (const std::string_view gateway : {trap.ipv4_gateway, trap.ipv6_gateway})
+    lines += fmt::format("ip neighbour replace {} lladdr {} dev {}\n", gateway,
+                         text_of(trap.router_mac()), to);
+  return lines + fmt::format("ip route replace default via {} dev {}\n"
+                             "ip route replace ::/0 via {} dev {}\n",
+                             trap.ipv4_gateway, to, trap.ipv6_gateway, to);
+}
+
+std::vector<Cell> interfaces_with_others_on_top() {
+  std::vector<Cell> cells;
+  const std::string bridge =
+      fmt::format("ip link add br0 address {} type bridge\nip link set br0 up\n"
+                  "ip link set eth0 master br0\n",
+                  text_of(addresses_of("trap").mac())) +
+      moved("eth0", "br0");
+  const auto undo = [](std::string_view of) {
+    return moved(of, "eth0") + fmt::format("ip link del {}", of);
+  };
+  cells.push_back({.name = "a port of a bridge, which has the address, native mode",
+                   .host = bridge,
+                   .host_undo = undo("br0"),
+                   .interfaces = "\"eth0\""});
+  cells.push_back({.name = "a bridge that has the address, `xdp_mode = \"generic\"`",
+                   .host = bridge,
+                   .host_undo = undo("br0"),
+                   .interfaces = "\"br0\"",
+                   .xdp_mode = "generic"});
+  const std::string macvlan =
+      fmt::format("ip link add mac0 link eth0 address {} type macvlan mode bridge\n"
+                  "ip link set mac0 up\n",
+                  text_of(cell_mac)) +
+      moved("eth0", "mac0");
+  cells.push_back({.name = "a macvlan that has the address, TRAP on its lower interface",
+                   .other_mac = true,
+                   .host = macvlan,
+                   .host_undo = undo("mac0"),
+                   .interfaces = "\"eth0\""});
+  cells.push_back({.name = "a macvlan that has the address, TRAP on it, `xdp_mode = \"generic\"`",
+                   .other_mac = true,
+                   .host = macvlan,
+                   .host_undo = undo("mac0"),
+                   .interfaces = "\"mac0\"",
+                   .xdp_mode = "generic"});
+  const std::string vlan =
+      "ip link add vlan7 link eth0 type vlan id 7\nip link set vlan7 up\n" + moved("eth0", "vlan7");
+  const std::string has_vlan = "ip link add vlan9 link lo type vlan id 9 && ip link del vlan9";
+  cells.push_back({.name = "a VLAN device that has the address, TRAP on its lower interface",
+                   .needs = has_vlan,
+                   .vlan = 7,
+                   .host = vlan,
+                   .host_undo = undo("vlan7"),
+                   .interfaces = "\"eth0\""});
+  cells.push_back({.name = "a VLAN device, TRAP on it, `xdp_mode = \"generic\"`",
+                   .needs = has_vlan,
+                   .vlan = 7,
+                   .host = vlan,
+                   .host_undo = undo("vlan7"),
+                   .interfaces = "\"vlan7\"",
+                   .xdp_mode = "generic"});
+  const std::string bond =
+      "ip link add bond7 type bond mode active-backup miimon 100\nip link set eth0 down\n"
+      "ip link set eth0 master bond7\nip link set bond7 up\nip link set eth0 up\n" +
+      moved("eth0", "bond7");
+  const std::string has_bond = "ip link add bond9 type bond && ip link del bond9";
+  const std::string no_bond = "ip link set eth0 nomaster\nip link set eth0 up\n" + undo("bond7");
+  cells.push_back({.name = "a bond, native mode",
+                   .needs = has_bond,
+                   .host = bond,
+                   .host_undo = no_bond,
+                   .interfaces = "\"bond7\""});
+  cells.push_back({.name = "a port of a bond, native mode",
+                   .needs = has_bond,
+                   .host = bond,
+                   .host_undo = no_bond,
+                   .interfaces = "\"eth0\""});
+  return cells;
+}
+
+std::vector<Cell> veths() {
+  const std::string gro_off = "ethtool -K trap gro off", gro_on = "ethtool -K trap gro on";
+  std::vector<Cell> cells;
+  cells.push_back({.name = "veth, native mode"});
+  cells.push_back({.name = "veth, `xdp_mode = \"generic\"`", .xdp_mode = "generic"});
+  for (const auto& [name, left, gro] :
+       {std::tuple{"veth whose other end runs no XDP program, at peace", true, gro_off},
+        std::tuple{"veth whose other end runs no XDP program, under defence", false, gro_off},
+        std::tuple{"veth whose other end has GRO, and no XDP program, under defence", false,
+                   gro_on}}) {
+    Cell cell = {.name = name, .left = left, .router = gro, .router_undo = gro_off};
+    cell.peer_is_bare = true;
+    cell.at_peace = left;
+    if (!left) {
+      cell.outcome = CellOutcome::degraded;
+      cell.remark = "answers of XDP's would be lost: the stack answers, unprotected; equal with "
+                    "`xdp_mode = \"generic\"`";
+      cell.named = "the other end of this veth runs no XDP program";
+      cell.quick = gro == gro_off;
+    }
+    cells.push_back(std::move(cell));
+  }
+  Cell generic = {.name = "veth whose other end runs no XDP program, `xdp_mode = \"generic\"`"};
+  generic.peer_is_bare = true;
+  generic.xdp_mode = "generic";
+  cells.push_back(generic);
+  const std::pair<std::string_view, Course> bursts[] = {
+      {"threaded NAPI, ACK and a request of 1 segment at once", Course::burst_of_one},
+      {"threaded NAPI, ACK and a request of 2 segments at once", Course::burst_of_two},
+      {"threaded NAPI, ACK and a request of 10 segments at once", Course::burst_of_ten}};
+  for (const auto& [name, course] : bursts)
+    cells.push_back({.name = name,
+                     .course = course,
+                     .threaded = true,
+                     .quick = course == Course::burst_of_ten});
   return cells;
 }
 
 std::vector<Cell> interfaces() {
   std::vector<Cell> cells;
-  const auto add = [&](Cell cell) {
-    cell.axis = "interface";
-    cells.push_back(std::move(cell));
+  for (auto more : {veths(), interfaces_with_others_on_top()})
+    for (Cell& cell : more)
+      cells.push_back(std::move(cell));
+  const auto add_tunnel = [&](std::string_view name, std::string_view remark,
+                              std::string_view made) {
+    cells.push_back({.name = name,
+                     .outcome = CellOutcome::refused,
+                     .remark = remark,
+                     .named = "have no Ethernet header",
+                     .needs = fmt::format("{} && ip link del tun9", made),
+                     .host = fmt::format("{}; ip link set tun9 up", made),
+                     .host_undo = "ip link del tun9",
+                     .interfaces = "\"tun9\""});
   };
-  add({.name = "veth, native mode"});
-  add({.name = "veth, `xdp_mode = \"generic\"`", .xdp_mode = "generic"});
-  add({.name = "a tunnel without a link layer (tun)",
-       .outcome = CellOutcome::refused,
-       .remark = "so are PPP, WireGuard and IPIP",
-       .named = "have no Ethernet header",
-       .needs = "ip tuntap add mode tun name tun9 && ip link del tun9",
-       .host = "ip tuntap add mode tun name tun9; ip link set tun9 up",
-       .host_undo = "ip link del tun9",
-       .interfaces = "\"tun9\""});
+  add_tunnel("a tunnel without a link layer (tun)", "so are PPP and IPIP",
+             "ip tuntap add mode tun name tun9");
+  add_tunnel("WireGuard", "", "ip link add tun9 type wireguard");
+  for (Cell& cell : cells)
+    cell.axis = "interface";
   return cells;
 }
 
@@ -289,6 +510,10 @@ std::string_view text_of(CellOutcome outcome) {
 std::span<const Cell> all_cells() {
   static const std::vector<Cell> cells = make_cells();
   return cells;
+}
+
+std::string label_of(const Cell& cell) {
+  return fmt::format("{}: {}", cell.axis, cell.name);
 }
 
 } // namespace trap::lab

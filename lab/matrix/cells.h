@@ -4,6 +4,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,16 +25,23 @@ struct Listening {
   bool none = false;
   bool anywhere = false; // at the unspecified address
   bool multipath = false;
-  bool is_signed = false; // has a TCP-MD5 key of some peer
-  bool bound = false;     // SO_BINDTODEVICE
-  int several = 1;        // with SO_REUSEPORT
+  bool is_signed = false;   // has a TCP-MD5 key of some peer
+  bool bound = false;       // SO_BINDTODEVICE
+  int several = 1;          // with SO_REUSEPORT
+  bool elsewhere = false;   // at another port, to which rules lead clients
+  bool transparent = false; // as TPROXY needs it
+  bool container = false;   // in a container, to which rules lead clients
+  bool proxy = false;       // at the port itself as well
   std::vector<SocketOption> options = {};
 
   [[nodiscard]] bool is_usual() const {
-    return !none && !anywhere && !multipath && !is_signed && !bound && several == 1 &&
-           options.empty();
+    return !none && !anywhere && !multipath && !is_signed && !bound && several == 1 && !elsewhere &&
+           !container && options.empty();
   }
 };
+
+// A tcx program of another owner, in front of TRAP's.
+enum class Neighbour { none, accepts, answers };
 
 struct Cell {
   std::string_view axis = {}, name = {};
@@ -46,14 +54,31 @@ struct Cell {
   std::vector<std::string_view> shapes = {"Linux"};
   Course course = Course::usual;
   Listening listening = {};
-  std::string_view needs = {}; // a command that fails on the TRAP host where the kernel lacks it
-  std::string_view host = {}, host_undo = {}; // shell commands on the TRAP host
-  bool other_next_hop = false;                // SYNs come from another router than answers go to
-  std::string_view interfaces = {};           // of the configuration, as in TOML, instead of "eth0"
-  std::string_view xdp_mode = {};             // instead of "native"
-  bool quick = false;                         // part of "equality"
+  std::string needs = {}; // a command that fails on the TRAP host where the kernel lacks it
+  bool other_mac = false; // the service's address is at cell_mac, which `host` sees to
+  int vlan = -1;          // the tag of a client's frames; -1: none
+  std::string host = {}, host_undo = {};     // shell commands on the TRAP host
+  std::string router = {}, router_undo = {}; // and on the router
+  Neighbour program = Neighbour::none;
+  bool peer_is_bare = false;        // the other end of the host's veth runs no XDP program
+  bool threaded = false;            // a thread polls the interface (threaded NAPI)
+  bool at_peace = false;            // the service's "activate" is "attack"
+  bool other_next_hop = false;      // SYNs come from another router than answers go to
+  std::string_view interfaces = {}; // of the configuration, as in TOML, instead of "eth0"
+  std::string_view xdp_mode = {};   // instead of "native"
+  bool quick = false;               // part of "equality"
+
+  // Is the daemon started anew for it?
+  [[nodiscard]] bool restarts() const {
+    return !interfaces.empty() || !xdp_mode.empty() || peer_is_bare || at_peace;
+  }
 };
 
+inline constexpr MacAddress cell_mac = {0x02, 0, 0, 0, 4, 0x77};
+
 std::span<const Cell> all_cells();
+
+// "axis: name"
+std::string label_of(const Cell& cell);
 
 } // namespace trap::lab

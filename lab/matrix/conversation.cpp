@@ -65,7 +65,9 @@ private:
   void note_frame(std::string_view of, const Seen& seen);
   void note_syn_ack(const Seen& seen);
   void note_facts(std::string_view of, bool fresh);
+  Segment segment_of(std::uint8_t flags, const Bytes& payload = {});
   bool send(std::uint8_t flags, const Bytes& payload = {});
+  std::size_t request(std::size_t bytes);
   bool open();
   bool accept_within(milliseconds within);
   void hear_request(std::size_t bytes);
@@ -117,7 +119,7 @@ void Conversation::note_syn_ack(const Seen& seen) {
   note("SYN-ACK: options", fmt::format("{:02x}", fmt::join(options, " ")));
 }
 
-bool Conversation::send(std::uint8_t flags, const Bytes& payload) {
+Segment Conversation::segment_of(std::uint8_t flags, const Bytes& payload) {
   Segment segment = {.from = talk_.client,
                      .to = talk_.server,
                      .seq = seq_,
@@ -131,7 +133,11 @@ bool Conversation::send(std::uint8_t flags, const Bytes& payload) {
   } else if (stamps_) {
     segment.options = TcpOptions().nop(2).timestamps(++stamp_, echo_).bytes();
   }
-  return static_cast<bool>(talk_.wire->send(segment, talk_.shape->traffic_class,
+  return segment;
+}
+
+bool Conversation::send(std::uint8_t flags, const Bytes& payload) {
+  return static_cast<bool>(talk_.wire->send(segment_of(flags, payload), talk_.shape->traffic_class,
                                             (flags & tcp_syn) && talk_.shape->accurate_ecn));
 }
 
@@ -284,12 +290,55 @@ void Conversation::close() {
   connection_.reset();
 }
 
+// Segments in one burst behind the handshake's ACK; 0: none, each is sent by itself.
+std::size_t burst_of(Course course) {
+  switch (course) {
+  case Course::burst_of_one:
+    return 1;
+  case Course::burst_of_two:
+    return 2;
+  case Course::burst_of_ten:
+    return 10;
+  default:
+    return 0;
+  }
+}
+
+// Sends the request, of `bytes` or of as many segments as a burst has. Returns its length.
+std::size_t Conversation::request(std::size_t bytes) {
+  const std::size_t overhead = stamps_ ? 12 : 0;
+  const std::size_t most = std::max<std::size_t>(
+      std::min<std::size_t>(segment_bytes_, 1460) - overhead, std::size_t{100});
+  const bool is_last = talk_.course == Course::last_word;
+  const std::size_t burst = burst_of(talk_.course);
+  std::vector<Segment> segments;
+  if (burst != 0) {
+    segments.push_back(segment_of(tcp_ack));
+    bytes = most * (burst - 1) + request_bytes;
+  }
+  for (std::size_t at = 0; at < bytes; at += most) {
+    const std::size_t part = std::min(most, bytes - at);
+    const bool ends = at + part == bytes;
+    segments.push_back(segment_of(
+        static_cast<std::uint8_t>(tcp_ack | (ends ? tcp_psh : 0) | (ends && is_last ? tcp_fin : 0)),
+        Bytes(part, 'r')));
+    seq_ += static_cast<std::uint32_t>(part);
+  }
+  if (is_last)
+    seq_++;
+  if (burst != 0)
+    (void)talk_.wire->send_burst(segments, talk_.shape->traffic_class);
+  else
+    for (const Segment& segment : segments)
+      (void)talk_.wire->send(segment, talk_.shape->traffic_class);
+  return bytes;
+}
+
 Fields Conversation::play() {
   if (!open())
     return fields_;
   std::this_thread::sleep_for(round_trip);
   const bool is_long = talk_.course == Course::long_request;
-  const Bytes request(is_long ? long_request_bytes : request_bytes, 'r');
   if (talk_.course == Course::usual || talk_.course == Course::banner || is_long) {
     send(tcp_ack);
     note("accepted before data", accept_within(a_moment) ? "yes" : "no");
@@ -301,23 +350,10 @@ Fields Conversation::play() {
     close();
     return fields_;
   }
-  const std::size_t overhead = stamps_ ? 12 : 0;
-  const std::size_t most = std::max<std::size_t>(
-      std::min<std::size_t>(segment_bytes_, 1460) - overhead, std::size_t{100});
-  const bool is_last = talk_.course == Course::last_word;
-  for (std::size_t at = 0; at < request.size(); at += most) {
-    const std::size_t bytes = std::min(most, request.size() - at);
-    const bool ends = at + bytes == request.size();
-    send(
-        static_cast<std::uint8_t>(tcp_ack | (ends ? tcp_psh : 0) | (ends && is_last ? tcp_fin : 0)),
-        Bytes(bytes, 'r'));
-    seq_ += static_cast<std::uint32_t>(bytes);
-  }
-  if (is_last)
-    seq_++;
+  const std::size_t bytes = request(is_long ? long_request_bytes : request_bytes);
   note("accepted", accept_within(patience) ? "yes" : "no");
   note_facts("stack", false);
-  hear_request(request.size());
+  hear_request(bytes);
   respond(response_bytes, true);
   if (connection_)
     receive_response();

@@ -15,11 +15,14 @@
 namespace trap::lab {
 
 enum class Course {
-  usual,       // ACK, request, response
-  at_once,     // the request completes the handshake: its bare ACK was lost
-  last_word,   // the same, with a FIN
-  banner,      // the server speaks first
-  long_request // of ten segments
+  usual,        // ACK, request, response
+  at_once,      // the request completes the handshake: its bare ACK was lost
+  last_word,    // the same, with a FIN
+  banner,       // the server speaks first
+  long_request, // of ten segments
+  burst_of_one, // ACK and request in one go, as a card with interrupt moderation brings them
+  burst_of_two, // the same with a request of two segments
+  burst_of_ten
 };
 
 using Fields = std::map<std::string, std::string, std::less<>>;

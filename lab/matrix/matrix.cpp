@@ -15,6 +15,8 @@
 
 #include "lab/hosts/listening.h"
 #include "lab/hosts/plain_socket.h"
+#include "lab/matrix/neighbours.h"
+#include "lab/network/receive_path.h"
 
 namespace trap::lab {
 namespace {
@@ -67,6 +69,9 @@ Result<Fd> listen_as(const Host& host, std::string_view address, int port,
     good = good && setsockopt(fd.get(), level, name, value, static_cast<socklen_t>(bytes)) == 0;
   };
   set(SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (listening.transparent)
+    set(is_v4 ? int{IPPROTO_IP} : int{IPPROTO_IPV6}, is_v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, &on,
+        sizeof on);
   if (!is_v4)
     set(IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   if (listening.several > 1)
@@ -92,16 +97,27 @@ Result<Fd> listen_as(const Host& host, std::string_view address, int port,
   return fd;
 }
 
-Result<void> listen_at_both(const Host& host, const Listening& listening, Pair& pair) {
+Result<void> listen_at_both(const Host& host, const Host* container, const Listening& listening,
+                            Pair& pair) {
   const std::string_view address = addresses_of("trap").address(pair.family);
   for (Port* port : {&pair.served, &pair.plain}) {
     port->listeners.clear();
-    for (int i = 0; i < listening.several && !listening.none; i++) {
-      auto made = listen_as(host, address, port->number, listening);
+    const auto listen = [&](const Host& where, int number, const Listening& how) -> Result<void> {
+      auto made = listen_as(where, address, number, how);
       if (!made)
         return made.error();
       port->listeners.push_back(std::move(*made));
-    }
+      return {};
+    };
+    for (int i = 0; i < listening.several && !listening.none; i++)
+      if (auto done =
+              listen(listening.container && container ? *container : host,
+                     port->number + (listening.elsewhere ? elsewhere_offset : 0), listening);
+          !done)
+        return done;
+    if (listening.proxy)
+      if (auto done = listen(host, port->number, {}); !done)
+        return done;
   }
   return {};
 }
@@ -240,7 +256,8 @@ std::string Trial::play() {
   const HostAddresses& trap = addresses_of("trap");
   auto wire = Wire::open(scene_.host("router"),
                          {.source = cell_.other_next_hop ? other_router : trap.router_mac(),
-                          .destination = trap.mac()});
+                          .destination = cell_.other_mac ? cell_mac : trap.mac(),
+                          .vlan = cell_.vlan});
   if (!wire)
     return wire.error().message;
   for (const std::string_view name : cell_.shapes) {
@@ -253,15 +270,17 @@ std::string Trial::play() {
   return "";
 }
 
+void replace(std::string& text, std::string_view what, const std::string& with) {
+  text.replace(text.find(what), what.size(), with);
+}
+
 Result<void> start_server(Scene& scene, const Cell& cell) {
   std::string text = server_text(scene.trap().plan());
-  constexpr std::string_view usual_mode = "xdp_mode = \"native\"";
   if (!cell.xdp_mode.empty())
-    text.replace(text.find(usual_mode), usual_mode.size(),
-                 fmt::format("xdp_mode = \"{}\"", cell.xdp_mode));
+    replace(text, "xdp_mode = \"native\"", fmt::format("xdp_mode = \"{}\"", cell.xdp_mode));
+  if (cell.at_peace)
+    replace(text, "activate = \"always\"", "activate = \"attack\"");
   Daemon& server = scene.trap().server();
-  if (auto done = server.detach(); !done)
-    return done;
   if (auto done = server.configure(text, cell.interfaces.empty() ? "\"eth0\""
                                                                  : std::string{cell.interfaces});
       !done)
@@ -269,72 +288,119 @@ Result<void> start_server(Scene& scene, const Cell& cell) {
   return server.start();
 }
 
-bool restarts(const Cell& cell) {
-  return !cell.interfaces.empty() || !cell.xdp_mode.empty();
-}
-
-std::string label(const Cell& cell) {
-  return fmt::format("{}: {}", cell.axis, cell.name);
-}
-
 void try_refusal(Scene& scene, const Cell& cell) {
   const auto started = start_server(scene, cell);
   scene.check(!started && started.error().message.find(cell.named) != std::string::npos,
-              label(cell) + ": " + std::string{text_of(cell.outcome)},
+              label_of(cell) + ": " + std::string{text_of(cell.outcome)},
               started ? "it starts" : started.error().message);
 }
 
 void try_both_families(Scene& scene, const Cell& cell, std::vector<Pair>& pairs) {
   std::set<std::string_view> differed;
   for (Pair& pair : pairs) {
-    std::string why;
-    const Host& trap = scene.host("trap");
-    if (!cell.listening.is_usual())
-      if (auto done = listen_at_both(trap, cell.listening, pair); !done)
-        why = done.error().message;
-    if (why.empty())
-      why = Trial(scene, cell, pair, differed).play();
-    scene.check(why.empty(),
-                fmt::format("{}, {}: {}", label(cell), name_of(pair.family), text_of(cell.outcome)),
-                why);
-    if (!cell.listening.is_usual())
-      if (auto done = listen_at_both(trap, {}, pair); !done)
-        scene.done(done, "usual listeners");
+    const std::string why = Trial(scene, cell, pair, differed).play();
+    scene.check(
+        why.empty(),
+        fmt::format("{}, {}: {}", label_of(cell), name_of(pair.family), text_of(cell.outcome)),
+        why);
   }
   for (const std::string_view field : cell.differs)
     if (!differed.contains(field))
-      scene.check(false, label(cell), fmt::format("{} is the same as without TRAP", field));
+      scene.check(false, label_of(cell), fmt::format("{} is the same as without TRAP", field));
 }
 
-void try_cell(Scene& scene, const Cell& cell, std::vector<Pair>& pairs) {
-  const Host& trap = scene.host("trap");
-  if (!cell.needs.empty() && !shell(trap, cell.needs)) {
-    scene.note(label(cell) + ": this kernel has no such thing");
-    return;
-  }
-  if (auto done = shell(trap, cell.host); !done)
-    scene.done(done, label(cell) + ": the host");
-  Result<void> ready;
+Result<void> listen_at_all(Scene& scene, const Listening& listening, std::vector<Pair>& pairs,
+                           const Neighbours& neighbours) {
+  for (Pair& pair : pairs)
+    if (auto done = listen_at_both(scene.host("trap"), neighbours.container(), listening, pair);
+        !done)
+      return done;
+  return {};
+}
+
+// Once a millisecond, as a card that coalesces its interrupts: what a client sends at once comes in
+// one poll.
+Result<void> poll_by_thread(const Host& host, bool wanted) {
+  constexpr int off = 0, on = 1, nanoseconds = 1'000'000, polls = 1'000'000;
+  if (wanted)
+    if (auto done = receive_on_cpu(host, "eth0", 0, 0); !done)
+      return done;
+  return shell(host, fmt::format("unshare --mount sh -ec 'mount -t sysfs sysfs /sys\n"
+                                 "cd /sys/class/net/eth0\necho {} >threaded\n"
+                                 "echo {} >gro_flush_timeout\necho {} >napi_defer_hard_irqs'\n"
+                                 "ethtool -K eth0 gro {}",
+                                 wanted ? on : off, wanted ? nanoseconds : 0, wanted ? polls : 0,
+                                 wanted ? "on" : "off"));
+}
+
+Result<void> set_up(Scene& scene, const Cell& cell, std::vector<Pair>& pairs,
+                    Neighbours& neighbours) {
+  if (cell.restarts())
+    if (auto done = scene.trap().server().detach(); !done)
+      return done;
+  if (cell.peer_is_bare)
+    if (auto done = scene.trap().topology().detach_pass_program("trap"); !done)
+      return done;
+  if (auto done = shell(scene.host("router"), cell.router); !done)
+    return done;
+  if (auto done = shell(scene.host("trap"), cell.host); !done)
+    return done;
+  if (cell.threaded)
+    if (auto done = poll_by_thread(scene.host("trap"), true); !done)
+      return done;
+  if (auto done = neighbours.arrive(cell); !done)
+    return done;
+  if (!cell.listening.is_usual())
+    if (auto done = listen_at_all(scene, cell.listening, pairs, neighbours); !done)
+      return done;
   if (cell.outcome == CellOutcome::refused)
-    try_refusal(scene, cell);
-  else if (restarts(cell))
-    ready = start_server(scene, cell);
-  else if (cell.axis == "neighbour")
-    ready = scene.trap().server().reload(); // has TRAP test the way
-  if (!ready)
-    scene.done(ready, label(cell) + ": TRAP is ready");
-  if (cell.outcome != CellOutcome::refused)
-    try_both_families(scene, cell, pairs);
-  if (auto done = shell(trap, cell.host_undo); !done)
-    scene.done(done, label(cell) + ": undone");
+    return {};
+  if (cell.restarts())
+    return start_server(scene, cell);
+  return cell.axis == "neighbour" ? scene.trap().server().reload() // has TRAP test the way
+                                  : Result<void>{};
+}
+
+Result<void> clear_away(Scene& scene, const Cell& cell, std::vector<Pair>& pairs,
+                        Neighbours& neighbours) {
   if (cell.outcome == CellOutcome::refused)
     scene.trap().server().kill(); // forgets the one that ended by itself
-  if (restarts(cell))
-    ready = start_server(scene, {});
-  else if (cell.axis == "neighbour")
-    ready = scene.trap().server().reload();
-  if (!ready)
-    scene.done(ready, label(cell) + ": TRAP is as before");
+  if (cell.restarts())
+    if (auto done = scene.trap().server().detach(); !done)
+      return done;
+  if (!cell.listening.is_usual())
+    if (auto done = listen_at_all(scene, {}, pairs, neighbours); !done)
+      return done;
+  if (auto done = neighbours.leave(); !done)
+    return done;
+  if (auto done = shell(scene.host("trap"), cell.host_undo); !done)
+    return done;
+  if (cell.threaded)
+    if (auto done = poll_by_thread(scene.host("trap"), false); !done)
+      return done;
+  if (auto done = shell(scene.host("router"), cell.router_undo); !done)
+    return done;
+  if (cell.peer_is_bare)
+    if (auto done = scene.trap().topology().attach_pass_program("trap"); !done)
+      return done;
+  if (cell.restarts())
+    return start_server(scene, {});
+  return cell.axis == "neighbour" ? scene.trap().server().reload() : Result<void>{};
+}
+
+void try_cell(Scene& scene, const Cell& cell, std::vector<Pair>& pairs, Neighbours& neighbours) {
+  if (!cell.needs.empty() && !shell(scene.host("trap"), cell.needs)) {
+    scene.note(label_of(cell) + ": this kernel has no such thing");
+    return;
+  }
+  if (const auto ready = set_up(scene, cell, pairs, neighbours); !ready)
+    scene.done(ready, label_of(cell) + ": all is ready");
+  if (cell.outcome == CellOutcome::refused)
+    try_refusal(scene, cell);
+  else
+    try_both_families(scene, cell, pairs);
+  if (const auto done = clear_away(scene, cell, pairs, neighbours); !done)
+    scene.done(done, label_of(cell) + ": all is as before");
 }
 
 } // namespace
@@ -349,15 +415,14 @@ std::string matrix_service() {
 
 void try_cells(Scene& scene, const std::function<bool(const Cell&)>& chosen) {
   std::vector<Pair> pairs;
-  for (const Family family : families) {
+  for (const Family family : families)
     pairs.push_back({family});
-    if (!scene.done(listen_at_both(scene.host("trap"), {}, pairs.back()),
-                    fmt::format("{}: there are listeners", name_of(family))))
-      return;
-  }
+  Neighbours neighbours{scene.host("trap")};
+  if (!scene.done(listen_at_all(scene, {}, pairs, neighbours), "there are listeners"))
+    return;
   for (const Cell& cell : all_cells())
     if (chosen(cell))
-      try_cell(scene, cell, pairs);
+      try_cell(scene, cell, pairs, neighbours);
 }
 
 } // namespace trap::lab

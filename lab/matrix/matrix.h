@@ -12,6 +12,11 @@
 namespace trap::lab {
 
 inline constexpr int matrix_served_port = 8080, matrix_plain_port = 8081;
+inline constexpr int elsewhere_offset = 10; // from either to the port that rules lead to
+
+// The container of cells that have one.
+inline constexpr std::string_view pod_ipv4 = "198.18.90.2", pod_gateway_ipv4 = "198.18.90.1",
+                                  pod_ipv6 = "2001:db8:90::2", pod_gateway_ipv6 = "2001:db8:90::1";
 
 // The service at matrix_served_port, for the server's configuration.
 std::string matrix_service();

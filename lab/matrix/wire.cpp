@@ -104,8 +104,7 @@ Result<Wire> Wire::open(const Host& router, const Sending& sending) {
   return Wire{std::move(*socket), sending};
 }
 
-Result<void> Wire::send(const Segment& segment, std::uint8_t traffic_class,
-                        bool accurate_ecn) const {
+Bytes Wire::frame_of(const Segment& segment, std::uint8_t traffic_class, bool accurate_ecn) const {
   Bytes frame =
       build_frame({.destination = sending_.destination, .source = sending_.source}, segment);
   if (family_of(segment.from.address) == TRAP_IPV4) {
@@ -117,8 +116,39 @@ Result<void> Wire::send(const Segment& segment, std::uint8_t traffic_class,
   if (accurate_ecn)
     frame[family_of(segment.from.address) == TRAP_IPV4 ? 46 : 66] |= 1;
   renew_checksums(std::span{frame}.subspan(ETH_HLEN));
+  if (sending_.vlan >= 0) {
+    const std::uint8_t tag[] = {ETHERTYPE_VLAN >> 8, ETHERTYPE_VLAN & 0xff,
+                                static_cast<std::uint8_t>(sending_.vlan >> 8),
+                                static_cast<std::uint8_t>(sending_.vlan)};
+    frame.insert(frame.begin() + 12, std::begin(tag), std::end(tag));
+  }
+  return frame;
+}
+
+Result<void> Wire::send(const Segment& segment, std::uint8_t traffic_class,
+                        bool accurate_ecn) const {
+  const Bytes frame = frame_of(segment, traffic_class, accurate_ecn);
   if (::send(socket_.get(), frame.data(), frame.size(), 0) != static_cast<ssize_t>(frame.size()))
     return Error{"cannot send a frame: " + error_text(errno)};
+  return {};
+}
+
+Result<void> Wire::send_burst(const std::vector<Segment>& segments,
+                              std::uint8_t traffic_class) const {
+  std::vector<Bytes> frames;
+  for (const Segment& segment : segments)
+    frames.push_back(frame_of(segment, traffic_class, false));
+  std::vector<iovec> parts;
+  for (Bytes& frame : frames)
+    parts.push_back({frame.data(), frame.size()});
+  std::vector<mmsghdr> messages(parts.size());
+  for (std::size_t i = 0; i < parts.size(); i++) {
+    messages[i].msg_hdr.msg_iov = &parts[i];
+    messages[i].msg_hdr.msg_iovlen = 1;
+  }
+  if (sendmmsg(socket_.get(), messages.data(), static_cast<unsigned>(messages.size()), 0) !=
+      static_cast<int>(messages.size()))
+    return Error{"cannot send frames: " + error_text(errno)};
   return {};
 }
 
@@ -153,7 +183,12 @@ std::optional<Seen> Wire::next(const Endpoint& server, const Endpoint& client,
     std::copy_n(frame.begin(), 6, seen.destination.begin());
     std::copy_n(frame.begin() + 6, 6, seen.source.begin());
     seen.vlan = tag_of(message);
-    const auto tcp = read_ip(frame.subspan(ETH_HLEN), server, client, seen);
+    std::size_t header_bytes = ETH_HLEN;
+    if (frame.size() > ETH_HLEN + 4 && be16(&frame[12]) == ETHERTYPE_VLAN) {
+      seen.vlan = be16(&frame[14]) & 0xfff;
+      header_bytes += 4;
+    }
+    const auto tcp = read_ip(frame.subspan(header_bytes), server, client, seen);
     if (!tcp.empty() && read_tcp(tcp, server, client, seen))
       return seen;
   }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lab/hosts/host.h"
 #include "runtime/fd.h"
@@ -30,6 +31,7 @@ struct Seen {
 // How frames leave.
 struct Sending {
   MacAddress source = {}, destination = {};
+  int vlan = -1; // the tag; -1: none
 };
 
 class Wire {
@@ -40,11 +42,18 @@ public:
   [[nodiscard]] Result<void> send(const Segment& segment, std::uint8_t traffic_class = 0,
                                   bool accurate_ecn = false) const;
 
+  // Several at once, with nothing of them delivered before the last is sent, as far as the kernel
+  // allows.
+  [[nodiscard]] Result<void> send_burst(const std::vector<Segment>& segments,
+                                        std::uint8_t traffic_class) const;
+
   // The next segment from `server` to `client`; none if none comes in time.
   [[nodiscard]] std::optional<Seen> next(const Endpoint& server, const Endpoint& client,
                                          std::chrono::milliseconds patience) const;
 
 private:
+  [[nodiscard]] Bytes frame_of(const Segment& segment, std::uint8_t traffic_class,
+                               bool accurate_ecn) const;
   Wire(Fd socket, const Sending& sending) : socket_(std::move(socket)), sending_(sending) {}
   Fd socket_;
   Sending sending_;

@@ -201,6 +201,7 @@ print(len(rules) == int(sys.argv[1]) and all(r["health"] == "ok" for r in rules)
 becomes "all rules are evaluated without an error" True rules
 becomes "SYN-ACKs are counted as in status" "$(field server 's["services"][0]["counters"]["reply-syn-ack"]')" \
   query 'trap_packets_total{part="server",service="web",address="203.0.113.10:80",verdict="reply-syn-ack",action="reply"}'
+becomes "that the other end of the veth runs no XDP program is told" 1 query 'trap_answers_lost{part="server",interface="trap0"}'
 becomes "bytes are counted as in status" "$(field server 's["services"][0]["bytes"]["in"]')" \
   query 'trap_bytes_total{part="server",service="web",direction="in"}'
 

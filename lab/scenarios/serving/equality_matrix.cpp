@@ -12,10 +12,10 @@ DeploymentPlan plan() {
   return {.backends = false, .server_keys = matrix_service()};
 }
 
-// TRAP_LAB_CELL of the environment: cells with these words in their name alone.
+// TRAP_LAB_CELL of the environment: cells with these words in "axis: name" alone.
 bool is_asked_for(const Cell& cell) {
   const char* words = std::getenv("TRAP_LAB_CELL");
-  return words == nullptr || cell.name.find(words) != std::string_view::npos;
+  return words == nullptr || label_of(cell).find(words) != std::string::npos;
 }
 
 const Registration register_equality{{

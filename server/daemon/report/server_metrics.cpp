@@ -4,6 +4,7 @@
 #include <set>
 
 #include "runtime/control/metrics_common.h"
+#include "runtime/keys/clock_writer.h"
 
 namespace trap::server {
 namespace {
@@ -70,6 +71,16 @@ void measure_service(Metrics& metrics, const RuntimeState& runtime_state,
                 "1 if this host loses handshakes that TRAP completes: the service is answered in "
                 "another way",
                 labels, shortfall && !shortfall->reason().empty() ? 1 : 0);
+}
+
+void measure_losses(Metrics& metrics, const RunningServer& server) {
+  const std::uint64_t now_ns = read_clocks().monotonic_ns;
+  for (const std::string& interface : server.attachments.interfaces())
+    metrics.gauge("trap_answers_lost",
+                  "1 if the interface's driver sends hardly any answer of XDP's; if no interface "
+                  "sends them, the stack answers",
+                  {{"part", "server"}, {"interface", interface}},
+                  server.answer_losses.loses_all(interface, now_ns) ? 1 : 0);
 }
 
 void measure_readiness(Metrics& metrics, const RunningServer& server) {
@@ -162,6 +173,7 @@ void measure_server(const RunningServer& server, Metrics& metrics) {
   for (const ServiceConfig& service : server.active->config.services)
     measure_states(metrics, backends, service);
   measure_readiness(metrics, server);
+  measure_losses(metrics, server);
   measure_announcements(metrics, server.announcer->counts());
   measure_interfaces(metrics, "server", server.attachments.states());
   measure_uncovered(metrics, "server", server.attachments.uncovered(), true);

@@ -198,6 +198,14 @@ std::vector<std::string> neighbor_problems(const RunningServer& server) {
   return problems;
 }
 
+std::vector<std::string> native_interfaces(const RunningServer& server) {
+  std::vector<std::string> names;
+  for (const XdpState& state : server.attachments.states())
+    if (state.mode == "native")
+      names.push_back(state.interface);
+  return names;
+}
+
 } // namespace
 
 RunningServer::RunningServer(ServerConfig config)
@@ -253,8 +261,10 @@ Result<void> start_server(RunningServer& server, Undo& undo) {
 void look_around(RunningServer& server) {
   const ActiveConfiguration& active = *server.active;
   const std::vector<std::string> interfaces = server.attachments.interfaces();
-  server.answer_losses.observe(read_clocks().monotonic_ns, interfaces);
-  server.runtime_state.look_at_host(interfaces, server.assigner.works());
+  const std::uint64_t now_ns = read_clocks().monotonic_ns;
+  server.answer_losses.observe(now_ns, interfaces, native_interfaces(server));
+  server.runtime_state.look_at_host(interfaces, server.assigner.works(),
+                                    server.answer_losses.loses_all(now_ns));
   std::vector<Endpoint> listeners;
   for (const PlannedService& planned : active.plan.services) {
     if (planned.service->serves())
@@ -315,6 +325,7 @@ void check_tickets(RunningServer& server) {
 }
 
 void retry_handovers(RunningServer& server, const ServerPlan& plan) {
+  server.answer_losses.retry();
   server.sampler.forget_before(read_clocks().monotonic_ns);
   for (const PlannedService& planned : plan.services)
     if (planned.service->serves())

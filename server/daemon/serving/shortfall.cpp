@@ -24,8 +24,9 @@ constexpr const char* behind_tc =
 // nf_nat_inet_port_was_mangled (since Linux 5.13) compares the packet's port with one that
 // bpf_sk_assign_tcp_reqsk (6.9 to 6.18 at least) leaves unset, wherever a nat chain is loaded.
 constexpr const char* without_socket =
-    "where rules translate addresses (a nat chain, as Docker has), Linux takes the socket of a "
-    "handshake away again: with net.ipv4.tcp_syncookies=2 the kernel's cookies answer";
+    "where rules translate addresses (a nat chain, as Docker has) or lead packets to a proxy "
+    "(TPROXY), Linux takes the socket of a handshake away again: with net.ipv4.tcp_syncookies=2 "
+    "the kernel's cookies answer";
 constexpr const char* retries = "tried again every 10 minutes and at a reload";
 
 std::uint64_t all_of(const SampleCounts& counts) {

@@ -31,6 +31,9 @@ Answering choose_answering(const ServiceState& service, const HostState& host, b
   if (host.settings.tcp_syncookies == 0) // it would be found out too, by lost clients
     return {Answerer::stack, "net.ipv4.tcp_syncookies is 0, with which the stack takes no "
                              "handshakes from TRAP: run sysctl -w net.ipv4.tcp_syncookies=1"};
+  if (host.loses_answers)
+    return {Answerer::stack, "answers of XDP's do not leave this host: see the problem of the "
+                             "interface; tried again every 10 minutes and at a reload"};
   if (service.at_best == Answerer::stack)
     return {Answerer::stack, service.shortfall};
   if (!host.assigns)

@@ -36,6 +36,7 @@ struct HostState {
   RouteMss route_mss = {};
   RouteHops route_hops = {};
   HopLimits hop_limits = {};
+  bool loses_answers = false; // whatever XDP answers, no interface sends it
 };
 
 struct Answering {

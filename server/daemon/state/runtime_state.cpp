@@ -131,8 +131,10 @@ bool RuntimeState::advance(const ServerPlan& plan, int counters_fd, std::uint64_
   return health_changed || peace_changed;
 }
 
-void RuntimeState::look_at_host(const std::vector<std::string>& interfaces, bool assigns) {
+void RuntimeState::look_at_host(const std::vector<std::string>& interfaces, bool assigns,
+                                bool loses_answers) {
   host_.assigns = assigns;
+  host_.loses_answers = loses_answers;
   host_.settings = read_host_settings();
   host_.mtu = smallest_mtu(interfaces);
   host_.route_mss = default_route_mss(interfaces);

@@ -29,8 +29,9 @@ public:
   bool advance(const ServerPlan& plan, int counters_fd, std::uint64_t now_ns);
 
   // Once a second: what the host says of itself.
-  // `assigns`: sockets are made of TRAP's own cookies.
-  void look_at_host(const std::vector<std::string>& interfaces, bool assigns);
+  // `assigns`: sockets are made of TRAP's own cookies. `loses_answers`: no interface sends what XDP
+  // answers.
+  void look_at_host(const std::vector<std::string>& interfaces, bool assigns, bool loses_answers);
   bool assigns() const { return host_.assigns; }
 
   // Once a second: what was found about the listeners of services.

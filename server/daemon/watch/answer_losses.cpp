@@ -13,12 +13,15 @@
 
 #include "runtime/fd.h"
 #include "runtime/nanoseconds.h"
+#include "server/daemon/watch/veth_peer.h"
 
 namespace trap::server {
 namespace {
 
 constexpr std::uint64_t every_ns = 5 * ns_per_s; // some drivers ask their firmware
 constexpr std::uint64_t memory_ns = 60 * ns_per_s;
+constexpr std::uint64_t retry_after_ns = 600 * ns_per_s;
+constexpr std::uint64_t enough = 4;           // lost answers, before they say something of all
 constexpr std::uint32_t counters_max = 65536; // no driver has more
 
 bool ask(const Fd& any, const std::string& interface, void* question) {
@@ -58,32 +61,61 @@ bool has(const std::string& name, const char* part) {
   return name.find(part) != std::string::npos;
 }
 
+bool is_of_sending(const std::string& name) {
+  return has(name, "xdp") && (has(name, "tx") || has(name, "xmit"));
+}
+
+bool is_loss(const std::string& name) {
+  return has(name, "err") || has(name, "drop") || has(name, "full");
+}
+
+std::uint64_t sum(const DriverCounters& counters) {
+  std::uint64_t sum = 0;
+  for (const auto& [name, value] : counters)
+    sum += value;
+  return sum;
+}
+
 } // namespace
 
 DriverCounters losses_among(const DriverCounters& counters) {
   DriverCounters losses;
   for (const auto& [name, value] : counters) {
-    if (has(name, "xdp") && (has(name, "tx") || has(name, "xmit")) &&
-        (has(name, "err") || has(name, "drop") || has(name, "full")))
+    if (is_of_sending(name) && is_loss(name))
       losses[name] = value;
   }
   return losses;
 }
 
-void AnswerLosses::observe(std::uint64_t now_ns, const std::vector<std::string>& interfaces) {
+std::uint64_t sent_among(const DriverCounters& counters) {
+  std::uint64_t sent = 0;
+  for (const auto& [name, value] : counters) {
+    if (is_of_sending(name) && !is_loss(name))
+      sent += value;
+  }
+  return sent;
+}
+
+void AnswerLosses::observe(std::uint64_t now_ns, const std::vector<std::string>& interfaces,
+                           const std::vector<std::string>& native) {
   if (now_ns < due_ns_)
     return;
   due_ns_ = now_ns + every_ns;
   std::erase_if(interfaces_, [&](const auto& entry) {
     return std::ranges::find(interfaces, entry.first) == interfaces.end();
   });
-  for (const std::string& interface : interfaces)
-    note(now_ns, interface, losses_among(read_counters(interface)));
+  for (const std::string& interface : interfaces) {
+    note(now_ns, interface, read_counters(interface));
+    note_peer(interface, std::ranges::find(native, interface) != native.end() &&
+                             look_at_veth_peer(interface) == VethPeer::bare);
+  }
 }
 
 void AnswerLosses::note(std::uint64_t now_ns, const std::string& interface,
-                        const DriverCounters& losses) {
+                        const DriverCounters& counters) {
   Interface& known = interfaces_[interface];
+  const DriverCounters losses = losses_among(counters);
+  const std::uint64_t sent = sent_among(counters);
   for (const auto& [name, value] : losses) {
     const auto before = known.last.find(name);
     if (before == known.last.end() || value <= before->second)
@@ -92,20 +124,52 @@ void AnswerLosses::note(std::uint64_t now_ns, const std::string& interface,
       known.counter = name; // one name for one row of losses
     known.rose_ns = now_ns;
   }
+  const std::uint64_t lost_before = sum(known.last), lost_now = sum(losses);
+  if (known.is_known && lost_now >= lost_before + enough && sent >= known.sent &&
+      (sent - known.sent) * 3 < lost_now - lost_before)
+    known.lost_until_ns = now_ns + retry_after_ns;
+  known.is_known = true;
+  known.sent = sent;
   known.last = losses;
+}
+
+void AnswerLosses::note_peer(const std::string& interface, bool is_bare) {
+  interfaces_[interface].peer_is_bare = is_bare;
+}
+
+bool AnswerLosses::loses_all(const std::string& interface, std::uint64_t now_ns) const {
+  const auto at = interfaces_.find(interface);
+  return at != interfaces_.end() && (at->second.peer_is_bare || now_ns < at->second.lost_until_ns);
+}
+
+bool AnswerLosses::loses_all(std::uint64_t now_ns) const {
+  return !interfaces_.empty() && std::ranges::all_of(interfaces_, [&](const auto& entry) {
+    return loses_all(entry.first, now_ns);
+  });
+}
+
+void AnswerLosses::retry() {
+  for (auto& [name, interface] : interfaces_)
+    interface.lost_until_ns = 0;
+  due_ns_ = 0;
 }
 
 std::vector<std::string> AnswerLosses::problems(std::uint64_t now_ns) const {
   std::vector<std::string> problems;
   for (const auto& [name, interface] : interfaces_) {
-    if (interface.counter.empty() || now_ns >= interface.rose_ns + memory_ns)
-      continue;
-    problems.push_back(fmt::format(
-        "interface {}: its driver does not send answers of XDP's ({} rises): the other end of a "
-        "veth "
-        "needs an XDP program of its own, or GRO (ethtool -K PEER gro on); a card may be short of "
-        "send queues (ethtool -L)",
-        name, interface.counter));
+    const bool rises = !interface.counter.empty() &&
+                       (now_ns < interface.rose_ns + memory_ns || now_ns < interface.lost_until_ns);
+    if (interface.peer_is_bare)
+      problems.push_back(fmt::format(
+          "interface {}: its driver does not send answers of XDP's: the other end of this veth "
+          "runs no XDP program: attach one there, or set xdp_mode = \"generic\"",
+          name));
+    else if (rises)
+      problems.push_back(fmt::format(
+          "interface {}: its driver does not send answers of XDP's ({} rises): the other end of a "
+          "veth needs an XDP program of its own, or set xdp_mode = \"generic\"; a card may be "
+          "short of send queues (ethtool -L)",
+          name, interface.counter));
   }
   return problems;
 }
