@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The SYN cookie of docs/protocol.md 6: 31 bits of SipHash and one bit of window parity. */
+/* The SYN cookie of docs/protocol.md 6: 31 bits of SipHash-1-3 and one bit of window parity. */
 #pragma once
 
 #include "protocol/address.h"
@@ -29,12 +29,12 @@ TRAP_INLINE __u32 trap_cookie(const struct trap_key* key, const struct trap_conn
   if (c->family == TRAP_IPV4) {
     __u64 words[2] = {(__u64)c->client.be32[3] | (__u64)c->server.be32[3] << 32, ports_and_isn};
 
-    hash = trap_siphash_words(key, words, 2, tail, 7);
+    hash = trap_siphash13_words(key, words, 2, tail, 7);
   } else {
     __u64 words[5] = {c->client.raw64[0], c->client.raw64[1], c->server.raw64[0],
                       c->server.raw64[1], ports_and_isn};
 
-    hash = trap_siphash_words(key, words, 5, tail, 7);
+    hash = trap_siphash13_words(key, words, 5, tail, 7);
   }
   return (__u32)hash << 1 | (window & 1);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* SipHash-2-4 with a 64-bit result (Aumasson and Bernstein, "SipHash: a fast short-input PRF",
- * 2012). Messages here have a length known when compiling, so the loop unrolls and nothing branches
- * on data. */
+ * 2012), and SipHash-1-3 for what lives for minutes (docs/adr/0041). Messages here have a length
+ * known when compiling, so the loop unrolls and nothing branches on data. */
 #pragma once
 
 #include <linux/types.h>
@@ -9,6 +9,10 @@
 #include "protocol/assert.h"
 
 #define TRAP_KEY_BYTES 16
+#define TRAP_SIP_WORD_ROUNDS 2
+#define TRAP_SIP_END_ROUNDS 4
+#define TRAP_SIP13_WORD_ROUNDS 1
+#define TRAP_SIP13_END_ROUNDS 3
 
 struct trap_sip {
   __u64 v0, v1, v2, v3;
@@ -66,45 +70,67 @@ TRAP_INLINE int trap_key_equal(const struct trap_key* a, const struct trap_key* 
   return a->start.v2 == b->start.v2 && a->start.v3 == b->start.v3;
 }
 
+/* 1 to 4 rounds; the number is known when compiling, here and below. */
+TRAP_INLINE void trap_sip_rounds(struct trap_sip* s, int rounds) {
+  trap_sip_round(s);
+  if (rounds > 1)
+    trap_sip_round(s);
+  if (rounds > 2)
+    trap_sip_round(s);
+  if (rounds > 3)
+    trap_sip_round(s);
+}
+
 /* Starts a hash with its first word. */
-TRAP_INLINE void trap_sip_begin(struct trap_sip* s, const struct trap_key* key, __u64 m) {
+TRAP_INLINE void trap_sip_begin(struct trap_sip* s, const struct trap_key* key, __u64 m,
+                                int rounds) {
   *s = key->start;
   s->v3 ^= m;
   trap_sip_second_half(s);
-  trap_sip_round(s);
+  if (rounds > 1)
+    trap_sip_rounds(s, rounds - 1);
   s->v0 ^= m;
 }
 
-TRAP_INLINE void trap_sip_word(struct trap_sip* s, __u64 m) {
+TRAP_INLINE void trap_sip_word(struct trap_sip* s, __u64 m, int rounds) {
   s->v3 ^= m;
-  trap_sip_round(s);
-  trap_sip_round(s);
+  trap_sip_rounds(s, rounds);
   s->v0 ^= m;
 }
 
-TRAP_INLINE __u64 trap_sip_end(struct trap_sip* s) {
+TRAP_INLINE __u64 trap_sip_end(struct trap_sip* s, int rounds) {
   s->v2 ^= 0xff;
-  trap_sip_round(s);
-  trap_sip_round(s);
-  trap_sip_round(s);
-  trap_sip_round(s);
+  trap_sip_rounds(s, rounds);
   return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
 }
 
-/* Hash of a message of tail_bytes + 8 * words bytes, given as little-endian words; the tail (0 to 7
- * bytes) is the message's last bytes in the low end of `tail`, zero above. */
-TRAP_INLINE __u64 trap_siphash_words(const struct trap_key* key, const __u64* words, __u32 count,
-                                     __u64 tail, __u32 tail_bytes) {
+TRAP_INLINE __u64 trap_sip_words(const struct trap_key* key, const __u64* words, __u32 count,
+                                 __u64 tail, __u32 tail_bytes, int word_rounds, int end_rounds) {
   __u64 last = tail | (__u64)((count * 8 + tail_bytes) & 0xff) << 56;
   struct trap_sip s;
 
-  trap_sip_begin(&s, key, count ? words[0] : last);
+  trap_sip_begin(&s, key, count ? words[0] : last, word_rounds);
 #ifdef __bpf__
 #pragma unroll
 #endif
   for (__u32 i = 1; i < count; i++)
-    trap_sip_word(&s, words[i]);
+    trap_sip_word(&s, words[i], word_rounds);
   if (count)
-    trap_sip_word(&s, last);
-  return trap_sip_end(&s);
+    trap_sip_word(&s, last, word_rounds);
+  return trap_sip_end(&s, end_rounds);
+}
+
+/* SipHash-2-4 of a message of tail_bytes + 8 * words bytes, given as little-endian words; the tail
+ * (0 to 7 bytes) is the message's last bytes in the low end of `tail`, zero above. */
+TRAP_INLINE __u64 trap_siphash_words(const struct trap_key* key, const __u64* words, __u32 count,
+                                     __u64 tail, __u32 tail_bytes) {
+  return trap_sip_words(key, words, count, tail, tail_bytes, TRAP_SIP_WORD_ROUNDS,
+                        TRAP_SIP_END_ROUNDS);
+}
+
+/* As trap_siphash_words(), by SipHash-1-3: for cookies (docs/adr/0041). */
+TRAP_INLINE __u64 trap_siphash13_words(const struct trap_key* key, const __u64* words, __u32 count,
+                                       __u64 tail, __u32 tail_bytes) {
+  return trap_sip_words(key, words, count, tail, tail_bytes, TRAP_SIP13_WORD_ROUNDS,
+                        TRAP_SIP13_END_ROUNDS);
 }

@@ -32,14 +32,15 @@ TRAP_INLINE __u64 trap_ticket_mac(const struct trap_key* key, const struct trap_
 
   trap_sip_begin(&sip, key,
                  (__u64)ticket->tag | (__u64)grant->scope << 8 | (__u64)ticket->expiry << 16 |
-                     (__u64)grant->port << 32 | first << 48);
+                     (__u64)grant->port << 32 | first << 48,
+                 TRAP_SIP_WORD_ROUNDS);
   if (grant->family == TRAP_IPV6 && grant->scope > 64) {
-    trap_sip_word(&sip, rest | client.raw64[1] << 48);
+    trap_sip_word(&sip, rest | client.raw64[1] << 48, TRAP_SIP_WORD_ROUNDS);
     rest = client.raw64[1] >> 16;
     bytes = 22;
   }
-  trap_sip_word(&sip, rest | bytes << 56);
-  return trap_sip_end(&sip);
+  trap_sip_word(&sip, rest | bytes << 56, TRAP_SIP_WORD_ROUNDS);
+  return trap_sip_end(&sip, TRAP_SIP_END_ROUNDS);
 }
 
 /* MAC of an announcement (its mac field is not read) for a grant; the announcement's scope must be

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The SYN cookie of services that serve, where the kernel takes TRAP's word for a handshake
- * (bpf_sk_assign_tcp_reqsk, Linux 6.9): 28 bits of SipHash, or 25 and three of options, three bits
- * that say which MSS, and one bit of window parity. A matter of TRAP servers among themselves:
+ * (bpf_sk_assign_tcp_reqsk, Linux 6.9): 28 bits of SipHash-1-3, or 25 and three of options, three
+ * bits that say which MSS, and one bit of window parity. A matter of TRAP servers among themselves:
  * clients echo it. */
 #pragma once
 
@@ -80,11 +80,11 @@ TRAP_INLINE __u32 trap_served_cookie(const struct trap_key* key, const struct tr
   if (c->family == TRAP_IPV4) {
     __u64 word = (__u64)c->client.be32[3] | (__u64)c->client_isn << 32;
 
-    hash = trap_siphash_words(key, &word, 1, tail, 7);
+    hash = trap_siphash13_words(key, &word, 1, tail, 7);
   } else {
     __u64 words[3] = {c->client.raw64[0], c->client.raw64[1], c->client_isn};
 
-    hash = trap_siphash_words(key, words, 3, tail, 7);
+    hash = trap_siphash13_words(key, words, 3, tail, 7);
   }
   return (__u32)hash << 4 | mss_index << 1 | (window & 1);
 }

@@ -64,8 +64,9 @@ static __always_inline void put_offer(struct reply* reply) {
   } offer = {};
 
   trap_put_header(offer.bytes, TRAP_OFFER, sizeof(struct trap_hello_body), send_experimental);
-  for (__u32 i = 0; i < hello_words(); i++)
-    put_word(reply, i == 0 ? offer.words[0] : offer.words[1]);
+  put_word(reply, offer.words[0]);
+  if (hello_words() > 1)
+    put_word(reply, offer.words[1]);
 }
 
 static __always_inline void put_redirect(struct reply* reply, const struct trap_backend* backend,

@@ -17,6 +17,7 @@ OTHER_MASTER = hashlib.blake2b(b"another master", digest_size=32).digest()
 GUARDS = ["web-1", "a", "0.example-guard.internal", "g" * 63]
 EPOCHS = [1, 2, 255, 256, 409258, 2**32, 2**64 - 1]
 NOW_S = 1_800_000_000
+PYTHONS_HASH = 0xF30EB725BB91C9EA
 
 
 def siphash_vectors():
@@ -24,7 +25,10 @@ def siphash_vectors():
     macs = [r.mac(key, bytes(range(length))).hex() for length in range(64)]
     # As printed by the authors of SipHash for lengths 0, 15 and 63; 15 is the example of the paper's appendix A.
     assert macs[0] == "310e0edd47db6f72" and macs[15] == "e545be4961ca29a1" and macs[63] == "724506eb4c328a95"
-    return {"key": key.hex(), "macs": macs}
+    macs_1_3 = [r.siphash(key, bytes(range(length)), (1, 3)).to_bytes(8, "little").hex() for length in range(64)]
+    # As Python's own SipHash-1-3 says, whose key is zeros under PYTHONHASHSEED=0, for the bytes 0 to 14.
+    assert r.siphash(bytes(16), bytes(range(15)), (1, 3)) == PYTHONS_HASH
+    return {"key": key.hex(), "macs": macs, "macs_1_3": macs_1_3}
 
 
 def key_vectors():

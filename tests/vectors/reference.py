@@ -15,7 +15,7 @@ OFFER, ACCEPT, REDIRECT, TICKET, ANNOUNCE, CONSENT = 1, 2, 3, 4, 5, 6
 TYPE_NAMES = {"OFFER": OFFER, "ACCEPT": ACCEPT, "REDIRECT": REDIRECT, "TICKET": TICKET, "ANNOUNCE": ANNOUNCE, "CONSENT": CONSENT}
 
 
-# Section 5: SipHash-2-4 and the key schedule
+# Section 5: SipHash and the key schedule
 
 
 def rotate(x, bits):
@@ -36,17 +36,18 @@ def sip_round(v0, v1, v2, v3):
     return v0, v1, v2, v3
 
 
-def siphash(key, message):
-    """SipHash-2-4 of a byte string, as an integer."""
+def siphash(key, message, rounds=(2, 4)):
+    """SipHash of a byte string, as an integer: with the rounds of a word and of the end, 2 and 4 unless said otherwise."""
     k0, k1 = struct.unpack("<QQ", key)
     v = (k0 ^ 0x736F6D6570736575, k1 ^ 0x646F72616E646F6D, k0 ^ 0x6C7967656E657261, k1 ^ 0x7465646279746573)
     padded = message + b"\0" * (7 - len(message) % 8) + bytes([len(message) & 0xFF])
     for (word,) in struct.iter_unpack("<Q", padded):
         v = (v[0], v[1], v[2], v[3] ^ word)
-        v = sip_round(*sip_round(*v))
+        for _ in range(rounds[0]):
+            v = sip_round(*v)
         v = (v[0] ^ word, v[1], v[2], v[3])
     v = (v[0], v[1], v[2] ^ 0xFF, v[3])
-    for _ in range(4):
+    for _ in range(rounds[1]):
         v = sip_round(*v)
     return v[0] ^ v[1] ^ v[2] ^ v[3]
 
@@ -178,7 +179,7 @@ def next_door(one, other, translator):
 
 def cookie(key, client, server, client_port, server_port, isn, window_number):
     message = packed(client) + packed(server) + struct.pack(">HHII", client_port, server_port, isn, window_number) + b"\x43\0\0"
-    return (siphash(key, message) & 0x7FFFFFFF) << 1 | window_number & 1
+    return (siphash(key, message, (1, 3)) & 0x7FFFFFFF) << 1 | window_number & 1
 
 
 # Sections 8 and 9: ticket and announcement
