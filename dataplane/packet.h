@@ -191,9 +191,39 @@ TRAP_INLINE int trap_has_mapped_address(const struct trap_packet* packet) {
   return trap_address_is_v4(&packet->source) || trap_address_is_v4(&packet->destination);
 }
 
-/* RFC 8200 4: follows up to four extension headers. A fragment's header ends the walk: with an
- * offset of 0 the ports behind it can be read.
- */
+/* RFC 8200 4: steps over the extension headers of the IPv6 header at l3, up to four. *offset
+ * receives where the TCP header begins, seen from l3. A fragment's header ends the walk: with an
+ * offset of 0 the ports behind it can be read. */
+TRAP_INLINE TRAP_MUST_USE enum trap_layer trap_skip_extension_headers(struct trap_packet* packet,
+                                                                      const __u8* l3,
+                                                                      const void* end, __u32 next,
+                                                                      __u32* offset) {
+  __u32 at = sizeof(struct ipv6hdr);
+
+  for (int i = 0; i < TRAP_EXTENSION_HEADERS_MAX && next != IPPROTO_TCP; i++) {
+    const __u8* header = l3 + at;
+
+    if (!trap_is_extension_header(next))
+      return TRAP_LAYER_OTHER;
+    if (header + 8 > (const __u8*)end)
+      return trap_defective(packet, TRAP_DROP_TRUNCATED);
+    if (next == IPPROTO_FRAGMENT) {
+      if (header[0] != IPPROTO_TCP && !trap_is_extension_header(header[0]))
+        return TRAP_LAYER_OTHER;
+      if (header[0] == IPPROTO_TCP && header[2] == 0 && (header[3] & 0xf8) == 0)
+        trap_read_ports(packet, header + 8, end);
+      return trap_defective(packet, TRAP_DROP_FRAGMENT);
+    }
+    at += next == IPPROTO_AH ? (header[1] + 2U) * 4 : (header[1] + 1U) * 8;
+    next = header[0];
+  }
+  if (next != IPPROTO_TCP)
+    return trap_is_extension_header(next) ? trap_defective(packet, TRAP_DROP_EXTENSION_HEADERS)
+                                          : TRAP_LAYER_OTHER;
+  *offset = (__u32)TRAP_FORGET(at, (const __u8*)end - l3) & 0x3fff; /* above every possible one */
+  return TRAP_LAYER_TCP;
+}
+
 TRAP_INLINE TRAP_MUST_USE enum trap_layer trap_read_ipv6(struct trap_packet* packet,
                                                          const void* data, const void* end) {
   const __u8* l3 = (const __u8*)data + packet->l3_offset;
@@ -213,27 +243,11 @@ TRAP_INLINE TRAP_MUST_USE enum trap_layer trap_read_ipv6(struct trap_packet* pac
   packet->l3_end = packet->l3_offset + (__u32)sizeof(*ip) + payload_bytes;
   if (l3[0] >> 4 != 6)
     return trap_defective(packet, TRAP_DROP_BAD_IP_HEADER);
-
-  for (int i = 0; i < TRAP_EXTENSION_HEADERS_MAX && next != IPPROTO_TCP; i++) {
-    const __u8* header = l3 + offset;
-
-    if (!trap_is_extension_header(next))
-      return TRAP_LAYER_OTHER;
-    if (header + 8 > (const __u8*)end)
-      return trap_defective(packet, TRAP_DROP_TRUNCATED);
-    if (next == IPPROTO_FRAGMENT) {
-      if (header[0] != IPPROTO_TCP && !trap_is_extension_header(header[0]))
-        return TRAP_LAYER_OTHER;
-      if (header[0] == IPPROTO_TCP && header[2] == 0 && (header[3] & 0xf8) == 0)
-        trap_read_ports(packet, header + 8, end);
-      return trap_defective(packet, TRAP_DROP_FRAGMENT);
-    }
-    offset += next == IPPROTO_AH ? (header[1] + 2U) * 4 : (header[1] + 1U) * 8;
-    next = header[0];
+  if (next != IPPROTO_TCP) {
+    layer = trap_skip_extension_headers(packet, l3, end, next, &offset);
+    if (layer != TRAP_LAYER_TCP)
+      return layer;
   }
-  if (next != IPPROTO_TCP)
-    return trap_is_extension_header(next) ? trap_defective(packet, TRAP_DROP_EXTENSION_HEADERS)
-                                          : TRAP_LAYER_OTHER;
   packet->l4_offset = (__u16)(packet->l3_offset + offset);
   if (payload_bytes < offset - sizeof(*ip))
     return trap_defective(packet, TRAP_DROP_BAD_IP_HEADER);

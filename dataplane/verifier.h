@@ -32,6 +32,21 @@
 #define TRAP_HOLD(x) ((void)(x))
 #endif
 
+/* TRAP_FORGET(x, any) is x, of which the verifier knows nothing any more; `any` is a number that it
+ * knows nothing of. Kernel 6.1 follows all behind a walk once for each bound that the walk may have
+ * found: with clang 14, IPv6 extension headers alone took trap_guard from 381,000 instructions to
+ * 944,624 of the 1,000,000 that it may have. */
+#ifdef __bpf__
+#define TRAP_FORGET(x, any)                                                                        \
+  ({                                                                                               \
+    __u64 given = (__u64)(any), same = given;                                                      \
+    TRAP_HOLD(same);                                                                               \
+    (x) ^ same ^ given;                                                                            \
+  })
+#else
+#define TRAP_FORGET(x, any) (x)
+#endif
+
 /* Words of a packet at any alignment. clang 14 for BPF puts a word together from bytes, or from
  * halves, where it does not know better, which are 3 to 20 instructions for one; x86-64 and arm64
  * read and write any address, and their kernels let programs do so. */
