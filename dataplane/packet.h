@@ -300,6 +300,8 @@ TRAP_INLINE TRAP_MUST_USE enum trap_layer trap_read_frame(struct trap_packet* pa
     type = *(const __be16*)(frame + ETH_HLEN + 4 * i + 2);
     packet->l3_offset += 4;
   }
+  if (packet->l3_offset != ETH_HLEN) /* kernel 6.1 follows all behind tags once, not for each */
+    packet->l3_offset = TRAP_FORGET(packet->l3_offset, (const __u8*)end - frame) & 0x1f;
   if (type == TRAP_BE16(ETH_P_IP))
     return trap_read_ipv4(packet, data, end);
   if (type == TRAP_BE16(ETH_P_IPV6))

@@ -35,13 +35,17 @@
 /* TRAP_FORGET(x, any) is x, of which the verifier knows nothing any more; `any` is a number that it
  * knows nothing of. Kernel 6.1 follows all behind a walk once for each bound that the walk may have
  * found: with clang 14, IPv6 extension headers alone took trap_guard from 381,000 instructions to
- * 944,624 of the 1,000,000 that it may have. */
+ * 944,624 of the 1,000,000 that it may have, and VLAN tags take trap_server from 517,000 to
+ * 750,000.
+ */
 #ifdef __bpf__
 #define TRAP_FORGET(x, any)                                                                        \
   ({                                                                                               \
     __u64 given = (__u64)(any), same = given;                                                      \
     TRAP_HOLD(same);                                                                               \
-    (x) ^ same ^ given;                                                                            \
+    same ^= given ^ (x);                                                                           \
+    TRAP_HOLD(same); /* or clang 14 moves a mask in front */                                       \
+    same;                                                                                          \
   })
 #else
 #define TRAP_FORGET(x, any) (x)
