@@ -291,6 +291,7 @@ Result<void> XdpAttachments::take_places() {
 Result<void> XdpAttachments::swap_programs() {
   if (auto taken = take_places(); !taken)
     return taken.error();
+  bool all_left = true;
   for (const std::string& name : list_pins(pin_dir_)) {
     if (!name.starts_with(link_prefix) ||
         std::ranges::any_of(attachments_, [&](const Attachment& attachment) {
@@ -304,7 +305,15 @@ Result<void> XdpAttachments::swap_programs() {
     unwanted.link = Fd(bpf_obj_get(unwanted.pin_path.c_str()));
     if (leave(unwanted))
       unlink(unwanted.pin_path.c_str());
+    else
+      all_left = false;
   }
+  std::vector<unsigned> indexes; // once no other link has a program of ours
+  for (const Attachment& attachment : attachments_)
+    if (const auto info = xdp_link_info(attachment.link.get()))
+      indexes.push_back(info->xdp.ifindex);
+  if (programs_.behind >= 0 && all_left)
+    keep_behind(programs_.behind, indexes);
   return {};
 }
 

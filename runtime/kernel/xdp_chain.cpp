@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/kernel/xdp_chain.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <fcntl.h>
@@ -90,7 +91,8 @@ std::optional<XdpNeighbor> find_xdp_neighbor(const std::string& pin_dir,
   for (fs::directory_iterator at(parent_of(pin_dir), failed), end; !failed && at != end;
        at.increment(failed)) {
     const std::string directory = at->path().string();
-    if (fs::equivalent(at->path(), pin_dir, failed))
+    std::error_code elsewhere;
+    if (fs::equivalent(at->path(), pin_dir, elsewhere))
       continue;
     XdpNeighbor found;
     found.link = Fd(bpf_obj_get((directory + "/" + link_pin_name(interface)).c_str()));
@@ -152,6 +154,13 @@ Result<void> take_place(const ChainPlace& place) {
       return put.error();
   }
   return put_in_link(place, place.program_fd);
+}
+
+void keep_behind(int behind_fd, const std::vector<unsigned>& indexes) {
+  const __u32 entries = entries_of(behind_fd);
+  for (__u32 index = 0; index < entries; index++)
+    if (std::ranges::find(indexes, index) == indexes.end())
+      bpf_map_delete_elem(behind_fd, &index);
 }
 
 bool lost_place(const ChainPlace& place) {

@@ -68,6 +68,9 @@ bool lost_place(const ChainPlace& place);
 // part's alone. Takes the lock.
 Result<bool> leave_to_neighbor(const ChainPlace& place);
 
+// Forgets programs behind ours at interfaces of other indexes than these: those have gone.
+void keep_behind(int behind_fd, const std::vector<unsigned>& indexes);
+
 // Why a part cannot share an interface with this neighbor in this mode; empty if it can.
 std::string sharing_refusal(const XdpNeighbor& neighbor, const ChainPlace& place,
                             const std::string& mode);

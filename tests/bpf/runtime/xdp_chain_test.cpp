@@ -256,6 +256,19 @@ TEST_F(XdpChainTest, a_program_array_that_the_kernel_emptied_is_filled_again) {
   EXPECT_FALSE(lost_place(second.place()));
 }
 
+TEST_F(XdpChainTest, forgets_programs_of_interfaces_that_have_gone) {
+  const PartRun front = server();
+  const Fd program = program_named("guard");
+  const int fd = program.get();
+  for (const __u32 index : {loopback, loopback + 1})
+    ASSERT_EQ(bpf_map_update_elem(front.behind.get(), &index, &fd, BPF_ANY), 0);
+  keep_behind(front.behind.get(), {loopback});
+  EXPECT_EQ(behind(front), program_id_of(fd));
+  __u32 id = 0;
+  const __u32 gone = loopback + 1;
+  EXPECT_NE(bpf_map_lookup_elem(front.behind.get(), &gone, &id), 0);
+}
+
 TEST_F(XdpChainTest, says_why_parts_cannot_share) {
   PartRun first = guard();
   attach(first);
