@@ -195,13 +195,13 @@ Result<bool> leave_to_neighbor(const ChainPlace& place) {
 std::string sharing_refusal(const XdpNeighbor& neighbor, const ChainPlace& place,
                             const std::string& mode) {
   const std::string whose = "the part with pin_dir " + neighbor.pin_dir;
-  if (bool(neighbor.behind) == (place.behind_fd >= 0))
-    return fmt::format("{} is attached there: trap-server and trap-guard can share an interface, "
-                       "but not two of a kind",
-                       whose);
   if (!neighbor.program)
     return fmt::format("{} is attached there, and is of an earlier version, which shares no "
                        "interface: restart it first",
+                       whose);
+  if (bool(neighbor.behind) == (place.behind_fd >= 0))
+    return fmt::format("{} is attached there: trap-server and trap-guard can share an interface, "
+                       "but not two of a kind",
                        whose);
   if (const std::string is = attached_xdp(place.index).mode; is != mode)
     return fmt::format("{} is attached there in {} mode: write the same xdp_mode for both", whose,
