@@ -2,7 +2,7 @@
 # The few commands a person needs. CMake does the building (CMakePresets.json), CTest the testing.
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-asan test-matrix test-debian test-upgrade \
-	test-packages test-machines reproducible bench bench-quick evaluation \
+	test-packages test-machines test-neighbours reproducible bench bench-quick evaluation \
 	tidy format release install uninstall dist packages clean prove fuzz reference
 
 PREFIX ?= /usr/local
@@ -58,6 +58,10 @@ test-clocks: build ## set every host's clock by hours, in the lab; four minutes 
 FROM ?= 0.4.0
 test-upgrade: build ## play an upgrade from another version in the lab: FROM=0.4.0 (root)
 	@tests/upgrade/run.sh $(FROM)
+
+test-neighbours: build ## TRAP beside xdp-filter, xdp-loader and xdpdump, each before and behind it (root)
+	@scripts/setup.sh neighbours
+	@tests/scenarios/neighbours.sh $(BIN)
 
 SUITE ?= trixie
 test-debian: ## build and run every test on another Debian in a chroot: SUITE=trixie (13) (root)

@@ -5,6 +5,7 @@
 set -eu
 
 usage="usage: scripts/setup.sh [--list] [build] [demo] [test] [bench] [packages] [machines]
+  [neighbours]
 Installs the missing Debian packages of each group named (default: test). Needs root only if some
 are missing. Services that the packages bring are neither started nor enabled.
   build    what compiles the programs and make install need
@@ -13,6 +14,7 @@ are missing. Services that the packages bring are neither started nor enabled.
   bench    demo, and what make bench needs
   packages what builds and judges Debian packages, in chroots
   machines what make test-machines needs
+  neighbours  XDP programs of others, for make test-neighbours
   --list   print the packages, and install nothing
   --help   print this, and install nothing"
 
@@ -33,7 +35,7 @@ for argument in "$@"; do
   build) groups="$groups build" ;;
   demo) groups="$groups build demo" ;;
   bench) groups="$groups build demo bench" ;;
-  packages | machines) groups="$groups $argument" ;;
+  packages | machines | neighbours) groups="$groups $argument" ;;
   test) groups="$groups build demo bench test" ;;
   *)
     echo "setup: \"$*\" is not understood: see scripts/setup.sh --help" >&2
@@ -63,6 +65,7 @@ packages_of() {
   packages) echo "make git debootstrap apt-utils gpg piuparts autopkgtest" ;;
   machines) echo "make git python3 iproute2 curl qemu-system-x86 e2fsprogs ethtool clang
     apt-utils cpio xz-utils kmod debootstrap" ;;
+  neighbours) echo "xdp-tools clang iproute2 bpftool" ;;
   esac
 }
 

@@ -8,14 +8,16 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <linux/if_link.h>
 
 #include "runtime/fd.h"
+#include "runtime/kernel/xdp.h"
 
 namespace trap {
 namespace {
 
+constexpr unsigned dispatcher_places = 10;
 constexpr std::string_view kernel_says = "Kernel error message: ";
 thread_local std::string kernel_message;
 
@@ -60,6 +62,19 @@ __u32 link_of(unsigned index, __u32 program_id) {
   return 0;
 }
 
+// Names of the programs behind libxdp's dispatcher, by its pins, as far as they can be opened.
+std::string behind_dispatcher(unsigned index, __u32 program_id) {
+  std::vector<std::string> names;
+  for (unsigned place = 0; place < dispatcher_places; place++) {
+    const Fd program(bpf_obj_get(
+        fmt::format("/sys/fs/bpf/xdp/dispatch-{}-{}/prog{}-prog", index, program_id, place)
+            .c_str()));
+    if (program)
+      names.push_back(fmt::format("\"{}\"", bpf_program_name(program_id_of(program.get()))));
+  }
+  return names.empty() ? "" : fmt::format(" with {} behind it", fmt::join(names, ", "));
+}
+
 // An interface takes one program. Removing a stranger's would remove its protection too, so the
 // advice names its owner's tools.
 std::string occupied(const XdpAttempt& attempt, const AttachedXdp& other) {
@@ -72,9 +87,9 @@ std::string occupied(const XdpAttempt& attempt, const AttachedXdp& other) {
                          "--detach removes it; to share the interface, server and guard need their "
                          "pin_dir in the same directory",
                          part, part);
-  return fmt::format("another XDP program (id {}, \"{}\"{}) is attached in {} mode: {}",
+  return fmt::format("another XDP program (id {}, \"{}\"{}{}) is attached in {} mode: {}",
                      other.program_id, name, link ? fmt::format(", by link {}", link) : "",
-                     other.mode, cure);
+                     behind_dispatcher(attempt.index, other.program_id), other.mode, cure);
 }
 
 } // namespace
