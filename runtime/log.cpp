@@ -17,7 +17,9 @@
 #include <spdlog/spdlog.h>
 #include <systemd/sd-journal.h>
 
+#include "dataplane/verdict.h"
 #include "runtime/printable.h"
+#include "runtime/verdict_text.h"
 
 namespace trap::log {
 namespace {
@@ -63,6 +65,27 @@ int priority_of(Level level) {
   return LOG_ERR;
 }
 
+// The verdicts that a line names, so that none can forget the field.
+std::vector<std::string> verdicts_in(std::string_view message) {
+  constexpr std::string_view of_names = "abcdefghijklmnopqrstuvwxyz-";
+  std::vector<std::string> found;
+  for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++) {
+    const std::string_view name = verdict_name(verdict);
+    for (std::size_t at = message.find(name); at != std::string_view::npos;
+         at = message.find(name, at + 1)) {
+      const std::size_t end = at + name.size();
+      const bool begins = at == 0 || of_names.find(message[at - 1]) == std::string_view::npos;
+      const bool ends =
+          end == message.size() || of_names.find(message[end]) == std::string_view::npos;
+      if (!begins || !ends)
+        continue;
+      found.emplace_back(name);
+      break;
+    }
+  }
+  return found;
+}
+
 bool send_to_journal(int priority, const std::string& message, const Subject& subject) {
   std::vector<std::string> fields = {
       "MESSAGE=" + message, fmt::format("PRIORITY={}", priority),
@@ -76,6 +99,8 @@ bool send_to_journal(int priority, const std::string& message, const Subject& su
     if (!value->empty())
       fields.push_back(fmt::format("{}={}", name, *value));
   }
+  for (const std::string& verdict : verdicts_in(message))
+    fields.push_back("TRAP_VERDICT=" + verdict);
   std::vector<iovec> parts;
   for (std::string& field : fields)
     parts.push_back({field.data(), field.size()});

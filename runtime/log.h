@@ -15,7 +15,8 @@ namespace trap::log {
 enum class Level { debug, info, warn, error };
 
 // The things that a message is about, as fields of the journal: TRAP_SERVICE, TRAP_BACKEND,
-// TRAP_INTERFACE. An empty one is left out. The message names them as well.
+// TRAP_INTERFACE. An empty one is left out. The message names them as well. TRAP_VERDICT needs no
+// subject: it comes of each verdict that the message names.
 struct Subject {
   std::string service = {};
   std::string backend = {};

@@ -399,9 +399,26 @@ def check_units(args):
     return wrong
 
 
+def check_journal(args):
+    """The page of each daemon names the fields that its lines have in the journal, and no others."""
+    written = set(re.findall(r'"(TRAP_[A-Z]+)(?:=)?"', (args.root / "runtime/log.cpp").read_text()))
+    wrong, named_at_all = [], set()
+    for part in ("server", "guard", "client"):
+        page = f"man/trap-{part}.8"
+        section = re.search(r"^\.Sh JOURNAL\n(.*?)^\.Sh ", (args.root / page).read_text(), re.M | re.S)
+        named = set(re.findall(r"^\.It Ev (TRAP_\w+)$", section.group(1), re.M)) if section else set()
+        code = "".join(path.read_text() for folder in (f"{part}/daemon", "runtime") for path in sorted((args.root / folder).rglob("*.cpp")))
+        subjects = re.findall(r"log::\w+\(\s*\{(.*?)\}", code, re.S)
+        used = {f"TRAP_{field.upper()}" for subject in subjects for field in re.findall(r"\.(\w+) =", subject)} | {"TRAP_PART", "TRAP_VERDICT"}
+        wrong += [f"{page}: JOURNAL lacks {field}" for field in sorted(used - named)]
+        wrong += [f"{page}: no line of the daemon's has {field}" for field in sorted(named - used)]
+        named_at_all |= named
+    return wrong + [f"man: no page names {field}, which runtime/log.cpp writes" for field in sorted(written ^ named_at_all)]
+
+
 CHECKS = {"format": check_format, "spdx": check_spdx, "words": check_words, "structs": check_structs, "verdicts": check_verdicts,
           "columns": check_columns, "includes": check_includes, "folders": check_folders, "headers": check_headers, "man": check_man,
-          "threats": check_threats, "compatibility": check_compatibility, "version": check_version, "bpf_headers": check_bpf_headers, "names": check_names, "linkage": check_linkage, "units": check_units}
+          "threats": check_threats, "compatibility": check_compatibility, "version": check_version, "bpf_headers": check_bpf_headers, "names": check_names, "linkage": check_linkage, "units": check_units, "journal": check_journal}
 
 
 def main():

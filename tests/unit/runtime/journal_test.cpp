@@ -64,7 +64,8 @@ std::string logged_by_child(bool is_the_journal) {
       _exit(77);
     point_stderr_at(file, is_the_journal);
     log::start(log::Level::info, "server");
-    log::warn({.service = "web", .backend = "198.51.100.20:80"}, "backend {} is down\n", "b");
+    log::warn({.service = "web", .backend = "198.51.100.20:80"},
+              "backend {} is down (drop-announce-time, drop-no-key)\n", "b");
     char bytes[4096];
     const ssize_t sent = recv(socket, bytes, sizeof(bytes), MSG_DONTWAIT);
     const ssize_t written = pread(file, bytes + std::max<ssize_t>(sent, 0), 1024, 0);
@@ -86,11 +87,14 @@ TEST(Journal, gets_fields_beside_the_line) {
   const std::string sent = logged_by_child(true);
   if (sent == "no rights")
     GTEST_SKIP() << "a mount namespace needs root";
-  EXPECT_THAT(sent, HasSubstr("MESSAGE=backend b is down\\n\n"));
+  EXPECT_THAT(sent, HasSubstr("MESSAGE=backend b is down (drop-announce-time, drop-no-key)\\n\n"));
   EXPECT_THAT(sent, HasSubstr("PRIORITY=4\n"));
   EXPECT_THAT(sent, HasSubstr("TRAP_PART=server\n"));
   EXPECT_THAT(sent, HasSubstr("TRAP_SERVICE=web\n"));
   EXPECT_THAT(sent, HasSubstr("TRAP_BACKEND=198.51.100.20:80\n"));
+  EXPECT_THAT(sent, HasSubstr("TRAP_VERDICT=drop-announce-time\n"));
+  EXPECT_THAT(sent, HasSubstr("TRAP_VERDICT=drop-no-key\n"));
+  EXPECT_EQ(sent.find("TRAP_VERDICT=drop-announce\n"), std::string::npos); // which it does not name
   EXPECT_THAT(sent, Not(HasSubstr("TRAP_INTERFACE")));
   EXPECT_THAT(sent, Not(HasSubstr("warn"))); // nothing on stderr
 }
