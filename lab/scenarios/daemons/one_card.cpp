@@ -21,6 +21,7 @@ using std::chrono::milliseconds;
 // Service "web" leads to another port of its own address, "docs" to its own port at another
 // address of the host.
 constexpr int hidden_port = 8081, docs_port = 81;
+constexpr auto npos = std::string::npos;
 constexpr milliseconds command_deadline{30000}, soon{5000}, silence{300};
 
 std::string server_text_here() {
@@ -185,6 +186,11 @@ private:
     scene_.equal("true [] []", chain_of(server_), "the server's program is the only one");
     const Response open = get("stranger", addresses_of("trap").ipv4, hidden_port, command_deadline);
     scene_.check(open.complete(), "the service answers a stranger now", open.text());
+    static_cast<void>(get("attacker", addresses_of("trap").ipv4, service_port, soon));
+    const bool told = becomes(
+        [&] { return status_of(server_)["problems"].dump().find("no guard hears") != npos; }, soon);
+    scene_.check(told, "the server says that no guard hears its announcements",
+                 status_of(server_)["problems"].dump());
     scene_.done(guard_.start(), "the guard comes back, as the second");
     link_ = link();
     expect_both("the guard came back");

@@ -64,6 +64,7 @@ void Announcer::follow(const ServerConfig& config, const ServerPlan& plan, const
   learn(plan, master);
   rotate_keys(epoch);
   queue_.set_rate(config.announce_rate);
+  guard_here_.forget();
 }
 
 Announcer::~Announcer() {

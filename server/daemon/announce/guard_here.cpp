@@ -17,7 +17,6 @@
 namespace trap::server {
 namespace {
 
-constexpr std::uint64_t deaf_for_ns = 60 * ns_per_s; // checks and clients announce more often
 constexpr std::size_t most_known = 4096;
 
 } // namespace
@@ -30,11 +29,7 @@ bool GuardHere::hears(const Endpoint& backend, std::uint64_t now_ns) {
     const auto source = route_source(backend);
     own.is_own = source && trap_address_equal(&*source, &backend.address);
     own.asked_ns = now_ns;
-    if (own.is_own && !program_ && attached_xdp(if_nametoindex("lo")).program_id == 0)
-      own.deaf_ns = now_ns;
   }
-  if (program_)
-    own.deaf_ns = 0;
   return own.is_own && program_;
 }
 
@@ -53,10 +48,12 @@ int GuardHere::tell(const std::vector<std::uint8_t>& packet) const {
   return options.retval == XDP_DROP ? 0 : EPROTO; // a guard lets no announcement pass
 }
 
-std::vector<std::string> GuardHere::problems(std::uint64_t now_ns) const {
+std::vector<std::string> GuardHere::problems() const {
   std::vector<std::string> problems;
+  if (program_ || attached_xdp(if_nametoindex("lo")).program_id != 0)
+    return problems;
   for (const auto& [backend, own] : known_) {
-    if (own.deaf_ns != 0 && now_ns - own.deaf_ns < deaf_for_ns)
+    if (own.is_own)
       problems.push_back(fmt::format(
           "backend {} is at this host, and no trap-guard here shares an interface with "
           "trap-server: "

@@ -18,6 +18,9 @@ public:
   // The XDP program of that guard now; none if no guard shares an interface.
   void follow(Fd program) { program_ = std::move(program); }
 
+  // Other backends may be configured.
+  void forget() { known_.clear(); }
+
   // Is the address of this host, and is there such a guard? Asks the routes, at most once a second.
   // now_ns: CLOCK_MONOTONIC.
   bool hears(const Endpoint& backend, std::uint64_t now_ns);
@@ -25,14 +28,13 @@ public:
   // The packet begins with its IP header. 0 or an errno value.
   int tell(const std::vector<std::uint8_t>& packet) const;
 
-  // A line for each address of this host that was to hear an announcement lately, and has no guard.
-  std::vector<std::string> problems(std::uint64_t now_ns) const;
+  // A line for each backend of this host that announcements were for, while no guard hears them.
+  std::vector<std::string> problems() const;
 
 private:
   struct Own {
     bool is_own = false;
     std::uint64_t asked_ns = 0;
-    std::uint64_t deaf_ns = 0; // when there was no guard to tell; 0: never
   };
 
   Fd program_;

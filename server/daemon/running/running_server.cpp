@@ -371,8 +371,7 @@ std::vector<std::string> runtime_problems(const RunningServer& server) {
           fmt::format("service \"{}\": this host has none of its addresses now", service.name));
   }
   for (const auto& more :
-       {neighbor_problems(server),
-        server.announcer->guard_here().problems(read_clocks().monotonic_ns),
+       {neighbor_problems(server), server.announcer->guard_here().problems(),
         server.answer_losses.problems(read_clocks().monotonic_ns),
         ticket_problems(server.active->plan, server.ticket_check, [&](const Endpoint& backend) {
           return server.runtime_state.backends().last_health(backend);
