@@ -2,6 +2,7 @@
 /* Keys and values of every map that trap-client's BPF programs and its daemon share. */
 #pragma once
 
+#include "dataplane/captured.h"
 #include "protocol/address.h"
 #include "protocol/wire.h"
 

@@ -2,7 +2,9 @@
 // trapctl's subcommands, after the command line is read; one file for each.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "runtime/result.h"
 
@@ -91,6 +93,17 @@ struct ExplainOptions {
 
 // The verdict on packets, and the reason; changes nothing.
 Result<ExitCode> explain(const ExplainOptions& options);
+
+struct CaptureRequest {
+  PartRequest parts;
+  std::vector<std::string> verdicts; // names; a final '*' stands for any rest
+  std::string file;                  // a new one, or "-"
+  std::uint64_t count = 1000;        // packets, at most
+  double seconds = 60;               // at most
+};
+
+// Writes samples of packets, with their verdicts, to a pcapng file. Ends by SIGINT as well.
+Result<ExitCode> capture(const CaptureRequest& request);
 
 struct DecodeRequest {
   std::string pcap;  // a capture file

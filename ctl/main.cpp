@@ -31,6 +31,7 @@ struct CommandLine {
   trap::ctl::GuardRequest guard_control;
   trap::ctl::TopRequest top;
   trap::ctl::ExplainOptions explain;
+  trap::ctl::CaptureRequest capture;
   trap::ctl::DecodeRequest decode;
   trap::ctl::DoctorRequest doctor;
   std::function<Result<ExitCode>()> act;
@@ -213,6 +214,27 @@ void add_diagnosis(CLI::App& app, CommandLine& line) {
                       "control socket, if it is not the usual one");
   explain->add_flag("--json", line.explain.parts.json, "as JSON, one object a line");
   explain->callback([&line] { line.act = [&line] { return trap::ctl::explain(line.explain); }; });
+
+  CLI::App* capture = app.add_subcommand(
+      "capture", "write packets with these verdicts to a pcapng file, a sample of them");
+  capture
+      ->add_option("--verdict", line.capture.verdicts,
+                   "name of a verdict, as drop-uninvited, or drop-* for all that begin so")
+      ->required();
+  capture->add_option("-w,--write", line.capture.file, "a new file; - for stdout")->required();
+  capture
+      ->add_option("--part", line.capture.parts.part,
+                   "server, guard or client; without it, every part that runs")
+      ->check(CLI::IsMember(parts));
+  capture->add_option("--count", line.capture.count, "packets, at most")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100000}))
+      ->capture_default_str();
+  capture->add_option("--seconds", line.capture.seconds, "time, at most")
+      ->check(CLI::Range(0.1, 86400.0))
+      ->capture_default_str();
+  capture->add_option("--socket", line.capture.parts.socket,
+                      "control socket, if it is not the usual one");
+  capture->callback([&line] { line.act = [&line] { return trap::ctl::capture(line.capture); }; });
 
   CLI::App* decode = app.add_subcommand(
       "decode", "show the TRAP messages of a capture, field by field; asks no daemon");

@@ -2,6 +2,7 @@
 /* Keys and values of every map that trap-guard's BPF program and its daemon share. */
 #pragma once
 
+#include "dataplane/captured.h"
 #include "dataplane/token_bucket.h"
 #include "protocol/address.h"
 #include "protocol/clock.h"

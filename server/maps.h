@@ -3,6 +3,7 @@
  * Slots: 0 is "no service"; the daemon gives each public address of a service a slot from 1. */
 #pragma once
 
+#include "dataplane/captured.h"
 #include "dataplane/token_bucket.h"
 #include "protocol/address.h"
 #include "protocol/clock.h"

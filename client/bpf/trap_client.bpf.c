@@ -13,15 +13,23 @@
 #include "client/bpf/egress.bpf.h"
 #include "client/bpf/hook.bpf.h"
 #include "client/bpf/ingress.bpf.h"
+#include "dataplane/bpf/capture.bpf.h"
 #include "dataplane/bpf/count.bpf.h"
 
-static __always_inline int conclude(const struct __sk_buff* skb,
-                                    const struct packet_context* context,
-                                    enum trap_verdict verdict) {
+static __always_inline int conclude(struct __sk_buff* skb, const struct packet_context* context,
+                                    enum trap_verdict verdict, __u32 captured_as) {
   if (explaining)
     return explain(0, verdict);
   count(0, verdict, skb->len, 0);
+  if (is_capturing())
+    capture_packet(skb, sample_of(0, verdict, captured_as));
   return tc_action(context, verdict);
+}
+
+/* A host's packets to a service leave it; a LAN's come in. */
+static __always_inline __u32 captured_as(enum trap_framing framing, int leaves) {
+  return (leaves ? TRAP_CAPTURED_LEAVES : 0) |
+         (framing == TRAP_FRAMING_IP ? TRAP_CAPTURED_AT_IP : 0);
 }
 
 /* From a client to a service. */
@@ -29,11 +37,13 @@ static __always_inline int walk_outward(struct __sk_buff* skb, enum trap_framing
                                         enum trap_side side) {
   struct packet_context* context = begin_packet(framing, side);
 
+  const __u32 as = captured_as(framing, side == TRAP_SIDE_HOST);
+
   if (!context)
     return TC_ACT_UNSPEC;
   if (is_passing_by(skb, context) && !is_forwarded(skb, context))
-    return conclude(skb, context, TRAP_PASS_OTHER);
-  return conclude(skb, context, judge_outgoing(skb, context, is_passing_by(skb, context)));
+    return conclude(skb, context, TRAP_PASS_OTHER, as);
+  return conclude(skb, context, judge_outgoing(skb, context, is_passing_by(skb, context)), as);
 }
 
 /* From a service to a client. */
@@ -41,10 +51,11 @@ static __always_inline int walk_inward(struct __sk_buff* skb, enum trap_framing 
                                        enum trap_side side) {
   struct packet_context* context = begin_packet(framing, side);
 
-  return context
-             ? conclude(skb, context,
-                        is_of_vlan(skb, context) ? TRAP_PASS_OTHER : judge_incoming(skb, context))
-             : TC_ACT_UNSPEC;
+  if (!context)
+    return TC_ACT_UNSPEC;
+  return conclude(skb, context,
+                  is_of_vlan(skb, context) ? TRAP_PASS_OTHER : judge_incoming(skb, context),
+                  captured_as(framing, side == TRAP_SIDE_LAN));
 }
 
 SEC("tc")

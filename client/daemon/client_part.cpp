@@ -52,6 +52,7 @@ void ClientPart::tick() {
   networks_.tick();
   follow_translator();
   mend_pins(client_);
+  client_.captures.tick(read_clocks().monotonic_ns);
   consent_.tick(client_.fds.counters, client_.fds.fallbacks, read_clocks().monotonic_ns);
   if (client_.active->config.renew)
     client_.renewer.tick(client_.fds.redirects, client_.fds.pending, read_clocks().monotonic_ns);

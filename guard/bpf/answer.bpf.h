@@ -6,6 +6,7 @@
 
 #include <linux/pkt_cls.h>
 
+#include "dataplane/bpf/capture.bpf.h"
 #include "dataplane/bpf/count.bpf.h"
 #include "dataplane/segment.h"
 #include "guard/bpf/budget.bpf.h"
@@ -130,6 +131,11 @@ judge_syn_ack(struct __sk_buff* skb, const struct trap_packet* packet) {
                                : TRAP_PASS_ANSWER;
 }
 
+/* `link_bytes`: TRAP_LINK_ETHERNET or TRAP_LINK_NONE. */
+static __always_inline __u32 captured_at(__u32 link_bytes) {
+  return link_bytes == TRAP_LINK_NONE ? TRAP_CAPTURED_AT_IP : 0;
+}
+
 /* A packet that may be a SYN-ACK. Returns the action of tc, or an explanation. A function by
  * itself, out of the way of all other packets. */
 TRAP_GLOBAL_FUNCTION int judge_answer(struct __sk_buff* skb, __u32 link_bytes) {
@@ -150,6 +156,9 @@ TRAP_GLOBAL_FUNCTION int judge_answer(struct __sk_buff* skb, __u32 link_bytes) {
   if (explaining)
     return explain(port->slot, verdict);
   count(port->slot, verdict, packet.l3_end, 0);
+  if (is_capturing())
+    capture_packet(skb,
+                   sample_of(port->slot, verdict, captured_at(link_bytes) | TRAP_CAPTURED_LEAVES));
   return verdict == TRAP_DROP_INTERNAL ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 

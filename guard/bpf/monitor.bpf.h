@@ -33,13 +33,17 @@ static __always_inline void count_monitored(__u32 slot, enum trap_verdict verdic
 
 static __always_inline void name_suspect(const struct trap_packet* packet, __u32 slot,
                                          enum trap_verdict verdict) {
-  struct trap_suspect suspect = {.source = packet->source, .slot = slot, .verdict = verdict};
+  struct trap_suspect* suspect; /* in the ring buffer: the stack has no room */
   __u64 now_ns = coarse_ns();
 
   if (!packet->family || now_ns - suspect_named_ns < TRAP_SUSPECT_INTERVAL_NS)
     return;
   suspect_named_ns = now_ns;
-  bpf_ringbuf_output(&suspects, &suspect, sizeof(suspect), 0);
+  suspect = bpf_ringbuf_reserve(&suspects, sizeof(*suspect), 0);
+  if (!suspect)
+    return;
+  *suspect = (struct trap_suspect){.source = packet->source, .slot = slot, .verdict = verdict};
+  bpf_ringbuf_submit(suspect, 0);
 }
 
 /* A SYN that passes although it was refused: its answer must not have the CONSENT of an earlier

@@ -12,6 +12,7 @@
 #include "guard/maps.h"
 
 #define TRAP_COUNTER_SERVICES TRAP_GUARD_MAX_SERVICES
+#include "dataplane/bpf/capture.bpf.h"
 #include "dataplane/bpf/count.bpf.h"
 #include "guard/bpf/admit.bpf.h"
 #include "guard/bpf/answer.bpf.h"
@@ -108,7 +109,6 @@ static __always_inline int look_at_arriving(struct xdp_md* ctx, __u32 link_bytes
   context.settings = NULL;
   layer = link_bytes == TRAP_LINK_NONE ? trap_read_ip(&context.packet, data, end)
                                        : trap_read_frame(&context.packet, data, end);
-  bytes = trap_frame_bytes(&context.packet, data, end);
   if (layer == TRAP_LAYER_OTHER) {
     verdict = judge_other(ctx, context.packet.l3_offset,
                           family_of_other(ctx, context.packet.l3_offset), &slot);
@@ -121,12 +121,20 @@ static __always_inline int look_at_arriving(struct xdp_md* ctx, __u32 link_bytes
   }
   if (explaining)
     return explain(slot, verdict);
+  /* Only now: the stack has no room to keep it. */
+  bytes = trap_frame_bytes(&context.packet, (const void*)(long)ctx->data,
+                           (const void*)(long)ctx->data_end);
   if (trap_verdict_action(verdict) == TRAP_ACTION_DROP && !is_enforced(context.settings)) {
     count_monitored(slot, verdict, bytes);
     name_suspect(&context.packet, slot, verdict);
+    if (is_capturing())
+      capture_frame(ctx,
+                    sample_of(slot, verdict, captured_at(link_bytes) | TRAP_CAPTURED_MONITORED));
     return XDP_PASS;
   }
   count(slot, verdict, bytes, 0);
+  if (is_capturing())
+    capture_frame(ctx, sample_of(slot, verdict, captured_at(link_bytes)));
   return xdp_action(verdict);
 }
 

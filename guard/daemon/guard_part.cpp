@@ -34,6 +34,11 @@ Result<void> GuardPart::start(Undo& undo) {
   return {};
 }
 
+void GuardPart::tick() {
+  watch_.tick();
+  guard_.captures.tick(read_clocks().monotonic_ns);
+}
+
 Result<void> GuardPart::detach() {
   return detach_xdp_part(config(), "the services are not protected any more", [this] {
     guard_.egress.open_earlier();

@@ -23,7 +23,7 @@ public:
   Result<void> check_start() override;
   Result<void> start(Undo& undo) override;
   Result<void> detach() override;
-  void tick() override { watch_.tick(); }
+  void tick() override;
   Result<std::string> reload() override { return trap::reload(guard_.active, reload_); }
   Result<std::string> command(const std::vector<std::string>& words) override;
   Result<std::string> explain(const ExplainRequest& request) override;

@@ -15,6 +15,7 @@
 #include "server/maps.h"
 
 #define TRAP_COUNTER_SERVICES TRAP_SERVER_MAX_SERVICES
+#include "dataplane/bpf/capture.bpf.h"
 #include "dataplane/bpf/count.bpf.h"
 #include "server/bpf/ack.bpf.h"
 #include "server/bpf/connection_filter.bpf.h"
@@ -208,6 +209,11 @@ int trap_server(struct xdp_md* ctx) {
   if (explaining)
     return explain(context.slot, verdict);
   count(context.slot, verdict, bytes_in, bytes_out);
+  if (is_capturing())
+    capture_frame(
+        ctx,
+        sample_of(context.slot, verdict,
+                  trap_verdict_action(verdict) == TRAP_ACTION_REPLY ? TRAP_CAPTURED_LEAVES : 0));
   if (verdict == TRAP_PASS_OTHER) /* returns only if no program is behind this one */
     bpf_tail_call(ctx, &behind, ctx->ingress_ifindex);
   return xdp_action(verdict);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon/server_part.h"
 
+#include "runtime/keys/clock_writer.h"
 #include "server/daemon/report/server_report.h"
 #include "server/daemon/running/server_commands.h"
 #include "server/daemon/running/server_takeover.h"
@@ -19,6 +20,11 @@ Result<void> ServerPart::read_keys() {
 
 Result<void> ServerPart::check_start() {
   return check_takeover(server_.active->config);
+}
+
+void ServerPart::tick() {
+  watch_.tick();
+  server_.captures.tick(read_clocks().monotonic_ns);
 }
 
 Result<void> ServerPart::detach() {

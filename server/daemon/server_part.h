@@ -25,7 +25,7 @@ public:
   Result<void> start(Undo& undo) override { return start_server(server_, undo); }
   Result<void> detach() override;
   unsigned tick_ms() const override { return ServerWatch::watch_tick_ms; }
-  void tick() override { watch_.tick(); }
+  void tick() override;
   Result<std::string> reload() override { return trap::reload(server_.active, reload_); }
   Result<std::string> command(const std::vector<std::string>& words) override;
   Result<std::string> explain(const ExplainRequest& request) override;

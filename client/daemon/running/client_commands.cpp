@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "client/daemon/redirects/held_redirects.h"
+#include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
 #include "runtime/process/part.h"
 
@@ -12,6 +13,8 @@ namespace trap::client {
 
 Result<std::string> run_client_command(RunningClient& client,
                                        const std::vector<std::string>& words) {
+  if (!words.empty() && words[0] == "capture")
+    return client.captures.command(words, read_clocks().monotonic_ns);
   if (!words.empty() && words[0] == "knock")
     return client.knocks.command(words, KnockDesk::Clock::now());
   if (words.size() < 2 || words.size() > 3 || words[0] != "redirects" || words[1] != "flush")

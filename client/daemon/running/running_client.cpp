@@ -94,6 +94,15 @@ Result<void> load_client(RunningClient& client, Undo& undo) {
                 .links = bpf_map__fd(maps.links),
                 .trust = {.services = bpf_map__fd(maps.trust_services),
                           .targets = bpf_map__fd(maps.trust_targets)}};
+  client.captures.open({.ring_fd = bpf_map__fd(maps.captured),
+                        .orders =
+                            [&client] {
+                              std::vector orders{&client.program->bss->capture_order};
+                              for (Program<trap_client>& more : client.more_programs)
+                                orders.push_back(&more->bss->capture_order);
+                              return orders;
+                            },
+                        .name_of_slot = {}});
   if (auto noted = note_remotes(client); !noted)
     return noted.error();
   client.attachments.open_earlier();

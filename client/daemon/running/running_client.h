@@ -14,6 +14,7 @@
 #include "client/daemon/redirects/renewer.h"
 #include "client/daemon/redirects/translator.h"
 #include "client/maps.h"
+#include "runtime/capture/capture_desk.h"
 #include "runtime/fd.h"
 #include "runtime/kernel/bpf_map.h"
 #include "runtime/kernel/pin_keeper.h"
@@ -61,6 +62,7 @@ struct RunningClient {
   TranslatorFinder translator;
   std::uint64_t redirects_flushed = 0; // by command
   KnockDesk knocks;
+  CaptureDesk captures;
 };
 
 // Sets the sizes of a program that is not loaded yet.

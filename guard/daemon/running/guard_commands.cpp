@@ -14,14 +14,6 @@ namespace {
 
 constexpr std::size_t suspects_told = 100;
 
-std::string name_of_slot(const ActiveConfiguration& active, std::uint32_t slot) {
-  for (const ServiceConfig& service : active.config.services) {
-    if (active.slots.at(service.port) == slot)
-      return service.name;
-  }
-  return "";
-}
-
 // An operator who might be cut off must force it, or leave a way back.
 Result<std::string> enforce(RunningGuard& guard, const std::vector<std::string>& words) {
   auto request = parse_enforce(words);
@@ -54,6 +46,8 @@ Result<std::string> enforce(RunningGuard& guard, const std::vector<std::string>&
 } // namespace
 
 Result<std::string> run_guard_command(RunningGuard& guard, const std::vector<std::string>& words) {
+  if (words[0] == "capture")
+    return guard.captures.command(words, read_clocks().monotonic_ns);
   if (words[0] == "enforce")
     return enforce(guard, words);
   if (words.size() != 1)

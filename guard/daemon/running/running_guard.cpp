@@ -56,6 +56,10 @@ Result<void> map_tables(RunningGuard& guard) {
       ring_buffer__new(bpf_map__fd(maps.suspects), take, &guard.suspects, nullptr));
   if (!guard.suspects_buffer)
     return map_error("suspects", "map into memory", errno);
+  guard.captures.open(
+      {.ring_fd = bpf_map__fd(maps.captured),
+       .orders = [&guard] { return std::vector{&guard.program->bss->capture_order}; },
+       .name_of_slot = [&guard](std::uint32_t slot) { return name_of_slot(*guard.active, slot); }});
   return {};
 }
 
@@ -186,6 +190,14 @@ std::vector<std::string> scope_problems(const RunningGuard& guard) {
 }
 
 } // namespace
+
+std::string name_of_slot(const ActiveConfiguration& active, std::uint32_t slot) {
+  for (const ServiceConfig& service : active.config.services) {
+    if (active.slots.at(service.port) == slot)
+      return service.name;
+  }
+  return "";
+}
 
 RunningGuard::RunningGuard(GuardConfig config)
     : active(std::make_unique<ActiveConfiguration>()), egress(config.part.pin_dir) {

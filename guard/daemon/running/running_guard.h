@@ -16,6 +16,7 @@
 #include "guard/daemon/maps/guard_maps.h"
 #include "guard/daemon/maps/tables.h"
 #include "protocol/clock.h"
+#include "runtime/capture/capture_desk.h"
 #include "runtime/fd.h"
 #include "runtime/kernel/bpf_map.h"
 #include "runtime/kernel/pin_keeper.h"
@@ -61,6 +62,7 @@ struct RunningGuard {
   EgressFilters egress;
   Suspects suspects;
   std::unique_ptr<ring_buffer, void (*)(ring_buffer*)> suspects_buffer{nullptr, ring_buffer__free};
+  CaptureDesk captures;
   Enforcement enforcement;                       // at the last look
   bool ran_out = false;                          // the last trial of enforcing ended unconfirmed
   std::optional<std::uint64_t> refused_for_time; // announcements, at the last correction
@@ -69,6 +71,9 @@ struct RunningGuard {
 };
 
 // Sets sizes and constants of a program that is not loaded yet.
+// Of the service that has this slot; empty if none has.
+std::string name_of_slot(const ActiveConfiguration& active, std::uint32_t slot);
+
 void prepare_skeleton(trap_guard& skeleton, const GuardConfig& config);
 
 // Loads, fills and attaches everything but swaps no program yet: the caller corrects the counts

@@ -117,6 +117,14 @@ Result<void> plan_upon(RunningServer& server, const EarlierMaps& earlier) {
   return server.runtime_state.follow(active.config, active.plan);
 }
 
+std::string name_of_slot(const RunningServer& server, std::uint32_t slot) {
+  for (const PlannedService& planned : server.active->plan.services) {
+    if (planned.slot == slot)
+      return planned.service->name;
+  }
+  return "";
+}
+
 Result<void> make_announcer(RunningServer& server) {
   const ActiveConfiguration& active = *server.active;
   auto announcer = Announcer::make(active.config, active.plan, active.master,
@@ -126,6 +134,10 @@ Result<void> make_announcer(RunningServer& server) {
   server.announcer = std::move(*announcer);
   server.announcer->rotate_keys(server.epoch);
   server.hearing.follow(active.config, active.plan);
+  server.captures.open(
+      {.ring_fd = bpf_map__fd(server.program->maps.captured),
+       .orders = [&server] { return std::vector{&server.program->bss->capture_order}; },
+       .name_of_slot = [&server](std::uint32_t slot) { return name_of_slot(server, slot); }});
   return {};
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/capture/capture_desk.h"
 #include "runtime/fd.h"
 #include "runtime/kernel/bpf_map.h"
 #include "runtime/kernel/pin_keeper.h"
@@ -57,6 +58,7 @@ struct RunningServer {
   SelfTest self_test;
   AnswerLosses answer_losses;
   TicketCheck ticket_check;
+  CaptureDesk captures;
   std::vector<HostAddress> host_addresses; // that services follow
   std::string addresses_problem;           // why the host's new addresses could not be followed
   std::string maps_problem;                // why the maps could not be refreshed, until they are

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
 #include "runtime/process/part.h"
 
@@ -40,6 +41,8 @@ Result<void> find_backend(const ServerConfig& config, const std::string& service
 
 Result<std::string> run_server_command(RunningServer& server,
                                        const std::vector<std::string>& words) {
+  if (!words.empty() && words[0] == "capture")
+    return server.captures.command(words, read_clocks().monotonic_ns);
   if (words.size() != 4 || words[0] != "backends")
     return unknown_command(server.active->config.part, words);
   const std::string& service = words[1];

@@ -86,24 +86,16 @@ protected:
       if (name != "counters" && name != "caps" && name != "allowances" && name != "peace_caps" &&
           name != "scratch")
         all[name] =
-            tested_->map_type(name) == BPF_MAP_TYPE_RINGBUF ? records() : tested_->dump(name);
+            tested_->map_type(name) == BPF_MAP_TYPE_RINGBUF ? records(name) : tested_->dump(name);
     }
     return all;
   }
 
-  Bytes records() {
+  Bytes records(const std::string& name) {
     Bytes all;
-    for (const auto& [number, record] : tested_->raw_entries(ring_buffer_name()))
+    for (const auto& [number, record] : tested_->raw_entries(name))
       all.insert(all.end(), record.begin(), record.end());
     return all;
-  }
-
-  std::string ring_buffer_name() const {
-    for (const std::string& name : tested_->map_names()) {
-      if (tested_->map_type(name) == BPF_MAP_TYPE_RINGBUF)
-        return name;
-    }
-    return "";
   }
 
   std::uint64_t counted() {

@@ -54,14 +54,15 @@ Object::Object(bpf_object* object, std::function<void()> destroy)
     : object_(object), destroy_(std::move(destroy)) {
   for (const std::string& name : map_names()) {
     if (map_type(name) == BPF_MAP_TYPE_RINGBUF)
-      ring_.reset(ring_buffer__new(map_fd(name), keep_record, &records_, nullptr));
+      rings_[name].reader.reset(
+          ring_buffer__new(map_fd(name), keep_record, &rings_[name].records, nullptr));
   }
 }
 
 Object::Counted Object::ever_counted_;
 
 Object::~Object() {
-  ring_.reset();
+  rings_.clear();
   destroy_();
 }
 
@@ -137,12 +138,13 @@ void Object::clear(const std::string& name) {
     bpf_map_delete_elem(map_fd(name), key.data());
 }
 
-Entries Object::drain() {
-  ring_buffer__consume(ring_.get());
+Entries Object::drain(const std::string& name) {
+  Ring& ring = rings_.at(name);
+  ring_buffer__consume(ring.reader.get());
   Entries result;
-  for (std::size_t i = 0; i < records_.size(); i++)
-    result[bytes_of(i)] = records_[i];
-  records_.clear();
+  for (std::size_t i = 0; i < ring.records.size(); i++)
+    result[bytes_of(i)] = ring.records[i];
+  ring.records.clear();
   return result;
 }
 
@@ -154,7 +156,7 @@ Entries Object::entries(const std::string& name) {
 Entries Object::raw_entries(const std::string& name) {
   const bpf_map* m = map(name);
   if (bpf_map__type(m) == BPF_MAP_TYPE_RINGBUF)
-    return drain();
+    return drain(name);
   Entries result;
   Bytes key(bpf_map__key_size(m));
   Bytes next(key.size());
@@ -229,7 +231,7 @@ void Object::restore(const std::string& name) {
   else if (keeps_entries(map_type(name)))
     restore_entries(name);
   else if (map_type(name) == BPF_MAP_TYPE_RINGBUF)
-    drain();
+    drain(name);
 }
 
 // A dump has blocks of many keys and then their values; entries of an array come in order.

@@ -108,14 +108,17 @@ private:
   bpf_map* map(const std::string& name) const;
   bpf_program* program(const std::string& name) const;
   std::size_t value_bytes(const bpf_map* map) const;
-  Entries drain();
+  Entries drain(const std::string& name);
 
   static Counted ever_counted_;
 
   bpf_object* object_;
   std::function<void()> destroy_;
-  std::unique_ptr<ring_buffer, void (*)(ring_buffer*)> ring_{nullptr, ring_buffer__free};
-  std::vector<Bytes> records_;
+  struct Ring {
+    std::vector<Bytes> records;
+    std::unique_ptr<ring_buffer, void (*)(ring_buffer*)> reader{nullptr, ring_buffer__free};
+  };
+  std::map<std::string, Ring> rings_;
   std::map<std::string, Table> tables_;
   std::map<std::string, Bytes> remembered_; // dumps of arrays
   std::map<std::string, Entries> remembered_entries_;

@@ -175,9 +175,9 @@ TEST_F(SharedControlSocket, members_of_the_group_read) {
 }
 
 TEST_F(SharedControlSocket, members_change_nothing) {
-  for (const char* target :
-       {"/reload", "/redirects/flush", "/backends/web/203.0.113.10:80/drain", "/enforce",
-        "/confirm", "/monitor", "//suspects", "/suspects/x", "/knock", "/%72eload", "/"}) {
+  for (const char* target : {"/reload", "/redirects/flush", "/capture/begin/1/drop-uninvited",
+                             "/backends/web/203.0.113.10:80/drain", "/enforce", "/confirm",
+                             "/monitor", "//suspects", "/suspects/x", "/knock", "/%72eload", "/"}) {
     words_.clear();
     const HttpReply refusal = as_member("POST", target);
     EXPECT_EQ(refusal.status, 403) << target;
