@@ -45,7 +45,7 @@ void print(const ordered_json& knock) {
     fmt::print("  - {}\n", note.get<std::string>());
 }
 
-Error nobody_knocks() {
+Error no_right_to_knock() {
   return Error{"a knock needs raw sockets: run as root, or, where trap-client runs, as a member of "
                "its control_group"};
 }
@@ -56,7 +56,7 @@ Result<ordered_json> knock_by_daemon(const KnockOrder& order, const std::string&
   if (!begun)
     return begun.error();
   if (!*begun)
-    return nobody_knocks();
+    return no_right_to_knock();
   const std::string result = fmt::format("/knock/result/{}", (*begun)->value("knock", 0ULL));
   for (;;) {
     std::this_thread::sleep_for(between_questions);
