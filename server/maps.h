@@ -72,7 +72,8 @@ TRAP_INLINE __u32 trap_place_of(const union trap_address* address, __be16 port) 
   4096u /* with RESTS: left to the stack, because nothing listens or the listener takes no cookies \
          */
 
-#define TRAP_SERVICE_ECN 8192u /* with TIMESTAMPS: the stack accepts ECN (RFC 3168) */
+#define TRAP_SERVICE_ECN 8192u        /* with TIMESTAMPS: the stack accepts ECN (RFC 3168) */
+#define TRAP_SERVICE_NEXT_HOPS 16384u /* `next_hops` has entries */
 
 struct trap_service {
   __u32 flags;
@@ -229,6 +230,35 @@ struct trap_watched_handover {
   __u32 flags; /* TRAP_WATCHED_... */
 };
 
+/* Map `senders` (array, mmapable): a sample of clients and the neighbours that their frames come
+ * from; those of SYNs in the first half, of completed handshakes in the other. A SYN proves
+ * nothing, so that its sample is of a fixed size, and the daemon's to free. */
+#define TRAP_SENDERS 16
+
+enum trap_sender_state {
+  TRAP_SENDER_FREE,    /* only the daemon makes it so */
+  TRAP_SENDER_WRITTEN, /* a CPU is filling it */
+  TRAP_SENDER_TOLD,
+};
+
+struct trap_sender {
+  union trap_address client;
+  __u32 interface_index;
+  __u32 state; /* enum trap_sender_state */
+  __u16 slot;  /* of the service */
+  __u8 mac[6];
+};
+
+/* Map `next_hops` (array): frames of these neighbours are answered to others, as the routing table
+ * has it. Looked at for services with TRAP_SERVICE_NEXT_HOPS only. */
+#define TRAP_NEXT_HOPS 4
+
+struct trap_next_hop {
+  __u32 interface_index; /* 0: no entry */
+  __u8 from[6];
+  __u8 to[6];
+};
+
 /* Map `handed_over` (per-CPU array by slot): handshakes given to the tc program, a number. */
 
 /* Map `settings` (array of one, mmapable): values that change while the program runs. */
@@ -268,6 +298,8 @@ TRAP_ASSERT(sizeof(struct trap_connection_filter) == 16, "shared through a map")
 TRAP_ASSERT(TRAP_CONNECTION_FILTER_WORDS == 1 << 14, "trap_connection_filter_word takes 14 bits");
 TRAP_ASSERT(sizeof(struct trap_recent_handover) == 32, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_watched_handover) == 40, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_next_hop) == 16, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_sender) == 32, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_server_settings) == 56 + 32 + 320 + 4 * 24 + 16,
             "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirected) == 24, "shared through a ring buffer");

@@ -22,6 +22,7 @@
 #include "server/bpf/handover.bpf.h"
 #include "server/bpf/recent_handovers.bpf.h"
 #include "server/bpf/redirect.bpf.h"
+#include "server/bpf/senders.bpf.h"
 #include "server/bpf/syn.bpf.h"
 #include "server/bpf/time_wait_filter.bpf.h"
 
@@ -182,6 +183,8 @@ static __always_inline TRAP_MUST_USE enum trap_verdict act(struct xdp_md* ctx,
   answer.traffic_class = context->service->traffic_class;
   if (resize_frame(ctx, &context->packet, reply) || write_reply(ctx, &context->packet, reply))
     return TRAP_DROP_INTERNAL;
+  if (context->flags & TRAP_SERVICE_NEXT_HOPS)
+    lead_to_next_hop(ctx);
   *bytes_out = answer.bytes_out;
   if (verdict == TRAP_REPLY_REDIRECT)
     record_redirect(context);
@@ -197,6 +200,7 @@ int trap_server(struct xdp_md* ctx) {
   enum trap_verdict verdict = judge(ctx, &context, data, end);
   __u32 bytes_in = trap_frame_bytes(&context.packet, data, end);
 
+  sample_sender(ctx, &context, verdict);
   if (trap_verdict_action(verdict) == TRAP_ACTION_REPLY)
     verdict = act(ctx, &context, verdict, &bytes_out);
   if ((verdict == TRAP_PASS_COOKIE || verdict == TRAP_PASS_BEHIND_COOKIE) && context.service &&

@@ -81,6 +81,11 @@ void measure_losses(Metrics& metrics, const RunningServer& server) {
                   "sends them, the stack answers",
                   {{"part", "server"}, {"interface", interface}},
                   server.answer_losses.loses_all(interface, now_ns) ? 1 : 0);
+  metrics.gauge("trap_return_ways_differ",
+                "Groups of clients whose route differs, in a way that answers cannot follow, from "
+                "where their frames come from or from the default route",
+                {{"part", "server"}},
+                static_cast<double>(server.return_ways.problems(now_ns).size()));
 }
 
 void measure_readiness(Metrics& metrics, const RunningServer& server) {

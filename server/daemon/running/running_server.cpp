@@ -2,6 +2,7 @@
 #include "server/daemon/running/running_server.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include <fmt/ranges.h>
 #include <net/if_arp.h>
@@ -61,6 +62,18 @@ Result<void> load(RunningServer& server, Undo& undo) {
   return {};
 }
 
+// Those of an earlier run may be of a router that has gone.
+Result<void> write_next_hops(RunningServer& server, std::vector<trap_next_hop> hops) {
+  const int fd = bpf_map__fd(server.program->maps.next_hops);
+  for (std::uint32_t place = 0; place < TRAP_NEXT_HOPS; place++) {
+    const trap_next_hop value = place < hops.size() ? hops[place] : trap_next_hop{};
+    if (auto written = map_write(fd, "next_hops", place, value); !written)
+      return written.error();
+  }
+  server.next_hops = std::move(hops);
+  return {};
+}
+
 Result<void> open_maps(RunningServer& server) {
   auto& maps = server.program->maps;
   auto settings = MappedValue<trap_server_settings>::make(bpf_map__fd(maps.settings), "settings");
@@ -77,6 +90,12 @@ Result<void> open_maps(RunningServer& server) {
           server.sampler.open(bpf_map__fd(maps.watched_handovers), bpf_map__fd(maps.handed_over));
       !opened)
     return opened.error();
+  auto senders = MappedValue<Senders>::make(bpf_map__fd(maps.senders), "senders");
+  if (!senders)
+    return senders.error();
+  server.senders = std::move(*senders);
+  if (auto written = write_next_hops(server, {}); !written)
+    return written.error();
   server.maps.emplace(MapFds{.places = bpf_map__fd(maps.service_table),
                              .services = bpf_map__fd(maps.services),
                              .selections = bpf_map__fd(maps.selections),
@@ -210,6 +229,18 @@ std::vector<std::string> neighbor_problems(const RunningServer& server) {
   return problems;
 }
 
+// Does what leaves by `route` go out where `entry` is? Bridges and bonds stand for their ports, and
+// what lies on an interface for that.
+bool is_same_link(unsigned entry, unsigned route) {
+  if (entry == route)
+    return true;
+  const auto all = list_interfaces();
+  return all && std::ranges::any_of(*all, [&](const HostInterface& interface) {
+           return (interface.index == entry && interface.master == route) ||
+                  (interface.index == route && interface.lower == entry);
+         });
+}
+
 std::vector<std::string> native_interfaces(const RunningServer& server) {
   std::vector<std::string> names;
   for (const XdpState& state : server.attachments.states())
@@ -300,6 +331,41 @@ void follow_handovers(RunningServer& server) {
       server.runtime_state.note_handovers(planned, count_handovers(server, planned));
 }
 
+void follow_return_ways(RunningServer& server) {
+  const std::uint64_t now_ns = read_clocks().monotonic_ns;
+  for (std::size_t place = 0; place < server.senders->size(); place++) {
+    trap_sender& sender = (*server.senders)[place];
+    if (__atomic_load_n(&sender.state, __ATOMIC_ACQUIRE) != TRAP_SENDER_TOLD)
+      continue;
+    Sighting sighting;
+    sighting.client = sender.client;
+    sighting.interface = sender.interface_index;
+    sighting.completed = place >= TRAP_SENDERS / 2;
+    std::ranges::copy(sender.mac, sighting.from.begin());
+    const auto planned =
+        std::ranges::find(server.active->plan.services, sender.slot, &PlannedService::slot);
+    __atomic_store_n(&sender.state, __u32{TRAP_SENDER_FREE}, __ATOMIC_RELEASE);
+    if (planned == server.active->plan.services.end())
+      continue;
+    sighting.service = planned->address.address;
+    if (const auto route = find_return_route(sighting.client, sighting.service))
+      server.return_ways.note(now_ns, sighting, *route,
+                              is_same_link(sighting.interface, route->interface),
+                              server.runtime_state.told_values(sighting.client));
+  }
+  server.return_ways.renew(find_return_route, [&](const trap_address& client) {
+    return server.runtime_state.told_values(client);
+  });
+  std::vector<trap_next_hop> hops = server.return_ways.next_hops(now_ns);
+  const auto is_same = [](const trap_next_hop& one, const trap_next_hop& other) {
+    return std::memcmp(&one, &other, sizeof(one)) == 0;
+  };
+  if (!std::ranges::equal(hops, server.next_hops, is_same))
+    if (auto written = write_next_hops(server, std::move(hops)); !written)
+      log::warn("{}", written.error().message);
+  server.runtime_state.note_next_hops(!server.next_hops.empty());
+}
+
 bool run_self_tests(RunningServer& server) {
   RuntimeState& state = server.runtime_state;
   bool changed = false;
@@ -338,6 +404,7 @@ void check_tickets(RunningServer& server) {
 
 void retry_handovers(RunningServer& server, const ServerPlan& plan) {
   server.answer_losses.retry();
+  server.return_ways.forget();
   server.sampler.forget_before(read_clocks().monotonic_ns);
   for (const PlannedService& planned : plan.services)
     if (planned.service->serves())
@@ -384,6 +451,7 @@ std::vector<std::string> runtime_problems(const RunningServer& server) {
   }
   for (const auto& more :
        {neighbor_problems(server), server.announcer->guard_here().problems(),
+        server.return_ways.problems(read_clocks().monotonic_ns),
         server.answer_losses.problems(read_clocks().monotonic_ns),
         ticket_problems(server.active->plan, server.ticket_check, [&](const Endpoint& backend) {
           return server.runtime_state.backends().last_health(backend);

@@ -3,6 +3,7 @@
 // jobs are start, watch, reload, commands and reports.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,10 +29,14 @@
 #include "server/daemon/state/runtime_state.h"
 #include "server/daemon/state/ticket_check.h"
 #include "server/daemon/watch/answer_losses.h"
+#include "server/daemon/watch/return_ways.h"
+#include "server/maps.h"
 
 struct trap_server;
 
 namespace trap::server {
+
+using Senders = std::array<trap_sender, TRAP_SENDERS>;
 
 struct RunningServer {
   explicit RunningServer(ServerConfig config);
@@ -57,6 +62,9 @@ struct RunningServer {
   HandoverSampler sampler;
   SelfTest self_test;
   AnswerLosses answer_losses;
+  MappedValue<Senders> senders;
+  ReturnWays return_ways;
+  std::vector<trap_next_hop> next_hops; // as the program has them
   TicketCheck ticket_check;
   CaptureDesk captures;
   std::vector<HostAddress> host_addresses; // that services follow
@@ -82,6 +90,9 @@ void look_around(RunningServer& server);
 
 // Looks at the handshakes that went up to the stack.
 void follow_handovers(RunningServer& server);
+
+// Compares the ways that answers take with those of the routing table, for a sample of clients.
+void follow_return_ways(RunningServer& server);
 
 // Sends handshakes of the daemon's own on the way of clients, those that are due and a few at most.
 // True if the answerer of a service changed.

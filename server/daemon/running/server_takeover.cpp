@@ -18,6 +18,8 @@ TakeoverPlan takeover_plan() {
           {"time_wait_filter", {.carry = Carry::nothing}},
           {"recent_handovers", {.carry = Carry::nothing}},
           {"watched_handovers", {.carry = Carry::nothing}},
+          {"senders", {.carry = Carry::nothing}},
+          {"next_hops", {.carry = Carry::nothing}},
           {"allowances", {.carry = Carry::nothing}},
           {"behind", {.carry = Carry::nothing}}};
 }

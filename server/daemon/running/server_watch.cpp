@@ -32,6 +32,7 @@ void ServerWatch::tick_second() {
   ServerReload(server_).follow_addresses();
   look_around(server_);
   follow_handovers(server_);
+  follow_return_ways(server_);
   check_tickets(server_);
   refresh_maps(server_);
 }

@@ -36,6 +36,7 @@ struct HostState {
   RouteMss route_mss = {};
   RouteHops route_hops = {};
   HopLimits hop_limits = {};
+  bool has_next_hops = false; // the map next_hops has entries
   bool loses_answers = false; // whatever XDP answers, no interface sends it
 };
 

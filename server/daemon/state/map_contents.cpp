@@ -157,6 +157,8 @@ trap_service service_value(const PlannedService& planned, const ServiceState& se
     value.flags |= TRAP_SERVICE_OFFERS;
   if (!usable && config.when_down == WhenDown::silence && !planned.pools.front().members.empty())
     value.flags |= TRAP_SERVICE_SILENT;
+  if (host.has_next_hops)
+    value.flags |= TRAP_SERVICE_NEXT_HOPS;
   if (service.had_sockets)
     value.flags |= TRAP_SERVICE_SOCKETS;
   if (config.syn_acks_per_s != 0) {

@@ -11,6 +11,7 @@
 
 #include "server/daemon/state/map_contents.h"
 #include "server/daemon/watch/activation.h"
+#include "server/daemon/watch/return_ways.h"
 
 namespace trap::server {
 
@@ -33,6 +34,13 @@ public:
   // answers.
   void look_at_host(const std::vector<std::string>& interfaces, bool assigns, bool loses_answers);
   bool assigns() const { return host_.assigns; }
+
+  // Clients are told these as the default routes ask for them.
+  ToldValues told_values(const trap_address& client) const {
+    return family_of(client) == TRAP_IPV4 ? ToldValues{host_.route_mss.ipv4, host_.route_hops.ipv4}
+                                          : ToldValues{host_.route_mss.ipv6, host_.route_hops.ipv6};
+  }
+  void note_next_hops(bool any) { host_.has_next_hops = any; }
 
   // Once a second: what was found about the listeners of services.
   void note_listeners(const std::map<Endpoint, ListenerFacts>& facts);

@@ -71,6 +71,62 @@ TEST_P(Serving, options_are_those_of_the_syn_and_never_more) {
   }
 }
 
+constexpr unsigned loopback_index = 1;
+
+trap_next_hop next_hop(unsigned interface, const Bytes& from, std::uint8_t last) {
+  trap_next_hop hop = {};
+  hop.interface_index = interface;
+  std::copy_n(from.begin(), 6, hop.from);
+  const std::uint8_t to[6] = {2, 0, 0, 9, 9, last};
+  std::copy_n(to, 6, hop.to);
+  return hop;
+}
+
+TEST_P(Serving, answers_go_to_the_next_hop_that_the_daemon_names) {
+  const Json syn = packet(40000, {{"flags", "S"}, {"seq", serving_isn}, {"dport", plain_port}});
+  const Bytes frame = build(syn);
+  const Bytes sender(frame.begin() + 6, frame.begin() + 12);
+  const auto destination = [&] {
+    Bytes out;
+    EXPECT_EQ(verdict_of(syn, &out), "reply-syn-ack");
+    return Bytes(out.begin(), out.begin() + 6);
+  };
+  const Bytes other = {2, 0, 0, 9, 9, 1};
+  server_->put("next_hops", std::uint32_t{3}, next_hop(loopback_index, sender, 1));
+  EXPECT_EQ(destination(), sender) << "no service asks for it";
+  change_flags(TRAP_SERVICE_NEXT_HOPS, 0);
+  EXPECT_EQ(destination(), other);
+  server_->put("next_hops", std::uint32_t{3}, next_hop(loopback_index + 1, sender, 1));
+  EXPECT_EQ(destination(), sender) << "by another interface";
+  server_->put("next_hops", std::uint32_t{3}, next_hop(loopback_index, other, 1));
+  EXPECT_EQ(destination(), sender) << "of another neighbour";
+}
+
+trap_sender only_sender(Object& server, bool completed) {
+  trap_sender found = {};
+  for (std::uint32_t i = 0; i < TRAP_SENDERS / 2; i++) {
+    const auto sender = server.get<trap_sender>("senders", i + (completed ? TRAP_SENDERS / 2 : 0));
+    if (sender.state == TRAP_SENDER_TOLD)
+      found = sender;
+  }
+  return found;
+}
+
+TEST_P(Serving, a_sample_of_clients_is_told_with_the_neighbour_that_they_come_by) {
+  server_->restore("senders");
+  const Socket listener = listen_on(GetParam(), plain_port);
+  const Answer answer = answer_to(40000, linux_options(), plain_port);
+  const Json ack = completing(40000, answer, {{"dport", plain_port}});
+  const Bytes frame = build(ack);
+  EXPECT_EQ(only_sender(*server_, false).interface_index, loopback_index);
+  EXPECT_EQ(only_sender(*server_, true).state, std::uint32_t{TRAP_SENDER_FREE});
+  EXPECT_EQ(verdict_of(ack), "pass-cookie");
+  const trap_sender sender = only_sender(*server_, true);
+  EXPECT_EQ(sender.interface_index, loopback_index);
+  EXPECT_TRUE(std::equal(sender.mac, sender.mac + 6, frame.begin() + 6));
+  EXPECT_NE(sender.slot, 0);
+}
+
 TEST_P(Serving, options_that_the_stack_would_not_read_are_not_answered) {
   change_flags(0, TRAP_SERVICE_TIMESTAMPS);
   const Answer bare = answer_to(40000, linux_options(), plain_port);

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way on which this host's own stack would answer one client.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "protocol/address.h"
+#include "runtime/net/host_networks.h"
+
+namespace trap::server {
+
+struct ReturnRoute {
+  unsigned interface = 0;         // index
+  trap_address next_hop = {};     // the client itself where it is a neighbour
+  std::optional<LinkAddress> mac; // of the next hop, if the kernel knows it now
+  unsigned mss = 0, hops = 0;     // that the route asks for; 0: nothing
+  unsigned window = 0;            // `window` or `initrwnd`, whichever is there
+};
+
+// `service`: the address that answers. Two questions to the kernel; nothing if it has no route.
+std::optional<ReturnRoute> find_return_route(const trap_address& client,
+                                             const trap_address& service);
+
+} // namespace trap::server
