@@ -211,7 +211,11 @@ enum trap_about {
   X(REPLY_UNCONSENTED, REPLY, CLIENT, ANYTHING, "reply-unconsented",                               \
     "redirect's target did not consent: reset, and SYN sent again to the TRAP server")             \
   X(DROP_UNCONSENTED, DROP, CLIENT, ANYTHING, "drop-unconsented",                                  \
-    "SYN or SYN-ACK of a redirect's target that has not consented, while no answer is waited for")
+    "SYN or SYN-ACK of a redirect's target that has not consented, while no answer is waited for") \
+  X(DROP_TICKET_POOL, DROP, GUARD, SERVICE, "drop-ticket-pool",                                    \
+    "right ticket, but its tag is of another pool than the address")                               \
+  X(DROP_ANNOUNCE_POOL, DROP, GUARD, SERVICE, "drop-announce-pool",                                \
+    "right announcement, but its tag is of another pool than the address")
 
 enum trap_verdict {
 #define TRAP_VERDICT_ENUM(id, action, parts, about, name, text) TRAP_##id,

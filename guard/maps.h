@@ -11,6 +11,7 @@
 #define TRAP_GUARD_MAX_SERVICES 256 /* slots, slot 0 included */
 #define TRAP_GUARD_MAX_TRAP_SERVERS 256
 #define TRAP_GUARD_MAX_TRUSTED 256
+#define TRAP_GUARD_MAX_POOL_PREFIXES 256 /* of all pools */
 /* Sizes of the tables: default, and bounds of `max_clients` and `max_flows` in the configuration.
  */
 #define TRAP_GUARD_CLIENTS                                                                         \
@@ -53,6 +54,13 @@ struct trap_trusted_key {
   __be32 address[4]; /* as in union trap_address, which would be aligned to 8 */
 };
 
+/* Map `pools` (LPM trie): the pool (__u32) of this host's addresses; key struct trap_trusted_key.
+ * Map `tag_pools` (array by tag): the pool whose addresses take this tag. A pool has the same
+ * number for as long as it has its name: announced clients are kept by it. */
+#define TRAP_NO_POOL 0
+#define TRAP_POOL_CHANGES                                                                          \
+  (~0U) /* of a tag, for as long as the daemon writes: no address takes it */
+
 /* Map `classes` (array by the tag of a ticket or announcement): limits of an admitted client. */
 struct trap_guard_class {
   struct trap_rate syns;
@@ -78,6 +86,7 @@ struct trap_network_class {
   4u /* once the keys have run out, nothing passes to a protected port */
 
 #define TRAP_GUARD_ELSEWHERE 8u /* the sockets of some service are: what leaves has to be read */
+#define TRAP_GUARD_POOLS 16u    /* there are pools: addresses and tags have to fit */
 
 #define TRAP_GUARD_ALWAYS (~0ULL) /* for enforced_until_ns */
 
@@ -100,8 +109,9 @@ struct trap_guard_settings {
 struct trap_announced_key {
   union trap_address client; /* masked to the scope */
   __be16 port;
-  __u8 scope;       /* as announced; looked up with the service's */
-  __u8 reserved[5]; /* zero */
+  __u8 scope;    /* as announced; looked up with the service's */
+  __u8 reserved; /* zero */
+  __u32 pool;    /* of the address that the announcement came to; chooses no bucket */
 };
 
 struct trap_announced {

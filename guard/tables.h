@@ -114,7 +114,8 @@ TRAP_INLINE __u64 trap_announced_may_hold(__u64 prints, __u8 print) {
 
 TRAP_INLINE int trap_announced_key_equal(const struct trap_announced_key* a,
                                          const struct trap_announced_key* b) {
-  return trap_address_equal(&a->client, &b->client) && a->port == b->port && a->scope == b->scope;
+  return trap_address_equal(&a->client, &b->client) && a->port == b->port && a->scope == b->scope &&
+         a->pool == b->pool;
 }
 
 /* A service and the /24 or /48 around a client in one word, or the client's own prefix if that is

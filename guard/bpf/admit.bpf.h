@@ -252,7 +252,9 @@ judge_syn(const struct packet_context* context, const void* tcp, const void* end
     verdict = find_invitation(context, &presented.ticket.tag);
     return verdict == TRAP_DROP_UNINVITED ? verdict : open_invited(context, &presented, verdict);
   case TICKET_RIGHT:
-    return open_invited(context, &presented, TRAP_PASS_TICKET);
+    return is_tag_of_pool(context, presented.ticket.tag)
+               ? open_invited(context, &presented, TRAP_PASS_TICKET)
+               : TRAP_DROP_TICKET_POOL;
   default:
     return verdict;
   }
@@ -305,6 +307,10 @@ judge_announcement(const struct packet_context* context, const struct trap_annou
   note_peer(context, issued_s, body->scope);
   if (body->scope != scope_of(context))
     return TRAP_DROP_ANNOUNCE_MALFORMED;
+  if (!is_tag_of_pool(context, body->tag))
+    return TRAP_DROP_ANNOUNCE_POOL;
+  if (has_pools(context))
+    admitted.pool = pool_of_address(&context->packet.destination);
   admitted.client = trap_address_mask(client, grant.family, grant.scope);
   return admit_announced(context, &admitted, &value);
 }

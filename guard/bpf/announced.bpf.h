@@ -3,6 +3,7 @@
 #pragma once
 
 #include "guard/bpf/packet_context.bpf.h"
+#include "guard/bpf/pool.bpf.h"
 #include "guard/tables.h"
 
 static __always_inline struct trap_announced_bucket* announced_bucket(__u64 hash) {
@@ -29,8 +30,8 @@ find_announced(struct trap_announced_bucket* bucket, const struct trap_announced
   return NULL;
 }
 
-/* Is the client announced for this port? If so, *tag receives the tag of the announcement. A flood
- * of SYNs ends here. */
+/* Is the client announced for this port, at addresses of the destination's pool? If so, *tag
+ * receives the tag of the announcement, which is still that pool's. A flood of SYNs ends here. */
 static __always_inline TRAP_MUST_USE int is_announced(const struct packet_context* context,
                                                       __u8* tag) {
   struct trap_announced_key key = {
@@ -44,11 +45,13 @@ static __always_inline TRAP_MUST_USE int is_announced(const struct packet_contex
 
   if (!bucket)
     return 0;
+  if (has_pools(context))
+    key.pool = pool_of_address(&context->packet.destination);
   entry = find_announced(bucket, &key, hash);
   if (!entry || entry->value.until_s + context->settings->clock_skew_s <= unix_time(context).unix_s)
     return 0;
   *tag = entry->value.tag;
-  return 1;
+  return !has_pools(context) || pool_of_tag(*tag) == key.pool;
 }
 
 /* The entry that ends first; an empty one has always ended. */

@@ -38,6 +38,21 @@ struct {
 } trusted SEC(".maps");
 
 struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, TRAP_GUARD_MAX_POOL_PREFIXES);
+  __type(key, struct trap_trusted_key);
+  __type(value, __u32);
+} pools SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, TRAP_GUARD_TAGS);
+  __type(key, __u32);
+  __type(value, __u32);
+} tag_pools SEC(".maps");
+
+struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, TRAP_GUARD_TAGS);
   __type(key, __u32);

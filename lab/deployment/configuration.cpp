@@ -9,7 +9,7 @@ namespace trap::lab {
 namespace {
 
 std::string backend_text(const DeploymentPlan& plan, std::string_view host, int port, int weight,
-                         const std::string& pool = {}) {
+                         const std::string& pool = {}, int tag = 0) {
   std::string text;
   const std::string pool_line = pool.empty() ? "" : fmt::format("  pool = \"{}\"\n", pool);
   for (const Family family : families)
@@ -17,9 +17,10 @@ std::string backend_text(const DeploymentPlan& plan, std::string_view host, int 
                         "  address = \"{}\"\n"
                         "  guard = \"{}\"\n"
                         "  weight = {}\n"
-                        "  ticket_lifetime_s = {}\n{}{}",
+                        "  ticket_lifetime_s = {}\n"
+                        "  tag = {}\n{}{}",
                         endpoint(addresses_of(host).address(family), port), guard_of(host), weight,
-                        plan.ticket_lifetime_s, pool_line, plan.backend_keys);
+                        plan.ticket_lifetime_s, tag, pool_line, plan.backend_keys);
   return text;
 }
 
@@ -41,7 +42,7 @@ std::string service_text(const DeploymentPlan& plan, const DeployedService& serv
   if (plan.backends)
     text += backend_text(plan, "service", service.port, plan.two_backends ? plan.first_weight : 1);
   if (plan.two_backends && service.port == service_port)
-    text += backend_text(plan, "service-2", service.port, 1, plan.second_pool);
+    text += backend_text(plan, "service-2", service.port, 1, plan.second_pool, plan.second_tag);
   return service.port == service_port ? text + plan.policies : text;
 }
 

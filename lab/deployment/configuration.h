@@ -20,6 +20,7 @@ struct DeploymentPlan {
   bool two_backends = false; // service-2 as well
   int first_weight = 3;      // of service, if there are two; service-2 has 1
   std::string second_pool{}; // of service-2, if it is not in the default pool
+  int second_tag = 0;        // of its tickets
   int ticket_lifetime_s = 600;
 
   // The TRAP host serves clients without a module: through a relay, or, with no backends, by

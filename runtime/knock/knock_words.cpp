@@ -135,6 +135,8 @@ std::vector<std::string> reasons_of_backend_silence() {
   return {
       "trap-guard there holds the key of another guard or master: drop-ticket-mac counts at the "
       "guard",
+      "it has the backend's address in another [[pool]] than the tag: drop-ticket-pool counts "
+      "there",
       "its clock differs by minutes: drop-ticket-expired or drop-ticket-epoch counts at the guard",
       "it sees this client at another address than the TRAP server does, as behind address "
       "translation with several addresses",

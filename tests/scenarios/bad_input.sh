@@ -206,6 +206,11 @@ bad_config "guard: service on a management port" guard 7 'port 22 is a managemen
 bad_config "guard: scope out of range" guard 10 'service "web": "scope_v4" is 33: write a number from 8 to 32' 's/port = 80/port = 80\nscope_v4 = 33/'
 bad_config "guard: class without tags" guard 7 'class "gold": no client has this class: give it "tags"' 's/^\[\[service\]\]/[[class]]\nname = "gold"\n&/'
 bad_config "guard: a tag of two classes" guard 12 'class "b": tag 1 belongs to class "a" already' 's/^\[\[service\]\]/[[class]]\nname = "a"\ntags = [1]\n[[class]]\nname = "b"\ntags = [1]\n&/'
+pool='[[pool]]\nname = "a"\naddresses = ["198.51.100.0/24"]\ntags = [1]\n[[pool]]\nname ='
+bad_config "guard: pool without tags" guard 7 'pool "a": key "tags" is missing: add it' 's/^\[\[service\]\]/[[pool]]\nname = "a"\naddresses = ["198.51.100.20"]\n&/'
+bad_config "guard: a tag of two pools" guard 14 'pool "b": tag 1 belongs to pool "a" already' 's|^\[\[service\]\]|'"$pool"' "b"\naddresses = ["198.51.101.1"]\ntags = [1]\n&|'
+bad_config "guard: pools that overlap" guard 13 'pool "b": 198.51.100.7/32 overlaps with 198.51.100.0/24 of pool "a"' 's|^\[\[service\]\]|'"$pool"' "b"\naddresses = ["198.51.100.7"]\ntags = [2]\n&|'
+bad_config "guard: pools of one name" guard 11 'pool "a": another pool has this name already' 's|^\[\[service\]\]|'"$pool"' "a"\naddresses = ["198.51.101.1"]\ntags = [2]\n&|'
 
 { cat "$work/server.toml"; printf '[[service]]\nname = "two"\naddresses = ["203.0.113.10:80"]\n[[service.backend]]\naddress = "198.51.100.21:80"\nguard = "web-1"\n'; } >"$work/bad.toml"
 check "server: two services on one address" 2 "^trap-server: $work/bad.toml:23: service \"two\": address 203\\.0\\.113\\.10:80 belongs to service \"web\"" \

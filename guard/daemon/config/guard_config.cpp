@@ -105,6 +105,12 @@ Keys<GuardConfig> own_keys() {
       strings("trusted", &G::trusted, trusted_prefix(), by_reload, "peers that need no invitation",
               TRAP_GUARD_MAX_TRUSTED),
       tables(
+          "pool", &G::pools, pool_keys(), {"name"},
+          [](ConfigTable& table, PoolConfig& read, const GuardConfig& config) {
+            check_pool(table, read, config.pools);
+          },
+          "addresses that take tickets of certain tags only"),
+      tables(
           "class", &G::classes, class_keys(), {"name"},
           [](ConfigTable& table, ClassConfig& read, const GuardConfig& config) {
             check_class(table, read, config.classes);

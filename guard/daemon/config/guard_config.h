@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "guard/daemon/config/class_config.h"
+#include "guard/daemon/config/pool_config.h"
 #include "guard/maps.h"
 #include "protocol/wire.h"
 #include "runtime/config/config_changes.h"
@@ -46,6 +47,7 @@ struct GuardConfig {
   std::uint32_t max_flows = TRAP_GUARD_FLOWS;
   std::vector<trap_address> trap_servers;
   std::vector<Prefix> trusted; // their SYNs need no invitation
+  std::vector<PoolConfig> pools;
   std::vector<ClassConfig> classes;
   std::vector<ServiceConfig> services;
 };

@@ -52,11 +52,16 @@ public:
   Result<void> write_trap_servers();
   Result<void> add_trusted();
   Result<void> remove_trusted();
+  Result<void> close_changing_tags();
+  Result<void> write_pools();
+  Result<void> remove_pools();
   Result<void> write_classes();
   Result<void> write_ports(const PortSlots& slots, const PortSlots& earlier);
 
 private:
   Result<void> remove_trap_servers();
+  Result<void> add_pools();
+  Result<void> write_tag(__u32 tag, __u32 pool);
   template <class Limits>
   Result<void> write_limits(int fd, const char* map,
                             const std::array<Limits, TRAP_GUARD_TAGS>& limits);
@@ -129,6 +134,67 @@ Result<void> Writer::remove_trusted() {
   return {};
 }
 
+Result<void> Writer::write_tag(__u32 tag, __u32 pool) {
+  if (store_.read<__u32>(fds_.tag_pools, tag) == pool)
+    return {};
+  return store_.write(fds_.tag_pools, "tag_pools", tag, pool);
+}
+
+// A tag that goes to another pool is taken nowhere while addresses change.
+Result<void> Writer::close_changing_tags() {
+  const auto pools = pools_by_tag(config_.pools);
+  for (__u32 tag = 0; tag < TRAP_GUARD_TAGS; tag++) {
+    if (store_.read<__u32>(fds_.tag_pools, tag) == pools[tag])
+      continue;
+    if (auto written = write_tag(tag, TRAP_POOL_CHANGES); !written)
+      return written.error();
+  }
+  return {};
+}
+
+Result<void> Writer::add_pools() {
+  for (const auto& [prefix, pool] : pools_by_address(config_.pools)) {
+    const trap_trusted_key key = key_of(prefix);
+    int failed = store_.update(fds_.pools, &key, &pool, BPF_ANY);
+    if (is_full(failed)) { // with those that go
+      if (auto removed = remove_pools(); !removed)
+        return removed.error();
+      failed = store_.update(fds_.pools, &key, &pool, BPF_ANY);
+    }
+    if (failed)
+      return map_error("pools", "write to", failed);
+  }
+  return {};
+}
+
+Result<void> Writer::write_pools() {
+  if (auto added = add_pools(); !added)
+    return added.error();
+  if (auto removed = remove_pools(); !removed)
+    return removed.error();
+  const auto pools = pools_by_tag(config_.pools);
+  for (__u32 tag = 0; tag < TRAP_GUARD_TAGS; tag++) {
+    if (auto written = write_tag(tag, pools[tag]); !written)
+      return written.error();
+  }
+  return {};
+}
+
+// An address that leaves its pool would go on to take no other tickets.
+Result<void> Writer::remove_pools() {
+  const auto wanted = pools_by_address(config_.pools);
+  for (const auto& key : store_.keys<trap_trusted_key>(fds_.pools)) {
+    if (std::ranges::any_of(wanted, [&](const auto& entry) {
+          const trap_trusted_key other = key_of(entry.first);
+          return std::memcmp(&key, &other, sizeof(key)) == 0;
+        }))
+      continue;
+    if (auto removed = store_.remove(fds_.pools, "pools", key); !removed)
+      return removed.error();
+  }
+  return {};
+}
+
 template <class Limits>
 Result<void> Writer::write_limits(int fd, const char* map,
                                   const std::array<Limits, TRAP_GUARD_TAGS>& limits) {
@@ -172,6 +238,7 @@ Result<void> Writer::write_ports(const PortSlots& slots, const PortSlots& earlie
 void write_settings(trap_guard_settings& settings, const GuardConfig& config) {
   const __u32 flags =
       (config.trusted.empty() ? 0 : TRAP_GUARD_TRUSTS) |
+      (config.pools.empty() ? 0 : TRAP_GUARD_POOLS) |
       (config.icmp_drops ? TRAP_GUARD_DROPS_ICMP : 0) |
       (config.stale_drops ? TRAP_GUARD_STALE_DROPS : 0) |
       (std::ranges::all_of(config.services, &ServiceConfig::sockets_here) ? 0
@@ -206,7 +273,8 @@ Result<PortSlots> plan_slots(const GuardConfig& config, const PortSlots& earlier
 
 // A port that goes is gone, and a port that comes is not there yet, while the rights of sources
 // change. Among those, new ones are written before the flag that lets packets look for them, and
-// old ones are removed after it.
+// old ones are removed after it. Pools change while no address takes the tags that move: a packet
+// meets no pool that neither configuration has.
 Result<void> write_maps(const MapFds& fds, trap_guard_settings& settings, const GuardConfig& config,
                         const PortSlots& slots, const PortSlots& earlier, MapStore& store) {
   Writer writer(fds, config, store);
@@ -218,6 +286,10 @@ Result<void> write_maps(const MapFds& fds, trap_guard_settings& settings, const 
     return written.error();
   if (auto added = writer.add_trusted(); !added)
     return added.error();
+  if (auto closed = writer.close_changing_tags(); !closed)
+    return closed.error();
+  if (auto written = writer.write_pools(); !written)
+    return written.error();
   write_settings(settings, config);
   if (auto removed = writer.remove_trusted(); !removed)
     return removed.error();

@@ -20,6 +20,8 @@ struct MapFds {
   int network_classes = -1;
   int trap_servers = -1;
   int trusted = -1;
+  int pools = -1;
+  int tag_pools = -1;
   int admitted = -1;
   int flow_keys = -1;
   int counters = -1;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include "dataplane/options.h"
 #include "guard/tables.h"
@@ -90,9 +91,27 @@ std::string flow_text(int flows_fd, std::uint32_t flow_buckets, const trap_packe
   return "";
 }
 
+const PoolConfig* pool_of(const std::vector<PoolConfig>& pools, const trap_address& address) {
+  for (const PoolConfig& pool : pools)
+    for (const Prefix& prefix : pool.addresses)
+      if (covers(prefix, address))
+        return &pool;
+  return nullptr;
+}
+
+// Only what opens connections or announces clients has a tag.
+std::string pool_text(const std::vector<PoolConfig>& pools, const trap_packet& packet) {
+  if (pools.empty() || !(packet.flags & (TRAP_TCP_SYN | TRAP_TCP_RST)))
+    return "";
+  if (const PoolConfig* pool = pool_of(pools, packet.destination))
+    return fmt::format("its address is of pool \"{}\", which takes tags {}", pool->name,
+                       fmt::join(pool->tags, ", "));
+  return "its address is of no pool, and takes tags that are of none";
+}
+
 std::string announced_text(int announced_fd, std::uint32_t announced_buckets, const MapFds& fds,
-                           const trap_packet& packet, const trap_guard_settings& settings,
-                           const trap_clock_anchor& now) {
+                           const std::vector<PoolConfig>& pools, const trap_packet& packet,
+                           const trap_guard_settings& settings, const trap_clock_anchor& now) {
   const auto port =
       map_read<trap_guard_port>(fds.ports, std::uint32_t{TRAP_FROM_BE16(packet.destination_port)});
   if (!port)
@@ -101,6 +120,8 @@ std::string announced_text(int announced_fd, std::uint32_t announced_buckets, co
   key.scope = packet.family == TRAP_IPV4 ? port->scope_v4 : port->scope_v6;
   key.client = trap_address_mask(packet.source, packet.family, key.scope);
   key.port = packet.destination_port;
+  if (const PoolConfig* pool = pool_of(pools, packet.destination))
+    key.pool = pool_number(pool->name);
   const std::uint64_t hash = trap_announced_hash(&key, settings.table_keys);
   const auto bucket = map_read<trap_announced_bucket>(
       announced_fd, trap_announced_bucket_index(hash, announced_buckets));
@@ -145,9 +166,9 @@ std::vector<std::string> GuardExplainer::reasons_of(const ExplainRequest& reques
                     packet, guard_.flow_secret, now);
       !flow.empty())
     because.push_back(flow);
-  if (std::string announced = announced_text(bpf_map__fd(guard_.program->maps.announced),
-                                             announced_buckets(guard_.active->config), guard_.fds,
-                                             packet, *guard_.settings, now);
+  if (std::string announced = announced_text(
+          bpf_map__fd(guard_.program->maps.announced), announced_buckets(guard_.active->config),
+          guard_.fds, guard_.active->config.pools, packet, *guard_.settings, now);
       !announced.empty())
     because.push_back(announced);
   for (const Prefix& prefix : guard_.active->config.trusted) {
@@ -189,6 +210,9 @@ Result<std::string> GuardExplainer::explain(const ExplainRequest& request) {
   if (explained->verdict == TRAP_DROP_UNINVITED && reasons.because.empty())
     reasons.because.push_back(
         "it has no ticket, its client is not announced, and its source is not trusted");
+  if (std::string pool = pool_text(guard_.active->config.pools, packet);
+      !reasons.service.empty() && layer == TRAP_LAYER_TCP && !pool.empty())
+    reasons.because.push_back(pool);
   if (trap_verdict_action(explained->verdict) == TRAP_ACTION_DROP &&
       guard_.settings->enforced_until_ns <= read_clocks().monotonic_ns)
     reasons.because.push_back("mode is monitor: it is counted, and passes all the same");

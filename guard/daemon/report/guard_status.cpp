@@ -62,6 +62,17 @@ ordered_json trap_servers_json(const RunningGuard& guard) {
   return trap_servers;
 }
 
+ordered_json pools_json(const std::vector<PoolConfig>& pools) {
+  auto described = ordered_json::array();
+  for (const PoolConfig& pool : pools) {
+    auto addresses = ordered_json::array();
+    for (const Prefix& prefix : pool.addresses)
+      addresses.push_back(format_prefix(prefix));
+    described.push_back({{"name", pool.name}, {"addresses", addresses}, {"tags", pool.tags}});
+  }
+  return described;
+}
+
 } // namespace
 
 void describe_guard(const RunningGuard& guard, ordered_json& status) {
@@ -77,6 +88,7 @@ void describe_guard(const RunningGuard& guard, ordered_json& status) {
   for (const Prefix& prefix : guard.active->config.trusted)
     trusted.push_back(format_prefix(prefix));
   status["trusted"] = trusted;
+  status["pools"] = pools_json(guard.active->config.pools);
   status["counters"] = counters_json(counted);
   status["monitored"] = counters_json(monitored);
   status["suspects"] = guard.suspects.size();

@@ -88,6 +88,8 @@ Result<void> load(RunningGuard& guard, Undo& undo) {
                .network_classes = bpf_map__fd(maps.network_classes),
                .trap_servers = bpf_map__fd(maps.trap_servers),
                .trusted = bpf_map__fd(maps.trusted),
+               .pools = bpf_map__fd(maps.pools),
+               .tag_pools = bpf_map__fd(maps.tag_pools),
                .admitted = bpf_map__fd(maps.admitted),
                .flow_keys = bpf_map__fd(maps.flow_keys),
                .counters = bpf_map__fd(maps.counters),

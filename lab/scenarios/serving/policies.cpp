@@ -108,6 +108,18 @@ void other_scope(Scene& scene) {
   }
 }
 
+// A tag that is not of the guard's pool: the server's own try of a ticket tells.
+void other_tag(Scene& scene) {
+  Daemon& server = scene.trap().server();
+  DeploymentPlan other = scene.trap().plan();
+  other.second_tag = 8;
+  scene.done(server.configure(server_text(other)), "a configuration with another tag is written");
+  scene.done(server.reload(), "the server takes another tag");
+  for (const std::string backend : {"198.51.100.36:80", "[2001:db8:52::20]:80"})
+    scene.check(says(server, {fmt::format("backend {}: ", backend), "[[pool]]", "have tag 8"}),
+                fmt::format("another tag: the server names backend {}", backend), "it does not");
+}
+
 void policies(Scene& scene) {
   scene.done(scene.host("client").ip(
                  "address add 192.0.2.10/32 dev eth0\naddress add 192.0.2.17/32 dev eth0\n"
@@ -141,10 +153,11 @@ void policies(Scene& scene) {
     classed(scene, family, clients);
   }
   other_scope(scene);
+  other_tag(scene);
 }
 
-// Every action by prefix, in both families; service-2 is the pool "partners". Tickets have other
-// scopes than usual.
+// Every action by prefix, in both families; service-2 is the pool "partners", for the guards too.
+// Tickets have other scopes than usual.
 DeploymentPlan policies_plan() {
   DeploymentPlan plan = relayed_plan();
   plan.two_backends = true;
@@ -158,7 +171,10 @@ DeploymentPlan policies_plan() {
                     std::string_view{action} == "pool" ? "  pool = \"partners\"\n" : "", prefixes);
   plan.policies += "  [[service.policy]]\n  action = \"pool\"\n  tag = 7\n"
                    "  prefixes = [\"192.0.2.32/28\", \"2001:db8:2::34\"]\n";
-  plan.guard_keys = "[[class]]\nname = \"few-packets\"\ntags = [7]\npackets_per_s = 10\n";
+  plan.second_tag = 9;
+  plan.guard_keys = "[[pool]]\nname = \"partners\"\n"
+                    "addresses = [\"198.51.100.36\", \"2001:db8:52::20\"]\ntags = [9]\n"
+                    "[[class]]\nname = \"few-packets\"\ntags = [7]\npackets_per_s = 10\n";
   plan.backend_keys = plan.guarded_keys = "  scope_v4 = 28\n  scope_v6 = 124\n";
   return plan;
 }

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <unistd.h>
 #include <utility>
@@ -30,19 +31,55 @@ Result<Secret> read_master_for(const ServerConfig& config, const Secret* otherwi
   return generate_master_key();
 }
 
+namespace {
+
+using Tags = std::set<std::uint8_t>;
+using PoolTags = std::map<std::string, Tags>;
+
+// The tags that tickets for a backend may have.
+Tags tags_of(const ServiceConfig& service, const BackendConfig& backend) {
+  Tags tags = {backend.tag};
+  for (const PolicyRule& rule : service.policies->rules) {
+    if (rule.action == PolicyAction::pool && rule.pool == backend.pool && rule.own_tag())
+      tags.insert(*rule.own_tag());
+  }
+  return tags;
+}
+
+std::optional<std::uint8_t> common_tag(const Tags& a, const Tags& b) {
+  for (const std::uint8_t tag : a)
+    if (b.contains(tag))
+      return tag;
+  return std::nullopt;
+}
+
+std::string shared_door(const std::string& guard, std::uint16_t port, const PoolTags& pools) {
+  for (auto one = pools.begin(); one != pools.end(); ++one) {
+    for (auto other = std::next(one); other != pools.end(); ++other) {
+      if (const auto tag = common_tag(one->second, other->second))
+        return fmt::format(
+            "pools \"{}\" and \"{}\" are behind guard \"{}\" at port {}, both with tag {}: a "
+            "ticket for one is good at the other: if they are to be apart, give the backends of "
+            "each a \"tag\" of its own, and the guard a [[pool]] with it",
+            one->first, other->first, guard, port, *tag);
+    }
+  }
+  return "";
+}
+
+} // namespace
+
 std::vector<std::string> shared_doors(const ServerConfig& config) {
   using Door = std::pair<std::string, std::uint16_t>; // guard, port
-  std::map<Door, std::set<std::string>> pools;
-  for (const ServiceConfig& service : config.services)
+  std::map<Door, PoolTags> doors;
+  for (const ServiceConfig& service : config.services) {
     for (const BackendConfig& backend : service.backends)
-      pools[{backend.guard, backend.endpoint.port}].insert(backend.pool);
+      doors[{backend.guard, backend.endpoint.port}][backend.pool].merge(tags_of(service, backend));
+  }
   std::vector<std::string> lines;
-  for (const auto& [door, names] : pools) {
-    if (names.size() > 1)
-      lines.push_back(fmt::format(
-          "pools \"{}\" and \"{}\" are behind guard \"{}\" at port {}: a ticket for one is good at "
-          "the other: if they are to be apart, give each a guard or a port of its own",
-          *names.begin(), *std::next(names.begin()), door.first, door.second));
+  for (const auto& [door, pools] : doors) {
+    if (std::string line = shared_door(door.first, door.second, pools); !line.empty())
+      lines.push_back(line);
   }
   return lines;
 }

@@ -29,8 +29,9 @@ bool has_master_key(const ServerConfig& config);
 // file: `otherwise`, or a random secret if that is null.
 Result<Secret> read_master_for(const ServerConfig& config, const Secret* otherwise);
 
-// A line for each guard and port that backends of several pools are behind: a ticket for one pool
-// is as good at the others, because it binds guard and port, and no pool.
+// A line for each guard and port that backends of several pools with a common tag are behind: a
+// ticket for one is as good at the other, because it binds guard, port and tag. Where the tags
+// differ, the guard can keep the pools apart, by its [[pool]] tables.
 std::vector<std::string> shared_doors(const ServerConfig& config);
 void warn_of_shared_doors(const ServerConfig& config);
 

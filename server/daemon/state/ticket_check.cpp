@@ -45,10 +45,9 @@ std::optional<HandshakeSegment> receive(int raw, const Endpoint& from, const End
                                             : read_segment(from.address, to.address, packet, bytes);
 }
 
-// Without what no guard refuses.
+// Without what no guard refuses. It may refuse the tag: of another of its pools, or of none.
 BackendKey trial_key(const trap_backend& value) {
   BackendKey key = backend_key(value);
-  key.tag = 0;
   key.lifetime_s = 0;
   return key;
 }
@@ -188,11 +187,12 @@ std::vector<std::string> ticket_problems(const ServerPlan& plan, const TicketChe
     const bool is_v4 = family_of(backend.endpoint.address) == TRAP_IPV4;
     problems.insert(fmt::format(
         "backend {}: {} a SYN with a ticket: clients that are sent there {} shut out: compare "
-        "scope_{} = {} and the clock with guard \"{}\" there, and its key with this master key",
+        "scope_{} = {}, the clock and its [[pool]] (tickets have tag {}) with guard \"{}\" there, "
+        "and its key with this master key",
         format_endpoint(backend.endpoint),
         health == Health::up ? "answers this host, but not" : "does not answer",
         health == Health::up ? "are" : "may be", is_v4 ? "v4" : "v6",
-        is_v4 ? backend.value.scope_v4 : backend.value.scope_v6, backend.guard));
+        is_v4 ? backend.value.scope_v4 : backend.value.scope_v6, backend.value.tag, backend.guard));
   }
   return {problems.begin(), problems.end()};
 }

@@ -327,10 +327,18 @@ bool Oracle::is_trusted(const Reading& reading) const {
   return from == one || (from[0] == 0xfd && from[1] == 0 && from[2] == 0 && from[3] == 8);
 }
 
+// Of the pool "nine", whose tag no ticket here has.
+bool Oracle::is_in_pool(const Reading& reading) {
+  const Bytes& to = reading.destination.address;
+  return reading.family == 4
+             ? to == Bytes{198, 51, 100, 99}
+             : to == Bytes{0x20, 1, 0xd, 0xb8, 1, 0x98, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x99};
+}
+
 bool Oracle::is_announced(const Reading& reading) const {
   const Bytes invited = address("stranger", reading.family);
   const std::ptrdiff_t scope_bytes = reading.family == 4 ? 4 : 8;
-  return reading.destination.port == 80 &&
+  return reading.destination.port == 80 && !is_in_pool(reading) &&
          std::equal(invited.begin(), invited.begin() + scope_bytes, reading.source.address.begin());
 }
 
@@ -342,13 +350,14 @@ Names Oracle::guard_ticket(const Reading& reading, const Bytes& ticket) const {
       reading.destination.port == 80 &&
       std::equal(client.begin(), client.begin() + scope_bytes, reading.source.address.begin());
   if (is_clients && ticket == test::read_hex(constants_.text("ticket" + family + "valid")))
-    return {"pass-ticket"};
+    return {is_in_pool(reading) ? "drop-ticket-pool" : "pass-ticket"};
   const Bytes epochs = {0xb7, 0xb8, 0xb9}; // around the moment "now"
   if (std::ranges::find(epochs, ticket[0]) == epochs.end())
     return {"drop-ticket-epoch"};
   for (const auto& [name, value] : constants_.values().items()) {
     if (name.starts_with("ticket" + family) && test::read_hex(value.get<std::string>()) == ticket)
-      return {"pass-ticket", "drop-ticket-expired", "drop-ticket-mac", "drop-client-syns"};
+      return {is_in_pool(reading) ? "drop-ticket-pool" : "pass-ticket", "drop-ticket-expired",
+              "drop-ticket-mac", "drop-client-syns"};
   }
   return {"drop-ticket-expired", "drop-ticket-mac"};
 }
@@ -385,9 +394,9 @@ Names Oracle::guard_reset(const Reading& reading) const {
         body.insert(body.begin(), options.body[0]);
         return body;
       }())
-    return {"announce-accepted"};
+    return {is_in_pool(reading) ? "drop-announce-pool" : "announce-accepted"};
   return {"drop-announce-malformed", "drop-announce-time", "drop-announce-mac",
-          "announce-accepted"};
+          is_in_pool(reading) ? "drop-announce-pool" : "announce-accepted"};
 }
 
 Names Oracle::guard_icmp(const Bytes& frame) const {

@@ -42,6 +42,7 @@ private:
   Names guard_icmp(const Bytes& frame) const;
   bool is_guard_flow(const End& client, const End& service) const;
   bool is_trusted(const Reading& reading) const;
+  static bool is_in_pool(const Reading& reading);
   bool is_announced(const Reading& reading) const;
 
   Names client_outward(const Reading& reading, const Bytes& frame) const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The order in which trap-guard's maps are written: after every single write between random pairs
-// of configurations, a packet meets the old or the new of its port and of its source's rights.
+// of configurations, a packet meets the old or the new of its port and of its source's rights, and
+// no tag is taken at an address of a pool that neither gives it.
 #include <gmock/gmock.h>
 
 #include <random>
@@ -19,6 +20,9 @@ const std::vector<std::string> all_sources = {"192.0.2.1", "192.0.2.200", "198.5
                                               "2001:db8::1"};
 const std::vector<std::string> all_prefixes = {"192.0.2.0/24", "192.0.2.128/25", "198.51.100.1",
                                                "2001:db8::/32"};
+const std::vector<std::string> all_destinations = {"198.51.100.20", "198.51.100.24",
+                                                   "198.51.100.25", "2001:db8:198::20"};
+constexpr std::uint8_t all_tags = 4;
 const std::vector<std::string> all_servers = {"203.0.113.1", "203.0.113.2", "2001:db8:113::1"};
 
 trap_address address(const std::string& text) {
@@ -36,6 +40,9 @@ protected:
                 store_.add(MapKind::hash, 16, sizeof(trap_guard_peer), TRAP_GUARD_MAX_TRAP_SERVERS),
             .trusted =
                 store_.add(MapKind::trie, sizeof(trap_trusted_key), 1, TRAP_GUARD_MAX_TRUSTED),
+            .pools = store_.add(MapKind::trie, sizeof(trap_trusted_key), sizeof(__u32),
+                                TRAP_GUARD_MAX_POOL_PREFIXES),
+            .tag_pools = store_.add(MapKind::array, 4, sizeof(__u32), TRAP_GUARD_TAGS),
             .admitted = -1,
             .flow_keys = -1,
             .counters = store_.add(MapKind::array, 4, sizeof(trap_count), 1 << 20),
@@ -43,6 +50,22 @@ protected:
   }
 
   bool chance(unsigned of, unsigned all) { return random_() % all < of; }
+
+  // Addresses and tags wander between three pools, and out of them.
+  std::vector<PoolConfig> pools() {
+    std::vector<PoolConfig> made = {{"a", {}, {}}, {"b", {}, {}}, {"c", {}, {}}};
+    const auto any = [&]() -> PoolConfig* {
+      const unsigned at = random_() % 4;
+      return at < made.size() ? &made[at] : nullptr;
+    };
+    for (const std::string& text : all_destinations)
+      if (PoolConfig* pool = any())
+        pool->addresses.push_back(*parse_prefix(text));
+    for (std::uint8_t tag = 0; tag < all_tags; tag++)
+      if (PoolConfig* pool = any())
+        pool->tags.push_back(tag);
+    return chance(1, 4) ? std::vector<PoolConfig>() : made;
+  }
 
   GuardConfig config() {
     GuardConfig made;
@@ -61,6 +84,7 @@ protected:
       if (chance(1, 2))
         made.trap_servers.push_back(address(server));
     }
+    made.pools = pools();
     made.announced_per_network_per_s = chance(1, 2) ? 100 : 0;
     made.icmp_drops = chance(1, 2);
     return made;
@@ -76,6 +100,7 @@ protected:
     before_ = after_;
     slots_ = slots_after_;
     expect_old_or_new();
+    expect_written_tags();
     return written;
   }
 
@@ -94,7 +119,27 @@ protected:
     return store_.read<trap_guard_peer>(fds_.trap_servers, source).has_value();
   }
 
+  bool met_tag(const trap_address& destination, std::uint8_t tag) {
+    if (!(settings_.flags & TRAP_GUARD_POOLS))
+      return true;
+    trap_trusted_key key = {.bits = 128, .address = {}};
+    std::memcpy(key.address, &destination, sizeof key.address);
+    return store_.read<__u32>(fds_.tag_pools, std::uint32_t{tag}).value_or(TRAP_POOL_CHANGES) ==
+           store_.read<__u32>(fds_.pools, key).value_or(TRAP_NO_POOL);
+  }
+
   // --- and what the configurations say
+
+  static bool takes(const GuardConfig& config, const trap_address& destination, std::uint8_t tag) {
+    const auto of_address = std::ranges::find_if(config.pools, [&](const PoolConfig& pool) {
+      return std::ranges::any_of(pool.addresses,
+                                 [&](const Prefix& prefix) { return covers(prefix, destination); });
+    });
+    const auto of_tag = std::ranges::find_if(config.pools, [&](const PoolConfig& pool) {
+      return std::ranges::find(pool.tags, tag) != pool.tags.end();
+    });
+    return of_address == of_tag;
+  }
 
   static const guard::ServiceConfig* service(const GuardConfig& config, std::uint16_t port) {
     const auto found = std::ranges::find(config.services, port, &guard::ServiceConfig::port);
@@ -124,7 +169,26 @@ protected:
       ADD_FAILURE() << "pair " << pair_ << ", write " << store_.writes() << ": " << what;
   }
 
+  void expect_no_foreign_tag() {
+    for (const std::string& text : all_destinations) {
+      for (std::uint8_t tag = 0; tag < all_tags; tag++) {
+        const trap_address destination = address(text);
+        if (met_tag(destination, tag) && !takes(before_, destination, tag) &&
+            !takes(after_, destination, tag))
+          fail(text + " takes tag " + std::to_string(tag));
+      }
+    }
+  }
+
+  void expect_written_tags() {
+    for (const std::string& text : all_destinations)
+      for (std::uint8_t tag = 0; tag < all_tags; tag++)
+        if (met_tag(address(text), tag) != takes(after_, address(text), tag))
+          fail(text + " and tag " + std::to_string(tag) + " are not as written");
+  }
+
   void expect_old_or_new() {
+    expect_no_foreign_tag();
     for (const std::uint16_t port : all_ports) {
       const trap_guard_port met = met_port(port);
       const bool is_old = is_port_of(before_, slots_, port, met);

@@ -51,6 +51,14 @@ addresses = ["203.0.113.10:22"]
 
 constexpr char guard_columns[] = R"(interfaces = ["eth0"]
 trap_servers = ["203.0.113.10"]
+[[pool]]
+name = "partners"
+addresses = ["203.0.113.10", "203.0.113.12"]
+tags = [7]
+[[pool]]
+name = "others"
+addresses = ["203.0.113.11"]
+tags = [9]
 [[class]]
 name = "gold"
 tags = [7, 9]
@@ -159,7 +167,8 @@ ConfigNode another_value(const KeyFacts& key, const ConfigNode& now) {
     if (const ConfigNode choice = another_choice(key, now); choice.value.index() != 0)
       return choice;
     const auto all = samples();
-    const auto at = all.find(key.name);
+    const bool has_ports = key.accepted != "addresses and prefixes"; // as a server's addresses do
+    const auto at = all.find(key.name == "addresses" && !has_ports ? "prefixes" : key.name);
     return at == all.end() ? ConfigNode() : at->second;
   }
 }

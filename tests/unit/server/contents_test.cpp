@@ -335,24 +335,31 @@ TEST_F(Contents, lead_prefixes_to_pools_as_long_as_they_are_there) {
   EXPECT_FALSE(service_policies(planned(1), backends_)); // no IPv6 client has one
 }
 
-// Guard and port are all that a ticket binds of its backend.
-TEST_F(Contents, of_pools_that_share_guard_and_port_are_named) {
+// Guard, port and tag are all that a ticket binds of its backend.
+TEST_F(Contents, of_pools_that_share_guard_port_and_tag_are_named) {
   struct Case {
-    std::string guard, port, pool;
+    std::string guard, port, pool, more;
     std::size_t lines;
   };
-  for (const Case& other : {Case{"a", "80", "partners", 1}, Case{"a", "81", "partners", 0},
-                            Case{"b", "80", "partners", 0}, Case{"a", "80", "", 0}}) {
+  const auto policy = [](const std::string& tag) {
+    return "[[service.policy]]\naction = \"pool\"\npool = \"partners\"\ntag = " + tag +
+           "\nprefixes = [\"192.0.2.0/24\"]\n";
+  };
+  for (const Case& other : {Case{"a", "80", "partners", "", 1}, Case{"a", "81", "partners", "", 0},
+                            Case{"b", "80", "partners", "", 0}, Case{"a", "80", "", "", 0},
+                            Case{"a", "80", "partners", "tag = 7\n", 0},
+                            Case{"a", "80", "partners", "tag = 7\n" + policy("0"), 1},
+                            Case{"a", "80", "partners", "tag = 7\n" + policy("8"), 0}}) {
     const auto config =
         read(one_host + "[[service.backend]]\naddress = \"198.51.100.20:80\"\nguard = \"a\"\n" +
              "[[service.backend]]\naddress = \"198.51.100.21:" + other.port + "\"\nguard = \"" +
-             other.guard + "\"\npool = \"" + other.pool + "\"\nweight = 2\n" +
+             other.guard + "\"\npool = \"" + other.pool + "\"\nweight = 2\n" + other.more +
              "[[service.backend]]\naddress = \"[2001:db8::20]:8080\"\nguard = \"a\"\n");
     ASSERT_TRUE(config) << config.error().message;
     const std::vector<std::string> lines = shared_doors(*config);
     EXPECT_EQ(lines.size(), other.lines) << other.guard << " " << other.port << " " << other.pool;
     if (!lines.empty())
-      EXPECT_THAT(lines[0], HasSubstr("guard \"a\" at port 80"));
+      EXPECT_THAT(lines[0], HasSubstr("guard \"a\" at port 80, both with tag 0"));
   }
 }
 
