@@ -19,6 +19,7 @@ using std::chrono::milliseconds;
 
 constexpr int hour_s = 3600;
 constexpr milliseconds patience{20000}, until_said{5000}, until_normal{60000};
+constexpr milliseconds until_counted{15000}; // refusals are looked for every 10 s
 
 // The file that the preloaded library reads.
 class WallClock {
@@ -48,7 +49,7 @@ Daemon& daemon_of(Scene& scene, DaemonKind kind) {
                                      : trap.client();
 }
 
-bool says_that_it_was_set(const Daemon& daemon, bool wanted) {
+bool says(const Daemon& daemon, std::string_view line, bool wanted, milliseconds within) {
   return becomes(
       [&] {
         const auto status = daemon.status();
@@ -56,10 +57,14 @@ bool says_that_it_was_set(const Daemon& daemon, bool wanted) {
           return false;
         bool said = false;
         for (const std::string& problem : status->problems)
-          said = said || problem.find("this host's clock was set") != std::string::npos;
+          said = said || problem.find(line) != std::string::npos;
         return said == wanted;
       },
-      until_said);
+      within);
+}
+
+bool says_that_it_was_set(const Daemon& daemon, bool wanted) {
+  return says(daemon, "this host's clock was set", wanted, until_said);
 }
 
 // Until a first connection goes by its ticket again.
@@ -90,6 +95,9 @@ void step(Scene& scene, DaemonKind kind, const WallClock& clock, int by_s, Famil
       scene.visit("client", Deployment::public_url(family, "/small.txt"), patience);
   scene.check(meanwhile.response.complete(), what + ": a new connection finds a way",
               meanwhile.response.text());
+  if (kind == DaemonKind::guard)
+    scene.check(says(daemon, "announcements are refused for their time", true, until_counted),
+                what + ": it says that announcements are refused", "it does not");
   clock.set(0);
   scene.check(says_that_it_was_set(daemon, false), what + ", and right again: no problem is left",
               "there is one");
