@@ -59,6 +59,7 @@ Result<void> RuntimeState::follow(const ServerConfig& config, const ServerPlan& 
   const auto is_gone = [&](const auto& entry) { return !slots.contains(entry.first); };
   std::erase_if(shortfalls_, is_gone);
   std::erase_if(tests_, is_gone);
+  std::erase_if(living_handshakes_, is_gone);
   return {};
 }
 
@@ -99,11 +100,17 @@ void RuntimeState::watch_attacks(const ServerPlan& plan) {
 
 bool RuntimeState::observe_attacks(const ServerPlan& plan, int counters_fd, std::uint64_t now_ns) {
   CounterReader counters(counters_fd);
+  const auto opened = activations_.empty() ? std::nullopt : read_passive_opens();
   std::map<std::pair<std::string, bool>, std::pair<std::vector<Endpoint>, std::string>> events;
   for (const PlannedService& planned : plan.services) {
     auto at = activations_.find(planned.address);
-    if (at == activations_.end() ||
-        !at->second.observe(now_ns, activation_sample(counters.read(planned.slot))))
+    if (at == activations_.end())
+      continue;
+    ActivationSample sample = activation_sample(counters.read(planned.slot));
+    if (opened)
+      sample.completions +=
+          living_handshakes_[planned.address].count(sample.met, *opened) - sample.met;
+    if (!at->second.observe(now_ns, sample))
       continue;
     auto& [addresses, reason] = events[{planned.service->name, at->second.active()}];
     addresses.push_back(planned.address);

@@ -107,6 +107,7 @@ private:
   BackendAvailability backends_;
   HostState host_;
   std::unique_ptr<ListenerProbe> listeners_; // none as long as no service serves
+  std::map<Endpoint, LivingHandshakes> living_handshakes_;
   std::map<Endpoint, Activation> activations_;
   ServiceValues told_; // what the maps tell of each service
   struct KnownFacts {

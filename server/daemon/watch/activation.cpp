@@ -2,6 +2,9 @@
 #include "server/daemon/watch/activation.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
 #include <utility>
 
 #include <fmt/core.h>
@@ -38,7 +41,39 @@ ActivationSample activation_sample(const VerdictCounts& counts) {
       .completions = total(counts, {TRAP_PASS_HANDSHAKE, TRAP_PASS_COOKIE, TRAP_REPLY_REDIRECT,
                                     TRAP_DROP_CLIENT_BUDGET, TRAP_DROP_NETWORK_BUDGET,
                                     TRAP_DROP_RESET_CAP, TRAP_DROP_NO_LISTENER}),
+      .met = total(counts, {TRAP_PASS_HANDSHAKE}),
   };
+}
+
+std::uint64_t LivingHandshakes::count(std::uint64_t met, std::uint64_t opened) {
+  const std::uint64_t met_now = is_known_ && met > met_ ? met - met_ : 0;
+  const std::uint64_t opened_now = is_known_ && opened > opened_ ? opened - opened_ : 0;
+  const std::uint64_t wanted = waiting_ + met_now, there = spare_ + opened_now;
+  const std::uint64_t living = std::min(wanted, there);
+  waiting_ = std::min(wanted - living, met_now);
+  spare_ = std::min(there - living, opened_now);
+  is_known_ = true;
+  met_ = met;
+  opened_ = opened;
+  return total_ += living;
+}
+
+std::optional<std::uint64_t> read_passive_opens() {
+  std::ifstream snmp("/proc/self/net/snmp");
+  std::string line, name, value;
+  while (std::getline(snmp, line)) {
+    if (!line.starts_with("Tcp:"))
+      continue;
+    std::string values;
+    if (!std::getline(snmp, values))
+      return std::nullopt;
+    std::istringstream names_in(line), values_in(values);
+    while (names_in >> name && values_in >> value)
+      if (name == "PassiveOpens")
+        return std::strtoull(value.c_str(), nullptr, 10);
+    return std::nullopt;
+  }
+  return std::nullopt;
 }
 
 Activation::Activation(ActivationSettings settings, bool active)

@@ -26,7 +26,26 @@ struct ActivationSettings {
 struct ActivationSample {
   std::uint64_t syns = 0;        // that arrived
   std::uint64_t completions = 0; // ACKs that completed a handshake, TRAP's or the stack's
+  std::uint64_t met = 0; // those of them that met a socket of the stack's that waits for one
 };
+
+// Counts the ACKs that met a waiting socket as handshakes only as far as the stack opened
+// connections meanwhile: an ACK with a wrong number meets it too, and as often as its sender likes.
+class LivingHandshakes {
+public:
+  // Takes totals, a few times a second: of the ACKs of one service, and of the connections that the
+  // host has opened. Returns a total that never goes back.
+  std::uint64_t count(std::uint64_t met, std::uint64_t opened);
+
+private:
+  bool is_known_ = false;
+  std::uint64_t met_ = 0, opened_ = 0, total_ = 0;
+  std::uint64_t waiting_ = 0, spare_ = 0; // of the last call: the two are not read at one moment
+};
+
+// Connections that others opened to this host, in all (Tcp.PassiveOpens); none if the kernel does
+// not say.
+std::optional<std::uint64_t> read_passive_opens();
 
 // The totals of a service, from its counters by verdict. The same at peace and in an attack: with
 // net.ipv4.tcp_syncookies = 2 the stack answers with cookies at peace as well.

@@ -215,5 +215,41 @@ TEST(ActivationSample, counts_who_arrives_and_who_completes) {
         << verdict_name(verdict);
 }
 
+// Of the verdicts alone, ACKs with a wrong number would pass for completed handshakes.
+TEST(LivingHandshakes, are_as_many_as_connections_came_of_them) {
+  server::LivingHandshakes living;
+  EXPECT_EQ(living.count(5000, 700), 0u) << "totals of earlier days";
+  EXPECT_EQ(living.count(5010, 710), 10u);
+  EXPECT_EQ(living.count(9010, 712), 12u) << "4000 ACKs, two connections";
+  EXPECT_EQ(living.count(13010, 712), 12u);
+  EXPECT_EQ(living.count(13020, 722), 22u);
+}
+
+TEST(LivingHandshakes, may_be_counted_a_little_before_or_after_their_connections) {
+  server::LivingHandshakes living;
+  living.count(0, 0);
+  EXPECT_EQ(living.count(10, 7), 7u);
+  EXPECT_EQ(living.count(10, 10), 10u) << "three came later";
+  EXPECT_EQ(living.count(10, 14), 10u);
+  EXPECT_EQ(living.count(14, 14), 14u) << "four were there before";
+  EXPECT_EQ(living.count(14, 500), 14u) << "connections of other services";
+  living.count(14, 500);
+  EXPECT_EQ(living.count(400, 500), 14u) << "are no credit for later";
+}
+
+// As seen: one half-open socket, and 4000 ACKs a second that it ignores beside 5000 SYNs.
+TEST(Activation, is_not_put_off_by_acks_that_one_half_open_socket_ignores) {
+  server::Activation activation({});
+  server::LivingHandshakes living;
+  std::uint64_t ns = 1'000'000'000, first_ns = 0;
+  for (std::uint64_t tick = 0; tick < 20 && first_ns == 0; tick++, ns += 200'000'000)
+    if (activation.observe(
+            ns,
+            {.syns = tick * 1000, .completions = living.count(tick * 800, 0), .met = tick * 800}))
+      first_ns = ns - 1'000'000'000;
+  EXPECT_NE(first_ns, 0u);
+  EXPECT_LE(first_ns, 2'000'000'000u);
+}
+
 } // namespace
 } // namespace trap::test
