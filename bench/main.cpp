@@ -23,6 +23,7 @@ namespace trap::bench {
 namespace {
 
 using namespace std::chrono_literals;
+using lab::Family;
 
 struct Plan {
   PathEffort paths; // in each pass
@@ -40,8 +41,8 @@ const Plan quick_plan = {{1, 20'000, 1},
                          {3, 40},
                          {50, 1, {16}},
                          {1},
-                         {1, 400ms, 0.2},
-                         {1, 200ms, 300ms, false, {300'000}},
+                         {1, 400ms, 0.2, {Family::ipv6}},
+                         {1, 200ms, 300ms, false, {300'000}, {Family::ipv4}},
                          {100, 1},
                          {2, 20'000, false},
                          20};
@@ -49,12 +50,13 @@ const Plan whole_plan = {{5, 100'000, 5},
                          {11, 200},
                          {1000, 9, {1, 16}},
                          {11},
-                         {5, 4000ms, 0.8},
+                         {5, 4000ms, 0.8, {Family::ipv4, Family::ipv6}},
                          {5,
                           1000ms,
                           1000ms,
                           true,
-                          {100'000, 300'000, 500'000, 1'000'000, 2'000'000, 3'000'000, 4'000'000}},
+                          {100'000, 300'000, 500'000, 1'000'000, 2'000'000, 3'000'000, 4'000'000},
+                          {Family::ipv4, Family::ipv6}},
                          {5000, 5},
                          {7, 200'000, true},
                          200};

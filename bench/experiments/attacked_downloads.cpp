@@ -167,7 +167,8 @@ private:
   const AttackedDownloadEffort& effort_;
   Report& report_;
   Testbed& testbed_;
-  DefenceRounds rounds_{"attack-download", defences_under_attack(), testbed_, report_};
+  DefenceRounds rounds_{"attack-download", defences_under_attack(), testbed_, report_,
+                        effort_.families};
   int hping_rate_ = 0; // the last
   std::map<std::tuple<std::string_view, std::string, Family>, std::vector<Outcome>> outcomes_;
 };

@@ -25,7 +25,7 @@ Result<void> DefenceRounds::run(int rounds, const Measure& measure) {
     return take_turn(defence, family, measure);
   };
   for (int round = 0; round < rounds; round++)
-    for (const Family family : lab::families)
+    for (const Family family : families_)
       for (const Defence& defence : defences_)
         if (auto taken = turn(defence, family, round); !taken)
           return taken;
@@ -72,7 +72,7 @@ void DefenceRounds::for_each(const std::function<void(const Defence&, Family)>& 
     else if (!refused_.contains({defence.name, family}))
       conclude(defence, family);
   };
-  for (const Family family : lab::families)
+  for (const Family family : families_)
     for (const Defence& defence : defences_)
       give(defence, family);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Defences in turns, for both families. A defence at fault is refused and has no figures; the
+// Defences in turns, for one family or both. A defence at fault is refused and has no figures; the
 // others go on.
 #pragma once
 
@@ -18,9 +18,11 @@ namespace trap::bench {
 class DefenceRounds {
 public:
   DefenceRounds(std::string experiment, std::vector<Defence> defences, Testbed& testbed,
-                Report& report)
-      : experiment_(std::move(experiment)), defences_(std::move(defences)), testbed_(testbed),
-        report_(report) {}
+                Report& report,
+                std::vector<lab::Family> families = {std::begin(lab::families),
+                                                     std::end(lab::families)})
+      : experiment_(std::move(experiment)), defences_(std::move(defences)),
+        families_(std::move(families)), testbed_(testbed), report_(report) {}
 
   // One turn of a defence. An error if its figures may not be used.
   using Measure = std::function<Result<Work>(const Defence&, lab::Family)>;
@@ -42,6 +44,7 @@ private:
 
   const std::string experiment_;
   const std::vector<Defence> defences_;
+  const std::vector<lab::Family> families_;
   Testbed& testbed_;
   Report& report_;
   std::set<std::pair<std::string, lab::Family>> refused_;

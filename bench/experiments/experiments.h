@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bench/report/report.h"
+#include "lab/hosts/addresses.h"
 #include "runtime/result.h"
 
 namespace trap::bench {
@@ -23,6 +24,7 @@ struct AttackedDownloadEffort {
   int rounds;                         // each puts every defence up once for each family
   std::chrono::milliseconds deadline; // of a download
   double flood_share;                 // of the requested rate, that must arrive
+  std::vector<lab::Family> families;
 };
 
 // The paper's download during a SYN flood.
@@ -34,6 +36,7 @@ struct RisingAttackEffort {
   std::chrono::milliseconds deadline; // of a connection
   bool refuses;                       // a step that proves nothing is refused; else it is skipped
   std::vector<int> rates;             // SYNs per second, rising
+  std::vector<lab::Family> families;
 };
 
 // Connections and requests while a SYN flood rises. Needs two CPUs.

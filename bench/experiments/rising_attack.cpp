@@ -161,7 +161,8 @@ private:
   const RisingAttackEffort& effort_;
   Report& report_;
   Testbed& testbed_;
-  DefenceRounds rounds_{"attack-rise", defences_under_rising_attack(), testbed_, report_};
+  DefenceRounds rounds_{"attack-rise", defences_under_rising_attack(), testbed_, report_,
+                        effort_.families};
   std::map<Key, std::vector<FloodTrial>> trials_;
 };
 
