@@ -127,23 +127,26 @@ Result<void> Topology::connect() {
   return attach_pass_program("trap");
 }
 
-// The program stays attached when its descriptors close, and goes with the namespace.
 Result<void> Topology::attach_pass_program(std::string_view host) const {
-  const InHost inside{this->host("router")};
+  return pass_frames(this->host("router"), host);
+}
+
+// The program stays attached when its descriptors close, and goes with the namespace.
+Result<void> pass_frames(const Host& host, std::string_view interface) {
+  const InHost inside{host};
   if (!inside.entered())
-    return Error{"cannot enter the router's namespace"};
+    return Error{fmt::format("cannot enter the namespace of {}", host.name())};
   libbpf_set_print(quiet);
   lab_pass* skeleton = lab_pass__open_and_load();
   if (skeleton == nullptr)
     return Error{"cannot load the pass-through XDP program: " + error_text(errno)};
-  const std::string interface { host };
-  const int index = static_cast<int>(if_nametoindex(interface.c_str()));
+  const int index = static_cast<int>(if_nametoindex(std::string{interface}.c_str()));
   const int failed =
       bpf_xdp_attach(index, bpf_program__fd(skeleton->progs.lab_pass), XDP_FLAGS_DRV_MODE, nullptr);
   lab_pass__destroy(skeleton);
   if (failed != 0)
-    return Error{"cannot attach an XDP program to the router's interface " + interface + ": " +
-                 error_text(failed)};
+    return Error{fmt::format("cannot attach an XDP program to {} of {}: {}", interface, host.name(),
+                             error_text(failed))};
   return {};
 }
 

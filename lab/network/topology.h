@@ -39,6 +39,10 @@ private:
   std::map<std::string, Host, std::less<>> hosts_;
 };
 
+// Gives an interface of the host an XDP program that passes everything. The other end of a veth
+// delivers what an XDP program sends back there only then.
+[[nodiscard]] Result<void> pass_frames(const Host& host, std::string_view interface);
+
 // The drawing that the demo opens with.
 std::string_view topology_drawing();
 

@@ -11,6 +11,7 @@
 
 #include "lab/hosts/files.h"
 #include "lab/hosts/listening.h"
+#include "lab/network/topology.h"
 
 namespace trap::lab {
 namespace {
@@ -56,8 +57,11 @@ Result<void> DaemonHost::add_link(std::string_view near, std::string_view far) c
                                near, far, neighbour_.namespace_name(), address, near, near));
       !done)
     return done;
-  return neighbour_.ip(
-      fmt::format("address add {}/24 dev {}\nlink set {} up\n", neighbour_address, far, far));
+  if (auto done = neighbour_.ip(
+          fmt::format("address add {}/24 dev {}\nlink set {} up\n", neighbour_address, far, far));
+      !done)
+    return done;
+  return pass_frames(neighbour_, far); // or trap-server is degraded: its answers would be lost
 }
 
 Result<void> DaemonHost::prepare() {

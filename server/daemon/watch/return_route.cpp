@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 
 #include "runtime/net/netlink_dump.h"
+#include "server/daemon/watch/route_mss.h"
 
 namespace trap::server {
 namespace {
@@ -115,8 +116,11 @@ std::optional<ReturnRoute> find_return_route(const trap_address& client,
     });
     found = route;
   });
-  if (found)
+  if (found) {
+    const auto gateway = default_gateway(found->interface, is_v4 ? TRAP_IPV4 : TRAP_IPV6);
     found->mac = find_neighbour(found->interface, found->next_hop);
+    found->is_default = gateway && trap_address_equal(&*gateway, &found->next_hop);
+  }
   return found;
 }
 

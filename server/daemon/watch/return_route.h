@@ -16,6 +16,7 @@ struct ReturnRoute {
   std::optional<LinkAddress> mac; // of the next hop, if the kernel knows it now
   unsigned mss = 0, hops = 0;     // that the route asks for; 0: nothing
   unsigned window = 0;            // `window` or `initrwnd`, whichever is there
+  bool is_default = false;        // by the next hop of a default route
 };
 
 // `service`: the address that answers. Two questions to the kernel; nothing if it has no route.

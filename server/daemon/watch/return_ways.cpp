@@ -42,6 +42,10 @@ std::string difference_of_values(const ReturnRoute& route, const ToldValues& tol
 
 } // namespace
 
+std::uint64_t ReturnWays::evidence_of(const Way& way) {
+  return way.completed + (way.is_default ? way.syns_ns.size() : 0);
+}
+
 bool ReturnWays::is_recent(const Way& way, std::uint64_t now_ns) {
   return now_ns < way.last_ns + way_memory_ns;
 }
@@ -56,10 +60,16 @@ void ReturnWays::note(std::uint64_t now_ns, const Sighting& sighting, const Retu
   if (!is_same_link)
     difference = fmt::format("leaves by {}, and they come by {}", name_of(route.interface),
                              name_of(sighting.interface));
-  const std::string key = fmt::format("{} {} {} {} {}", sighting.interface, text_of(sighting.from),
-                                      is_same_link, text_of(to), difference);
-  if (!ways_.contains(key) && ways_.size() >= most_ways)
-    return;
+  const std::string key =
+      fmt::format("{} {} {} {} {} {}", sighting.interface, text_of(sighting.from), is_same_link,
+                  text_of(to), route.is_default, difference);
+  if (!ways_.contains(key) && ways_.size() >= most_ways) {
+    const auto unproven = std::ranges::find_if(
+        ways_, [](const auto& entry) { return evidence_of(entry.second) == 0; });
+    if (unproven == ways_.end())
+      return;
+    ways_.erase(unproven);
+  }
   Way& way = ways_[key];
   if (way.last_ns == 0) {
     way.interface = sighting.interface;
@@ -67,6 +77,7 @@ void ReturnWays::note(std::uint64_t now_ns, const Sighting& sighting, const Retu
     way.to = to;
     way.route_interface = route.interface;
     way.can_follow = is_same_link;
+    way.is_default = route.is_default;
     way.difference = std::move(difference);
     way.example = sighting.client;
     way.service = sighting.service;
@@ -107,12 +118,13 @@ std::vector<trap_next_hop> ReturnWays::next_hops(std::uint64_t now_ns) const {
   std::vector<trap_next_hop> hops;
   for (const auto& [key, way] : ways_) {
     if (!is_recent(way, now_ns) || !way.can_follow || way.to == way.from ||
-        way.completed + way.syns_ns.size() < enough_completed)
+        evidence_of(way) < enough_completed)
       continue;
     // Clients by this neighbour that are answered in another way would be led astray.
     const bool is_alone = std::ranges::none_of(ways_, [&](const auto& other) {
       return is_recent(other.second, now_ns) && other.second.interface == way.interface &&
-             other.second.from == way.from && other.second.can_follow && other.second.to != way.to;
+             other.second.from == way.from && other.second.can_follow &&
+             other.second.to != way.to && evidence_of(other.second) > 0;
     });
     if (!is_alone || hops.size() == TRAP_NEXT_HOPS)
       continue;

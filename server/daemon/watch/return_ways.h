@@ -42,7 +42,9 @@ public:
   using AskTold = std::function<ToldValues(const trap_address& client)>;
   void renew(const AskRoute& ask, const AskTold& told);
 
-  // Neighbours whose clients are all answered by another next hop, with a client of each.
+  // Neighbours whose clients are all answered by another next hop, with a client of each. A SYN
+  // counts only where the default route leads: its sender could name an address behind another
+  // router, or of a neighbour, and would have everybody's answers sent there. A handshake proves.
   std::vector<trap_next_hop> next_hops(std::uint64_t now_ns) const;
 
   // One line for each difference that answers cannot follow.
@@ -56,6 +58,7 @@ private:
     unsigned interface = 0, route_interface = 0;
     LinkAddress from = {}, to = {};
     bool can_follow = false; // another next hop on the same link, or the same one
+    bool is_default = false; // by the default route, so that nobody gains by a spoofed SYN
     std::string difference;  // empty: none
     trap_address example = {}, service = {};
     std::uint64_t last_ns = 0;
@@ -63,6 +66,7 @@ private:
     std::vector<std::uint64_t> syns_ns; // of the last minute
   };
 
+  static std::uint64_t evidence_of(const Way& way);
   static bool is_recent(const Way& way, std::uint64_t now_ns);
   static std::size_t count_syns(const Way& way, std::uint64_t now_ns);
   std::size_t count_syns(std::uint64_t now_ns) const;

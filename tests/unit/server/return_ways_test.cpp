@@ -34,6 +34,7 @@ ReturnRoute route_by(const std::optional<LinkAddress>& mac, unsigned interface =
   ReturnRoute route;
   route.interface = interface;
   route.mac = mac;
+  route.is_default = true;
   return route;
 }
 
@@ -66,6 +67,34 @@ TEST_F(ReturnWaysTest, by_another_next_hop_are_followed_from_the_second_client_o
   EXPECT_THAT(hops[0].to, testing::ElementsAreArray(other_router));
   EXPECT_THAT(ways.problems(now_ns), IsEmpty());
   EXPECT_THAT(ways.next_hops(now_ns + 600 * ns_per_s), IsEmpty()) << "ten minutes without any";
+}
+
+// A flood from the addresses of a neighbour, which answers would be sent to.
+TEST_F(ReturnWaysTest, follow_no_syns_from_addresses_that_the_default_route_does_not_lead_to) {
+  ReturnRoute astray = route_by(other_router);
+  astray.is_default = false;
+  for (int i = 1; i < 100; i++)
+    see(i, one_router, astray, false);
+  EXPECT_THAT(ways.next_hops(now_ns), IsEmpty());
+  EXPECT_THAT(ways.problems(now_ns), SizeIs(1));
+  see(100, one_router, astray);
+  see(101, one_router, astray);
+  EXPECT_THAT(ways.next_hops(now_ns), SizeIs(1)) << "handshakes prove that it is so";
+}
+
+TEST_F(ReturnWaysTest, are_not_given_up_for_spoofed_syns) {
+  constexpr int more_than_are_kept = 200;
+  see(1, one_router, route_by(other_router));
+  see(2, one_router, route_by(other_router));
+  for (int i = 0; i < more_than_are_kept; i++) {
+    ReturnRoute astray = route_by(LinkAddress{2, 0, 0, 0, 1, static_cast<std::uint8_t>(i)});
+    astray.is_default = false;
+    see(i, one_router, astray, false);
+  }
+  EXPECT_THAT(ways.next_hops(now_ns), SizeIs(1));
+  see(3, other_router, route_by(one_router));
+  see(4, other_router, route_by(one_router));
+  EXPECT_THAT(ways.next_hops(now_ns), SizeIs(2)) << "they leave room for another";
 }
 
 // A router that failed takes its clients with it.
