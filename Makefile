@@ -72,9 +72,10 @@ test-machines: ## the packages on a Debian that systemd starts, emulated; half a
 	@scripts/setup.sh machines
 	@python3 -B tests/machines/play.py --suite $(PACKAGES_SUITE) build/packages/$(PACKAGES_SUITE)
 
-prove: ## prove that no frame makes the headers read out of bounds, and the arithmetic of tickets
+prove: ## prove that no frame makes the headers read out of bounds, the arithmetic of tickets, and the handshake
 	@scripts/setup.sh test
 	@tests/prove/run.sh
+	@tests/model/run.sh --all
 
 # Ten minutes are shared by all targets: libFuzzer's of the readers, and the packet walk of each part.
 FUZZ_SECONDS ?= 600

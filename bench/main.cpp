@@ -39,7 +39,7 @@ struct Plan {
 
 const Plan quick_plan = {{1, 20'000, 1},
                          {3, 40},
-                         {50, 1, {16}},
+                         {50, 1, {16}, {Family::ipv6}},
                          {1},
                          {1, 400ms, 0.2, {Family::ipv6}},
                          {1, 200ms, 300ms, false, {300'000}, {Family::ipv4}},
@@ -48,7 +48,7 @@ const Plan quick_plan = {{1, 20'000, 1},
                          20};
 const Plan whole_plan = {{5, 100'000, 5},
                          {11, 200},
-                         {1000, 9, {1, 16}},
+                         {1000, 9, {1, 16}, {Family::ipv4, Family::ipv6}},
                          {11},
                          {5, 4000ms, 0.8, {Family::ipv4, Family::ipv6}},
                          {5,
@@ -126,8 +126,7 @@ Result<void> measure_in_lab(const Options& options, const std::vector<Responder>
   if (wanted("client-speed")) // before this process leaves the last CPU to the closed loop
     attempt("client-speed", report, measure_client(plan.client, report));
   if (wanted("guard-speed"))
-    attempt("guard-speed", report,
-            measure_guard(plan.client.transfers, plan.client.streams, report));
+    attempt("guard-speed", report, measure_guard(plan.client, report));
   if (wanted("download"))
     attempt("download", report, measure_downloads(plan.downloads, report));
   if (wanted("attack-download"))

@@ -147,7 +147,7 @@ Result<void> measure_client(const ClientEffort& effort, Report& report) {
   auto trap = lab::Deployment::start(*topology, plan_of_bench());
   if (!trap)
     return trap.error();
-  for (const Family family : lab::families)
+  for (const Family family : effort.families)
     if (auto measured = measure_connects(*trap, family, effort.connections, report); !measured)
       return measured;
 
@@ -160,7 +160,7 @@ Result<void> measure_client(const ClientEffort& effort, Report& report) {
   const auto iperf = lab::start_iperf(topology->host("service"));
   if (!iperf)
     return iperf.error();
-  for (const Family family : lab::families)
+  for (const Family family : effort.families)
     for (const int parallel : effort.streams)
       for (const bool down : {false, true})
         if (auto measured = measure_load(*trap, {family, parallel, down}, effort.transfers, report);

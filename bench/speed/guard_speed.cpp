@@ -93,7 +93,7 @@ Result<void> measure_load(lab::Deployment& trap, const Hook& hook, const Load& l
 
 } // namespace
 
-Result<void> measure_guard(int transfers, const std::vector<int>& streams, Report& report) {
+Result<void> measure_guard(const ClientEffort& effort, Report& report) {
   const auto topology = lab::Topology::build();
   if (!topology)
     return topology.error();
@@ -109,10 +109,11 @@ Result<void> measure_guard(int transfers, const std::vector<int>& streams, Repor
   const auto hook = Hook::open(topology->host("service"));
   if (!hook)
     return hook.error();
-  for (const Family family : lab::families)
-    for (const int parallel : streams)
+  for (const Family family : effort.families)
+    for (const int parallel : effort.streams)
       for (const bool down : {true, false})
-        if (auto measured = measure_load(*trap, *hook, {family, parallel, down}, transfers, report);
+        if (auto measured =
+                measure_load(*trap, *hook, {family, parallel, down}, effort.transfers, report);
             !measured)
           return measured;
   return {};

@@ -10,6 +10,7 @@
 #include "bench/comparison/closed_loop.h"
 #include "bench/report/report.h"
 #include "bench/speed/path_bench.h"
+#include "lab/hosts/addresses.h"
 #include "runtime/result.h"
 
 namespace trap::bench {
@@ -32,6 +33,7 @@ struct ClientEffort {
   int connections;          // of each kind
   int transfers;            // of each kind, a second each
   std::vector<int> streams; // at once, of a transfer
+  std::vector<lab::Family> families;
 };
 
 // Times of first and later connections with trap-client and the throughput of translated ones,
@@ -39,8 +41,8 @@ struct ClientEffort {
 Result<void> measure_client(const ClientEffort& effort, Report& report);
 
 // Throughput past trap-guard, beside an XDP program that passes everything: `transfers` of each
-// kind, a second each, with so many streams at once.
-Result<void> measure_guard(int transfers, const std::vector<int>& streams, Report& report);
+// kind, with so many streams at once.
+Result<void> measure_guard(const ClientEffort& effort, Report& report);
 
 // Memory that a flood leaves taken: trap-server's resident size and its maps, before and after.
 Result<void> measure_memory(ClosedLoop& loop, Report& report);
