@@ -111,6 +111,8 @@ private:
       rig.configure(*tested_, constants_);
       rig.set_time(*tested_, constants_, moment);
     }
+    if (path_.part == "guard")
+      clear_pools();
     if (path_.part == "guard" && !path_.trusts)
       clear_trust();
     if (path_.part == "client" && path_.before.empty())
@@ -124,6 +126,13 @@ private:
         tested_->put(map.key(), described.key, described.value);
       }
     }
+  }
+
+  // The rig has a pool, as few guards do.
+  void clear_pools() {
+    auto settings = tested_->get<trap_guard_settings>("settings", std::uint32_t{0});
+    settings.flags &= ~TRAP_GUARD_POOLS;
+    tested_->put("settings", std::uint32_t{0}, settings);
   }
 
   void clear_trust() {

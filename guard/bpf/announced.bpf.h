@@ -45,7 +45,7 @@ static __always_inline TRAP_MUST_USE int is_announced(const struct packet_contex
 
   if (!bucket)
     return 0;
-  if (has_pools(context))
+  if (has_pools(context) && trap_announced_may_hold(bucket->print_word, trap_announced_print(hash)))
     key.pool = pool_of_address(&context->packet.destination);
   entry = find_announced(bucket, &key, hash);
   if (!entry || entry->value.until_s + context->settings->clock_skew_s <= unix_time(context).unix_s)

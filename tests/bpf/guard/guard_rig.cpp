@@ -94,12 +94,9 @@ void override_rates(Object& object) {
   object.put("classes", std::uint32_t{7}, limited);
 }
 
-// Settings as they are, so that set_time need not come first. Benchmarks, whose object is not
-// small, measure a guard without pools.
+// Settings as they are, so that set_time need not come first.
 void configure_guard(Object& object, const TestConstants& constants) {
-  GuardConfig now = config(constants);
-  if (bpf_map__max_entries(bpf_object__find_map_by_name(object.object(), "flows")) != small_buckets)
-    now.pools.clear();
+  const GuardConfig& now = config(constants);
   const MapFds fds = fds_of(object);
   const PortSlots earlier = read_port_slots(fds);
   const auto slots = plan_slots(now, earlier);
