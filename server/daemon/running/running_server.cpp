@@ -348,7 +348,8 @@ void follow_return_ways(RunningServer& server) {
     if (planned == server.active->plan.services.end())
       continue;
     sighting.service = planned->address.address;
-    if (const auto route = find_return_route(sighting.client, sighting.service))
+    if (const auto route = find_return_route(sighting.client, sighting.service,
+                                             {sighting.interface, sighting.from}))
       server.return_ways.note(now_ns, sighting, *route,
                               is_same_link(sighting.interface, route->interface),
                               server.runtime_state.told_values(sighting.client));

@@ -2,6 +2,7 @@
 #include "server/daemon/watch/return_route.h"
 
 #include <cstring>
+#include <vector>
 
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
@@ -75,11 +76,7 @@ void add_metrics(ReturnRoute& route, const rtattr& metrics, bool is_learnt, unsi
     route.mss = mtu - headers;
 }
 
-} // namespace
-
-std::optional<ReturnRoute> find_return_route(const trap_address& client,
-                                             const trap_address& service) {
-  constexpr unsigned ipv4_headers = 40, ipv6_headers = 60;
+RouteQuestion question_of(const trap_address& client, const trap_address& service) {
   const bool is_v4 = trap_address_is_v4(&client);
   const unsigned char bits = is_v4 ? 32 : 128;
   RouteQuestion question = {};
@@ -90,6 +87,25 @@ std::optional<ReturnRoute> find_return_route(const trap_address& client,
   question.body.rtm_dst_len = question.body.rtm_src_len = bits;
   add_address(question, RTA_DST, client);
   add_address(question, RTA_SRC, service);
+  return question;
+}
+
+// A gateway as an attribute says it: of the route's family, or of another (RTA_VIA).
+std::optional<trap_address> gateway_of(const rtattr& attribute) {
+  const void* data = RTA_DATA(const_cast<rtattr*>(&attribute));
+  if (attribute.rta_type == RTA_GATEWAY)
+    return address_of(data, RTA_PAYLOAD(&attribute));
+  if (attribute.rta_type == RTA_VIA && RTA_PAYLOAD(&attribute) > sizeof(rtvia))
+    return address_of(static_cast<const char*>(data) + sizeof(rtvia),
+                      RTA_PAYLOAD(&attribute) - sizeof(rtvia));
+  return std::nullopt;
+}
+
+// The route that the stack would take now.
+std::optional<ReturnRoute> ask_route(const trap_address& client, const trap_address& service) {
+  constexpr unsigned ipv4_headers = 40, ipv6_headers = 60;
+  const bool is_v4 = trap_address_is_v4(&client);
+  const RouteQuestion question = question_of(client, service);
   std::optional<ReturnRoute> found;
   ask_one(&question.header, [&](const nlmsghdr& header) {
     if (header.nlmsg_type != RTM_NEWROUTE)
@@ -102,25 +118,90 @@ std::optional<ReturnRoute> find_return_route(const trap_address& client,
         is_learnt = content_of<rta_cacheinfo>(attribute).rta_expires != 0;
     });
     visit_attributes_of<rtmsg>(header, [&](const rtattr& attribute) {
-      const void* data = RTA_DATA(const_cast<rtattr*>(&attribute));
       if (attribute.rta_type == RTA_OIF)
         route.interface = content_of<unsigned>(attribute);
-      else if (attribute.rta_type == RTA_GATEWAY)
-        route.next_hop = address_of(data, RTA_PAYLOAD(&attribute)).value_or(client);
-      else if (attribute.rta_type == RTA_VIA && RTA_PAYLOAD(&attribute) > sizeof(rtvia))
-        route.next_hop = address_of(static_cast<const char*>(data) + sizeof(rtvia),
-                                    RTA_PAYLOAD(&attribute) - sizeof(rtvia))
-                             .value_or(client);
+      else if (const auto gateway = gateway_of(attribute))
+        route.next_hop = *gateway;
       else if (attribute.rta_type == RTA_METRICS)
         add_metrics(route, attribute, is_learnt, is_v4 ? ipv4_headers : ipv6_headers);
     });
     found = route;
   });
-  if (found) {
-    const auto gateway = default_gateway(found->interface, is_v4 ? TRAP_IPV4 : TRAP_IPV6);
-    found->mac = find_neighbour(found->interface, found->next_hop);
-    found->is_default = gateway && trap_address_equal(&*gateway, &found->next_hop);
+  return found;
+}
+
+struct Hop {
+  unsigned interface = 0;
+  trap_address gateway = {};
+};
+
+template <class Visit> void visit_hops(const rtattr& multipath, const Visit& visit) {
+  auto left = static_cast<int>(RTA_PAYLOAD(&multipath));
+  const auto* at = static_cast<const rtnexthop*>(RTA_DATA(const_cast<rtattr*>(&multipath)));
+  for (; RTNH_OK(at, left); left -= RTNH_ALIGN(at->rtnh_len), at = RTNH_NEXT(at)) {
+    Hop hop;
+    hop.interface = static_cast<unsigned>(at->rtnh_ifindex);
+    visit_attributes(RTNH_DATA(const_cast<rtnexthop*>(at)), at->rtnh_len - RTNH_LENGTH(0),
+                     [&](const rtattr& attribute) {
+                       if (const auto gateway = gateway_of(attribute))
+                         hop.gateway = *gateway;
+                     });
+    visit(hop);
   }
+}
+
+// The next hops of the entry of the routing table that the client's address matches.
+struct Entry {
+  bool is_default = false;
+  std::vector<Hop> hops; // empty where there is only one
+};
+
+Entry ask_entry(const trap_address& client, const trap_address& service) {
+  RouteQuestion question = question_of(client, service);
+  question.body.rtm_flags = RTM_F_FIB_MATCH;
+  Entry entry;
+  ask_one(&question.header, [&](const nlmsghdr& header) {
+    if (header.nlmsg_type != RTM_NEWROUTE)
+      return;
+    entry.is_default =
+        static_cast<const rtmsg*>(NLMSG_DATA(const_cast<nlmsghdr*>(&header)))->rtm_dst_len == 0;
+    visit_attributes_of<rtmsg>(header, [&](const rtattr& attribute) {
+      if (attribute.rta_type == RTA_MULTIPATH)
+        visit_hops(attribute, [&](const Hop& hop) { entry.hops.push_back(hop); });
+    });
+  });
+  return entry;
+}
+
+// Where the route has several next hops: the one that the frame came from, if it is among them.
+void prefer_its_hop(ReturnRoute& route, const Entry& entry, const FrameWay& came) {
+  bool is_found = false;
+  for (const Hop& hop : entry.hops) {
+    const auto mac = find_neighbour(hop.interface, hop.gateway);
+    if (mac != came.from || (is_found && hop.interface != came.interface))
+      continue;
+    is_found = true;
+    route.interface = hop.interface;
+    route.next_hop = hop.gateway;
+    route.mac = mac;
+  }
+}
+
+} // namespace
+
+std::optional<ReturnRoute> find_return_route(const trap_address& client,
+                                             const trap_address& service, const FrameWay& came) {
+  std::optional<ReturnRoute> found = ask_route(client, service);
+  if (!found)
+    return found;
+  const auto gateway =
+      default_gateway(found->interface, trap_address_is_v4(&client) ? TRAP_IPV4 : TRAP_IPV6);
+  found->mac = find_neighbour(found->interface, found->next_hop);
+  const Entry entry = ask_entry(client, service);
+  found->is_default =
+      entry.is_default || (gateway && trap_address_equal(&*gateway, &found->next_hop));
+  if (found->mac != came.from || found->interface != came.interface)
+    prefer_its_hop(*found, entry, came);
   return found;
 }
 

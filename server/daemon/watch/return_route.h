@@ -19,8 +19,16 @@ struct ReturnRoute {
   bool is_default = false;        // by the next hop of a default route
 };
 
-// `service`: the address that answers. Two questions to the kernel; nothing if it has no route.
+// How a client's frame came.
+struct FrameWay {
+  unsigned interface = 0; // index
+  LinkAddress from = {};
+};
+
+// `service`: the address that answers. Of several next hops of one route the stack takes one by
+// its hash of the connection; so if the frame came from any of them, that one is the route's. Three
+// questions to the kernel, and one for each next hop; nothing if it has no route.
 std::optional<ReturnRoute> find_return_route(const trap_address& client,
-                                             const trap_address& service);
+                                             const trap_address& service, const FrameWay& came);
 
 } // namespace trap::server

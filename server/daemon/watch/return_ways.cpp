@@ -94,7 +94,7 @@ void ReturnWays::renew(const AskRoute& ask, const AskTold& told) {
     const Way& way = entry.second;
     if (way.to == way.from && way.difference.empty())
       return false;
-    const auto route = ask(way.example, way.service);
+    const auto route = ask(way.example, way.service, {way.interface, way.from});
     if (!route || route->interface != way.route_interface)
       return true;
     return way.can_follow && (route->mac != way.to ||

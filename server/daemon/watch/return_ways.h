@@ -37,8 +37,8 @@ public:
             bool is_same_link, const ToldValues& told);
 
   // Forgets what the routing table has no more, as after a router's failure.
-  using AskRoute = std::function<std::optional<ReturnRoute>(const trap_address& client,
-                                                            const trap_address& service)>;
+  using AskRoute = std::function<std::optional<ReturnRoute>(
+      const trap_address& client, const trap_address& service, const FrameWay& came)>;
   using AskTold = std::function<ToldValues(const trap_address& client)>;
   void renew(const AskRoute& ask, const AskTold& told);
 

@@ -101,9 +101,9 @@ TEST_F(ReturnWaysTest, are_not_given_up_for_spoofed_syns) {
 TEST_F(ReturnWaysTest, are_given_up_as_soon_as_the_routing_table_has_another) {
   see(1, one_router, route_by(other_router));
   see(2, one_router, route_by(other_router));
-  ways.renew([](const auto&, const auto&) { return route_by(other_router); }, nothing_told);
+  ways.renew([](const auto&...) { return route_by(other_router); }, nothing_told);
   EXPECT_THAT(ways.next_hops(now_ns), SizeIs(1));
-  ways.renew([](const auto&, const auto&) { return route_by(one_router); }, nothing_told);
+  ways.renew([](const auto&...) { return route_by(one_router); }, nothing_told);
   EXPECT_THAT(ways.next_hops(now_ns), IsEmpty());
 }
 
@@ -138,9 +138,9 @@ TEST_F(ReturnWaysTest, with_other_values_than_the_default_route_are_a_problem) {
     see(1, one_router, route);
     see(2, one_router, route);
     EXPECT_THAT(ways.problems(now_ns), ElementsAre(HasSubstr(words)));
-    ways.renew([&](const auto&, const auto&) { return route; }, nothing_told);
+    ways.renew([&](const auto&...) { return route; }, nothing_told);
     EXPECT_THAT(ways.problems(now_ns), SizeIs(1)) << "still so";
-    ways.renew([](const auto&, const auto&) { return route_by(one_router); }, nothing_told);
+    ways.renew([](const auto&...) { return route_by(one_router); }, nothing_told);
     EXPECT_THAT(ways.problems(now_ns), IsEmpty()) << "as soon as the route is mended";
   }
 }
