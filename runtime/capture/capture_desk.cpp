@@ -3,30 +3,23 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
-#include <ctime>
 #include <net/if.h>
 #include <optional>
 
 #include <bpf/libbpf.h>
 #include <fmt/core.h>
 
+#include "runtime/control/command_words.h"
+#include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
 #include "runtime/nanoseconds.h"
+#include "runtime/packet/trap_message.h"
 #include "runtime/verdict_text.h"
 
 namespace trap {
 namespace {
 
 using nlohmann::ordered_json;
-
-std::optional<std::uint64_t> number_in(const std::string& text) {
-  std::uint64_t number = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (failed != std::errc() || end != text.data() + text.size())
-    return std::nullopt;
-  return number;
-}
 
 std::optional<int> verdict_of(const std::string& name) {
   for (int verdict = 0; verdict < TRAP_VERDICT_COUNT; verdict++) {
@@ -36,24 +29,9 @@ std::optional<int> verdict_of(const std::string& name) {
   return std::nullopt;
 }
 
-std::uint64_t nanoseconds_of(clockid_t clock) {
-  timespec now;
-  clock_gettime(clock, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * ns_per_s +
-         static_cast<std::uint64_t>(now.tv_nsec);
-}
-
 std::string interface_name(std::uint32_t index) {
   char name[IF_NAMESIZE] = "";
   return if_indextoname(index, name) ? name : fmt::format("if{}", index);
-}
-
-std::string hex_of(const std::uint8_t* bytes, std::size_t count) {
-  std::string text;
-  text.reserve(2 * count);
-  for (std::size_t i = 0; i < count; i++)
-    text += fmt::format("{:02x}", bytes[i]);
-  return text;
 }
 
 } // namespace
@@ -137,11 +115,10 @@ void CaptureDesk::take(const trap_captured& sample) {
   if (left_ == 0)
     return;
   left_--;
-  const std::uint64_t unix_less_monotonic =
-      nanoseconds_of(CLOCK_REALTIME) - nanoseconds_of(CLOCK_MONOTONIC);
+  const trap_clock_anchor clocks = read_clocks();
   const bool at_ip = sample.flags & TRAP_CAPTURED_AT_IP;
   ordered_json packet = {
-      {"at_ns", sample.monotonic_ns + unix_less_monotonic},
+      {"at_ns", sample.monotonic_ns + clocks.unix_ns - clocks.monotonic_ns},
       {"verdict", verdict_name(static_cast<int>(sample.verdict))},
       {"service", source_.name_of_slot ? source_.name_of_slot(sample.slot) : ""},
       {"interface", interface_name(sample.ifindex)},
@@ -150,7 +127,7 @@ void CaptureDesk::take(const trap_captured& sample) {
       {"monitored", (sample.flags & TRAP_CAPTURED_MONITORED) != 0},
       {"length", sample.packet_bytes},
       {"bytes",
-       hex_of(sample.bytes, std::min<std::size_t>(sample.captured_bytes, TRAP_CAPTURE_BYTES))}};
+       format_hex(sample.bytes, std::min<std::size_t>(sample.captured_bytes, TRAP_CAPTURE_BYTES))}};
   packets_.push_back(std::move(packet));
 }
 

@@ -2,10 +2,11 @@
 #include "runtime/knock/knock_desk.h"
 
 #include <algorithm>
-#include <charconv>
 #include <system_error>
 
 #include <fmt/core.h>
+
+#include "runtime/control/command_words.h"
 
 namespace trap {
 namespace {
@@ -14,14 +15,6 @@ using nlohmann::ordered_json;
 
 constexpr std::chrono::seconds result_is_kept{30};
 constexpr std::chrono::milliseconds shortest_timeout{50};
-
-std::optional<std::uint64_t> number_in(const std::string& text) {
-  std::uint64_t number = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (failed != std::errc() || end != text.data() + text.size())
-    return std::nullopt;
-  return number;
-}
 
 } // namespace
 

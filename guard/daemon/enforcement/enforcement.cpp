@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guard/daemon/enforcement/enforcement.h"
 
-#include <charconv>
-
 #include <fmt/core.h>
 
+#include "runtime/control/command_words.h"
 #include "runtime/nanoseconds.h"
 
 namespace trap::guard {
@@ -16,9 +15,8 @@ void write_until(trap_guard_settings& settings, std::uint64_t until_ns) {
 
 // A number from 1 to `most`, or 0.
 std::uint64_t parse_number(const std::string& text, std::uint64_t most) {
-  std::uint64_t number = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return failed == std::errc() && end == text.data() + text.size() && number <= most ? number : 0;
+  const auto number = number_in(text);
+  return number && *number <= most ? *number : 0;
 }
 
 } // namespace
