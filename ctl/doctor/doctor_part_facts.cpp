@@ -12,10 +12,10 @@
 #include "ctl/doctor/doctor_gather.h"
 #include "ctl/doctor/doctor_listening.h"
 #include "ctl/parts.h"
+#include "runtime/attach/xdp.h"
 #include "runtime/config/config_node.h"
 #include "runtime/config/endpoint.h"
 #include "runtime/fd.h"
-#include "runtime/kernel/xdp.h"
 #include "runtime/net/interface_choice.h"
 
 namespace trap::ctl {

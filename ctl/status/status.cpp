@@ -8,7 +8,7 @@
 
 #include "ctl/parts.h"
 #include "ctl/status/status_table.h"
-#include "runtime/kernel/xdp.h"
+#include "runtime/attach/xdp.h"
 #include "runtime/log.h"
 #include "runtime/takeover/takeover.h"
 

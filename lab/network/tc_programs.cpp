@@ -9,7 +9,7 @@
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 
-#include "runtime/kernel/tc_filter.h"
+#include "runtime/attach/tc_filter.h"
 
 namespace trap::lab {
 namespace {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "lab/hosts/host.h"
+#include "runtime/attach/tcx.h"
 #include "runtime/fd.h"
-#include "runtime/kernel/tcx.h"
 
 namespace trap::lab {
 

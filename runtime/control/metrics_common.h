@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "protocol/keyring.h"
+#include "runtime/attach/xdp.h"
 #include "runtime/control/metrics.h"
 #include "runtime/kernel/counters.h"
-#include "runtime/kernel/xdp.h"
 
 namespace trap {
 

@@ -57,6 +57,10 @@ std::vector<std::string> interface_problems(const std::vector<XdpState>& states)
     else if (!state.ours)
       problems.push_back(
           fmt::format("interface {} does not run this daemon's program", state.interface));
+    else if (!state.configured.empty())
+      problems.push_back(fmt::format(
+          R"(interface {} is called {} now: write that into "interfaces", for no start after a boot will know it)",
+          state.configured, state.interface));
   }
   return problems;
 }

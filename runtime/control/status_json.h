@@ -8,9 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include "protocol/keyring.h"
+#include "runtime/attach/xdp.h"
 #include "runtime/config/config_node.h"
 #include "runtime/kernel/counters.h"
-#include "runtime/kernel/xdp.h"
 
 namespace trap {
 

@@ -4,8 +4,8 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include "runtime/attach/xdp.h"
 #include "runtime/kernel/pinned_object.h"
-#include "runtime/kernel/xdp.h"
 #include "runtime/log.h"
 #include "runtime/net/interface_choice.h"
 
@@ -24,8 +24,8 @@ Result<void> check_interfaces(const PartConfig& config) {
   for (const std::string& interface : config.interfaces) {
     if (is_pattern(interface))
       continue;
-    if (auto index = interface_index(interface, config); !index)
-      return index.error();
+    if (auto there = check_interface(interface, config); !there)
+      return there.error();
   }
   return {};
 }

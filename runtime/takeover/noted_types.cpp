@@ -53,8 +53,8 @@ std::set<__u32> type_numbers(const std::string& pin_dir) {
     bpf_map_info info = {};
     __u32 length = sizeof info;
     // Links and programs have pins there too: theirs is another info, of another length.
-    if (!name.starts_with("link-") && !name.starts_with("program-") && fd &&
-        bpf_obj_get_info_by_fd(fd.get(), &info, &length) == 0 && info.btf_id != 0)
+    if (!name.starts_with("link-") && !name.starts_with("was-") && !name.starts_with("program-") &&
+        fd && bpf_obj_get_info_by_fd(fd.get(), &info, &length) == 0 && info.btf_id != 0)
       numbers.insert(info.btf_id);
   }
   return numbers;

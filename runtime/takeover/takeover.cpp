@@ -321,7 +321,7 @@ Result<void> Takeover::finish() {
   how_.clear();
   for (const std::string& name : list_pins(pin_dir_))
     if (!ours.contains(name) && !name.starts_with("link-") && !name.starts_with("program-") &&
-        !name.starts_with("front-"))
+        !name.starts_with("front-") && !name.starts_with("was-"))
       unlink((pin_dir_ + "/" + name).c_str());
   const Fd map(bpf_obj_get((pin_dir_ + "/" + number_map).c_str()));
   LIBBPF_OPTS(bpf_map_create_opts, options);

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "client/daemon/interfaces/interface_plan.h"
+#include "runtime/attach/tc_filter.h"
 #include "runtime/fd.h"
 #include "runtime/kernel/pinned_object.h"
-#include "runtime/kernel/tc_filter.h"
 #include "runtime/result.h"
 #include "runtime/undo.h"
 

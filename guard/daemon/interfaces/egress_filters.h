@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "runtime/attach/tc_filter.h"
 #include "runtime/fd.h"
 #include "runtime/kernel/pinned_object.h"
-#include "runtime/kernel/tc_filter.h"
 #include "runtime/net/framing.h"
 #include "runtime/net/host_interfaces.h"
 #include "runtime/result.h"

@@ -4,7 +4,7 @@
 
 #include "lab/network/tc_programs.h"
 #include "lab/scenarios/scenario.h"
-#include "runtime/kernel/tc_filter.h"
+#include "runtime/attach/tc_filter.h"
 
 namespace trap::lab {
 namespace {

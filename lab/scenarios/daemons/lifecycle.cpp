@@ -14,7 +14,7 @@
 
 #include "lab/network/tc_programs.h"
 #include "lab/scenarios/daemons/daemon_host.h"
-#include "runtime/kernel/tc_filter.h"
+#include "runtime/attach/tc_filter.h"
 
 namespace trap::lab {
 namespace {
@@ -26,12 +26,11 @@ constexpr int degraded = 4, not_running = 3;
 constexpr std::string_view interface = R"("trap0")";
 
 // What keeps working without the daemon: the id of the XDP link, and tc programs.
-std::string attached(DaemonHost& host, DaemonKind kind) {
-  const std::string programs =
-      fmt::format("{}", fmt::join(tc_programs(host.host(), "trap0"), ", "));
+std::string attached(DaemonHost& host, DaemonKind kind, const std::string& name = "trap0") {
+  const std::string programs = fmt::format("{}", fmt::join(tc_programs(host.host(), name), ", "));
   if (kind == DaemonKind::client)
     return programs;
-  const auto pin = host.daemon(kind).pin_directory() / "link-trap0";
+  const auto pin = host.daemon(kind).pin_directory() / ("link-" + name);
   const std::string shown = host.run({"bpftool", "link", "show", "pinned", pin.string()}).output;
   const std::string link = shown.substr(0, shown.find(':'));
   return kind == DaemonKind::guard ? link + " " + programs : link;
@@ -69,6 +68,8 @@ public:
     if (kind_ == DaemonKind::guard)
       survive_a_lost_filter();
     survive_interfaces();
+    if (kind_ != DaemonKind::client)
+      survive_other_names();
     leave_nothing();
   }
 
@@ -193,6 +194,57 @@ private:
     plug();
     host_.start(kind_, "starts with pins of an interface that is gone");
     scene_.equal("ok", state_of(host_, kind_), name_ + ": and is well");
+    scene_.done(daemon_.stop(), name_ + ": ends well");
+  }
+
+  void call(const std::string& from, const std::string& to) {
+    scene_.done(host_.host().ip(fmt::format("link set {} name {}\n", from, to)),
+                fmt::format("{}: {} is called {}", name_, from, to));
+  }
+
+  bool is_told_of(const std::string& name) {
+    const json status = host_.status(kind_);
+    return status.value("state", "") == "degraded" && status["problems"].size() == 1 &&
+           status["problems"][0].get<std::string>().starts_with(
+               fmt::format("interface trap0 is called {} now", name));
+  }
+
+  // The configuration has the old name, and the link the interface's index.
+  void survive_other_names() {
+    host_.start(kind_, "starts again");
+    const std::string link = attached(host_, kind_), before = pins();
+    const auto is_kept_as = [&](const std::string& name, const std::string& what) {
+      scene_.check(becomes([&] { return is_told_of(name); }, std::chrono::seconds{5}),
+                   fmt::format("{}: {}: it says so", name_, what),
+                   host_.status(kind_)["problems"].dump());
+      scene_.equal(link, attached(host_, kind_, name),
+                   fmt::format("{}: {}: it keeps link and filter", name_, what));
+    };
+    call("trap0", "wan0");
+    is_kept_as("wan0", "an interface gets another name");
+    daemon_.kill();
+    host_.start(kind_, "starts with a name that nothing has");
+    is_kept_as("wan0", "after a restart");
+    call("wan0", "wan1");
+    is_kept_as("wan1", "the name changes again");
+    daemon_.kill();
+    call("wan1", "wan2");
+    host_.start(kind_, "starts when the name changed meanwhile");
+    is_kept_as("wan2", "after that restart");
+    call("wan2", "trap0");
+    host_.expect_to_become(
+        "ok", [&] { return state_of(host_, kind_); }, name_ + ": the old name is well");
+    scene_.equal(link, attached(host_, kind_), name_ + ": with the same link and filter");
+    scene_.equal(before, pins(), name_ + ": and leaves no pin of other names");
+    daemon_.kill();
+    call("trap0", "wan0");
+    host_.start(kind_, "starts with a name that is new");
+    is_kept_as("wan0", "it is known by its link alone");
+    daemon_.kill();
+    call("wan0", "trap0");
+    host_.start(kind_, "starts with the old name");
+    scene_.equal("ok", state_of(host_, kind_), name_ + ": and is well");
+    scene_.equal(before, pins(), name_ + ": with the pins of the first start");
     scene_.done(daemon_.stop(), name_ + ": ends well");
   }
 

@@ -10,7 +10,7 @@
 #include <linux/if_ether.h>
 #include <net/if.h>
 
-#include "runtime/kernel/xdp_refusal.h"
+#include "runtime/attach/xdp_refusal.h"
 #include "runtime/nanoseconds.h"
 #include "runtime/net/socket_address.h"
 

@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "runtime/attach/xdp.h"
 #include "runtime/capture/capture_desk.h"
 #include "runtime/fd.h"
 #include "runtime/kernel/bpf_map.h"
 #include "runtime/kernel/pin_keeper.h"
 #include "runtime/kernel/program.h"
-#include "runtime/kernel/xdp.h"
 #include "runtime/net/host_interfaces.h"
 #include "runtime/takeover/takeover.h"
 #include "server/daemon/announce/announcer.h"

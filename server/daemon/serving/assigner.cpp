@@ -9,9 +9,9 @@
 
 #include <bpf/bpf.h>
 
+#include "runtime/attach/tc_filter.h"
+#include "runtime/attach/xdp.h"
 #include "runtime/kernel/pinned_object.h"
-#include "runtime/kernel/tc_filter.h"
-#include "runtime/kernel/xdp.h"
 #include "runtime/log.h"
 #include "runtime/net/host_interfaces.h"
 #include "trap_server_assign.skel.h"

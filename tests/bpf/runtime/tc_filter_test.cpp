@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our programs among those of others at tc, and the order they stand in, on the loopback interface
 // of a network namespace of the test's own.
-#include "runtime/kernel/tc_filter.h"
+#include "runtime/attach/tc_filter.h"
 
 #include <sched.h>
 
@@ -13,9 +13,9 @@
 #include <gtest/gtest.h>
 #include <linux/pkt_cls.h>
 
+#include "runtime/attach/tcx.h"
 #include "runtime/fd.h"
 #include "runtime/kernel/pinned_object.h"
-#include "runtime/kernel/tcx.h"
 
 namespace trap {
 namespace {

@@ -2,7 +2,7 @@
 // Two parts at one interface: which program is in the link and which behind it, in each order of
 // coming and going, and wherever a daemon may have died in between. On the loopback interface of a
 // network namespace of the test's own.
-#include "runtime/kernel/xdp_chain.h"
+#include "runtime/attach/xdp_chain.h"
 
 #include <sched.h>
 #include <sys/mount.h>
@@ -16,9 +16,9 @@
 #include <gtest/gtest.h>
 #include <linux/if_link.h>
 
+#include "runtime/attach/xdp.h"
+#include "runtime/attach/xdp_refusal.h"
 #include "runtime/kernel/pinned_object.h"
-#include "runtime/kernel/xdp.h"
-#include "runtime/kernel/xdp_refusal.h"
 
 namespace trap {
 namespace {

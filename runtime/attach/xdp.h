@@ -13,10 +13,11 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
+#include "runtime/attach/renamed_interfaces.h"
+#include "runtime/attach/xdp_chain.h"
 #include "runtime/config/part_config.h"
 #include "runtime/fd.h"
 #include "runtime/kernel/pinned_object.h"
-#include "runtime/kernel/xdp_chain.h"
 #include "runtime/net/framing.h"
 #include "runtime/net/interface_choice.h"
 #include "runtime/result.h"
@@ -31,7 +32,8 @@ struct XdpState {
   __u32 program_id = 0; // of this daemon's program, or of whatever else is attached
   bool ours = false;    // packets meet this daemon's program
   std::vector<std::string> before, behind; // names of the programs that they meet earlier and later
-  int failed = 0; // an errno value: the interface may be there, but cannot be looked up
+  std::string configured; // its name in the configuration, where it is called otherwise now
+  int failed = 0;         // an errno value: the interface may be there, but cannot be looked up
 };
 
 // Descriptors; -1: the part has no program for such interfaces, or none that is loaded.
@@ -61,7 +63,7 @@ public:
 
   std::vector<XdpState> states() const;
 
-  // Names of the interfaces with a program, and of those that are named and gone.
+  // Present names of the interfaces with a program, and of those that are named and gone.
   std::vector<std::string> interfaces() const;
 
   // The program of the part behind ours, at any of the interfaces; none if there is no such part.
@@ -103,6 +105,7 @@ private:
   bool is_only_matched(const std::string& interface) const;
   Attachment* find(const std::string& interface);
   void follow_names(const std::vector<HostInterface>& all);
+  void forget_names_of_the_gone();
   void attach_chosen(const std::vector<HostInterface>& chosen);
   void let_go(const std::vector<HostInterface>& all, const std::vector<HostInterface>& chosen);
   void look_for_uncovered(const std::vector<HostInterface>& all);
@@ -111,7 +114,8 @@ private:
   std::map<std::string, Refusal> refusals_; // by interface
   std::vector<Uncovered> uncovered_;
   std::string part_;
-  std::vector<std::string> names_, except_;
+  RenamedInterfaces renamed_;
+  std::vector<std::string> names_, except_; // the configuration's, and present ones of the renamed
   std::string pin_dir_;
   XdpMode mode_ = XdpMode::native;
   XdpPrograms programs_;
@@ -122,8 +126,8 @@ private:
 // bpffs takes no dots in names; ':' cannot be in an interface's name.
 std::string link_pin_name(const std::string& interface);
 
-// Index of an interface, or an error that names it.
-Result<unsigned> interface_index(const std::string& interface, const PartConfig& config);
+// An error unless there is an interface of this name, or one that had it when it was attached to.
+Result<void> check_interface(const std::string& interface, const PartConfig& config);
 
 // Ways into the host that no program of a part with this configuration would see.
 std::vector<Uncovered> would_be_uncovered(const PartConfig& config, bool reads_ip);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/kernel/tc_filter.h"
+#include "runtime/attach/tc_filter.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -10,9 +10,9 @@
 #include <bpf/libbpf.h>
 #include <fmt/core.h>
 
+#include "runtime/attach/xdp.h"
+#include "runtime/attach/xdp_refusal.h"
 #include "runtime/fd.h"
-#include "runtime/kernel/xdp.h"
-#include "runtime/kernel/xdp_refusal.h"
 #include "runtime/log.h"
 
 namespace trap {

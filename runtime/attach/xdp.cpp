@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/kernel/xdp.h"
+#include "runtime/attach/xdp.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -15,8 +15,8 @@
 #include <fmt/ranges.h>
 #include <linux/if_link.h>
 
+#include "runtime/attach/xdp_refusal.h"
 #include "runtime/kernel/pinned_object.h"
-#include "runtime/kernel/xdp_refusal.h"
 #include "runtime/log.h"
 #include "runtime/net/host_interfaces.h"
 
@@ -105,15 +105,15 @@ std::optional<bpf_link_info> xdp_link_info(int link_fd) {
   return info;
 }
 
-Result<unsigned> interface_index(const std::string& interface, const PartConfig& config) {
+Result<void> check_interface(const std::string& interface, const PartConfig& config) {
   unsigned index = if_nametoindex(interface.c_str());
   if (index == 0 && errno != ENODEV) // as without a descriptor for the question
     return Error{fmt::format("cannot look interface {} up: {}", interface, error_text(errno))};
-  if (index == 0)
+  if (index == 0 && !was_renamed(config.pin_dir, interface))
     return Error{fmt::format(
         R"({}: no interface "{}" here: correct "interfaces", or create it first (ip link shows what there is))",
         config.path, interface)};
-  return index;
+  return {};
 }
 
 Result<Fd> XdpAttachments::create_pinned(const Attachment& attachment, unsigned index,
@@ -226,7 +226,6 @@ Result<XdpAttachments> XdpAttachments::make(const PartConfig& config, XdpProgram
                                             Undo& undo) {
   XdpAttachments all;
   all.part_ = config.part;
-  all.names_ = config.interfaces;
   all.except_ = config.except;
   all.pin_dir_ = config.pin_dir;
   all.mode_ = config.xdp_mode;
@@ -236,6 +235,9 @@ Result<XdpAttachments> XdpAttachments::make(const PartConfig& config, XdpProgram
   auto found = list_interfaces();
   if (!found)
     return found.error();
+  all.renamed_ = RenamedInterfaces(config.pin_dir, config.interfaces);
+  all.renamed_.find(*found);
+  all.names_ = all.renamed_.names();
   for (const HostInterface& interface : choose_for_xdp(all.names_, all.except_, *found)) {
     auto made = all.attach(interface);
     if (!made && !all.is_only_matched(interface.name))
@@ -376,24 +378,31 @@ void XdpAttachments::refuse(const HostInterface& interface, const std::string& r
              std::chrono::steady_clock::now() + between_refusals};
 }
 
-// An interface of a pattern that was renamed keeps its link.
+// What has our program keeps it under any name.
 void XdpAttachments::follow_names(const std::vector<HostInterface>& all) {
   for (Attachment& attachment : attachments_) {
     const auto info = xdp_link_info(attachment.link.get());
-    if (!info || info->xdp.ifindex == 0 || !is_only_matched(attachment.interface))
+    if (!info || info->xdp.ifindex == 0)
       continue;
     const auto now = std::ranges::find(all, info->xdp.ifindex, &HostInterface::index);
-    if (now == all.end() || now->name == attachment.interface || find(now->name))
+    if (now == all.end() || now->name == attachment.interface || find(now->name) ||
+        !renamed_.rename(attachment.link.get(), attachment.interface, now->name))
       continue;
-    const std::string path = pin_dir_ + "/" + link_pin_name(now->name);
-    unlink(path.c_str());
-    if (!pin(attachment.link.get(), path))
-      continue;
-    unlink(attachment.pin_path.c_str());
-    log::info({.interface = now->name}, "interface {} is called {} now", attachment.interface,
-              now->name);
     attachment.interface = now->name;
-    attachment.pin_path = path;
+    attachment.pin_path = pin_dir_ + "/" + link_pin_name(now->name);
+  }
+  forget_names_of_the_gone();
+  names_ = renamed_.names();
+}
+
+// A renamed interface that is gone comes back, if it does, by the name that it is configured with.
+void XdpAttachments::forget_names_of_the_gone() {
+  for (Attachment& attachment : attachments_) {
+    const auto info = xdp_link_info(attachment.link.get());
+    if (info && info->xdp.ifindex != 0)
+      continue;
+    attachment.interface = renamed_.forget(attachment.interface);
+    attachment.pin_path = pin_dir_ + "/" + link_pin_name(attachment.interface);
   }
 }
 
@@ -488,6 +497,7 @@ std::vector<XdpState> XdpAttachments::states() const {
   for (const Attachment& attachment : attachments_) {
     XdpState state;
     state.interface = attachment.interface;
+    state.configured = renamed_.configured_as(attachment.interface);
     state.index = if_nametoindex(attachment.interface.c_str());
     const AttachedXdp attached = attached_xdp(state.index);
     state.mode = attached.mode;
@@ -558,6 +568,8 @@ std::vector<Pin> XdpAttachments::pins() const {
     const auto info = xdp_link_info(attachment.link.get());
     if (info && info->xdp.ifindex != 0)
       pins.push_back({attachment.pin_path, attachment.link.get()});
+    if (const std::string was = renamed_.pin_of(attachment.interface); !was.empty())
+      pins.push_back({was, attachment.link.get()});
   }
   if (programs_.ethernet >= 0)
     pins.push_back({pin_dir_ + "/" + xdp_program_pin, programs_.ethernet});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/kernel/tcx.h"
+#include "runtime/attach/tcx.h"
 
 #include <array>
 #include <cerrno>

@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#include "runtime/kernel/tcx.h"
+#include "runtime/attach/tcx.h"
 #include "runtime/result.h"
 #include "runtime/undo.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/kernel/xdp_refusal.h"
+#include "runtime/attach/xdp_refusal.h"
 
 #include <cerrno>
 #include <cstdarg>
@@ -11,8 +11,8 @@
 #include <fmt/ranges.h>
 #include <linux/if_link.h>
 
+#include "runtime/attach/xdp.h"
 #include "runtime/fd.h"
-#include "runtime/kernel/xdp.h"
 
 namespace trap {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/kernel/xdp_chain.h"
+#include "runtime/attach/xdp_chain.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -12,8 +12,8 @@
 #include <bpf/bpf.h>
 #include <fmt/core.h>
 
-#include "runtime/kernel/xdp.h"
-#include "runtime/kernel/xdp_refusal.h"
+#include "runtime/attach/xdp.h"
+#include "runtime/attach/xdp_refusal.h"
 
 namespace trap {
 namespace {
