@@ -32,6 +32,7 @@ struct Plan {
   DownloadEffort downloads;
   AttackedDownloadEffort attacked_downloads;
   RisingAttackEffort rising_attack;
+  DefenceStartEffort defence_start;
   ConnectionEffort connections;
   GrowthEffort growth;
   int fleet_connections;
@@ -43,6 +44,7 @@ const Plan quick_plan = {{1, 20'000, 1},
                          {1},
                          {1, 400ms, 0.2, {Family::ipv6}},
                          {1, 200ms, 300ms, false, {300'000}, {Family::ipv4}},
+                         {1, 300ms, false, {Family::ipv4}},
                          {100, 1},
                          {2, 20'000, false},
                          20};
@@ -57,6 +59,7 @@ const Plan whole_plan = {{5, 100'000, 5},
                           true,
                           {100'000, 300'000, 500'000, 1'000'000, 2'000'000, 3'000'000, 4'000'000},
                           {Family::ipv4, Family::ipv6}},
+                         {5, 2000ms, true, {Family::ipv4, Family::ipv6}},
                          {5000, 5},
                          {7, 200'000, true},
                          200};
@@ -114,9 +117,9 @@ Result<void> measure_in_lab(const Options& options, const std::vector<Responder>
   const auto wanted = [&](const char* name) {
     return std::string_view{name}.find(options.only) != std::string_view::npos;
   };
-  const auto in_lab = {"closed-loop",     "memory",   "prefixes",        "client-speed",
-                       "guard-speed",     "download", "attack-download", "attack-rise",
-                       "connection-time", "fleet",    "scrape"};
+  const auto in_lab = {"closed-loop",   "memory",          "prefixes",        "client-speed",
+                       "guard-speed",   "download",        "attack-download", "attack-rise",
+                       "defence-start", "connection-time", "fleet",           "scrape"};
   if (std::ranges::none_of(in_lab, wanted))
     return {};
   const auto session = lab::Session::begin();
@@ -133,6 +136,8 @@ Result<void> measure_in_lab(const Options& options, const std::vector<Responder>
     attempt("attack-download", report, measure_attacked_downloads(plan.attacked_downloads, report));
   if (wanted("attack-rise"))
     attempt("attack-rise", report, measure_rising_attack(plan.rising_attack, report));
+  if (wanted("defence-start"))
+    attempt("defence-start", report, measure_defence_start(plan.defence_start, report));
   if (wanted("connection-time"))
     attempt("connection-time", report, measure_connection_times(plan.connections, report));
   if (wanted("fleet"))
@@ -193,7 +198,7 @@ ExitCode run(int argc, char** argv) {
   app.add_option(
       "--only", options.only,
       "only measurements with this in their name: a path, client-speed, guard-speed, download, "
-      "attack-download, attack-rise, connection-time, closed-loop, fleet, growth, "
+      "attack-download, attack-rise, defence-start, connection-time, closed-loop, fleet, growth, "
       "memory, churn, prefixes, scrape");
   app.add_option("--beside", options.beside,
                  "another XDP program in the closed loop beside TRAP; may be repeated")

@@ -42,6 +42,16 @@ struct RisingAttackEffort {
 // Connections and requests while a SYN flood rises. Needs two CPUs.
 Result<void> measure_rising_attack(const RisingAttackEffort& effort, Report& report);
 
+struct DefenceStartEffort {
+  int rounds;
+  std::chrono::milliseconds window; // of the flood
+  bool refuses;                     // a flood that did not come as asked
+  std::vector<lab::Family> families;
+};
+
+// From the first SYN of a flood to TRAP's answers, where TRAP rests at peace. Needs two CPUs.
+Result<void> measure_defence_start(const DefenceStartEffort& effort, Report& report);
+
 struct ConnectionEffort {
   int connections; // for the percentiles, of each defence and family
   int blocks;      // each has an equal share of every defence's connections

@@ -24,6 +24,7 @@ EXPECTED = [
     ("a download during the paper's flood", r"attack-paper"),
     ("a download during the hardest flood", r"attack-flood"),
     ("a flood that rises", r"attack-rise"),
+    ("going over to defence", r"defence-start"),
     ("the paper's three rounds of connections", r"connection-time-paper"),
     ("times of a connection", r"connection-time"),
     ("closed loop, SYN", r"closed-loop-syn"),
@@ -87,7 +88,7 @@ def targets(report):
 def other(report):
     text = []
     rows = [(line["experiment"], line.get("family", ""), line["responder"], line["metric"].replace("_", " "), f"{spread(line)} {line['unit']}")
-            for line in report.select(r"client-(connect|throughput-.*)|guard-throughput-.*|memory-.*|backend-.*|prefixes-.*")]
+            for line in report.select(r"defence-start|client-(connect|throughput-.*)|guard-throughput-.*|memory-.*|backend-.*|prefixes-.*")]
     return text + table(("experiment", "", "", "metric", ""), rows)
 
 
