@@ -45,7 +45,7 @@ test: build ## every test: unit, sanitizers, BPF programs, fuzz corpus, conventi
 
 test-asan: ## the unit tests and the fuzz corpus under ASan and UBSan
 	@scripts/setup.sh test
-	$(call configure,asan)
+	$(call configure,asan,-DTRAP_BPF_FROM=$(BPF_FROM))
 	@cmake --build --preset asan
 	@ctest --preset asan
 

@@ -8,7 +8,16 @@ find_program(TRAP_BPFTOOL NAMES bpftool PATHS /usr/sbin /sbin REQUIRED)
 execute_process(COMMAND ${CMAKE_C_COMPILER} -print-multiarch OUTPUT_VARIABLE TRAP_MULTIARCH
                 OUTPUT_STRIP_TRAILING_WHITESPACE)
 
+# Another build of this tree has the objects and skeletons already: they depend on no option.
+set(TRAP_BPF_FROM "" CACHE PATH "The folder bpf of a build whose BPF objects this one takes")
+
 function(trap_add_bpf name source)
+  if(EXISTS "${TRAP_BPF_FROM}/${name}.skel.h")
+    add_library(${name}_skel INTERFACE)
+    target_include_directories(${name}_skel SYSTEM INTERFACE ${TRAP_BPF_FROM})
+    target_link_libraries(${name}_skel INTERFACE trap_libbpf)
+    return()
+  endif()
   set(object ${CMAKE_BINARY_DIR}/bpf/${name}.bpf.o)
   set(skeleton ${CMAKE_BINARY_DIR}/bpf/${name}.skel.h)
   file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/bpf)

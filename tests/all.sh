@@ -6,7 +6,7 @@ set -u
 cd "$(dirname "$0")/.."
 log=build/.test-asan.log
 
-nice -n 19 make --no-print-directory test-asan >"$log" 2>&1 &
+nice -n 19 make --no-print-directory test-asan BPF_FROM="$PWD/build/dev/bpf" >"$log" 2>&1 &
 sanitizers=$!
 trap 'kill "$sanitizers" 2>/dev/null; exit 1' INT TERM
 
