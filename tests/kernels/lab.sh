@@ -45,6 +45,7 @@ END
 chmod 755 "$work/root/init"
 cat >"$work/play" <<END
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TRAP_LAB_TIMEOUT_SCALE=10 NO_COLOR=1
+${TRAP_LAB_CELL:+export TRAP_LAB_CELL='$TRAP_LAB_CELL'}
 printf '#!/bin/sh\nexec modprobe -d $image "\$@"\n' >/run/load-module
 chmod 755 /run/load-module
 echo /run/load-module >/proc/sys/kernel/modprobe

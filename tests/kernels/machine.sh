@@ -59,7 +59,7 @@ dependencies() {
 # of their own, which the image depends on, and everything below /usr.
 unpack() {
   unpacked=$work/image
-  kinds='arch|crypto|drivers/net/(ppp|slip|wireguard|tun|veth|virtio_net|dummy)|drivers/virtio|fs|lib|net'
+  kinds='arch|crypto|drivers/net/(bonding|dummy|macvlan|ppp|slip|tun|veth|virtio_net|wireguard)|drivers/virtio|fs|lib|net'
   mkdir -p "$unpacked"
   for part in "$1" $(dependencies "$1" | grep -Fx -e "linux-binary-$release" -e "linux-modules-$release"); do
     (cd "$work" && apt_of_suite apt-get download "$part") >"$work/apt.log" 2>&1 || return 1
