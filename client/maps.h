@@ -52,8 +52,8 @@ enum trap_pending_state {
 #define TRAP_CONNECT_ASKED_AGAIN                                                                   \
   2u /* the service was found dead, and the TRAP server asked once more */
 #define TRAP_CONNECT_HAS_NO_LANE                                                                   \
-  4u /* every local port on the way to the service is a living connection's: a TRAP server that    \
-        serves is to serve this one */
+  4u /* every local port on the way to the service is a living connection's, or the host's routing \
+        leads elsewhere: a TRAP server that serves is to serve this one */
 #define TRAP_CONNECT_UNCONSENTED                                                                   \
   8u /* a target did not consent: no redirect of this connect is followed any more */
 
@@ -78,7 +78,9 @@ struct trap_pending {
   __u8 reserved;
   __u32 consents[2]; /* are answered by these, the later one first (protocol/consent.h) */
   __u32 ifindex;     /* of the interface it left by, if that has such addresses; else 0 */
-  __u32 mark;        /* the socket's */
+  __u32 mark;        /* the socket's, */
+  __u32 user;        /* its owner, */
+  __u32 bound;       /* and the index of the interface that it is bound to; 0: to none */
 };
 
 /* Map `owners` (LRU hash): SYNs of a user of this host at one of its addresses, or of a host behind
@@ -241,6 +243,65 @@ struct trap_trust_key {
   union trap_address prefix;
 };
 
+/* Maps `rules` (array) and `routes` (LPM trie): how this host routes, so that a redirect is
+ * followed only where the kernel would lead the socket itself. bpf_fib_lookup knows neither users
+ * nor, before Linux 6.10, marks, and nothing at all on a host that does not forward. Each map has
+ * two sets; the daemon writes the one that is not in use, then its number into the settings. The
+ * rules of a family lie in their order, the rest is zero. `of` of a route's key is
+ * trap_routing_table(). */
+#define TRAP_CLIENT_MAX_RULES 64 /* of a family */
+#define TRAP_CLIENT_MAX_ROUTES 4096
+
+enum trap_rule_action {
+  TRAP_RULE_NONE = 0, /* behind the last rule */
+  TRAP_RULE_LOOKS_UP = 1,
+  TRAP_RULE_GOES_ON = 2, /* at the first rule of `next_priority` or more */
+  TRAP_RULE_REFUSES = 3,
+  TRAP_RULE_UNKNOWN = 4, /* it asks for what the programs do not know */
+  TRAP_RULE_MISSES = 5,  /* no action, but what came of a rule: it is not for the packet */
+};
+
+#define TRAP_RULE_INVERTED 1u
+#define TRAP_RULE_BY_DSCP 2u
+
+#define TRAP_RULE_NO_INTERFACE 0xffffffffu /* one that is not there: no packet has it */
+
+struct trap_rule {
+  union trap_address from, to;
+  __u8 from_bits, to_bits; /* of 128; 0: all */
+  __u8 action;             /* enum trap_rule_action */
+  __u8 flags;              /* TRAP_RULE_* */
+  __u8 dscp;               /* the upper six bits of TOS or traffic class, in their place */
+  __u8 shortest_bits;      /* of a route; shorter ones do not count */
+  __u8 reserved[2];
+  __u32 priority, next_priority;
+  __u32 table; /* its number in `routes` */
+  __u32 mark, mask;
+  __u32 in, out; /* interfaces; 0: any */
+  __u32 user_first, user_last;
+  __u16 local_port_first, local_port_last; /* host byte order */
+  __u16 port_first, port_last;
+};
+
+TRAP_INLINE __u32 trap_rule_place(__u32 set, int is_ipv6, __u32 number) {
+  return ((set - 1) * 2 + !!is_ipv6) * TRAP_CLIENT_MAX_RULES + number;
+}
+
+TRAP_INLINE __u32 trap_routing_table(__u32 set, __u32 table) {
+  return set << 16 | table;
+}
+
+/* Where a route leads: to the interface of this index, or */
+#define TRAP_WAY_UNKNOWN 0u          /* by several interfaces, or by the packet's DSCP */
+#define TRAP_WAY_REFUSED 0xffffffffu /* nowhere */
+#define TRAP_WAY_LOCAL 0xfffffffeu   /* to this host */
+#define TRAP_WAY_NEXT_RULE 0xfffffffdu
+
+struct trap_route {
+  __u32 way;
+  __u32 bits; /* of its prefix, of 128 */
+};
+
 /* Map `settings` (array of one, mmapable). */
 #define TRAP_CLIENT_ALLOW_PRIVATE 1u
 #define TRAP_CLIENT_ONLY_TRUSTED 2u /* services that no [[trust]] names may not redirect */
@@ -253,6 +314,8 @@ struct trap_client_settings {
   __u32 flags;
   __u32 nat64_bits; /* 0, 32, 40, 48, 56, 64 or 96 (RFC 6052 2.2); 0: no translator */
   union trap_address nat64;
+  __u32 routing; /* the set of rules and routes in use: 1, 2; 0: they are not known */
+  __u32 reserved;
 };
 
 /* Priority (SO_PRIORITY) of the daemon's own SYNs, which the programs leave as they are. Its lowest
@@ -260,7 +323,7 @@ struct trap_client_settings {
 #define TRAP_CLIENT_OWN_PRIORITY 0x54520000u
 
 TRAP_ASSERT(sizeof(struct trap_tuple) == 40, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_pending) == 96, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_pending) == 104, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_owner) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_owner_share) == 16, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirect_key) == 40, "shared through a map");
@@ -273,4 +336,6 @@ TRAP_ASSERT(sizeof(struct trap_origins) == 104, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_remotes) == 8192, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_fallback) == 32, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_trust_key) == 24, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_client_settings) == 24, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_rule) == 88, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_route) == 8, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_client_settings) == 32, "shared through a map");

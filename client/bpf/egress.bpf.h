@@ -9,6 +9,7 @@
 #include "client/bpf/icmp.bpf.h"
 #include "client/bpf/lane.bpf.h"
 #include "client/bpf/pending.bpf.h"
+#include "client/bpf/routing.bpf.h"
 #include "client/bpf/scratch.bpf.h"
 #include "client/bpf/ticket_option.bpf.h"
 #include "dataplane/bpf/socket.bpf.h"
@@ -120,6 +121,17 @@ static __always_inline void keep_progress(struct trap_pending* syn,
     syn->state = before->state;
 }
 
+/* What the kernel's rules went by, of the SYN on its walk. */
+static __always_inline void note_way(struct __sk_buff* skb, const struct trap_tuple* tuple,
+                                     enum trap_side side, struct way* way) {
+  const struct bpf_sock* socket = sending_socket(skb, tuple);
+
+  way->ifindex = skb->ifindex;
+  way->mark = skb->mark;
+  way->user = side == TRAP_SIDE_HOST ? bpf_get_socket_uid(skb) : 0;
+  way->bound = socket ? socket->bound_dev_if : 0;
+}
+
 /* Remembers the SYN on its walk, of memory->tuple, so that it can be sent again to another place
  * (client/bpf/ingress.bpf.h). If that fails, the application connects as if TRAP were not there. */
 TRAP_GLOBAL_FUNCTION int remember_syn(struct __sk_buff* skb, __u32 state, __u32 connect) {
@@ -156,7 +168,10 @@ TRAP_GLOBAL_FUNCTION int remember_syn(struct __sk_buff* skb, __u32 state, __u32 
                     packet->family);
   syn->option_bytes = (__u8)memory->area.used;
   __builtin_memcpy(syn->options, memory->area.bytes, sizeof(syn->options));
-  syn->mark = skb->mark;
+  note_way(skb, &memory->tuple, context->side, &memory->way);
+  syn->mark = memory->way.mark;
+  syn->user = memory->way.user;
+  syn->bound = memory->way.bound;
   if (context->side == TRAP_SIDE_HOST && context->framing == TRAP_FRAMING_ETHERNET &&
       !bpf_skb_load_bytes(skb, 0, syn->ethernet, sizeof(syn->ethernet)))
     syn->ifindex = skb->ifindex;
@@ -203,7 +218,17 @@ static TRAP_SUBPROGRAM int is_reissued(const struct packet_context* context,
   return outward && outward->isn == context->packet.seq;
 }
 
-/* Gives the connect of the packet its way to the service. 0 on success. */
+static __always_inline __u8 traffic_class_of(const struct __sk_buff* skb,
+                                             const struct trap_packet* packet) {
+  const __u8* ip = trap_l3(packet, (const void*)(long)skb->data);
+
+  if (ip + 2 > (const __u8*)(long)skb->data_end)
+    return 0;
+  return packet->family == TRAP_IPV4 ? ip[1] : (__u8)(ip[0] << 4 | ip[1] >> 4);
+}
+
+/* Gives the connect of the packet its way to the service, if this host's routing has one. 0 on
+ * success. */
 static TRAP_SUBPROGRAM int lead_to_service(struct __sk_buff* skb, struct packet_context* context,
                                            struct scratch* memory,
                                            const struct trap_redirect* redirect) {
@@ -211,8 +236,10 @@ static TRAP_SUBPROGRAM int lead_to_service(struct __sk_buff* skb, struct packet_
 
   outward->backend = redirect->backend;
   outward->port = redirect->port;
-  memory->way.ifindex = skb->ifindex;
-  memory->way.mark = skb->mark;
+  note_way(skb, &memory->tuple, context->side, &memory->way);
+  memory->way.traffic_class = traffic_class_of(skb, &context->packet);
+  if (is_led_elsewhere(context->packet.family))
+    return -1;
   if (!bpf_skb_load_bytes(skb, 0, memory->way.next_hop, ETH_ALEN) && needs_neighbour(skb, context))
     outward->flags |= TRAP_FLOW_VIA_NEIGHBOUR;
   if (!has_room_for_option(skb, &context->packet, ticket_block_bytes(redirect->flags))) {

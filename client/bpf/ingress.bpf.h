@@ -118,6 +118,9 @@ find_redirect(const struct packet_context* context, struct scratch* memory,
 static __always_inline int find_way(struct __sk_buff* skb, struct scratch* memory,
                                     const struct trap_pending* syn) {
   memory->way.mark = syn->mark;
+  memory->way.user = syn->user;
+  memory->way.bound = syn->bound;
+  memory->way.traffic_class = syn->traffic_class;
   memory->way.ifindex = syn->ifindex ? syn->ifindex : skb->ifindex;
   if (!syn->ifindex)
     return (int)bpf_skb_load_bytes(skb, ETH_ALEN, memory->way.next_hop, ETH_ALEN);
@@ -133,6 +136,7 @@ follow_redirect(struct __sk_buff* skb, struct packet_context* context,
   struct trap_redirect* redirect = &memory->redirect;
   struct trap_outward* outward = &memory->outward;
   __u8 state = syn->state;
+  int has_next_hop;
 
   if (state == TRAP_SYN_ACK_PASSED)
     redirect->flags |= TRAP_REDIRECT_FROM_RESET;
@@ -149,7 +153,10 @@ follow_redirect(struct __sk_buff* skb, struct packet_context* context,
   outward->syns = 1;
   outward->isn = syn->isn;
   memory->tuple = *tuple;
-  if (!find_way(skb, memory, syn) && needs_neighbour(skb, context))
+  has_next_hop = !find_way(skb, memory, syn);
+  if (is_led_elsewhere(context->packet.family))
+    return do_without_lane(skb, context, tuple, syn);
+  if (has_next_hop && needs_neighbour(skb, context))
     outward->flags |= TRAP_FLOW_VIA_NEIGHBOUR;
   if ((has_fallback(key, TRAP_FALLBACK_UNTICKETED) &&
        !(redirect->flags & TRAP_REDIRECT_TO_CONSENT)) ||

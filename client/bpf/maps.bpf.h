@@ -105,6 +105,21 @@ struct {
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 2 * 2 * TRAP_CLIENT_MAX_RULES); /* sets, families */
+  __type(key, __u32);
+  __type(value, struct trap_rule);
+} rules SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 2 * TRAP_CLIENT_MAX_ROUTES); /* sets */
+  __type(key, struct trap_trust_key);
+  __type(value, struct trap_route);
+} routes SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
   __uint(max_entries, 1);
   __type(key, __u32);

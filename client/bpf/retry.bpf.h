@@ -39,8 +39,8 @@ ask_to_be_served(struct __sk_buff* skb, struct packet_context* context,
   return send_syn_again(skb, context, tuple, syn);
 }
 
-/* Every place on the wire to the service is a living connection's. A TRAP server that serves is to
- * serve this connect; one that resets has reset it. */
+/* Every place on the wire to the service is a living connection's, or this host's routing leads
+ * elsewhere. A TRAP server that serves is to serve this connect; one that resets has reset it. */
 static __always_inline TRAP_MUST_USE enum trap_verdict
 do_without_lane(struct __sk_buff* skb, struct packet_context* context,
                 const struct trap_tuple* tuple, struct trap_pending* syn) {

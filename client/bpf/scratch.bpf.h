@@ -49,12 +49,15 @@ struct hop {
   __be16 service_port, target_port;
 };
 
-/* The way that the kernel has chosen for a SYN. */
+/* The way that the kernel has chosen for a SYN, and what its rules may have gone by. */
 struct way {
   __u8 next_hop[ETH_ALEN];
-  __u8 reserved[2];
+  __u8 traffic_class;
+  __u8 reserved;
   __u32 ifindex;
-  __u32 mark; /* of the socket */
+  __u32 mark;  /* of the socket, */
+  __u32 user;  /* its owner, */
+  __u32 bound; /* and its interface; 0: any */
 };
 
 struct scratch {

@@ -115,23 +115,35 @@ void add_route(HostNetworks& networks, const nlmsghdr& header) {
     add(networks.links, {prefix_of(*to, info.rtm_family, info.rtm_dst_len), interface});
 }
 
-int list_once(HostNetworks& networks) {
+int list_once(HostNetworks& networks, std::size_t most_routes) {
   const auto list = [&](std::uint16_t request, void (*take)(HostNetworks&, const nlmsghdr&)) {
     return visit_dump(request, [&](const nlmsghdr& header) { take(networks, header); });
   };
+  HostRouting routing;
   networks = {};
   int failed = list(RTM_GETLINK, add_interface);
   failed = failed ? failed : list(RTM_GETADDR, add_address);
-  return failed ? failed : list(RTM_GETROUTE, add_route);
+  failed = failed ? failed : visit_dump(RTM_GETROUTE, [&](const nlmsghdr& header) {
+    add_route(networks, header);
+    routing.add_route(header, most_routes);
+  });
+  if (failed)
+    return failed;
+  failed = visit_dump(RTM_GETRULE, [&](const nlmsghdr& header) { routing.add_rule(header); });
+  if (failed == EAGAIN)
+    return failed;
+  if (!failed) // else this kernel has no rules
+    networks.routing = std::make_shared<const HostRouting>(std::move(routing));
+  return 0;
 }
 
 } // namespace
 
-Result<HostNetworks> read_host_networks() {
+Result<HostNetworks> read_host_networks(std::size_t most_routes) {
   HostNetworks networks;
   int failed = EAGAIN;
   for (int attempt = 0; failed == EAGAIN && attempt < read_attempts; attempt++)
-    failed = list_once(networks);
+    failed = list_once(networks, most_routes);
   if (failed)
     return Error{
         fmt::format("cannot list this host's addresses and routes: {}", error_text(failed))};

@@ -6,10 +6,12 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "runtime/config/prefix.h"
+#include "runtime/net/host_routing.h"
 #include "runtime/result.h"
 
 namespace trap {
@@ -40,9 +42,11 @@ struct InterfaceNetwork {
 struct HostNetworks {
   std::vector<LinkPrefix> links; // without fe80::/10 and loopback; a prefix is there once
   std::map<unsigned, InterfaceNetwork> interfaces; // by index
+  std::shared_ptr<const HostRouting> routing;      // null: it cannot be listed
 };
 
-Result<HostNetworks> read_host_networks();
+// `most_routes`: with more, their routing is not told.
+Result<HostNetworks> read_host_networks(std::size_t most_routes);
 
 // The kernel's link-layer address of a neighbour, without asking the network.
 std::optional<LinkAddress> find_neighbour(unsigned interface, const trap_address& address);

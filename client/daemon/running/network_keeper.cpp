@@ -16,6 +16,8 @@
 namespace trap::client {
 namespace {
 
+constexpr std::uint32_t groups =
+    RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE | 1U << (RTNLGRP_IPV6_RULE - 1);
 constexpr std::uint64_t breaks_per_read = 50; // of the time that a read takes
 
 std::uint64_t read_clock(clockid_t clock) {
@@ -44,19 +46,36 @@ bool is_own(const HostNetworks& networks, const trap_address& address) {
   });
 }
 
+bool is_other(const HostRouting* before, const HostRouting* now) {
+  return before != now && (!before || !now || *before != *now);
+}
+
 } // namespace
 
 Result<void> NetworkKeeper::begin() {
-  routes_ = watch_groups(RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
+  routes_ = watch_groups(groups);
   if (!routes_)
     return Error{fmt::format("cannot watch this host's routes: {}", error_text(errno))};
   sleep_.slept(read_clock(CLOCK_BOOTTIME), read_clock(CLOCK_MONOTONIC));
-  auto now = read_host_networks();
+  auto now = read_host_networks(TRAP_CLIENT_MAX_ROUTES);
   if (!now)
     log::warn("{}", now.error().message);
   changed_ = !now; // it is read again
   networks_ = now ? std::move(*now) : HostNetworks{};
-  return write_links(client_.fds.links, networks_->links);
+  if (auto written = write_links(client_.fds.links, networks_->links); !written)
+    return written;
+  return publish_routing(networks_->routing.get());
+}
+
+Result<void> NetworkKeeper::publish_routing(const HostRouting* routing) {
+  if (auto written = write_routing(client_.fds.routing, *client_.settings, routing); !written)
+    return written;
+  const bool followed = is_followed(routing);
+  if (!followed && client_.follows_routing)
+    log::warn("redirects are followed without a look at this host's rules and routes: {}",
+              routing ? "there are too many of them" : "the kernel does not list them");
+  client_.follows_routing = followed;
+  return {};
 }
 
 // Of connections that are open, none is touched.
@@ -82,7 +101,7 @@ void NetworkKeeper::forget(const NetworkChange& change) {
 
 void NetworkKeeper::follow() {
   const std::uint64_t begun_ns = read_clock(CLOCK_MONOTONIC);
-  auto now = read_host_networks();
+  auto now = read_host_networks(TRAP_CLIENT_MAX_ROUTES);
   const std::uint64_t ended_ns = read_clock(CLOCK_MONOTONIC);
   read_again_ns_ = ended_ns + breaks_per_read * (ended_ns - begun_ns);
   if (!now) { // such as while routes flap: it is read again
@@ -121,6 +140,13 @@ void NetworkKeeper::take(HostNetworks now) {
     client_.translator.forget();
     if (auto published = publish_policy(client_, client_.active->config); !published)
       log::warn("{}", published.error().message);
+  }
+  if (is_other(networks_->routing.get(), now.routing.get())) {
+    if (auto published = publish_routing(now.routing.get()); !published) {
+      log::warn("{}", published.error().message);
+      changed_ = true; // it is written again
+      now.routing = networks_->routing;
+    }
   }
   networks_ = std::move(now);
 }

@@ -29,6 +29,7 @@ private:
   void follow();
   void take(HostNetworks now);
   void forget(const NetworkChange& change);
+  Result<void> publish_routing(const HostRouting* routing);
 
   RunningClient& client_;
   SleepWatch sleep_;

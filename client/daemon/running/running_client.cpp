@@ -93,7 +93,8 @@ Result<void> load_client(RunningClient& client, Undo& undo) {
                 .counters = bpf_map__fd(maps.counters),
                 .links = bpf_map__fd(maps.links),
                 .trust = {.services = bpf_map__fd(maps.trust_services),
-                          .targets = bpf_map__fd(maps.trust_targets)}};
+                          .targets = bpf_map__fd(maps.trust_targets)},
+                .routing = {.rules = bpf_map__fd(maps.rules), .routes = bpf_map__fd(maps.routes)}};
   client.captures.open({.ring_fd = bpf_map__fd(maps.captured),
                         .orders =
                             [&client] {

@@ -11,6 +11,7 @@
 #include "client/daemon/interfaces/attachments.h"
 #include "client/daemon/interfaces/interface_plan.h"
 #include "client/daemon/maps/client_maps.h"
+#include "client/daemon/maps/routing_maps.h"
 #include "client/daemon/redirects/renewer.h"
 #include "client/daemon/redirects/translator.h"
 #include "client/maps.h"
@@ -41,6 +42,7 @@ struct MapFds {
   int counters = -1;
   int links = -1;
   TrustFds trust;
+  RoutingFds routing;
 };
 
 struct RunningClient {
@@ -60,6 +62,7 @@ struct RunningClient {
   InterfacePlan plan;        // of the interfaces as they were last
   Renewer renewer;
   TranslatorFinder translator;
+  bool follows_routing = true;         // this host's rules and routes: redirects are judged by them
   std::uint64_t redirects_flushed = 0; // by command
   KnockDesk knocks;
   CaptureDesk captures;

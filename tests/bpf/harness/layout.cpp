@@ -119,6 +119,8 @@ const std::map<std::string, Layout>& layouts() {
          TRAP_FIELD("connect", trap_pending, connect, native),
          TRAP_FIELD("ifindex", trap_pending, ifindex, native),
          TRAP_FIELD("mark", trap_pending, mark, native),
+         TRAP_FIELD("user", trap_pending, user, native),
+         TRAP_FIELD("bound", trap_pending, bound, native),
          TRAP_FIELD("renewal", trap_pending, is_renewal, native),
          TRAP_FIELD("ticketed", trap_pending, tickets, native),
          TRAP_FIELD("consent", trap_pending, consents[0], bytes),

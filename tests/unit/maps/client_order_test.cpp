@@ -6,6 +6,7 @@
 #include <random>
 
 #include "client/daemon/maps/client_maps.h"
+#include "client/daemon/maps/routing_maps.h"
 #include "tests/unit/maps/memory_maps.h"
 
 namespace trap::test {
@@ -167,6 +168,84 @@ TEST_F(ClientLinks, are_not_known_where_there_are_none_or_too_many) {
   write(many);
   EXPECT_EQ(link_of("203.0.113.1"), TRAP_LINK_UNKNOWN);
   EXPECT_EQ(store_.keys<trap_trust_key>(links_).size(), 1U);
+}
+
+class ClientRoutes : public testing::Test {
+protected:
+  // A table with one route, which a rule with this mark looks up, and no other.
+  static HostRouting routing(std::uint32_t mark, std::uint32_t table, unsigned interface) {
+    HostRouting made;
+    made.rules.push_back({.family = TRAP_IPV4, .action = RuleAction::looks_up, .table = table});
+    made.rules.back().mark = mark;
+    made.routes[{TRAP_IPV4, table, 96, bytes_of("0.0.0.0")}] = {.kind = RouteKind::unicast,
+                                                                .interface = interface};
+    return made;
+  }
+
+  static std::array<std::uint8_t, 16> bytes_of(const std::string& address) {
+    std::array<std::uint8_t, 16> bytes{};
+    std::ranges::copy(parse_address(address)->bytes, bytes.begin());
+    return bytes;
+  }
+
+  // What a program finds: the mark of the first rule, and the way of its table; 0 without.
+  std::pair<std::uint32_t, std::uint32_t> found() {
+    const auto rule =
+        settings_.routing == 0
+            ? std::nullopt
+            : store_.read<trap_rule>(fds_.rules, trap_rule_place(settings_.routing, 0, 0));
+    if (!rule || rule->action != TRAP_RULE_LOOKS_UP)
+      return {};
+    trap_trust_key key = {};
+    key.bits = 32 + 128;
+    key.of = trap_routing_table(settings_.routing, rule->table);
+    key.prefix = *parse_address("192.0.2.1");
+    const auto route = store_.read<trap_route>(fds_.routes, key);
+    return {rule->mark, route ? route->way : 0};
+  }
+
+  void write(const HostRouting* routing) {
+    const auto written = write_routing(fds_, settings_, routing, store_);
+    ASSERT_TRUE(written) << written.error().message;
+  }
+
+  MemoryMaps store_;
+  trap_client_settings settings_ = {};
+  RoutingFds fds_ = {.rules = store_.add(MapKind::array, sizeof(__u32), sizeof(trap_rule),
+                                         4UL * TRAP_CLIENT_MAX_RULES),
+                     .routes = store_.add(MapKind::trie, sizeof(trap_trust_key), sizeof(trap_route),
+                                          2UL * TRAP_CLIENT_MAX_ROUTES)};
+};
+
+TEST_F(ClientRoutes, are_the_old_or_the_new_at_every_step) {
+  using Found = std::pair<std::uint32_t, std::uint32_t>;
+  HostRouting before = routing(1, 254, 2);
+  write(&before);
+  for (std::uint32_t i = 2; i < 6; i++) {
+    const HostRouting after = routing(i, 250 + i, i + 1);
+    const Found old = found();
+    store_.after_write = [&] { EXPECT_THAT(found(), testing::AnyOf(old, Found{i, i + 1})); };
+    write(&after);
+    store_.after_write = [] {};
+    EXPECT_EQ(found(), (Found{i, i + 1}));
+    EXPECT_EQ(store_.keys<trap_trust_key>(fds_.routes).size(), 1U);
+  }
+}
+
+TEST_F(ClientRoutes, are_not_known_where_there_are_none_or_too_many) {
+  HostRouting few = routing(1, 254, 2), many_rules = few, many_routes = few;
+  many_routes.too_many = true;
+  for (int i = 0; i < TRAP_CLIENT_MAX_RULES; i++)
+    many_rules.rules.push_back(few.rules.front());
+  for (const HostRouting* routing :
+       std::initializer_list<const HostRouting*>{nullptr, &many_rules, &many_routes}) {
+    write(&few);
+    EXPECT_NE(settings_.routing, 0U);
+    write(routing);
+    EXPECT_EQ(settings_.routing, 0U);
+    EXPECT_TRUE(store_.keys<trap_trust_key>(fds_.routes).empty());
+    EXPECT_FALSE(is_followed(routing));
+  }
 }
 
 } // namespace
