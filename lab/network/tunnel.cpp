@@ -23,18 +23,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t packet_bytes = 65536;
 constexpr int poll_ms = 100; // how soon the carrier notices that it is to end
 
-Result<Fd> open_end(const TunnelEnd& end) {
-  const InHost inside{*end.host};
-  Fd device{open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)};
-  ifreq request{};
-  request.ifr_flags = IFF_TUN | IFF_NO_PI;
-  end.interface.copy(request.ifr_name, IFNAMSIZ - 1);
-  if (!inside.entered() || !device || ioctl(device.get(), TUNSETIFF, &request) != 0)
-    return Error{"cannot make the tun interface " + end.interface + " on " + end.host->name() +
-                 ": " + std::strerror(errno)};
-  return device;
-}
-
 struct Packet {
   int to;
   Clock::time_point due;
@@ -82,6 +70,18 @@ void carry(const std::stop_token& stop, int one, int other, milliseconds delay) 
 
 } // namespace
 
+Result<Fd> open_tun(const Host& host, const std::string& interface) {
+  const InHost inside{host};
+  Fd device{open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)};
+  ifreq request{};
+  request.ifr_flags = IFF_TUN | IFF_NO_PI;
+  interface.copy(request.ifr_name, IFNAMSIZ - 1);
+  if (!inside.entered() || !device || ioctl(device.get(), TUNSETIFF, &request) != 0)
+    return Error{"cannot make the tun interface " + interface + " on " + host.name() + ": " +
+                 std::strerror(errno)};
+  return device;
+}
+
 Tunnel::Tunnel(Fd one, Fd other, milliseconds delay)
     : one_(std::move(one)), other_(std::move(other)),
       carrier_([a = one_.get(), b = other_.get(), delay](const std::stop_token& stop) {
@@ -89,10 +89,10 @@ Tunnel::Tunnel(Fd one, Fd other, milliseconds delay)
       }) {}
 
 Result<Tunnel> Tunnel::dig(const TunnelEnd& one, const TunnelEnd& other, milliseconds delay) {
-  auto near = open_end(one);
+  auto near = open_tun(*one.host, one.interface);
   if (!near)
     return near.error();
-  auto far = open_end(other);
+  auto far = open_tun(*other.host, other.interface);
   if (!far)
     return far.error();
   return Tunnel{std::move(*near), std::move(*far), delay};

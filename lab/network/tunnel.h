@@ -18,6 +18,9 @@ struct TunnelEnd {
   std::string interface;
 };
 
+// A new tun interface, without addresses and down; it goes with the descriptor.
+Result<Fd> open_tun(const Host& host, const std::string& interface);
+
 class Tunnel {
 public:
   // Makes both interfaces, without addresses and down. They go with the tunnel. `delay`: of each
