@@ -2,6 +2,7 @@
 // Questions to the kernel's rtnetlink: lists of interfaces, addresses and routes, or one neighbour.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>

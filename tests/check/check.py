@@ -212,9 +212,27 @@ def pkg_config_flags():
 COMMON_INCLUDES = (("string",), ("string", "vector"), ("string", "vector", "functional", "variant", "utility"),
                    ("string", "vector", "functional", "variant", "utility", "map", "nlohmann/json.hpp"))
 
+# The standard headers that have a name; each is told of the others that are sure to.
+CONTAINERS = ("array", "deque", "filesystem", "functional", "list", "map", "memory", "optional", "set", "span", "string", "string_view", "tuple",
+              "variant", "vector")
+HOME_OF = {
+    **{name: (name,) for name in ("array", "atomic", "chrono", "deque", "filesystem", "function", "list", "map", "optional", "set", "span", "tuple",
+                                  "string", "string_view", "variant", "vector", "source_location", "mutex", "thread", "jthread")},
+    "function": ("functional",), "jthread": ("thread",), "lock_guard": ("mutex",), "to_string": ("string",), "less": ("functional",), "istream": ("istream",),
+    **{name: ("memory",) for name in ("unique_ptr", "shared_ptr", "make_unique", "make_shared")},
+    **{name: ("cstdint",) for name in ("uint8_t", "uint16_t", "uint32_t", "uint64_t", "int16_t", "int64_t", "uintmax_t")},
+    **{name: ("utility", *CONTAINERS) for name in ("move", "pair", "exchange", "forward", "swap", "get", "begin", "end")},
+    **{name: ("variant",) for name in ("in_place_index", "get_if")},
+    **{name: ("cstring",) for name in ("memcmp", "memset")},
+    "size_t": ("cstddef", "cstring", *CONTAINERS), "byte": ("cstddef",), "nullopt": ("optional",), "runtime_error": ("stdexcept",),
+    "type_identity_t": ("type_traits",), "invoke_result_t": ("type_traits", "functional"), "strong_ordering": ("compare", *CONTAINERS),
+    "ranges": ("algorithm", "ranges"), "numeric_limits": ("limits",), "mt19937_64": ("random",), "from_chars": ("charconv",),
+    "errc": ("system_error", "charconv"), "back_inserter": ("iterator", *CONTAINERS), "abort": ("cstdlib",),
+}
+
 
 class HeaderCompiler:
-    """Compiles headers alone, as C++ and as C for BPF."""
+    """Compiles headers alone, as C++ and as C for BPF. The standard library's part is checked by names, for a second each is what a compiler takes."""
 
     def __init__(self, args, work):
         self.args, self.work = args, work
@@ -248,6 +266,17 @@ class HeaderCompiler:
         precompiled = ["-include", str(self.work / f"{len(fitting[-1])}.h")] if fitting else []
         return [*self.cxx, "-x", "c++", *precompiled]
 
+    def forgotten(self, name):
+        """Names of the standard library that a header uses and has not included."""
+        included, wrong = self.system_includes(name, set()), []
+        for used in sorted(set(re.findall(r"\bstd::(\w+)", self.project[name]))):
+            homes = HOME_OF.get(used)
+            if not homes:
+                wrong.append(f"{name}: std::{used}: say in HOME_OF of tests/check/check.py which header has it")
+            elif not included.intersection(homes):
+                wrong.append(f"{name}: std::{used} without <{homes[0]}>")
+        return wrong
+
     def compile(self, job):
         name, as_bpf = job
         text = f'#include <linux/bpf.h>\n#include "{name}"\n' if as_bpf and is_bpf_only(name) else f'#include "{name}"\n'
@@ -259,13 +288,20 @@ class HeaderCompiler:
         return [f"{name}: does not compile alone as {'C for BPF' if as_bpf else 'C++'}: {first}"]
 
 
+def is_first_in_its_source(path):
+    """Then clang-tidy, to which every source is alone, finds what the header lacks (make tidy)."""
+    source = path.with_suffix(".cpp")
+    first = re.search(r'^#include [<"]([^>"]+)[>"]', source.read_text(), re.M) if source.exists() else None
+    return first is not None and first[1].endswith(path.name)
+
+
 def check_headers(args):
     jobs = []
     for path in sources(args.root, ".h"):
         name = name_of(path, args.root)
         if name.startswith("tests/prove/"):
             continue  # for Frama-C, whose library no compiler has
-        if not is_bpf_only(name):
+        if not is_bpf_only(name) and not is_first_in_its_source(path):
             jobs.append((name, False))
         if is_shared(name) or is_bpf_only(name):
             jobs.append((name, True))
@@ -273,6 +309,7 @@ def check_headers(args):
         compiler = HeaderCompiler(args, pathlib.Path(work))
         list(pool.map(compiler.precompile, COMMON_INCLUDES))
         results = list(pool.map(compiler.compile, jobs))
+        results += [compiler.forgotten(name_of(path, args.root)) for path in sources(args.root, ".h") if not is_bpf_only(name_of(path, args.root))]
     return [line for result in results for line in result]
 
 

@@ -3,6 +3,7 @@
 // would find is read by the same calls.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>

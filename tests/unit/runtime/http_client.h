@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "runtime/config/endpoint.h"
 #include "runtime/fd.h"
