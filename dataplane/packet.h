@@ -107,6 +107,11 @@ TRAP_INLINE __u32 trap_frame_bytes(const struct trap_packet* packet, const void*
   return packet->l3_end ? packet->l3_end : (__u32)((const __u8*)end - (const __u8*)data);
 }
 
+/* The group bit of a frame's destination: it reaches many hosts, and each would answer. */
+TRAP_INLINE int trap_is_to_group(const void* frame, const void* end) {
+  return (const void*)((const __u8*)frame + ETH_ALEN) <= end && *(const __u8*)frame & 1;
+}
+
 TRAP_INLINE enum trap_layer trap_defective(struct trap_packet* packet, enum trap_verdict defect) {
   packet->defect = defect;
   return TRAP_LAYER_DEFECTIVE;

@@ -187,9 +187,9 @@ enum trap_about {
   /* since 0.6 */                                                                                  \
   X(DROP_MAPPED_ADDRESS, DROP, SERVER_GUARD, ANYTHING, "drop-mapped-address",                      \
     "IPv6 packet with an IPv4-mapped address (::ffff:0:0/96)")                                     \
-  X(DROP_MARTIAN_SOURCE, DROP, SERVER, SERVICE, "drop-martian-source",                             \
+  X(DROP_MARTIAN_SOURCE, DROP, SERVER_GUARD, SERVICE, "drop-martian-source",                       \
     "source that no host can have: multicast, loopback, unspecified or reserved")                  \
-  X(DROP_GROUP_MAC, DROP, SERVER, SERVICE, "drop-group-mac",                                       \
+  X(DROP_GROUP_MAC, DROP, SERVER_GUARD, SERVICE, "drop-group-mac",                                 \
     "frame to a broadcast or multicast Ethernet address")                                          \
   /* trap-guard, since 0.6 */                                                                      \
   X(DROP_NETWORK_SYNS, DROP, GUARD, SERVICE, "drop-network-syns",                                  \
@@ -215,7 +215,9 @@ enum trap_about {
   X(DROP_TICKET_POOL, DROP, GUARD, SERVICE, "drop-ticket-pool",                                    \
     "right ticket, but its tag is of another pool than the address")                               \
   X(DROP_ANNOUNCE_POOL, DROP, GUARD, SERVICE, "drop-announce-pool",                                \
-    "right announcement, but its tag is of another pool than the address")
+    "right announcement, but its tag is of another pool than the address")                         \
+  X(PASS_OTHER_MAC, PASS, SERVER, SERVICE, "pass-other-mac",                                       \
+    "frame for another host's Ethernet address: not answered")
 
 enum trap_verdict {
 #define TRAP_VERDICT_ENUM(id, action, parts, about, name, text) TRAP_##id,

@@ -259,6 +259,29 @@ struct trap_next_hop {
   __u8 to[6];
 };
 
+/* Map `own_macs` (array of one, mmapable): the Ethernet addresses of this host. A frame for another
+ * one reaches a program at an interface that is promiscuous, and is not answered. The daemon writes
+ * the table that is not in use, then flips `active`. A table's multiplier is one that leaves no
+ * bucket too full. */
+#define TRAP_OWN_MAC_BUCKETS 512
+#define TRAP_OWN_MAC_WAYS 4
+#define TRAP_OWN_MAC_TAKEN (1ULL << 48) /* beside an address: 0 is an empty place */
+
+struct trap_own_mac_table {
+  __u64 multiplier;
+  __u64 macs[TRAP_OWN_MAC_BUCKETS][TRAP_OWN_MAC_WAYS];
+};
+
+struct trap_own_macs {
+  __u64 active; /* 0: they are not known, and every frame may be answered; else 1 + index */
+  struct trap_own_mac_table tables[2];
+};
+
+/* An address is a number as it is read from the frame by the host. */
+TRAP_INLINE __u32 trap_own_mac_bucket(__u64 mac, __u64 multiplier) {
+  return (__u32)(mac * multiplier >> 55) & (TRAP_OWN_MAC_BUCKETS - 1);
+}
+
 /* Map `handed_over` (per-CPU array by slot): handshakes given to the tc program, a number. */
 
 /* Map `settings` (array of one, mmapable): values that change while the program runs. */
@@ -299,6 +322,10 @@ TRAP_ASSERT(TRAP_CONNECTION_FILTER_WORDS == 1 << 14, "trap_connection_filter_wor
 TRAP_ASSERT(sizeof(struct trap_recent_handover) == 32, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_watched_handover) == 40, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_next_hop) == 16, "shared through a map");
+TRAP_ASSERT(TRAP_OWN_MAC_BUCKETS == 1 << 9, "trap_own_mac_bucket takes 9 bits");
+TRAP_ASSERT(sizeof(struct trap_own_macs) ==
+                8 + 2 * (8 + 8 * TRAP_OWN_MAC_BUCKETS * TRAP_OWN_MAC_WAYS),
+            "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_sender) == 32, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_server_settings) == 56 + 32 + 320 + 4 * 24 + 16,
             "shared through a map");

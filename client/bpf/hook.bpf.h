@@ -4,6 +4,8 @@
  * program. */
 #pragma once
 
+#include <linux/if_packet.h>
+
 #include "client/bpf/scratch.bpf.h"
 
 static __always_inline TRAP_MUST_USE enum trap_layer read_packet(struct __sk_buff* skb,
@@ -36,6 +38,29 @@ static __always_inline int is_passing_by(const struct __sk_buff* skb,
 static __always_inline int is_forwarded(const struct __sk_buff* skb,
                                         const struct packet_context* context) {
   return skb->ingress_ifindex && !is_of_vlan(skb, context);
+}
+
+/* Was the frame, which arrives at this host's own interface, sent to a group? No stack takes TCP
+ * from it, and every host of the group would. */
+static __always_inline int is_to_group(const struct __sk_buff* skb,
+                                       const struct packet_context* context) {
+  return context->side == TRAP_SIDE_HOST && context->framing == TRAP_FRAMING_ETHERNET &&
+         (skb->pkt_type == PACKET_BROADCAST || skb->pkt_type == PACKET_MULTICAST);
+}
+
+/* Is the frame for another host, and seen only because the interface is promiscuous? It is not if
+ * it is for the address that the SYN came from: a bridge or a macvlan upon the interface has
+ * another one than that. */
+static __always_inline int is_to_other_host(struct __sk_buff* skb, const struct trap_pending* syn) {
+  __u8 to[ETH_ALEN];
+  __u32 difference = 0;
+
+  if (!syn->ifindex || skb->pkt_type != PACKET_OTHERHOST ||
+      bpf_skb_load_bytes(skb, 0, to, sizeof(to)))
+    return 0;
+  for (int i = 0; i < ETH_ALEN; i++)
+    difference |= to[i] ^ syn->ethernet[ETH_ALEN + i];
+  return difference != 0;
 }
 
 static __always_inline int swap_ethernet_addresses(struct __sk_buff* skb) {

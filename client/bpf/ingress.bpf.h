@@ -252,7 +252,7 @@ judge_syn_ack(struct __sk_buff* skb, struct packet_context* context, struct scra
   return reply_with_accept(skb, context, tuple, syn, option);
 }
 
-/* Finds TRAP's option in an answer to a remembered SYN. 0 if it answers none. */
+/* Finds TRAP's option in an answer to a remembered SYN. 0 if it answers none of this host. */
 static TRAP_SUBPROGRAM int read_answer(struct __sk_buff* skb, const struct packet_context* context,
                                        struct scratch* memory) {
   const void* data = (const void*)(long)skb->data;
@@ -261,7 +261,9 @@ static TRAP_SUBPROGRAM int read_answer(struct __sk_buff* skb, const struct packe
   const struct trap_client_settings* set = client_settings();
   __u32 family = context->packet.family;
 
-  if (!set || !find_pending(&memory->wire))
+  const struct trap_pending* syn = find_pending(&memory->wire);
+
+  if (!set || !syn || is_to_other_host(skb, syn))
     return 0;
   memory->translator_bits =
       family == TRAP_IPV6 ? trap_translator_of(set, &context->packet.source, &memory->translator)
@@ -292,7 +294,7 @@ judge_service_rst(struct __sk_buff* skb, struct packet_context* context,
   struct trap_pending* syn = find_pending(tuple);
 
   if (!syn || syn->state != TRAP_REDIRECTED || !(context->packet.flags & TRAP_TCP_ACK) ||
-      context->packet.ack != next_seq(syn->isn))
+      context->packet.ack != next_seq(syn->isn) || is_to_other_host(skb, syn))
     return TRAP_WALK_GOES_ON;
   return ask_again(skb, context, tuple, syn, verdict);
 }
@@ -320,7 +322,7 @@ judge_service_syn(struct __sk_buff* skb, struct packet_context* context, struct 
   if (!was_redirected(memory))
     return TRAP_WALK_GOES_ON;
   syn = find_pending(&memory->tuple);
-  if (is_answer && syn && context->packet.ack != next_seq(syn->isn))
+  if (is_answer && syn && (context->packet.ack != next_seq(syn->isn) || is_to_other_host(skb, syn)))
     return TRAP_WALK_GOES_ON;
   memory->hop.service = memory->tuple.remote;
   memory->hop.service_port = memory->tuple.remote_port;

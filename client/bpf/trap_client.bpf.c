@@ -54,7 +54,9 @@ static __always_inline int walk_inward(struct __sk_buff* skb, enum trap_framing 
   if (!context)
     return TC_ACT_UNSPEC;
   return conclude(skb, context,
-                  is_of_vlan(skb, context) ? TRAP_PASS_OTHER : judge_incoming(skb, context),
+                  is_of_vlan(skb, context) || is_to_group(skb, context)
+                      ? TRAP_PASS_OTHER
+                      : judge_incoming(skb, context),
                   captured_as(framing, side == TRAP_SIDE_LAN));
 }
 

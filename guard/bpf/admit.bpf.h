@@ -210,12 +210,35 @@ static __always_inline __u8 early_data_flag(const struct trap_packet* packet) {
   return (__u8)(bytes >> 31) & TRAP_FLOW_EARLY_DATA;
 }
 
+/* A SYN that no stack answers, however it is invited: it is to have no flow, and to pay for none. A
+ * source that no host can have is trusted by a prefix around it. A frame to a group of hosts may be
+ * for a service elsewhere, whose cluster has such an address. */
+static __always_inline TRAP_MUST_USE enum trap_walk
+refuse_unanswerable(struct xdp_md* ctx, const struct packet_context* context,
+                    enum trap_verdict* verdict) {
+  const void* data = (const void*)(long)ctx->data;
+  const void* end = (const void*)(long)ctx->data_end;
+
+  if (trap_address_is_martian(&context->packet.source, context->packet.family)) {
+    *verdict = TRAP_DROP_MARTIAN_SOURCE;
+    return TRAP_WALK_ENDS;
+  }
+  if ((context->port.flags & TRAP_PORT_SOCKETS) && context->packet.l3_offset >= ETH_HLEN &&
+      trap_is_to_group(data, end)) {
+    *verdict = TRAP_DROP_GROUP_MAC;
+    return TRAP_WALK_ENDS;
+  }
+  return TRAP_WALK_GOES_ON;
+}
+
 /* A SYN that is invited, by `verdict`. */
 static __always_inline TRAP_MUST_USE enum trap_verdict
-open_invited(const struct packet_context* context, const struct presented* presented,
-             enum trap_verdict verdict) {
+open_invited(struct xdp_md* ctx, const struct packet_context* context,
+             const struct presented* presented, enum trap_verdict verdict) {
   struct opening opening = opening_of(context, presented->ticket.tag);
 
+  if (refuse_unanswerable(ctx, context, &verdict) == TRAP_WALK_ENDS)
+    return verdict;
   opening.subject.flow_flags = early_data_flag(&context->packet) | TRAP_FLOW_HALF_OPEN;
   if (verdict == TRAP_PASS_TICKET) {
     opening.key.consent = consent_to(presented);
@@ -231,7 +254,8 @@ open_invited(const struct packet_context* context, const struct presented* prese
  * place, and those without a ticket from a client that is not invited. An admitted SYN has at most
  * one TRAP option, and options that parse. */
 static __always_inline TRAP_MUST_USE enum trap_verdict
-judge_syn(const struct packet_context* context, const void* tcp, const void* end) {
+judge_syn(struct xdp_md* ctx, const struct packet_context* context, const void* tcp,
+          const void* end) {
   struct presented presented = presented_by(context);
   enum trap_verdict verdict;
   int is_right = 0;
@@ -250,10 +274,11 @@ judge_syn(const struct packet_context* context, const void* tcp, const void* end
   case TICKET_ABSENT:
     presented.ticket.tag = 0;
     verdict = find_invitation(context, &presented.ticket.tag);
-    return verdict == TRAP_DROP_UNINVITED ? verdict : open_invited(context, &presented, verdict);
+    return verdict == TRAP_DROP_UNINVITED ? verdict
+                                          : open_invited(ctx, context, &presented, verdict);
   case TICKET_RIGHT:
     return is_tag_of_pool(context, presented.ticket.tag)
-               ? open_invited(context, &presented, TRAP_PASS_TICKET)
+               ? open_invited(ctx, context, &presented, TRAP_PASS_TICKET)
                : TRAP_DROP_TICKET_POOL;
   default:
     return verdict;

@@ -44,8 +44,9 @@ judge_rst(struct xdp_md* ctx, const struct packet_context* context, const void* 
 }
 
 static __always_inline TRAP_MUST_USE enum trap_verdict
-judge_syn_in_mode(const struct packet_context* context, const void* tcp, const void* end) {
-  enum trap_verdict verdict = judge_syn(context, tcp, end);
+judge_syn_in_mode(struct xdp_md* ctx, const struct packet_context* context, const void* tcp,
+                  const void* end) {
+  enum trap_verdict verdict = judge_syn(ctx, context, tcp, end);
 
   if (trap_verdict_action(verdict) == TRAP_ACTION_DROP && !is_enforced(context->settings)) {
     struct trap_flow_key key = flow_key_of(&context->packet);
@@ -64,7 +65,7 @@ judge_segment(struct xdp_md* ctx, const struct packet_context* context, const vo
     return TRAP_DROP_NO_KEY;
   switch (trap_segment_kind(context->packet.flags)) {
   case TRAP_SEGMENT_SYN:
-    return judge_syn_in_mode(context, tcp, end);
+    return judge_syn_in_mode(ctx, context, tcp, end);
   case TRAP_SEGMENT_RST:
     return judge_rst(ctx, context, tcp, end);
   case TRAP_SEGMENT_ACK:

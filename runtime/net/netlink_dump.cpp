@@ -2,7 +2,6 @@
 #include "runtime/net/netlink_dump.h"
 
 #include <cerrno>
-#include <sys/socket.h>
 #include <vector>
 
 namespace trap {
@@ -22,7 +21,7 @@ struct Progress {
 };
 
 Progress read_some(const Fd& socket, std::vector<char>& buffer,
-                   const std::function<void(const nlmsghdr&)>& visit) {
+                   const std::function<bool(const nlmsghdr&)>& visit) {
   const ssize_t got = recv(socket.get(), buffer.data(), buffer.size(), MSG_TRUNC);
   if (got < 0 || static_cast<std::size_t>(got) > buffer.size())
     return {.error = got < 0 ? errno : EMSGSIZE};
@@ -35,20 +34,32 @@ Progress read_some(const Fd& socket, std::vector<char>& buffer,
       return {.complete = true};
     if (header->nlmsg_type == NLMSG_ERROR)
       return {.error = EIO};
-    visit(*header);
+    if (!visit(*header))
+      return {.complete = true};
   }
   return {};
 }
 
 } // namespace
 
-int visit_dump(std::uint16_t request, const std::function<void(const nlmsghdr&)>& visit) {
-  const Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+int visit_dump(std::uint16_t request, const std::function<void(const nlmsghdr&)>& visit,
+               unsigned char family) {
   Request message = {};
   message.header.nlmsg_len = sizeof(message);
   message.header.nlmsg_type = request;
   message.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-  if (!socket || send(socket.get(), &message, sizeof(message), 0) != sizeof(message))
+  message.body.ifi_family = family;
+  return visit_dump_until(NETLINK_ROUTE, message.header, [&](const nlmsghdr& header) {
+    visit(header);
+    return true;
+  });
+}
+
+int visit_dump_until(int protocol, const nlmsghdr& request,
+                     const std::function<bool(const nlmsghdr&)>& visit) {
+  const Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
+  if (!socket ||
+      send(socket.get(), &request, request.nlmsg_len, 0) != static_cast<ssize_t>(request.nlmsg_len))
     return errno;
   std::vector<char> buffer(buffer_bytes);
   Progress progress;
@@ -62,7 +73,10 @@ void ask_one(const nlmsghdr* request, const std::function<void(const nlmsghdr&)>
   std::vector<char> buffer(buffer_bytes);
   if (socket && send(socket.get(), request, request->nlmsg_len, 0) ==
                     static_cast<ssize_t>(request->nlmsg_len))
-    read_some(socket, buffer, visit);
+    read_some(socket, buffer, [&](const nlmsghdr& header) {
+      visit(header);
+      return true;
+    });
 }
 
 Fd watch_groups(std::uint32_t groups) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Questions to the kernel's rtnetlink: lists of interfaces, addresses and routes, or one neighbour.
+// Questions to the kernel by netlink: lists of interfaces, addresses and routes, or one neighbour.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <sys/socket.h>
 
 #include "runtime/fd.h"
 #include "runtime/result.h"
@@ -30,9 +31,15 @@ void visit_attributes_of(const nlmsghdr& header, const Visit& visit) {
                      header.nlmsg_len - NLMSG_LENGTH(begin), visit);
 }
 
-// Visits the messages that answer `request` (RTM_GETLINK, ...) about all families. The errno is
-// EAGAIN if the list changed meanwhile.
-int visit_dump(std::uint16_t request, const std::function<void(const nlmsghdr&)>& visit);
+// Visits the messages that answer `request` (RTM_GETLINK, ...) about all families, or one. The
+// errno is EAGAIN if the list changed meanwhile.
+int visit_dump(std::uint16_t request, const std::function<void(const nlmsghdr&)>& visit,
+               unsigned char family = AF_UNSPEC);
+
+// The same for a request of any netlink protocol (NETLINK_XFRM, ...), until the visitor returns
+// false: it has seen enough.
+int visit_dump_until(int protocol, const nlmsghdr& request,
+                     const std::function<bool(const nlmsghdr&)>& visit);
 
 // Sends a request for one thing and visits what answers it; nothing if there is no such thing.
 void ask_one(const nlmsghdr* request, const std::function<void(const nlmsghdr&)>& visit);

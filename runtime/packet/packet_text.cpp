@@ -197,8 +197,7 @@ Result<Endpoint> read_end(const std::string& word) {
 }
 
 Ethernet ethernet_of(const Draft& draft) {
-  Ethernet ethernet = {.destination = {0x02, 0, 0, 0, 0, 0x02}, // locally administered
-                       .source = {0x02, 0, 0, 0, 0, 0x01}};
+  Ethernet ethernet = {.destination = described_destination, .source = {0x02, 0, 0, 0, 0, 0x01}};
   for (std::size_t i = 0; i < draft.vlans.size(); i++) {
     const bool is_inner = i + 1 == draft.vlans.size();
     ethernet.tags.push_back(

@@ -12,6 +12,9 @@ namespace trap {
 
 using Frame = Bytes;
 
+// Where the frame of a line goes: to whoever reads it.
+constexpr MacAddress described_destination = {0x02, 0, 0, 0, 0, 0x02}; // locally administered
+
 // The Ethernet frame that a line describes, with right lengths and checksums. Errors name the word
 // and have ExitCode::usage.
 Result<Frame> parse_packet(const std::string& text);

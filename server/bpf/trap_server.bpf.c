@@ -20,6 +20,7 @@
 #include "server/bpf/ack.bpf.h"
 #include "server/bpf/connection_filter.bpf.h"
 #include "server/bpf/handover.bpf.h"
+#include "server/bpf/own_macs.bpf.h"
 #include "server/bpf/recent_handovers.bpf.h"
 #include "server/bpf/redirect.bpf.h"
 #include "server/bpf/senders.bpf.h"
@@ -56,11 +57,6 @@ static __always_inline int ipv4_header_is_intact(struct xdp_md* ctx,
          trap_sum_fold((__u64)word[0] + word[1] + word[2] + word[3] + word[4]) == 0;
 }
 
-/* The group bit of the destination: such a frame reaches many hosts, and each would answer. */
-static __always_inline int is_to_group(const void* data, const void* end) {
-  return (const void*)((const __u8*)data + ETH_ALEN) <= end && *(const __u8*)data & 1;
-}
-
 /* Ends the walk of a frame whose headers could be read, but which no answer may follow. */
 static __always_inline TRAP_MUST_USE enum trap_walk refuse_defect(struct xdp_md* ctx,
                                                                   const struct trap_packet* packet,
@@ -70,8 +66,12 @@ static __always_inline TRAP_MUST_USE enum trap_walk refuse_defect(struct xdp_md*
     *verdict = TRAP_DROP_TRUNCATED;
     return TRAP_WALK_ENDS;
   }
-  if (is_to_group(data, end)) {
+  if (trap_is_to_group(data, end)) {
     *verdict = TRAP_DROP_GROUP_MAC;
+    return TRAP_WALK_ENDS;
+  }
+  if (is_to_other_host(data, end)) {
+    *verdict = TRAP_PASS_OTHER_MAC;
     return TRAP_WALK_ENDS;
   }
   if (trap_address_is_martian(&packet->source, packet->family)) {

@@ -47,7 +47,7 @@ Bytes read_mac(const std::string& text) {
 
 void write_ethernet(Writer& frame, const Json& description, int family) {
   static const std::string near = "02:00:00:00:00:01";
-  static const std::string far = "02:00:00:00:00:02";
+  static const std::string far = "00:00:00:00:00:00"; // of loopback, by which test runs arrive
   const Json eth = description.value("eth", Json::object());
   const bool back = eth.is_string() && eth.get<std::string>() == "back";
   const Json fields = eth.is_object() ? eth : Json::object();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon/report/server_explain.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -137,6 +138,9 @@ std::vector<std::string> ServerExplainer::reasons_of(const Explained& explained,
                                   trap_epoch(read_clocks().unix_ns)));
   if (std::string limit = limit_of(explained.verdict, service); !limit.empty())
     because.push_back(limit);
+  if (explained.verdict == TRAP_PASS_OTHER_MAC)
+    because.push_back(fmt::format("this host has {} Ethernet addresses, and not this one",
+                                  server_.own_macs.count()));
   if (explained.verdict == TRAP_REPLY_REDIRECT)
     because.push_back(redirect_text(explained.frame));
   if (explained.verdict == TRAP_REPLY_SYN_ACK)
@@ -147,10 +151,20 @@ std::vector<std::string> ServerExplainer::reasons_of(const Explained& explained,
   return because;
 }
 
+// A packet that was described and not captured comes to this host.
+Frame ServerExplainer::addressed(Frame frame) const {
+  const LinkAddress* own = server_.own_macs.any();
+  if (own && frame.size() >= own->size() &&
+      std::equal(described_destination.begin(), described_destination.end(), frame.begin()))
+    std::ranges::copy(*own, frame.begin());
+  return frame;
+}
+
 Result<std::string> ServerExplainer::explain(const ExplainRequest& request) {
   if (auto loaded = load_twin(); !loaded)
     return loaded.error();
-  auto explained = explain_frame(bpf_program__fd(twin_->progs.trap_server), request.frame);
+  auto explained =
+      explain_frame(bpf_program__fd(twin_->progs.trap_server), addressed(request.frame));
   if (!explained)
     return explained.error();
   trap_packet packet = {};

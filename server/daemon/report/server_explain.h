@@ -25,6 +25,7 @@ public:
 
 private:
   Result<void> load_twin();
+  Frame addressed(Frame frame) const;
   std::string limit_of(trap_verdict verdict, const ServiceConfig& service) const;
   std::vector<std::string> reasons_of(const Explained& explained, const PlannedService& planned,
                                       const trap_packet& packet) const;

@@ -223,6 +223,7 @@ void describe_server(const RunningServer& server, ordered_json& status) {
                              {"deduplicated", announced.deduplicated},
                              {"rate_limited", announced.rate_limited},
                              {"failed", announced.failed}};
+  status["own_macs"] = {{"count", server.own_macs.count()}, {"known", server.own_macs.are_known()}};
   status["known_connections"] = {{"count", server.known->count()},
                                  {"trusted", server.known->trusted(read_clocks().monotonic_ns)}};
 }

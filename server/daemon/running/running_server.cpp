@@ -94,6 +94,11 @@ Result<void> open_maps(RunningServer& server) {
   if (!senders)
     return senders.error();
   server.senders = std::move(*senders);
+  auto own_macs = MappedValue<trap_own_macs>::make(bpf_map__fd(maps.own_macs), "own_macs");
+  if (!own_macs)
+    return own_macs.error();
+  server.own_macs_map = std::move(*own_macs);
+  server.own_macs.follow(*server.own_macs_map, list_own_macs());
   if (auto written = write_next_hops(server, {}); !written)
     return written.error();
   server.maps.emplace(MapFds{.places = bpf_map__fd(maps.service_table),
@@ -318,6 +323,7 @@ void look_around(RunningServer& server) {
 }
 
 void follow_interfaces(RunningServer& server) {
+  server.own_macs.follow(*server.own_macs_map, list_own_macs());
   server.attachments.follow();
   server.announcer->guard_here().follow(server.attachments.program_behind());
   server.assigner.mend(server.attachments.interfaces());
@@ -436,8 +442,9 @@ void mend_pins(RunningServer& server) {
 
 std::vector<std::string> runtime_problems(const RunningServer& server) {
   std::vector<std::string> problems = server.runtime_state.problems(server.active->plan);
-  for (const std::string& problem : {server.maps_problem, server.known->problem(),
-                                     server.inspector_problem, server.addresses_problem}) {
+  for (const std::string& problem :
+       {server.maps_problem, server.known->problem(), server.inspector_problem,
+        server.addresses_problem, server.own_macs.problem()}) {
     if (!problem.empty())
       problems.push_back(problem);
   }

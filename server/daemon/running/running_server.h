@@ -29,6 +29,7 @@
 #include "server/daemon/state/runtime_state.h"
 #include "server/daemon/state/ticket_check.h"
 #include "server/daemon/watch/answer_losses.h"
+#include "server/daemon/watch/own_macs.h"
 #include "server/daemon/watch/return_ways.h"
 #include "server/maps.h"
 
@@ -65,6 +66,8 @@ struct RunningServer {
   MappedValue<Senders> senders;
   ReturnWays return_ways;
   std::vector<trap_next_hop> next_hops; // as the program has them
+  MappedValue<trap_own_macs> own_macs_map;
+  OwnMacs own_macs;
   TicketCheck ticket_check;
   CaptureDesk captures;
   std::vector<HostAddress> host_addresses; // that services follow

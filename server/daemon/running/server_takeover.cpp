@@ -20,6 +20,7 @@ TakeoverPlan takeover_plan() {
           {"watched_handovers", {.carry = Carry::nothing}},
           {"senders", {.carry = Carry::nothing}},
           {"next_hops", {.carry = Carry::nothing}},
+          {"own_macs", {.carry = Carry::nothing}},
           {"allowances", {.carry = Carry::nothing}},
           {"behind", {.carry = Carry::nothing}}};
 }

@@ -82,14 +82,19 @@ protected:
     order.family = static_cast<__u32>(family);
     replay_->put("xdp_target", std::uint32_t{0},
                  static_cast<std::uint32_t>(guard_->program_fd("trap_guard")));
-    const std::uint64_t before = verdict == TRAP_VERDICT_COUNT ? 0 : guard_->counters(1)[verdict];
+    const auto counted = [&] { // an eighth of all IPv4 addresses are of no host
+      const auto counters = guard_->counters(1);
+      return verdict == TRAP_VERDICT_COUNT ? 0
+                                           : counters[verdict] + counters[TRAP_DROP_MARTIAN_SOURCE];
+    };
+    const std::uint64_t before = counted();
     for (int sent = 0; sent < segments; sent += chunk) {
       order.number = static_cast<__u64>(first + sent);
       replay_->put("replays", std::uint32_t{0}, order);
       replay_->run("replay_xdp", frame, chunk);
     }
     if (verdict != TRAP_VERDICT_COUNT)
-      ASSERT_GE(guard_->counters(1)[verdict] - before, static_cast<std::uint64_t>(segments));
+      ASSERT_GE(counted() - before, static_cast<std::uint64_t>(segments));
   }
 
   const TestConstants constants_;

@@ -19,11 +19,12 @@ using namespace guard;
 constexpr std::uint32_t small_buckets = 64;
 constexpr std::uint32_t rig_slots = 4; // none, and one for each service below
 
-// Slots 1 to 3, in this order. Of 10.8.0.0/28 there are so few that a flood with invented sources
-// has none of them.
+// Slots 1 to 3, in this order. Of the trusted prefixes there are so few addresses that a flood with
+// invented sources has none of them; some are of sources that no host can have.
 constexpr char configuration[] = R"(interfaces = ["lo"]
 trap_servers = [{trap-server}]
-trusted = ["10.9.0.1", "10.8.0.0/28", "fd00:9::1", "fd00:8::/32"]
+trusted = ["10.9.0.1", "10.8.0.0/28", "fd00:9::1", "fd00:8::/32",
+           "127.1.2.0/30", "224.0.0.16/28", "ff0e::8/126"]
 announced_per_network_per_s = 0
 [[class]]
 name = "default"

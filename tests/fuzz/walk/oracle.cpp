@@ -135,6 +135,10 @@ bool sums_to_nothing(const Bytes& frame, std::size_t at, std::size_t bytes) {
   return sum == 0xffff;
 }
 
+bool is_to_group(const Bytes& frame) {
+  return !frame.empty() && (frame[0] & 1) != 0;
+}
+
 // Section 2.1, 6: multicast, loopback, unspecified, 0.0.0.0/8, broadcast, class E.
 bool is_martian(const Bytes& address) {
   if (address.size() == 4)
@@ -208,7 +212,7 @@ Names Oracle::server(const Reading& reading, const Bytes& frame) const {
   }
   if (reading.ip_end > frame.size())
     names.insert("drop-truncated");
-  if ((frame[0] & 1) != 0)
+  if (is_to_group(frame))
     names.insert("drop-group-mac");
   if (is_martian(reading.source.address))
     names.insert("drop-martian-source");
@@ -303,7 +307,7 @@ Names Oracle::guard(const Reading& reading, const Bytes& frame) const {
   case Kind::absurd:
     return {"drop-bad-flags"};
   case Kind::syn:
-    return guard_syn(reading);
+    return guard_answerable(guard_syn(reading), reading, frame);
   case Kind::rst:
     return guard_reset(reading);
   default:
@@ -321,9 +325,15 @@ bool Oracle::is_trusted(const Reading& reading) const {
   const Bytes& from = reading.source.address;
   if (reading.family == 4)
     return from == Bytes{10, 9, 0, 1} ||
-           (from[0] == 10 && from[1] == 8 && from[2] == 0 && from[3] < 16);
+           (from[0] == 10 && from[1] == 8 && from[2] == 0 && from[3] < 16) ||
+           (from[0] == 127 && from[1] == 1 && from[2] == 2 && from[3] < 4) ||
+           (from[0] == 224 && from[1] == 0 && from[2] == 0 && from[3] / 16 == 1);
   Bytes one(16);
   one[0] = 0xfd, one[3] = 9, one[15] = 1;
+  Bytes group(16);
+  group[0] = 0xff, group[1] = 0x0e, group[15] = 8;
+  if (std::equal(group.begin(), group.end() - 1, from.begin()) && from[15] / 4 == 2)
+    return true;
   return from == one || (from[0] == 0xfd && from[1] == 0 && from[2] == 0 && from[3] == 8);
 }
 
@@ -378,6 +388,19 @@ Names Oracle::guard_syn(const Reading& reading) const {
   if (options.type == 4)
     return guard_ticket(reading, {options.body.begin() + 1, options.body.end()});
   return {invited ? "pass-announced" : trusted ? "pass-trusted" : "drop-uninvited"};
+}
+
+// Section 3.2, 5: what no stack answers is refused, whoever invited it.
+Names Oracle::guard_answerable(Names names, const Reading& reading, const Bytes& frame) {
+  const char* refusal = is_martian(reading.source.address) ? "drop-martian-source"
+                        : is_to_group(frame) && reading.destination.port != 83 ? "drop-group-mac"
+                                                                               : nullptr;
+  if (!refusal)
+    return names;
+  Names refused;
+  for (const std::string& name : names)
+    refused.insert(name.starts_with("pass-") || name == "drop-client-syns" ? refusal : name);
+  return refused;
 }
 
 Names Oracle::guard_reset(const Reading& reading) const {
@@ -500,6 +523,8 @@ Names Oracle::client_target(const Reading& reading) const {
 }
 
 Names Oracle::client_inward(const Reading& reading, const Bytes& frame) const {
+  if (is_to_group(frame))
+    return {"pass-other"};
   if (reading.layer == Layer::other)
     return client_icmp(frame, true);
   if (reading.layer == Layer::defective)

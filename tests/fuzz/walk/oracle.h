@@ -36,6 +36,7 @@ private:
 
   Names guard(const Reading& reading, const Bytes& frame) const;
   Names guard_syn(const Reading& reading) const;
+  static Names guard_answerable(Names names, const Reading& reading, const Bytes& frame);
   Names guard_ticket(const Reading& reading, const Bytes& ticket) const;
   Names guard_reset(const Reading& reading) const;
   Names guard_flow(const Reading& reading) const;
