@@ -205,7 +205,7 @@ struct trap_flow_bucket {
 
 /* Map `half_open` (array of buckets, mmapable): SYNs that passed and were not acknowledged yet.
  * They lie apart from `flows`, so that no number of them costs an open flow its place, and each in
- * a few buckets of its client's (an IPv4 address or a /64), which are a few of its network's (the
+ * a few buckets of its client's (of the service's scope), which are a few of its network's (the
  * /24 or /48): one client's SYNs push out each other. guard/tables.h finds an entry. */
 #define TRAP_HALF_OPEN_BUCKETS 16384
 #define TRAP_HALF_OPEN_BUCKETS_OF_CLIENT 32

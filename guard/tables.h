@@ -32,14 +32,21 @@ TRAP_INLINE __u32 trap_flow_bucket_index(__u64 hash, int second, __u32 buckets) 
 }
 
 /* The bucket of a half-open flow. Its network chooses where a row of buckets begins, its client
- * where a shorter row begins in that one (around its end), and the flow itself its place there. */
+ * where a shorter row begins in that one (around its end), and the flow itself its place there. A
+ * client is as wide as the scope that the service's tickets have, and its network as wide at least.
+ */
 TRAP_INLINE __u32 trap_half_open_index(const struct trap_flow_key* key, __u64 hash,
+                                       const struct trap_guard_port* port,
                                        const struct trap_flow_keys* secret, __u32 buckets) {
   int v4 = trap_address_is_v4(&key->client);
-  __u64 client = v4 ? TRAP_FROM_BE32(key->client.be32[3]) : __builtin_bswap64(key->client.raw64[0]);
+  union trap_address masked = trap_address_mask(key->client, v4 ? TRAP_IPV4 : TRAP_IPV6,
+                                                v4 ? port->scope_v4 : port->scope_v6);
+  __u64 client = v4 ? TRAP_FROM_BE32(masked.be32[3]) : __builtin_bswap64(masked.raw64[0]);
+  __u64 host = v4 ? 0 : __builtin_bswap64(masked.raw64[1]); /* of a scope beyond /64 */
   __u64 network = v4 ? client >> 8 : client >> 16;
   __u64 row = (network + secret->words[0]) * (secret->words[1] | 1);
-  __u64 place = (client + secret->words[2]) * (secret->words[5] | 1);
+  __u64 place = (client + secret->words[2]) * (secret->words[5] | 1) +
+                host * (secret->words[6] | 1) + (host >> 32) * (secret->words[7] | 1);
 
   row = (row ^ row >> 32) * 0x9e3779b97f4a7c15ULL >> 40;
   place = ((place ^ place >> 32) * 0x9e3779b97f4a7c15ULL >> 40) +

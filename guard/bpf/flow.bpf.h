@@ -85,12 +85,13 @@ static __always_inline struct trap_guard_flow* find_flow(const struct trap_flow_
 /* The bucket in which a flow is while it is half-open. */
 static __always_inline struct trap_flow_bucket* half_open_bucket(const struct trap_flow_key* key,
                                                                  __u64 hash) {
-  __u32 zero = 0, index;
+  __u32 zero = 0, number = TRAP_FROM_BE16(key->service_port), index;
   const struct trap_flow_keys* secret = bpf_map_lookup_elem(&flow_keys, &zero);
+  const struct trap_guard_port* port = bpf_map_lookup_elem(&ports, &number);
 
-  if (!secret)
+  if (!secret || !port)
     return NULL;
-  index = trap_half_open_index(key, hash, secret, half_open_buckets);
+  index = trap_half_open_index(key, hash, port, secret, half_open_buckets);
   return bpf_map_lookup_elem(&half_open, &index);
 }
 

@@ -63,9 +63,12 @@ Table table_of_flows(const std::shared_ptr<Buckets<trap_flow_bucket>>& open,
             const auto secret = object.get<trap_flow_keys>("flow_keys", std::uint32_t{0});
             const std::uint64_t hash = trap_flow_hash(&flow, &secret);
             if ((entry.flags & TRAP_FLOW_HALF_OPEN) != 0) {
-              put_flow((*half_open)[trap_half_open_index(&flow, hash, &secret, half_open->size())]
-                           .entries,
-                       flow, entry);
+              const auto port = object.get<trap_guard_port>(
+                  "ports", std::uint32_t{TRAP_FROM_BE16(flow.service_port)});
+              put_flow(
+                  (*half_open)[trap_half_open_index(&flow, hash, &port, &secret, half_open->size())]
+                      .entries,
+                  flow, entry);
               (*marks)[0].seen[trap_half_open_mark_index(hash)] =
                   trap_half_open_mark(entry.seen_ns);
             } else

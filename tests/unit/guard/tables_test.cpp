@@ -281,6 +281,14 @@ TEST(Tables, a_mark_lasts_as_long_as_a_half_open_flow_and_little_longer) {
   }
 }
 
+std::uint32_t half_open_index(const trap_flow_key& key, const trap_flow_keys& secret,
+                              std::uint8_t scope_v4 = TRAP_SCOPE_V4,
+                              std::uint8_t scope_v6 = TRAP_SCOPE_V6) {
+  const trap_guard_port port = {.slot = 1, .scope_v4 = scope_v4, .scope_v6 = scope_v6, .flags = 0};
+  return trap_half_open_index(&key, trap_flow_hash(&key, &secret), &port, &secret,
+                              TRAP_HALF_OPEN_BUCKETS);
+}
+
 TEST(Tables, half_open_flows_are_in_the_buckets_of_client_and_network) {
   std::mt19937_64 random(1);
   for (const std::string network : {"198.51.100.", "2001:db8:7:"}) {
@@ -292,14 +300,57 @@ TEST(Tables, half_open_flows_are_in_the_buckets_of_client_and_network) {
         const auto key = flow_key(network + (network.back() == ':' ? fmt::format("{:x}::1", client)
                                                                    : fmt::to_string(client)),
                                   port, 80);
-        of_client.insert(trap_half_open_index(&key, trap_flow_hash(&key, &secret), &secret,
-                                              TRAP_HALF_OPEN_BUCKETS));
+        of_client.insert(half_open_index(key, secret));
       }
       EXPECT_EQ(of_client.size(), std::size_t{TRAP_HALF_OPEN_BUCKETS_OF_CLIENT});
       of_network.insert(of_client.begin(), of_client.end());
     }
     EXPECT_EQ(of_network.size(), std::size_t{TRAP_HALF_OPEN_BUCKETS_OF_NETWORK});
   }
+}
+
+// Any address of a prefix of that many bits.
+trap_address address_in(std::mt19937_64& random, const std::string& prefix, unsigned bits) {
+  const trap_address base = *parse_address(prefix);
+  const std::uint32_t family = trap_address_is_v4(&base) ? TRAP_IPV4 : TRAP_IPV6;
+  trap_address any = base;
+  for (int word = family == TRAP_IPV4 ? 3 : 0; word < 4; word++)
+    any.be32[word] = static_cast<__be32>(random());
+  const trap_address kept = trap_address_mask(any, family, bits);
+  trap_address made = trap_address_mask(base, family, bits);
+  for (int half = 0; half < 2; half++)
+    made.raw64[half] |= any.raw64[half] ^ kept.raw64[half];
+  return made;
+}
+
+// Whatever part of its prefix a client sends from, and whatever clients are beside it.
+TEST(Tables, half_open_flows_of_a_client_are_as_few_whatever_its_scope) {
+  std::mt19937_64 random(1);
+  const trap_flow_keys secret = random_secret(random);
+  const auto buckets_of = [&](const std::string& prefix, unsigned bits, std::uint8_t scope) {
+    std::set<std::uint32_t> buckets;
+    for (int flow = 0; flow < 4000; flow++) {
+      trap_flow_key key = flow_key(prefix, static_cast<std::uint16_t>(flow), 80);
+      key.client = address_in(random, prefix, bits);
+      buckets.insert(half_open_index(key, secret, scope, scope));
+    }
+    return buckets.size();
+  };
+  for (const std::uint8_t scope : {8, 16, 20, 24, 28, 30, 32})
+    EXPECT_EQ(buckets_of("198.51.100.64", scope, scope), TRAP_HALF_OPEN_BUCKETS_OF_CLIENT)
+        << int{scope};
+  for (const std::uint8_t scope : {28, 30})
+    EXPECT_EQ(buckets_of("198.51.100.64", 24, scope), TRAP_HALF_OPEN_BUCKETS_OF_NETWORK)
+        << int{scope};
+  for (const std::uint8_t scope : {16, 32, 47, 48, 56, 60, 64, 80, 96, 127, 128})
+    EXPECT_EQ(buckets_of("2001:db8:7:1::", scope, scope), TRAP_HALF_OPEN_BUCKETS_OF_CLIENT)
+        << int{scope};
+  for (const std::uint8_t scope : {56, 64, 96, 128})
+    EXPECT_EQ(buckets_of("2001:db8:7:1::", 48, scope), TRAP_HALF_OPEN_BUCKETS_OF_NETWORK)
+        << int{scope};
+  for (const std::uint8_t scope : {96, 128})
+    EXPECT_GT(buckets_of("2001:db8:7:1::", 64, scope), TRAP_HALF_OPEN_BUCKETS_OF_CLIENT)
+        << "hosts of a /64 are clients by themselves";
 }
 
 // An upgrade from a version that placed flows by another hash, or another max_flows.
