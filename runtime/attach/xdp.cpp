@@ -476,7 +476,7 @@ void XdpAttachments::look_for_uncovered(const std::vector<HostInterface>& all) {
       refused[interface] = refusal.reason;
   }
   uncovered_ = find_uncovered(all, attached, refused);
-  const std::vector<Uncovered> more = read_decapsulation();
+  const std::vector<Uncovered> more = decapsulation_.look();
   uncovered_.insert(uncovered_.end(), more.begin(), more.end());
 }
 
@@ -547,7 +547,7 @@ std::vector<Uncovered> would_be_uncovered(const PartConfig& config, bool reads_i
           fmt::format("its packets have no Ethernet header, and trap-{} reads frames", config.part);
   }
   std::vector<Uncovered> uncovered = find_uncovered(*all, attached, refused);
-  const std::vector<Uncovered> more = read_decapsulation();
+  const std::vector<Uncovered> more = Decapsulation().look();
   uncovered.insert(uncovered.end(), more.begin(), more.end());
   return uncovered;
 }

@@ -18,6 +18,7 @@
 #include "runtime/config/part_config.h"
 #include "runtime/fd.h"
 #include "runtime/kernel/pinned_object.h"
+#include "runtime/net/decapsulation.h"
 #include "runtime/net/framing.h"
 #include "runtime/net/interface_choice.h"
 #include "runtime/result.h"
@@ -113,6 +114,7 @@ private:
   std::vector<Attachment> attachments_;
   std::map<std::string, Refusal> refusals_; // by interface
   std::vector<Uncovered> uncovered_;
+  Decapsulation decapsulation_;
   std::string part_;
   RenamedInterfaces renamed_;
   std::vector<std::string> names_, except_; // the configuration's, and present ones of the renamed

@@ -2,13 +2,10 @@
 #include "runtime/net/interface_choice.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <fnmatch.h>
-#include <fstream>
 #include <set>
 
 #include <fmt/core.h>
-#include <fmt/ranges.h>
 
 namespace trap {
 namespace {
@@ -71,20 +68,6 @@ private:
   const std::vector<HostInterface>& all_;
   std::set<std::string> attached_;
 };
-
-// Those of conf/NAME/LEAF that are on. `default` is for interfaces to come.
-std::vector<std::string> read_switches(const char* directory, const char* leaf) {
-  std::vector<std::string> on;
-  std::error_code failed;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, failed)) {
-    const std::string name = entry.path().filename();
-    int value = 0;
-    if (name != "default" && (std::ifstream(entry.path() / leaf) >> value) && value > 0)
-      on.push_back(name);
-  }
-  std::ranges::sort(on);
-  return on;
-}
 
 } // namespace
 
@@ -155,21 +138,6 @@ std::vector<Uncovered> find_uncovered(const std::vector<HostInterface>& all,
          false});
   }
   return uncovered;
-}
-
-std::vector<Uncovered> read_decapsulation() {
-  std::vector<Uncovered> found;
-  if (const auto on = read_switches("/proc/sys/net/ipv6/conf", "seg6_enabled"); !on.empty())
-    found.push_back({"seg6",
-                     fmt::format("the host takes packets out of SRv6: seg6_enabled is set for {}",
-                                 fmt::join(on, ", ")),
-                     false});
-  if (const auto on = read_switches("/proc/sys/net/mpls/conf", "input"); !on.empty())
-    found.push_back({"mpls",
-                     fmt::format("the host takes packets out of MPLS: input is set for {}",
-                                 fmt::join(on, ", ")),
-                     false});
-  return found;
 }
 
 } // namespace trap

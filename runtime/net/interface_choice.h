@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A configuration's choice among the host's interfaces, by names and patterns, and the interfaces
-// through which packets still reach the host unjudged. Pure but for read_decapsulation().
+// through which packets still reach the host unjudged. Pure.
 #pragma once
 
 #include <map>
@@ -44,9 +44,5 @@ struct Uncovered {
 std::vector<Uncovered> find_uncovered(const std::vector<HostInterface>& all,
                                       const std::vector<std::string>& attached,
                                       const std::map<std::string, std::string>& refused);
-
-// Decapsulation without an interface of its own: SRv6, where seg6_enabled is set for any interface
-// of this network namespace, and MPLS. At most one entry each.
-std::vector<Uncovered> read_decapsulation();
 
 } // namespace trap
