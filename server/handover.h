@@ -20,6 +20,11 @@
 #define TRAP_HANDOVER_TEST                                                                         \
   32u /* the daemon's own: for its listener at loopback, not the service's */
 
+#define TRAP_HANDOVER_WAITED 64u /* with FOLLOWS: it has let those that came with it go first */
+
+/* In skb->tc_index, which the queue of a CPU leaves alone: the packet was here before. */
+#define TRAP_AGAIN 0x5452
+
 struct trap_handover {
   __u32 mark;
   __u32 timestamp; /* of the client: TSval, host byte order; of a TEST the listener's port */
@@ -29,6 +34,14 @@ struct trap_handover {
   __u8 flags;
   __u8 window_scales; /* the client's in the low nibble, the server's in the high one */
 } __attribute__((packed, aligned(2)));
+
+/* The same in skb->cb, for trap-server's programs at tc. */
+union trap_handover_words {
+  struct trap_handover handover;
+  __u32 words[5];
+};
+
+TRAP_ASSERT(sizeof(union trap_handover_words) == 20, "skb->cb has 20 bytes");
 
 /* In generic mode the kernel may give the tc program a frame without its Ethernet header. Metadata
  * then seems to end where that header does. So the handover lies this far from the front of as much

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* trap-server at tc ingress, behind its XDP program: makes the request socket of a completed
- * handshake (server/bpf/handover.bpf.h), from which the stack opens the connection. All other
- * packets pass untouched. For Linux 6.9 and later; on older kernels the daemon does not load it. */
+/* trap-server at tc ingress, behind its XDP program or called by the one at tc: makes the request
+ * socket of a completed handshake (server/bpf/handover.bpf.h), from which the stack opens the
+ * connection. All other packets pass untouched. For Linux 6.9 and later; on older kernels the
+ * daemon does not load it. */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 
@@ -162,9 +163,6 @@ static __always_inline enum trap_assignment assign(struct __sk_buff* skb,
   return result;
 }
 
-/* In skb->tc_index, which the queue of a CPU leaves alone: the packet was here before. */
-#define TRAP_AGAIN 0x5452
-
 /* One poll may bring the completing ACK and the first data, as a list, of which this program sees
  * all before TCP sees the first. Data that passed on at once would need a request socket too, which
  * costs the client a retransmission; or they would be reset, if the listener's queue had no room
@@ -201,6 +199,24 @@ int trap_server_assign(struct __sk_buff* skb) {
   if (skb->tc_index == TRAP_AGAIN)
     skb->tc_index = 0;
   else if (frame.handover.flags & TRAP_HANDOVER_FOLLOWS)
+    return wait_for_the_ack(skb, &frame);
+  return take(skb, &frame);
+}
+
+/* The same for trap-server at tc, whose program calls this one (server/bpf/at_tc.bpf.h). */
+SEC("tc")
+int trap_server_take(struct __sk_buff* skb) {
+  struct frame frame = {.has_header = 1};
+  union trap_handover_words handover;
+
+  handover.words[0] = skb->cb[0];
+  handover.words[1] = skb->cb[1];
+  handover.words[2] = skb->cb[2];
+  handover.words[3] = skb->cb[3];
+  handover.words[4] = skb->cb[4];
+  frame.handover = handover.handover;
+  if (handover.handover.flags & TRAP_HANDOVER_FOLLOWS &&
+      !(handover.handover.flags & TRAP_HANDOVER_WAITED))
     return wait_for_the_ack(skb, &frame);
   return take(skb, &frame);
 }

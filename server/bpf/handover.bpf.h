@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A completed handshake on its way up: XDP has checked the cookie and describes the connection; at
- * tc the stack gets a request socket for it, as if it had answered the SYN itself (Linux 6.9). */
+/* A completed handshake on its way up: the program that has checked the cookie describes the
+ * connection; at tc the stack gets a request socket for it, as if it had answered the SYN itself
+ * (Linux 6.9). */
 #pragma once
 
 #include "dataplane/syn_options.h"

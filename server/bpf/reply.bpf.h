@@ -195,12 +195,18 @@ TRAP_GLOBAL_FUNCTION int grow_in_front(struct xdp_md* ctx, __u64 more) {
   return 0;
 }
 
+/* Length of the frame that answers. */
+static __always_inline __u64 reply_bytes(const struct trap_packet* request,
+                                         const struct reply* reply) {
+  __u32 ip_bytes = request->family == TRAP_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+
+  return request->l3_offset + ip_bytes + sizeof(struct trap_tcp) + 4 * (__u32)reply->option_words;
+}
+
 /* Gives the frame of the request the length of the reply. 0 on success. */
 static __always_inline int resize_frame(struct xdp_md* ctx, const struct trap_packet* request,
                                         struct reply* reply) {
-  __u32 ip_bytes = request->family == TRAP_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
-  __u64 bytes =
-      request->l3_offset + ip_bytes + sizeof(struct trap_tcp) + 4 * (__u32)reply->option_words;
+  __u64 bytes = reply_bytes(request, reply);
   __u64 request_bytes = (__u8*)(long)ctx->data_end - (__u8*)(long)ctx->data;
 
   TRAP_HOLD(request_bytes);
@@ -228,4 +234,10 @@ static __always_inline int write_reply(struct xdp_md* ctx, const struct trap_pac
   tcp = request->family == TRAP_IPV4 ? write_ipv4(l3, end, request, tcp_bytes, reply)
                                      : write_ipv6(l3, end, request, tcp_bytes, reply);
   return tcp ? write_tcp(tcp, end, request, reply) : -1;
+}
+
+/* Of the frame at XDP. 0 on success. */
+static __always_inline int turn_into_reply(struct xdp_md* ctx, const struct trap_packet* request,
+                                           struct reply* reply) {
+  return resize_frame(ctx, request, reply) || write_reply(ctx, request, reply);
 }

@@ -9,7 +9,7 @@
 #include "server/bpf/time_wait_filter.bpf.h"
 #include "server/served_cookie.h"
 
-static __always_inline TRAP_MUST_USE enum trap_verdict judge_syn(struct xdp_md* ctx,
+static __always_inline TRAP_MUST_USE enum trap_verdict judge_syn(struct hook hook,
                                                                  struct packet_context* context) {
   if (!policy_allows(context)) {
     context->flags &= ~TRAP_SERVICE_RESTS; /* a refusal holds at peace too */
@@ -22,7 +22,7 @@ static __always_inline TRAP_MUST_USE enum trap_verdict judge_syn(struct xdp_md* 
       return TRAP_PASS_SYN_AT_PEACE;
     context->flags &= ~TRAP_SERVICE_RESTS; /* an attack of which the daemon does not know yet */
   }
-  if ((context->flags & TRAP_SERVICE_SOCKETS) && reopens(ctx, context))
+  if ((context->flags & TRAP_SERVICE_SOCKETS) && reopens(hook, context))
     return TRAP_PASS_SYN_TIME_WAIT;
   if (context->flags & TRAP_SERVICE_SILENT)
     return TRAP_DROP_NO_BACKEND;

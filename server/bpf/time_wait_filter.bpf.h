@@ -8,6 +8,7 @@
 
 #include "dataplane/bpf/socket.bpf.h"
 #include "server/bpf/connection_filter.bpf.h"
+#include "server/bpf/hook.bpf.h"
 #include "server/bpf/packet_context.bpf.h"
 
 #define TRAP_GENERATION_SHIFT 36 /* of ns: 69 s, as TIME_WAIT lasts 60 */
@@ -59,13 +60,13 @@ static __always_inline int bit_is_set(__u64 hash, __u64 generation) {
 }
 
 /* Is the SYN one for a connection in TIME_WAIT? */
-static __always_inline int reopens(struct xdp_md* ctx, const struct packet_context* context) {
+static __always_inline int reopens(struct hook hook, const struct packet_context* context) {
   __u64 generation = context->monotonic_ns >> TRAP_GENERATION_SHIFT;
   __u64 hash = connection_hash(&context->packet);
 
   if (!bit_is_set(hash, generation) && !bit_is_set(hash, generation - 1))
     return 0;
-  if (find_socket(ctx, &context->packet) != TRAP_SOCKET_LINGERS)
+  if (find_socket(hook.context, &context->packet) != TRAP_SOCKET_LINGERS)
     return 0;
   note_connection(context);
   return 1;

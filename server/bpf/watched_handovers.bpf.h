@@ -8,6 +8,7 @@
 #include "dataplane/checksum.h"
 #include "dataplane/options.h"
 #include "dataplane/syn_options.h"
+#include "server/bpf/hook.bpf.h"
 #include "server/bpf/packet_context.bpf.h"
 
 struct {
@@ -50,10 +51,9 @@ enum tcp_sum { TCP_SUM_WRONG, TCP_SUM_RIGHT, TCP_SUM_PARTIAL };
 
 /* Judges a bare ACK with the options of every stack, and nothing else: a client could have any
  * other kind of segment dropped by the stack at will. */
-static __always_inline enum tcp_sum tcp_sum_of(const struct xdp_md* ctx,
-                                               const struct trap_packet* packet) {
-  const __u32* word = trap_l4(packet, (const void*)(long)ctx->data);
-  const void* end = (const void*)(long)ctx->data_end;
+static __always_inline enum tcp_sum tcp_sum_of(struct hook hook, const struct trap_packet* packet) {
+  const __u32* word = trap_l4(packet, hook_data(hook));
+  const void* end = hook_end(hook);
   __u32 ip_bytes = packet->family == TRAP_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
   __u32 bytes = packet->header_bytes;
   __u64 pseudo = trap_sum_pseudo(&packet->source, &packet->destination, packet->family, bytes);
@@ -81,10 +81,8 @@ static __always_inline enum tcp_sum tcp_sum_of(const struct xdp_md* ctx,
   return trap_sum_fold(sum) ? TCP_SUM_WRONG : TCP_SUM_RIGHT;
 }
 
-/* Takes a handshake that goes up into the sample, if its place is free. `flags`: those that the
- * caller knows, of TRAP_WATCHED_... */
-TRAP_GLOBAL_FUNCTION int watch_handover(struct xdp_md* ctx, const struct trap_packet* packet,
-                                        __u32 slot, __u64 monotonic_ns, __u32 flags) {
+static __always_inline int watch(struct hook hook, const struct trap_packet* packet, __u32 slot,
+                                 __u64 monotonic_ns, __u32 flags) {
   struct trap_watched_handover* watched;
   enum tcp_sum sum;
 
@@ -94,7 +92,7 @@ TRAP_GLOBAL_FUNCTION int watch_handover(struct xdp_md* ctx, const struct trap_pa
   watched = watched_handover_of(packet);
   if (!watched || watched->state != TRAP_WATCH_FREE)
     return 0;
-  sum = tcp_sum_of(ctx, packet);
+  sum = tcp_sum_of(hook, packet);
   if (sum == TCP_SUM_WRONG || __sync_val_compare_and_swap(&watched->state, TRAP_WATCH_FREE,
                                                           TRAP_WATCH_WRITTEN) != TRAP_WATCH_FREE)
     return 0;
@@ -102,10 +100,23 @@ TRAP_GLOBAL_FUNCTION int watch_handover(struct xdp_md* ctx, const struct trap_pa
   watched->client_port = packet->source_port;
   watched->slot = (__u16)slot;
   watched->monotonic_ns = monotonic_ns;
-  watched->interface_index = ctx->ingress_ifindex;
+  watched->interface_index = hook_interface(hook);
   watched->flags = flags | (sum == TCP_SUM_PARTIAL ? TRAP_WATCHED_PARTIAL : 0);
   __sync_val_compare_and_swap(&watched->state, TRAP_WATCH_WRITTEN, TRAP_WATCH_WAITS);
   return 1;
+}
+
+/* Takes a handshake that goes up into the sample, if its place is free. `flags`: those that the
+ * caller knows, of TRAP_WATCHED_... */
+TRAP_GLOBAL_FUNCTION int watch_handover(struct xdp_md* ctx, const struct trap_packet* packet,
+                                        __u32 slot, __u64 monotonic_ns, __u32 flags) {
+  return watch(at_xdp(ctx), packet, slot, monotonic_ns, flags);
+}
+
+TRAP_GLOBAL_FUNCTION int watch_handover_at_tc(struct __sk_buff* skb,
+                                              const struct trap_packet* packet, __u32 slot,
+                                              __u64 monotonic_ns, __u32 flags) {
+  return watch(at_tc(skb), packet, slot, monotonic_ns, flags);
 }
 
 /* A segment that is no SYN, and whether the stack has its connection. A connection that its client

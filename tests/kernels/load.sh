@@ -5,7 +5,7 @@
 # if every program is ok.
 set -eu
 
-programs="trap_server trap_listener trap_inject trap_guard trap_guard_ip trap_guard_correct trap_guard_egress trap_guard_egress_ip"
+programs="trap_server trap_server_tc trap_listener trap_inject trap_guard trap_guard_ip trap_guard_correct trap_guard_egress trap_guard_egress_ip"
 for direction in egress ingress; do
   for interface in "" _ip _lan _lan_ip; do
     programs="$programs trap_client_$direction$interface"
@@ -21,7 +21,7 @@ parts="server listener inject guard client"
 # It needs bpf_sk_assign_tcp_reqsk(); the daemon asks the kernel for that too.
 if is_since 6.9; then
   parts="$parts server_assign"
-  programs="$programs trap_server_assign"
+  programs="$programs trap_server_assign trap_server_take"
 fi
 for part in $parts; do
   [ -f "$build/bpf/trap_$part.bpf.o" ] || fail "$build/bpf/trap_$part.bpf.o is missing; build the target trap_${part}_bpf"

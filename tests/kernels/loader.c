@@ -40,8 +40,13 @@ struct trial {
 
 static const struct trial trials[] = {
     {.object = "/trap_server.bpf.o", .program = "trap_server"},
+    {.object = "/trap_server.bpf.o", .program = "trap_server_tc", .tc = BPF_TC_INGRESS},
     {.object = "/trap_server_assign.bpf.o",
      .program = "trap_server_assign",
+     .tc = BPF_TC_INGRESS,
+     .may_be_absent = true},
+    {.object = "/trap_server_assign.bpf.o",
+     .program = "trap_server_take",
      .tc = BPF_TC_INGRESS,
      .may_be_absent = true},
     {.object = "/trap_inject.bpf.o", .program = "trap_inject"},

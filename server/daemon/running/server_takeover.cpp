@@ -22,7 +22,8 @@ TakeoverPlan takeover_plan() {
           {"next_hops", {.carry = Carry::nothing}},
           {"own_macs", {.carry = Carry::nothing}},
           {"allowances", {.carry = Carry::nothing}},
-          {"behind", {.carry = Carry::nothing}}};
+          {"behind", {.carry = Carry::nothing}},
+          {"assigner", {.carry = Carry::nothing}}};
 }
 
 Result<void> check_takeover(const ServerConfig& config) {

@@ -153,13 +153,15 @@ std::string FixtureRunner::run(const Fixture& fixture, const Variables& variable
 std::string FixtureRunner::run_step(Object& object, const Json& step, const Variables& variables,
                                     int family) {
   const Bytes in = build_packet(step.at("packet"), family, constants_);
+  const std::string program = step.value("run", rig_.programs[0]);
+  if (!object.takes(program, in))
+    return "";
   const State before = state(object);
   counted_ = object.counts(watched_slots);
   const Json& expect = choose_expectation(step.at("expect"), variables);
   if (std::string wrong = check_explanation(object, step, expect, in, before, family);
       !wrong.empty())
     return "explained: " + wrong;
-  const std::string program = step.value("run", rig_.programs[0]);
   const Outcome outcome = object.run(program, in);
   return check(object, expect, in, {outcome, object.is_xdp(program)}, before, family);
 }

@@ -53,7 +53,7 @@ protected:
     content.l4_offset = family == 4 ? 34 : 54;
     content.family = static_cast<__u32>(family);
     replay_->put("replays", std::uint32_t{0}, content);
-    const bool xdp = part_under_test().part != "client";
+    const bool xdp = tested_->is_xdp(program);
     replay_->put(xdp ? "xdp_target" : "tc_target", std::uint32_t{0},
                  static_cast<std::uint32_t>(tested_->program_fd(program)));
     replay_->run(xdp ? "replay_xdp" : "replay_tc", bytes, count);

@@ -2,6 +2,11 @@
 // Maps and test runs through libbpf.
 #include "tests/bpf/harness/object.h"
 
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+
 #include <bpf/bpf.h>
 
 #include <algorithm>
@@ -112,6 +117,20 @@ int Object::program_fd(const std::string& name) const {
 
 bool Object::is_xdp(const std::string& name) const {
   return bpf_program__type(program(name)) == BPF_PROG_TYPE_XDP;
+}
+
+bool Object::takes(const std::string& name, const Bytes& frame) const {
+  const int type = frame.at(12) << 8 | frame.at(13);
+  const std::size_t ip_bytes = type == ETH_P_IP     ? sizeof(iphdr)
+                               : type == ETH_P_IPV6 ? sizeof(ipv6hdr)
+                                                    : 0;
+  constexpr std::size_t most = 3072; // a page has room for its own too
+  return is_xdp(name) || (frame.size() >= ETH_HLEN + ip_bytes && frame.size() <= most);
+}
+
+bool Object::is_answer(const std::string& name, const Outcome& outcome) const {
+  return outcome.action == (is_xdp(name) ? static_cast<std::uint32_t>(XDP_TX)
+                                         : static_cast<std::uint32_t>(TC_ACT_REDIRECT));
 }
 
 std::size_t Object::value_bytes(const bpf_map* m) const {
@@ -307,7 +326,8 @@ std::vector<std::uint64_t> Object::counters(std::uint32_t slot) const {
   return packets;
 }
 
-Outcome Object::run(const std::string& program, const Bytes& frame, int repeat) const {
+Outcome Object::run(const std::string& program, const Bytes& frame, int repeat,
+                    const __sk_buff& skb) const {
   constexpr std::size_t room_to_grow = 256;
   Outcome outcome{0, Bytes(std::max<std::size_t>(4096, frame.size() + room_to_grow))};
   LIBBPF_OPTS(bpf_test_run_opts, options);
@@ -316,6 +336,12 @@ Outcome Object::run(const std::string& program, const Bytes& frame, int repeat) 
   options.data_out = outcome.frame.data();
   options.data_size_out = static_cast<__u32>(outcome.frame.size());
   options.repeat = repeat;
+  if (!is_xdp(program)) {
+    options.ctx_in = &skb;
+    options.ctx_size_in = sizeof(skb);
+    options.ctx_out = &outcome.skb;
+    options.ctx_size_out = sizeof(outcome.skb);
+  }
   if (bpf_prog_test_run_opts(program_fd(program), &options) != 0)
     fail("BPF_PROG_TEST_RUN of " + program + " on " + std::to_string(frame.size()) + " bytes");
   outcome.action = options.retval;

@@ -5,6 +5,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <linux/bpf.h>
 
 #include <functional>
 #include <map>
@@ -25,6 +26,7 @@ using Entries = std::map<Bytes, Bytes>;
 struct Outcome {
   std::uint32_t action;
   Bytes frame;
+  __sk_buff skb = {}; // of a program of tc, as it left it
 };
 
 class Object;
@@ -61,6 +63,11 @@ public:
   int program_fd(const std::string& program) const;
   // Is it a program of XDP? Otherwise it is one of tc.
   bool is_xdp(const std::string& program) const;
+  // Does the kernel's test run take the frame? At tc it wants one of at most a page, with
+  // room for an IP header.
+  bool takes(const std::string& program, const Bytes& frame) const;
+  // Does the frame go back to where it came from?
+  bool is_answer(const std::string& program, const Outcome& outcome) const;
 
   void put(const std::string& map, const Bytes& key, const Bytes& value);
   template <typename K, typename V> void put(const std::string& map, const K& key, const V& value) {
@@ -99,8 +106,10 @@ public:
   using Counted = std::set<std::pair<std::uint32_t, trap_verdict>>;
   static const Counted& ever_counted() { return ever_counted_; }
 
-  // Runs the program once, or `repeat` times on the same buffer.
-  Outcome run(const std::string& program, const Bytes& frame, int repeat = 1) const;
+  // Runs the program once, or `repeat` times on the same buffer. `skb`: for one of tc, what the
+  // kernel is to know about the frame besides.
+  Outcome run(const std::string& program, const Bytes& frame, int repeat = 1,
+              const __sk_buff& skb = {}) const;
 
 private:
   void restore_array(const std::string& map);

@@ -40,6 +40,7 @@ struct Rig {
 };
 
 const Rig& server_rig();
+const Rig& server_at_tc_rig(); // must do the same
 const Rig& guard_rig();
 const Rig& client_rig();
 

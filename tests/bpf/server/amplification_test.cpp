@@ -83,11 +83,13 @@ protected:
 
   // Returns what is wrong.
   std::string send(const Bytes& request, int family) {
-    const Outcome outcome = server_->run("trap_server", request);
+    if (!server_->takes(part_under_test().programs[0], request))
+      return "";
+    const Outcome outcome = server_->run(part_under_test().programs[0], request);
     const std::size_t account = account_of(request);
     sent_.packets++;
     sent_.bytes_in += account;
-    if (outcome.action != XDP_TX)
+    if (!server_->is_answer(part_under_test().programs[0], outcome))
       return "";
     answers_++;
     sent_.bytes_out += outcome.frame.size();

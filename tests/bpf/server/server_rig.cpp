@@ -279,12 +279,32 @@ void set_server_rates(Object& object, const Json& rates) {
   object.put("settings", zero, settings);
 }
 
-Program<trap_server>::Prepare prepared(bool experimental, bool small) {
+Program<trap_server>::Prepare prepared(bool at_tc, bool experimental, bool small) {
   return [=](trap_server& skeleton) {
+    bpf_program__set_autoload(skeleton.progs.trap_server, !at_tc);
+    bpf_program__set_autoload(skeleton.progs.trap_server_tc, at_tc);
     skeleton.rodata->send_experimental = experimental ? 1 : 0;
     if (small)
       shrink_maps(skeleton.obj, slots);
   };
+}
+
+Rig rig_of(bool at_tc) {
+  return {.part = "server",
+          .load =
+              [=](bool experimental, bool small) {
+                return object_of(Program<trap_server>::load(prepared(at_tc, experimental, small)));
+              },
+          .configure = configure_server,
+          .set_time = set_server_time,
+          .programs = {at_tc ? "trap_server_tc" : "trap_server"},
+          .refilled = {"caps", "allowances", "peace_caps", "recent_handovers"},
+          .set_rates = set_server_rates,
+          .load_twin =
+              [=](bool experimental, const Object& live) {
+                return object_of(Program<trap_server>::load_twin(
+                    live.object(), prepared(at_tc, experimental, false)));
+              }};
 }
 
 } // namespace
@@ -312,22 +332,12 @@ void configure_server_from(Object& object, const TestConstants& constants,
 }
 
 const Rig& server_rig() {
-  static const Rig rig = {
-      .part = "server",
-      .load =
-          [](bool experimental, bool small) {
-            return object_of(Program<trap_server>::load(prepared(experimental, small)));
-          },
-      .configure = configure_server,
-      .set_time = set_server_time,
-      .programs = {"trap_server"},
-      .refilled = {"caps", "allowances", "peace_caps", "recent_handovers"},
-      .set_rates = set_server_rates,
-      .load_twin =
-          [](bool experimental, const Object& live) {
-            return object_of(
-                Program<trap_server>::load_twin(live.object(), prepared(experimental, false)));
-          }};
+  static const Rig rig = rig_of(false);
+  return rig;
+}
+
+const Rig& server_at_tc_rig() {
+  static const Rig rig = rig_of(true);
   return rig;
 }
 

@@ -55,7 +55,7 @@ protected:
     const Json packet = {
         {"ip", {{"src", client}}},
         {"tcp", {{"flags", "A"}, {"seq", 2}, {"ack", trap_cookie(&key, &connection, window) + 1}}}};
-    server_->run("trap_server", build_packet(packet, family, constants_));
+    server_->run(part_under_test().programs[0], build_packet(packet, family, constants_));
     const Entries records = server_->entries("redirected");
     if (records.size() != 1)
       return ~0U;

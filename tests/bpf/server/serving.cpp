@@ -4,6 +4,7 @@
 
 #include <netinet/tcp.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -70,7 +71,7 @@ std::string Serving::verdict_of(const Json& json, Bytes* out) {
 
 std::string Serving::verdict_right_behind(const Json& json, Bytes* out) {
   const auto before = server_->counts(watched_slots);
-  const Outcome outcome = server_->run("trap_server", build(json));
+  const Outcome outcome = server_->run(part_under_test().programs[0], build(json));
   const auto after = server_->counts(watched_slots);
   std::string counted;
   for (std::size_t i = 0; i < after.size(); i++) {
@@ -79,6 +80,7 @@ std::string Serving::verdict_right_behind(const Json& json, Bytes* out) {
   }
   if (out != nullptr)
     *out = outcome.frame;
+  std::ranges::copy(outcome.skb.cb, handed_over_.words);
   return counted;
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "dataplane/verdict.h"
+#include "server/handover.h"
 #include "server/maps.h"
 #include "tests/bpf/harness/loopback.h"
 #include "tests/bpf/harness/rig.h"
@@ -63,6 +64,7 @@ protected:
 
   const TestConstants constants_;
   Object* server_ = nullptr;
+  trap_handover_words handed_over_ = {}; // in skb->cb of the last packet, of a program of tc
 };
 
 Json linux_options();
