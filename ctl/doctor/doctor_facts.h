@@ -70,7 +70,7 @@ struct PartFacts {
   std::string part;
   std::string config_path;
   std::string config_problem; // an error in it or in its keys; empty: none
-  std::string xdp_mode;       // as configured; empty for a client
+  std::string xdp_mode;       // as configured; empty for a client, and for a server at tc
   std::vector<InterfaceFacts> interfaces;
   bool accepts_uncovered = false;
   std::vector<std::string> uncovered; // "NAME: REASON": ways into the host past its programs

@@ -20,6 +20,11 @@ bool is_xdp(const PartFacts& part) {
   return part.part != "client";
 }
 
+// A server with attach = "tc" does not.
+bool runs_at_xdp(const PartFacts& part) {
+  return is_xdp(part) && !part.xdp_mode.empty();
+}
+
 Findings config(const PartFacts& part) {
   if (part.config_problem.empty())
     return {ok(part.config_path)};
@@ -145,7 +150,7 @@ Findings for_each_interface(const PartFacts& part,
 }
 
 Findings xdp(const PartFacts& part) {
-  return is_xdp(part) ? for_each_interface(part, xdp_of) : Findings{};
+  return runs_at_xdp(part) ? for_each_interface(part, xdp_of) : Findings{};
 }
 
 Finding mtu_of(const PartFacts& part, const InterfaceFacts& interface) {
@@ -160,7 +165,7 @@ Finding mtu_of(const PartFacts& part, const InterfaceFacts& interface) {
 }
 
 Findings mtu(const PartFacts& part) {
-  return is_xdp(part) ? for_each_interface(part, mtu_of) : Findings{};
+  return runs_at_xdp(part) ? for_each_interface(part, mtu_of) : Findings{};
 }
 
 Finding offloads_of(const PartFacts&, const InterfaceFacts& interface) {
@@ -173,7 +178,7 @@ Finding offloads_of(const PartFacts&, const InterfaceFacts& interface) {
 }
 
 Findings offloads(const PartFacts& part) {
-  return is_xdp(part) ? for_each_interface(part, offloads_of) : Findings{};
+  return runs_at_xdp(part) ? for_each_interface(part, offloads_of) : Findings{};
 }
 
 Finding rp_filter_of(const PartFacts& part, const InterfaceFacts& interface) {

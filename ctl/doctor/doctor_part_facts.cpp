@@ -137,7 +137,8 @@ std::string read_config(PartFacts& facts, std::string& socket) {
     return root.error().message;
   socket = text_of(*root, "control_socket", socket);
   if (facts.part != "client")
-    facts.xdp_mode = text_of(*root, "xdp_mode", "native");
+    facts.xdp_mode =
+        text_of(*root, "attach", "xdp") == "tc" ? "" : text_of(*root, "xdp_mode", "native");
   for (const char* key : {"interfaces", "lan"}) {
     for (const std::string& name : texts_of(*root, key)) {
       if (!is_pattern(name))

@@ -2,13 +2,16 @@
 // trapctl status: asks the daemons and decides on the exit code; status_table.cpp prints.
 #include <filesystem>
 
+#include <bpf/bpf.h>
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "ctl/parts.h"
 #include "ctl/status/status_table.h"
+#include "runtime/attach/tc_filter.h"
 #include "runtime/attach/xdp.h"
+#include "runtime/fd.h"
 #include "runtime/log.h"
 #include "runtime/takeover/takeover.h"
 
@@ -22,6 +25,14 @@ bool has_pins(const std::string& pin_dir) {
   return !pin_dir.empty() && !std::filesystem::is_empty(pin_dir, failed) && !failed;
 }
 
+// Those of a server with attach = "tc".
+std::vector<std::string> interfaces_at_tc(const std::string& pin_dir) {
+  const Fd program(bpf_obj_get((pin_dir + "/program-tc").c_str()));
+  const KnownProgram known[] = {known_program(program.get())};
+  return program ? interfaces_with_filter({Direction::ingress, "trap_server_tc"}, known)
+                 : std::vector<std::string>();
+}
+
 // The programs that work without their daemon, and the remedy. A client's tc filters are in the
 // network namespace of its host, and are not visible from here.
 std::string left_behind(const PartLocation& location) {
@@ -33,7 +44,9 @@ std::string left_behind(const PartLocation& location) {
                        "hours at most, and their maps in {} are of a later version than this one: "
                        "start that version again",
                        daemon, location.pin_dir);
-  const std::vector<std::string> interfaces = attached_interfaces(location.pin_dir);
+  std::vector<std::string> interfaces = attached_interfaces(location.pin_dir);
+  for (const std::string& interface : interfaces_at_tc(location.pin_dir))
+    interfaces.push_back(interface);
   if (!interfaces.empty())
     return fmt::format("{} does not run; its program works on at {} with the keys it has, for "
                        "seven hours at most: {}, which loses nothing",

@@ -79,6 +79,8 @@ std::string tc_text(const ordered_json& interface) {
 }
 
 std::string xdp_text(const ordered_json& interface) {
+  if (text(interface, "xdp_mode") == "tc")
+    return fmt::format("tc, program {}", text(interface, "program_id"));
   const std::string xdp =
       fmt::format("XDP {}, program {}", text(interface, "xdp_mode"), text(interface, "program_id"));
   if (!interface.contains("egress_program_id"))

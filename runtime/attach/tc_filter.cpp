@@ -6,6 +6,8 @@
 #include <cstring>
 #include <optional>
 
+#include <net/if.h>
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/core.h>
@@ -276,6 +278,16 @@ bool detach_filter(unsigned interface_index, const TcHook& wanted, Known known) 
     any |= is_ours(id, wanted.program, known) && detach_from_tcx(place, id);
   any |= detach_from_clsact(place, nullptr);
   return any;
+}
+
+std::vector<std::string> interfaces_with_filter(const TcHook& hook, Known known) {
+  std::vector<std::string> names;
+  struct if_nameindex* interfaces = if_nameindex();
+  for (auto* at = interfaces; at && at->if_index != 0; at++)
+    if (filter_program_id(at->if_index, hook, known) != 0)
+      names.emplace_back(at->if_name);
+  if_freenameindex(interfaces);
+  return names;
 }
 
 std::vector<std::string> tc_program_names(unsigned interface_index, Direction direction) {

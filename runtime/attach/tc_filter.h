@@ -48,6 +48,10 @@ Result<void> attach_filter(const std::string& interface, unsigned interface_inde
 bool detach_filter(unsigned interface_index, const TcHook& hook,
                    std::span<const KnownProgram> known);
 
+// Names of the interfaces where our program stands.
+std::vector<std::string> interfaces_with_filter(const TcHook& hook,
+                                                std::span<const KnownProgram> known);
+
 // Names of the BPF programs at a side of an interface, in the order in which they run; "program 17"
 // for one without a name. Of clsact, only filters with handle 1 and a priority up to 16 are found.
 std::vector<std::string> tc_program_names(unsigned interface_index, Direction direction);

@@ -2,6 +2,7 @@
 #include "server/daemon/server_part.h"
 
 #include "runtime/keys/clock_writer.h"
+#include "runtime/log.h"
 #include "server/daemon/report/server_report.h"
 #include "server/daemon/running/server_commands.h"
 #include "server/daemon/running/server_takeover.h"
@@ -28,8 +29,11 @@ void ServerPart::tick() {
 }
 
 Result<void> ServerPart::detach() {
-  Assigner::detach(config());
-  return detach_xdp_part(config(), "");
+  return detach_xdp_part(config(), "", [this] {
+    Assigner::detach(config());
+    if (const unsigned detached = TcAttachments::detach(config().pin_dir))
+      log::info("detached from {} interface(s) at tc", detached);
+  });
 }
 
 Result<std::string> ServerPart::command(const std::vector<std::string>& words) {

@@ -34,6 +34,8 @@ Keys<ServerConfig> own_keys() {
           choice("cookies", &S::cookies,
                  {{"auto", Cookies::automatic}, {"kernel", Cookies::kernel}}, by_restart,
                  "SYN cookies of services that serve: TRAP's where possible, or the kernel's"),
+          choice("attach", &S::attach, {{"xdp", Attach::xdp}, {"tc", Attach::tc}}, by_restart,
+                 "where packets meet the program: at XDP, or behind it at tc ingress"),
           choice("option_kind", &S::experimental_kind,
                  {{"reserved", false}, {"experimental", true}}, by_restart,
                  "kind of the TCP option that carries TRAP's messages"),

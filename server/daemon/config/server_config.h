@@ -24,11 +24,15 @@ struct BudgetConfig { // 0: no limit
 // the kernel's everywhere.
 enum class Cookies { automatic, kernel };
 
+// The hook at which packets meet the program.
+enum class Attach { xdp, tc };
+
 struct ServerConfig {
   PartConfig part = make_part_config("server");
   std::string master_key_file = "/etc/trap/master.key";
   bool experimental_kind = false;
   Cookies cookies = Cookies::automatic;
+  Attach attach = Attach::xdp;         // at tc, xdp_mode says nothing
   std::uint32_t announce_rate = 10000; // a second
   // At most one of each family; without one the kernel chooses (health checks), or it is the
   // service's public address (announcements).

@@ -163,8 +163,10 @@ Frame ServerExplainer::addressed(Frame frame) const {
 Result<std::string> ServerExplainer::explain(const ExplainRequest& request) {
   if (auto loaded = load_twin(); !loaded)
     return loaded.error();
-  auto explained =
-      explain_frame(bpf_program__fd(twin_->progs.trap_server), addressed(request.frame));
+  auto explained = explain_frame(bpf_program__fd(server_.active->config.attach == Attach::tc
+                                                     ? twin_->progs.trap_server_tc
+                                                     : twin_->progs.trap_server),
+                                 addressed(request.frame));
   if (!explained)
     return explained.error();
   trap_packet packet = {};

@@ -75,7 +75,7 @@ void measure_service(Metrics& metrics, const RuntimeState& runtime_state,
 
 void measure_losses(Metrics& metrics, const RunningServer& server) {
   const std::uint64_t now_ns = read_clocks().monotonic_ns;
-  for (const std::string& interface : server.attachments.interfaces())
+  for (const std::string& interface : attached_interfaces(server))
     metrics.gauge("trap_answers_lost",
                   "1 if the interface's driver sends hardly any answer of XDP's; if no interface "
                   "sends them, the stack answers",
@@ -180,8 +180,8 @@ void measure_server(const RunningServer& server, Metrics& metrics) {
   measure_readiness(metrics, server);
   measure_losses(metrics, server);
   measure_announcements(metrics, server.announcer->counts());
-  measure_interfaces(metrics, "server", server.attachments.states());
-  measure_uncovered(metrics, "server", server.attachments.uncovered(), true);
+  measure_interfaces(metrics, "server", interface_states(server));
+  measure_uncovered(metrics, "server", uncovered_ways(server), true);
   measure_keys(metrics, "server", server.settings->cookie_keys);
 }
 

@@ -137,10 +137,10 @@ ordered_json service_json(const RunningServer& server, const PlannedService& pla
 }
 
 ordered_json server_interfaces_json(const RunningServer& server) {
-  const std::vector<XdpState> states = server.attachments.states();
+  const std::vector<XdpState> states = interface_states(server);
   ordered_json interfaces = interfaces_json(states);
   for (std::size_t i = 0; i < states.size(); i++)
-    add_programs_before(interfaces[i], server.assigner.programs_before(states[i].interface));
+    add_programs_before(interfaces[i], tc_programs_before(server, states[i].interface));
   return interfaces;
 }
 
@@ -160,7 +160,7 @@ ordered_json budget_json(const BudgetConfig& budget) {
 
 // What holds for every service.
 ReadinessFacts host_facts(const RunningServer& server) {
-  const std::vector<XdpState> states = server.attachments.states();
+  const std::vector<XdpState> states = interface_states(server);
   trap_key key;
   ReadinessFacts facts;
   facts.attached = std::ranges::any_of(
@@ -201,7 +201,7 @@ std::vector<Readiness> readiness_of(const RunningServer& server) {
 void describe_server(const RunningServer& server, ordered_json& status) {
   const ServerMaps& maps = *server.maps;
   status["interfaces"] = server_interfaces_json(server);
-  status["uncovered"] = uncovered_json(server.attachments.uncovered());
+  status["uncovered"] = uncovered_json(uncovered_ways(server));
   CounterReader counters(maps.fds().counters);
   VerdictCounts sum = counters.read(0);
   auto services = ordered_json::array();

@@ -165,23 +165,54 @@ Result<void> make_announcer(RunningServer& server) {
   return {};
 }
 
-Result<void> attach(RunningServer& server, Undo& undo) {
-  const ServerConfig& config = server.active->config;
+bool is_at_tc(const RunningServer& server) {
+  return server.active->config.attach == Attach::tc;
+}
+
+Result<void> attach_at_xdp(RunningServer& server, Undo& undo) {
   auto attachments =
-      XdpAttachments::make(config.part,
+      XdpAttachments::make(server.active->config.part,
                            {.ethernet = bpf_program__fd(server.program->progs.trap_server),
                             .behind = bpf_map__fd(server.program->maps.behind)},
                            undo);
   if (!attachments)
     return attachments.error();
   server.attachments = std::move(*attachments);
+  return {};
+}
+
+Result<void> attach_at_tc(RunningServer& server, Undo& undo) {
+  auto attachments = TcAttachments::make(
+      server.active->config.part, bpf_program__fd(server.program->progs.trap_server_tc), undo);
+  if (!attachments)
+    return attachments.error();
+  server.at_tc = std::move(*attachments);
+  return {};
+}
+
+// Once the maps are filled. An earlier run may have had the other hook.
+Result<void> swap_programs(RunningServer& server) {
+  if (is_at_tc(server))
+    return server.at_tc.swap_programs();
+  if (auto swapped = server.attachments.swap_programs(); !swapped)
+    return swapped.error();
+  TcAttachments::detach(server.active->config.part.pin_dir);
+  return {};
+}
+
+Result<void> attach(RunningServer& server, Undo& undo) {
+  const ServerConfig& config = server.active->config;
+  if (auto attached = is_at_tc(server) ? attach_at_tc(server, undo) : attach_at_xdp(server, undo);
+      !attached)
+    return attached.error();
   auto watch = InterfaceWatch::make();
   if (!watch)
     return watch.error();
   server.interfaces = std::move(*watch);
   if (auto joined = server.interfaces.join(server.announcer->event_fd()); !joined)
     return joined.error();
-  return server.assigner.start(config.part, server.attachments.interfaces(),
+  return server.assigner.start(config.part, attached_interfaces(server),
+                               is_at_tc(server) ? bpf_map__fd(server.program->maps.assigner) : -1,
                                config.cookies == Cookies::automatic, undo);
 }
 
@@ -200,11 +231,12 @@ HandoverCounts count_handovers(const RunningServer& server, const PlannedService
 void test_ways(RunningServer& server, const PlannedService& planned) {
   TestResult result = TestResult::unknown;
   std::string interface;
-  for (const XdpState& at : server.attachments.states()) {
+  for (const XdpState& at : interface_states(server)) {
     // Its own program would meet the test, and judge it, unless the service rests.
     if (at.index == 0 || (at.mode == "generic" && server.runtime_state.is_active(planned)))
       continue;
-    const TestResult here = server.self_test.run(at.interface, planned.address, server.assigner);
+    const TestResult here =
+        server.self_test.run(at.interface, planned.address, server.assigner, is_at_tc(server));
     if (here == TestResult::unknown)
       continue;
     result = here;
@@ -223,8 +255,8 @@ std::vector<std::string> neighbor_problems(const RunningServer& server) {
         return shortfall && !shortfall->reason().empty();
       }))
     return problems;
-  for (const XdpState& state : server.attachments.states()) {
-    const std::vector<std::string> before = server.assigner.programs_before(state.interface);
+  for (const XdpState& state : interface_states(server)) {
+    const std::vector<std::string> before = tc_programs_before(server, state.interface);
     if (!before.empty())
       problems.push_back(fmt::format(
           "interface {}: other tc programs run before TRAP's: {}: have them leave packets to the "
@@ -248,7 +280,7 @@ bool is_same_link(unsigned entry, unsigned route) {
 
 std::vector<std::string> native_interfaces(const RunningServer& server) {
   std::vector<std::string> names;
-  for (const XdpState& state : server.attachments.states())
+  for (const XdpState& state : interface_states(server))
     if (state.mode == "native")
       names.push_back(state.interface);
   return names;
@@ -265,6 +297,8 @@ RunningServer::~RunningServer() = default;
 
 void prepare_skeleton(trap_server& skeleton, const ServerConfig& config) {
   skeleton.rodata->send_experimental = config.experimental_kind;
+  bpf_program__set_autoload(skeleton.progs.trap_server, config.attach == Attach::xdp);
+  bpf_program__set_autoload(skeleton.progs.trap_server_tc, config.attach == Attach::tc);
 }
 
 Result<void> start_server(RunningServer& server, Undo& undo) {
@@ -294,7 +328,7 @@ Result<void> start_server(RunningServer& server, Undo& undo) {
   look_around(server);
   if (auto filled = fill_maps(server, earlier); !filled)
     return filled.error();
-  if (auto swapped = server.attachments.swap_programs(); !swapped)
+  if (auto swapped = swap_programs(server); !swapped)
     return swapped.error();
   if (auto finished = server.takeover.finish(); !finished)
     return finished.error();
@@ -308,7 +342,7 @@ Result<void> start_server(RunningServer& server, Undo& undo) {
 
 void look_around(RunningServer& server) {
   const ActiveConfiguration& active = *server.active;
-  const std::vector<std::string> interfaces = server.attachments.interfaces();
+  const std::vector<std::string> interfaces = attached_interfaces(server);
   const std::uint64_t now_ns = read_clocks().monotonic_ns;
   server.answer_losses.observe(now_ns, interfaces, native_interfaces(server));
   server.runtime_state.look_at_host(interfaces, server.assigner.works(),
@@ -322,11 +356,32 @@ void look_around(RunningServer& server) {
       server.inspector.look_at(listeners, interfaces.empty() ? "" : interfaces.front()));
 }
 
+std::vector<XdpState> interface_states(const RunningServer& server) {
+  return is_at_tc(server) ? server.at_tc.states() : server.attachments.states();
+}
+
+std::vector<std::string> attached_interfaces(const RunningServer& server) {
+  return is_at_tc(server) ? server.at_tc.interfaces() : server.attachments.interfaces();
+}
+
+const std::vector<Uncovered>& uncovered_ways(const RunningServer& server) {
+  return is_at_tc(server) ? server.at_tc.uncovered() : server.attachments.uncovered();
+}
+
+std::vector<std::string> tc_programs_before(const RunningServer& server,
+                                            const std::string& interface) {
+  return is_at_tc(server) ? server.at_tc.programs_before(interface)
+                          : server.assigner.programs_before(interface);
+}
+
 void follow_interfaces(RunningServer& server) {
   server.own_macs.follow(*server.own_macs_map, list_own_macs());
-  server.attachments.follow();
+  if (is_at_tc(server))
+    server.at_tc.follow();
+  else
+    server.attachments.follow();
   server.announcer->guard_here().follow(server.attachments.program_behind());
-  server.assigner.mend(server.attachments.interfaces());
+  server.assigner.mend(attached_interfaces(server));
 }
 
 void follow_handovers(RunningServer& server) {
@@ -434,8 +489,8 @@ void refresh_maps(RunningServer& server) {
 void mend_pins(RunningServer& server) {
   const std::string& pin_dir = server.active->config.part.pin_dir;
   std::vector<Pin> pins = pins_of_maps(server.program->obj, pin_dir);
-  for (const auto& more :
-       {server.attachments.pins(), server.assigner.pins(), server.takeover.pins()})
+  for (const auto& more : {server.attachments.pins(), server.at_tc.pins(), server.assigner.pins(),
+                           server.takeover.pins()})
     pins.insert(pins.end(), more.begin(), more.end());
   server.pins.mend(pin_dir, program_name, pins, server.pin_dir);
 }
@@ -469,11 +524,11 @@ std::vector<std::string> runtime_problems(const RunningServer& server) {
 }
 
 std::vector<std::string> problems_of(const RunningServer& server) {
-  std::vector<std::string> problems = interface_problems(server.attachments.states());
-  if (server.attachments.interfaces().empty())
+  std::vector<std::string> problems = interface_problems(interface_states(server));
+  if (attached_interfaces(server).empty())
     problems.push_back("no interface is attached: nothing that \"interfaces\" matches is there");
   for (const auto& more : {key_problems(server.settings->cookie_keys), runtime_problems(server),
-                           server.pins.problems()})
+                           server.at_tc.problems(), server.pins.problems()})
     problems.insert(problems.end(), more.begin(), more.end());
   return problems;
 }

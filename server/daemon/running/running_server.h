@@ -26,6 +26,7 @@
 #include "server/daemon/serving/handover_sampler.h"
 #include "server/daemon/serving/listener_inspector.h"
 #include "server/daemon/serving/self_test.h"
+#include "server/daemon/serving/tc_attachments.h"
 #include "server/daemon/state/runtime_state.h"
 #include "server/daemon/state/ticket_check.h"
 #include "server/daemon/watch/answer_losses.h"
@@ -56,6 +57,7 @@ struct RunningServer {
   std::unique_ptr<Announcer> announcer;
   HearingChecks hearing;
   XdpAttachments attachments;
+  TcAttachments at_tc;       // in place of the former, if the configuration has attach = "tc"
   InterfaceWatch interfaces; // tells when one changes
   Assigner assigner;
   ListenerInspector inspector;
@@ -84,6 +86,15 @@ Result<void> start_server(RunningServer& server, Undo& undo);
 
 // Looks after the pins of maps, links and the tc program.
 void mend_pins(RunningServer& server);
+
+// The interfaces with the program, wherever it is attached.
+std::vector<XdpState> interface_states(const RunningServer& server);
+std::vector<std::string> attached_interfaces(const RunningServer& server);
+const std::vector<Uncovered>& uncovered_ways(const RunningServer& server);
+
+// The programs of others that run at tc before TRAP's on an interface, each as "ingress NAME".
+std::vector<std::string> tc_programs_before(const RunningServer& server,
+                                            const std::string& interface);
 
 // Attaches to interfaces that came, and lets go of those that went.
 void follow_interfaces(RunningServer& server);

@@ -13,35 +13,17 @@
 #include "runtime/attach/xdp.h"
 #include "runtime/kernel/pinned_object.h"
 #include "runtime/log.h"
-#include "runtime/net/host_interfaces.h"
+#include "server/daemon/serving/tc_place.h"
 #include "trap_server_assign.skel.h"
 
 namespace trap::server {
 namespace {
 
 const TcHook assign_hook = {Direction::ingress, "trap_server_assign"};
+constexpr __u32 called = 0; // entry of the caller's map
 
 std::string pin_path_in(const PartConfig& config) {
   return config.pin_dir + "/program-assign";
-}
-
-struct Place {
-  std::string interface;
-  unsigned index = 0; // 0: it is not there
-};
-
-// A bridge takes from a packet the socket that a tc program of its port gave it. So the program
-// goes on the bridge, from which the packet comes up a second time.
-Place place_of(const std::string& interface) {
-  const Place itself = {interface, if_nametoindex(interface.c_str())};
-  const auto all = list_interfaces();
-  if (!all || itself.index == 0)
-    return itself;
-  const auto port = std::ranges::find(*all, itself.index, &HostInterface::index);
-  if (port == all->end() || port->slave_of != "bridge")
-    return itself;
-  const auto bridge = std::ranges::find(*all, port->master, &HostInterface::index);
-  return bridge == all->end() ? itself : Place{bridge->name, bridge->index};
 }
 
 // Filters of the program that is pinned, on any interface.
@@ -68,8 +50,9 @@ Assigner::Assigner() = default;
 Assigner::~Assigner() = default;
 
 Result<void> Assigner::start(const PartConfig& config, const std::vector<std::string>& interfaces,
-                             bool wanted, Undo& undo) {
+                             int caller, bool wanted, Undo& undo) {
   interfaces_ = interfaces;
+  caller_ = caller;
   pin_path_ = pin_path_in(config);
   earlier_ = Fd(bpf_obj_get(pin_path_.c_str()));
   if (!wanted)
@@ -81,16 +64,30 @@ Result<void> Assigner::start(const PartConfig& config, const std::vector<std::st
     return {};
   }
   program_ = std::move(*program);
-  program_fd_ = bpf_program__fd(program_->progs.trap_server_assign);
+  program_fd_ = bpf_program__fd(caller_ < 0 ? program_->progs.trap_server_assign
+                                            : program_->progs.trap_server_take);
   if (auto attached = attach(undo); !attached)
     return attached.error();
+  if (caller_ >= 0)
+    return {}; // the pinned map keeps it
   return pin(program_fd_, pin_path_, earlier_, undo);
 }
 
+bool Assigner::is_called() const {
+  __u32 id = 0;
+  return bpf_map_lookup_elem(caller_, &called, &id) == 0 && id == program_id_of(program_fd_);
+}
+
 Result<void> Assigner::attach(Undo& undo) {
+  if (caller_ >= 0) {
+    if (bpf_map_update_elem(caller_, &called, &program_fd_, BPF_ANY) != 0)
+      return Error{fmt::format("cannot have the program at tc call that which makes sockets: {}",
+                               error_text(errno))};
+    return {};
+  }
   const KnownProgram known[] = {known_program(earlier_.get())};
   for (const std::string& interface : interfaces_) {
-    const Place place = place_of(interface);
+    const TcPlace place = tc_place_of(interface);
     if (place.index == 0)
       continue;
     if (auto attached =
@@ -104,15 +101,17 @@ Result<void> Assigner::attach(Undo& undo) {
 bool Assigner::works() const {
   if (!program_)
     return false;
+  if (caller_ >= 0)
+    return is_called();
   const KnownProgram known[] = {known_program(program_fd_)};
   return std::all_of(interfaces_.begin(), interfaces_.end(), [&](const std::string& interface) {
-    const unsigned index = place_of(interface).index;
+    const unsigned index = tc_place_of(interface).index;
     return index == 0 || filter_program_id(index, assign_hook, known) != 0;
   });
 }
 
 std::vector<std::string> Assigner::programs_before(const std::string& interface) const {
-  const unsigned interface_index = program_ ? place_of(interface).index : 0;
+  const unsigned interface_index = program_ && caller_ < 0 ? tc_place_of(interface).index : 0;
   if (interface_index == 0)
     return {};
   const KnownProgram known[] = {known_program(program_fd_)};
@@ -155,11 +154,13 @@ void Assigner::mend(const std::vector<std::string>& interfaces) {
 }
 
 std::vector<Pin> Assigner::pins() const {
-  return program_ ? std::vector<Pin>{{pin_path_, program_fd_}} : std::vector<Pin>();
+  return program_ && caller_ < 0 ? std::vector<Pin>{{pin_path_, program_fd_}} : std::vector<Pin>();
 }
 
 void Assigner::remove_unwanted() {
-  if (program_ || !earlier_)
+  if (!program_ && caller_ >= 0)
+    bpf_map_delete_elem(caller_, &called);
+  if ((program_ && caller_ < 0) || !earlier_)
     return;
   detach_everywhere(earlier_);
   unlink(pin_path_.c_str());

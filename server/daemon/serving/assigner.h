@@ -33,17 +33,18 @@ public:
   Assigner& operator=(const Assigner&) = delete;
 
   // Loads the program, if it is wanted and the kernel can, and attaches it, in place of that of an
-  // earlier run.
+  // earlier run. `caller`: the map through which trap-server's program at tc calls it, which then
+  // takes its place; -1 if that one is at XDP.
   Result<void> start(const PartConfig& config, const std::vector<std::string>& interfaces,
-                     bool wanted, Undo& undo);
+                     int caller, bool wanted, Undo& undo);
 
-  // Is it on every interface that is there?
+  // Is it on every interface that is there, or called?
   bool works() const;
 
   // The programs of others that run before it on an interface, each as "ingress NAME".
   std::vector<std::string> programs_before(const std::string& interface) const;
 
-  // Attaches it where it is missing, on these interfaces from now on.
+  // Attaches it, or has it called, where it is missing, on these interfaces from now on.
   void mend(const std::vector<std::string>& interfaces);
 
   // Of its program, if there is one.
@@ -63,11 +64,13 @@ public:
 
 private:
   Result<void> attach(Undo& undo);
+  bool is_called() const;
 
   std::vector<std::string> interfaces_;
   std::string pin_path_;
   Program<trap_server_assign> program_; // empty: does without
   int program_fd_ = -1;                 // program_ owns it
+  int caller_ = -1;
   Fd earlier_;
 };
 

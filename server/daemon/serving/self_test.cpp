@@ -41,17 +41,26 @@ Fd listen_at_loopback(trap_family family) {
   return fd;
 }
 
-Bytes metadata_of(const Fd& listener) {
-  const trap_handover handover = {.mark = TRAP_HANDOVER_MARK,
-                                  .timestamp = name_of_socket(listener.get()).port,
-                                  .echo = 0,
-                                  .mss = least_mss,
-                                  .slot = 0,
-                                  .flags = TRAP_HANDOVER_TEST,
-                                  .window_scales = 0};
+Bytes metadata_with(const trap_handover& handover) {
   Bytes metadata(TRAP_HANDOVER_METADATA_BYTES);
   std::memcpy(&metadata[TRAP_HANDOVER_AT], &handover, sizeof(handover));
   return metadata;
+}
+
+Bytes metadata_of(const Fd& listener) {
+  trap_handover handover = {};
+  handover.mark = TRAP_HANDOVER_MARK;
+  handover.timestamp = name_of_socket(listener.get()).port;
+  handover.mss = least_mss;
+  handover.flags = TRAP_HANDOVER_TEST;
+  return metadata_with(handover);
+}
+
+// With it, trap-server's program at tc leaves a frame to the stack.
+Bytes metadata_of_none() {
+  trap_handover handover = {};
+  handover.mark = TRAP_HANDOVER_MARK;
+  return metadata_with(handover);
 }
 
 // Sees what leaves from the service's port to the client's, and nothing else, so that a flood costs
@@ -158,13 +167,13 @@ bool SelfTest::arrives(const TestPath& path, const Handshake& handshake) const {
 
 // Does a segment with this flag go back to the client? A SYN-ACK answers a SYN that comes the same
 // way without TRAP; a RST answers an ACK whose socket was lost.
-bool SelfTest::is_answered(const TestPath& path, const Handshake& handshake,
-                           std::uint8_t by) const {
+bool SelfTest::is_answered(const TestPath& path, const Handshake& handshake, std::uint8_t by,
+                           const Bytes& metadata_of_syn) const {
   const Fd answers = watch_answers(handshake.service, handshake.client);
   const bool is_v4 = family_of(handshake.client.address) == TRAP_IPV4;
   const bool sent = by == tcp_rst ? inject(path, handshake.segment(tcp_ack),
                                            metadata_of(is_v4 ? ipv4_listener_ : ipv6_listener_))
-                                  : inject(path, handshake.segment(tcp_syn), {});
+                                  : inject(path, handshake.segment(tcp_syn), metadata_of_syn);
   if (!answers || !sent)
     return false;
   bool answered = false;
@@ -181,7 +190,7 @@ bool SelfTest::is_answered(const TestPath& path, const Handshake& handshake,
 }
 
 TestResult SelfTest::run(const std::string& interface, const Endpoint& service,
-                         const Assigner& assigner) const {
+                         const Assigner& assigner, bool at_tc) const {
   const auto path = program_ ? find_test_path(interface, service.address) : std::nullopt;
   if (!path || (family_of(service.address) == TRAP_IPV6 && !ipv6_listener_))
     return TestResult::unknown;
@@ -190,16 +199,17 @@ TestResult SelfTest::run(const std::string& interface, const Endpoint& service,
     return Handshake{{path->client, port}, service, randombytes_random(), randombytes_random()};
   };
   constexpr std::uint32_t no_service = 0; // tests count there
+  const Bytes let_alone = at_tc ? metadata_of_none() : Bytes();
   const std::uint64_t tried = assigner.tried(no_service);
   if (arrives(*path, new_handshake()))
     return TestResult::passed;
   const bool reached_tc = assigner.tried(no_service) != tried;
-  if (!is_answered(*path, new_handshake(), tcp_syn))
+  if (!is_answered(*path, new_handshake(), tcp_syn, let_alone))
     return TestResult::unknown;
   if (!reached_tc)
     return TestResult::lost_before_tc;
-  return is_answered(*path, new_handshake(), tcp_rst) ? TestResult::lost_socket
-                                                      : TestResult::lost_behind_tc;
+  return is_answered(*path, new_handshake(), tcp_rst, let_alone) ? TestResult::lost_socket
+                                                                 : TestResult::lost_behind_tc;
 }
 
 } // namespace trap::server

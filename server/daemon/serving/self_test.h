@@ -26,16 +26,18 @@ public:
   // Without it every result is unknown.
   Result<void> open();
 
-  // Takes well under a millisecond, and up to 60 ms if the handshake is lost.
-  TestResult run(const std::string& interface, const Endpoint& service,
-                 const Assigner& assigner) const;
+  // Takes well under a millisecond, and up to 60 ms if the handshake is lost. `at_tc`: the
+  // program is on the way, and is to let the test alone.
+  TestResult run(const std::string& interface, const Endpoint& service, const Assigner& assigner,
+                 bool at_tc) const;
 
 private:
   struct Handshake;
 
   bool inject(const TestPath& path, const Segment& segment, const Bytes& metadata) const;
   bool arrives(const TestPath& path, const Handshake& handshake) const;
-  bool is_answered(const TestPath& path, const Handshake& handshake, std::uint8_t by) const;
+  bool is_answered(const TestPath& path, const Handshake& handshake, std::uint8_t by,
+                   const Bytes& metadata_of_syn) const;
 
   Program<trap_inject> program_;
   Fd ipv4_listener_, ipv6_listener_;

@@ -162,13 +162,13 @@ std::vector<std::string> AnswerLosses::problems(std::uint64_t now_ns) const {
     if (interface.peer_is_bare)
       problems.push_back(fmt::format(
           "interface {}: its driver does not send answers of XDP's: the other end of this veth "
-          "runs no XDP program: attach one there, or set xdp_mode = \"generic\"",
+          "runs no XDP program: attach one there, or set attach = \"tc\"",
           name));
     else if (rises)
       problems.push_back(fmt::format(
           "interface {}: its driver does not send answers of XDP's ({} rises): the other end of a "
-          "veth needs an XDP program of its own, or set xdp_mode = \"generic\"; a card may be "
-          "short of send queues (ethtool -L)",
+          "veth needs an XDP program of its own, or set attach = \"tc\"; a card may be short of "
+          "send queues (ethtool -L)",
           name, interface.counter));
   }
   return problems;

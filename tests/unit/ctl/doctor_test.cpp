@@ -210,6 +210,16 @@ TEST(Doctor, tells_whose_xdp_program_it_is) {
   EXPECT_THAT(faults("xdp", part), IsEmpty()) << "a client has none";
 }
 
+TEST(Doctor, asks_no_xdp_of_a_server_at_tc) {
+  PartFacts part = good_part("server");
+  part.xdp_mode = ""; // attach = "tc"
+  part.interfaces[0].xdp_mode = "none";
+  part.interfaces[0].mtu = 9000;
+  part.interfaces[0].merges_packets = true;
+  for (const std::string check : {"xdp", "mtu", "offloads"})
+    EXPECT_THAT(faults(check, part), IsEmpty()) << check;
+}
+
 TEST(Doctor, minds_large_frames_until_the_driver_has_taken_them) {
   PartFacts part = good_part("server");
   part.interfaces[0].mtu = 9000;

@@ -83,6 +83,7 @@ TEST_F(Config, of_a_server) {
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->part.interfaces, std::vector<std::string>{"eth0"});
   EXPECT_EQ(config->part.xdp_mode, XdpMode::native);
+  EXPECT_EQ(config->attach, server::Attach::xdp);
   EXPECT_EQ(config->part.pin_dir, "/sys/fs/bpf/trap/server");
   EXPECT_EQ(config->part.control_socket, "/run/trap/server.sock");
   EXPECT_EQ(config->master_key_file, "/etc/trap/master.key");
@@ -188,6 +189,14 @@ TEST_F(Config, of_backends_that_are_reached_by_another_address) {
   const auto two = server::read_server_config(write(inside + second));
   ASSERT_FALSE(two);
   expect_refused(two.error(), 14, "another guard_address");
+}
+
+TEST_F(Config, of_a_server_at_tc) {
+  const auto config = server::read_server_config(write("attach = \"tc\"\n" + server_text));
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->attach, server::Attach::tc);
+  EXPECT_FALSE(server::read_server_config(write("attach = \"auto\"\n" + server_text)))
+      << "nobody would know which";
 }
 
 TEST_F(Config, of_a_guard) {
