@@ -379,6 +379,14 @@ std::vector<Cell> interfaces_with_others_on_top() {
                    .host_undo = undo("br0"),
                    .interfaces = "\"br0\"",
                    .xdp_mode = "generic"});
+  for (const std::string_view interfaces : {"\"eth0\"", "\"br0\""})
+    cells.push_back({.name = interfaces == "\"br0\""
+                                 ? "a bridge that has the address, `attach = \"tc\"`"
+                                 : "a port of a bridge, which has the address, `attach = \"tc\"`",
+                     .host = bridge,
+                     .host_undo = undo("br0"),
+                     .interfaces = interfaces,
+                     .at_tc = true});
   const std::string macvlan =
       fmt::format("ip link add mac0 link eth0 address {} type macvlan mode bridge\n"
                   "ip link set mac0 up\n",
@@ -395,6 +403,12 @@ std::vector<Cell> interfaces_with_others_on_top() {
                    .host_undo = undo("mac0"),
                    .interfaces = "\"mac0\"",
                    .xdp_mode = "generic"});
+  cells.push_back({.name = "a macvlan that has the address, `attach = \"tc\"` on it",
+                   .other_mac = true,
+                   .host = macvlan,
+                   .host_undo = undo("mac0"),
+                   .interfaces = "\"mac0\"",
+                   .at_tc = true});
   const std::string vlan =
       "ip link add vlan7 link eth0 type vlan id 7\nip link set vlan7 up\n" + moved("eth0", "vlan7");
   const std::string has_vlan = "ip link add vlan9 link lo type vlan id 9 && ip link del vlan9";
@@ -417,6 +431,21 @@ std::vector<Cell> interfaces_with_others_on_top() {
       moved("eth0", "bond7");
   const std::string has_bond = "ip link add bond9 type bond && ip link del bond9";
   const std::string no_bond = "ip link set eth0 nomaster\nip link set eth0 up\n" + undo("bond7");
+  cells.push_back({.name = "a VLAN device that has the address, `attach = \"tc\"` on its lower "
+                           "interface",
+                   .needs = has_vlan,
+                   .vlan = 7,
+                   .host = vlan,
+                   .host_undo = undo("vlan7"),
+                   .interfaces = "\"eth0\"",
+                   .at_tc = true});
+  cells.push_back({.name = "a VLAN device, `attach = \"tc\"` on it",
+                   .needs = has_vlan,
+                   .vlan = 7,
+                   .host = vlan,
+                   .host_undo = undo("vlan7"),
+                   .interfaces = "\"vlan7\"",
+                   .at_tc = true});
   cells.push_back({.name = "a bond, native mode",
                    .needs = has_bond,
                    .host = bond,
@@ -427,6 +456,12 @@ std::vector<Cell> interfaces_with_others_on_top() {
                    .host = bond,
                    .host_undo = no_bond,
                    .interfaces = "\"eth0\""});
+  cells.push_back({.name = "a bond, `attach = \"tc\"`",
+                   .needs = has_bond,
+                   .host = bond,
+                   .host_undo = no_bond,
+                   .interfaces = "\"bond7\"",
+                   .at_tc = true});
   return cells;
 }
 
@@ -446,7 +481,7 @@ std::vector<Cell> veths() {
     if (!left) {
       cell.outcome = CellOutcome::degraded;
       cell.remark = "answers of XDP's would be lost: the stack answers, unprotected; equal with "
-                    "`xdp_mode = \"generic\"`";
+                    "`attach = \"tc\"`";
       cell.named = "the other end of this veth runs no XDP program";
       cell.quick = gro == gro_off;
     }
@@ -456,6 +491,17 @@ std::vector<Cell> veths() {
   generic.peer_is_bare = true;
   generic.xdp_mode = "generic";
   cells.push_back(generic);
+  cells.push_back({.name = "veth, `attach = \"tc\"`", .at_tc = true});
+  for (const auto& [name, gro] :
+       {std::tuple{"veth whose other end runs no XDP program, `attach = \"tc\"`", gro_off},
+        std::tuple{"veth whose other end has GRO, and no XDP program, `attach = \"tc\"`",
+                   gro_on}}) {
+    Cell at_tc = {.name = name, .router = gro, .router_undo = gro_off};
+    at_tc.peer_is_bare = true;
+    at_tc.at_tc = true;
+    at_tc.quick = gro == gro_off;
+    cells.push_back(std::move(at_tc));
+  }
   const std::pair<std::string_view, Course> bursts[] = {
       {"threaded NAPI, ACK and a request of 1 segment at once", Course::burst_of_one},
       {"threaded NAPI, ACK and a request of 2 segments at once", Course::burst_of_two},

@@ -66,11 +66,12 @@ struct Cell {
   bool other_next_hop = false;      // SYNs come from another router than answers go to
   std::string_view interfaces = {}; // of the configuration, as in TOML, instead of "eth0"
   std::string_view xdp_mode = {};   // instead of "native"
+  bool at_tc = false;               // attach = "tc"
   bool quick = false;               // part of "equality"
 
   // Is the daemon started anew for it?
   [[nodiscard]] bool restarts() const {
-    return !interfaces.empty() || !xdp_mode.empty() || peer_is_bare || at_peace;
+    return !interfaces.empty() || !xdp_mode.empty() || at_tc || peer_is_bare || at_peace;
   }
 };
 

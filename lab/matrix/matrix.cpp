@@ -278,6 +278,8 @@ Result<void> start_server(Scene& scene, const Cell& cell) {
   std::string text = server_text(scene.trap().plan());
   if (!cell.xdp_mode.empty())
     replace(text, "xdp_mode = \"native\"", fmt::format("xdp_mode = \"{}\"", cell.xdp_mode));
+  if (cell.at_tc)
+    text.insert(0, "attach = \"tc\"\n");
   if (cell.at_peace)
     replace(text, "activate = \"always\"", "activate = \"attack\"");
   Daemon& server = scene.trap().server();

@@ -178,6 +178,14 @@ void generic_mode(Scene& scene) {
   first_request(scene);
 }
 
+void at_tc(Scene& scene) {
+  if (!scene.done(scene.trap().topology().detach_pass_program("trap"),
+                  "the other end of eth0 runs no XDP program") ||
+      !scene.done(make_it_poll(scene), "eth0 polls without a native program"))
+    return;
+  first_request(scene);
+}
+
 void native_mode(Scene& scene) {
   wait_for_own_handshakes(scene);
   first_request(scene);
@@ -189,6 +197,17 @@ const Registration register_generic_mode{{
     .plan = {.backends = false, .more_services = true, .server_keys = full_service()},
     .run_class = RunClass::busy,
     .play = generic_mode,
+}};
+
+const Registration register_at_tc{{
+    .name = "first-request-at-tc",
+    .goal =
+        "with attach = \"tc\" a request that arrives with the completing ACK is answered at once",
+    .plan = {.backends = false,
+             .more_services = true,
+             .server_keys = "attach = \"tc\"\n" + full_service()},
+    .run_class = RunClass::busy,
+    .play = at_tc,
 }};
 
 const Registration register_first_request{{

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "lab/hosts/files.h"
+#include "lab/matrix/wire.h"
 #include "lab/programs/programs.h"
 #include "lab/scenarios/plans.h"
 #include "lab/scenarios/scenario.h"
@@ -171,6 +172,59 @@ void one_host(Scene& scene) {
   expect_no_conntrack(scene);
 }
 
+// An XDP program here would cost the other end of eth0 its segmentation offload, and the other end
+// would need one too.
+void expect_offloads(Scene& scene) {
+  const auto features =
+      run_checked(scene.host("router").command({"ethtool", "-k", "trap"}), std::chrono::seconds{5});
+  scene.check(features && features->find("tcp-segmentation-offload: on") != std::string::npos,
+              "the other end of eth0 keeps its segmentation offload",
+              features ? "it is off" : features.error().message);
+}
+
+constexpr int a_tag = 7;
+
+// The stack has taken the tag out of the frame when tc meets it.
+void expect_tags(Scene& scene, Family family) {
+  const HostAddresses& trap = addresses_of("trap");
+  const auto server = parse_endpoint(endpoint(trap.address(family), service_port));
+  const auto client = parse_endpoint(endpoint(addresses_of("stranger").address(family), 40007));
+  for (const int tag : {-1, a_tag}) {
+    const std::string what = fmt::format("{}, a SYN {}", name_of(family),
+                                         tag < 0 ? "without a VLAN tag" : "with a VLAN tag");
+    const auto wire =
+        Wire::open(scene.host("router"),
+                   {.source = trap.router_mac(), .destination = trap.mac(), .vlan = tag});
+    if (!scene.check(server && client && wire, what, "it cannot be sent") ||
+        !scene.done(wire->send({.from = *client, .to = *server, .seq = 1, .flags = tcp_syn}),
+                    what + " is sent"))
+      continue;
+    const auto seen = wire->next(*server, *client, scale_timeout(std::chrono::seconds{5}));
+    scene.check(seen && seen->vlan == tag && seen->flags == (tcp_syn | tcp_ack),
+                what + " is answered alike", seen ? "the tag differs" : "it is not answered");
+  }
+}
+
+void at_tc(Scene& scene) {
+  if (!scene.done(scene.trap().topology().detach_pass_program("trap"),
+                  "the other end of eth0 runs no XDP program"))
+    return;
+  const auto on = run_checked(scene.host("router").command({"ethtool", "-K", "trap", "tso", "on"}),
+                              std::chrono::seconds{5});
+  scene.check(static_cast<bool>(on), "segmentation offload is switched on",
+              on ? "" : on.error().message);
+  const auto status = scene.trap().server().status();
+  scene.equal("tc", status ? status->xdp_mode : "", "eth0's mode");
+  expect_offloads(scene);
+  for (const Family family : families)
+    expect_tags(scene, family);
+  served(scene);
+  expect_offloads(scene);
+  const auto after = scene.trap().server().status();
+  scene.check(after && after->problems.empty(), "trap-server finds nothing wrong",
+              after && !after->problems.empty() ? after->problems.front() : "no status");
+}
+
 DeploymentPlan served_plan(RelayKind relay) {
   DeploymentPlan plan = relayed_plan();
   plan.relay = relay;
@@ -193,6 +247,21 @@ const Registration register_serve_haproxy{{
     .plan = served_plan(RelayKind::haproxy),
     .run_class = RunClass::busy,
     .play = served,
+}};
+
+DeploymentPlan plan_at_tc() {
+  DeploymentPlan plan = served_plan(RelayKind::nginx);
+  plan.server_keys = "attach = \"tc\"\n";
+  return plan;
+}
+
+const Registration register_at_tc{{
+    .name = "attach-tc",
+    .goal =
+        "at tc clients are served and redirected during a flood, and the veth keeps its offloads",
+    .plan = plan_at_tc(),
+    .run_class = RunClass::busy,
+    .play = at_tc,
 }};
 
 const Registration register_one_host{{
