@@ -24,6 +24,10 @@ std::string backend_text(const DeploymentPlan& plan, std::string_view host, int 
   return text;
 }
 
+// A guard that does not trust the TRAP host drops its health checks. On a slow machine it starts
+// late: a backend that had answered two of them before would be down after that.
+constexpr std::string_view before_the_guard = "health_rise = 100\n";
+
 std::string service_text(const DeploymentPlan& plan, const DeployedService& service) {
   const HostAddresses& trap = addresses_of("trap");
   std::string text = fmt::format("[[service]]\n"
@@ -38,6 +42,9 @@ std::string service_text(const DeploymentPlan& plan, const DeployedService& serv
     text += "activate = \"always\"\n";
   if (service.port == speed_port) // iperf3 takes a health check for its one client
     text += "health = \"off\"\n";
+  else if (plan.backends && !plan.guards_trust &&
+           plan.service_keys.find("health") == std::string::npos)
+    text += before_the_guard;
   text += plan.service_keys;
   if (plan.backends)
     text += backend_text(plan, "service", service.port, plan.two_backends ? plan.first_weight : 1);
