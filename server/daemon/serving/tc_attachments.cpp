@@ -9,8 +9,8 @@
 #include <bpf/bpf.h>
 #include <fmt/core.h>
 
-#include "runtime/kernel/tc_filter.h"
-#include "runtime/kernel/xdp_chain.h"
+#include "runtime/attach/tc_filter.h"
+#include "runtime/attach/xdp_chain.h"
 #include "runtime/log.h"
 #include "runtime/net/framing.h"
 #include "runtime/net/host_interfaces.h"
@@ -161,7 +161,7 @@ void TcAttachments::look_for_uncovered(const std::vector<HostInterface>& all) {
   std::ranges::copy_if(interfaces_, std::back_inserter(attached),
                        [this](const std::string& interface) { return stands(interface); });
   uncovered_ = find_uncovered(all, attached, refused_);
-  const std::vector<Uncovered> more = read_decapsulation();
+  const std::vector<Uncovered> more = decapsulation_.look();
   uncovered_.insert(uncovered_.end(), more.begin(), more.end());
 }
 

@@ -8,11 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "runtime/attach/xdp.h"
 #include "runtime/config/part_config.h"
 #include "runtime/fd.h"
 #include "runtime/kernel/pinned_object.h"
-#include "runtime/kernel/xdp.h"
 #include "runtime/net/host_interfaces.h"
+#include "runtime/net/decapsulation.h"
 #include "runtime/net/interface_choice.h"
 #include "runtime/result.h"
 #include "runtime/undo.h"
@@ -65,6 +66,7 @@ private:
   std::vector<std::string> interfaces_; // chosen, or named and gone
   std::map<std::string, std::string> refused_;
   std::vector<Uncovered> uncovered_;
+  Decapsulation decapsulation_;
   std::vector<std::string> names_, except_;
   std::string pin_dir_;
   int program_fd_ = -1;

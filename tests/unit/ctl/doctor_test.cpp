@@ -216,7 +216,7 @@ TEST(Doctor, asks_no_xdp_of_a_server_at_tc) {
   part.interfaces[0].xdp_mode = "none";
   part.interfaces[0].mtu = 9000;
   part.interfaces[0].merges_packets = true;
-  for (const std::string check : {"xdp", "mtu", "offloads"})
+  for (const char* const check : {"xdp", "mtu", "offloads"})
     EXPECT_THAT(faults(check, part), IsEmpty()) << check;
 }
 
