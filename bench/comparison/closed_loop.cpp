@@ -94,6 +94,8 @@ Json options_of(FloodKind kind) {
   return options;
 }
 
+constexpr const char* responders_mac = "02:00:00:00:00:02";
+
 // The frame has zeros where the generator puts its own values. A SYN that its ticket lets pass is
 // addressed to another host's card, so that the stack drops it at once and only the guard counts.
 Json description_of(const Flood& flood) {
@@ -105,10 +107,8 @@ Json description_of(const Flood& flood) {
                     {"window", 64240},
                     {"flags", is_syn(flood.kind) ? "S" : "A"},
                     {"options", options_of(flood.kind)}};
-  Json packet = {{"ip", ip}, {"tcp", tcp}};
-  if (flood.kind == FloodKind::syn_ticketed)
-    packet["eth"] = {{"dst", "02:00:00:00:00:99"}};
-  return packet;
+  const char* to = flood.kind == FloodKind::syn_ticketed ? "02:00:00:00:00:99" : responders_mac;
+  return {{"eth", {{"dst", to}}}, {"ip", ip}, {"tcp", tcp}};
 }
 
 } // namespace
@@ -140,8 +140,8 @@ Result<ResponderHost> ClosedLoop::build_host(const std::string& name) {
     return host.error();
   ResponderHost on{std::move(*host), near};
   if (auto added = host_.ip(fmt::format("link add {} address 02:00:00:00:00:01 type veth peer name "
-                                        "eth0 address 02:00:00:00:00:02 netns {}\n",
-                                        near, on.host.namespace_name()));
+                                        "eth0 address {} netns {}\n",
+                                        near, responders_mac, on.host.namespace_name()));
       !added)
     return added.error();
   // IPv6 would send by itself.

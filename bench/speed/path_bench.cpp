@@ -14,6 +14,7 @@
 #include "bench/harness/use_rigs.h"
 #include "client/maps.h"
 #include "guard/maps.h"
+#include "server/daemon/watch/own_macs.h"
 #include "tests/bpf/harness/layout.h"
 #include "tests/bpf/harness/rig.h"
 #include "tests/support/packet.h"
@@ -117,8 +118,10 @@ private:
       clear_trust();
     if (path_.part == "client" && path_.before.empty())
       tested_->put("remotes", std::uint32_t{0}, trap_remotes{}); // the rig has every bit set
-    if (path_.part == "server")
+    if (path_.part == "server") {
       test::trust_known(*tested_);
+      know_own_macs();
+    }
     for (const auto& map : path_.before.items()) {
       for (const test::Json& entry : map.value()) {
         const test::DescribedEntry described =
@@ -126,6 +129,13 @@ private:
         tested_->put(map.key(), described.key, described.value);
       }
     }
+  }
+
+  // As every host does: a look at them is part of an answer's price. The frames are for loopback.
+  void know_own_macs() {
+    auto macs = tested_->get<trap_own_macs>("own_macs", std::uint32_t{0});
+    server::OwnMacs().follow(macs, std::set<LinkAddress>{LinkAddress{}});
+    tested_->put("own_macs", std::uint32_t{0}, macs);
   }
 
   // The rig has a pool, as few guards do.

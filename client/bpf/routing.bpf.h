@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Where would the kernel lead this connect, if its application dialled the backend? A redirect is
- * not to go round rules and routes that an administrator has made for some users, marks or
+/* Asks where the kernel would lead this connect, if its application dialled the backend. A redirect
+ * is not to go round rules and routes that an administrator has made for some users, marks or
  * prefixes. Goes through this host's rules as the kernel does (fib_rules_lookup). */
 #pragma once
 

@@ -4,6 +4,7 @@
  * the stack or the bridge knows what to do with them, and an answer would be a second one. */
 #pragma once
 
+#include "dataplane/packet.h"
 #include "server/bpf/maps.bpf.h"
 
 struct {

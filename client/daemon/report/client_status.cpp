@@ -69,7 +69,7 @@ void describe_client(const RunningClient& client, ordered_json& status) {
   status["translator"] = !translator             ? "not known"
                          : translator->bits == 0 ? "none"
                                                  : format_prefix(*translator);
-  status["routing"] = client.follows_routing ? "followed" : "not known";
+  status["routing"] = client.routing_unknown.empty() ? "followed" : "not known";
   status["trusts"] = client.active->config.trusts.size();
   const RenewalCounts& renewals = client.renewer.counts();
   status["renewals"] = {{"on", client.active->config.renew},

@@ -70,11 +70,9 @@ Result<void> NetworkKeeper::begin() {
 Result<void> NetworkKeeper::publish_routing(const HostRouting* routing) {
   if (auto written = write_routing(client_.fds.routing, *client_.settings, routing); !written)
     return written;
-  const bool followed = is_followed(routing);
-  if (!followed && client_.follows_routing)
-    log::warn("redirects are followed without a look at this host's rules and routes: {}",
-              routing ? "there are too many of them" : "the kernel does not list them");
-  client_.follows_routing = followed;
+  client_.routing_unknown = is_followed(routing) ? ""
+                            : routing            ? "there are too many of them"
+                                                 : "the kernel does not list them";
   return {};
 }
 

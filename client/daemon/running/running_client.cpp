@@ -127,6 +127,10 @@ std::vector<std::string> problems_of(const RunningClient& client) {
       problems.push_back(
           fmt::format("interface {} does not have this daemon's filters", interface.name));
   }
+  if (!client.routing_unknown.empty())
+    problems.push_back(
+        fmt::format("redirects are followed without a look at this host's rules and routes: {}",
+                    client.routing_unknown));
   for (std::string& problem : client.pins.problems())
     problems.push_back(std::move(problem));
   return problems;

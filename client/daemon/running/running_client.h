@@ -62,7 +62,7 @@ struct RunningClient {
   InterfacePlan plan;        // of the interfaces as they were last
   Renewer renewer;
   TranslatorFinder translator;
-  bool follows_routing = true;         // this host's rules and routes: redirects are judged by them
+  std::string routing_unknown; // why redirects are not judged by this host's rules and routes
   std::uint64_t redirects_flushed = 0; // by command
   KnockDesk knocks;
   CaptureDesk captures;

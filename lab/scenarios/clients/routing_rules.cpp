@@ -170,6 +170,33 @@ void play(Scene& scene, std::span<const Routing> all, bool serves) {
   }
 }
 
+bool has_problem(Scene& scene, std::string_view begin) {
+  const auto status = scene.trap().client().status();
+  return status && std::ranges::any_of(status->problems, [&](const std::string& problem) {
+           return problem.starts_with(begin);
+         });
+}
+
+// More than the programs have room for: redirects are followed as if there were none of them, and
+// the status says so.
+void expect_word_of_too_many(Scene& scene) {
+  constexpr int too_many = 4200;
+  constexpr std::string_view problem = "redirects are followed without a look at this host's rules";
+  std::string added, deleted;
+  for (int i = 0; i < too_many; i++) {
+    const std::string route =
+        fmt::format("unreachable 192.168.{}.{}/32 table {}\n", i / 256, i % 256, rule_table);
+    added += "route add " + route;
+    deleted += "route delete " + route;
+  }
+  scene.done(scene.host("client").ip(added), fmt::format("{} routes come", too_many));
+  scene.check(becomes([&] { return has_problem(scene, problem); }, milliseconds{5000}),
+              "they are too many, which is a problem", "there is none");
+  scene.done(scene.host("client").ip(deleted), "they go");
+  scene.check(becomes([&] { return !has_problem(scene, problem); }, milliseconds{5000}),
+              "so does the problem", "it is there still");
+}
+
 const Registration register_rules{{
     .name = "routing-rules",
     .goal = "rules and routes for the backend, by mark, user and all else, are followed as the "
@@ -181,7 +208,11 @@ const Registration register_rules{{
 const Registration register_rules_that_fail{{
     .name = "routing-rules-reset",
     .goal = "the same at a TRAP server that resets: a connect that has no way fails at once",
-    .play = [](Scene& scene) { play(scene, routings_that_fail, false); },
+    .play =
+        [](Scene& scene) {
+          play(scene, routings_that_fail, false);
+          expect_word_of_too_many(scene);
+        },
 }};
 
 } // namespace

@@ -30,7 +30,7 @@ TEST(Builder, ipv4_is_what_libtins_serializes) {
   Tins::TCP tcp(80, 40000);
   set_segment(tcp);
   Tins::EthernetII frame =
-      Tins::EthernetII("02:00:00:00:00:02", "02:00:00:00:00:01") / ip / tcp / Tins::RawPDU("hello");
+      Tins::EthernetII("00:00:00:00:00:00", "02:00:00:00:00:01") / ip / tcp / Tins::RawPDU("hello");
   EXPECT_EQ(difference(build_packet(description, 4, TestConstants()), frame.serialize()), "");
 }
 
@@ -40,7 +40,7 @@ TEST(Builder, ipv6_is_what_libtins_serializes) {
   Tins::TCP tcp(80, 40000);
   set_segment(tcp);
   Tins::EthernetII frame =
-      Tins::EthernetII("02:00:00:00:00:02", "02:00:00:00:00:01") / ip / tcp / Tins::RawPDU("hello");
+      Tins::EthernetII("00:00:00:00:00:00", "02:00:00:00:00:01") / ip / tcp / Tins::RawPDU("hello");
   EXPECT_EQ(difference(build_packet(description, 6, TestConstants()), frame.serialize()), "");
 }
 
