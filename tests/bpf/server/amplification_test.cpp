@@ -131,7 +131,10 @@ protected:
 };
 
 TEST_P(Amplification, no_answer_is_longer_than_its_request_by_more_than_it_may_be) {
-  for (const char* const part : {"server", "guard", "client"}) {
+  std::vector<const char*> parts{"server"};
+  if (server_->is_xdp(part_under_test().programs[0])) // at tc too they would take as long again
+    parts.insert(parts.end(), {"guard", "client"});
+  for (const char* const part : parts) {
     for (const Fixture& fixture : read_fixtures(std::string(TRAP_TEST_FIXTURES) + "/" + part)) {
       ASSERT_NO_THROW(send_fixture(fixture)) << fixture.name;
       const Totals now = counted();
