@@ -189,13 +189,13 @@ void takeover(Scene& scene) {
   const int flows = carried_flows(trap.guard());
   scene.check(flows >= 2, "trap-guard: has the flows of both downloads",
               fmt::format("it carried {}", flows));
-  Takeover{scene, trap.client()}.play(
-      "allow_private_targets = false\nmax_redirects = 2048\nmax_flows = 2048\n");
-  Takeover{scene, trap.server()}.play(server_text(plan));
-  for (Download& download : downloads)
+  for (Download& download : downloads) // the rest may take a busy machine longer than they last
     scene.check(download.transfer.running(),
                 fmt::format("{}: the download is still under way", name_of(download.family)),
                 "it has ended");
+  Takeover{scene, trap.client()}.play(
+      "allow_private_targets = false\nmax_redirects = 2048\nmax_flows = 2048\n");
+  Takeover{scene, trap.server()}.play(server_text(plan));
   for (Download& download : downloads) {
     const std::string what = fmt::format("{}: the download", name_of(download.family));
     const auto response = download.transfer.finish();
