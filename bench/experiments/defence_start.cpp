@@ -25,7 +25,7 @@ struct Start {
 };
 
 Result<Start> start_once(Testbed& testbed, lab::Family family, const DefenceStartEffort& effort) {
-  const auto defended = testbed.start_trap_on_plain();
+  const auto defended = testbed.start_trap_on_plain("attack");
   if (!defended)
     return defended.error();
   const auto before = testbed.counters();
@@ -48,6 +48,8 @@ Result<Start> start_once(Testbed& testbed, lab::Family family, const DefenceStar
   if (lab::count_of(moved, "served.reply-syn-ack") == 0)
     return Error{"TRAP answered no SYN: it never went over to defence"};
   const auto passed = static_cast<double>(lab::count_of(moved, "served.pass-syn-at-peace"));
+  if (passed == 0)
+    return Error{"the service was not at peace: no SYN of the flood reached the stack"};
   return Start{passed / seen->received_per_second() * 1e3, seen->received_per_second()};
 }
 

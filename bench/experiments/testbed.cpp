@@ -57,7 +57,7 @@ lab::Counters synproxy_counters(const lab::Host& host) {
 class Testbed::Served {
 public:
   explicit Served(Testbed& testbed) : testbed_(testbed) {}
-  Result<void> start() {
+  Result<void> start(std::string_view activate) {
     auto service = testbed_.start_plain();
     if (!service)
       return service.error();
@@ -65,7 +65,7 @@ public:
     const auto pinned = lab::Pinned::to(testbed_.cpu());
     if (!pinned)
       return pinned.error();
-    auto started = lab::TrapOnPlain::start(testbed_.topology(), std::string{budget});
+    auto started = lab::TrapOnPlain::start(testbed_.topology(), std::string{budget}, activate);
     if (!started)
       return started.error();
     trap_ = std::move(*started);
@@ -132,9 +132,9 @@ Result<Held> Testbed::start_plain() const {
   return Held{std::make_shared<lab::Nginx>(std::move(*nginx))};
 }
 
-Result<Held> Testbed::start_trap_on_plain() {
+Result<Held> Testbed::start_trap_on_plain(std::string_view activate) {
   const auto served = std::make_shared<Served>(*this);
-  if (auto started = served->start(); !started)
+  if (auto started = served->start(activate); !started)
     return started.error();
   return Held{served};
 }

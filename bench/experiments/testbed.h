@@ -34,7 +34,7 @@ public:
   [[nodiscard]] Result<Held> start_plain() const;
   // trap-server on "plain", which serves all clients of the service there. It is detached when it
   // is released.
-  [[nodiscard]] Result<Held> start_trap_on_plain();
+  [[nodiscard]] Result<Held> start_trap_on_plain(std::string_view activate = "always");
 
   // Counters of all parts: "server.", "guard.", "client." (TRAP before the service), "served."
   // (TRAP on "plain"), "stack." and "synproxy." of "plain".

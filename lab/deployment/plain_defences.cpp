@@ -8,12 +8,12 @@ namespace {
 
 constexpr std::chrono::milliseconds nft_deadline{10000};
 
-std::string server_text_of_plain(const std::string& keys) {
+std::string server_text_of_plain(const std::string& keys, std::string_view activate) {
   const HostAddresses& plain = addresses_of("plain");
   return fmt::format(
       "xdp_mode = \"native\"\n{}[[service]]\nname = \"web\"\naddresses = [\"{}\", \"{}\"]\n"
-      "activate = \"always\"\n",
-      keys, endpoint(plain.ipv4, service_port), endpoint(plain.ipv6, service_port));
+      "activate = \"{}\"\n",
+      keys, endpoint(plain.ipv4, service_port), endpoint(plain.ipv6, service_port), activate);
 }
 
 } // namespace
@@ -57,23 +57,23 @@ Result<std::shared_ptr<NftRules>> put_synproxy_before(const Host& host) {
   return rules;
 }
 
-Result<std::unique_ptr<TrapOnPlain>> TrapOnPlain::start(const Topology& topology,
-                                                        const std::string& keys) {
+Result<std::unique_ptr<TrapOnPlain>>
+TrapOnPlain::start(const Topology& topology, const std::string& keys, std::string_view activate) {
   std::unique_ptr<TrapOnPlain> trap{new TrapOnPlain(topology)};
-  if (auto started = trap->start_daemon(keys); !started)
+  if (auto started = trap->start_daemon(keys, activate); !started)
     return started.error();
   return trap;
 }
 
 // Kernels before 6.9 accept only their own cookies, and those need both settings.
-Result<void> TrapOnPlain::start_daemon(const std::string& keys) {
+Result<void> TrapOnPlain::start_daemon(const std::string& keys, std::string_view activate) {
   const Host& plain = topology_.host("plain");
   for (const char* sysctl : {"ipv4/tcp_syncookies", "ipv4/tcp_timestamps"})
     if (auto set = plain.set(sysctl, "2"); !set)
       return set;
   if (auto attached = topology_.attach_pass_program("plain"); !attached)
     return attached;
-  auto prepared = Daemon::prepare(DaemonKind::server, plain, server_text_of_plain(keys));
+  auto prepared = Daemon::prepare(DaemonKind::server, plain, server_text_of_plain(keys, activate));
   if (!prepared)
     return prepared.error();
   daemon_.emplace(std::move(*prepared));

@@ -36,9 +36,9 @@ Result<std::shared_ptr<NftRules>> put_synproxy_before(const Host& host);
 // detached at the end.
 class TrapOnPlain {
 public:
-  // `keys`: more of server.toml, before its service.
-  static Result<std::unique_ptr<TrapOnPlain>> start(const Topology& topology,
-                                                    const std::string& keys);
+  // `keys`: more of server.toml, before its service. `activate`: its key, "always" or "attack".
+  static Result<std::unique_ptr<TrapOnPlain>>
+  start(const Topology& topology, const std::string& keys, std::string_view activate = "always");
   ~TrapOnPlain();
   TrapOnPlain(const TrapOnPlain&) = delete;
   TrapOnPlain& operator=(const TrapOnPlain&) = delete;
@@ -47,7 +47,7 @@ public:
 
 private:
   explicit TrapOnPlain(const Topology& topology) : topology_(topology) {}
-  Result<void> start_daemon(const std::string& keys);
+  Result<void> start_daemon(const std::string& keys, std::string_view activate);
   const Topology& topology_;
   std::optional<Daemon> daemon_;
 };
