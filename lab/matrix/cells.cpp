@@ -411,7 +411,7 @@ std::vector<Cell> interfaces_with_others_on_top() {
                    .at_tc = true});
   const std::string vlan =
       "ip link add vlan7 link eth0 type vlan id 7\nip link set vlan7 up\n" + moved("eth0", "vlan7");
-  const std::string has_vlan = "ip link add vlan9 link lo type vlan id 9 && ip link del vlan9";
+  const std::string has_vlan = "ip link add vlan9 link eth0 type vlan id 9 && ip link del vlan9";
   cells.push_back({.name = "a VLAN device that has the address, TRAP on its lower interface",
                    .needs = has_vlan,
                    .vlan = 7,

@@ -41,6 +41,8 @@ Json packets_of(const std::string& part) {
       {"ip": {"src": "backend", "dst": "client"}, "tcp": {"sport": 80, "dport": 41000, "flags": "SA"}},
       {"ip": {"src": "backend", "dst": "client"}, "tcp": {"sport": 80, "dport": 41000, "flags": "R"}},
       {"ip": {"src": "backend", "dst": "client"}, "tcp": {"sport": 80, "dport": 41000, "flags": "A"}, "payload": 20},
+      {"ip": {"src": "second", "dst": "client"}, "tcp": {"sport": 80, "dport": 41002, "flags": "SA", "ack": "$isn+1", "options": [{"offer": 0}]}},
+      {"ip": {"src": "second", "dst": "client"}, "tcp": {"sport": 80, "dport": 41002, "flags": "RA", "seq": 1, "ack": "$isn+1", "options": [{"redirect": {"address": "backend", "port": 80, "lifetime_s": 600, "ticket": "$ticket.valid"}}]}},
       {"ip": {"src": "backend", "dst": "client"}, "tcp": {"sport": 80, "dport": 41002, "flags": "S"}},
       {"ip": {"src": "backend", "dst": "client"}, "tcp": {"sport": 80, "dport": 41002, "flags": "RA", "ack": "$isn+1"}},
       {"ip": {"src": "backend", "dst": "client"}, "tcp": {"sport": 80, "dport": 41002, "flags": "SA", "ack": "$isn+1",
@@ -503,6 +505,20 @@ Names Oracle::client_answer(const Reading& reading, int connect) const {
              : Names{"reply-reissued-syn", "reply-syn-again"};
 }
 
+// Of the TRAP server, whose connect follows its redirect already.
+Names Oracle::client_late_answer(const Reading& reading) const {
+  const Options& options = reading.options;
+  const bool fits = reading.ack == number("$isn", reading.family) + 1;
+  if (kind_of(reading.flags) == Kind::syn_ack)
+    return {fits ? "drop-late-answer" : "pass-other"};
+  const bool is_traps = !options.sound() || options.type == 3;
+  if (fits && (reading.flags & 16) != 0 && reading.seq == 1) // no number of the server's is known
+    return is_traps ? Names{"drop-late-answer"} : Names{"pass-other", "reply-syn-again"};
+  return {!options.sound()    ? "pass-bad-option"
+          : options.type == 3 ? "pass-redirect-unexpected"
+                              : "pass-other"};
+}
+
 // Of the target of a connect that waits for its answer.
 Names Oracle::client_target(const Reading& reading) const {
   const int family = reading.family;
@@ -538,6 +554,8 @@ Names Oracle::client_inward(const Reading& reading, const Bytes& frame) const {
     return client_target(reading);
   if (kind != Kind::syn_ack && kind != Kind::rst)
     return {"pass-other"};
+  if (is(reading.source, "second", 80, family) && is(reading.destination, "client", 41002, family))
+    return client_late_answer(reading);
   for (const unsigned connect : {40000U, 40002U}) {
     if (is(reading.source, "public", 80, family) &&
         is(reading.destination, "client", connect, family))

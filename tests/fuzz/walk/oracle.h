@@ -50,6 +50,7 @@ private:
   Names client_syn(const Reading& reading, const Bytes& frame) const;
   Names client_inward(const Reading& reading, const Bytes& frame) const;
   Names client_answer(const Reading& reading, int connect) const;
+  Names client_late_answer(const Reading& reading) const;
   Names client_target(const Reading& reading) const;
   Names client_icmp(const Bytes& frame, bool inward) const;
 
