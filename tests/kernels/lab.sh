@@ -3,7 +3,7 @@
 # Plays scenarios of trap-lab on a kernel of Debian's, which has kinds of interfaces that other kernels lack, in an emulated machine whose
 # files are this one's, with whatever is written to them forgotten. Usage: lab.sh [--suite SUITE] BUILD_DIR [SCENARIO...]; without a scenario
 # all that need such a machine, by `trap-lab list`.
-# Prints what trap-lab prints. Exit code 0 only if every check of every scenario is ok.
+# TRAP_LAB_CELL is passed on. Prints what trap-lab prints. Exit code 0 only if every check of every scenario is ok.
 set -eu
 
 # Below the root file system; what scenarios need is loaded by the kernel itself.
