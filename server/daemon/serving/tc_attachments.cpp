@@ -59,26 +59,35 @@ Result<TcAttachments> TcAttachments::make(const PartConfig& config, int program_
   if (!found)
     return found.error();
   for (const HostInterface& interface : choose_for_xdp(all.names_, all.except_, *found)) {
-    Result<void> attached;
-    if (framing_of(interface.type) != Framing::ethernet)
-      attached = Error{fmt::format("interface {}: its packets have no Ethernet header, and "
-                                   "trap-server reads frames: take it out of \"interfaces\"",
-                                   interface.name)};
-    else if (const std::string guard = guard_problem(all.pin_dir_, interface.name); !guard.empty())
-      attached = Error{guard};
-    else if (!all.stands(interface.name))
-      attached = all.attach(interface.name, undo);
-    if (!attached && is_named(all.names_, interface.name))
-      return attached.error();
-    if (!attached) {
-      log::warn({.interface = interface.name}, "{}", attached.error().message);
-      all.refused_[interface.name] = attached.error().message;
-      continue;
-    }
-    all.interfaces_.push_back(interface.name);
+    const Result<void> taken = all.take(interface, undo);
+    if (!taken && is_named(all.names_, interface.name))
+      return taken.error();
+    if (taken)
+      all.interfaces_.push_back(interface.name);
+    else
+      all.refuse(interface.name, taken.error().message);
   }
   all.look_for_uncovered(*found);
   return all;
+}
+
+// Attaches where no program of this run or the one before stands, if the interface is one for it.
+Result<void> TcAttachments::take(const HostInterface& interface, Undo& undo) const {
+  if (framing_of(interface.type) != Framing::ethernet)
+    return Error{fmt::format("interface {}: its packets have no Ethernet header, and trap-server "
+                             "reads frames: take it out of \"interfaces\"",
+                             interface.name)};
+  if (std::string guard = guard_problem(pin_dir_, interface.name); !guard.empty())
+    return Error{std::move(guard)};
+  return stands(interface.name) ? Result<void>{} : attach(interface.name, undo);
+}
+
+// It is asked again at each look.
+void TcAttachments::refuse(const std::string& interface, const std::string& reason) {
+  std::string& before = refused_[interface];
+  if (before != reason)
+    log::warn({.interface = interface}, "{}", reason);
+  before = reason;
 }
 
 Result<void> TcAttachments::attach(const std::string& interface, Undo& undo) const {
@@ -122,16 +131,16 @@ void TcAttachments::follow() {
     return;
   const std::vector<HostInterface> chosen = choose_for_xdp(names_, except_, *all);
   for (const HostInterface& interface : chosen) {
-    if (stands(interface.name) || refused_.contains(interface.name))
+    if (stands(interface.name))
       continue;
     const bool is_known = std::ranges::find(interfaces_, interface.name) != interfaces_.end();
     Undo undo;
-    if (auto attached = attach(interface.name, undo); !attached) {
-      log::warn({.interface = interface.name}, "{}", attached.error().message);
-      refused_[interface.name] = attached.error().message;
+    if (auto taken = take(interface, undo); !taken) {
+      refuse(interface.name, taken.error().message);
       continue;
     }
     undo.keep_everything();
+    refused_.erase(interface.name);
     if (is_known) {
       log::warn({.interface = interface.name},
                 "interface {}: the program at tc was gone: attached again", interface.name);

@@ -59,7 +59,9 @@ public:
   static unsigned detach(const std::string& pin_dir);
 
 private:
+  Result<void> take(const HostInterface& interface, Undo& undo) const;
   Result<void> attach(const std::string& interface, Undo& undo) const;
+  void refuse(const std::string& interface, const std::string& reason);
   bool stands(const std::string& interface) const;
   void look_for_uncovered(const std::vector<HostInterface>& all);
 
