@@ -30,6 +30,7 @@ public:
     scene_.equal("ok", state(), "it is well");
     scene_.check(has_program("trap0"), "trap0 has the program", "it has not");
     meet_ethernet();
+    meet_another_name();
     meet_a_tunnel();
     meet_a_guard();
   }
@@ -65,6 +66,24 @@ private:
     ip("link add new0 up type veth peer name new1");
     scene_.check(becomes([&] { return has_program("new0"); }, change_time),
                  "an Ethernet interface that comes has the program", "it has not");
+  }
+
+  bool is_listed(const std::string& interface) {
+    const auto status = host_.status(DaemonKind::server);
+    return std::ranges::any_of(status["interfaces"], [&](const nlohmann::json& one) {
+      return one.value("name", "") == interface && one.value("attached", false);
+    });
+  }
+
+  void meet_another_name() {
+    ip("link set new0 name new9");
+    scene_.check(becomes([&] { return is_listed("new9") && !is_listed("new0"); }, change_time),
+                 "a renamed interface has the program by its new name",
+                 host_.status(DaemonKind::server).dump());
+    scene_.check(has_program("new9") && !is_told("new9"), "and is covered", "it is not");
+    ip("link set new9 name new0");
+    scene_.check(becomes([&] { return is_listed("new0"); }, change_time), "the old name is back",
+                 host_.status(DaemonKind::server).dump());
   }
 
   void meet_a_tunnel() {

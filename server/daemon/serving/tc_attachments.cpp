@@ -131,9 +131,9 @@ void TcAttachments::follow() {
     return;
   const std::vector<HostInterface> chosen = choose_for_xdp(names_, except_, *all);
   for (const HostInterface& interface : chosen) {
-    if (stands(interface.name))
-      continue;
     const bool is_known = std::ranges::find(interfaces_, interface.name) != interfaces_.end();
+    if (is_known && stands(interface.name))
+      continue;
     Undo undo;
     if (auto taken = take(interface, undo); !taken) {
       refuse(interface.name, taken.error().message);
