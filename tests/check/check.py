@@ -216,9 +216,9 @@ COMMON_INCLUDES = (("string",), ("string", "vector"), ("string", "vector", "func
 CONTAINERS = ("array", "deque", "filesystem", "functional", "list", "map", "memory", "optional", "set", "span", "string", "string_view", "tuple",
               "variant", "vector")
 HOME_OF = {
-    **{name: (name,) for name in ("array", "atomic", "chrono", "deque", "filesystem", "function", "list", "map", "optional", "set", "span", "tuple",
-                                  "string", "string_view", "variant", "vector", "source_location", "mutex", "thread", "jthread")},
-    "function": ("functional",), "jthread": ("thread",), "lock_guard": ("mutex",), "to_string": ("string",), "less": ("functional",), "istream": ("istream",),
+    **{name: (name,) for name in ("array", "atomic", "chrono", "deque", "filesystem", "istream", "list", "map", "mutex", "optional", "set",
+                                  "source_location", "span", "string", "string_view", "thread", "tuple", "variant", "vector")},
+    "function": ("functional",), "jthread": ("thread",), "lock_guard": ("mutex",), "to_string": ("string",), "less": ("functional",),
     **{name: ("memory",) for name in ("unique_ptr", "shared_ptr", "make_unique", "make_shared")},
     **{name: ("cstdint",) for name in ("uint8_t", "uint16_t", "uint32_t", "uint64_t", "int16_t", "int64_t", "uintmax_t")},
     **{name: ("utility", *CONTAINERS) for name in ("move", "pair", "exchange", "forward", "swap", "get", "begin", "end")},

@@ -160,16 +160,10 @@ void bogus_acks(Scene& scene) {
     hide_a_flood(scene, family);
 }
 
-DeploymentPlan bogus_acks_plan() {
-  DeploymentPlan plan = relayed_plan();
-  plan.service_keys = "activate = \"attack\"\nattack_syns_per_s = 1000000\nattack_hold_s = 1\n";
-  return plan;
-}
-
 const Registration register_bogus_acks{{
     .name = "bogus-acks",
     .goal = "ACKs that complete nothing, to a half-open socket, hide no flood",
-    .plan = bogus_acks_plan(),
+    .plan = resting_plan(1'000'000),
     .run_class = RunClass::busy,
     .play = bogus_acks,
 }};

@@ -118,16 +118,10 @@ void peace(Scene& scene) {
   scene.check(count == 0, "not one reset arrived", fmt::format("{} arrived", count));
 }
 
-DeploymentPlan peace_plan() {
-  DeploymentPlan plan = relayed_plan();
-  plan.service_keys = "activate = \"attack\"\nattack_syns_per_s = 4000\nattack_hold_s = 1\n";
-  return plan;
-}
-
 const Registration register_peace{{
     .name = "peace",
     .goal = "TRAP wakes in an attack and rests after it, and no connection notices",
-    .plan = peace_plan(),
+    .plan = resting_plan(4000),
     .run_class = RunClass::busy,
     .play = peace,
 }};
