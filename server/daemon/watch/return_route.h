@@ -26,7 +26,7 @@ struct FrameWay {
 };
 
 // `service`: the address that answers. Of several next hops of one route the stack takes one by
-// its hash of the connection; so if the frame came from any of them, that one is the route's. Three
+// its hash of the connection; so if the frame came from any of them, that one is the route's. Four
 // questions to the kernel, and one for each next hop; nothing if it has no route.
 std::optional<ReturnRoute> find_return_route(const trap_address& client,
                                              const trap_address& service, const FrameWay& came);
