@@ -278,12 +278,21 @@ static __always_inline int reorder(struct __sk_buff* skb, __u32 direction, __u64
   return number % 3 == 0 && keep(skb, held) ? TC_ACT_SHOT : TC_ACT_OK;
 }
 
+/* A number below 100 for each packet: the same in each run, and with no pattern that the steps of a
+ * handshake could fall in with. (MurmurHash3's finalizer, https://github.com/aappleby/smhasher.) */
+static __always_inline __u32 dice(__u64 number, __u32 direction) {
+  __u32 mixed = (__u32)number * 2 + direction;
+
+  mixed = (mixed ^ mixed >> 16) * 0x85ebca6b;
+  mixed = (mixed ^ mixed >> 13) * 0xc2b2ae35;
+  return (mixed ^ mixed >> 16) % 100;
+}
+
 static __always_inline int carry(struct __sk_buff* skb, const struct lab_mischief* mischief,
                                  const struct sight* sight) {
   __u64 number = next_number(sight->direction);
 
-  if (number * 37 % 100 < mischief->loss_percent) { /* 37 and 100 have no common divisor: every
-                                                       number below 100 once in a hundred packets */
+  if (dice(number, sight->direction) < mischief->loss_percent) {
     note(LAB_LOST);
     return TC_ACT_SHOT;
   }
