@@ -84,6 +84,7 @@ def main():
         parser.error(f"--with {arguments.commit}: this repository has no such commit: git log --oneline lists them")
     PLACE.mkdir(parents=True, exist_ok=True)
     earlier = checked_out(arguments.commit or commit_of_0_4_0())
+    run([earlier / "scripts" / "setup.sh"])  # it may need packages that this version does not
     new = built(ROOT, PLACE / "new")
     old = built(earlier, PLACE / "old")
     slower = []

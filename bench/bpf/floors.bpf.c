@@ -38,4 +38,19 @@ int empty_tc(struct __sk_buff* skb) {
   return TC_ACT_OK;
 }
 
+/* The bytes are written by helpers: a write in place would have the kernel copy the head of each
+ * packet that is shared. */
+SEC("tc")
+int send_back_tc(struct __sk_buff* skb) {
+  __u8 addresses[2 * ETH_ALEN], swapped[2 * ETH_ALEN];
+
+  if (bpf_skb_load_bytes(skb, 0, addresses, sizeof(addresses)))
+    return TC_ACT_SHOT;
+  __builtin_memcpy(swapped, addresses + ETH_ALEN, ETH_ALEN);
+  __builtin_memcpy(swapped + ETH_ALEN, addresses, ETH_ALEN);
+  if (bpf_skb_store_bytes(skb, 0, swapped, sizeof(swapped), 0))
+    return TC_ACT_SHOT;
+  return (int)bpf_redirect(skb->ifindex, 0);
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -29,7 +29,8 @@ constexpr struct {
 } limits[] = {{FloodKind::syn, "trap-reset", "nft-synproxy", 5},
               {FloodKind::syn, "trap-reset", "kernel-cookies", 5},
               {FloodKind::syn, "trap-serve", "nft-synproxy", 5},
-              {FloodKind::syn, "trap-serve", "kernel-cookies", 5}};
+              {FloodKind::syn, "trap-serve", "kernel-cookies", 5},
+              {FloodKind::syn, "trap-serve-tc", "kernel-cookies", 2.5}};
 
 // The most nanoseconds of the core that a packet may take beyond a floor. Not a ratio: floors
 // differ by processor more than what TRAP adds to them.
@@ -40,6 +41,7 @@ constexpr struct {
   double limit_ns;
 } limits_over_floors[] = {{FloodKind::syn, "trap-reset", "xdp-tx", 160},
                           {FloodKind::syn, "trap-serve", "xdp-tx", 160},
+                          {FloodKind::syn, "trap-serve-tc", "tc-tx", 300},
                           {FloodKind::syn_uninvited, "trap-guard", "xdp-drop", 60},
                           {FloodKind::ack_valid, "trap-reset", "xdp-tx", 700},
                           {FloodKind::syn_ticketed, "trap-guard", "xdp-pass", 700}};

@@ -13,6 +13,7 @@
 
 #include "lab/deployment/plain_defences.h"
 #include "lab/hosts/cpus.h"
+#include "runtime/attach/tc_filter.h"
 #include "runtime/kernel/program.h"
 #include "tests/bpf/harness/object.h"
 #include "trap_floors.skel.h"
@@ -44,6 +45,29 @@ Result<Equipment> floor(const ResponderHost& on, const std::string& program) {
   if (!attached)
     return attached.error();
   return Equipment{std::move(*attached), nullptr};
+}
+
+// The same at tc. The veth receives through NAPI, as for the stack.
+Result<Equipment> send_back_at_tc(const ResponderHost& on) {
+  auto receives = attach_floor(on, "empty_xdp");
+  if (!receives)
+    return receives.error();
+  auto loaded = Program<trap_floors>::load();
+  if (!loaded)
+    return Error{loaded.error().message + ": " + test::last_libbpf_warning()};
+  auto held = std::make_shared<Program<trap_floors>>(std::move(*loaded));
+  const lab::InHost inside{on.host};
+  if (!inside.entered())
+    return Error{"cannot enter " + on.host.name()};
+  Undo undo;
+  if (auto attached =
+          attach_filter("eth0", if_nametoindex("eth0"), {Direction::ingress, "send_back_tc"},
+                        bpf_program__fd((*held)->progs.send_back_tc), {}, undo);
+      !attached)
+    return attached.error();
+  undo.keep_everything();
+  using Both = std::pair<Held, Held>;
+  return Equipment{std::make_shared<Both>(std::move(*receives), held), nullptr};
 }
 
 // A host whose stack receives, with a listener, and the default setting of SYN cookies.
@@ -137,18 +161,35 @@ Result<Equipment> trap_reset(const ResponderHost& on) {
   return Equipment{*daemon, *daemon};
 }
 
-Result<Equipment> trap_serve(const ResponderHost& on) {
+// `hook`: the keys of the configuration that say where it attaches.
+Result<Equipment> serve_at(const ResponderHost& on, std::string_view hook) {
   for (const char* sysctl : {"ipv4/tcp_syncookies", "ipv4/tcp_timestamps"})
     if (auto set = on.host.set(sysctl, "2"); !set)
       return set.error();
   const auto listener = listen_in(on.host);
   if (!listener)
     return listener.error();
-  const auto daemon = start_trap_server(on.host, served_service());
+  const auto daemon = start_trap_server(on.host, served_service(), hook);
   if (!daemon)
     return daemon.error();
   using Both = std::pair<Held, Held>;
   return Equipment{std::make_shared<Both>(*listener, *daemon), *daemon};
+}
+
+Result<Equipment> trap_serve(const ResponderHost& on) {
+  return serve_at(on, at_native_xdp);
+}
+
+Result<Equipment> trap_serve_at_tc(const ResponderHost& on) {
+  auto receives = attach_floor(on, "empty_xdp");
+  if (!receives)
+    return receives.error();
+  auto equipment = serve_at(on, "attach = \"tc\"\n");
+  if (!equipment)
+    return equipment;
+  using Both = std::pair<Held, Held>;
+  equipment->held = std::make_shared<Both>(std::move(*receives), std::move(equipment->held));
+  return equipment;
 }
 
 Result<Equipment> trap_guard(const ResponderHost& on) {
@@ -182,13 +223,13 @@ Result<Held> listen_in(const lab::Host& host) {
   return Held{std::make_shared<Fd>(std::move(socket))};
 }
 
-Result<std::shared_ptr<lab::Daemon>> start_trap_server(const lab::Host& host,
-                                                       const std::string& services) {
+Result<std::shared_ptr<lab::Daemon>>
+start_trap_server(const lab::Host& host, const std::string& services, std::string_view hook) {
   const auto key = make_master_key(host);
   if (!key)
     return key.error();
   return start(lab::DaemonKind::server, host,
-               fmt::format("xdp_mode = \"native\"\nmaster_key_file = \"{}\"\n{}", *key, services));
+               fmt::format("{}master_key_file = \"{}\"\n{}", hook, *key, services));
 }
 
 Result<std::shared_ptr<lab::Daemon>> start_trap_guard(const lab::Host& host) {
@@ -244,9 +285,11 @@ std::vector<Responder> responders() {
        Role::floor,
        {{syn, own_syn}, {ack_invalid, own_ack}, {ack_valid, own_ack}},
        at("send_back_xdp")},
+      {"tc-tx", Role::floor, {{syn, own_syn}}, send_back_at_tc},
       {"xdp-pass", Role::floor, {{syn_ticketed, silence}}, at("empty_xdp")},
       {"trap-reset", Role::trap, redirects, trap_reset},
       {"trap-serve", Role::trap, syns_and_acks, trap_serve},
+      {"trap-serve-tc", Role::trap, syns_and_acks, trap_serve_at_tc},
       {"trap-guard",
        Role::trap,
        {{syn_uninvited, counted(silence, "drop-uninvited")},

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bench/comparison/closed_loop.h"
@@ -48,9 +49,13 @@ std::string_view nft_synproxy_why_not_ipv6();
 // A listener on every address, port 80, in a host: the service that a responder protects.
 Result<Held> listen_in(const lab::Host& host);
 
-// trap-server with these services, as TOML. Makes its keys.
+inline constexpr std::string_view at_native_xdp = "xdp_mode = \"native\"\n";
+
+// trap-server with these services, as TOML, and the keys that say where it attaches. Makes its
+// keys.
 Result<std::shared_ptr<lab::Daemon>> start_trap_server(const lab::Host& host,
-                                                       const std::string& services);
+                                                       const std::string& services,
+                                                       std::string_view hook = at_native_xdp);
 
 // trap-guard of port 80, with a key of its own.
 Result<std::shared_ptr<lab::Daemon>> start_trap_guard(const lab::Host& host);

@@ -51,7 +51,7 @@ EXPECTED = [
     ("prefixes loaded", r"prefixes-\d+"),
 ]
 
-TRAP_NAMES = ("trap", "trap-first", "trap-later", "trap-reset", "trap-serve", "trap-guard", "trap-new", "trap-known", "trap-guard-flooded")
+TRAP_NAMES = ("trap", "trap-first", "trap-later", "trap-reset", "trap-serve", "trap-serve-tc", "trap-guard", "trap-new", "trap-known", "trap-guard-flooded")
 LESS_IS_BETTER = {"ns", "us", "ms", "s", "KiB"}
 MORE_IS_BETTER = {"1/s", "Mbit/s", "share"}
 
@@ -103,7 +103,7 @@ def comparisons(report):
             if ours["responder"] not in TRAP_NAMES and not ours["responder"].startswith(("first", "later", "translated")):
                 continue
             for theirs in lines:
-                if theirs["responder"] in TRAP_NAMES or theirs["responder"].startswith(("xdp-", "round-trip", "first", "later", "translated")):
+                if theirs["responder"] in TRAP_NAMES or theirs["responder"].startswith(("xdp-", "tc-", "round-trip", "first", "later", "translated")):
                     continue
                 if abs(theirs.get("rate", 0) - ours.get("rate", 0)) > 0.2 * max(ours.get("rate", 0), 1):
                     continue
@@ -119,7 +119,7 @@ def worse(report):
             "- The service's host needs trap-guard; the clients' hosts, or their router, need trap-client.",
             "- The maps are allocated when a daemon starts, whether they are used or not: see Growth.",
             "- Past what a guard's tables hold, the oldest entries go: such a client needs a ticket again, such a flow its socket.", "",
-            "Measured: wherever a figure of TRAP's is worse than that of another in the same experiment. Floors (xdp-drop, xdp-tx, xdp-pass, a bare round trip) are always better "
+            "Measured: wherever a figure of TRAP's is worse than that of another in the same experiment. Floors (xdp-drop, xdp-tx, tc-tx, xdp-pass, a bare round trip) are always better "
             "and are left out. A difference within the spread means nothing.", ""]
     rows = [(experiment, family, metric.replace("_", " ") + (f" at {number(ours['rate'])}/s" if "rate" in ours else ""),
              f"{ours['responder']}: {spread(ours)} {ours['unit']}", f"{theirs['responder']}: {spread(theirs)} {theirs['unit']}")

@@ -11,7 +11,7 @@ CORES_OF_A_HOST = 16
 LINE_OF_A_HOST = 100e9
 LOAD_OF_A_CORE = 0.7
 
-LOOPS = (("closed-loop-syn", "SYN at the server", "Beside the kernel's own defences. xdp-tx sends the SYN back unread."),
+LOOPS = (("closed-loop-syn", "SYN at the server", "Beside the kernel's own defences. xdp-tx and tc-tx send the SYN back unread."),
          ("closed-loop-ack-invalid", "ACK with a wrong cookie", ""),
          ("closed-loop-ack-valid", "ACK with a right cookie: budgets, backend, ticket, redirect",
           "No peer: with cookies or SYNPROXY such an ACK makes a connection, which is more than an answer. Announcements to the guard, "
