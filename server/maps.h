@@ -15,7 +15,6 @@
 #define TRAP_SERVER_MAX_BACKENDS 10240
 #define TRAP_SERVER_MAX_GUARDS 256
 #define TRAP_SERVER_MAX_POLICIES 1048576 /* client prefixes of one service */
-#define TRAP_SERVER_MAX_CLIENTS 65536    /* clients and networks whose budgets are kept */
 #define TRAP_SELECTION_SLOTS 4096        /* docs/protocol.md 7 */
 #define TRAP_BEHIND_INTERFACES 4096      /* interfaces with a lower index can be shared */
 
@@ -136,17 +135,25 @@ struct trap_policy {
   __u32 pool;   /* index into `selections` */
 };
 
-/* Map `clients` (LRU hash): budgets of clients that completed a handshake; written only after a
- * cookie was right. One entry for the client (/32, /64) and one for its network (/24, /48). */
-struct trap_client_key {
-  union trap_address prefix; /* masked */
-  __u32 bits;                /* of the prefix: 32 and 24, or 64 and 48 */
-  __u32 reserved;            /* zero */
-};
+/* Map `clients` (array of rows, mmapable): budgets of clients that completed a handshake; written
+ * only after a cookie was right. One entry for the client (/32, /64) and one for its network (/24,
+ * /48), each somewhere in its row (server/budgets.h). */
+#define TRAP_BUDGET_ROWS 32768
+#define TRAP_BUDGET_WAYS 4
 
 struct trap_client_budget {
   struct trap_bucket bucket;
   __u64 handshakes; /* completed, within the budget or not */
+};
+
+struct trap_budget_entry {
+  __u64 of; /* packed as in server/budgets.h; 0 if it is empty */
+  struct trap_client_budget budget;
+  __u64 reserved;
+};
+
+struct trap_budget_row {
+  struct trap_budget_entry entries[TRAP_BUDGET_WAYS];
 };
 
 /* Map `caps` (array): limits of all CPUs together. A CPU takes tokens in chunks, into map
@@ -314,8 +321,9 @@ TRAP_ASSERT(sizeof(struct trap_backend) == 32, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_server_guard) == 320, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_policy_key) == 20, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_policy) == 8, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_client_key) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_client_budget) == 16, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_budget_row) == 128, "two cache lines");
+TRAP_ASSERT(TRAP_BUDGET_ROWS == 1 << 15, "trap_budget_row_of takes 15 bits");
 TRAP_ASSERT(sizeof(struct trap_cap) == 64, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_connection_filter) == 16, "shared through a map");
 TRAP_ASSERT(TRAP_CONNECTION_FILTER_WORDS == 1 << 14, "trap_connection_filter_word takes 14 bits");

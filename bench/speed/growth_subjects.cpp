@@ -13,6 +13,7 @@
 #include "runtime/config/endpoint.h"
 #include "server/maps.h"
 #include "tests/bpf/guard/guard_tables.h"
+#include "tests/bpf/harness/buckets.h"
 #include "tests/bpf/harness/rig.h"
 #include "trap_client.skel.h"
 #include "trap_guard.skel.h"

@@ -7,6 +7,7 @@
 #include "dataplane/bpf/explain.bpf.h"
 #include "dataplane/token_bucket.h"
 #include "server/bpf/packet_context.bpf.h"
+#include "server/budgets.h"
 
 /* Would cap_allows() allow it? Considers the chunk of this CPU only. */
 static __always_inline int cap_would_allow(__u32 cap_index, const struct trap_rate* rate,
@@ -65,54 +66,142 @@ TRAP_GLOBAL_FUNCTION int peace_allows(__u32 slot, __u32 token_ns, __u64 now_ns) 
                     : trap_bucket_take(&cap->bucket, &rate, now_ns, 1);
 }
 
-/* Takes one handshake from the budget of a client or network. */
-TRAP_GLOBAL_FUNCTION int budget_allows(const struct trap_client_key* of,
-                                       const struct trap_rate* rate, __u64 now_ns) {
-  struct trap_client_budget* budget;
-  struct trap_client_key key;
+#define TRAP_NO_BUDGET (~0U)
 
-  if (!of || !rate || rate->token_ns == 0)
-    return 1;
-  key = *of; /* kernel 6.1 takes no key from a caller's memory: "R2 type=mem expected=fp" */
-  budget = bpf_map_lookup_elem(&clients, &key);
-  if (explaining)
-    return !budget || trap_bucket_has(&budget->bucket, rate, now_ns, 1);
-  if (!budget) {
-    struct trap_client_budget fresh = {};
+static __always_inline struct trap_client_budget* budget_at(__u32 place) {
+  __u32 index = place / TRAP_BUDGET_WAYS;
+  struct trap_budget_row* row = bpf_map_lookup_elem(&clients, &index);
 
-    bpf_map_update_elem(&clients, &key, &fresh, BPF_NOEXIST); /* another CPU may be first */
-    budget = bpf_map_lookup_elem(&clients, &key);
-    if (!budget)
-      return 1; /* evicted at once: the table is full of other clients, and a budget is not worth an
-                   honest client */
-  }
-  __sync_fetch_and_add(&budget->handshakes, 1);
-  return trap_bucket_take(&budget->bucket, rate, now_ns, 1);
+  return row ? &row->entries[place % TRAP_BUDGET_WAYS].budget : NULL;
 }
 
-/* The key of a prefix of the client's address; `bits` as written for the family. */
-static __always_inline struct trap_client_key client_key(const struct packet_context* context,
-                                                         __u32 bits) {
-  struct trap_client_key key = {
-      .prefix = trap_address_mask(context->packet.source, context->packet.family, bits),
-      .bits = bits};
+/* TRAP_BUDGET_WAYS if it is not in that row. */
+static __always_inline __u32 find_in_row(const struct trap_budget_row* row, __u64 of) {
+#pragma unroll
+  for (__u32 i = 0; i < TRAP_BUDGET_WAYS; i++) {
+    if (row->entries[i].of == of)
+      return i;
+  }
+  return TRAP_BUDGET_WAYS;
+}
 
-  return key;
+/* The entry that loses least if it makes room: it is full again, or has saved up most. */
+static __always_inline __u32 way_to_give_up(const struct trap_budget_row* row, __u32 but) {
+  __u64 least = ~0ULL;
+  __u32 at = 0;
+
+#pragma unroll
+  for (__u32 i = 0; i < TRAP_BUDGET_WAYS; i++) {
+    if (i != but && row->entries[i].budget.bucket.full_at_ns < least) {
+      least = row->entries[i].budget.bucket.full_at_ns;
+      at = i;
+    }
+  }
+  return at;
+}
+
+/* 0 on success; another CPU may take the place at this moment. */
+static __always_inline int make_budget(struct trap_budget_row* row, __u32 way, __u64 of) {
+  struct trap_budget_entry* entry = &row->entries[way % TRAP_BUDGET_WAYS];
+  __u64 former = *(volatile __u64*)&entry->of;
+
+  if (former == TRAP_BUDGET_CLAIMED || former == of ||
+      __sync_val_compare_and_swap(&entry->of, former, TRAP_BUDGET_CLAIMED) != former)
+    return -1;
+  entry->budget.bucket.full_at_ns = 0;
+  entry->budget.handshakes = 0;
+  __sync_lock_test_and_set(&entry->of, of);
+  return 0;
+}
+
+#define TRAP_BUDGET_OF_CLIENT 1u
+#define TRAP_BUDGET_OF_NETWORK 2u
+
+/* Where the budgets of a client and its network are, packed as in server/budgets.h: the client's
+ * place in the upper half. They are made if they are not there; a client lies beside its network
+ * where there is room, so that most ACKs wait for one row of the table. TRAP_NO_BUDGET if another
+ * CPU takes that place at this moment, or a packet is only explained. */
+TRAP_GLOBAL_FUNCTION __u64 find_budgets(__u64 client, __u64 network, __u32 wanted, __u64 now_ns) {
+  __u32 of_client = TRAP_NO_BUDGET, of_network = TRAP_NO_BUDGET, way = TRAP_BUDGET_WAYS, at;
+  const struct trap_server_settings* now;
+  struct trap_budget_row *row, *own;
+  __u32 index = 0, own_index;
+
+  now = bpf_map_lookup_elem(&settings, &index);
+  if (!now)
+    return ~0ULL;
+  index = trap_budget_row_of(network, &now->selector_key);
+  row = bpf_map_lookup_elem(&clients, &index);
+  if (!row)
+    return ~0ULL;
+  if (wanted & TRAP_BUDGET_OF_NETWORK) {
+    way = find_in_row(row, network);
+    if (way == TRAP_BUDGET_WAYS && !explaining) {
+      at = way_to_give_up(row, TRAP_BUDGET_WAYS);
+      if (!make_budget(row, at, network))
+        way = at;
+    }
+    if (way != TRAP_BUDGET_WAYS)
+      of_network = index * TRAP_BUDGET_WAYS + way;
+  }
+  if (wanted & TRAP_BUDGET_OF_CLIENT) {
+    at = find_in_row(row, client);
+    if (at == TRAP_BUDGET_WAYS) {
+      own_index = trap_budget_row_of(client, &now->selector_key);
+      own = bpf_map_lookup_elem(&clients, &own_index);
+      if (!own)
+        return ~0ULL;
+      at = find_in_row(own, client);
+      if (at != TRAP_BUDGET_WAYS) {
+        index = own_index;
+      } else if (!explaining) {
+        at = way_to_give_up(row, way);
+        if (row->entries[at % TRAP_BUDGET_WAYS].budget.bucket.full_at_ns > now_ns) {
+          row = own;
+          index = own_index;
+          at = way_to_give_up(row, TRAP_BUDGET_WAYS);
+        }
+        if (make_budget(row, at, client))
+          at = TRAP_BUDGET_WAYS;
+      }
+    }
+    if (at != TRAP_BUDGET_WAYS)
+      of_client = index * TRAP_BUDGET_WAYS + at;
+  }
+  return (__u64)of_client << 32 | of_network;
+}
+
+/* Takes one handshake. Without a place it is allowed: a budget is not worth an honest client. */
+static __always_inline int budget_allows(__u32 place, const struct trap_rate* rate, __u64 now_ns) {
+  struct trap_client_budget* budget = budget_at(place);
+
+  if (!budget || rate->token_ns == 0)
+    return 1;
+  if (explaining)
+    return trap_bucket_has(&budget->bucket, rate, now_ns, 1);
+  __sync_fetch_and_add(&budget->handshakes, 1);
+  return trap_bucket_take(&budget->bucket, rate, now_ns, 1);
 }
 
 /* Charges a completed handshake to the budgets of its client and the network around it. `allowed`
  * is the verdict for one within them. */
 static __always_inline TRAP_MUST_USE enum trap_verdict
 judge_budgets(const struct packet_context* context, enum trap_verdict allowed) {
+  const struct trap_server_settings* now = context->settings;
+  const union trap_address* source = &context->packet.source;
   int v4 = context->packet.family == TRAP_IPV4;
-  struct trap_client_key client = client_key(context, v4 ? 32 : 64);
-  struct trap_client_key network = client_key(context, v4 ? 24 : 48);
+  __u64 places;
 
   if (context->flags & TRAP_SERVICE_RESTS)
     return allowed; /* at peace there are no budgets */
-  if (!budget_allows(&client, &context->settings->client_handshakes, context->monotonic_ns))
+  places = find_budgets(trap_budget_of(source, context->packet.family, v4 ? 32 : 64),
+                        trap_budget_of(source, context->packet.family, v4 ? 24 : 48),
+                        (now->client_handshakes.token_ns ? TRAP_BUDGET_OF_CLIENT : 0) |
+                            (now->network_handshakes.token_ns ? TRAP_BUDGET_OF_NETWORK : 0),
+                        context->monotonic_ns);
+  if (!budget_allows((__u32)(places >> 32), &now->client_handshakes, context->monotonic_ns))
     return TRAP_DROP_CLIENT_BUDGET;
-  if (!budget_allows(&network, &context->settings->network_handshakes, context->monotonic_ns))
+  if (!budget_allows((__u32)places, &now->network_handshakes, context->monotonic_ns))
     return TRAP_DROP_NETWORK_BUDGET;
   if (allowed == TRAP_REPLY_REDIRECT &&
       !cap_allows(TRAP_CAP_RESETS, &context->settings->resets, context->monotonic_ns))

@@ -64,10 +64,11 @@ struct {
 } policies SEC(".maps");
 
 struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, TRAP_SERVER_MAX_CLIENTS);
-  __type(key, struct trap_client_key);
-  __type(value, struct trap_client_budget);
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, TRAP_BUDGET_ROWS);
+  __type(key, __u32);
+  __type(value, struct trap_budget_row);
 } clients SEC(".maps");
 
 struct {

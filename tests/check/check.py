@@ -33,7 +33,7 @@ def name_of(path, root):
     return str(path.relative_to(root))
 
 
-SHARED_ELSEWHERE = ("lab/bpf/flood.h", "guard/tables.h", "bench/bpf/replay.h", "lab/bpf/middlebox.h", "server/handover.h", "server/served_cookie.h", "client/targets.h")
+SHARED_ELSEWHERE = ("lab/bpf/flood.h", "guard/tables.h", "bench/bpf/replay.h", "lab/bpf/middlebox.h", "server/budgets.h", "server/handover.h", "server/served_cookie.h", "client/targets.h")
 
 
 def is_shared(name):
@@ -223,7 +223,7 @@ HOME_OF = {
     **{name: ("cstdint",) for name in ("uint8_t", "uint16_t", "uint32_t", "uint64_t", "int16_t", "int64_t", "uintmax_t")},
     **{name: ("utility", *CONTAINERS) for name in ("move", "pair", "exchange", "forward", "swap", "get", "begin", "end")},
     **{name: ("variant",) for name in ("in_place_index", "get_if")},
-    **{name: ("cstring",) for name in ("memcmp", "memset")},
+    **{name: ("cstring",) for name in ("memcmp", "memcpy", "memset")},
     "size_t": ("cstddef", "cstring", *CONTAINERS), "byte": ("cstddef",), "nullopt": ("optional",), "runtime_error": ("stdexcept",),
     "type_identity_t": ("type_traits",), "invoke_result_t": ("type_traits", "functional"), "strong_ordering": ("compare", *CONTAINERS),
     "ranges": ("algorithm", "ranges"), "numeric_limits": ("limits",), "mt19937_64": ("random",), "from_chars": ("charconv",),

@@ -7,7 +7,7 @@
 #include "runtime/control/status_json.h"
 #include "runtime/keys/clock_writer.h"
 #include "server/daemon/report/readiness.h"
-#include "server/daemon/watch/top_talkers.h"
+#include "server/daemon/report/top_talkers.h"
 
 namespace trap::server {
 namespace {

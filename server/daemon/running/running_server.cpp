@@ -308,6 +308,8 @@ Result<void> start_server(RunningServer& server, Undo& undo) {
     return opened.error();
   if (auto carried = carry_services(server); !carried)
     return carried.error();
+  if (auto carried = carry_budgets(server); !carried)
+    return carried.error();
   const ActiveConfiguration& active = *server.active;
   server.epoch = trap_epoch(read_clocks().unix_ns);
   const EarlierMaps earlier =

@@ -1,16 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon/running/server_takeover.h"
 
+#include "runtime/kernel/bpf_map.h"
 #include "runtime/takeover/upon_pins.h"
+#include "server/daemon/maps/client_budgets.h"
 #include "server/daemon/plan/service_table.h"
 #include "trap_server.skel.h"
 
 namespace trap::server {
+namespace {
+
+struct BudgetTable {
+  trap_budget_row rows[TRAP_BUDGET_ROWS];
+};
+
+} // namespace
 
 // Keys are derived again from the master key. What is known of connections and handshakes is found
 // out again: a connection that the filter does not know is looked up.
 TakeoverPlan takeover_plan() {
-  return {{"service_table", {.carry = Carry::by_part, .former_name = "places"}},
+  return {{"clients", {.carry = Carry::by_part}},
+          {"service_table", {.carry = Carry::by_part, .former_name = "places"}},
           {"settings",
            {.given_up = {"selector_key", "cookie_keys", "known_until_ns", "known_generation"}}},
           {"guards", {.given_up = {"ticket_keys"}}},
@@ -47,6 +57,22 @@ Result<void> carry_services(RunningServer& server) {
         !written)
       return written.error();
   }
+  return {};
+}
+
+Result<void> carry_budgets(RunningServer& server) {
+  const EarlierMap* earlier = server.takeover.earlier("clients");
+  if (!earlier || earlier->layout().key_bytes != sizeof(BudgetOwner) ||
+      earlier->layout().value_bytes != sizeof(trap_client_budget))
+    return {};
+  auto table = MappedValue<BudgetTable>::make(server.maps->fds().clients, "clients");
+  if (!table)
+    return table.error();
+  const trap_key secret = derive_selector_key(server.active->master);
+  map_visit<BudgetOwner, trap_client_budget>( // the hash map's key had the same form
+      earlier->fd(), [&](const BudgetOwner& owner, const trap_client_budget& budget) {
+        place_budget((*table)->rows, owner, budget, secret);
+      });
   return {};
 }
 

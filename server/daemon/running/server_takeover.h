@@ -16,4 +16,7 @@ Result<void> check_takeover(const ServerConfig& config);
 // layout, so that this run finds them.
 Result<void> carry_services(RunningServer& server);
 
+// The same for the budgets of clients, which lay in a hash map.
+Result<void> carry_budgets(RunningServer& server);
+
 } // namespace trap::server

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/bpf/guard/guard_tables.h"
 
-#include <cstring>
 #include <memory>
 #include <span>
 #include <stdexcept>
 
 #include "guard/tables.h"
+#include "tests/bpf/harness/buckets.h"
 
 namespace trap::test {
 namespace {
@@ -17,14 +17,6 @@ std::uint32_t max_entries(int fd) {
   if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0)
     throw std::runtime_error("cannot ask for the size of a table of the guard");
   return info.max_entries;
-}
-
-template <typename T> T read_as(const Bytes& bytes) {
-  T value;
-  if (bytes.size() != sizeof value)
-    throw std::runtime_error("wrong size of a key or value of a table of the guard");
-  std::memcpy(&value, bytes.data(), sizeof value);
-  return value;
 }
 
 trap_guard_settings settings_of(const Object& object) {

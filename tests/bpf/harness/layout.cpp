@@ -8,6 +8,7 @@
 
 #include "client/maps.h"
 #include "guard/maps.h"
+#include "server/daemon/maps/client_budgets.h"
 #include "server/maps.h"
 #include "tests/bpf/harness/rig.h"
 #include "tests/support/packet.h"
@@ -52,10 +53,10 @@ const std::map<std::string, Layout>& layouts() {
          TRAP_FIELD("service_slot", trap_redirected, service_slot, native),
          TRAP_FIELD("backend", trap_redirected, backend, native)}}},
       {"clients", // of the server
-       {sizeof(trap_client_key),
+       {sizeof(server::BudgetOwner),
         sizeof(trap_client_budget),
-        {TRAP_FIELD("prefix", trap_client_key, prefix, address),
-         TRAP_FIELD("bits", trap_client_key, bits, native)},
+        {TRAP_FIELD("prefix", server::BudgetOwner, prefix, address),
+         TRAP_FIELD("bits", server::BudgetOwner, bits, native)},
         {TRAP_FIELD("full_in_s", trap_client_budget, bucket, clock_in_s),
          TRAP_FIELD("handshakes", trap_client_budget, handshakes, native)}}},
       {"settings", // of the client

@@ -10,6 +10,7 @@
 #include "runtime/keys/clock_writer.h"
 #include "server/daemon/maps/server_maps.h"
 #include "server/daemon/maps/server_settings.h"
+#include "tests/bpf/server/server_tables.h"
 #include "trap_server.skel.h"
 
 namespace trap::test {
@@ -293,7 +294,10 @@ Rig rig_of(bool at_tc) {
   return {.part = "server",
           .load =
               [=](bool experimental, bool small) {
-                return object_of(Program<trap_server>::load(prepared(at_tc, experimental, small)));
+                auto object =
+                    object_of(Program<trap_server>::load(prepared(at_tc, experimental, small)));
+                see_server_tables(*object);
+                return object;
               },
           .configure = configure_server,
           .set_time = set_server_time,

@@ -3,12 +3,14 @@
 #include <cstdint>
 #include <random>
 #include <set>
+#include <vector>
 
 #include <bpf/bpf.h>
 
 #include "runtime/fd.h"
+#include "server/daemon/maps/client_budgets.h"
+#include "server/daemon/report/top_talkers.h"
 #include "server/daemon/watch/host_settings.h"
-#include "server/daemon/watch/top_talkers.h"
 #include "server/maps.h"
 #include "tests/unit/server/own_network.h"
 
@@ -74,16 +76,16 @@ TEST(TopTalkers, are_those_with_most_handshakes_in_an_order_that_stays) {
 }
 
 TEST(TopTalkers, are_read_from_the_map_without_networks) {
-  LIBBPF_OPTS(bpf_map_create_opts, options);
-  const Fd map(bpf_map_create(BPF_MAP_TYPE_LRU_HASH, "clients", sizeof(trap_client_key),
-                              sizeof(trap_client_budget), TRAP_SERVER_MAX_CLIENTS, &options));
+  LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+  const Fd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "clients", sizeof(__u32), sizeof(trap_budget_row),
+                              TRAP_BUDGET_ROWS, &options));
   if (!map && errno == EPERM)
     GTEST_SKIP() << "this process may not make BPF maps";
   ASSERT_TRUE(map) << errno;
+  const trap_key secret = {.start = {1, 2, 3, 4}};
+  std::vector<trap_budget_row> rows(TRAP_BUDGET_ROWS);
   const auto put = [&](const trap_address& address, unsigned bits, std::uint64_t handshakes) {
-    const trap_client_key key = {.prefix = address, .bits = bits, .reserved = 0};
-    const trap_client_budget budget = {.bucket = {}, .handshakes = handshakes};
-    ASSERT_EQ(bpf_map_update_elem(map.get(), &key, &budget, BPF_ANY), 0);
+    server::place_budget(rows, {address, bits}, {.bucket = {}, .handshakes = handshakes}, secret);
   };
   for (std::uint32_t i = 0; i < 10'000; i++) {
     put(trap_address_v4(TRAP_BE32(0xc6336400 + i)), 32, i);
@@ -91,7 +93,8 @@ TEST(TopTalkers, are_read_from_the_map_without_networks) {
   }
   put(*parse_address("2001:db8:1:2::"), 64, 9'998);
   put(*parse_address("2001:db8:1::"), 48, 2'000'000);
-  put(*parse_address("2001:db8::"), 32, 2'000'000); // no client, whoever made it
+  for (std::uint32_t row = 0; row < TRAP_BUDGET_ROWS; row++)
+    ASSERT_EQ(bpf_map_update_elem(map.get(), &row, &rows[row], BPF_ANY), 0);
   std::vector<std::string> lines;
   for (const Talker& one : server::top_talkers(map.get(), 3))
     lines.push_back(server::format_talker(one) + " " + std::to_string(one.handshakes));

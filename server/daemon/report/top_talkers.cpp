@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/daemon/watch/top_talkers.h"
+#include "server/daemon/report/top_talkers.h"
 
 #include <algorithm>
 #include <cstring>
@@ -7,17 +7,10 @@
 #include <fmt/core.h>
 
 #include "runtime/config/endpoint.h"
-#include "runtime/kernel/bpf_map.h"
-#include "server/maps.h"
+#include "server/daemon/maps/client_budgets.h"
 
 namespace trap::server {
 namespace {
-
-// As the program makes keys: a client's entry is its /32 or /64, that of its network its /24 or
-// /48.
-bool is_client(const trap_client_key& key) {
-  return key.bits == (trap_address_is_v4(&key.prefix) ? 32U : 64U);
-}
 
 // Equal counts in the order of addresses, so that a list does not jump about.
 bool comes_before(const Talker& a, const Talker& b) {
@@ -42,11 +35,12 @@ std::vector<Talker> top_of(std::vector<Talker> talkers, std::size_t how_many) {
 
 std::vector<Talker> top_talkers(int clients_map_fd, std::size_t how_many) {
   std::vector<Talker> talkers;
-  map_visit<trap_client_key, trap_client_budget>(
-      clients_map_fd, [&](const trap_client_key& key, const trap_client_budget& budget) {
-        if (is_client(key))
-          talkers.push_back({key.prefix, key.bits, budget.handshakes});
-      });
+  // A table that cannot be read shows nobody.
+  static_cast<void>(visit_budgets(
+      clients_map_fd, [&](const BudgetOwner& owner, const trap_client_budget& budget) {
+        if (owner.bits == (trap_address_is_v4(&owner.prefix) ? 32U : 64U))
+          talkers.push_back({owner.prefix, owner.bits, budget.handshakes});
+      }));
   return top_of(std::move(talkers), how_many);
 }
 

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/bpf/server/server_tables.h"
+
+#include <memory>
+#include <span>
+
+#include "server/daemon/maps/client_budgets.h"
+#include "tests/bpf/harness/buckets.h"
+
+namespace trap::test {
+
+void see_server_tables(Object& object) {
+  const auto rows =
+      std::make_shared<Buckets<trap_budget_row>>(object.map_fd("clients"), TRAP_BUDGET_ROWS);
+  object.see_as_table(
+      "clients",
+      {.put =
+           [rows](Object& into, const Bytes& key, const Bytes& value) {
+             const auto settings = into.get<trap_server_settings>("settings", std::uint32_t{0});
+             server::place_budget({&(*rows)[0], rows->size()}, read_as<server::BudgetOwner>(key),
+                                  read_as<trap_client_budget>(value), settings.selector_key);
+           },
+       .entries =
+           [rows](Object&) {
+             Entries found;
+             server::visit_budgets(
+                 std::span<const trap_budget_row>(&(*rows)[0], rows->size()),
+                 [&](const server::BudgetOwner& owner, const trap_client_budget& budget) {
+                   found[bytes_of(owner)] = bytes_of(budget);
+                 });
+             return found;
+           },
+       .clear = [rows](Object&) { rows->clear(); }});
+}
+
+} // namespace trap::test
