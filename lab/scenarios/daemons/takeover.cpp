@@ -60,6 +60,7 @@ public:
 
   void play(const std::string& configuration) {
     const auto before = daemon_.counters();
+    const std::string talkers_before = top_talkers();
     scene_.done(daemon_.stop(), name_ + ": stops");
     scene_.done(daemon_.configure(configuration), name_ + ": gets other sizes");
     daemon_.run_from(program_directory());
@@ -72,6 +73,10 @@ public:
     scene_.check(before && after && difference(*after, *before).empty(),
                  name_ + ": goes on counting from where it was",
                  before && after ? text_of(difference(*after, *before)) : "no counters");
+    if (daemon_.kind() == DaemonKind::server)
+      scene_.check(!talkers_before.empty() && top_talkers() == talkers_before,
+                   name_ + ": knows the budgets of its clients",
+                   fmt::format("before: {}; after: {}", talkers_before, top_talkers()));
   }
 
   // Of a later layout, which is as good as a downgrade.
@@ -106,6 +111,16 @@ public:
   }
 
 private:
+  // The clients of a server's budgets with their handshakes, as JSON; empty if there are none.
+  std::string top_talkers() const {
+    auto status = daemon_.control({"status", std::string{name_of(daemon_.kind())}, "--json"});
+    if (!status)
+      return {};
+    const std::size_t begin = status->output.find("\"handshakes\"");
+    const std::size_t end = status->output.find(']', begin);
+    return begin == std::string::npos ? "" : status->output.substr(begin, end - begin);
+  }
+
   bool is_well() const {
     auto status = daemon_.control({"status", std::string{name_of(daemon_.kind())}});
     return status && status->exit_code == 0;
