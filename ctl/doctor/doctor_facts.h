@@ -31,7 +31,8 @@ struct InterfaceFacts {
   std::string xdp_front;       // of the program in front of the part's, which `xdp_program` is then
   std::string xdp_behind;      // of the one behind it
   bool merges_packets = false; // LRO or GRO in hardware is on
-  int rp_filter = 0;           // the greater of the interface's and of all's
+  bool merging_is_fixed = false; // ethtool cannot switch it off
+  int rp_filter = 0;             // the greater of the interface's and of all's
 };
 
 struct KeyFileFacts {

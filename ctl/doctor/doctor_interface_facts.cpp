@@ -18,7 +18,7 @@
 namespace trap::ctl {
 namespace {
 
-constexpr char hardware_gro[] = "rx-gro-hw";
+constexpr char hardware_gro_name[] = "rx-gro-hw";
 constexpr std::size_t setting_limit_bytes = 64;
 
 ifreq request_for(const std::string& name) {
@@ -58,22 +58,29 @@ std::optional<std::uint32_t> find_feature(int socket, const std::string& name, c
   return std::nullopt;
 }
 
-bool hardware_gro_is_on(int socket, const std::string& name) {
+struct Feature {
+  bool is_on = false;
+  bool is_fixed = false;
+};
+
+Feature hardware_gro(int socket, const std::string& name) {
   std::uint32_t count = 0;
-  auto at = find_feature(socket, name, hardware_gro, count);
+  auto at = find_feature(socket, name, hardware_gro_name, count);
   if (!at)
-    return false;
+    return {};
   const std::uint32_t blocks = (count + 31) / 32;
   std::vector<char> asked(sizeof(ethtool_gfeatures) + blocks * sizeof(ethtool_get_features_block));
   auto* features = reinterpret_cast<ethtool_gfeatures*>(asked.data());
   features->cmd = ETHTOOL_GFEATURES;
   features->size = blocks;
   if (!ask_ethtool(socket, name, features))
-    return false;
+    return {};
   ethtool_get_features_block block;
   std::memcpy(&block, asked.data() + sizeof(ethtool_gfeatures) + *at / 32 * sizeof(block),
               sizeof(block));
-  return block.active >> (*at % 32) & 1;
+  const std::uint32_t bit = std::uint32_t{1} << (*at % 32);
+  return {.is_on = (block.active & bit) != 0,
+          .is_fixed = (block.available & ~block.never_changed & bit) == 0};
 }
 
 bool lro_is_on(int socket, const std::string& name) {
@@ -137,8 +144,11 @@ InterfaceFacts gather_interface(const std::string& name) {
       ioctl(any.get(), SIOCGIFMTU, &request) == 0 ? static_cast<unsigned>(request.ifr_mtu) : 0;
   facts.rp_filter = std::max(rp_filter("all"), rp_filter(name));
   read_xdp(index, facts);
-  facts.merges_packets = (lro_is_on(any.get(), name) || hardware_gro_is_on(any.get(), name)) &&
+  const bool lro = lro_is_on(any.get(), name);
+  const Feature gro = hardware_gro(any.get(), name);
+  facts.merges_packets = (lro || gro.is_on) &&
                          (facts.xdp_mode != "native" || merges_beside_native_xdp(any.get(), name));
+  facts.merging_is_fixed = !lro && gro.is_fixed;
   return facts;
 }
 

@@ -174,7 +174,10 @@ Finding offloads_of(const PartFacts&, const InterfaceFacts& interface) {
   return {Grade::warn,
           fmt::format("{} merges packets in hardware (LRO or GRO-HW) before XDP sees them",
                       interface.name),
-          fmt::format("ethtool -K {} lro off rx-gro-hw off", interface.name)};
+          interface.merging_is_fixed
+              ? "its driver cannot switch that off: a hypervisor must offer control of the guest's "
+                "offloads (in QEMU ctrl_guest_offloads=on), or no guest offloads"
+              : fmt::format("ethtool -K {} lro off rx-gro-hw off", interface.name)};
 }
 
 Findings offloads(const PartFacts& part) {

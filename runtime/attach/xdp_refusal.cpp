@@ -4,7 +4,10 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <net/if.h>
 #include <string_view>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -12,6 +15,7 @@
 #include <linux/if_link.h>
 
 #include "runtime/attach/xdp.h"
+#include "runtime/attach/xdp_cure.h"
 #include "runtime/fd.h"
 
 namespace trap {
@@ -46,6 +50,14 @@ std::string driver_reason(const XdpAttempt& attempt) {
     bpf_xdp_detach(index, flags & ~XDP_FLAGS_UPDATE_IF_NOEXIST, nullptr);
   libbpf_set_print(usual);
   return kernel_message;
+}
+
+unsigned mtu_of(const std::string& interface) {
+  const Fd any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request = {};
+  interface.copy(request.ifr_name, sizeof request.ifr_name - 1);
+  return any && ioctl(any.get(), SIOCGIFMTU, &request) == 0 ? static_cast<unsigned>(request.ifr_mtu)
+                                                            : 0;
 }
 
 // The link that holds this program at an interface; 0 if none does, or it cannot be found. The
@@ -129,17 +141,13 @@ Error xdp_refusal(const XdpAttempt& attempt) {
   if (other.program_id != 0)
     return Error{what + occupied(attempt, other)};
   const std::string reason = driver_reason(attempt);
-  const std::string why = reason.empty() ? error_text(attempt.error_number) : reason;
+  const std::string error = error_text(attempt.error_number);
   if (attempt.mode != XdpMode::native)
-    return Error{what + why};
-  // EOPNOTSUPP is also what some drivers answer whose offloads stand in the way.
-  if (attempt.error_number == EOPNOTSUPP &&
-      (reason.empty() || reason.starts_with("Underlying driver does not support XDP")))
-    return Error{what + "its driver has no native XDP: write xdp_mode = \"generic\" if slow "
-                        "packets are acceptable"};
-  return Error{what + fmt::format("the kernel says \"{}\": change that with ethtool or ip link, "
-                                  "or write xdp_mode = \"generic\"",
-                                  why)};
+    return Error{what + (reason.empty() ? error : reason)};
+  return Error{what + cure_of_refusal({.interface = attempt.interface,
+                                       .mtu = mtu_of(attempt.interface),
+                                       .reason = reason,
+                                       .error = error})};
 }
 
 } // namespace trap

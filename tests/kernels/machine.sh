@@ -57,9 +57,10 @@ dependencies() {
 
 # The kernel, and the modules for networks and for what emulated machines have. Newer suites have the kernel and its modules in packages
 # of their own, which the image depends on, and everything below /usr.
+cards='ethernet/(8390|amd|dec|intel/(e100|e1000|e1000e|igb)|realtek)|mdio|phy|mii|net_failover|vmxnet3'
+kinds="arch|crypto|drivers/(dca|i2c|leds|pps|ptp|virtio)|drivers/net/($cards|bonding|dummy|macvlan|ppp|slip|tun|veth|virtio_net|wireguard)|fs|lib|net"
 unpack() {
   unpacked=$work/image
-  kinds='arch|crypto|drivers/net/(bonding|dummy|macvlan|ppp|slip|tun|veth|virtio_net|wireguard)|drivers/virtio|fs|lib|net'
   mkdir -p "$unpacked"
   for part in "$1" $(dependencies "$1" | grep -Fx -e "linux-binary-$release" -e "linux-modules-$release"); do
     (cd "$work" && apt_of_suite apt-get download "$part") >"$work/apt.log" 2>&1 || return 1
@@ -72,6 +73,7 @@ unpack() {
   mv "$unpacked/boot/vmlinuz-$release" "$unpacked/vmlinuz" 2>/dev/null || mv "$unpacked/lib/modules/$release/vmlinuz" "$unpacked/vmlinuz" ||
     fail "$1 has no kernel"
   depmod -b "$unpacked" "$release" || fail "depmod finds fault with the modules of $1"
+  echo "$kinds" >"$unpacked/kinds"
   rm -rf "${kernels:?}/$1"
   mv "$unpacked" "$kernels/$1"
   ln -sfn "$1" "$kernels/newest-$suite"
@@ -82,7 +84,7 @@ lists=$kernels/apt-$suite
 package=
 update_lists && package=$(dependencies linux-image-amd64 | grep -E '^linux-image-[0-9].*-amd64$' | sort -V | tail -n 1)
 release=${package#linux-image-}
-if [ -z "$package" ] || { [ ! -e "$kernels/$package/vmlinuz" ] && ! unpack "$package"; }; then
+if [ -z "$package" ] || { [ "$(cat "$kernels/$package/kinds" 2>/dev/null)" != "$kinds" ] && ! unpack "$package"; }; then
   package=$(readlink "$kernels/newest-$suite") || fail "cannot download the kernel of Debian's $suite; its mirror must be reachable:" \
     "$(tail -n 1 "$work/apt.log" 2>/dev/null || echo "apt offers none")"
   release=${package#linux-image-}
@@ -115,13 +117,13 @@ add_module() {
   done
 }
 
-# Boots $work/root until it ends, for at most $1 seconds; further arguments go to qemu. The console is left in $2.
+# Boots $work/root until it ends, for at most $1 seconds; further arguments go to qemu, which $boot_prefix starts. The console is left in $2.
 boot() {
   seconds=$1 console=$2
   shift 2
   (cd "$work/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$work/initramfs"
   status=0
-  timeout "$seconds" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -nodefaults -display none -serial stdio -no-reboot \
+  timeout "$seconds" ${boot_prefix:-} qemu-system-x86_64 -accel tcg,thread=multi -cpu max -nodefaults -display none -serial stdio -no-reboot \
     -kernel "$image/vmlinuz" -initrd "$work/initramfs" -append "console=ttyS0 loglevel=1 panic=-1 no_timer_check" "$@" \
     </dev/null >"$work/console" 2>&1 || status=$?
   tr -d '\r' <"$work/console" >"$console"

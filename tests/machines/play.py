@@ -18,7 +18,6 @@ sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE))
-import cards  # noqa: E402
 from image import Image  # noqa: E402
 from machine import Machine, ip  # noqa: E402
 from prober import Prober  # noqa: E402
@@ -189,56 +188,6 @@ def guard_boot(play, image, work):
         prober.stop()
 
 
-def emulated_cards(play, image, work):
-    """Which cards take a native program on this kernel; what the guard says of the others, and whether its advice works."""
-    have, missing = cards.emulated()
-    compiled = work / "pass.o"
-    subprocess.run(["clang", "-O2", "-target", "bpf", "-c", HERE / "pass.bpf.c", "-o", compiled], check=True)
-    for index in range(len(have)):
-        make_tap(f"card{index}")
-    files = {"/srv/pass.o": compiled.read_bytes(), "/etc/network/interfaces": "auto lo\niface lo inet loopback\n"}
-    machine = Machine(image(files), work, [(f"card{index}", device) for index, (_, device, _) in enumerate(have)])
-    try:
-        machine.power_on()
-        machine.wait_for_agent()
-        play.on(machine, "udevadm settle && trapctl key generate /root/master.key && trapctl key derive web-1 --master /root/master.key --output /root/guard.key", "the machine is up")
-        rows, kernel = [], machine.run("uname -r")[1]
-        for index, (name, _, mtu) in enumerate(have):
-            interface = machine.run(f"basename $(dirname $(grep -l 52:54:00:00:00:{index + 16:02x} /sys/class/net/*/address))")[1]
-            play.on(machine, f"ip link set {interface} mtu {mtu} up", f"{name} is {interface}")
-            rows.append((name, cards.attempt(machine, interface)))
-            check_card(play, machine, interface, *rows[-1])
-        rows += [(name, "not in this QEMU") for name in missing]
-        print(f"On {kernel}, virtual cards of {subprocess.run(['qemu-system-x86_64', '--version'], stdout=subprocess.PIPE, text=True).stdout.split('(')[0].strip()}:\n")
-        print(cards.table(rows), flush=True)
-    finally:
-        machine.power_off()
-
-
-def check_card(play, machine, interface, name, refusal):
-    def guard(mode, seconds=300):
-        text = f'xdp_mode = "{mode}"\nsecret_file = "/root/guard.key"\n' + GUARD.replace("eth0", interface)
-        code, said = machine.run(f"cat >/root/guard.toml <<'END'\n{text}END\n"
-                                 f"trap-guard --config /root/guard.toml >/root/said 2>&1 & for i in $(seq {seconds}); do sleep 1; kill -0 $! 2>/dev/null || break; "
-                                 f"ip link show {interface} | grep -q xdp && break; done; ip -d link show {interface} | grep -o 'prog/xdp' ; ip link show {interface} | grep -o 'xdp[a-z]*' | head -n 1; "
-                                 "[ ! -e /run/trap/guard.sock ] || trapctl doctor | grep 'in hardware'; kill $! 2>/dev/null; wait $!; cat /root/said; trap-guard --detach", seconds + 60)
-        return said
-
-    if not refusal:
-        if name == "virtio-net":
-            said = guard("native")
-            play.check("prog/xdp" in said, f"{name}: the guard attaches natively", said)
-            play.check("merges packets" not in said, f"{name}: doctor gives no advice that the driver refuses", said)
-        return
-    said = guard("native")
-    reason = refusal.split(":", 1)[-1].strip().rstrip(".")[:40]
-    play.check("cannot attach XDP" in said and "prog/xdp" not in said, f"{name}: the guard refuses", said)
-    play.check("Operation not supported" in refusal or "not support" in reason or reason in said, f"{name}: its line has the driver's reason", said)
-    print("   " + "\n   ".join(line for line in said.splitlines() if "cannot attach" in line))
-    said = guard("generic")
-    play.check("prog/xdp" in said, f'{name}: the advice, xdp_mode = "generic", works', said)
-
-
 class Peers:
     """A TRAP server and an invited client of the former version, in namespaces beside the machine."""
 
@@ -346,7 +295,7 @@ def upgrade(play, image, work, packages):
         peers.stop()
 
 
-PLAYS = {"one-host": one_host, "guard-boot": guard_boot, "cards": emulated_cards, "upgrade": upgrade}
+PLAYS = {"one-host": one_host, "guard-boot": guard_boot, "upgrade": upgrade}
 
 
 def image_of(arguments, work, files, former):

@@ -184,6 +184,9 @@ TEST(Doctor, looks_at_interfaces) {
   interface = good_interface("guard");
   interface.merges_packets = true;
   EXPECT_THAT(faults("offloads", part), ElementsAre(Finds(Grade::warn, "LRO")));
+  EXPECT_THAT(faults("offloads", part)[0].mend, HasSubstr("ethtool -K"));
+  interface.merging_is_fixed = true;
+  EXPECT_THAT(faults("offloads", part)[0].mend, Not(HasSubstr("ethtool"))) << "it would be refused";
   interface.rp_filter = 1;
   EXPECT_THAT(faults("rp_filter", part), ElementsAre(Finds(Grade::warn, "strict")));
 }
