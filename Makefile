@@ -88,7 +88,7 @@ fuzz: build ## look for frames and texts that readers and programs judge wrongly
 .PHONY: build-bench
 build-bench:
 	@scripts/setup.sh bench
-	$(call configure,dev)
+	$(call configure,dev,-DTRAP_OPTIMISED_TOOLS=ON)
 	@cmake --build --preset bench
 	@mkdir -p build/bench
 

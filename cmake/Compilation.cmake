@@ -4,6 +4,7 @@
 # forgot:
 #   cmake --preset dev -B build/plain -DTRAP_PRECOMPILE=OFF -DTRAP_UNITY=OFF
 option(TRAP_PRECOMPILE "Use precompiled headers" ON)
+option(TRAP_OPTIMISED_TOOLS "Optimise trapctl, trap-lab and trap-bench beside tests too, as benchmarks want it" OFF)
 option(TRAP_UNITY "Compile a target's sources of one folder together" ON)
 
 # Sources, or all those of a target with the property TRAP_APART, to be compiled apart: names in the unnamed namespaces of a folder would clash, or -Wshadow
@@ -28,7 +29,8 @@ function(trap_unite target)
 endfunction()
 
 # Tests and scenarios compute for milliseconds and are compiled for seconds. The targets that link
-# GoogleTest, and those with the property TRAP_UNOPTIMISED.
+# GoogleTest, and those with the property TRAP_UNOPTIMISED unless TRAP_OPTIMISED_TOOLS is on, as for
+# benchmarks.
 set(TRAP_UNOPTIMISED_OPTIONS -O0)
 
 set(TRAP_COMMON_HEADERS
@@ -55,8 +57,8 @@ function(trap_hasten_target target)
     trap_unite(${target})
   endif()
   get_target_property(unoptimised ${target} TRAP_UNOPTIMISED)
-  if(CMAKE_BUILD_TYPE STREQUAL "Debug")
-    set(unoptimised OFF) # as all of that build is
+  if(CMAKE_BUILD_TYPE STREQUAL "Debug" OR TRAP_OPTIMISED_TOOLS)
+    set(unoptimised OFF) # in a Debug build as all of that build is
   endif()
   set(precompiled trap_precompiled)
   if(linked MATCHES "GTest::")
