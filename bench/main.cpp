@@ -35,6 +35,7 @@ struct Plan {
   DefenceStartEffort defence_start;
   ConnectionEffort connections;
   GrowthEffort growth;
+  ScalingEffort scaling;
   int fleet_connections;
 };
 
@@ -47,6 +48,7 @@ const Plan quick_plan = {{1, 20'000, 1},
                          {1, 300ms, false, {Family::ipv4}},
                          {100, 1},
                          {2, 20'000, false},
+                         {1, 20'000, {4}},
                          20};
 const Plan whole_plan = {{5, 100'000, 5},
                          {11, 200},
@@ -62,6 +64,7 @@ const Plan whole_plan = {{5, 100'000, 5},
                          {5, 2000ms, true, {Family::ipv4, Family::ipv6}},
                          {5000, 5},
                          {7, 200'000, true},
+                         {11, 100'000, {4, 6}},
                          200};
 
 struct Options {
@@ -167,6 +170,7 @@ Result<ExitCode> measure_all(const Options& options) {
   Report report(options.quick);
   measure_paths(plan.paths, options.only, report);
   measure_growth(plan.growth, options.only, report);
+  measure_scaling(plan.scaling, options.only, report);
   if (std::string_view{"churn"}.find(options.only) != std::string_view::npos)
     attempt("churn", report, measure_backend_churn(report));
   if (auto measured = measure_in_lab(options, *guests, plan, report); !measured)
@@ -199,6 +203,7 @@ ExitCode run(int argc, char** argv) {
       "--only", options.only,
       "only measurements with this in their name: a path, client-speed, guard-speed, download, "
       "attack-download, attack-rise, defence-start, connection-time, closed-loop, fleet, growth, "
+      "scaling, "
       "memory, churn, prefixes, scrape");
   app.add_option("--beside", options.beside,
                  "another XDP program in the closed loop beside TRAP; may be repeated")

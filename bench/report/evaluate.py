@@ -44,6 +44,7 @@ EXPECTED = [
     ("growth: flows", r"growth-flows"),
     ("growth: clients", r"growth-clients"),
     ("growth: redirects", r"growth-redirects"),
+    ("scaling", r"scaling-.*"),
     ("fleet", r"fleet"),
     ("memory during a flood", r"memory-syn-flood"),
     ("a backend leaves", r"backend-leaves"),
@@ -87,8 +88,9 @@ def targets(report):
 
 def other(report):
     text = []
-    rows = [(line["experiment"], line.get("family", ""), line["responder"], line["metric"].replace("_", " "), f"{spread(line)} {line['unit']}")
-            for line in report.select(r"defence-start|client-(connect|throughput-.*)|guard-throughput-.*|memory-.*|backend-.*|prefixes-.*")]
+    rows = [(line["experiment"], line.get("family", ""), line["responder"], line["metric"].replace("_", " ") + (f", {number(line['size'])} clients" if "size" in line else ""),
+             f"{spread(line)} {line['unit']}")
+            for line in report.select(r"scaling-.*|defence-start|client-(connect|throughput-.*)|guard-throughput-.*|memory-.*|backend-.*|prefixes-.*")]
     return text + table(("experiment", "", "", "metric", ""), rows)
 
 

@@ -29,6 +29,15 @@ struct GrowthEffort {
 // number makes them.
 void measure_growth(const GrowthEffort& effort, const std::string& only, Report& report);
 
+struct ScalingEffort {
+  int rounds;
+  int packets; // of each CPU in each round
+  std::vector<int> families;
+};
+
+// How much more two CPUs do than one where both have packets of the same clients.
+void measure_scaling(const ScalingEffort& effort, const std::string& only, Report& report);
+
 struct ClientEffort {
   int connections;          // of each kind
   int transfers;            // of each kind, a second each
