@@ -111,7 +111,7 @@ Result<Equipment> nft_synproxy(const ResponderHost& on) {
 
 Result<Equipment> iptables_synproxy(const ResponderHost& on) {
   using Words = std::vector<std::string>;
-  for (const std::string program : {"iptables-legacy", "ip6tables-legacy"})
+  for (const std::string program : {"iptables-legacy", "ip6tables-legacy"}) {
     for (const Words& words :
          {Words{program, "-t", "raw", "-A", "PREROUTING", "-p", "tcp", "--dport", "80", "--syn",
                 "-j", "CT", "--notrack"},
@@ -121,6 +121,7 @@ Result<Equipment> iptables_synproxy(const ResponderHost& on) {
           Words{program, "-A", "INPUT", "-m", "conntrack", "--ctstate", "INVALID", "-j", "DROP"}})
       if (auto added = run(on.host.command(words)); !added)
         return added.error();
+  }
   return equip_stack_behind_synproxy(on);
 }
 

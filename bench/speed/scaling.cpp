@@ -143,8 +143,15 @@ private:
   std::vector<Replayer> replayers_;
 };
 
-Result<void> measure_one(const Subject& subject, const char* name, std::uint32_t clients,
-                         int family, const ScalingEffort& effort, Report& report) {
+struct Case {
+  const char* name;
+  std::uint32_t clients;
+  int family;
+};
+
+Result<void> measure_one(const Subject& subject, const Case& one, const ScalingEffort& effort,
+                         Report& report) {
+  const auto& [name, clients, family] = one;
   auto run = ScalingRun::load(subject, clients, family);
   if (!run)
     return run.error();
@@ -163,6 +170,16 @@ Result<void> measure_one(const Subject& subject, const char* name, std::uint32_t
   return {};
 }
 
+void attempt_one(const Subject& subject, const Case& one, const ScalingEffort& effort,
+                 Report& report) {
+  const std::string what = fmt::format("{} ipv{} of {} clients", one.name, one.family, one.clients);
+  if (lab::interrupted())
+    return report.refuse(what, "interrupted");
+  const auto measured = use_rigs([&] { return measure_one(subject, one, effort, report); });
+  if (!measured)
+    report.refuse(what, measured.error().message);
+}
+
 } // namespace
 
 void measure_scaling(const ScalingEffort& effort, const std::string& only, Report& report) {
@@ -175,16 +192,10 @@ void measure_scaling(const ScalingEffort& effort, const std::string& only, Repor
       continue;
     }
     const auto subject = std::ranges::find(all, wanted_subject, &Subject::name);
-    for (const int family : effort.families)
-      for (const std::uint32_t clients : {few, many}) {
-        if (lab::interrupted())
-          return report.refuse(name, "interrupted");
-        const auto measured =
-            use_rigs([&] { return measure_one(*subject, name, clients, family, effort, report); });
-        if (!measured)
-          report.refuse(fmt::format("{} ipv{} of {} clients", name, family, clients),
-                        measured.error().message);
-      }
+    for (const int family : effort.families) {
+      for (const std::uint32_t clients : {few, many})
+        attempt_one(*subject, {name, clients, family}, effort, report);
+    }
   }
 }
 

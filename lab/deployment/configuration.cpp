@@ -11,16 +11,17 @@ namespace {
 std::string backend_text(const DeploymentPlan& plan, std::string_view host, int port, int weight,
                          const std::string& pool = {}, int tag = 0) {
   std::string text;
+  // Keys that 0.4.0 does not know stay away where they would say nothing.
+  const std::string tag_line = tag == 0 ? "" : fmt::format("  tag = {}\n", tag);
   const std::string pool_line = pool.empty() ? "" : fmt::format("  pool = \"{}\"\n", pool);
   for (const Family family : families)
     text += fmt::format("  [[service.backend]]\n"
                         "  address = \"{}\"\n"
                         "  guard = \"{}\"\n"
                         "  weight = {}\n"
-                        "  ticket_lifetime_s = {}\n"
-                        "  tag = {}\n{}{}",
+                        "  ticket_lifetime_s = {}\n{}{}{}",
                         endpoint(addresses_of(host).address(family), port), guard_of(host), weight,
-                        plan.ticket_lifetime_s, tag, pool_line, plan.backend_keys);
+                        plan.ticket_lifetime_s, tag_line, pool_line, plan.backend_keys);
   return text;
 }
 

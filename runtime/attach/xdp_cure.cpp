@@ -14,8 +14,8 @@ constexpr unsigned usual_mtu = 1500;
 constexpr std::string_view no_native_xdp = "Underlying driver does not support XDP";
 
 bool has_any(std::string_view text, std::initializer_list<std::string_view> words) {
-  return std::ranges::any_of(words,
-                             [&](std::string_view word) { return text.find(word) != text.npos; });
+  return std::ranges::any_of(
+      words, [&](std::string_view word) { return text.find(word) != std::string_view::npos; });
 }
 
 // A part of a sentence: what to change, before the choice of generic mode.

@@ -234,11 +234,12 @@ Result<void> Takeover::decide_map(bpf_map* map, const MapPlan& plan) {
                                from->types_refused, program_),
                    program_);
   EarlierMap earlier(std::move(*fd), *from, to);
-  if (kept && (from->type != to.type || !can_be_visited(to)))
+  const bool converted = kept && plan.carry != Carry::by_part_as_it_was;
+  if (converted && (from->type != to.type || !can_be_visited(to)))
     return refusal(path,
                    fmt::format("cannot be read ({}; here: {})", describe(*from), describe(to)),
                    program_);
-  if (const auto lost = lost_fields(earlier, plan); kept && !lost.empty())
+  if (const auto lost = lost_fields(earlier, plan); converted && !lost.empty())
     return refusal(path,
                    fmt::format("holds what this version does not know ({})", fmt::join(lost, ", ")),
                    program_);
@@ -296,7 +297,10 @@ Result<void> Takeover::carry_entries(const std::string& name, bool again) const 
 
 const EarlierMap* Takeover::earlier(const std::string& map) const {
   const auto found = earlier_.find(map);
-  return found != earlier_.end() && how_.at(map) == Carry::by_part ? &found->second : nullptr;
+  if (found == earlier_.end())
+    return nullptr;
+  const Carry how = how_.at(map);
+  return how == Carry::by_part || how == Carry::by_part_as_it_was ? &found->second : nullptr;
 }
 
 bool Takeover::is_new(const std::string& map) const {

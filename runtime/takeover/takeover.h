@@ -30,9 +30,10 @@ std::uint32_t read_layout_number(const std::string& pin_dir);
 
 // How the entries of a map come into one of another layout or size.
 enum class Carry {
-  entries, // one by one, field by field; an array's by its index
-  by_part, // by the part itself, because their places follow from their keys
-  nothing, // the daemon fills it, or it holds what the next packets bring again
+  entries,           // one by one, field by field; an array's by its index
+  by_part,           // by the part itself, because their places follow from their keys
+  by_part_as_it_was, // by the part itself, which knows the earlier layout: of another type, or key
+  nothing,           // the daemon fills it, or it holds what the next packets bring again
 };
 
 struct MapPlan {

@@ -19,7 +19,7 @@ struct BudgetTable {
 // Keys are derived again from the master key. What is known of connections and handshakes is found
 // out again: a connection that the filter does not know is looked up.
 TakeoverPlan takeover_plan() {
-  return {{"clients", {.carry = Carry::by_part}},
+  return {{"clients", {.carry = Carry::by_part_as_it_was}},
           {"service_table", {.carry = Carry::by_part, .former_name = "places"}},
           {"settings",
            {.given_up = {"selector_key", "cookie_keys", "known_until_ns", "known_generation"}}},

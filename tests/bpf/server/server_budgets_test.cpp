@@ -3,7 +3,6 @@
 // makes room loses least, and CPUs share a budget exactly.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <set>
 #include <thread>
 #include <vector>
@@ -82,6 +81,7 @@ protected:
 
   std::vector<Bytes> acks_of_clients(int count) const {
     std::vector<Bytes> acks;
+    acks.reserve(static_cast<std::size_t>(count));
     for (int number = 0; number < count; number++)
       acks.push_back(ack_of(client(number)));
     return acks;
@@ -171,14 +171,13 @@ TEST_P(Budgets, are_shared_by_cpus_to_the_last_handshake) {
   const Bytes ack = ack_of(client(0));
   const auto before = counted();
   server_->run(part_under_test().programs[0], ack); // its place is made
-  std::vector<std::thread> cpus;
-  for (int i = 0; i < 2; i++)
-    cpus.emplace_back([&] {
-      for (int sent = 0; sent < each; sent++)
-        server_->run(part_under_test().programs[0], ack);
-    });
-  for (std::thread& cpu : cpus)
-    cpu.join();
+  const auto send_all = [&] {
+    for (int sent = 0; sent < each; sent++)
+      server_->run(part_under_test().programs[0], ack);
+  };
+  std::thread other(send_all);
+  send_all();
+  other.join();
   const auto after = counted();
   EXPECT_EQ(after[TRAP_REPLY_REDIRECT] - before[TRAP_REPLY_REDIRECT], 2000U);
   EXPECT_EQ(after[TRAP_DROP_CLIENT_BUDGET] - before[TRAP_DROP_CLIENT_BUDGET], 2 * each + 1 - 2000U);
