@@ -173,6 +173,8 @@ Result<ExitCode> measure_all(const Options& options) {
   measure_scaling(plan.scaling, options.only, report);
   if (std::string_view{"churn"}.find(options.only) != std::string_view::npos)
     attempt("churn", report, measure_backend_churn(report));
+  if (std::string_view{"memory-clients"}.find(options.only) != std::string_view::npos)
+    attempt("memory-clients", report, measure_client_memory(options.quick, report));
   if (auto measured = measure_in_lab(options, *guests, plan, report); !measured)
     return measured.error();
   if (report.empty())

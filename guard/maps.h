@@ -14,11 +14,10 @@
 #define TRAP_GUARD_MAX_POOL_PREFIXES 256 /* of all pools */
 /* Sizes of the tables: default, and bounds of `max_clients` and `max_flows` in the configuration.
  */
-#define TRAP_GUARD_CLIENTS                                                                         \
-  65536 /* announced; with budgets; networks whose announcements are counted */
+#define TRAP_GUARD_CLIENTS 65536 /* announced, and with budgets */
 #define TRAP_GUARD_FLOWS 262144
 #define TRAP_GUARD_TABLE_LEAST 1024
-#define TRAP_GUARD_MOST_CLIENTS (1 << 22)
+#define TRAP_GUARD_MOST_CLIENTS (1 << 24)
 #define TRAP_GUARD_MOST_FLOWS (1 << 24)
 #define TRAP_GUARD_TAGS 256
 
@@ -220,7 +219,9 @@ struct trap_half_open_marks {
   __u16 seen[1 << TRAP_HALF_OPEN_MARK_BITS];
 };
 
-/* Map `admitted` (LRU hash): admitted clients and what is left of their budgets. */
+/* Map `client_budgets` (array of buckets, mmapable): admitted clients and what is left of their
+ * budgets. A client is known by its print, of 62 bits, under a secret of this host. guard/tables.h
+ * finds an entry. */
 struct trap_guard_client_key {
   union trap_address prefix; /* masked to the service's scope */
   __u32 slot;                /* of the service */
@@ -229,6 +230,8 @@ struct trap_guard_client_key {
 
 struct trap_guard_client {
   struct trap_bucket syns;
+  struct trap_bucket announced_syns; /* what pays for SYNs by announcement, whose source is not
+                                        proved: apart from SYNs with a ticket */
   struct trap_bucket packets;
   struct trap_bucket kib;
   __u32 flows; /* open; the program counts, the daemon corrects */
@@ -236,16 +239,26 @@ struct trap_guard_client {
   __u8 reserved[3];
 };
 
-/* Argument of program `trap_guard_correct`. */
-struct trap_flows_change {
-  struct trap_guard_client_key client;
-  __s32 flows; /* more, or fewer, than the client's entry says */
-  __u32 reserved;
+#define TRAP_CLIENT_WAYS 8
+#define TRAP_CLIENT_BUCKETS (TRAP_GUARD_CLIENTS / TRAP_CLIENT_WAYS)
+
+struct trap_client_bucket {
+  __u64 prints[TRAP_CLIENT_WAYS]; /* one cache line; a print, or one of the values below */
+  struct trap_guard_client clients[TRAP_CLIENT_WAYS];
 };
 
-/* Map `announced_syns` (LRU hash): key struct trap_guard_client_key, value struct trap_bucket. What
- * pays for SYNs by announcement, whose source is not proved: apart from the bucket that pays for
- * SYNs with a ticket. */
+#define TRAP_CLIENT_EMPTY 0               /* and never again once a client has had the place */
+#define TRAP_CLIENT_NOBODY 1              /* the place of a client that went, for the next */
+#define TRAP_CLIENT_IS_THERE (1ULL << 63) /* in a print. Without it a CPU is about to write it. */
+#define TRAP_CLIENT_IS_PRINT (1ULL << 62)
+
+/* Map `client_keys` (array of one): the secret that makes prints: for each half of a print one word
+ * for each 32-bit word of a client's key, and one for all. All zeros until a daemon has made it. */
+#define TRAP_CLIENT_KEYS 12
+
+struct trap_client_keys {
+  __u64 words[TRAP_CLIENT_KEYS];
+};
 
 /* Map `network_budgets` (array, mmapable): networks of admitted clients and what is left
  * of their budgets. guard/tables.h finds an entry. */
@@ -263,7 +276,9 @@ struct trap_network {
 #define TRAP_NETWORKS 16384
 
 /* Map `networks` (LRU hash): what a network may still announce; key union trap_address, masked to
- * 24 or 48 bits; value struct trap_bucket. */
+ * 24 or 48 bits; value struct trap_bucket. An entry matters for the few seconds until its bucket is
+ * full again, so it has no more than these, however many clients there are. */
+#define TRAP_GUARD_NETWORKS 65536
 
 /* Ring buffer `suspects`: now and then the source of a packet that passed only because nothing is
  * enforced. */
@@ -285,8 +300,8 @@ TRAP_ASSERT(__builtin_offsetof(struct trap_guard_flow, bytes_left) % 8 == 0,
             "one word with packets_left");
 TRAP_ASSERT(__builtin_offsetof(struct trap_guard_flow, tag) % 4 == 0, "one word with flags");
 TRAP_ASSERT(sizeof(struct trap_guard_client_key) == 24, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_guard_client) == 32, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_guard_client) == 40, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_client_bucket) == 384, "six cache lines");
 TRAP_ASSERT(sizeof(struct trap_network_class) == 56, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_network) == 64, "one cache line");
-TRAP_ASSERT(sizeof(struct trap_flows_change) == 32, "an argument from the daemon");
 TRAP_ASSERT(sizeof(struct trap_suspect) == 24, "shared through a ring buffer");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Finds entries of `flows` and `announced`: tables of buckets in array maps, so that a packet finds
- * its entry, or that it has none, without a helper call, and makes one without a lock
- * (docs/adr/0018). Pure logic for BPF, daemon and tests. `buckets` is a power of two, at most 2^24,
- * because a hash has no more bits for it. */
+/* Finds entries of `flows`, `announced` and `client_budgets`: tables of buckets in array maps, so
+ * that a packet finds its entry, or that it has none, without a helper call, and makes one without
+ * a lock (docs/adr/0018). Pure logic for BPF, daemon and tests. `buckets` is a power of two, at
+ * most 2^24, because a hash has no more bits for it. */
 #pragma once
 
 #include "guard/maps.h"
@@ -123,6 +123,49 @@ TRAP_INLINE int trap_announced_key_equal(const struct trap_announced_key* a,
                                          const struct trap_announced_key* b) {
   return trap_address_equal(&a->client, &b->client) && a->port == b->port && a->scope == b->scope &&
          a->pool == b->pool;
+}
+
+/* The number by which a client is known: two sums as in trap_flow_hash(), each with secrets of its
+ * own. Two clients, chosen without the secrets, have the same one once in 2^62 times, and would
+ * share budgets then. */
+TRAP_INLINE __u64 trap_client_print(const struct trap_guard_client_key* key,
+                                    const struct trap_client_keys* secret) {
+  __u64 high = secret->words[0] + secret->words[5] * (__u64)key->slot;
+  __u64 low = secret->words[6] + secret->words[11] * (__u64)key->slot;
+
+  for (int i = 0; i < 4; i++) {
+    high += secret->words[1 + i] * (__u64)key->prefix.be32[i];
+    low += secret->words[7 + i] * (__u64)key->prefix.be32[i];
+  }
+  return (high >> 32 << 32 | low >> 32) | TRAP_CLIENT_IS_THERE | TRAP_CLIENT_IS_PRINT;
+}
+
+/* What stands in a print's place while its CPU writes the entry. */
+TRAP_INLINE __u64 trap_client_claim(__u64 print) {
+  return print & ~TRAP_CLIENT_IS_THERE;
+}
+
+/* A client lies in the first of its two buckets that has an empty place when it comes. Places never
+ * become empty again, so a client whose first bucket has one is not in the second. */
+TRAP_INLINE __u32 trap_client_bucket_index(__u64 print, int second, __u32 buckets) {
+  __u64 hash = ((print ^ print >> 32) & 0xffffffff) * 0x9e3779b97f4a7c15ULL;
+
+  hash = (hash ^ hash >> 32) * 0xbf58476d1ce4e5b9ULL;
+  return (__u32)(second ? hash >> 16 : hash >> 40) & (buckets - 1);
+}
+
+/* What a client would lose with its entry: the time until its budgets are full again, and its open
+ * flows. */
+TRAP_INLINE __u64 trap_client_loss(const struct trap_guard_client* client) {
+  __u64 full_at_ns = client->syns.full_at_ns;
+
+  if (client->announced_syns.full_at_ns > full_at_ns)
+    full_at_ns = client->announced_syns.full_at_ns;
+  if (client->packets.full_at_ns > full_at_ns)
+    full_at_ns = client->packets.full_at_ns;
+  if (client->kib.full_at_ns > full_at_ns)
+    full_at_ns = client->kib.full_at_ns;
+  return full_at_ns >> 1 | (__u64) !!client->flows << 63;
 }
 
 /* A service and the /24 or /48 around a client in one word, or the client's own prefix if that is

@@ -141,6 +141,13 @@ struct trap_policy {
 #define TRAP_BUDGET_ROWS 32768
 #define TRAP_BUDGET_WAYS 4
 
+/* What a budget is of, unpacked; the key of the hash that the map was in 0.4.0. */
+struct trap_client_key {
+  union trap_address prefix; /* masked */
+  __u32 bits;                /* of the prefix: 32 and 24, or 64 and 48 */
+  __u32 reserved;            /* zero */
+};
+
 struct trap_client_budget {
   struct trap_bucket bucket;
   __u64 handshakes; /* completed, within the budget or not */
@@ -321,6 +328,7 @@ TRAP_ASSERT(sizeof(struct trap_backend) == 32, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_server_guard) == 320, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_policy_key) == 20, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_policy) == 8, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_client_key) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_client_budget) == 16, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_budget_row) == 128, "two cache lines");
 TRAP_ASSERT(TRAP_BUDGET_ROWS == 1 << 15, "trap_budget_row_of takes 15 bits");

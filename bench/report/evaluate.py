@@ -47,6 +47,7 @@ EXPECTED = [
     ("scaling", r"scaling-.*"),
     ("fleet", r"fleet"),
     ("memory during a flood", r"memory-syn-flood"),
+    ("memory of clients", r"memory-clients"),
     ("a backend leaves", r"backend-leaves"),
     ("a backend joins", r"backend-joins"),
     ("prefixes loaded", r"prefixes-\d+"),

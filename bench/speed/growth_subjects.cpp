@@ -8,6 +8,7 @@
 #include <bpf/bpf.h>
 
 #include "client/maps.h"
+#include "guard/daemon/maps/tables.h"
 #include "guard/maps.h"
 #include "guard/tables.h"
 #include "runtime/config/endpoint.h"
@@ -226,9 +227,10 @@ std::unique_ptr<Object> load_guard(const Population& population) {
         std::max<std::uint32_t>(entries, TRAP_GUARD_CLIENTS) / TRAP_ANNOUNCED_WAYS;
     bpf_map__set_max_entries(skeleton.maps.flows, skeleton.rodata->flow_buckets);
     bpf_map__set_max_entries(skeleton.maps.announced, skeleton.rodata->announced_buckets);
-    bpf_map__set_max_entries(
-        skeleton.maps.admitted,
-        std::max<std::uint32_t>(std::bit_ceil(population.room_for), TRAP_GUARD_CLIENTS));
+    skeleton.rodata->client_buckets =
+        std::max<std::uint32_t>(std::bit_ceil(population.room_for), TRAP_GUARD_CLIENTS) /
+        TRAP_CLIENT_WAYS;
+    bpf_map__set_max_entries(skeleton.maps.client_budgets, skeleton.rodata->client_buckets);
   }));
   const test::Rig& rig = test::guard_rig();
   rig.configure(*object, population.constants);
@@ -287,8 +289,10 @@ void put_announced(Object& object, const Population& population) {
   }
 }
 
-Result<void> put_admitted(Object& object, const Population& population) {
-  const int fd = object.map_fd("admitted");
+void put_budgets(Object& object, const Population& population) {
+  const auto secret = object.get<trap_client_keys>("client_keys", std::uint32_t{0});
+  auto buckets = map_table<trap_client_bucket>(object, "client_budgets");
+  const std::span<trap_client_bucket> table{&buckets[0], buckets.size()};
   trap_guard_client client = {};
   client.flows = 1;
   for (std::uint32_t index = 0; index < population.size; index++) {
@@ -297,15 +301,13 @@ Result<void> put_admitted(Object& object, const Population& population) {
                                    static_cast<__u32>(population.family),
                                    population.family == 4 ? TRAP_SCOPE_V4 : TRAP_SCOPE_V6);
     key.slot = 1;
-    if (bpf_map_update_elem(fd, &key, &client, BPF_ANY) != 0)
-      return Error{"cannot write an admitted client: " + error_text(errno)};
+    guard::place_client(table, trap_client_print(&key, &secret), client);
   }
   // Budgets are looked at, and are never used up.
   object.put(
       "classes", std::uint32_t{0},
       trap_guard_class{
           .syns = {1, hour_ns, 1, 0}, .packets = {}, .kib = {}, .flows = 1000, .reserved = 0});
-  return {};
 }
 
 trap_replay_order of_all_clients(const Population& population) {
@@ -329,12 +331,11 @@ std::vector<Subject> of_guard() {
        of_all_clients},
       {"growth-clients", "trap_guard", true, TRAP_PASS_ANNOUNCED, 1400, sizes,
        [](int family) { return packet_to(family, "backend", 80, linux_syn); },
-       [](const Population& population) -> Result<std::unique_ptr<Object>> {
+       [](const Population& population) {
          auto object = load_guard(population);
          put_flows(*object, population);
          put_announced(*object, population);
-         if (auto put = put_admitted(*object, population); !put)
-           return put.error();
+         put_budgets(*object, population);
          return object;
        },
        of_all_clients},

@@ -56,6 +56,10 @@ Result<void> measure_guard(const ClientEffort& effort, Report& report);
 // Memory that a flood leaves taken: trap-server's resident size and its maps, before and after.
 Result<void> measure_memory(ClosedLoop& loop, Report& report);
 
+// Memory of trap-guard's maps with ten million clients, announced and with budgets; fewer if
+// `quick`.
+Result<void> measure_client_memory(bool quick, Report& report);
+
 // Time in which trap-server applies a file of 100,000 client prefixes.
 Result<void> measure_prefixes(ClosedLoop& loop, Report& report);
 

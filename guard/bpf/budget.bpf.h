@@ -5,6 +5,7 @@
 #pragma once
 
 #include "dataplane/verifier.h"
+#include "guard/bpf/client.bpf.h"
 #include "guard/bpf/flow.bpf.h"
 #include "guard/bpf/network.bpf.h"
 
@@ -53,38 +54,14 @@ static __always_inline const struct trap_guard_class* class_of(__u8 tag) {
   return bpf_map_lookup_elem(&classes, &index);
 }
 
-/* The entry of an admitted client, made if there is none. NULL if the table is full of others: then
- * the client has no budget, because it may be honest. */
+/* The entry of an admitted client, made if there is none. NULL as make_client_place() says. */
 static __always_inline struct trap_guard_client* client_of(const struct trap_guard_client_key* key,
                                                            __u8 tag) {
-  struct trap_guard_client* client = bpf_map_lookup_elem(&admitted, key);
+  struct trap_guard_client* client = client_at(make_client_place(key));
 
-  if (explaining)
-    return client;
-  if (!client) {
-    struct trap_guard_client fresh = {.tag = tag};
-
-    bpf_map_update_elem(&admitted, key, &fresh, BPF_NOEXIST); /* another CPU may be first */
-    client = bpf_map_lookup_elem(&admitted, key);
-  }
-  if (client && client->tag != tag)
+  if (client && !explaining && client->tag != tag)
     client->tag = tag;
   return client;
-}
-
-/* The bucket that pays for a client's SYNs by announcement, made if there is none. NULL: as with
- * client_of(). */
-static __always_inline struct trap_bucket*
-announced_syns_of(const struct trap_guard_client_key* key) {
-  struct trap_bucket* bucket = bpf_map_lookup_elem(&announced_syns, key);
-
-  if (!bucket && !explaining) {
-    struct trap_bucket fresh = {};
-
-    bpf_map_update_elem(&announced_syns, key, &fresh, BPF_NOEXIST); /* another CPU may be first */
-    bucket = bpf_map_lookup_elem(&announced_syns, key);
-  }
-  return bucket;
 }
 
 /* The number of flows that may be open at once. Counts decide only while the daemon corrects them:
@@ -128,16 +105,13 @@ static __always_inline void change_flows(__u32* counted, __s32 change) {
 
 /* A flow of the client counts, or no longer does, wherever such counts are kept. */
 TRAP_GLOBAL_FUNCTION int count_flow(const struct subject* subject, __u32 tag, __s32 change) {
-  struct trap_guard_client_key key;
   struct trap_guard_client* client;
   const struct trap_network_class* class;
   struct trap_network* network;
 
   if (!subject || explaining)
     return 0;
-  /* clang 14, kernel 6.1 takes no key from a caller's memory: "R2 type=mem expected=fp" */
-  key = subject->client;
-  client = bpf_map_lookup_elem(&admitted, &key);
+  client = find_client(&subject->client);
   if (client)
     change_flows(&client->flows, change);
   class = network_class_of((__u8)tag);
@@ -158,7 +132,6 @@ enum added {
 /* Whether client and network may have another open flow: a SYN that cannot become one is refused.
  */
 TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum added may_add_flows(const struct subject* subject) {
-  struct trap_guard_client_key key;
   const struct trap_guard_class* class;
   const struct trap_network_class* network_class;
   const struct trap_guard_client* client;
@@ -166,11 +139,10 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum added may_add_flows(const struct subject
 
   if (!subject)
     return ADDED;
-  key = subject->client;
   class = class_of(subject->tag);
   network_class = network_class_of(subject->tag);
   if (class && class->flows) {
-    client = bpf_map_lookup_elem(&admitted, &key);
+    client = find_client(&subject->client);
     if (client && client->flows >= most_flows(coarse_ns(), class->flows))
       return ADDED_TOO_MANY;
   }
@@ -182,7 +154,6 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum added may_add_flows(const struct subject
 
 /* Counts one more flow of client and network, of neither unless both may have it. */
 TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum added add_flows(const struct subject* subject) {
-  struct trap_guard_client_key key;
   const struct trap_guard_class* class;
   const struct trap_network_class* network_class;
   struct trap_guard_client* client;
@@ -190,10 +161,9 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum added add_flows(const struct subject* su
 
   if (!subject)
     return ADDED;
-  key = subject->client;
   class = class_of(subject->tag);
   network_class = network_class_of(subject->tag);
-  client = bpf_map_lookup_elem(&admitted, &key);
+  client = find_client(&subject->client);
   if (!class || !network_class || !client)
     return ADDED;
   if (!add_flow(&client->flows, most_flows(coarse_ns(), class->flows)))
@@ -294,23 +264,22 @@ enum syn_paid {
  * spoofed from outside the path; so SYNs by announcement pay from buckets of their own, and cost
  * tickets nothing. */
 TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum syn_paid pay_syn(const struct subject* subject) {
-  struct trap_guard_client_key key;
   const struct trap_guard_class* class;
   const struct trap_network_class* network_class;
   struct trap_guard_client* client;
   struct trap_network* network;
-  struct trap_bucket* syns;
 
   if (!subject)
     return SYN_BEYOND_CLIENT;
-  key = subject->client;
   class = class_of(subject->tag);
   network_class = network_class_of(subject->tag);
-  client = client_of(&key, subject->tag);
-  if (!class || !network_class || !client)
+  client = client_of(&subject->client, subject->tag);
+  if (!class || !network_class)
     return SYN_PAID;
-  syns = subject->by_announcement ? announced_syns_of(&key) : &client->syns;
-  if (syns && !take_tokens(syns, &class->syns, coarse_ns(), 1))
+  if (!client && !explaining)
+    return SYN_BEYOND_CLIENT;
+  if (client && !take_tokens(subject->by_announcement ? &client->announced_syns : &client->syns,
+                             &class->syns, coarse_ns(), 1))
     return SYN_BEYOND_CLIENT;
   if (!has_network_limits(network_class))
     return SYN_PAID;
@@ -390,7 +359,6 @@ static __always_inline TRAP_MUST_USE int network_allows_packets(const struct sub
 /* Draws packets and bytes for a flow that has used up its own. */
 static __always_inline TRAP_MUST_USE enum drawn draw_budget(const struct subject* subject,
                                                             struct trap_guard_flow* flow) {
-  struct trap_guard_client_key key;
   const struct trap_guard_class* class;
   struct trap_guard_client* client;
   __u32 packets = TRAP_FREE_PACKETS, kib = TRAP_FREE_KIB;
@@ -398,11 +366,12 @@ static __always_inline TRAP_MUST_USE enum drawn draw_budget(const struct subject
 
   if (!subject || !flow)
     return DRAWN_FREE;
-  key = subject->client;
   class = class_of(flow->tag);
-  client = client_of(&key, flow->tag);
-  if (!class || !client)
+  client = client_of(&subject->client, flow->tag);
+  if (!class)
     return DRAWN_FREE;
+  if (!client)
+    return explaining ? DRAWN_FREE : DRAWN_NO_PACKETS;
   left = allowance_of(flow);
   if (left.packets == 0) {
     if (class->packets.token_ns)

@@ -14,6 +14,7 @@
 const volatile __u32 flow_buckets = TRAP_FLOW_BUCKETS;
 const volatile __u32 half_open_buckets = TRAP_HALF_OPEN_BUCKETS;
 const volatile __u32 announced_buckets = TRAP_ANNOUNCED_BUCKETS;
+const volatile __u32 client_buckets = TRAP_CLIENT_BUCKETS;
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -107,25 +108,26 @@ struct {
 } flow_keys SEC(".maps");
 
 struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, TRAP_GUARD_CLIENTS);
-  __type(key, struct trap_guard_client_key);
-  __type(value, struct trap_guard_client);
-} admitted SEC(".maps");
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, TRAP_CLIENT_BUCKETS);
+  __type(key, __u32);
+  __type(value, struct trap_client_bucket);
+} client_budgets SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct trap_client_keys);
+} client_keys SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, TRAP_GUARD_CLIENTS);
+  __uint(max_entries, TRAP_GUARD_NETWORKS);
   __type(key, union trap_address);
   __type(value, struct trap_bucket);
 } networks SEC(".maps");
-
-struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, TRAP_GUARD_CLIENTS);
-  __type(key, struct trap_guard_client_key);
-  __type(value, struct trap_bucket);
-} announced_syns SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);

@@ -128,7 +128,6 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict check_half_open(struct open
 TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict
 judge_by_socket(struct xdp_md* ctx, struct opening* opening, __u32 segment, __u64 word) {
   union numbers numbers = {.word = word};
-  struct trap_guard_client_key of;
   const struct trap_guard_client* client;
   union asked asked;
 
@@ -148,8 +147,7 @@ judge_by_socket(struct xdp_md* ctx, struct opening* opening, __u32 segment, __u6
     opening->subject.beginning = BEGINS_WITHIN_LIMITS;
   }
   opening->subject.flow_flags = flags_by(segment);
-  of = opening->subject.client;
-  client = bpf_map_lookup_elem(&admitted, &of);
+  client = find_client(&opening->subject.client);
   if (client) {
     opening->subject.tag = client->tag;
     opening->subject.flow_flags |= TRAP_FLOW_BUDGETED;

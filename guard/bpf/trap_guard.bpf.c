@@ -161,16 +161,4 @@ int trap_guard_egress_ip(struct __sk_buff* skb) {
   return look_at_leaving(skb, TRAP_LINK_NONE);
 }
 
-/* The daemon's correction of a client's open flows, for the ends that no packet shows: a change of
- * the count alone, so that what packets take from the entry meanwhile is not lost. */
-SEC("syscall")
-int trap_guard_correct(struct trap_flows_change* change) {
-  struct trap_guard_client_key key = change->client;
-  struct trap_guard_client* client = bpf_map_lookup_elem(&admitted, &key);
-
-  if (client && !explaining)
-    change_flows(&client->flows, change->flows);
-  return 0;
-}
-
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

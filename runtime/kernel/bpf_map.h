@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -72,8 +73,8 @@ private:
   T* value_ = nullptr;
 };
 
-// All values of an mmapable array map, for reading. T is as large as the map's value, and a
-// multiple of 8 bytes.
+// All values of an mmapable array map, for reading if T is const. T is as large as the map's value,
+// and a multiple of 8 bytes.
 template <class T> class MappedArray {
 public:
   static_assert(sizeof(T) % 8 == 0, "an array map rounds its values up to 8 bytes");
@@ -88,22 +89,23 @@ public:
   MappedArray& operator=(const MappedArray&) = delete;
   ~MappedArray() {
     if (!values_.empty())
-      munmap(const_cast<T*>(values_.data()), values_.size_bytes());
+      munmap(const_cast<std::remove_const_t<T>*>(values_.data()), values_.size_bytes());
   }
 
   static Result<MappedArray> make(int fd, std::size_t count, const char* map) {
-    void* memory = mmap(nullptr, count * sizeof(T), PROT_READ, MAP_SHARED, fd, 0);
+    constexpr int access = PROT_READ | (std::is_const_v<T> ? 0 : PROT_WRITE);
+    void* memory = mmap(nullptr, count * sizeof(T), access, MAP_SHARED, fd, 0);
     if (memory == MAP_FAILED)
       return map_error(map, "map into memory", errno);
     MappedArray mapped;
-    mapped.values_ = {static_cast<const T*>(memory), count};
+    mapped.values_ = {static_cast<T*>(memory), count};
     return mapped;
   }
 
-  std::span<const T> values() const { return values_; }
+  std::span<T> values() const { return values_; }
 
 private:
-  std::span<const T> values_;
+  std::span<T> values_;
 };
 
 } // namespace trap

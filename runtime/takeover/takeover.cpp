@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fmt/core.h>
 #include <fmt/ranges.h>
@@ -59,6 +60,19 @@ bool is_shared(const MapLayout& from, const MapLayout& to) {
   return from.type == to.type && from.flags == to.flags && from.entries == to.entries &&
          FieldConverter::keys(from, to).is_identity() &&
          FieldConverter::values(from, to).is_identity();
+}
+
+// A layout whose entries are as `entries` says.
+MapLayout form_of(const MapLayout& of, const EntryForm& entries) {
+  const auto find = [&](const std::string& name, __u32& type, __u32& bytes) {
+    const __s32 id = btf__find_by_name_kind(of.types.get(), name.c_str(), BTF_KIND_STRUCT);
+    type = id > 0 ? static_cast<__u32>(id) : 0;
+    bytes = id > 0 ? static_cast<__u32>(btf__resolve_size(of.types.get(), type)) : 0;
+  };
+  MapLayout form = of;
+  find(entries.key, form.key_type, form.key_bytes);
+  find(entries.value, form.value_type, form.value_bytes);
+  return form;
 }
 
 // The fields that are lost without leave.
@@ -233,13 +247,13 @@ Result<void> Takeover::decide_map(bpf_map* map, const MapPlan& plan) {
                                "--note-types before the start",
                                from->types_refused, program_),
                    program_);
-  EarlierMap earlier(std::move(*fd), *from, to);
-  const bool converted = kept && plan.carry != Carry::by_part_as_it_was;
-  if (converted && (from->type != to.type || !can_be_visited(to)))
+  const bool is_former = plan.former_entries && !is_array(*from) && is_array(to);
+  EarlierMap earlier(std::move(*fd), *from, is_former ? form_of(to, *plan.former_entries) : to);
+  if (kept && ((from->type != to.type && !is_former) || !can_be_visited(*from)))
     return refusal(path,
                    fmt::format("cannot be read ({}; here: {})", describe(*from), describe(to)),
                    program_);
-  if (const auto lost = lost_fields(earlier, plan); converted && !lost.empty())
+  if (const auto lost = lost_fields(earlier, plan); kept && !lost.empty())
     return refusal(path,
                    fmt::format("holds what this version does not know ({})", fmt::join(lost, ", ")),
                    program_);
@@ -297,10 +311,7 @@ Result<void> Takeover::carry_entries(const std::string& name, bool again) const 
 
 const EarlierMap* Takeover::earlier(const std::string& map) const {
   const auto found = earlier_.find(map);
-  if (found == earlier_.end())
-    return nullptr;
-  const Carry how = how_.at(map);
-  return how == Carry::by_part || how == Carry::by_part_as_it_was ? &found->second : nullptr;
+  return found != earlier_.end() && how_.at(map) == Carry::by_part ? &found->second : nullptr;
 }
 
 bool Takeover::is_new(const std::string& map) const {

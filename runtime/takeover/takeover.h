@@ -30,16 +30,22 @@ std::uint32_t read_layout_number(const std::string& pin_dir);
 
 // How the entries of a map come into one of another layout or size.
 enum class Carry {
-  entries,           // one by one, field by field; an array's by its index
-  by_part,           // by the part itself, because their places follow from their keys
-  by_part_as_it_was, // by the part itself, which knows the earlier layout: of another type, or key
-  nothing,           // the daemon fills it, or it holds what the next packets bring again
+  entries, // one by one, field by field; an array's by its index
+  by_part, // by the part itself, because their places follow from their keys
+  nothing, // the daemon fills it, or it holds what the next packets bring again
+};
+
+struct EntryForm {
+  std::string key, value; // names of structs that this version has
 };
 
 struct MapPlan {
   Carry carry = Carry::entries;
   std::string former_name{};        // in an earlier layout
   std::set<std::string> given_up{}; // fields of earlier layouts that need not be kept
+  // If an earlier layout was a hash and this one is a table in an array: the structs of its keys
+  // and values, in which the part visits them. Carry::by_part alone.
+  std::optional<EntryForm> former_entries{};
 };
 
 // By the map's name; a map that is not there has the defaults. Ring buffers and maps of maps are

@@ -6,7 +6,7 @@
 # if every program is ok.
 set -eu
 
-programs="trap_server trap_server_tc trap_listener trap_inject trap_guard trap_guard_ip trap_guard_correct trap_guard_egress trap_guard_egress_ip"
+programs="trap_server trap_server_tc trap_listener trap_inject trap_guard trap_guard_ip trap_guard_egress trap_guard_egress_ip"
 for direction in egress ingress; do
   for interface in "" _ip _lan _lan_ip; do
     programs="$programs trap_client_$direction$interface"

@@ -53,7 +53,6 @@ static const struct trial trials[] = {
     {.object = "/trap_listener.bpf.o", .program = "trap_listener", .is_run = true},
     {.object = "/trap_guard.bpf.o", .program = "trap_guard"},
     {.object = "/trap_guard.bpf.o", .program = "trap_guard_ip"},
-    {.object = "/trap_guard.bpf.o", .program = "trap_guard_correct", .is_run = true},
     {.object = "/trap_guard.bpf.o", .program = "trap_guard_egress", .tc = BPF_TC_EGRESS},
     {.object = "/trap_guard.bpf.o", .program = "trap_guard_egress_ip", .tc = BPF_TC_EGRESS},
     {.object = "/trap_client.bpf.o", .program = "trap_client_egress", .tc = BPF_TC_EGRESS},

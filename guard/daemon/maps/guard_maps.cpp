@@ -336,6 +336,17 @@ Result<FlowSecret> make_flow_secret(const MapFds& fds, MapStore& store) {
   return secret;
 }
 
+Result<trap_client_keys> make_client_secret(const MapFds& fds, MapStore& store) {
+  constexpr trap_client_keys none = {};
+  trap_client_keys keys = store.read<trap_client_keys>(fds.client_keys, __u32{0}).value_or(none);
+  if (std::memcmp(&keys, &none, sizeof(none)) != 0)
+    return keys;
+  randombytes_buf(&keys, sizeof(keys));
+  if (auto written = store.write(fds.client_keys, "client_keys", __u32{0}, keys); !written)
+    return written.error();
+  return keys;
+}
+
 trap_guard_peer read_peer(const MapFds& fds, const trap_address& address, MapStore& store) {
   return store.read<trap_guard_peer>(fds.trap_servers, address).value_or(trap_guard_peer{});
 }

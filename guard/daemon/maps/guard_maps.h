@@ -5,6 +5,7 @@
 // it.
 #pragma once
 
+#include <algorithm>
 #include <map>
 
 #include "guard/daemon/config/guard_config.h"
@@ -22,18 +23,24 @@ struct MapFds {
   int trusted = -1;
   int pools = -1;
   int tag_pools = -1;
-  int admitted = -1;
   int flow_keys = -1;
+  int client_keys = -1;
   int counters = -1;
   int monitored = -1;
 };
 
-// Sizes of the tables of flows and announced clients.
+// Sizes of the tables of flows, clients, and the networks around new clients.
 constexpr std::uint32_t flow_buckets(const GuardConfig& config) {
   return config.max_flows / TRAP_FLOW_WAYS;
 }
 constexpr std::uint32_t announced_buckets(const GuardConfig& config) {
   return config.max_clients / TRAP_ANNOUNCED_WAYS;
+}
+constexpr std::uint32_t client_buckets(const GuardConfig& config) {
+  return config.max_clients / TRAP_CLIENT_WAYS;
+}
+constexpr std::uint32_t most_networks(const GuardConfig& config) {
+  return std::min<std::uint32_t>(config.max_clients, TRAP_GUARD_NETWORKS);
 }
 
 // Slot of each protected port's service.
@@ -66,6 +73,9 @@ struct FlowSecret {
   bool is_fresh = false; // flows of an earlier version lie elsewhere
 };
 Result<FlowSecret> make_flow_secret(const MapFds& fds, MapStore& store = kernel_maps());
+
+// The same of the secret that makes clients' prints.
+Result<trap_client_keys> make_client_secret(const MapFds& fds, MapStore& store = kernel_maps());
 
 // What is known of a TRAP server.
 trap_guard_peer read_peer(const MapFds& fds, const trap_address& address,

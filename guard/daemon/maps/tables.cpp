@@ -5,12 +5,8 @@
 #include <cstddef>
 #include <iterator>
 #include <set>
+#include <unordered_map>
 #include <vector>
-
-#include <bpf/bpf.h>
-#include <bpf/libbpf_common.h>
-
-#include "runtime/kernel/bpf_map.h"
 
 namespace trap::guard {
 namespace {
@@ -138,6 +134,54 @@ bool place_announced(std::span<trap_announced_bucket> announced, const trap_anno
   return true;
 }
 
+trap_guard_client* find_client(std::span<trap_client_bucket> clients, std::uint64_t print) {
+  for (int second = 0; second < 2; second++) {
+    trap_client_bucket& bucket =
+        clients[trap_client_bucket_index(print, second, static_cast<__u32>(clients.size()))];
+    for (std::size_t i = 0; i < TRAP_CLIENT_WAYS; i++) {
+      if (__atomic_load_n(&bucket.prints[i], __ATOMIC_ACQUIRE) == print)
+        return &bucket.clients[i];
+    }
+  }
+  return nullptr;
+}
+
+namespace {
+
+// Unless a packet was faster. No claim is held meanwhile: whoever ends this process would leave it.
+template <class T> void fill_in(T& word, T value) {
+  T none = 0;
+  __atomic_compare_exchange_n(&word, &none, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+} // namespace
+
+// At the place where the program would make the entry.
+bool place_client(std::span<trap_client_bucket> clients, std::uint64_t print,
+                  const trap_guard_client& client) {
+  for (int second = 0; second < 2; second++) {
+    trap_client_bucket& bucket =
+        clients[trap_client_bucket_index(print, second, static_cast<__u32>(clients.size()))];
+    for (std::size_t i = 0; i < TRAP_CLIENT_WAYS; i++) {
+      __u64 there = TRAP_CLIENT_EMPTY;
+      if (__atomic_compare_exchange_n(&bucket.prints[i], &there, print, false, __ATOMIC_ACQ_REL,
+                                      __ATOMIC_ACQUIRE)) {
+        trap_guard_client& made = bucket.clients[i];
+        fill_in(made.syns.full_at_ns, client.syns.full_at_ns);
+        fill_in(made.announced_syns.full_at_ns, client.announced_syns.full_at_ns);
+        fill_in(made.packets.full_at_ns, client.packets.full_at_ns);
+        fill_in(made.kib.full_at_ns, client.kib.full_at_ns);
+        fill_in(made.flows, client.flows);
+        fill_in(made.tag, client.tag);
+        return true;
+      }
+      if (there == print)
+        return true;
+    }
+  }
+  return false;
+}
+
 std::vector<trap_flow_entry*> find_fading(std::span<trap_flow_bucket> flows,
                                           const GuardConfig& config, std::uint64_t monotonic_ns) {
   constexpr std::uint64_t silent_ns = TRAP_FLOW_CLOSING_NS / 2; // two corrections before its end
@@ -219,27 +263,36 @@ void correct_network_counts(Networks& networks, const OpenNetworkFlows& open) {
   }
 }
 
-std::uint64_t correct_flow_counts(int admitted_fd, int correct_fd, const OpenFlows& open) {
-  std::vector<trap_flows_change> changes;
-  std::uint64_t clients = 0;
-  map_visit<trap_guard_client_key, trap_guard_client>(
-      admitted_fd, [&](const trap_guard_client_key& key, const trap_guard_client& client) {
-        clients++;
-        const auto at = open.find(key);
-        const std::uint32_t right = at == open.end() ? 0 : at->second;
-        if (client.flows != right)
-          changes.push_back(
-              {.client = key, .flows = static_cast<__s32>(right - client.flows), .reserved = 0});
-      });
-  // By a program, because an update from here would replace the whole entry, and with it what
-  // packets have taken from its budgets in the meantime.
-  for (trap_flows_change& change : changes) {
-    LIBBPF_OPTS(bpf_test_run_opts, options);
-    options.ctx_in = &change;
-    options.ctx_size_in = sizeof(change);
-    bpf_prog_test_run_opts(correct_fd, &options);
+// A change of the count alone, unless a packet changes it meanwhile, which is right, too.
+std::uint64_t correct_flow_counts(std::span<trap_client_bucket> clients, const OpenFlows& open,
+                                  const trap_client_keys& secret) {
+  std::unordered_map<std::uint64_t, std::uint32_t> right;
+  for (const auto& [key, flows] : open)
+    right[trap_client_print(&key, &secret)] += flows;
+  const auto correct = [&](std::uint64_t print, trap_guard_client& client) {
+    const auto at = right.find(print);
+    const std::uint32_t flows = at == right.end() ? 0 : at->second;
+    std::uint32_t counted = __atomic_load_n(&client.flows, __ATOMIC_ACQUIRE);
+    if (counted != flows)
+      __atomic_compare_exchange_n(&client.flows, &counted, flows, false, __ATOMIC_ACQ_REL,
+                                  __ATOMIC_ACQUIRE);
+  };
+  std::uint64_t count = 0;
+  for (trap_client_bucket& bucket : clients) {
+    for (std::size_t i = 0; i < TRAP_CLIENT_WAYS; i++) {
+      const std::uint64_t print = __atomic_load_n(&bucket.prints[i], __ATOMIC_ACQUIRE);
+      if ((print & TRAP_CLIENT_IS_THERE) == 0)
+        continue;
+      count++;
+      if (bucket.clients[i].flows != 0)
+        correct(print, bucket.clients[i]);
+    }
   }
-  return clients;
+  for (const auto& [print, flows] : right) { // of which few are of those above
+    if (trap_guard_client* client = find_client(clients, print); client && client->flows == 0)
+      correct(print, *client);
+  }
+  return count;
 }
 
 } // namespace trap::guard

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tables of flows and announced clients as the daemon sees them: in its own memory, while
+// The tables of flows and clients as the daemon sees them: in its own memory, while
 // packets change them.
 #pragma once
 
@@ -42,7 +42,14 @@ bool place_flow(std::span<trap_flow_bucket> flows, const trap_flow_entry& flow,
 bool place_announced(std::span<trap_announced_bucket> announced, const trap_announced_entry& entry,
                      const __u64 table_keys[2]);
 
-// Key of map `admitted` by its bytes.
+// The same of a client's budgets, by its print.
+bool place_client(std::span<trap_client_bucket> clients, std::uint64_t print,
+                  const trap_guard_client& client);
+
+// The entry of a client; null if there is none.
+trap_guard_client* find_client(std::span<trap_client_bucket> clients, std::uint64_t print);
+
+// Keys of clients by their bytes.
 struct ClientOrder {
   bool operator()(const trap_guard_client_key& a, const trap_guard_client_key& b) const {
     return std::memcmp(&a, &b, sizeof(a)) < 0;
@@ -70,8 +77,9 @@ using OpenNetworkFlows = std::map<std::uint64_t, std::uint32_t>; // by trap_netw
 OpenNetworkFlows count_open_network_flows(const OpenFlows& clients);
 void correct_network_counts(Networks& networks, const OpenNetworkFlows& open);
 
-// Corrects what the program counted: it does not see every flow end. `correct_fd` is that of
-// program trap_guard_correct. Returns how many clients there are.
-std::uint64_t correct_flow_counts(int admitted_fd, int correct_fd, const OpenFlows& open);
+// Corrects what the program counted: it does not see every flow end. Returns how many clients there
+// are.
+std::uint64_t correct_flow_counts(std::span<trap_client_bucket> clients, const OpenFlows& open,
+                                  const trap_client_keys& secret);
 
 } // namespace trap::guard

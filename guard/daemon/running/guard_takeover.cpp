@@ -42,6 +42,35 @@ Result<Carried> carry_buckets(const EarlierMap* earlier, const bpf_map* map, con
   return carried;
 }
 
+// Those of other sizes lie in buckets; those of an earlier version in a hash, which names clients
+// without a print. What such a client's SYNs by announcement had left is not kept.
+Carried carry_clients(RunningGuard& guard) {
+  const EarlierMap* earlier = guard.takeover.earlier("client_budgets");
+  const std::span<trap_client_bucket> table = guard.client_budgets.values();
+  Carried carried;
+  if (!earlier)
+    return carried;
+  const auto enter = [&](std::uint64_t print, const trap_guard_client& client) {
+    const bool room = place_client(table, print, client);
+    carried.entered += room;
+    carried.refused += !room;
+  };
+  const bool is_hash = earlier->layout().type == BPF_MAP_TYPE_LRU_HASH;
+  earlier->visit([&](const void* key, const void* value) {
+    if (is_hash) {
+      enter(trap_client_print(static_cast<const trap_guard_client_key*>(key), &guard.client_secret),
+            *static_cast<const trap_guard_client*>(value));
+      return;
+    }
+    const auto& bucket = *static_cast<const trap_client_bucket*>(value);
+    for (std::size_t i = 0; i < TRAP_CLIENT_WAYS; i++) {
+      if ((bucket.prints[i] & TRAP_CLIENT_IS_THERE) != 0)
+        enter(bucket.prints[i], bucket.clients[i]);
+    }
+  });
+  return carried;
+}
+
 // An earlier version marked no half-open flow: for as long as those that it made may live, every
 // segment looks for its own.
 Result<void> mark_all_half_open(const RunningGuard& guard, std::uint64_t monotonic_ns) {
@@ -79,13 +108,15 @@ Result<void> enter_earlier(RunningGuard& guard, bool again) {
       });
   if (!announced)
     return announced.error();
-  if (!again && flows->entered + announced->entered != 0)
-    log::info("of an earlier layout or size: {} flows and {} announced clients go on",
-              flows->entered, announced->entered);
-  if (!again && flows->refused + announced->refused != 0)
-    log::warn("no room for {} flows and {} announced clients of the earlier run: raise max_flows "
-              "or max_clients",
-              flows->refused, announced->refused);
+  const auto clients = carry_clients(guard);
+  if (!again && flows->entered + announced->entered + clients.entered != 0)
+    log::info("of an earlier layout or size: {} flows, {} announced clients and the budgets of {} "
+              "clients go on",
+              flows->entered, announced->entered, clients.entered);
+  if (!again && flows->refused + announced->refused + clients.refused != 0)
+    log::warn("no room for {} flows, {} announced clients and the budgets of {} clients of the "
+              "earlier run: raise max_flows or max_clients",
+              flows->refused, announced->refused, clients.refused);
   return {};
 }
 
@@ -95,6 +126,10 @@ Result<void> enter_earlier(RunningGuard& guard, bool again) {
 TakeoverPlan takeover_plan() {
   return {{"flows", {.carry = Carry::by_part}},
           {"announced", {.carry = Carry::by_part}},
+          {"client_budgets",
+           {.carry = Carry::by_part,
+            .former_name = "admitted",
+            .former_entries = {{"trap_guard_client_key", "trap_guard_client"}}}},
           {"settings", {.given_up = {"ticket_keys", "announce_keys"}}}};
 }
 
@@ -110,6 +145,10 @@ Result<void> carry_tables(RunningGuard& guard) {
   if (!secret)
     return secret.error();
   guard.flow_secret = secret->keys;
+  auto client_secret = make_client_secret(guard.fds);
+  if (!client_secret)
+    return client_secret.error();
+  guard.client_secret = *client_secret;
   return enter_earlier(guard, false);
 }
 

@@ -73,8 +73,7 @@ void GuardWatch::correct_counts(std::uint64_t monotonic_ns) {
   look_for_refused_announcements(monotonic_ns);
   const OpenFlows open = count_open_flows(guard_.flows.values(), guard_.active->config,
                                           guard_.active->slots, monotonic_ns);
-  guard_.clients = correct_flow_counts(
-      guard_.fds.admitted, bpf_program__fd(guard_.program->progs.trap_guard_correct), open);
+  guard_.clients = correct_flow_counts(guard_.client_budgets.values(), open, guard_.client_secret);
   correct_network_counts(*guard_.networks, count_open_network_flows(open));
   __atomic_store_n(&guard_.settings->flow_counts_until_ns, monotonic_ns + counts_hold_ns,
                    __ATOMIC_RELEASE);

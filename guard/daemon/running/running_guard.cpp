@@ -27,21 +27,27 @@ Result<void> map_tables(RunningGuard& guard) {
   if (!settings)
     return settings.error();
   guard.settings = std::move(*settings);
-  auto flows = MappedArray<trap_flow_bucket>::make(bpf_map__fd(maps.flows),
-                                                   bpf_map__max_entries(maps.flows), "flows");
+  auto flows = MappedArray<const trap_flow_bucket>::make(bpf_map__fd(maps.flows),
+                                                         bpf_map__max_entries(maps.flows), "flows");
   if (!flows)
     return flows.error();
   guard.flows = std::move(*flows);
-  auto half_open = MappedArray<trap_flow_bucket>::make(
+  auto half_open = MappedArray<const trap_flow_bucket>::make(
       bpf_map__fd(maps.half_open), bpf_map__max_entries(maps.half_open), "half_open");
   if (!half_open)
     return half_open.error();
   guard.half_open = std::move(*half_open);
-  auto announced = MappedArray<trap_announced_bucket>::make(
+  auto announced = MappedArray<const trap_announced_bucket>::make(
       bpf_map__fd(maps.announced), bpf_map__max_entries(maps.announced), "announced");
   if (!announced)
     return announced.error();
   guard.announced = std::move(*announced);
+  auto clients = MappedArray<trap_client_bucket>::make(bpf_map__fd(maps.client_budgets),
+                                                       bpf_map__max_entries(maps.client_budgets),
+                                                       "client_budgets");
+  if (!clients)
+    return clients.error();
+  guard.client_budgets = std::move(*clients);
   auto networks = MappedValue<Networks>::make(bpf_map__fd(maps.network_budgets), "network_budgets");
   if (!networks)
     return networks.error();
@@ -90,8 +96,8 @@ Result<void> load(RunningGuard& guard, Undo& undo) {
                .trusted = bpf_map__fd(maps.trusted),
                .pools = bpf_map__fd(maps.pools),
                .tag_pools = bpf_map__fd(maps.tag_pools),
-               .admitted = bpf_map__fd(maps.admitted),
                .flow_keys = bpf_map__fd(maps.flow_keys),
+               .client_keys = bpf_map__fd(maps.client_keys),
                .counters = bpf_map__fd(maps.counters),
                .monitored = bpf_map__fd(maps.monitored)};
   if (auto mapped = map_tables(guard); !mapped)
@@ -211,11 +217,11 @@ RunningGuard::~RunningGuard() = default;
 void prepare_skeleton(trap_guard& skeleton, const GuardConfig& config) {
   skeleton.rodata->flow_buckets = flow_buckets(config);
   skeleton.rodata->announced_buckets = announced_buckets(config);
+  skeleton.rodata->client_buckets = client_buckets(config);
   bpf_map__set_max_entries(skeleton.maps.flows, flow_buckets(config));
   bpf_map__set_max_entries(skeleton.maps.announced, announced_buckets(config));
-  bpf_map__set_max_entries(skeleton.maps.admitted, config.max_clients);
-  bpf_map__set_max_entries(skeleton.maps.networks, config.max_clients);
-  bpf_map__set_max_entries(skeleton.maps.announced_syns, config.max_clients);
+  bpf_map__set_max_entries(skeleton.maps.client_budgets, client_buckets(config));
+  bpf_map__set_max_entries(skeleton.maps.networks, most_networks(config));
 }
 
 Result<void> start_guard(RunningGuard& guard, Undo& undo) {

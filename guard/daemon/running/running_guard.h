@@ -50,10 +50,12 @@ struct RunningGuard {
   Takeover takeover; // until the programs are swapped
   Program<trap_guard> program;
   MappedValue<trap_guard_settings> settings;
-  MappedArray<trap_flow_bucket> flows;
-  MappedArray<trap_flow_bucket> half_open;
+  MappedArray<const trap_flow_bucket> flows;
+  MappedArray<const trap_flow_bucket> half_open;
   trap_flow_keys flow_secret = {};
-  MappedArray<trap_announced_bucket> announced;
+  MappedArray<const trap_announced_bucket> announced;
+  MappedArray<trap_client_bucket> client_budgets;
+  trap_client_keys client_secret = {};
   MappedValue<Networks> networks;
   MapFds fds;
   XdpAttachments attachments;

@@ -13,8 +13,8 @@ constexpr std::uint64_t mark = 0xff, prefix_bits = 48;
 
 } // namespace
 
-BudgetOwner owner_of_budget(std::uint64_t of) {
-  BudgetOwner owner;
+trap_client_key owner_of_budget(std::uint64_t of) {
+  trap_client_key owner;
   if (of >> 56 != mark) {
     owner.prefix.raw64[0] = __builtin_bswap64(of);
     owner.bits = 64;
@@ -30,7 +30,7 @@ BudgetOwner owner_of_budget(std::uint64_t of) {
   return owner;
 }
 
-std::uint64_t word_of_budget(const BudgetOwner& owner) {
+std::uint64_t word_of_budget(const trap_client_key& owner) {
   return trap_budget_of(&owner.prefix, trap_address_is_v4(&owner.prefix) ? TRAP_IPV4 : TRAP_IPV6,
                         owner.bits);
 }
@@ -50,7 +50,7 @@ Result<void> visit_budgets(int clients_map_fd, const VisitBudget& visit) {
   return {};
 }
 
-void place_budget(std::span<trap_budget_row> rows, const BudgetOwner& owner,
+void place_budget(std::span<trap_budget_row> rows, const trap_client_key& owner,
                   const trap_client_budget& budget, const trap_key& secret) {
   const std::uint64_t of = word_of_budget(owner);
   auto& entries = rows[trap_budget_row_of(of, &secret)].entries;

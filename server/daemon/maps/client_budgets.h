@@ -12,20 +12,13 @@
 
 namespace trap::server {
 
-// What a budget is of: a client (/32, /64) or the network around it (/24, /48).
-struct BudgetOwner {
-  trap_address prefix = {};
-  __u32 bits = 0;
-  __u32 reserved = 0;
-};
-
-using VisitBudget = std::function<void(const BudgetOwner&, const trap_client_budget&)>;
+using VisitBudget = std::function<void(const trap_client_key&, const trap_client_budget&)>;
 
 // The owner of an entry that is not empty.
-BudgetOwner owner_of_budget(std::uint64_t of);
+trap_client_key owner_of_budget(std::uint64_t of);
 
 // The word that stands for an owner in an entry.
-std::uint64_t word_of_budget(const BudgetOwner& owner);
+std::uint64_t word_of_budget(const trap_client_key& owner);
 
 // Every entry of the map, in no order.
 Result<void> visit_budgets(int clients_map_fd, const VisitBudget& visit);
@@ -33,7 +26,7 @@ void visit_budgets(std::span<const trap_budget_row> rows, const VisitBudget& vis
 
 // Puts a budget into its row: in the place of the same owner's, or of the one that loses least.
 // `secret` is the selector key of the settings.
-void place_budget(std::span<trap_budget_row> rows, const BudgetOwner& owner,
+void place_budget(std::span<trap_budget_row> rows, const trap_client_key& owner,
                   const trap_client_budget& budget, const trap_key& secret);
 
 } // namespace trap::server

@@ -37,7 +37,7 @@ std::vector<Talker> top_talkers(int clients_map_fd, std::size_t how_many) {
   std::vector<Talker> talkers;
   // A table that cannot be read shows nobody.
   static_cast<void>(visit_budgets(
-      clients_map_fd, [&](const BudgetOwner& owner, const trap_client_budget& budget) {
+      clients_map_fd, [&](const trap_client_key& owner, const trap_client_budget& budget) {
         if (owner.bits == (trap_address_is_v4(&owner.prefix) ? 32U : 64U))
           talkers.push_back({owner.prefix, owner.bits, budget.handshakes});
       }));

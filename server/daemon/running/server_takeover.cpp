@@ -19,7 +19,9 @@ struct BudgetTable {
 // Keys are derived again from the master key. What is known of connections and handshakes is found
 // out again: a connection that the filter does not know is looked up.
 TakeoverPlan takeover_plan() {
-  return {{"clients", {.carry = Carry::by_part_as_it_was}},
+  return {{"clients",
+           {.carry = Carry::by_part,
+            .former_entries = EntryForm{"trap_client_key", "trap_client_budget"}}},
           {"service_table", {.carry = Carry::by_part, .former_name = "places"}},
           {"settings",
            {.given_up = {"selector_key", "cookie_keys", "known_until_ns", "known_generation"}}},
@@ -62,17 +64,16 @@ Result<void> carry_services(RunningServer& server) {
 
 Result<void> carry_budgets(RunningServer& server) {
   const EarlierMap* earlier = server.takeover.earlier("clients");
-  if (!earlier || earlier->layout().key_bytes != sizeof(BudgetOwner) ||
-      earlier->layout().value_bytes != sizeof(trap_client_budget))
+  if (!earlier)
     return {};
   auto table = MappedValue<BudgetTable>::make(server.maps->fds().clients, "clients");
   if (!table)
     return table.error();
   const trap_key secret = derive_selector_key(server.active->master);
-  map_visit<BudgetOwner, trap_client_budget>( // the hash map's key had the same form
-      earlier->fd(), [&](const BudgetOwner& owner, const trap_client_budget& budget) {
-        place_budget((*table)->rows, owner, budget, secret);
-      });
+  earlier->visit([&](const void* key, const void* value) {
+    place_budget((*table)->rows, *static_cast<const trap_client_key*>(key),
+                 *static_cast<const trap_client_budget*>(value), secret);
+  });
   return {};
 }
 

@@ -70,7 +70,7 @@ protected:
   // Open flows of the client, as they are counted.
   std::uint32_t open() const {
     trap_guard_client found = {};
-    const Entries clients = guard_->entries("admitted");
+    const Entries clients = guard_->entries("client_budgets");
     if (!clients.empty())
       std::memcpy(&found, clients.begin()->second.data(), sizeof found);
     return found.flows;

@@ -135,8 +135,8 @@ TEST_P(GuardModes, keys_that_have_run_out_shut_the_port_or_leave_it_to_connectio
 
 TEST_P(GuardModes, counts_of_flows_that_nobody_corrects_lock_nobody_out) {
   const Json client = {{"prefix", "client-scope"}, {"slot", 1}, {"flows", 2}, {"tag", 7}};
-  const DescribedEntry entry = describe_entry("admitted", client, GetParam(), constants_, 0);
-  guard_->put("admitted", entry.key, entry.value);
+  const DescribedEntry entry = describe_entry("client_budgets", client, GetParam(), constants_, 0);
+  guard_->put("client_budgets", entry.key, entry.value);
   EXPECT_EQ(send(syn_with("$ticket.tagged")).action, XDP_DROP);
   EXPECT_EQ(counted(TRAP_DROP_CLIENT_FLOWS), 1u);
   change_settings(

@@ -45,8 +45,8 @@ protected:
                         .trusted = guard_->map_fd("trusted"),
                         .pools = guard_->map_fd("pools"),
                         .tag_pools = guard_->map_fd("tag_pools"),
-                        .admitted = guard_->map_fd("admitted"),
                         .flow_keys = guard_->map_fd("flow_keys"),
+                        .client_keys = guard_->map_fd("client_keys"),
                         .counters = guard_->map_fd("counters"),
                         .monitored = guard_->map_fd("monitored")};
     auto settings = guard_->get<trap_guard_settings>("settings", std::uint32_t{0});

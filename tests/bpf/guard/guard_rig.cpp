@@ -74,8 +74,8 @@ MapFds fds_of(const Object& object) {
           .trusted = object.map_fd("trusted"),
           .pools = object.map_fd("pools"),
           .tag_pools = object.map_fd("tag_pools"),
-          .admitted = object.map_fd("admitted"),
           .flow_keys = object.map_fd("flow_keys"),
+          .client_keys = object.map_fd("client_keys"),
           .counters = object.map_fd("counters"),
           .monitored = object.map_fd("monitored")};
 }
@@ -131,27 +131,34 @@ void set_guard_time(Object& object, const TestConstants& constants, const Json& 
   for (std::uint64_t i = 0; i < TRAP_FLOW_KEYS; i++)
     secret.words[i] = (2 * i + 1) * 0x9e3779b97f4a7c15;
   object.put("flow_keys", std::uint32_t{0}, secret);
+  trap_client_keys client_secret = {};
+  for (std::uint64_t i = 0; i < TRAP_CLIENT_KEYS; i++)
+    client_secret.words[i] = (2 * i + 1) * 0xd1b54a32d192ed03;
+  object.put("client_keys", std::uint32_t{0}, client_secret);
 }
 
 Program<trap_guard>::Prepare sized(std::uint32_t flows, std::uint32_t half_open,
-                                   std::uint32_t announced, bool small) {
+                                   std::uint32_t announced, std::uint32_t clients, bool small) {
   return [=](trap_guard& skeleton) {
     if (small)
       shrink_maps(skeleton.obj, rig_slots);
     bpf_program__set_autoload(skeleton.progs.trap_guard_ip, small); // half of what loading costs
     skeleton.rodata->flow_buckets = flows;
     skeleton.rodata->announced_buckets = announced;
+    skeleton.rodata->client_buckets = clients;
     skeleton.rodata->half_open_buckets = half_open;
     bpf_map__set_max_entries(skeleton.maps.half_open, half_open);
     bpf_map__set_max_entries(skeleton.maps.flows, flows);
     bpf_map__set_max_entries(skeleton.maps.announced, announced);
+    bpf_map__set_max_entries(skeleton.maps.client_budgets, clients);
   };
 }
 
 std::unique_ptr<Object> load_guard(bool, bool small) {
   auto object = object_of(Program<trap_guard>::load(
-      small ? sized(small_buckets, small_buckets, small_buckets, true)
-            : sized(TRAP_FLOW_BUCKETS, TRAP_HALF_OPEN_BUCKETS, TRAP_ANNOUNCED_BUCKETS, false)));
+      small ? sized(small_buckets, small_buckets, small_buckets, small_buckets, true)
+            : sized(TRAP_FLOW_BUCKETS, TRAP_HALF_OPEN_BUCKETS, TRAP_ANNOUNCED_BUCKETS,
+                    TRAP_CLIENT_BUCKETS, false)));
   see_guard_tables(*object);
   return object;
 }
@@ -161,7 +168,8 @@ std::unique_ptr<Object> load_guard_twin(bool, const Object& live) {
     return bpf_map__max_entries(bpf_object__find_map_by_name(live.object(), map));
   };
   return object_of(Program<trap_guard>::load_twin(
-      live.object(), sized(entries("flows"), entries("half_open"), entries("announced"), false)));
+      live.object(), sized(entries("flows"), entries("half_open"), entries("announced"),
+                           entries("client_budgets"), false)));
 }
 
 } // namespace

@@ -132,11 +132,12 @@ TEST_P(GuardAndSockets, a_rst_that_the_stack_ignores_ends_no_count) {
                                  GetParam() == 4 ? TRAP_IPV4 : TRAP_IPV6,
                                  GetParam() == 4 ? TRAP_SCOPE_V4 : TRAP_SCOPE_V6);
   key.slot = 1;
-  guard_->put("admitted", key, trap_guard_client{});
+  guard_->put("client_budgets", key, trap_guard_client{});
   const auto open_flows = [&] {
     trap_guard_client found = {};
-    const Entries clients = guard_->entries("admitted");
-    std::memcpy(&found, clients.at(bytes_of(key)).data(), sizeof found);
+    const Entries clients = guard_->entries("client_budgets");
+    std::memcpy(&found, clients.at(guard_->key_of("client_budgets", bytes_of(key))).data(),
+                sizeof found);
     return found.flows;
   };
   const Socket listener = listen_on(GetParam(), 80);

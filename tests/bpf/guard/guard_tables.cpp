@@ -110,6 +110,39 @@ Table table_of_announced(const std::shared_ptr<Buckets<trap_announced_bucket>>& 
           .clear = [buckets](Object&) { buckets->clear(); }};
 }
 
+std::uint64_t print_of(Object& object, const Bytes& key) {
+  const auto secret = object.get<trap_client_keys>("client_keys", std::uint32_t{0});
+  const auto client = read_as<trap_guard_client_key>(key);
+  return trap_client_print(&client, &secret);
+}
+
+Table table_of_clients(const std::shared_ptr<Buckets<trap_client_bucket>>& buckets) {
+  return {
+      .put =
+          [buckets](Object& object, const Bytes& key, const Bytes& value) {
+            const std::uint64_t print = print_of(object, key);
+            trap_client_bucket& bucket =
+                (*buckets)[trap_client_bucket_index(print, 0, buckets->size())];
+            int way = 0;
+            while (way + 1 < TRAP_CLIENT_WAYS && bucket.prints[way] != TRAP_CLIENT_EMPTY &&
+                   bucket.prints[way] != print)
+              way++;
+            bucket.clients[way] = read_as<trap_guard_client>(value);
+            bucket.prints[way] = print;
+          },
+      .entries =
+          [buckets](Object&) {
+            Entries found;
+            for (std::uint32_t i = 0; i < buckets->size(); i++)
+              for (int way = 0; way < TRAP_CLIENT_WAYS; way++)
+                if (((*buckets)[i].prints[way] & TRAP_CLIENT_IS_THERE) != 0)
+                  found[bytes_of((*buckets)[i].prints[way])] = bytes_of((*buckets)[i].clients[way]);
+            return found;
+          },
+      .clear = [buckets](Object&) { buckets->clear(); },
+      .key_of = [](Object& object, const Bytes& key) { return bytes_of(print_of(object, key)); }};
+}
+
 } // namespace
 
 void see_guard_tables(Object& object) {
@@ -125,6 +158,10 @@ void see_guard_tables(Object& object) {
   object.see_as_table("announced",
                       table_of_announced(std::make_shared<Buckets<trap_announced_bucket>>(
                           announced, max_entries(announced))));
+  const int clients = object.map_fd("client_budgets");
+  object.see_as_table("client_budgets",
+                      table_of_clients(std::make_shared<Buckets<trap_client_bucket>>(
+                          clients, max_entries(clients))));
 }
 
 } // namespace trap::test

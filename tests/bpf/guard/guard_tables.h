@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The guard's tables of flows and announced clients, which lie in array maps, as maps of entries.
+// The guard's tables of flows and clients, which lie in array maps, as maps of entries.
 #pragma once
 
 #include "tests/bpf/harness/object.h"

@@ -241,7 +241,7 @@ std::string FixtureRunner::check_state(Object& object, const Json& after, const 
              std::to_string(after[name].size());
     for (const Json& entry : after[name]) {
       const DescribedEntry described = describe_entry(name, entry, family, constants_, now_unix_s_);
-      const auto found = entries.find(described.key);
+      const auto found = entries.find(object.key_of(name, described.key));
       if (found == entries.end())
         return "map " + name + " has no entry " + entry.dump();
       for (std::size_t i = 0; i < described.value.size(); i++) {

@@ -167,6 +167,11 @@ Entries Object::drain(const std::string& name) {
   return result;
 }
 
+Bytes Object::key_of(const std::string& name, const Bytes& key) {
+  const auto table = tables_.find(name);
+  return table != tables_.end() && table->second.key_of ? table->second.key_of(*this, key) : key;
+}
+
 Entries Object::entries(const std::string& name) {
   const auto table = tables_.find(name);
   return table != tables_.end() ? table->second.entries(*this) : raw_entries(name);

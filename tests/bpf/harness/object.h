@@ -36,6 +36,8 @@ struct Table {
   std::function<void(Object&, const Bytes& key, const Bytes& value)> put;
   std::function<Entries(Object&)> entries;
   std::function<void(Object&)> clear;
+  // The key that entries() has of an entry that put() made by `key`; null: the same.
+  std::function<Bytes(Object&, const Bytes& key)> key_of = nullptr;
 };
 
 template <typename T> Bytes bytes_of(const T& value) {
@@ -80,6 +82,8 @@ public:
     return value;
   }
   void clear(const std::string& map);
+  // A key as entries() has it. A table may keep no more of a key than its print.
+  Bytes key_of(const std::string& map, const Bytes& key);
   // Every entry; for a per-CPU map the values of all CPUs one after the other; for a ring buffer
   // what came since the last call.
   Entries entries(const std::string& map);

@@ -64,4 +64,11 @@ struct {
   __type(value, __u64);
 } of_no_use SEC(".maps");
 
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 100);
+  __type(key, struct earlier_part);
+  __type(value, struct earlier_entry);
+} hashed SEC(".maps");
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

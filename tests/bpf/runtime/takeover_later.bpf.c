@@ -64,4 +64,12 @@ struct {
   __type(value, __u64);
 } added SEC(".maps");
 
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 8);
+  __type(key, __u32);
+  __type(value, struct later_bucket);
+} in_buckets SEC(".maps");
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -19,6 +19,22 @@ struct earlier_value {
   __u32 reserved;
 };
 
+struct earlier_entry {
+  __u32 first;
+  __u32 second;
+};
+
+struct later_entry {
+  __u64 fresh;
+  __u32 second;
+  __u32 first;
+};
+
+struct later_bucket {
+  struct earlier_part keys[2];
+  struct later_entry entries[2];
+};
+
 struct later_part {
   __u32 first;
   __u64 second; /* wider: the two would not fit each other */

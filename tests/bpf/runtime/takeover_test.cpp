@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <linux/capability.h>
+#include <map>
 #include <memory>
 #include <sys/mount.h>
 #include <sys/syscall.h>
@@ -31,7 +32,11 @@ struct Destroy {
 };
 
 const TakeoverPlan plan = {{"changed", {.given_up = {"gone", "part"}}},
-                           {"renamed", {.former_name = "former"}}};
+                           {"renamed", {.former_name = "former"}},
+                           {"in_buckets",
+                            {.carry = Carry::by_part,
+                             .former_name = "hashed",
+                             .former_entries = {{"earlier_part", "later_entry"}}}}};
 
 // A bpffs of its own, with the pins of the earlier version.
 class TakeoverTest : public testing::Test {
@@ -76,6 +81,8 @@ protected:
     write<earlier_part, __u32>(earlier_->maps.prefixes, {8, 0x0a}, 77);
     write<__u32, __u64>(earlier_->maps.former, 1, 11);
     write<__u32, __u64>(earlier_->maps.same, 1, 12);
+    for (__u32 i = 0; i < 50; i++)
+      write<earlier_part, earlier_entry>(earlier_->maps.hashed, {i, 1}, {i, 2 * i});
   }
 
   template <class K, class V> void write(const bpf_map* map, K key, V value) {
@@ -174,6 +181,36 @@ TEST_F(TakeoverTest, what_comes_in_meanwhile_is_carried_once_the_programs_are_sw
   ASSERT_TRUE(again->carry(nothing));
   ASSERT_TRUE(again->finish());
   EXPECT_EQ(pinned(), after) << "the same layout is shared";
+}
+
+TEST_F(TakeoverTest, a_hash_that_is_a_table_of_buckets_now_is_visited_entry_by_entry) {
+  auto takeover = decide(plan);
+  ASSERT_TRUE(takeover) << takeover.error().message;
+  ASSERT_EQ(takeover_later::load(later_.get()), 0);
+  Undo undo;
+  ASSERT_TRUE(takeover->carry(undo));
+  const EarlierMap* earlier = takeover->earlier("in_buckets");
+  ASSERT_TRUE(earlier);
+  EXPECT_EQ(earlier->layout().type, BPF_MAP_TYPE_LRU_HASH);
+  std::map<__u32, later_entry> seen;
+  earlier->visit([&](const void* key, const void* value) {
+    seen[static_cast<const earlier_part*>(key)->first] = *static_cast<const later_entry*>(value);
+  });
+  ASSERT_EQ(seen.size(), 50u);
+  for (const auto& [number, entry] : seen) {
+    EXPECT_EQ(entry.first, number);
+    EXPECT_EQ(entry.second, 2 * number);
+    EXPECT_EQ(entry.fresh, 0u);
+  }
+  ASSERT_TRUE(takeover->finish());
+  undo.keep_everything();
+  EXPECT_FALSE(fs::exists(pin_dir_ + "/hashed"));
+  ASSERT_TRUE(decide(plan)) << "and the table is shared from now on";
+  TakeoverPlan wrong = plan;
+  wrong["in_buckets"].former_entries = {{"earlier_part", "of_nobody"}};
+  unlink((pin_dir_ + "/in_buckets").c_str());
+  ASSERT_EQ(bpf_obj_pin(bpf_map__fd(earlier_->maps.hashed), (pin_dir_ + "/hashed").c_str()), 0);
+  expect_refusal(wrong, "hashed: holds what this version does not know");
 }
 
 TEST_F(TakeoverTest, a_start_that_fails_leaves_the_pins) {

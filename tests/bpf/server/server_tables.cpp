@@ -17,7 +17,7 @@ void see_server_tables(Object& object) {
       {.put =
            [rows](Object& into, const Bytes& key, const Bytes& value) {
              const auto settings = into.get<trap_server_settings>("settings", std::uint32_t{0});
-             server::place_budget({&(*rows)[0], rows->size()}, read_as<server::BudgetOwner>(key),
+             server::place_budget({&(*rows)[0], rows->size()}, read_as<trap_client_key>(key),
                                   read_as<trap_client_budget>(value), settings.selector_key);
            },
        .entries =
@@ -25,7 +25,7 @@ void see_server_tables(Object& object) {
              Entries found;
              server::visit_budgets(
                  std::span<const trap_budget_row>(&(*rows)[0], rows->size()),
-                 [&](const server::BudgetOwner& owner, const trap_client_budget& budget) {
+                 [&](const trap_client_key& owner, const trap_client_budget& budget) {
                    found[bytes_of(owner)] = bytes_of(budget);
                  });
              return found;

@@ -239,6 +239,132 @@ TEST(Tables, chosen_flows_collide_as_seldom_as_others) {
   }
 }
 
+trap_client_keys random_client_secret(std::mt19937_64& random) {
+  trap_client_keys secret = {};
+  for (__u64& word : secret.words)
+    word = random();
+  return secret;
+}
+
+trap_guard_client_key client_key(const std::string& prefix, std::uint32_t slot = 1) {
+  return {.prefix = *parse_address(prefix), .slot = slot, .reserved = 0};
+}
+
+TEST(Tables, a_print_is_of_every_bit_of_a_clients_prefix_and_slot) {
+  std::mt19937_64 random(1);
+  const trap_client_keys secret = random_client_secret(random);
+  std::set<std::uint64_t> prints, claims;
+  const trap_guard_client_key key = client_key("2001:db8:1:2:3:4:5:6");
+  const auto add = [&](const trap_guard_client_key& of) {
+    const std::uint64_t print = trap_client_print(&of, &secret);
+    EXPECT_NE(print & TRAP_CLIENT_IS_THERE, 0u);
+    EXPECT_GT(trap_client_claim(print), std::uint64_t{TRAP_CLIENT_NOBODY});
+    EXPECT_EQ(trap_client_claim(print) & TRAP_CLIENT_IS_THERE, 0u);
+    prints.insert(print);
+    claims.insert(trap_client_claim(print));
+  };
+  add(key);
+  for (std::size_t bit = 0; bit < 8 * offsetof(trap_guard_client_key, reserved); bit++) {
+    trap_guard_client_key other = key;
+    reinterpret_cast<unsigned char*>(&other)[bit / 8] ^= static_cast<unsigned char>(1 << bit % 8);
+    add(other);
+  }
+  EXPECT_EQ(prints.size(), 8 * offsetof(trap_guard_client_key, reserved) + 1);
+  EXPECT_EQ(claims.size(), prints.size());
+}
+
+// Six of ten places are taken by clients in rows, as ten million do at most.
+TEST(Tables, clients_in_rows_find_room_and_are_found) {
+  constexpr std::uint32_t buckets = 4096, clients = buckets * TRAP_CLIENT_WAYS * 6 / 10;
+  std::mt19937_64 random(7);
+  for (const std::string start : {"20.0.0.0", "2001:db8::"}) {
+    const trap_client_keys secret = random_client_secret(random);
+    std::vector<trap_client_bucket> table(buckets);
+    std::uint32_t refused = 0, found = 0;
+    const auto print_of = [&](std::uint32_t i) {
+      trap_guard_client_key key = client_key(start);
+      __be32& word = key.prefix.be32[start == "20.0.0.0" ? 3 : 1];
+      word = TRAP_BE32(TRAP_FROM_BE32(word) + i);
+      return trap_client_print(&key, &secret);
+    };
+    for (std::uint32_t i = 0; i < clients; i++) {
+      trap_guard_client client = {};
+      client.syns.full_at_ns = i + 1;
+      client.announced_syns.full_at_ns = i + 2;
+      client.packets.full_at_ns = i + 3;
+      client.kib.full_at_ns = i + 4;
+      client.flows = i;
+      client.tag = 7;
+      const bool room = place_client(table, print_of(i), client);
+      refused += !room;
+      client.flows = 0; // what is there stays
+      EXPECT_EQ(place_client(table, print_of(i), client), room);
+    }
+    EXPECT_LE(refused, clients / 200);
+    for (std::uint32_t i = 0; i < clients; i++) {
+      const trap_guard_client* client = find_client(table, print_of(i));
+      if (!client)
+        continue;
+      found++;
+      ASSERT_EQ(client->syns.full_at_ns, i + 1);
+      ASSERT_EQ(client->announced_syns.full_at_ns, i + 2);
+      ASSERT_EQ(client->packets.full_at_ns, i + 3);
+      ASSERT_EQ(client->kib.full_at_ns, i + 4);
+      ASSERT_EQ(client->flows, i);
+      ASSERT_EQ(client->tag, 7);
+    }
+    EXPECT_EQ(found, clients - refused);
+    EXPECT_FALSE(find_client(table, print_of(clients)));
+  }
+}
+
+TEST(Tables, counts_of_clients_flows_are_corrected_and_nothing_else) {
+  std::mt19937_64 random(3);
+  const trap_client_keys secret = random_client_secret(random);
+  std::vector<trap_client_bucket> table(64);
+  const auto print = [&](const std::string& prefix) {
+    const trap_guard_client_key key = client_key(prefix);
+    return trap_client_print(&key, &secret);
+  };
+  trap_guard_client client = {};
+  client.syns.full_at_ns = 5;
+  client.flows = 9;
+  for (const char* prefix : {"198.51.100.1", "198.51.100.2"})
+    ASSERT_TRUE(place_client(table, print(prefix), client));
+  client.flows = 0;
+  ASSERT_TRUE(place_client(table, print("198.51.100.3"), client));
+  trap_client_bucket& bucket = table[trap_client_bucket_index(print("198.51.100.4"), 0, 64)];
+  bucket.prints[7] = trap_client_claim(print("198.51.100.4")); // a packet is just making it
+  bucket.clients[7].flows = 9;
+  const OpenFlows open = {{client_key("198.51.100.1"), 4},
+                          {client_key("198.51.100.3"), 2},
+                          {client_key("198.51.100.4"), 1},
+                          {client_key("198.51.100.5"), 1}};
+  EXPECT_EQ(correct_flow_counts(table, open, secret), 3u);
+  EXPECT_EQ(find_client(table, print("198.51.100.1"))->flows, 4u);
+  EXPECT_EQ(find_client(table, print("198.51.100.2"))->flows, 0u);
+  EXPECT_EQ(find_client(table, print("198.51.100.3"))->flows, 2u);
+  EXPECT_EQ(find_client(table, print("198.51.100.3"))->syns.full_at_ns, 5u);
+  EXPECT_EQ(bucket.clients[7].flows, 9u);
+}
+
+// The client without open flows whose budgets are full first goes first.
+TEST(Tables, a_client_loses_its_flows_or_what_its_budgets_wait_for) {
+  trap_guard_client client = {};
+  EXPECT_EQ(trap_client_loss(&client), 0u);
+  std::uint64_t last = 0;
+  trap_bucket* const budgets[] = {&client.kib, &client.syns, &client.packets,
+                                  &client.announced_syns};
+  for (std::uint64_t full_at_ns = 10; trap_bucket * budget : budgets) {
+    budget->full_at_ns = full_at_ns *= 10;
+    EXPECT_GT(trap_client_loss(&client), last);
+    last = trap_client_loss(&client);
+  }
+  trap_guard_client busy = {};
+  busy.flows = 1;
+  EXPECT_GT(trap_client_loss(&busy), last);
+}
+
 // Silent flows that close, by a FIN or RST that their socket has ignored.
 TEST(Tables, a_closing_flow_whose_socket_lives_is_taken_back) {
   constexpr std::uint64_t silent = test_now - TRAP_FLOW_CLOSING_NS / 2;

@@ -43,8 +43,8 @@ protected:
             .pools = store_.add(MapKind::trie, sizeof(trap_trusted_key), sizeof(__u32),
                                 TRAP_GUARD_MAX_POOL_PREFIXES),
             .tag_pools = store_.add(MapKind::array, 4, sizeof(__u32), TRAP_GUARD_TAGS),
-            .admitted = -1,
             .flow_keys = -1,
+            .client_keys = -1,
             .counters = store_.add(MapKind::array, 4, sizeof(trap_count), 1 << 20),
             .monitored = store_.add(MapKind::array, 4, sizeof(trap_count), 1 << 20)};
   }

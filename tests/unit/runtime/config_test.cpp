@@ -341,7 +341,7 @@ TEST_F(Config, of_a_clients_table_sizes) {
 
 TEST_F(Config, of_a_guards_table_sizes_within_bounds) {
   for (const char* wrong :
-       {"max_clients = 1023", "max_clients = 4194305", "max_flows = 16777217", "max_flows = -1"})
+       {"max_clients = 1023", "max_clients = 16777217", "max_flows = 16777217", "max_flows = -1"})
     EXPECT_FALSE(guard::read_guard_config(
         write(replaced(guard_text, "[[service]]", std::string{wrong} + "\n[[service]]"))))
         << wrong;
