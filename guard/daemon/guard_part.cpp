@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guard/daemon/guard_part.h"
 
+#include "guard/daemon/enforcement/closing_rules.h"
 #include "guard/daemon/report/guard_report.h"
 #include "guard/daemon/running/guard_commands.h"
 #include "guard/daemon/running/guard_takeover.h"
@@ -19,6 +20,11 @@ Result<void> GuardPart::read_keys() {
 
 Result<void> GuardPart::check_start() {
   return check_takeover(guard_.active->config);
+}
+
+// The programs of an earlier run are still at work: closed ports would only cut connections off.
+std::string GuardPart::closing_rules() {
+  return has_attached_links(config().pin_dir) ? "" : guard::closing_rules(guard_.active->config);
 }
 
 Result<void> GuardPart::start(Undo& undo) {

@@ -21,6 +21,7 @@ public:
   Result<void> read_keys() override;
   std::vector<std::string> warnings() override;
   Result<void> check_start() override;
+  std::string closing_rules() override;
   Result<void> start(Undo& undo) override;
   Result<void> detach() override;
   void tick() override;

@@ -105,6 +105,20 @@ std::optional<bpf_link_info> xdp_link_info(int link_fd) {
   return info;
 }
 
+bool has_attached_links(const std::string& pin_dir) {
+  std::error_code failed;
+  for (std::filesystem::directory_iterator at(pin_dir, failed), end; !failed && at != end;
+       at.increment(failed)) {
+    if (!at->path().filename().string().starts_with(link_prefix))
+      continue;
+    const Fd link(bpf_obj_get(at->path().c_str()));
+    const auto info = link ? xdp_link_info(link.get()) : std::nullopt;
+    if (info && info->xdp.ifindex != 0)
+      return true;
+  }
+  return false;
+}
+
 Result<void> check_interface(const std::string& interface, const PartConfig& config) {
   unsigned index = if_nametoindex(interface.c_str());
   if (index == 0 && errno != ENODEV) // as without a descriptor for the question

@@ -128,6 +128,9 @@ private:
 // bpffs takes no dots in names; ':' cannot be in an interface's name.
 std::string link_pin_name(const std::string& interface);
 
+// True if a link that is pinned there holds a program at an interface that is still there.
+bool has_attached_links(const std::string& pin_dir);
+
 // An error unless there is an interface of this name, or one that had it when it was attached to.
 Result<void> check_interface(const std::string& interface, const PartConfig& config);
 

@@ -164,6 +164,10 @@ Result<void> act(const Daemon& daemon, const DaemonOptions& options) {
     return share_control((*part)->config());
   if (options.note_types)
     return note_types((*part)->config().pin_dir, daemon.part);
+  if (options.closing_rules) {
+    fmt::print("{}", (*part)->closing_rules());
+    return {};
+  }
   if (auto keys = (*part)->read_keys(); !keys)
     return keys.error();
   if (options.check_config) {

@@ -32,6 +32,10 @@ std::variant<DaemonOptions, ExitCode> parse_daemon_options(const std::string& pa
   app.add_flag(
       "--share-control", options.share_control,
       "open the control socket to control_group for a daemon without CAP_CHOWN, then exit");
+  if (part == "guard")
+    app.add_flag("--closing-rules", options.closing_rules,
+                 "print rules for nft that close the protected ports unless programs are pinned, "
+                 "then exit");
   app.add_flag("--list-keys", options.list_keys,
                "list every key of the configuration, with its default and what applies a change");
   app.add_flag("--json", options.json, "print the list of keys as JSON");
@@ -52,10 +56,10 @@ std::variant<DaemonOptions, ExitCode> parse_daemon_options(const std::string& pa
     return ExitCode::usage;
   }
   if (options.check_config + options.detach + options.note_types + options.share_control +
-          options.list_keys >
+          options.closing_rules + options.list_keys >
       1) {
-    log::final_error(program, "--check-config, --detach, --note-types, --share-control and "
-                              "--list-keys do not go together");
+    log::final_error(program, "--check-config, --detach, --note-types, --share-control, "
+                              "--closing-rules and --list-keys do not go together");
     return ExitCode::usage;
   }
   if (options.json && !options.list_keys) {

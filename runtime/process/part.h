@@ -44,6 +44,9 @@ public:
   // --check-config.
   virtual Result<void> check_start() { return {}; }
 
+  // For the unit, before a start: rules for nft that hold until programs are attached. Empty: none.
+  virtual std::string closing_rules() { return ""; }
+
   // Loads, fills and attaches everything. `undo` takes the changes back unless the whole start
   // succeeds.
   virtual Result<void> start(Undo& undo) = 0;
