@@ -16,7 +16,7 @@ stop() {
   "$bin/trap-guard" --config "$work/guard.toml" --detach >/dev/null 2>&1 || true
   guard=
 }
-trap 'stop; kill $(jobs -p) 2>/dev/null; ip netns del stranger 2>/dev/null; rm -rf "$work"' EXIT
+trap 'stop; kill ${service:-} 2>/dev/null; ip netns del stranger 2>/dev/null; rm -rf "$work"' EXIT
 
 check() { # NAME COMMAND...
   name=$1
@@ -74,6 +74,7 @@ ip -n stranger address add 203.0.113.1/24 dev eth0
 ip -n stranger link set eth0 up
 ip netns exec stranger ethtool -K eth0 tx off >/dev/null
 python3 -B -m http.server 8080 --directory "$here" >/dev/null 2>&1 &
+service=$!
 until curl --silent --output /dev/null http://127.0.0.1:8080/; do sleep 0.1; done
 
 # Without the drop-in.
