@@ -159,14 +159,13 @@ bool is_ipsec_way(const nlmsghdr& header) {
   return decrypts && !is_of_interface<xfrm_userpolicy_info>(header);
 }
 
-const std::optional<std::string>& Decapsulation::look_at(Paced& paced, const Read& read) {
+void Decapsulation::refresh(Paced& paced, const Read& read) {
   const auto begin = Clock::now();
   if (begin < paced.next)
-    return paced.reason;
+    return;
   paced.reason = read();
   const auto end = Clock::now();
   paced.next = end + (end - begin) * times_as_long;
-  return paced.reason;
 }
 
 std::vector<Uncovered> Decapsulation::look() {
@@ -181,10 +180,12 @@ std::vector<Uncovered> Decapsulation::look() {
                      fmt::format("the host takes packets out of MPLS: input is set for {}",
                                  fmt::join(on, ", ")),
                      false});
-  if (const auto& reason = look_at(seg6local_, read_seg6local))
-    found.push_back({"seg6local", *reason, false});
-  if (const auto& reason = look_at(ipsec_, read_ipsec))
-    found.push_back({"ipsec", *reason, false});
+  refresh(seg6local_, read_seg6local);
+  if (seg6local_.reason)
+    found.push_back({"seg6local", *seg6local_.reason, false});
+  refresh(ipsec_, read_ipsec);
+  if (ipsec_.reason)
+    found.push_back({"ipsec", *ipsec_.reason, false});
   return found;
 }
 

@@ -35,7 +35,7 @@ private:
     std::optional<std::string> reason;
   };
   using Read = std::function<std::optional<std::string>()>;
-  static const std::optional<std::string>& look_at(Paced& paced, const Read& read);
+  static void refresh(Paced& paced, const Read& read);
 
   Paced seg6local_, ipsec_;
 };
