@@ -60,9 +60,9 @@ packages_of() {
   bench) echo "libgtest-dev libgmock-dev libtins-dev python3 iptables iperf3 gnuplot-nox
     strace" ;;
   test) echo "llvm libclang-rt-dev clang-format clang-tidy procps git prometheus mandoc
-    qemu-system-x86 cpio xz-utils kmod debootstrap apt-utils gpg ppp wireguard-tools libnginx-mod-stream haproxy
+    qemu-system-x86 cpio xz-utils kmod debootstrap apt-utils gpg gpg-agent ppp wireguard-tools libnginx-mod-stream haproxy
     frama-c-base spin bird2 exabgp keepalived openssh-server openssh-client wget chromium redis-server redis-tools postgresql wrk nmap zsh tshark" ;;
-  packages) echo "make git debootstrap apt-utils gpg piuparts autopkgtest" ;;
+  packages) echo "make git debootstrap apt-utils gpg gpg-agent piuparts autopkgtest" ;;
   machines) echo "make git python3 iproute2 curl qemu-system-x86 e2fsprogs ethtool clang
     apt-utils cpio xz-utils kmod debootstrap" ;;
   neighbours) echo "xdp-tools clang iproute2 bpftool" ;;
