@@ -113,6 +113,10 @@ tidy: build ## clang-tidy over the C++ sources
 	@tests/check/tidy.sh build/dev
 
 format: ## clang-format over everything
+	@judge=$$(sed -n 's/.*clang-format \([0-9]*\).*/\1/p' .clang-format); \
+		clang-format --version | grep -q " version $$judge\." || \
+		{ echo "make: .clang-format wants clang-format $$judge, and this is $$(clang-format --version)"; \
+		exit 1; }
 	@git ls-files '*.c' '*.h' '*.cpp' | xargs clang-format -i
 
 release: ## build the programs alone, for installation, into build/release
