@@ -32,7 +32,8 @@ void print(const ordered_json& json) {
   fmt::print("packet {}: {}\n", json.value("number", 0),
              json.value("message", json.value("defect", "no TRAP message")));
   fmt::print("  packet   {}\n", json.value("packet", ""));
-  for (const auto& [name, value] : json.value("fields", ordered_json::object()).items())
+  const ordered_json fields = json.value("fields", ordered_json::object());
+  for (const auto& [name, value] : fields.items())
     fmt::print("  {:<10} {}\n", name, value.is_string() ? value.get<std::string>() : value.dump());
 }
 

@@ -462,9 +462,21 @@ def check_journal(args):
     return wrong + [f"man: no page names {field}, which runtime/log.cpp writes" for field in sorted(written ^ named_at_all)]
 
 
+def check_loops(args):
+    """items() refers to its JSON: in the head of a loop, C++20 destroys a temporary before the first round. A call without arguments is an accessor."""
+    head = re.compile(r"\bfor \([^;{}]*? : [^;{}]*[^(\s]\s*\)\s*\.items\(\)\)")
+    wrong = []
+    for path in sources(args.root, ".h", ".cpp"):
+        text = path.read_text()
+        wrong += [f"{name_of(path, args.root)}:{text.count(chr(10), 0, at.start()) + 1}: items() of a temporary; give the JSON a name before the loop"
+                  for at in head.finditer(text)]
+    return wrong
+
+
 CHECKS = {"format": check_format, "spdx": check_spdx, "words": check_words, "structs": check_structs, "verdicts": check_verdicts,
           "columns": check_columns, "includes": check_includes, "folders": check_folders, "headers": check_headers, "man": check_man,
-          "threats": check_threats, "compatibility": check_compatibility, "version": check_version, "bpf_headers": check_bpf_headers, "names": check_names, "linkage": check_linkage, "units": check_units, "journal": check_journal}
+          "threats": check_threats, "compatibility": check_compatibility, "version": check_version, "bpf_headers": check_bpf_headers, "names": check_names, "linkage": check_linkage, "units": check_units, "journal": check_journal,
+          "loops": check_loops}
 
 
 def main():
