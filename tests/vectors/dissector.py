@@ -4,6 +4,7 @@ in frames of both families. dissector.py TRAPCTL"""
 
 import ipaddress
 import json
+import os
 import pathlib
 import shutil
 import struct
@@ -38,11 +39,16 @@ def pcap(frames):
 
 
 def shown(file):
-    """What tshark shows of each frame: {field: text}, of fields that are there."""
-    command = ["tshark", "-n", "-r", file, "-X", f"lua_script:{SCRIPT}", "-T", "fields", "-E", "separator=|"]
-    for field in FIELDS:
-        command += ["-e", f"trap.{field}"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    """What tshark shows of each frame: {field: text}, of fields that are there. Wireshark 4.4 loads no script for root: it runs as nobody."""
+    another = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+    with tempfile.TemporaryDirectory() as folder, open(file, "rb") as packets:
+        os.chmod(folder, 0o755)
+        script = shutil.copy(SCRIPT, folder)
+        os.chmod(script, 0o644)
+        command = ["tshark", "-n", "-r", "-", "-X", f"lua_script:{script}", "-T", "fields", "-E", "separator=|"]
+        for field in FIELDS:
+            command += ["-e", f"trap.{field}"]
+        done = subprocess.run(command, capture_output=True, text=True, stdin=packets, cwd=folder, env={**os.environ, "HOME": folder}, **another)
     if done.returncode != 0 or "rror" in done.stderr:
         sys.exit(f"tshark: {done.stderr}")
     return [{field: text for field, text in zip(FIELDS, line.split("|")) if text} for line in done.stdout.splitlines()]
