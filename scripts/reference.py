@@ -57,9 +57,19 @@ def wrapped(text):
                                             break_on_hyphens=False)) if len(line) > COLUMNS else line for line in text.split("\n"))
 
 
+# CLI11 writes the default behind an option's type: "TEXT=-" until 2.3 (Debian 12), "TEXT [-] " since.
+NEWER_DEFAULT = re.compile(r"^(  -[^\[\n]*?(?: in \[[^\]\n]*\])?)(?<! in) \[([^\]\n]*)\] ?(\n| *)", re.M)
+
+
+def as_of_older(found):
+    option, default, gap = found.groups()
+    written = f"{option}={default}"
+    return written + (gap if gap == "\n" else " " * (DESCRIPTION - len(written)))
+
+
 def commands_below(program, words=()):
     run = subprocess.run([program, *words, "--help"], capture_output=True, text=True, check=True)
-    yield words, wrapped(re.sub(r"\n+Exit codes: .*", "", run.stdout).rstrip())
+    yield words, wrapped(re.sub(r"\n+Exit codes: .*", "", NEWER_DEFAULT.sub(as_of_older, run.stdout)).rstrip())
     listed = run.stdout.partition("Subcommands:\n")[2].partition("\n\n")[0]
     for name in re.findall(r"^  ([\w-]+) ", listed, re.M):
         yield from commands_below(program, (*words, name))
