@@ -17,6 +17,7 @@
 #include "guard/maps.h"
 #include "runtime/config/endpoint.h"
 #include "tests/bpf/guard/guard_tables.h"
+#include "tests/bpf/harness/buckets.h"
 #include "tests/bpf/harness/layout.h"
 #include "tests/bpf/harness/rig.h"
 #include "tests/support/packet.h"

@@ -85,7 +85,8 @@ TEST(TopTalkers, are_read_from_the_map_without_networks) {
   const trap_key secret = {.start = {1, 2, 3, 4}};
   std::vector<trap_budget_row> rows(TRAP_BUDGET_ROWS);
   const auto put = [&](const trap_address& address, unsigned bits, std::uint64_t handshakes) {
-    server::place_budget(rows, {address, bits}, {.bucket = {}, .handshakes = handshakes}, secret);
+    server::place_budget(rows, {address, bits, 0}, {.bucket = {}, .handshakes = handshakes},
+                         secret);
   };
   for (std::uint32_t i = 0; i < 10'000; i++) {
     put(trap_address_v4(TRAP_BE32(0xc6336400 + i)), 32, i);
