@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a packet costs when two CPUs run a program at once, beside one CPU alone: CPUs that wait for
-// each other's cache lines pay for it. Both draw packets of the same clients, of few or of many.
+// The cost of a packet where two CPUs run a program at once, beside one CPU alone: CPUs that wait
+// for each other's cache lines pay for it. Both draw packets of the same clients, of few or of
+// many.
 #include "bench/speed/measurements.h"
 
 #include <algorithm>

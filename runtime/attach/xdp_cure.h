@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an operator can change about a native program that an interface does not take, by the words
-// of its driver. tests/kernels/cards.sh follows the advice on emulated cards.
+// Advice on a native program that an interface does not take: what an operator can change, by the
+// words of its driver. tests/kernels/cards.sh follows the advice on emulated cards.
 #pragma once
 
 #include <string>

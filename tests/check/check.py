@@ -234,7 +234,8 @@ HOME_OF = {
     **{name: ("variant",) for name in ("in_place_index", "get_if")},
     **{name: ("cstring",) for name in ("memcmp", "memcpy", "memset")},
     "size_t": ("cstddef", "cstring", *CONTAINERS), "byte": ("cstddef",), "nullopt": ("optional",), "runtime_error": ("stdexcept",),
-    "type_identity_t": ("type_traits",), "invoke_result_t": ("type_traits", "functional"), "strong_ordering": ("compare", *CONTAINERS),
+    **{name: ("type_traits",) for name in ("type_identity_t", "is_const_v", "remove_const_t")},
+    **{name: ("algorithm",) for name in ("min", "max")}, "invoke_result_t": ("type_traits", "functional"), "strong_ordering": ("compare", *CONTAINERS),
     "ranges": ("algorithm", "ranges"), "numeric_limits": ("limits",), "mt19937_64": ("random",), "from_chars": ("charconv",),
     "errc": ("system_error", "charconv"), "back_inserter": ("iterator", *CONTAINERS), "abort": ("cstdlib",),
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Which of the network cards that qemu emulates take trap-guard's program natively, on a kernel of Debian's; what the guard says of the others;
-# and whether its advice and doctor's work there. Usage: cards.sh [--suite SUITE] [--write] BUILD_DIR (as root: its taps are in a network
+# Tries the network cards that qemu emulates on a kernel of Debian's: which take trap-guard's program natively, what the guard says of the
+# others, and whether its advice and doctor's work there. Usage: cards.sh [--suite SUITE] [--write] BUILD_DIR (as root: its taps are in a network
 # namespace of its own). --write brings the outcome to docs/machines.md. Prints "ok" and "not ok" lines. Exit code 0 only if each is ok.
 set -eu
 

@@ -14,7 +14,7 @@ constexpr std::uint64_t mark = 0xff, prefix_bits = 48;
 } // namespace
 
 trap_client_key owner_of_budget(std::uint64_t of) {
-  trap_client_key owner;
+  trap_client_key owner = {};
   if (of >> 56 != mark) {
     owner.prefix.raw64[0] = __builtin_bswap64(of);
     owner.bits = 64;
