@@ -69,6 +69,7 @@ const Plan whole_plan = {{5, 100'000, 5},
 
 struct Options {
   bool quick = false;
+  int rounds = 0; // of the experiments under attack; 0: as in the plan
   std::string output;
   std::string only;
   std::vector<std::string> beside; // FILE:PROGRAM
@@ -163,7 +164,9 @@ Result<void> measure_in_lab(const Options& options, const std::vector<Responder>
 }
 
 Result<ExitCode> measure_all(const Options& options) {
-  const Plan plan = options.quick ? quick_plan : whole_plan;
+  Plan plan = options.quick ? quick_plan : whole_plan;
+  if (options.rounds != 0)
+    plan.attacked_downloads.rounds = plan.rising_attack.rounds = options.rounds;
   const auto guests = guests_of(options);
   if (!guests)
     return guests.error();
@@ -200,6 +203,9 @@ ExitCode run(int argc, char** argv) {
                "capacity of a core beside other defences."};
   app.add_flag("--quick", options.quick,
                "few packets: shows that it works; the figures mean little");
+  app.add_option("--rounds", options.rounds,
+                 "repetitions of the experiments under attack, which take most of the time")
+      ->check(CLI::Range(1, 100));
   app.add_option("--output", options.output, "file of the report")->capture_default_str();
   app.add_option(
       "--only", options.only,

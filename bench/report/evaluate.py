@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes evaluation.md and its plots (SVG, by gnuplot) from trap-bench's report.json.
 
-usage: evaluate.py REPORT [--output DIRECTORY] [--no-plots]    default: where the report is
+usage: evaluate.py REPORT... [--output DIRECTORY] [--no-plots]    default: where the first report is
+
+Several reports are those of parts, one after the other on one machine (trap-bench --only PART).
 """
 import argparse
 import collections
@@ -149,7 +151,8 @@ SECTIONS = (("Machine and method", lambda report, plots: about(report)), ("Targe
 
 
 def document(report, plots):
-    text = ["# Evaluation", "", "Written by bench/report/evaluate.py from one run of trap-bench.", ""]
+    runs = "one run of trap-bench" if report.runs == 1 else f"{report.runs} runs of trap-bench, each of some experiments, one after the other"
+    text = ["# Evaluation", "", f"Written by bench/report/evaluate.py from {runs}.", ""]
     if report.json.get("quick"):
         text += ["**A quick run: it shows that everything works, and its figures mean little.**", ""]
     for title, write in SECTIONS:
@@ -171,15 +174,18 @@ def wrapped(text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("report", type=pathlib.Path)
+    parser.add_argument("reports", type=pathlib.Path, nargs="+", metavar="REPORT")
     parser.add_argument("--output", type=pathlib.Path, help="directory; default: that of the report")
     parser.add_argument("--no-plots", action="store_true", help="the document alone")
     arguments = parser.parse_args()
-    output = arguments.output or arguments.report.parent
-    try:
-        report = Report(arguments.report.read_text())
-    except (OSError, ValueError, KeyError) as error:
-        sys.exit(f"evaluate.py: {arguments.report} is no report of trap-bench: {error}; make one with: make bench")
+    output = arguments.output or arguments.reports[0].parent
+    report = None
+    for path in arguments.reports:
+        try:
+            part = Report(path.read_text())
+            report = report.with_part(part) if report else part
+        except (OSError, ValueError, KeyError) as error:
+            sys.exit(f"evaluate.py: {path} is no report of trap-bench: {error}; make one with: make bench")
     output.mkdir(parents=True, exist_ok=True)
     plots = Plots(output, not arguments.no_plots)
     if not plots.gnuplot and not arguments.no_plots:

@@ -26,8 +26,9 @@ constexpr std::uint32_t few = 16, many = 10'000;
 constexpr std::uint64_t hour_ns = 3'600'000'000'000;
 constexpr double wanted = 1.8; // times the packets of one CPU
 constexpr int cpus = 2;
-// Of each CPU; redirects of both fit into the ring buffer, which is read between calls.
-constexpr int packets_of_a_call = 4000;
+// Of each CPU: those of both fit into the ring buffer, which is read between calls. Each call costs
+// some 20 ms of waiting in the kernel, so there are few.
+constexpr int redirects_of_a_call = 4000, redirects_of_a_round = 20'000;
 // Numbers of packets from which the second CPU goes on: it draws the same clients in another order.
 constexpr std::uint64_t numbers_of_a_cpu = 1ULL << 40;
 
@@ -88,11 +89,14 @@ public:
   std::vector<double> measure(const ScalingEffort& effort) {
     const int tested = tested_->program_fd(subject_.program);
     const int empty = replayers_[0].floors().program_fd(replayers_[0].empty());
+    const bool redirects = subject_.verdict == TRAP_REPLY_REDIRECT;
+    const int packets = redirects ? std::min(effort.packets, redirects_of_a_round) : effort.packets;
+    call_ = redirects ? redirects_of_a_call : packets;
     std::vector<double> factors;
-    time(tested, cpus, effort.packets); // warm up
+    time(tested, cpus, packets); // warm up
     for (int round = 0; round < effort.rounds; round++) {
-      const double one = time(tested, 1, effort.packets) - time(empty, 1, effort.packets);
-      const double both = time(tested, cpus, effort.packets) - time(empty, cpus, effort.packets);
+      const double one = time(tested, 1, packets) - time(empty, 1, packets);
+      const double both = time(tested, cpus, packets) - time(empty, cpus, packets);
       factors.push_back(cpus * one / std::max(both, 0.1));
     }
     return factors;
@@ -119,14 +123,14 @@ private:
   double time(int program, int at_once, int packets) {
     std::barrier together(at_once);
     std::vector<double> spent_ns(static_cast<std::size_t>(at_once));
-    for (int done = 0; done < packets; done += packets_of_a_call) {
+    for (int done = 0; done < packets; done += call_) {
       std::vector<std::thread> threads;
       for (int cpu = 0; cpu < at_once; cpu++)
         threads.emplace_back([&, cpu] {
           const auto at = static_cast<std::size_t>(cpu);
           lab::keep_to_cpu(cpu);
           together.arrive_and_wait();
-          spent_ns[at] += replayers_[at].run(program, packets_of_a_call);
+          spent_ns[at] += replayers_[at].run(program, call_);
         });
       for (std::thread& thread : threads)
         thread.join();
@@ -142,6 +146,7 @@ private:
   const Subject& subject_;
   std::unique_ptr<test::Object> tested_;
   std::vector<Replayer> replayers_;
+  int call_ = 0; // packets of each CPU
 };
 
 struct Case {

@@ -25,6 +25,16 @@ class Report:
     def __init__(self, text):
         self.json = json.loads(text)
         self.results = self.json["results"]
+        self.runs = 1
+
+    def with_part(self, part):
+        """This report and that of other experiments on the same machine."""
+        if part.json["machine"]["cpu"] != self.json["machine"]["cpu"] or part.json["kernel"] != self.json["kernel"]:
+            raise ValueError("it is of another machine than the reports before it")
+        for key in ("results", "targets", "skipped", "refused"):
+            self.json[key] += part.json[key]
+        self.runs += part.runs
+        return self
 
     def select(self, pattern, **fields):
         return [line for line in self.results

@@ -45,6 +45,22 @@ class Evaluation(unittest.TestCase):
     def test_whole_report_lacks_nothing(self):
         self.assertEqual(self.absences().strip(), "- nothing")
 
+    def test_parts_make_the_document_of_the_whole(self):
+        whole = self.document()
+        part = pathlib.Path(self.directory.name) / "part.json"
+        part.write_text(json.dumps({**self.report, "results": self.report["results"][20:], "targets": [], "skipped": [], "refused": []}))
+        self.report["results"] = self.report["results"][:20]
+        text = self.document(str(part), "--no-plots")
+        self.assertIn("from 2 runs of trap-bench, each of some", text)
+        self.assertEqual(text.split("\n## ")[1:], whole.split("\n## ")[1:])
+
+    def test_part_of_another_machine_is_refused(self):
+        part = pathlib.Path(self.directory.name) / "part.json"
+        part.write_text(json.dumps({**self.report, "kernel": "5.10"}))
+        done = evaluate(json.dumps(self.report), self.directory.name, str(part), "--no-plots")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("part.json is no report of trap-bench: it is of another machine", done.stderr)
+
     def test_missing_experiment_is_named(self):
         for what, name in NAMES.items():
             whole = self.report["results"]
