@@ -130,19 +130,25 @@ std::string many_backends(const Population& population) {
   return text;
 }
 
-// Every client is of some prefix, which sends it to a pool of the only backend.
-std::string many_prefixes(const Population& population) {
-  const trap_address backend = population.constants.address("backend", population.family).value;
-  std::string text = service_text(population, 0, 1) + backend_text(backend) +
-                     backend_text(backend, "pool = \"same\"\n") +
-                     "[[service.policy]]\naction = \"pool\"\npool = \"same\"\nprefixes = [";
+// Every client is of some prefix.
+std::string prefix_lines(const Population& population) {
+  std::string text;
   for (std::uint32_t index = 0; index < population.size; index++) {
     trap_address prefix = source_of(population.family, index, prefix_shift(population.family));
     prefix = trap_address_mask(prefix, static_cast<__u32>(population.family),
                                population.family == 4 ? 24 : 48);
-    text += "\"" + text_of(prefix) + (population.family == 4 ? "/24" : "/48") + "\", ";
+    text += text_of(prefix) + (population.family == 4 ? "/24\n" : "/48\n");
   }
-  return text + "]\n";
+  return text;
+}
+
+// The file's prefixes send their clients to a pool of the only backend. So many have no room in a
+// configuration.
+std::string many_prefixes(const Population& population, const std::string& file) {
+  const trap_address backend = population.constants.address("backend", population.family).value;
+  return service_text(population, 0, 1) + backend_text(backend) +
+         backend_text(backend, "pool = \"same\"\n") +
+         "[[service.policy]]\naction = \"pool\"\npool = \"same\"\nfile = \"" + file + "\"\n";
 }
 
 trap_replay_order valid_acks(const Population& population) {
@@ -200,7 +206,8 @@ std::vector<Subject> of_server() {
        {1, 10, 100, 1000, 10'000, 100'000},
        syn,
        [](const Population& population) {
-         return load_server(population, many_prefixes(population));
+         const test::ConfigurationFile file(prefix_lines(population));
+         return load_server(population, many_prefixes(population, file.path()));
        },
        [](const Population& population) {
          trap_replay_order order = {};
