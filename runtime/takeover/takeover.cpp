@@ -75,6 +75,10 @@ MapLayout form_of(const MapLayout& of, const EntryForm& entries) {
   return form;
 }
 
+bool has_types(const MapLayout& form) {
+  return form.key_type != 0 && form.value_type != 0;
+}
+
 // The fields that are lost without leave.
 std::vector<std::string> lost_fields(const EarlierMap& earlier, const MapPlan& plan) {
   std::vector<std::string> lost;
@@ -219,6 +223,12 @@ Result<Takeover> Takeover::decide(bpf_object* object, const std::string& pin_dir
 
 Result<void> Takeover::decide_map(bpf_map* map, const MapPlan& plan) {
   const std::string name = bpf_map__name(map);
+  const MapLayout to = layout_of(object_, map);
+  // Looked at in every start, or only an upgrade would find out.
+  if (plan.former_entries && !has_types(form_of(to, *plan.former_entries)))
+    return Error{fmt::format("its program has no struct {} or {}, by which an earlier map {} is to "
+                             "be read",
+                             plan.former_entries->key, plan.former_entries->value, name)};
   std::string path = pin_dir_ + "/" + name;
   auto fd = open_pin(path);
   if (fd && !*fd && !plan.former_name.empty()) {
@@ -234,7 +244,6 @@ Result<void> Takeover::decide_map(bpf_map* map, const MapPlan& plan) {
   auto from = layout_of(fd->get(), path);
   if (!from)
     return from.error();
-  const MapLayout to = layout_of(object_, map);
   if (is_shared(*from, to) && path.ends_with("/" + name)) {
     if (int failed = bpf_map__reuse_fd(map, fd->get()))
       return Error{fmt::format("cannot take over pinned map {}: {}", path, error_text(failed))};

@@ -127,8 +127,6 @@ TRAP_GLOBAL_FUNCTION __u64 find_budgets(__u64 client, __u64 network, __u32 wante
   struct trap_budget_row *row, *own;
   __u32 index = 0, own_index;
 
-  (void)(struct trap_client_key*)0; /* among this program's types, for the daemon that reads the
-                                       table of 0.4.0 (Takeover) */
   now = bpf_map_lookup_elem(&settings, &index);
   if (!now)
     return ~0ULL;

@@ -11,6 +11,10 @@
 /* Send TRAP options with the shared experimental kind 253 (docs/protocol.md 3). */
 const volatile __u8 send_experimental = 0;
 
+/* A pointer to nothing, so that this type is among the program's: by it the daemon reads the hash
+ * that `clients` was in 0.4.0 (EntryForm of runtime/takeover). */
+const struct trap_client_key* const volatile former_clients_key = 0;
+
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, TRAP_PLACES);

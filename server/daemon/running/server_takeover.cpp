@@ -19,22 +19,23 @@ struct BudgetTable {
 // Keys are derived again from the master key. What is known of connections and handshakes is found
 // out again: a connection that the filter does not know is looked up.
 TakeoverPlan takeover_plan() {
-  return {
-      {"clients", {.carry = Carry::nothing}}, // those of 0.4.0 lie in a hash: budgets begin anew
-      {"service_table", {.carry = Carry::by_part, .former_name = "places"}},
-      {"settings",
-       {.given_up = {"selector_key", "cookie_keys", "known_until_ns", "known_generation"}}},
-      {"guards", {.given_up = {"ticket_keys"}}},
-      {"connection_filter", {.carry = Carry::nothing}},
-      {"time_wait_filter", {.carry = Carry::nothing}},
-      {"recent_handovers", {.carry = Carry::nothing}},
-      {"watched_handovers", {.carry = Carry::nothing}},
-      {"senders", {.carry = Carry::nothing}},
-      {"next_hops", {.carry = Carry::nothing}},
-      {"own_macs", {.carry = Carry::nothing}},
-      {"allowances", {.carry = Carry::nothing}},
-      {"behind", {.carry = Carry::nothing}},
-      {"assigner", {.carry = Carry::nothing}}};
+  return {{"clients",
+           {.carry = Carry::by_part,
+            .former_entries = EntryForm{"trap_client_key", "trap_client_budget"}}},
+          {"service_table", {.carry = Carry::by_part, .former_name = "places"}},
+          {"settings",
+           {.given_up = {"selector_key", "cookie_keys", "known_until_ns", "known_generation"}}},
+          {"guards", {.given_up = {"ticket_keys"}}},
+          {"connection_filter", {.carry = Carry::nothing}},
+          {"time_wait_filter", {.carry = Carry::nothing}},
+          {"recent_handovers", {.carry = Carry::nothing}},
+          {"watched_handovers", {.carry = Carry::nothing}},
+          {"senders", {.carry = Carry::nothing}},
+          {"next_hops", {.carry = Carry::nothing}},
+          {"own_macs", {.carry = Carry::nothing}},
+          {"allowances", {.carry = Carry::nothing}},
+          {"behind", {.carry = Carry::nothing}},
+          {"assigner", {.carry = Carry::nothing}}};
 }
 
 Result<void> check_takeover(const ServerConfig& config) {
