@@ -24,7 +24,7 @@ trap_client_key owner_of_budget(std::uint64_t of) {
   const std::uint64_t prefix = of & ((1ULL << prefix_bits) - 1);
   if (owner.bits == 48)
     owner.prefix.raw64[0] = __builtin_bswap64(prefix << 16);
-  else
+  else if (owner.bits != 64) // which is ::/64, whose prefix is zero
     owner.prefix =
         trap_address_v4(TRAP_BE32(static_cast<std::uint32_t>(prefix << (32 - owner.bits))));
   return owner;

@@ -93,14 +93,15 @@ TEST(TopTalkers, are_read_from_the_map_without_networks) {
     put(trap_address_v4(TRAP_BE32(0x0a000000 + (i << 8))), 24, 1'000'000 + i);
   }
   put(*parse_address("2001:db8:1:2::"), 64, 9'998);
+  put(*parse_address("::"), 64, 10'000); // whose word in the table is one of the marked
   put(*parse_address("2001:db8:1::"), 48, 2'000'000);
   for (std::uint32_t row = 0; row < TRAP_BUDGET_ROWS; row++)
     ASSERT_EQ(bpf_map_update_elem(map.get(), &row, &rows[row], BPF_ANY), 0);
   std::vector<std::string> lines;
-  for (const Talker& one : server::top_talkers(map.get(), 3))
+  for (const Talker& one : server::top_talkers(map.get(), 4))
     lines.push_back(server::format_talker(one) + " " + std::to_string(one.handshakes));
-  EXPECT_EQ(lines, (std::vector<std::string>{"198.51.139.15/32 9999", "198.51.139.14/32 9998",
-                                             "2001:db8:1:2::/64 9998"}));
+  EXPECT_EQ(lines, (std::vector<std::string>{"::/64 10000", "198.51.139.15/32 9999",
+                                             "198.51.139.14/32 9998", "2001:db8:1:2::/64 9998"}));
 }
 
 } // namespace
