@@ -14,6 +14,7 @@ if [ "${1:-}" = --suite ] && [ $# -gt 1 ]; then
   suite=$2
   shift 2
 fi
+case "${1:-}" in -*) set -- ;; esac # an option that nobody knows
 if [ $# -lt "$least" ] || [ $# -gt "$most" ]; then
   echo "usage: $usage" >&2
   exit 2
@@ -28,8 +29,8 @@ for tool in $tools qemu-system-x86_64:qemu-system-x86 cpio:cpio dpkg-deb:dpkg xz
   command -v "${tool%:*}" >/dev/null || fail "${tool%:*} is missing; install the package ${tool#*:}"
 done
 kernels=$build/kernels
-mkdir -p "$kernels"
-work=$(mktemp -d "$kernels/work.XXXXXX")
+work=$(mkdir -p "$kernels" 2>/dev/null && mktemp -d "$kernels/work.XXXXXX" 2>/dev/null) ||
+  fail "cannot write to $kernels: run it as root, or as the user who built TRAP"
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 

@@ -1,12 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# run.sh VERSION: builds the programs of an earlier version from the commit of its release, then
-# plays scenario "takeover" from them to those of build/dev. As root, after `make build`.
+# run.sh VERSION: builds the programs of an earlier version from the commit of its release, with the
+# packages that its own set-up installs, then plays scenario "takeover" from them to those of
+# build/dev. As root, after `make build`.
 set -eu
+[ $# = 1 ] || { echo "usage: tests/upgrade/run.sh VERSION" >&2; exit 2; }
 version=$1
 cd "$(dirname "$0")/../.."
 commit=$(git log --format=%H --grep "^version $version\$" -1)
-[ -n "$commit" ] || { echo "no commit \"version $version\" in this clone" >&2; exit 2; }
+[ -n "$commit" ] ||
+  { echo "tests/upgrade/run.sh: no commit \"version $version\" in this clone" >&2; exit 2; }
 source=$PWD/build/upgrade/$version
 if [ ! -d "$source" ]; then
   mkdir -p "$source.part"
@@ -14,6 +17,7 @@ if [ ! -d "$source" ]; then
   mv "$source.part" "$source"
 fi
 cd "$source"
+scripts/setup.sh
 cmake --preset release >build.log 2>&1 && cmake --build --preset release >>build.log 2>&1 ||
   { tail -n 20 build.log >&2; exit 1; }
 cd - >/dev/null
