@@ -28,7 +28,7 @@ interfaces = ["br0"]
 xdp_mode = "generic"
 trap_servers = ["203.0.113.10"]
 mode = "enforce"
-trusted = ["203.0.113.1"]
+trusted = ["203.0.113.1", "2001:db8:113::1"]
 [[service]]
 name = "web"
 port = 80
@@ -40,37 +40,30 @@ late_unit() {
     "$2" "$3" >$units/late-$1.service
 }
 printf '[Unit]\nWants=trap-guard.service late-service.service late-stranger.service late-network.service late-judge.service\n' >$units/late.target
-late_unit service systemd-journald.socket "/usr/bin/python3 -B -m http.server 80 --directory /run/late"
+late_unit service systemd-journald.socket "/usr/bin/python3 -B -m http.server 80 --bind :: --directory /run/late"
 late_unit stranger systemd-journald.socket "/usr/sbin/ip netns exec stranger /usr/bin/python3 -B $here/late.py"
 late_unit network "network-pre.target" "/bin/sh /run/late/network"
 late_unit judge systemd-journald.socket "/bin/sh /run/late/judge"
 
-ip netns add stranger
-ip link add port0 type veth peer name eth0 netns stranger
-ip -n stranger link set lo up
-ip -n stranger address add 192.0.2.66/32 dev lo
-ip -n stranger address add 203.0.113.1/24 dev eth0
-ip -n stranger link set eth0 up
+. "$here/../scenarios/late-bridge.sh"
+make_stranger
 
 # As a network's own service does: after network-pre.target, and not before the other two are there.
-cat >/run/late/network <<'END'
+echo ". $here/../scenarios/late-bridge.sh" | tee /run/late/network >/run/late/judge
+cat >>/run/late/network <<'END'
 until [ -e /run/late/probing ] && curl --silent --output /dev/null http://127.0.0.1/; do sleep 0.5; done
-ip link add br0 type bridge
-ip link set port0 master br0 up
-ip address add 203.0.113.10/24 dev br0
-ip link set br0 up
-ip route add default via 203.0.113.1
+make_bridge
 : >/run/late/up
 exec sleep infinity
 END
 
-cat >/run/late/judge <<'END'
+cat >>/run/late/judge <<'END'
 check() { # NAME COMMAND...
   name=$1
   shift
   if "$@" >/run/late/said 2>&1; then echo "ok - $name"; else echo "not ok - $name: $(tail -n 5 /run/late/said | tr '\n' '/')"; fi
 }
-trusted() { ip netns exec stranger curl --silent --show-error --interface 203.0.113.1 --max-time 20 --output /dev/null http://203.0.113.10/; }
+trusted() { for address in $trusted_addresses; do tries_from "$address" 80 20 || return 1; done; }
 no_table() { ! nft list table inet trap_guard_closed; }
 until [ -e /run/late/up ]; do sleep 0.5; done
 if [ -e /run/systemd/system/trap-guard.service.d/closed.conf ]; then

@@ -8,6 +8,7 @@ set -eu
 bin=${1:?usage: closed.sh BIN_DIR DROP_IN}
 drop_in=${2:?usage: closed.sh BIN_DIR DROP_IN}
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/late-bridge.sh"
 work=$(mktemp -d)
 failures=0
 guard=
@@ -35,8 +36,12 @@ unit() {
 }
 has_table() { nft list table inet trap_guard_closed; }
 no_table() { ! nft list table inet trap_guard_closed; }
-connects_from() { ip netns exec stranger curl --silent --show-error --interface "$1" --max-time 5 --output /dev/null http://203.0.113.10:8080/; }
-refused_from() { ! ip netns exec stranger curl --silent --interface "$1" --max-time 2 --output /dev/null http://203.0.113.10:8080/; }
+connect_from() { # ADDRESS...
+  for address in "$@"; do tries_from "$address" 8080 5 || return 1; done
+}
+refused_from() {
+  for address in "$@"; do ! tries_from "$address" 8080 2 || return 1; done
+}
 start() {
   "$bin/trap-guard" --config "$work/guard.toml" >"$work/log" 2>&1 &
   guard=$!
@@ -44,13 +49,6 @@ start() {
   kill -0 "$guard"
 }
 first_start() { ! "$bin/trap-guard" --config "$work/guard.toml" && grep -q 'no interface "br0"' "$work/said"; }
-network() {
-  ip link add br0 type bridge
-  ip link set port0 master br0 up
-  ip address add 203.0.113.10/24 dev br0
-  ip link set br0 up
-  ip route replace default via 203.0.113.1
-}
 
 "$bin/trapctl" key generate "$work/master.key" >/dev/null
 "$bin/trapctl" key derive web-1 --master "$work/master.key" --output "$work/guard.key" >/dev/null
@@ -60,29 +58,23 @@ xdp_mode = "generic"
 secret_file = "$work/guard.key"
 trap_servers = ["203.0.113.11"]
 mode = "enforce"
-trusted = ["203.0.113.1"]
+trusted = ["203.0.113.1", "2001:db8:113::1"]
 [[service]]
 name = "web"
 port = 8080
 END
 mkdir -p /run/netns
-ip netns add stranger
-ip link add port0 type veth peer name eth0 netns stranger
-ip -n stranger link set lo up
-ip -n stranger address add 192.0.2.66/32 dev lo
-ip -n stranger address add 203.0.113.1/24 dev eth0
-ip -n stranger link set eth0 up
-ip netns exec stranger ethtool -K eth0 tx off >/dev/null
-python3 -B -m http.server 8080 --directory "$here" >/dev/null 2>&1 &
+make_stranger
+python3 -B -m http.server 8080 --bind :: --directory "$here" >/dev/null 2>&1 &
 service=$!
 until curl --silent --output /dev/null http://127.0.0.1:8080/; do sleep 0.1; done
 
 # Without the drop-in.
 check "without: the first start comes before the bridge" first_start
-network
-check "without: the uninvited host gets through" connects_from 192.0.2.66
+make_bridge
+check "without: the uninvited host gets through" connect_from $uninvited_addresses
 check "without: the guard starts" start
-check "without: it gets through no longer" refused_from 192.0.2.66
+check "without: it gets through no longer" refused_from $uninvited_addresses
 stop
 ip link del br0
 
@@ -90,18 +82,18 @@ ip link del br0
 check "the line before the start" unit ExecStartPre
 check "it closes the port" has_table
 check "the first start comes before the bridge" first_start
-network
-check "the uninvited host does not get through" refused_from 192.0.2.66
-check "a trusted host does" connects_from 203.0.113.1
+make_bridge
+check "the uninvited host does not get through" refused_from $uninvited_addresses
+check "a trusted host does" connect_from $trusted_addresses
 check "this host does" curl --silent --max-time 5 --output /dev/null http://203.0.113.10:8080/
 check "the line before the second start" unit ExecStartPre
 check "it keeps the port closed" has_table
 check "the guard starts" start
-check "both close the port" refused_from 192.0.2.66
+check "both close the port" refused_from $uninvited_addresses
 check "the line after the start" unit ExecStartPost
 check "the table is gone" no_table
-check "the guard closes the port" refused_from 192.0.2.66
-check "a trusted host still gets through" connects_from 203.0.113.1
+check "the guard closes the port" refused_from $uninvited_addresses
+check "a trusted host still gets through" connect_from $trusted_addresses
 check "the line before a restart" unit ExecStartPre
 check "a restart closes nothing" no_table
 sed -i 's/^mode = .*/mode = "monitor"/' "$work/guard.toml"
