@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "lab/demo/heavy_flood.h"
 #include "lab/deployment/visit.h"
 
 namespace trap::lab {
@@ -57,11 +58,6 @@ Summary summary_of(const std::vector<Step>& steps, std::string_view prefix) {
 
 std::string time_text(double seconds) {
   return seconds < 1 ? fmt::format("{:.0f} ms", seconds * 1000) : fmt::format("{:.1f} s", seconds);
-}
-
-// 123456 as "123,000".
-std::string thousands_text(double count) {
-  return count < 1000 ? fmt::format("{:.0f}", count) : fmt::format("{:.0f},000", count / 1000);
 }
 
 std::string delivery_text(const Summary& summary) {
@@ -208,7 +204,7 @@ std::string demo_summary(const std::vector<Step>& steps) {
     return "The demo did not get far enough to conclude anything.";
   return fmt::format("Under {} to {} spoofed SYNs a second the service behind TRAP {}, against {} "
                      "without a flood, and {}.",
-                     thousands_text(flooded.least_flood), thousands_text(flooded.greatest_flood),
+                     rate_text(flooded.least_flood), rate_text(flooded.greatest_flood),
                      delivery_text(flooded), time_text(calm.median_s), stranger_text(steps));
 }
 

@@ -166,11 +166,6 @@ std::string percent_text(double share) {
   return fmt::format("{:.0f} %", percent);
 }
 
-std::string rate_text(double per_second) {
-  return per_second >= 1e6 ? fmt::format("{:.1f} million", per_second / 1e6)
-                           : fmt::format("{:.0f},000", per_second / 1000);
-}
-
 std::string list_of(const std::vector<const FloodRow*>& rows) {
   std::string text;
   for (const FloodRow* row : rows)
@@ -219,6 +214,14 @@ Result<std::vector<FloodRow>> try_defences(Deployment& deployment, const Termina
   if (last_cpu() == 0)
     return std::vector<FloodRow>{};
   return Trials{deployment, terminal}.run();
+}
+
+std::string rate_text(double per_second) {
+  if (per_second < 1000)
+    return fmt::format("{:.0f}", per_second);
+  const double thousands = std::round(per_second / 1000);
+  return thousands < 1000 ? fmt::format("{:.0f},000", thousands)
+                          : fmt::format("{:.1f} million", per_second / 1e6);
 }
 
 std::string table_of(const std::vector<FloodRow>& rows) {

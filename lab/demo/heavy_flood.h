@@ -31,6 +31,9 @@ inline constexpr int heavy_flood_per_second = 1'000'000;
 // outrun it. An error only if a trial could not be carried out, or after an interrupt.
 Result<std::vector<FloodRow>> try_defences(Deployment& deployment, const Terminal& terminal);
 
+// 123456 as "123,000", 1234567 as "1.2 million".
+std::string rate_text(double per_second);
+
 // A line for each defence.
 std::string table_of(const std::vector<FloodRow>& rows);
 

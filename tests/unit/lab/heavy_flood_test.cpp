@@ -94,4 +94,13 @@ TEST(HeavyFlood, MarksRequestsThatTheVictimDidNotLimit) {
 }
 
 } // namespace
+TEST(HeavyFlood, SaysRatesInThousandsOrMillions) {
+  EXPECT_EQ(rate_text(0), "0");
+  EXPECT_EQ(rate_text(999), "999");
+  EXPECT_EQ(rate_text(123'456), "123,000");
+  EXPECT_EQ(rate_text(999'499), "999,000");
+  EXPECT_EQ(rate_text(999'500), "1.0 million"); // never "1000,000"
+  EXPECT_EQ(rate_text(2'345'678), "2.3 million");
+}
+
 } // namespace trap::lab
