@@ -98,7 +98,7 @@ static __always_inline __u32 take_client_place(__u64 print) {
     return TRAP_NO_CLIENT;
   }
   client = &bucket->clients[found];
-  client->syns.full_at_ns = 0;
+  client->syns.full_at_ns = coarse_ns(); /* full, and not the next to go before it has paid */
   client->announced_syns.full_at_ns = 0;
   client->packets.full_at_ns = 0;
   client->kib.full_at_ns = 0;

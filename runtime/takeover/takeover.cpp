@@ -75,8 +75,18 @@ MapLayout form_of(const MapLayout& of, const EntryForm& entries) {
   return form;
 }
 
-bool has_types(const MapLayout& form) {
-  return form.key_type != 0 && form.value_type != 0;
+// Every start looks whether it could read a former hash, or only an upgrade would find out.
+Result<void> check_former_entries(const std::string& map, const MapPlan& plan,
+                                  const MapLayout& to) {
+  if (!plan.former_entries)
+    return {};
+  const MapLayout form = form_of(to, *plan.former_entries);
+  if (form.key_type != 0 && form.value_type != 0)
+    return {};
+  return Error{
+      fmt::format("its program has no struct {} or {}, by which an earlier map {} is to be "
+                  "read",
+                  plan.former_entries->key, plan.former_entries->value, map)};
 }
 
 // The fields that are lost without leave.
@@ -224,11 +234,6 @@ Result<Takeover> Takeover::decide(bpf_object* object, const std::string& pin_dir
 Result<void> Takeover::decide_map(bpf_map* map, const MapPlan& plan) {
   const std::string name = bpf_map__name(map);
   const MapLayout to = layout_of(object_, map);
-  // Looked at in every start, or only an upgrade would find out.
-  if (plan.former_entries && !has_types(form_of(to, *plan.former_entries)))
-    return Error{fmt::format("its program has no struct {} or {}, by which an earlier map {} is to "
-                             "be read",
-                             plan.former_entries->key, plan.former_entries->value, name)};
   std::string path = pin_dir_ + "/" + name;
   auto fd = open_pin(path);
   if (fd && !*fd && !plan.former_name.empty()) {
@@ -239,7 +244,7 @@ Result<void> Takeover::decide_map(bpf_map* map, const MapPlan& plan) {
     return fd.error();
   if (!*fd) {
     fresh_.push_back(name);
-    return {};
+    return check_former_entries(name, plan, to);
   }
   auto from = layout_of(fd->get(), path);
   if (!from)
@@ -247,7 +252,7 @@ Result<void> Takeover::decide_map(bpf_map* map, const MapPlan& plan) {
   if (is_shared(*from, to) && path.ends_with("/" + name)) {
     if (int failed = bpf_map__reuse_fd(map, fd->get()))
       return Error{fmt::format("cannot take over pinned map {}: {}", path, error_text(failed))};
-    return {};
+    return check_former_entries(name, plan, to);
   }
   const bool kept = plan.carry != Carry::nothing && !is_never_carried(to);
   if (kept && !from->types_refused.empty())

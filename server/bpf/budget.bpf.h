@@ -101,14 +101,15 @@ static __always_inline __u32 way_to_give_up(const struct trap_budget_row* row, _
 }
 
 /* 0 on success; another CPU may take the place at this moment. */
-static __always_inline int make_budget(struct trap_budget_row* row, __u32 way, __u64 of) {
+static __always_inline int make_budget(struct trap_budget_row* row, __u32 way, __u64 of,
+                                       __u64 now_ns) {
   struct trap_budget_entry* entry = &row->entries[way % TRAP_BUDGET_WAYS];
   __u64 former = *(volatile __u64*)&entry->of;
 
   if (former == TRAP_BUDGET_CLAIMED || former == of ||
       __sync_val_compare_and_swap(&entry->of, former, TRAP_BUDGET_CLAIMED) != former)
     return -1;
-  entry->budget.bucket.full_at_ns = 0;
+  entry->budget.bucket.full_at_ns = now_ns; /* and not the next to go before it has paid */
   entry->budget.handshakes = 0;
   __sync_lock_test_and_set(&entry->of, of);
   return 0;
@@ -138,7 +139,7 @@ TRAP_GLOBAL_FUNCTION __u64 find_budgets(__u64 client, __u64 network, __u32 wante
     way = find_in_row(row, network);
     if (way == TRAP_BUDGET_WAYS && !explaining) {
       at = way_to_give_up(row, TRAP_BUDGET_WAYS);
-      if (!make_budget(row, at, network))
+      if (!make_budget(row, at, network, now_ns))
         way = at;
     }
     if (way != TRAP_BUDGET_WAYS)
@@ -161,7 +162,7 @@ TRAP_GLOBAL_FUNCTION __u64 find_budgets(__u64 client, __u64 network, __u32 wante
           index = own_index;
           at = way_to_give_up(row, TRAP_BUDGET_WAYS);
         }
-        if (make_budget(row, at, client))
+        if (make_budget(row, at, client, now_ns))
           at = TRAP_BUDGET_WAYS;
       }
     }

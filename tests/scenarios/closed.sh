@@ -43,6 +43,7 @@ refused_from() {
   for address in "$@"; do ! tries_from "$address" 8080 2 || return 1; done
 }
 start() {
+  : >"$work/log" # or the last run's line might be taken for this one's
   "$bin/trap-guard" --config "$work/guard.toml" >"$work/log" 2>&1 &
   guard=$!
   until grep -q ' ready: ' "$work/log" || ! kill -0 "$guard" 2>/dev/null; do sleep 0.1; done

@@ -208,7 +208,14 @@ TEST_F(TakeoverTest, a_hash_that_is_a_table_of_buckets_now_is_visited_entry_by_e
   ASSERT_TRUE(decide(plan)) << "and the table is shared from now on";
   TakeoverPlan wrong = plan;
   wrong["in_buckets"].former_entries = {{"earlier_part", "of_nobody"}};
+  const std::string no_struct = "no struct earlier_part or of_nobody";
+  const auto shared = decide(wrong); // before an upgrade finds out
+  ASSERT_FALSE(shared);
+  EXPECT_NE(shared.error().message.find(no_struct), std::string::npos) << shared.error().message;
   unlink((pin_dir_ + "/in_buckets").c_str());
+  const auto fresh = decide(wrong);
+  ASSERT_FALSE(fresh);
+  EXPECT_NE(fresh.error().message.find(no_struct), std::string::npos) << fresh.error().message;
   ASSERT_EQ(bpf_obj_pin(bpf_map__fd(earlier_->maps.hashed), (pin_dir_ + "/hashed").c_str()), 0);
   expect_refusal(wrong, "hashed: holds what this version does not know");
 }
