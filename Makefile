@@ -110,6 +110,7 @@ reference: ## write docs/reference and the table of verdicts from the code and b
 	@python3 -B scripts/reference.py --build build/dev
 
 tidy: build ## clang-tidy over the C++ sources
+	@scripts/setup.sh tidy
 	@tests/check/tidy.sh build/dev
 
 format: ## clang-format over everything

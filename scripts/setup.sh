@@ -5,7 +5,7 @@
 set -eu
 
 usage="usage: scripts/setup.sh [--list] [build] [demo] [test] [bench] [packages] [machines]
-  [neighbours]
+  [neighbours] [tidy]
 Installs the missing Debian packages of each group named (default: test). Needs root only if some
 are missing. Services that the packages bring are neither started nor enabled.
   build    what compiles the programs and make install need
@@ -15,6 +15,7 @@ are missing. Services that the packages bring are neither started nor enabled.
   packages what builds and judges Debian packages, in chroots
   machines what make test-machines needs
   neighbours  XDP programs of others, for make test-neighbours
+  tidy     clang-tidy of a version that knows C++20, for make tidy
   --list   print the packages, and install nothing
   --help   print this, and install nothing"
 
@@ -35,7 +36,7 @@ for argument in "$@"; do
   build) groups="$groups build" ;;
   demo) groups="$groups build demo" ;;
   bench) groups="$groups build demo bench" ;;
-  packages | machines | neighbours) groups="$groups $argument" ;;
+  packages | machines | neighbours | tidy) groups="$groups $argument" ;;
   test) groups="$groups build demo bench test" ;;
   *)
     echo "setup: \"$*\" is not understood: see scripts/setup.sh --help" >&2
@@ -59,12 +60,13 @@ packages_of() {
   demo) echo "iproute2 ethtool nginx-light curl hping3 nftables" ;;
   bench) echo "libgtest-dev libgmock-dev libtins-dev python3 iptables iperf3 gnuplot-nox
     strace" ;;
-  test) echo "llvm libclang-rt-dev clang-format clang-tidy procps git prometheus mandoc
+  test) echo "llvm libclang-rt-dev clang-format procps git prometheus mandoc
     qemu-system-x86 cpio xz-utils kmod debootstrap apt-utils gpg gpg-agent ppp wireguard-tools libnginx-mod-stream haproxy
     frama-c-base spin bird2 exabgp keepalived openssh-server openssh-client wget chromium redis-server redis-tools postgresql wrk nmap zsh tshark" ;;
   packages) echo "make git debootstrap apt-utils gpg gpg-agent piuparts autopkgtest" ;;
   machines) echo "make git python3 iproute2 curl qemu-system-x86 e2fsprogs ethtool clang
     apt-utils cpio xz-utils kmod debootstrap" ;;
+  tidy) echo "clang-tidy-19" ;;
   neighbours) echo "xdp-tools clang iproute2 bpftool" ;;
   esac
 }

@@ -32,13 +32,15 @@ struct presented {
   __u8 kind; /* of the option, once it was found */
 };
 
-static __always_inline struct presented presented_by(const struct packet_context* context) {
-  struct presented presented = {.client = context->packet.source,
-                                .port = context->packet.destination_port,
-                                .family = context->packet.family,
-                                .scope = scope_of(context)};
-
-  return presented;
+/* All but the ticket itself. Only where there is one: a flood of SYNs without pays nothing for it.
+ */
+static __always_inline void present(struct presented* presented,
+                                    const struct packet_context* context) {
+  presented->client = context->packet.source;
+  presented->port = context->packet.destination_port;
+  presented->family = context->packet.family;
+  presented->scope = scope_of(context);
+  presented->kind = 0;
 }
 
 /* TRAP_PASS_TICKET if the ticket is right for the packet's source and port, else the reason. */
@@ -256,12 +258,13 @@ open_invited(struct xdp_md* ctx, const struct packet_context* context,
 static __always_inline TRAP_MUST_USE enum trap_verdict
 judge_syn(struct xdp_md* ctx, const struct packet_context* context, const void* tcp,
           const void* end) {
-  struct presented presented = presented_by(context);
+  struct presented presented;
   enum trap_verdict verdict;
   int is_right = 0;
   __u8 tag = 0;
 
   if (read_usual_ticket(tcp, end, context->packet.header_bytes, &presented.ticket)) {
+    present(&presented, context);
     verdict = check_ticket(&presented, context->settings, context->monotonic_ns);
     if (verdict != TRAP_PASS_TICKET)
       return verdict;
@@ -269,6 +272,9 @@ judge_syn(struct xdp_md* ctx, const struct packet_context* context, const void* 
   } else if (!may_have_option(tcp, end, context->packet.header_bytes) &&
              !is_announced(context, &tag) && !is_trusted(context)) {
     return TRAP_DROP_UNINVITED;
+  } else {
+    presented.ticket = (struct trap_ticket){};
+    present(&presented, context);
   }
   switch (check_options(context, tcp, end, &presented, is_right, &verdict)) {
   case TICKET_ABSENT:

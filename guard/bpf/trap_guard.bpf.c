@@ -44,19 +44,6 @@ judge_rst(struct xdp_md* ctx, const struct packet_context* context, const void* 
 }
 
 static __always_inline TRAP_MUST_USE enum trap_verdict
-judge_syn_in_mode(struct xdp_md* ctx, const struct packet_context* context, const void* tcp,
-                  const void* end) {
-  enum trap_verdict verdict = judge_syn(ctx, context, tcp, end);
-
-  if (trap_verdict_action(verdict) == TRAP_ACTION_DROP && !is_enforced(context->settings)) {
-    struct trap_flow_key key = flow_key_of(&context->packet);
-
-    withdraw_consent(&key);
-  }
-  return verdict;
-}
-
-static __always_inline TRAP_MUST_USE enum trap_verdict
 judge_segment(struct xdp_md* ctx, const struct packet_context* context, const void* data,
               const void* end) {
   const void* tcp = trap_l4(&context->packet, data);
@@ -65,7 +52,7 @@ judge_segment(struct xdp_md* ctx, const struct packet_context* context, const vo
     return TRAP_DROP_NO_KEY;
   switch (trap_segment_kind(context->packet.flags)) {
   case TRAP_SEGMENT_SYN:
-    return judge_syn_in_mode(ctx, context, tcp, end);
+    return judge_syn(ctx, context, tcp, end);
   case TRAP_SEGMENT_RST:
     return judge_rst(ctx, context, tcp, end);
   case TRAP_SEGMENT_ACK:
@@ -104,6 +91,7 @@ static __always_inline int look_at_arriving(struct xdp_md* ctx, __u32 link_bytes
   struct packet_context context;
   enum trap_layer layer;
   enum trap_verdict verdict;
+  enum trap_action action;
   __u32 bytes, slot = 0;
 
   trap_start_packet(&context.packet);
@@ -125,9 +113,15 @@ static __always_inline int look_at_arriving(struct xdp_md* ctx, __u32 link_bytes
   /* Only now: the stack has no room to keep it. */
   bytes = trap_frame_bytes(&context.packet, (const void*)(long)ctx->data,
                            (const void*)(long)ctx->data_end);
-  if (trap_verdict_action(verdict) == TRAP_ACTION_DROP && !is_enforced(context.settings)) {
+  action = trap_verdict_action(verdict);
+  if (action == TRAP_ACTION_DROP && !is_enforced(context.settings)) {
     count_monitored(slot, verdict, bytes);
     name_suspect(&context.packet, slot, verdict);
+    if (layer == TRAP_LAYER_TCP && trap_segment_kind(context.packet.flags) == TRAP_SEGMENT_SYN) {
+      struct trap_flow_key key = flow_key_of(&context.packet);
+
+      withdraw_consent(&key);
+    }
     if (is_capturing())
       capture_frame(ctx,
                     sample_of(slot, verdict, captured_at(link_bytes) | TRAP_CAPTURED_MONITORED));
@@ -136,7 +130,7 @@ static __always_inline int look_at_arriving(struct xdp_md* ctx, __u32 link_bytes
   count(slot, verdict, bytes, 0);
   if (is_capturing())
     capture_frame(ctx, sample_of(slot, verdict, captured_at(link_bytes)));
-  return xdp_action(verdict);
+  return xdp_action(action);
 }
 
 SEC("xdp.frags")
