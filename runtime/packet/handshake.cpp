@@ -93,9 +93,12 @@ TcpOptions options_of(const HandshakeSegment& segment, const trap_ticket* ticket
 
 } // namespace
 
-// The packet view reads whole words, so both readers give it a copy, which is aligned.
+// The packet view reads whole words, so both readers give it a copy, which is aligned. A copy of
+// nothing is nowhere, and the view may add nothing to that.
 std::optional<HandshakeSegment> read_segment(const trap_address& from, const trap_address& to,
                                              const std::uint8_t* segment, std::size_t bytes) {
+  if (bytes == 0)
+    return std::nullopt;
   const Bytes copy(segment, segment + bytes);
   const std::uint8_t* const end = copy.data() + bytes;
   trap_packet view = {};
@@ -108,6 +111,8 @@ std::optional<HandshakeSegment> read_segment(const trap_address& from, const tra
 }
 
 std::optional<HandshakeSegment> read_packet(const std::uint8_t* packet, std::size_t bytes) {
+  if (bytes == 0)
+    return std::nullopt;
   const Bytes copy(packet, packet + bytes);
   const std::uint8_t* const end = copy.data() + bytes;
   trap_packet view = {};

@@ -116,7 +116,8 @@ std::size_t ReturnWays::count_syns(std::uint64_t now_ns) const {
 
 std::vector<trap_next_hop> ReturnWays::next_hops(std::uint64_t now_ns) const {
   std::vector<trap_next_hop> hops;
-  for (const auto& [key, way] : ways_) {
+  for (const auto& entry : ways_) {
+    const auto& way = entry.second;
     if (!is_recent(way, now_ns) || !way.can_follow || way.to == way.from ||
         evidence_of(way) < enough_completed)
       continue;

@@ -14,7 +14,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 // Redirects aware clients to one backend, and serves the others.
-constexpr ReadinessFacts all_is_well = {true, true, true, true, 1, 1, {}};
+const ReadinessFacts all_is_well = {true, true, true, true, 1, 1, {}};
 
 TEST(Readiness, falls_with_everything_that_stops_all_clients) {
   EXPECT_THAT(unready_reason(all_is_well), IsEmpty());
