@@ -62,7 +62,7 @@ packages_of() {
     strace" ;;
   test) echo "llvm libclang-rt-dev clang-format procps git prometheus mandoc
     qemu-system-x86 cpio xz-utils kmod debootstrap apt-utils gpg gpg-agent ppp wireguard-tools libnginx-mod-stream haproxy
-    frama-c-base spin bird2 exabgp keepalived openssh-server openssh-client wget chromium redis-server redis-tools postgresql wrk nmap zsh tshark" ;;
+    frama-c-base spin bird2 exabgp keepalived openssh-server openssh-client wget chromium redis-server redis-tools postgresql wrk nmap zsh tshark systemd" ;;
   packages) echo "make git debootstrap apt-utils gpg gpg-agent piuparts autopkgtest" ;;
   machines) echo "make git python3 iproute2 curl qemu-system-x86 e2fsprogs ethtool clang
     apt-utils cpio xz-utils kmod debootstrap" ;;

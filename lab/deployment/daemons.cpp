@@ -194,7 +194,9 @@ Result<void> Daemon::launch() {
   std::error_code absent;
   const std::uintmax_t bytes = fs::file_size(log(), absent);
   log_before_ = absent ? 0 : bytes;
-  auto process = Process::start(program({"--log-level", "info"}));
+  Command daemon = program({"--log-level", "info"});
+  daemon.as_unit = true;
+  auto process = Process::start(daemon);
   if (!process)
     return process.error();
   process_ = std::move(*process);

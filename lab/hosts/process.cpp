@@ -4,16 +4,22 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,7 +37,29 @@ constexpr milliseconds poll_interval{20};
 struct Launch {
   std::vector<char*> argv;
   int network_namespace, input, output, errors, report;
+  bool as_unit;
 };
+
+// RestrictAddressFamilies= of the units (packaging/), by the same means as systemd's: other sockets
+// are refused with the same error. Programs of other architectures do not matter here.
+bool deny_other_families() {
+  constexpr auto call_number = static_cast<std::uint32_t>(offsetof(seccomp_data, nr));
+  constexpr auto first_argument = static_cast<std::uint32_t>(offsetof(seccomp_data, args));
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, call_number),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 5),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, first_argument),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 2, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+  };
+  const sock_fprog program = {.len = std::size(filter), .filter = filter};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
 
 [[noreturn]] void give_up(int report) {
   const int reason = errno;
@@ -50,6 +78,8 @@ struct Launch {
     give_up(launch.report);
   if (dup2(launch.input, STDIN_FILENO) < 0 || dup2(launch.output, STDOUT_FILENO) < 0 ||
       dup2(launch.errors, STDERR_FILENO) < 0)
+    give_up(launch.report);
+  if (launch.as_unit && !deny_other_families())
     give_up(launch.report);
   execvp(launch.argv[0], launch.argv.data());
   give_up(launch.report);
@@ -133,7 +163,8 @@ Result<Process> Process::start(const Command& command) {
                 input.get(),
                 process.output_.get(),
                 command.log.empty() ? process.errors_.get() : process.output_.get(),
-                report_write.get()};
+                report_write.get(),
+                command.as_unit};
   for (const std::string& argument : command.arguments)
     launch.argv.push_back(const_cast<char*>(argument.c_str()));
   launch.argv.push_back(nullptr);

@@ -23,6 +23,7 @@ struct Command {
   std::string input{};                // stdin of the program
   std::filesystem::path log{};        // stdout and stderr are appended here; empty: captured
   bool for_cleanup = false;           // an interrupt does not cut it short
+  bool as_unit = false;               // with no socket families but those of a daemon's unit
 
   [[nodiscard]] std::string text() const;
 };

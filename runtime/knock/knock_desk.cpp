@@ -18,6 +18,11 @@ constexpr std::chrono::milliseconds shortest_timeout{50};
 
 } // namespace
 
+Result<ordered_json> KnockDesk::perform_in_daemon(const KnockOrder& order,
+                                                  const std::function<bool()>& is_to_stop) {
+  return perform_knock(order, open_traced_wire, is_to_stop);
+}
+
 KnockDesk::KnockDesk(Perform perform) : perform_(std::move(perform)) {}
 
 Result<std::string> KnockDesk::command(const std::vector<std::string>& words,

@@ -28,7 +28,8 @@ public:
   static constexpr std::chrono::seconds one_every{6}; // beyond the burst
   static constexpr std::chrono::milliseconds longest_timeout{5000};
 
-  explicit KnockDesk(Perform perform = perform_knock);
+  // In place of perform_knock(), for tests.
+  explicit KnockDesk(Perform perform = perform_in_daemon);
 
   // {"knock", ADDRESS:PORT[, MILLISECONDS]} begins one: {"knock": NUMBER}. {"knock", "result",
   // NUMBER} tells it: {"done": false}, or {"done": true, "knock": its object}, once. Errors of a
@@ -36,6 +37,9 @@ public:
   Result<std::string> command(const std::vector<std::string>& words, Clock::time_point now);
 
 private:
+  static Result<nlohmann::ordered_json> perform_in_daemon(const KnockOrder& order,
+                                                          const std::function<bool()>& is_to_stop);
+
   struct Knock {
     std::uint64_t number = 0;
     Clock::time_point since;

@@ -105,11 +105,11 @@ bool may_knock() {
   return static_cast<bool>(Fd(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_TCP)));
 }
 
-Result<ordered_json> perform_knock(const KnockOrder& order,
+Result<ordered_json> perform_knock(const KnockOrder& order, const OpenKnockWire& open_wire,
                                    const std::function<bool()>& is_to_stop) {
   if (sodium_init() < 0)
     return Error{"libsodium does not start: no random numbers"};
-  auto sockets = KnockSockets::make(order.service);
+  auto sockets = KnockSockets::make(order.service, open_wire);
   if (!sockets)
     return sockets.error();
   KnockTalk talk(sockets->local(), order.service, randombytes_random());

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/config/endpoint.h"
+#include "runtime/knock/knock_wire.h"
 #include "runtime/result.h"
 
 namespace trap {
@@ -24,6 +25,7 @@ bool may_knock();
 // The object that `trapctl knock --json` prints. Blocks until the knock is over, or `is_to_stop`,
 // which is asked several times a second, says so: then it is an error.
 Result<nlohmann::ordered_json> perform_knock(
-    const KnockOrder& order, const std::function<bool()>& is_to_stop = [] { return false; });
+    const KnockOrder& order, const OpenKnockWire& open_wire = open_packet_wire,
+    const std::function<bool()>& is_to_stop = [] { return false; });
 
 } // namespace trap

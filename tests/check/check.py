@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -435,14 +436,44 @@ def check_linkage(args):
 
 
 def check_units(args):
-    """Every daemon may listen for metrics at an address of either family, and asks the kernel by netlink."""
-    wrong = []
-    for part in ("server", "guard", "client"):
-        name = f"packaging/trap-{part}.service.in"
+    """A daemon listens for metrics at an address of either family and asks the kernel by netlink; its unit allows it no other sockets (docs/adr/0047),
+    and the lab denies it the same."""
+    needed = {"AF_UNIX", "AF_NETLINK", "AF_INET", "AF_INET6"}
+    lab = "lab/hosts/process.cpp"
+    allowed = {lab: set(re.findall(r"BPF_JUMP\(BPF_JMP \| BPF_JEQ \| BPF_K, (AF_\w+),", (args.root / lab).read_text()))}
+    for name in unit_names():
         families = re.search(r"^RestrictAddressFamilies=(.*)$", (args.root / name).read_text(), re.M)
-        for family in ("AF_UNIX", "AF_NETLINK", "AF_INET", "AF_INET6"):
-            if not families or family not in families.group(1).split():
-                wrong.append(f"{name}: RestrictAddressFamilies lacks {family}")
+        allowed[name] = set(families.group(1).split()) if families else set()
+    return [line for name, families in allowed.items()
+            for line in [f"{name}: {family} is not allowed, and is needed" for family in sorted(needed - families)]
+            + [f"{name}: {family} is allowed, and no daemon needs it" for family in sorted(families - needed)]]
+
+
+def unit_names():
+    return [f"packaging/trap-{part}.service.in" for part in ("server", "guard", "client")]
+
+
+EXPOSURE_MOST = 2.0
+
+
+def check_exposure(args):
+    """What `systemd-analyze security` says of each unit; docs/machines.md has the figures."""
+    if not shutil.which("systemd-analyze"):
+        raise Skipped("there is no systemd-analyze: install systemd")
+    wrong = []
+    with tempfile.TemporaryDirectory() as work:
+        for name in unit_names():
+            unit = pathlib.Path(work) / pathlib.Path(name).stem
+            unit.write_text((args.root / name).read_text().replace("@CMAKE_INSTALL_FULL_SBINDIR@", "/usr/sbin"))
+            run = subprocess.run(["systemd-analyze", "security", "--no-pager", "--offline=true", str(unit)], capture_output=True, text=True, check=False)
+            if "unrecognized option" in run.stderr:
+                raise Skipped("this systemd-analyze has no --offline: it came with systemd 250")
+            exposure = re.search(r"Overall exposure level for \S+: ([0-9.]+)", run.stdout)
+            if not exposure:
+                wrong.append(f"{name}: systemd-analyze tells no exposure: {(run.stderr or run.stdout).strip()[-200:]}")
+            elif float(exposure.group(1)) > EXPOSURE_MOST:
+                allowed = [" ".join(line.split()[1:]) for line in run.stdout.splitlines() if line.startswith("✗")]
+                wrong.append(f"{name}: exposure {exposure.group(1)}, at most {EXPOSURE_MOST}: " + "; ".join(allowed))
     return wrong
 
 
@@ -476,7 +507,7 @@ def check_loops(args):
 
 CHECKS = {"format": check_format, "spdx": check_spdx, "words": check_words, "structs": check_structs, "verdicts": check_verdicts,
           "columns": check_columns, "includes": check_includes, "folders": check_folders, "headers": check_headers, "man": check_man,
-          "threats": check_threats, "compatibility": check_compatibility, "version": check_version, "bpf_headers": check_bpf_headers, "names": check_names, "linkage": check_linkage, "units": check_units, "journal": check_journal,
+          "threats": check_threats, "compatibility": check_compatibility, "version": check_version, "bpf_headers": check_bpf_headers, "names": check_names, "linkage": check_linkage, "units": check_units, "exposure": check_exposure, "journal": check_journal,
           "loops": check_loops}
 
 

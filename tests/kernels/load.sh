@@ -6,7 +6,7 @@
 # if every program is ok.
 set -eu
 
-programs="trap_server trap_server_tc trap_listener trap_inject trap_guard trap_guard_ip trap_guard_egress trap_guard_egress_ip"
+programs="trap_server trap_server_tc trap_listener trap_inject trap_watch_in trap_watch_out trap_guard trap_guard_ip trap_guard_egress trap_guard_egress_ip"
 for direction in egress ingress; do
   for interface in "" _ip _lan _lan_ip; do
     programs="$programs trap_client_$direction$interface"
@@ -24,7 +24,7 @@ boot_seconds=${TRAP_BOOT_SECONDS:-300}
 usage="load.sh [--quick] [--suite SUITE] BUILD_DIR" least=1 most=1 needed=bpf
 tools="ip:iproute2"
 . "$(dirname "$0")/machine.sh"
-parts="server listener inject guard client"
+parts="server listener inject wire_watch guard client"
 # It needs bpf_sk_assign_tcp_reqsk(); the daemon asks the kernel for that too.
 if is_since 6.9; then
   parts="$parts server_assign"

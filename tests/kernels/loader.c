@@ -35,6 +35,7 @@ struct trial {
   const char* program;
   enum bpf_tc_attach_point tc; /* 0: an XDP program */
   bool is_run;                 /* by its daemon, and attached nowhere */
+  bool is_traced;              /* at a tracepoint of the kernel */
   bool may_be_absent;          /* load.sh packs it for kernels that have what it calls */
 };
 
@@ -51,6 +52,8 @@ static const struct trial trials[] = {
      .may_be_absent = true},
     {.object = "/trap_inject.bpf.o", .program = "trap_inject"},
     {.object = "/trap_listener.bpf.o", .program = "trap_listener", .is_run = true},
+    {.object = "/trap_wire_watch.bpf.o", .program = "trap_watch_in", .is_traced = true},
+    {.object = "/trap_wire_watch.bpf.o", .program = "trap_watch_out", .is_traced = true},
     {.object = "/trap_guard.bpf.o", .program = "trap_guard"},
     {.object = "/trap_guard.bpf.o", .program = "trap_guard_ip"},
     {.object = "/trap_guard.bpf.o", .program = "trap_guard_egress", .tc = BPF_TC_EGRESS},
@@ -180,6 +183,15 @@ static bool attaches_to_xdp(int program, int interface, const char* mode, __u32 
   return pinned;
 }
 
+static bool attaches_to_tracepoint(int program) {
+  int link = bpf_raw_tracepoint_open(NULL, program); /* the program names it */
+
+  if (link < 0)
+    return fails("cannot attach to its tracepoint");
+  close(link);
+  return true;
+}
+
 static bool attaches(const struct trial* trial, int program) {
   int interface = (int)if_nametoindex("veth0");
 
@@ -217,12 +229,14 @@ static void try(const struct trial* trial) {
         info.verified_insns <= INSTRUCTIONS_MOST ||
         fails("the verifier processed %u instructions; %d of its 1000000 are the most here",
               info.verified_insns, INSTRUCTIONS_MOST);
-    if (leaves_room &&
-        (trial->is_run || (passes_arp(trial, program) && attaches(trial, program)))) {
+    if (leaves_room && (trial->is_run || (trial->is_traced ? attaches_to_tracepoint(program)
+                                                           : passes_arp(trial, program) &&
+                                                                 attaches(trial, program)))) {
       printf("ok %s processed %u insns, attached %s\n", trial->program, info.verified_insns,
-             trial->is_run ? "nowhere"
-             : trial->tc   ? "to clsact"
-                           : "to native and generic XDP");
+             trial->is_run      ? "nowhere"
+             : trial->is_traced ? "to its tracepoint"
+             : trial->tc        ? "to clsact"
+                                : "to native and generic XDP");
       bpf_object__close(object);
       return;
     }

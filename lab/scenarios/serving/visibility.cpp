@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // trapctl knock and redirects, where there is a client module and where there is none.
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -28,11 +32,10 @@ struct Knock {
   }
 };
 
-Knock knock(Scene& scene, std::string_view from, const std::string& target) {
+Knock knock(Scene& scene, std::string_view from, std::vector<std::string> trapctl) {
   Knock knock;
-  const auto done = run(scene.host(from).command({(program_directory() / "trapctl").string(),
-                                                  "knock", target, "--json", "--timeout", "0.5"}),
-                        knock_deadline);
+  trapctl.insert(trapctl.end(), {"--json", "--timeout", "0.5"});
+  const auto done = run(scene.host(from).command(std::move(trapctl)), knock_deadline);
   if (!done)
     return knock;
   knock.exit_code = done->exit_code;
@@ -41,6 +44,17 @@ Knock knock(Scene& scene, std::string_view from, const std::string& target) {
     for (const auto& step : knock.said.value("steps", json::array()))
       knock.segments += (knock.segments.empty() ? "" : ", ") + step.value("segment", "");
   return knock;
+}
+
+Knock knock(Scene& scene, std::string_view from, const std::string& target) {
+  return knock(scene, from, {(program_directory() / "trapctl").string(), "knock", target});
+}
+
+// trapctl may open no raw socket, so that trap-client knocks, which may open no packet socket.
+Knock knock_by_daemon(Scene& scene, const std::string& target) {
+  return knock(scene, "client",
+               {"setpriv", "--bounding-set=-net_raw", (program_directory() / "trapctl").string(),
+                "knock", target, "--socket", scene.trap().client().control_socket().string()});
 }
 
 void expect(Scene& scene, const Knock& knock, const std::string& outcome, const std::string& by,
@@ -69,6 +83,8 @@ void knock_everywhere(Scene& scene, Family family) {
          what + "beside a module tells what that does");
   expect(scene, knock(scene, "client", service), "redirected", "trap-client",
          "SYN [TICKET], SYN-ACK [CONSENT]", what + "beside it goes straight then");
+  expect(scene, knock_by_daemon(scene, service), "redirected", "trap-client",
+         "SYN [TICKET], SYN-ACK [CONSENT]", what + "of the daemon's tells the same");
   const std::string_view host = addresses_of("service").address(family);
   for (const std::string_view from : {"client", "stranger"}) {
     expect(scene, knock(scene, from, endpoint(host, open_port)), "direct", "trapctl",
@@ -104,7 +120,7 @@ void expect_redirects(Scene& scene, Family family) {
   scene.check(flushed && flushed->exit_code == 0 && of_service().is_null(),
               fmt::format("{}: a redirect is flushed", name_of(family)),
               flushed ? flushed->errors : flushed.error().message);
-  expect(scene, knock(scene, "client", service), "redirected", "trap-client", whole_way,
+  expect(scene, knock_by_daemon(scene, service), "redirected", "trap-client", whole_way,
          fmt::format("{}: and the next connection asks the TRAP server again", name_of(family)));
 }
 

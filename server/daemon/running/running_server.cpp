@@ -501,7 +501,7 @@ std::vector<std::string> runtime_problems(const RunningServer& server) {
   std::vector<std::string> problems = server.runtime_state.problems(server.active->plan);
   for (const std::string& problem :
        {server.maps_problem, server.known->problem(), server.inspector_problem,
-        server.addresses_problem, server.own_macs.problem()}) {
+        server.self_test.problem(), server.addresses_problem, server.own_macs.problem()}) {
     if (!problem.empty())
       problems.push_back(problem);
   }

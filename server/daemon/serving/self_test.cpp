@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon/serving/self_test.h"
 
-#include <array>
-#include <chrono>
 #include <cstring>
 
 #include <arpa/inet.h>
-#include <linux/filter.h>
-#include <linux/if_packet.h>
-#include <net/ethernet.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -63,35 +58,14 @@ Bytes metadata_of_none() {
   return metadata_with(handover);
 }
 
-// Sees what leaves from the service's port to the client's, and nothing else, so that a flood costs
-// nothing more.
-Fd watch_answers(const Endpoint& service, const Endpoint& client) {
-  const std::uint32_t ports = static_cast<std::uint32_t>(service.port) << 16 | client.port;
-  const bool is_v4 = family_of(service.address) == TRAP_IPV4;
-  sock_filter filter[] = {
-      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_PROTOCOL)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, is_v4 ? std::uint32_t{ETHERTYPE_IP} : ETHERTYPE_IPV6, 0,
-               4),
-      is_v4 ? sock_filter BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0)
-            : sock_filter BPF_STMT(BPF_LDX | BPF_W | BPF_IMM, 40),
-      BPF_STMT(BPF_LD | BPF_W | BPF_IND, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ports, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, 0xffff),
-      BPF_STMT(BPF_RET | BPF_K, 0),
-  };
-  const sock_fprog program = {.len = std::size(filter), .filter = filter};
-  Fd fd(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  sockaddr_ll name = {};
-  name.sll_family = AF_PACKET;
-  name.sll_protocol = htons(ETH_P_ALL);
-  if (!fd || setsockopt(fd.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) != 0 ||
-      bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof(name)) != 0)
-    return {};
-  return fd;
+std::string problem_of(const Error& why) {
+  return fmt::format("cannot see what this host's stack answers, so that tests find no handshakes "
+                     "that this host loses: {}",
+                     why.message);
 }
 
-bool is_readable(const Fd& fd) {
-  pollfd ready = {.fd = fd.get(), .events = POLLIN, .revents = 0};
+bool is_readable(int fd) {
+  pollfd ready = {.fd = fd, .events = POLLIN, .revents = 0};
   return poll(&ready, 1, patience_ms) > 0;
 }
 
@@ -126,6 +100,17 @@ Result<void> SelfTest::open() {
   return {};
 }
 
+// Not before there is something to test, and once: a kernel that refuses it will do so again.
+void SelfTest::load_watch() {
+  if (watch_ || !problem_.empty())
+    return;
+  auto watch = WireWatch::make();
+  if (watch)
+    watch_ = std::move(*watch);
+  else
+    problem_ = problem_of(watch.error());
+}
+
 // Live frames go up from where XDP would let them pass. `metadata` lies in front of the frame.
 bool SelfTest::inject(const TestPath& path, const Segment& segment, const Bytes& metadata) const {
   Bytes data = metadata;
@@ -153,7 +138,7 @@ bool SelfTest::arrives(const TestPath& path, const Handshake& handshake) const {
   if (!inject(path, handshake.segment(tcp_ack), metadata_of(listener)))
     return false;
   bool arrived = false;
-  while (!arrived && is_readable(listener)) {
+  while (!arrived && is_readable(listener.get())) {
     sockaddr_storage storage = {};
     socklen_t bytes = sizeof(storage);
     const Fd connection(accept4(listener.get(), reinterpret_cast<sockaddr*>(&storage), &bytes,
@@ -168,29 +153,33 @@ bool SelfTest::arrives(const TestPath& path, const Handshake& handshake) const {
 // Does a segment with this flag go back to the client? A SYN-ACK answers a SYN that comes the same
 // way without TRAP; a RST answers an ACK whose socket was lost.
 bool SelfTest::is_answered(const TestPath& path, const Handshake& handshake, std::uint8_t by,
-                           const Bytes& metadata_of_syn) const {
-  const Fd answers = watch_answers(handshake.service, handshake.client);
-  const bool is_v4 = family_of(handshake.client.address) == TRAP_IPV4;
-  const bool sent = by == tcp_rst ? inject(path, handshake.segment(tcp_ack),
-                                           metadata_of(is_v4 ? ipv4_listener_ : ipv6_listener_))
-                                  : inject(path, handshake.segment(tcp_syn), metadata_of_syn);
-  if (!answers || !sent)
+                           const Bytes& metadata_of_syn) {
+  const trap_family family = family_of(handshake.client.address);
+  if (!watch_)
     return false;
+  auto watched = watch_->begin(family, handshake.client.port, WireWatch::Ways::out);
+  problem_ = watched ? "" : problem_of(watched.error());
+  if (!watched)
+    return false;
+  const Fd& listener = family == TRAP_IPV4 ? ipv4_listener_ : ipv6_listener_;
+  const bool sent = by == tcp_rst ? inject(path, handshake.segment(tcp_ack), metadata_of(listener))
+                                  : inject(path, handshake.segment(tcp_syn), metadata_of_syn);
   bool answered = false;
-  while (!answered && is_readable(answers)) {
-    std::array<std::uint8_t, 128> packet;
-    const ssize_t bytes = recv(answers.get(), packet.data(), packet.size(), 0);
-    const auto segment =
-        bytes > 0 ? read_packet(packet.data(), static_cast<std::size_t>(bytes)) : std::nullopt;
-    answered = segment && segment->from == handshake.service && segment->flags & by;
-  }
+  while (sent && !answered && is_readable(watch_->event_fd()))
+    for (const WireWatch::Sighting& seen : watch_->take()) {
+      const auto segment = read_packet(seen.packet.data(), seen.packet.size());
+      answered = answered || (segment && segment->from == handshake.service &&
+                              segment->to == handshake.client && segment->flags & by);
+    }
+  watch_->end();
   if (by == tcp_syn)
     inject(path, handshake.segment(tcp_rst), {});
   return answered;
 }
 
 TestResult SelfTest::run(const std::string& interface, const Endpoint& service,
-                         const Assigner& assigner, bool at_tc) const {
+                         const Assigner& assigner, bool at_tc) {
+  load_watch();
   const auto path = program_ ? find_test_path(interface, service.address) : std::nullopt;
   if (!path || (family_of(service.address) == TRAP_IPV6 && !ipv6_listener_))
     return TestResult::unknown;

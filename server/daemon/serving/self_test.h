@@ -4,10 +4,12 @@
 // listener of the daemon takes the connection in place of the service, which notices nothing.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "runtime/fd.h"
 #include "runtime/kernel/program.h"
+#include "runtime/kernel/wire_watch.h"
 #include "server/daemon/serving/assigner.h"
 #include "server/daemon/serving/shortfall.h"
 #include "server/daemon/serving/test_path.h"
@@ -29,17 +31,24 @@ public:
   // Takes well under a millisecond, and up to 60 ms if the handshake is lost. `at_tc`: the
   // program is on the way, and is to let the test alone.
   TestResult run(const std::string& interface, const Endpoint& service, const Assigner& assigner,
-                 bool at_tc) const;
+                 bool at_tc);
+
+  // The reason why a handshake that is lost cannot be told from a way that nothing takes: its
+  // result is unknown. Empty if there is none.
+  const std::string& problem() const { return problem_; }
 
 private:
   struct Handshake;
 
+  void load_watch();
   bool inject(const TestPath& path, const Segment& segment, const Bytes& metadata) const;
   bool arrives(const TestPath& path, const Handshake& handshake) const;
   bool is_answered(const TestPath& path, const Handshake& handshake, std::uint8_t by,
-                   const Bytes& metadata_of_syn) const;
+                   const Bytes& metadata_of_syn);
 
   Program<trap_inject> program_;
+  std::unique_ptr<WireWatch> watch_; // attached only while an answer is waited for
+  std::string problem_;
   Fd ipv4_listener_, ipv6_listener_;
 };
 
