@@ -10,6 +10,7 @@
 
 #include "ctl/commands.h"
 #include "runtime/log.h"
+#include "runtime/output.h"
 #include "runtime/version.h"
 
 namespace {
@@ -272,6 +273,14 @@ std::string usage_text(const CLI::App& app, const CLI::ParseError& error) {
                      fmt::join(names, ", "), name);
 }
 
+// The exit code of a command; an error has been told.
+int carry_out(const std::function<Result<ExitCode>()>& act) {
+  const auto code = trap::print_whole(act);
+  if (!code)
+    trap::log::final_error("trapctl", code.error().message);
+  return static_cast<int>(code ? *code : code.error().exit_code);
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -293,15 +302,13 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) { // --help, --version
-    app.exit(asked);
-    return 0;
+    return carry_out([&]() -> Result<ExitCode> {
+      app.exit(asked);
+      return ExitCode::ok;
+    });
   } catch (const CLI::ParseError& error) {
     trap::log::final_error("trapctl", usage_text(app, error));
     return static_cast<int>(ExitCode::usage);
   }
-  auto code = line.act();
-  if (code)
-    return static_cast<int>(*code);
-  trap::log::final_error("trapctl", code.error().message);
-  return static_cast<int>(code.error().exit_code);
+  return carry_out(line.act);
 }

@@ -108,8 +108,14 @@ bool send_to_journal(int priority, const std::string& message, const Subject& su
 }
 
 // `<6>`: a priority prefix of sd-daemon(3), for a stream to the journal.
+// Where the log cannot be written, on a full disk or to a journal that is gone, the program goes on
+// as if it could: fmt would throw.
+void write_to_stderr(const std::string& line) {
+  std::fputs((line + "\n").c_str(), stderr);
+}
+
 void write_to_stream(int priority, const std::string& message) {
-  fmt::print(stderr, "<{}>{}\n", priority, message);
+  write_to_stderr(fmt::format("<{}>{}", priority, message));
 }
 
 } // namespace
@@ -144,7 +150,7 @@ void final_error(std::string_view program, std::string_view message) {
   if (goes_to_journal())
     write_to_stream(LOG_ERR, line);
   else
-    fmt::print(stderr, "{}\n", line);
+    write_to_stderr(line);
 }
 
 } // namespace trap::log

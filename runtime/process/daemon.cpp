@@ -20,6 +20,7 @@
 #include "runtime/fd.h"
 #include "runtime/kernel/pinned_object.h"
 #include "runtime/log.h"
+#include "runtime/output.h"
 #include "runtime/printable.h"
 #include "runtime/process/daemon_options.h"
 #include "runtime/process/privilege.h"
@@ -150,6 +151,10 @@ Result<void> share_control(const PartConfig& config) {
 }
 
 Result<void> act(const Daemon& daemon, const DaemonOptions& options) {
+  if (options.list_keys) {
+    fmt::print("{}", options.json ? list_keys_json(daemon.keys) : list_keys(daemon.keys));
+    return {};
+  }
   if (sodium_init() < 0)
     return Error{"libsodium found no source of random numbers"};
   auto part = daemon.read(options.config_path);
@@ -196,15 +201,15 @@ int run_daemon(const Daemon& daemon, int argc, char** argv) {
   if (auto* code = std::get_if<ExitCode>(&parsed))
     return static_cast<int>(*code);
   const auto& options = std::get<DaemonOptions>(parsed);
-  if (options.list_keys) {
-    fmt::print("{}", options.json ? list_keys_json(daemon.keys) : list_keys(daemon.keys));
-    return static_cast<int>(ExitCode::ok);
-  }
   log::start(options.log_level, daemon.part);
   redirect_libbpf_messages();
-  auto done = act(daemon, options);
+  auto done = print_whole([&]() -> Result<ExitCode> {
+    if (auto acted = act(daemon, options); !acted)
+      return acted.error();
+    return ExitCode::ok;
+  });
   if (done)
-    return static_cast<int>(ExitCode::ok);
+    return static_cast<int>(*done);
   log::final_error("trap-" + daemon.part, done.error().message);
   return static_cast<int>(done.error().exit_code);
 }

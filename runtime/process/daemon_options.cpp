@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/process/daemon_options.h"
+#include "runtime/output.h"
 #include "runtime/version.h"
 
 #include <cstdio>
@@ -49,8 +50,13 @@ std::variant<DaemonOptions, ExitCode> parse_daemon_options(const std::string& pa
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) { // --help, --version
-    app.exit(asked);
-    return ExitCode::ok;
+    const auto printed = print_whole([&]() -> Result<ExitCode> {
+      app.exit(asked);
+      return ExitCode::ok;
+    });
+    if (!printed)
+      log::final_error(program, printed.error().message);
+    return printed ? *printed : printed.error().exit_code;
   } catch (const CLI::ParseError& error) {
     log::final_error(program, std::string(error.what()) + ": see " + program + " --help");
     return ExitCode::usage;

@@ -120,6 +120,32 @@ bad_config() {
   check "$1" 2 "^trap-$2: $work/${place}.*$4" run "trap-$2" --config "$work/bad.toml"
 }
 
+# lost NAME COMMAND...: the command's output goes to a full disk, and it says so instead of ending well or in an exception.
+lost() {
+  local name=$1
+  shift
+  check "$name: output that cannot be written" 1 "^$(basename "$1"): cannot write to standard output(: No space left on device)?$" \
+    run /bin/sh -c 'exec "$0" "$@" >/dev/full' "$bin/$1" "${@:2}"
+}
+
+lost "trapctl, version" trapctl --version
+lost "trapctl, help" trapctl --help
+lost "trapctl, doctor" trapctl doctor --part guard --config "$work/guard.toml" --json
+lost "guard, rules" trap-guard --config "$work/guard.toml" --closing-rules
+for part in server guard client; do
+  for option in --help --version --list-keys; do lost "$part, $option" "trap-$part" $option; done
+  lost "$part, keys as JSON" "trap-$part" --list-keys --json
+  lost "$part, --check-config" "trap-$part" --config "$work/$part.toml" --check-config
+  run /bin/sh -c 'exec "$0" --config /nonexistent 2>/dev/full' "$bin/trap-$part"
+  code=$?
+  if [ $code = 2 ]; then
+    echo "ok $part: an error that cannot be written"
+  else
+    echo "not ok $part: an error that cannot be written: exit code $code, not 2"
+    failures=$((failures + 1))
+  fi
+done
+
 for part in server guard client; do
   check "$part: good configuration passes --check-config" 0 "" bash -c "$bin/trap-$part --config $work/$part.toml --check-config; code=\$?; echo >&2; exit \$code"
   check "$part: missing configuration" 2 "^trap-$part: $work/none.toml: cannot open: No such file.*--config" run "trap-$part" --config "$work/none.toml"

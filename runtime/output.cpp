@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/output.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+
+namespace trap {
+namespace {
+
+// 0: a reason that was told when nobody listened.
+Error cannot_write(int reason) {
+  return Error{"cannot write to standard output" + (reason ? ": " + error_text(reason) : "")};
+}
+
+} // namespace
+
+Result<ExitCode> print_whole(const std::function<Result<ExitCode>()>& command) {
+  try {
+    auto done = command();
+    const bool failed_before = std::ferror(stdout) != 0;
+    const int reason = std::fflush(stdout) != 0 ? errno : 0;
+    return done && (reason != 0 || failed_before) ? cannot_write(reason) : done;
+  } catch (const std::system_error& thrown) { // by fmt, once its buffer cannot be emptied
+    if (std::ferror(stdout) == 0)
+      throw;
+    return cannot_write(thrown.code().value());
+  }
+}
+
+} // namespace trap

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The output of a command arrives whole, or is an error: a report, rules or a key on a full disk
+// are not half there with exit code 0.
+#pragma once
+
+#include <functional>
+
+#include "runtime/result.h"
+
+namespace trap {
+
+// Runs a command that prints to stdout by fmt, stdio or std::cout. An error of the command's own
+// comes first.
+Result<ExitCode> print_whole(const std::function<Result<ExitCode>()>& command);
+
+} // namespace trap
