@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "ctl/control_client.h"
+#include "runtime/kernel/pin_holder.h"
 #include "runtime/log.h"
 
 namespace trap::ctl {
@@ -70,7 +71,25 @@ Result<void> check_service_name(const std::string& name) {
   return {};
 }
 
+std::optional<DeafDaemon> deaf_daemon(const PartLocation& location) {
+  const auto process =
+      location.pin_dir.empty() ? std::nullopt : holder_of_pin_dir(location.pin_dir);
+  if (!process)
+    return std::nullopt;
+  const bool is_named = !location.part.empty();
+  return DeafDaemon{
+      fmt::format("{} runs (process {}), and {}", is_named ? "trap-" + location.part : "a daemon",
+                  *process,
+                  location.socket.empty() ? "its control_socket is not known here"
+                                          : "does not listen at " + location.socket),
+      fmt::format("name its control_socket with --socket; if that is gone, {}, which loses nothing",
+                  is_named ? "systemctl restart trap-" + location.part : "restart it")};
+}
+
 Error nothing_runs(const PartRequest& request) {
+  for (const PartLocation& location : locations(request))
+    if (const auto deaf = deaf_daemon(location))
+      return {deaf->what + ": " + deaf->cure, ExitCode::failed};
   return {fmt::format("{}{}",
                       request.part.empty() ? "no part of TRAP runs here"
                                            : fmt::format("trap-{} does not run here", request.part),

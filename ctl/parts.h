@@ -33,6 +33,13 @@ Result<std::vector<nlohmann::ordered_json>> running_parts(const PartRequest& req
 Result<void> check_service_name(const std::string& name);
 
 // The error of a request for a part that does not run.
+// A daemon that holds the part's pins and does not listen at the location's socket. None as well
+// where only root could see it.
+struct DeafDaemon {
+  std::string what, cure;
+};
+std::optional<DeafDaemon> deaf_daemon(const PartLocation& location);
+
 Error nothing_runs(const PartRequest& request);
 
 // Posts. Empty if nothing listens; the daemon's own error if it refuses.

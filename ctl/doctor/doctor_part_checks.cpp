@@ -55,6 +55,8 @@ Findings daemon(const PartFacts& part) {
   const DaemonFacts& daemon = part.daemon;
   if (!daemon.error.empty())
     return {{Grade::fail, daemon.error, "run trapctl doctor as root, on the host of the daemon"}};
+  if (!daemon.deaf.empty())
+    return {{Grade::fail, daemon.deaf, daemon.deaf_cure}};
   if (!daemon.runs)
     return {
         {Grade::fail,

@@ -131,11 +131,12 @@ void read_chain(PartFacts& facts, const std::string& pin_dir) {
 }
 
 // An error in the file, or what its program says of it. Fills `facts` from it.
-std::string read_config(PartFacts& facts, std::string& socket) {
+std::string read_config(PartFacts& facts, PartLocation& location) {
   auto root = read_config_file(facts.config_path);
   if (!root)
     return root.error().message;
-  socket = text_of(*root, "control_socket", socket);
+  location.socket = text_of(*root, "control_socket", location.socket);
+  location.pin_dir = text_of(*root, "pin_dir", location.pin_dir);
   if (facts.part != "client")
     facts.xdp_mode =
         text_of(*root, "attach", "xdp") == "tc" ? "" : text_of(*root, "xdp_mode", "native");
@@ -146,7 +147,7 @@ std::string read_config(PartFacts& facts, std::string& socket) {
     }
   }
   if (facts.part != "client")
-    read_chain(facts, text_of(*root, "pin_dir", "/sys/fs/bpf/trap/" + facts.part));
+    read_chain(facts, location.pin_dir);
   const Listeners listeners = read_listeners();
   facts.accepts_uncovered = text_of(*root, "uncovered", "") == "accept";
   if (facts.part == "guard") {
@@ -192,17 +193,21 @@ void read_matched(PartFacts& facts, const ordered_json& status) {
   }
 }
 
-void read_daemon(PartFacts& facts, const std::string& socket) {
+void read_daemon(PartFacts& facts, const PartLocation& location) {
   DaemonFacts& daemon = facts.daemon;
-  const std::string& part = facts.part;
-  auto status = running_status({part, socket, ""});
+  auto status = running_status(location);
   if (!status) {
     daemon.error = status.error().message;
     return;
   }
   read_uncovered(facts, *status);
-  if (status->is_null())
+  if (status->is_null()) {
+    if (const auto deaf = deaf_daemon(location)) {
+      daemon.deaf = deaf->what;
+      daemon.deaf_cure = deaf->cure;
+    }
     return;
+  }
   daemon.runs = true;
   read_matched(facts, *status);
   daemon.version = status->value("version", "");
@@ -234,9 +239,9 @@ PartFacts gather_part(const std::string& part, const std::string& config_path) {
   PartFacts facts;
   facts.part = part;
   facts.config_path = config_path;
-  std::string socket = "/run/trap/" + part + ".sock";
-  facts.config_problem = read_config(facts, socket);
-  read_daemon(facts, socket);
+  PartLocation location = {part, "/run/trap/" + part + ".sock", "/sys/fs/bpf/trap/" + part};
+  facts.config_problem = read_config(facts, location);
+  read_daemon(facts, location);
   return facts;
 }
 

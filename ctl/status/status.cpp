@@ -65,9 +65,11 @@ Result<ordered_json> ask(const PartLocation& location) {
   auto status = running_status(location);
   if (!status || !status->is_null() || !has_pins(location.pin_dir))
     return status;
-  return ordered_json{{"part", location.part.empty() ? "(unknown)" : location.part},
-                      {"state", "degraded"},
-                      {"problems", {left_behind(location)}}};
+  const auto deaf = deaf_daemon(location);
+  return ordered_json{
+      {"part", location.part.empty() ? "(unknown)" : location.part},
+      {"state", "degraded"},
+      {"problems", {deaf ? deaf->what + ": " + deaf->cure : left_behind(location)}}};
 }
 
 } // namespace

@@ -23,19 +23,41 @@ namespace trap {
 
 struct ControlServer::Running {
   Running(std::string path_of_socket, HttpServer running)
-      : path(std::move(path_of_socket)), server(std::move(running)) {}
+      : path(std::move(path_of_socket)), server(std::move(running)) {
+    lstat(path.c_str(), &made);
+  }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
-  ~Running() { unlink(path.c_str()); }
+  ~Running() {
+    if (reason_of_loss().empty())
+      unlink(path.c_str());
+  }
+
+  // Empty while what lies at the path is this socket.
+  std::string reason_of_loss() const;
 
   void share_with(const std::string& name);
 
   std::string path;
+  struct stat made = {}; // the socket when it was made
   std::string group_name;
   std::optional<gid_t> group;
   std::string problem; // that the start found and nothing mends
   HttpServer server;
 };
+
+std::string ControlServer::Running::reason_of_loss() const {
+  struct stat now;
+  if (lstat(path.c_str(), &now) != 0)
+    return fmt::format("control socket {} is gone: {}: nothing reaches this daemon there: restart "
+                       "it, which loses nothing",
+                       path, error_text(errno));
+  if (now.st_dev != made.st_dev || now.st_ino != made.st_ino)
+    return fmt::format("control socket {} is not this daemon's any more: something else is there: "
+                       "see what made it, and restart this daemon, which loses nothing",
+                       path);
+  return "";
+}
 
 void ControlServer::Running::share_with(const std::string& name) {
   auto found = find_group(name);
@@ -180,6 +202,8 @@ ControlServer& ControlServer::operator=(ControlServer&&) noexcept = default;
 ControlServer::~ControlServer() = default;
 
 std::string ControlServer::problem() const {
+  if (std::string lost = running_->reason_of_loss(); !lost.empty())
+    return lost;
   if (!running_->problem.empty() || !running_->group)
     return running_->problem;
   return reason_of_shut_socket(running_->path, running_->group_name, *running_->group);

@@ -52,6 +52,8 @@ public:
     others_do_not_get_in();
     a_member_knocks();
     the_unit_opens_a_socket();
+    for (const DaemonKind kind : daemon_kinds)
+      a_lost_socket_is_told(kind);
   }
 
 private:
@@ -161,6 +163,31 @@ private:
     scene_.equal("0",
                  std::to_string(as_user(reading_group, client, {"status", "client"}).exit_code),
                  "--share-control opens it");
+  }
+
+  // The daemon works on and cannot be asked: the log says so, and trapctl does not take it for one
+  // that has ended.
+  void a_lost_socket_is_told(DaemonKind kind) {
+    const std::string name = fmt::format("trap-{}", name_of(kind));
+    const Daemon& daemon = host_.daemon(kind);
+    host_.run({"rm", daemon.control_socket().string()});
+    host_.expect_to_become(
+        "told",
+        [&] {
+          return host_.count_in_log(kind, "control socket .* is gone") > 0 ? "told" : "not told";
+        },
+        name + ": the log tells that its control socket is gone");
+    const std::string runs = fmt::format("{} runs \\(process {}\\)", name, daemon.pid());
+    const std::string pins = daemon.pin_directory().string();
+    const Finished status =
+        host_.run_program("trapctl", {"status", std::string{name_of(kind)}, "--pin-dir", pins});
+    scene_.equal("1", std::to_string(count_lines(status.output, runs)),
+                 name + ": status says that it runs");
+    const Finished seen =
+        host_.run_program("trapctl", {"doctor", "--part", std::string{name_of(kind)}, "--config",
+                                      daemon.configuration_file().string()});
+    scene_.equal("1", std::to_string(count_lines(seen.output, runs)),
+                 name + ": doctor says that it runs");
   }
 
   void complains(DaemonKind kind, std::vector<std::string> words, int exit_code,
