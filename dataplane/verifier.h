@@ -25,7 +25,11 @@
  * - kernel 7.3 forgets the lower bound of a number that may be negative once it learns the upper:
  * "R4 invalid zero-sized read". The upper bound is asked for first, and held, with clang 14.
  * - clang 14 asks for the end of a loop before it counts, so that the body falls through to its own
- * beginning; kernel 6.1, which lets only jumps lead back: "back-edge from insn 4008 to 4009". */
+ * beginning; kernel 6.1, which lets only jumps lead back: "back-edge from insn 4008 to 4009".
+ * - clang 19 makes a bit of each condition of an unrolled loop that sets one variable, and joins
+ * them at the end, so that the verifier follows each combination of 16; kernel 6.18, trap_guard:
+ * "BPF program is too large. Processed 1000001 insn". Held behind each, the variable has as many
+ * values as the source says. */
 #ifdef __bpf__
 #define TRAP_HOLD(x) __asm__ volatile("" : "+r"(x))
 #else

@@ -58,6 +58,7 @@ static __always_inline struct looked look_for_client(__u64 print, __u32 claimed)
       }
       if (there == trap_client_claim(print) && first_place + i != claimed)
         looked.state = CLIENT_BUSY;
+      TRAP_HOLD(looked.state);
     }
   }
   return looked;
