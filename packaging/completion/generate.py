@@ -5,7 +5,8 @@ import re
 import subprocess
 import sys
 
-# A line of --help: what is typed, what it takes (which may have the choices in braces), and what it is for.
+# A line of --help: what is typed, what it takes (which may have the choices in braces), and what it is for. CLI11 writes the default behind
+# that as "=VALUE" until 2.3, and as " [VALUE] " since.
 OPTION = re.compile(r"^  (?P<names>-[^\s,]+(?:,-[^\s,]+)*)(?: (?P<takes>\S+(?: \S+)*?))?(?:\s{2,}(?P<about>\S.*))?$")
 POSITIONAL = re.compile(r"^  [A-Z][A-Z-]*(?: (?P<takes>\S+(?: \S+)*?))?(?:\s{2,}\S.*)?$")
 SUBCOMMAND = re.compile(r"^  (?P<name>[a-z][a-z-]*)(?:\s{2,}(?P<about>\S.*))?$")
@@ -25,11 +26,13 @@ class Command:
         self.options, self.choices, self.commands = [], [], []
         text = subprocess.run([program, *path, "--help"], check=True, capture_output=True, text=True).stdout
         section = ""
-        for line in text.splitlines():
+        for line in map(str.rstrip, text.splitlines()):
             if line and not line.startswith(" "):
                 section = line
             elif section == "Options:" and (found := OPTION.match(line)):
                 self.options.append((found["names"].split(","), found["takes"], choices_in(found["takes"]), found["about"] or ""))
+            elif section == "Options:" and line.startswith("  -"):
+                sys.exit(f"generate.py: {os.path.basename(program)} {' '.join(path)} --help has an option that this script cannot read: {line}")
             elif section == "Positionals:" and (found := POSITIONAL.match(line)):
                 self.choices += choices_in(found["takes"])
             elif section == "Subcommands:" and (found := SUBCOMMAND.match(line)):

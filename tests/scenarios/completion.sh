@@ -33,6 +33,24 @@ completes "--check-config" trap-guard --check
 completes "$folder/bash" trap-client --config "$folder/ba"
 completes "--detach" trap-client --config x --det
 
+# Either form of CLI11's help is read: a default is "=VALUE" until 2.3, and " [VALUE] " since, which may end the line.
+generate=$(dirname "$0")/../../packaging/completion/generate.py
+made=$(mktemp -d)
+trap 'rm -rf "$made"' EXIT
+generates() {
+  printf '#!/bin/sh\ncat <<"END"\nUsage: said\n\nOptions:\n  -h,--help  help\n%s\nEND\n' "$1" >"$made/said"
+  chmod +x "$made/said"
+  rm -rf "$made/out"
+  python3 -B "$generate" "$made/said" "$made/out" 2>"$made/why"
+}
+gap="                              "
+for help in "TEXT:{debug,info}=info   how much" "TEXT:{debug,info} [info]   how much" "TEXT:{debug,info} [info] "$'\n'"${gap}how much"; do
+  generates "  --level $help" || { echo "not ok - $(cat "$made/why")" && failed=1; }
+  folder=$made/out completes "--level" said --le
+  folder=$made/out completes "debug info" said --level ""
+done
+! generates "  --level, how much" || { echo "not ok - an option that cannot be read is left out in silence" && failed=1; }
+
 in_bash() {
   # shellcheck disable=SC1090
   . "$folder/bash/$1"
