@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Builds TRAP on another suite of Debian and runs its tests there, in a chroot that is made with debootstrap and kept. The kernel is this host's.
+# Builds TRAP on another suite of Debian and runs its tests there, with a root that is made with debootstrap and kept. The kernel is this host's.
 # Usage: run.sh SUITE [CTEST-ARGUMENT...], such as run.sh trixie -L unit; without arguments every test. It tests what is committed.
 # Exit code 0 only if everything builds and every test passes.
 set -eu
@@ -34,7 +34,10 @@ exec unshare --mount --propagation private sh -eu -c '
   mount -t tmpfs tmpfs "$root/tmp"
   mkdir -p "$root/mnt/source" "$root/src"
   mount --bind "$source" "$root/mnt/source"
-  exec chroot "$root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive sh -eu -c "
+  cd "$root"
+  pivot_root . . # not chroot: who enters a mount namespace arrives at its root, the host there
+  umount -l .
+  exec chroot . env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive sh -eu -c "
     apt-get -qq update
     apt-get -qq install --no-install-recommends -y ca-certificates git make >/dev/null
     git config --global --replace-all safe.directory \"*\"
