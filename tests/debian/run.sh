@@ -23,7 +23,7 @@ root=$source/build/debian/$suite
 make_chroot minbase "$suite" "$root"
 
 # Everything is mounted in a namespace of this script's own, which goes with it.
-exec unshare --mount --propagation private sh -eu -c '
+exec unshare --mount --uts --propagation private sh -eu -c '
   source=$1 root=$2
   shift 2
   mount --bind "$root" "$root" # labs ask for their own mounts, for which / must be one
@@ -34,6 +34,8 @@ exec unshare --mount --propagation private sh -eu -c '
   mount -t tmpfs tmpfs "$root/tmp"
   mkdir -p "$root/mnt/source" "$root/src"
   mount --bind "$source" "$root/mnt/source"
+  hostname debian # a name that can be looked up: curl looks up its own where it cannot connect
+  printf "127.0.0.1 localhost\n127.0.1.1 debian\n::1 localhost ip6-localhost\n" >"$root/etc/hosts"
   cd "$root"
   pivot_root . . # not chroot: who enters a mount namespace arrives at its root, the host there
   umount -l .

@@ -205,7 +205,7 @@ class Guard:
 
     def wait(self):
         """True if it runs, False if it refused."""
-        for _ in range(600):
+        for _ in range(4000):
             if self.process.poll() is not None:
                 return False
             if " ready" in self.text() or "ready:" in self.text():
