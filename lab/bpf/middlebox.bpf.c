@@ -231,9 +231,15 @@ static __always_inline void replace_number(struct __sk_buff* skb, const struct s
  * back. */
 static __always_inline void rewrite_numbers(struct __sk_buff* skb, const struct sight* sight) {
   int out = sight->direction == FROM_CLIENT;
-  __u32 port = out ? sight->tcp.source_port : sight->tcp.destination_port;
-  __u32 shift_of_client = (port ^ sight->remote[0] ^ sight->remote[1]) * 0x9e3779b1;
-  __u32 shift_of_remote = shift_of_client * 0x85ebca6b + 1;
+  __u32 source = sight->tcp.source_port, destination = sight->tcp.destination_port;
+  __u32 shift_of_client, shift_of_remote;
+
+  /* Both are read, or clang 19 chooses one by `|` on the address of the first: "R2 bitwise operator
+   * |= on pointer prohibited". */
+  asm volatile("" : "+r"(source), "+r"(destination));
+  shift_of_client =
+      ((out ? source : destination) ^ sight->remote[0] ^ sight->remote[1]) * 0x9e3779b1;
+  shift_of_remote = shift_of_client * 0x85ebca6b + 1;
 
   replace_number(skb, sight, offsetof(struct segment, seq), sight->tcp.seq,
                  out ? shift_of_client : shift_of_remote);
