@@ -8,7 +8,7 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 DISK_BYTES = 3 << 30
 # As an administrator's host has them; ifupdown configures its network.
-INSTALLED = "systemd-sysv udev dbus ifupdown iproute2 nginx-light haproxy curl ethtool nftables kmod procps linux-image-amd64"
+INSTALLED = "systemd-sysv udev dbus ifupdown iproute2 nginx-light haproxy curl ethtool openssh-server nftables kmod procps linux-image-amd64"
 # Of the initial ramdisk: the disk and the file system. The cards' drivers are loaded by udev.
 EARLY_MODULES = ("virtio_pci", "virtio_blk", "ext4")
 
@@ -61,7 +61,8 @@ def in_chroot(root, script):
 def base_of(suite, built):
     """The suite with what every machine of the test has; made once and kept."""
     root = built / f"root-{suite}"
-    if (root / ".whole").exists():
+    whole = root / ".whole"
+    if whole.exists() and whole.read_text() == INSTALLED:
         return root
     shutil.rmtree(root, ignore_errors=True)
     run("sh", "-eu", "-c", f'fail() {{ echo "$*"; exit 2; }}; . {ROOT}/scripts/chroot.sh; make_chroot minbase "$1" "$2"', "sh", suite, root)
@@ -70,7 +71,7 @@ def base_of(suite, built):
     policy.chmod(0o755)
     in_chroot(root, f"apt-get -qq update; apt-get install -y -q --no-install-recommends {INSTALLED}")
     policy.unlink()
-    (root / ".whole").touch()
+    whole.write_text(INSTALLED)
     return root
 
 
@@ -81,9 +82,10 @@ def write(path, text, mode=0o644):
 
 
 class Image:
-    """disk, kernel and ramdisk for qemu, below work; `files` are path: text or bytes of the disk."""
+    """disk, kernel and ramdisk for qemu, below work; `files` are path: text or bytes of the disk.
+    Services of `without` are there and do not start."""
 
-    def __init__(self, suite, packages, work, files, offered=None):
+    def __init__(self, suite, packages, work, files, offered=None, without=("haproxy",)):
         built = ROOT / "build/machines"
         base = base_of(suite, built)
         self.release = next((base / "lib/modules").iterdir()).name
@@ -105,9 +107,9 @@ class Image:
         write(root / "usr/local/sbin/agent", AGENT, 0o755)
         write(root / "etc/systemd/system/agent.service", AGENT_UNIT)
         write(root / "etc/fstab", "/dev/vda / ext4 defaults 0 1\n")
-        write(root / "etc/hostname", "machine\n")
+        write(root / "etc/hostname", work.name.split(".")[0] + "\n")
         in_chroot(root, "systemctl enable agent.service; systemctl mask serial-getty@ttyS0 getty@tty1 apt-daily.timer "
-                        "apt-daily-upgrade.timer e2scrub_reap.service; systemctl disable haproxy; rm -f /etc/machine-id; : >/etc/machine-id")
+                        f"apt-daily-upgrade.timer e2scrub_reap.service; systemctl disable {' '.join(without)}; rm -f /etc/machine-id; : >/etc/machine-id")
         for path, text in files.items():
             write(root / path.lstrip("/"), text, 0o600 if path.endswith(".key") else 0o644)
         self.disk = work / "disk"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An emulated machine that boots an Image, and the network on the host's side of its cards."""
+"""An emulated machine that boots an Image."""
 import base64
 import os
 import socket
@@ -9,27 +9,23 @@ import time
 BOOT_DEADLINE_S = 600
 
 
-def ip(*words):
-    subprocess.run(["ip", *words], check=True)
-
-
 class Machine:
-    """cards: a list of (tap, model with options). The host's end of each is a tap of this namespace."""
+    """Its card is plugged into a tap of network.py; work has its console and its agent's socket."""
 
-    def __init__(self, image, work, cards, cpus=1, memory=1024):
-        self.image, self.work, self.cards, self.cpus, self.memory = image, work, cards, cpus, memory
-        self.process = None
+    def __init__(self, image, work, tap="tap0", card="virtio-net-pci", memory=1024):
+        self.image, self.work, self.tap, self.card, self.memory = image, work, tap, card, memory
+        self.name, self.process = work.name, None
 
     def power_on(self):
         path = self.work / "agent"
         path.unlink(missing_ok=True)
         command = ["nice", "-n", os.environ.get("TRAP_NICE", "19"), "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-nodefaults", "-display", "none",
-                   "-smp", str(self.cpus), "-m", str(self.memory), "-kernel", self.image.kernel, "-initrd", self.image.ramdisk,
+                   "-smp", "1", "-m", str(self.memory), "-kernel", self.image.kernel, "-initrd", self.image.ramdisk,
                    "-append", "console=ttyS0 net.ifnames=0 no_timer_check panic=-1 loglevel=4 mitigations=off random.trust_cpu=on systemd.default_timeout_start_sec=600", "-serial", f"file:{self.work}/console",
                    "-drive", f"file={self.image.disk},if=virtio,format=raw,cache=unsafe", "-device", "virtio-serial-pci", "-device", "virtio-rng-pci",
                    "-chardev", f"socket,id=agent,path={path},server=on,wait=off", "-device", "virtserialport,chardev=agent,name=agent"]
-        for index, (tap, model) in enumerate(self.cards):
-            command += ["-netdev", f"tap,id=n{index},ifname={tap},script=no,downscript=no", "-device", f"{model},netdev=n{index},mac=52:54:00:00:00:{index + 16:02x}"]
+        command += ["-netdev", f"tap,id=net,ifname={self.tap},script=no,downscript=no",
+                    "-device", f"{self.card},netdev=net,mac=52:54:00:00:00:{int(self.tap[3:]) + 16:02x}"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.powered_on = time.monotonic()
         while not path.exists():
@@ -56,7 +52,7 @@ class Machine:
     def wait_for_agent(self):
         while self._line(BOOT_DEADLINE_S).strip() != "ready":
             pass
-        print(f"   the machine answers {time.monotonic() - self.powered_on:.0f} s after power-on", flush=True)
+        print(f"   {self.name} answers {time.monotonic() - self.powered_on:.0f} s after power-on", flush=True)
 
     def run(self, script, deadline_s=300):
         """(exit code, output) of a script of bash's."""

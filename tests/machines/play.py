@@ -5,7 +5,6 @@
 Prints "ok" and "not ok" lines and the measured times. Exit code 0 only if each is ok. Needs root; its
 network is a namespace of its own, its machines end with it."""
 import argparse
-import importlib.util
 import os
 import pathlib
 import shutil
@@ -18,129 +17,28 @@ sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE))
+from checks import Play, check_boot, check_life, check_prober, follow, property_of  # noqa: E402
 from image import Image  # noqa: E402
-from machine import Machine, ip  # noqa: E402
+from machine import Machine  # noqa: E402
+from network import CLIENTS, ROUTER, SERVERS, STRANGER, interfaces, ip, make_network  # noqa: E402
 from prober import Prober  # noqa: E402
+from two_hosts import two_hosts  # noqa: E402
 
-STRANGER, ROUTER = "192.0.2.66", "203.0.113.1"
-EXPOSURE_LIMIT = 2.0  # systemd-analyze security
 FORMER = "0.4.0"
 
 
-class Play:
-    def __init__(self):
-        self.failures = 0
-
-    def check(self, ok, what, otherwise=""):
-        print(f"{'ok' if ok else 'not ok'} - {what}" + ("" if ok else f": {otherwise}"), flush=True)
-        self.failures += not ok
-        return ok
-
-    def on(self, machine, script, what, deadline_s=300):
-        code, output = machine.run(script, deadline_s)
-        if code != 0:
-            output += "\n" + machine.run("journalctl -b -p notice --no-pager -o cat -u 'trap-*' | tail -n 12")[1]
-        self.check(code == 0, what, f"exit code {code}: {output[-2000:]}")
-        return output
-
-
-def interfaces(address, gateway):
-    return f"auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet static\n  address {address}/24\n  gateway {gateway}\n"
-
-
-def make_network():
-    ip("link", "set", "lo", "up")
-    ip("link", "add", "br0", "type", "bridge")
-    ip("addr", "add", f"{ROUTER}/24", "dev", "br0")
-    ip("addr", "add", "198.51.100.1/24", "dev", "br0")
-    ip("addr", "add", f"{STRANGER}/32", "dev", "lo")
-    ip("link", "set", "br0", "up")
-    make_tap("tap0")
-
-
-def make_tap(name):
-    ip("tuntap", "add", name, "mode", "tap")
-    ip("link", "set", name, "master", "br0", "up")
-
-
-def property_of(machine, unit, name):
-    return machine.run(f"systemctl show {unit} -p {name} --value")[1]
-
-
-def seconds_of(machine, unit, name):
-    return int(property_of(machine, unit, name + "Monotonic") or 0) / 1e6
-
-
 def curl(source=ROUTER):
-    return subprocess.run(["curl", "--silent", "--interface", source, "--max-time", "10", "--output", "/dev/null", "--write-out", "%{http_code}",
-                           "http://203.0.113.10/"], stdout=subprocess.PIPE, text=True).stdout
-
-
-def blocks_for(page, hosts):
-    """Those blocks of a page that the hosts run, as the documents' own test reads them."""
-    spec = importlib.util.spec_from_file_location("documents", ROOT / "tests/documents/play.py")
-    documents = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(documents)
-    return [block for block in documents.blocks_of(page)[0] if block.info in hosts]
-
-
-def follow(play, machine, page, host):
-    """The blocks of a page that this host and its clients run, to the letter; on this kernel, before 6.9, the sysctls come first."""
-    for block in sorted(blocks_for(ROOT / page, (host, "client")), key=lambda block: "sysctl -p" not in block.text):
-        if block.info == "client":
-            done = subprocess.run(["bash", "-eu", "-c", block.text], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            play.check(done.returncode == 0, f"{page}:{block.line} by a client", done.stdout)
-        else:
-            play.on(machine, "set -eu\n" + block.text.replace("/usr/local/share", "/usr/share"), f"{page}:{block.line}")
-
-
-def check_boot(play, machine, part):
-    """The unit is up by itself, before an interface is configured."""
-    machine.run(f"systemctl is-system-running --wait; systemctl start trap-{part}", 600)
-    play.check(property_of(machine, f"trap-{part}", "ActiveState") == "active", f"trap-{part} is up after the boot",
-               machine.run(f"systemctl status trap-{part}; journalctl -b -u trap-{part} --no-pager | tail -n 20")[1])
-    begun, ready = seconds_of(machine, f"trap-{part}", "InactiveExitTimestamp"), seconds_of(machine, f"trap-{part}", "ActiveEnterTimestamp")
-    network = seconds_of(machine, "networking", "InactiveExitTimestamp")
-    print(f"   from the kernel's start: the unit starts after {begun:.1f} s, is ready after {ready:.1f} s; the network is configured from {network:.1f} s on", flush=True)
-    play.check(0 < ready <= network, f"trap-{part} is ready before an interface is configured", f"{ready} s, {network} s")
-    cycles = machine.run("journalctl -b --no-pager | grep -i 'ordering cycle'")[1]
-    play.check(not cycles, "there is no ordering cycle", cycles)
-
-
-def check_life(play, machine, part):
-    """Reload, restart, stop and kill -9, and what the journal and systemd say."""
-    unit = f"trap-{part}"
-    attached = "ip -d link show eth0 | grep -o 'prog/xdp id [0-9]*'"
-    first = play.on(machine, attached, "its program is at the interface")
-    play.on(machine, f"systemctl reload {unit} && trapctl reload {part}", "reload")
-    play.check(machine.run(attached)[1] == first, "the reload left the program there")
-    play.on(machine, f"systemctl restart {unit} && systemctl is-active {unit}", "restart")
-    play.on(machine, attached, "a program is at the interface after the restart")
-    play.on(machine, f"systemctl stop {unit} && ! systemctl is-active --quiet {unit} && {attached}", "stop leaves the program at work")
-    play.on(machine, f"systemctl start {unit}", "start")
-    play.on(machine, f"old=$(systemctl show {unit} -p MainPID --value); kill -9 $old; for i in $(seq 120); do sleep 1; "
-            f"new=$(systemctl show {unit} -p MainPID --value); [ $new != 0 ] && [ $new != $old ] && systemctl is-active --quiet {unit} && exit 0; done; exit 1",
-            "after kill -9 systemd starts it again")
-    code, status = machine.run(f"trapctl status {part}")
-    print("   " + status.replace("\n", "\n   ")[:1500])
-    play.check(code in (0, 4), "trapctl status answers", status)
-    play.on(machine, f"journalctl -b -u {unit} -o json --no-pager | grep -q TRAP_PART", "the journal has its fields")
-    errors = machine.run(f"journalctl -b -u {unit} -p err -o cat --no-pager | grep -v 'Main process exited\\|Failed with result\\|killed'")[1]
-    play.check(not errors, "the journal has no error", errors)
-    denied = machine.run("journalctl -b --no-pager | grep -iE 'trap-.*operation not permitted|type=1326|Bad system call'")[1]
-    play.check(not denied, "nothing was denied: the unit's capabilities and system calls suffice", denied)
-    exposure = machine.run(f"systemd-analyze security --no-pager {unit} | tail -n 1")[1]
-    level = float(exposure.split("level for")[1].split(":")[1].split()[0]) if "level for" in exposure else 99.0
-    play.check(level <= EXPOSURE_LIMIT, f"systemd-analyze security: {level}", exposure)
+    return subprocess.run(["curl", "--silent", "--interface", source, "--max-time", "10", "--output", "/dev/null",
+                           "--write-out", "%{http_code}", "http://203.0.113.10/"], stdout=subprocess.PIPE, text=True).stdout
 
 
 def one_host(play, image, work):
-    machine = Machine(image({"/etc/network/interfaces": interfaces("203.0.113.10", ROUTER)}), work, [("tap0", "virtio-net-pci")])
+    machine = Machine(image({"/etc/network/interfaces": interfaces(ROUTER, "203.0.113.10")}), work)
     try:
         machine.power_on()
         machine.wait_for_agent()
         play.check(property_of(machine, "trap-server", "UnitFileState") == "disabled", "the installed package enables nothing")
-        follow(play, machine, "docs/howto/one-host.md", "trap")
+        follow(play, "docs/howto/one-host.md", {"trap": machine, "client": None})
         machine.reboot()
         machine.wait_for_agent()
         check_boot(play, machine, "server")
@@ -163,7 +61,7 @@ port = 80
 
 def guard_boot(play, image, work):
     """A guard that enforces, from power-on: how long is its port open to an uninvited host?"""
-    machine = Machine(image({"/etc/network/interfaces": interfaces("203.0.113.10", ROUTER), "/etc/trap/guard.toml": GUARD}), work, [("tap0", "virtio-net-pci")])
+    machine = Machine(image({"/etc/network/interfaces": interfaces(ROUTER, "203.0.113.10"), "/etc/trap/guard.toml": GUARD}), work)
     prober = Prober(STRANGER, "203.0.113.10", 80)
     try:
         machine.power_on()
@@ -175,13 +73,11 @@ def guard_boot(play, image, work):
         machine.wait_for_agent()
         check_boot(play, machine, "guard")
         time.sleep(3)
-        open_s = prober.opened[-1] - prober.opened[0] if prober.opened else 0
-        play.check(not prober.opened, f"of {prober.tries} tries through shutdown and boot none got through",
-                   f"{len(prober.opened)} did, within {open_s:.1f} s, the first {prober.opened[0] - machine.powered_on if prober.opened else 0:.1f} s after the reboot began")
+        check_prober(play, prober, machine.powered_on, "through shutdown and boot")
         play.check(curl() == "200", "the trusted peer gets through")
         prober.forget()
         check_life(play, machine, "guard")
-        play.check(not prober.opened, f"of {prober.tries} tries through reload, restart, stop and kill none got through", f"{len(prober.opened)} did")
+        check_prober(play, prober, machine.powered_on, "through reload, restart, stop and kill")
         play.check(curl() == "200", "the trusted peer gets through at the end")
     finally:
         machine.power_off()
@@ -202,12 +98,8 @@ class Peers:
         subprocess.run([binaries / "trapctl", "key", "derive", "web-1", "--master", self.master, "--output", self.guard_key], check=True, stdout=subprocess.DEVNULL)
         pathlib.Path("/run/netns").mkdir(exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/netns"], check=True)
-        subprocess.run(["sysctl", "-q", "net.ipv4.ip_forward=1"], check=True)
-        self._host("trap", "203.0.113.10", ROUTER, "br0")
-        ip("link", "add", "br1", "type", "bridge")
-        ip("addr", "add", "192.0.2.1/24", "dev", "br1")
-        ip("link", "set", "br1", "up")
-        self._host("client", "192.0.2.10", "192.0.2.1", "br1")
+        self._host("trap", "203.0.113.10", ROUTER, SERVERS)
+        self._host("client", "192.0.2.10", "192.0.2.1", CLIENTS)
         self._daemon("trap", "server", f"""interfaces = ["eth0"]
 xdp_mode = "generic"
 master_key_file = "{self.master}"
@@ -257,9 +149,9 @@ DOWNLOAD_BYTES = 100_000_000
 def upgrade(play, image, work, packages):
     """apt upgrades the guard from the former version while an invited client downloads and an uninvited host probes."""
     peers = Peers(work, former_packages(packages))
-    files = {"/etc/network/interfaces": interfaces("198.51.100.20", "198.51.100.1"), "/etc/trap/guard.key": peers.guard_key.read_bytes(),
+    files = {"/etc/network/interfaces": interfaces("198.51.100.1", "198.51.100.20"), "/etc/trap/guard.key": peers.guard_key.read_bytes(),
              "/etc/trap/guard.toml": GUARD.replace("203.0.113.1\"", "203.0.113.10\""), "/etc/apt/sources.list": "deb [trusted=yes] file:/srv/offered ./\n"}
-    machine = Machine(image(files, former=True), work, [("tap0", "virtio-net-pci")])
+    machine = Machine(image(files, former=True), work)
     prober = Prober(STRANGER, "198.51.100.20", 80)
     try:
         machine.power_on()
@@ -295,15 +187,15 @@ def upgrade(play, image, work, packages):
         peers.stop()
 
 
-PLAYS = {"one-host": one_host, "guard-boot": guard_boot, "upgrade": upgrade}
+PLAYS = {"one-host": one_host, "two-hosts": two_hosts, "guard-boot": guard_boot, "upgrade": upgrade}
 
 
-def image_of(arguments, work, files, former):
+def image_of(arguments, work, files, former=False, **more):
     """With this version's packages; or with those of the former, and this version's offered by apt."""
     packages = arguments.packages.resolve()
     if not former:
-        return Image(arguments.suite, packages, work, files)
-    return Image(arguments.suite, former_packages(packages), work, files, offered=packages)
+        return Image(arguments.suite, packages, work, files, **more)
+    return Image(arguments.suite, former_packages(packages), work, files, offered=packages, **more)
 
 
 def former_packages(packages):
@@ -340,10 +232,11 @@ def main():
         begun = time.monotonic()
         more = {"packages": arguments.packages.resolve()} if name == "upgrade" else {}
         try:
-            PLAYS[name](play, lambda files, former=False: image_of(arguments, work, files, former), work, **more)
+            PLAYS[name](play, lambda files, at=work, **options: image_of(arguments, at, files, **options), work, **more)
         finally:
-            if (work / "console").exists():
-                shutil.copy(work / "console", ROOT / f"build/machines/{name}.console")
+            for console in work.rglob("console"):
+                machine = "" if console.parent == work else f".{console.parent.name}"
+                shutil.copy(console, ROOT / f"build/machines/{name}{machine}.console")
             shutil.rmtree(work)
         print(f"   {name}: {time.monotonic() - begun:.0f} s", flush=True)
     return 1 if play.failures else 0

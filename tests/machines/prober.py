@@ -44,4 +44,5 @@ class Prober(threading.Thread):
 
     def stop(self):
         self.ends = True
-        self.join()
+        if self.is_alive():
+            self.join()
