@@ -52,6 +52,7 @@ Result<void> HandoverSampler::open(int watched_fd, int handed_fd) {
 
 void HandoverSampler::advance(const ServerPlan& plan, const ListenerInspector& inspector,
                               std::uint64_t now_ns) {
+  now_ns_ = now_ns;
   for (trap_watched_handover& place : *watched_) {
     const __u32 state = __atomic_load_n(&place.state, __ATOMIC_ACQUIRE);
     if (state == TRAP_WATCH_FREE || state == TRAP_WATCH_WRITTEN ||
@@ -67,32 +68,44 @@ void HandoverSampler::advance(const ServerPlan& plan, const ListenerInspector& i
   }
 }
 
+void HandoverSampler::forget_before(std::uint64_t monotonic_ns) {
+  forgotten_ns_ = monotonic_ns;
+  for (auto& [address, sampled] : samples_) {
+    sampled.own.clear();
+    sampled.kernel.clear();
+  }
+}
+
 void HandoverSampler::note(const trap_watched_handover& watched, const PlannedService& planned,
                            const ListenerInspector& inspector) {
   if (watched.state == TRAP_WATCH_ENDED)
     return;
-  Samples& samples = samples_[planned.address];
-  SampleCounts& counts = watched.flags & TRAP_WATCHED_KERNELS ? samples.kernel : samples.own;
-  if (watched.state == TRAP_WATCH_ARRIVED) {
-    counts.arrived++;
+  const Arrival arrival =
+      watched.state == TRAP_WATCH_ARRIVED
+          ? Arrival::arrived
+          : inspector.arrival({watched.client, TRAP_FROM_BE16(watched.client_port)},
+                              planned.address, watched.interface_index);
+  // Only from a wire would the stack drop it for its checksum.
+  const bool may_be_false =
+      (watched.flags & TRAP_WATCHED_PARTIAL) && !is_virtual(watched.interface_index);
+  if (arrival == Arrival::unknown || (arrival == Arrival::lost && may_be_false))
     return;
-  }
-  switch (inspector.arrival({watched.client, TRAP_FROM_BE16(watched.client_port)}, planned.address,
-                            watched.interface_index)) {
-  case Arrival::arrived:
-    counts.arrived++;
-    return;
-  case Arrival::lost:
-    counts.lost += !(watched.flags & TRAP_WATCHED_PARTIAL) || is_virtual(watched.interface_index);
-    return;
-  case Arrival::unknown:
-    return;
-  }
+  const bool of_kernel = watched.flags & TRAP_WATCHED_KERNELS;
+  Sampled& sampled = samples_[planned.address];
+  SampleCounts& counts = of_kernel ? sampled.counts.kernel : sampled.counts.own;
+  const bool arrived = arrival == Arrival::arrived;
+  (arrived ? counts.arrived : counts.lost)++;
+  (of_kernel ? sampled.kernel : sampled.own).note(watched.client, arrived, now_ns_);
 }
 
 Samples HandoverSampler::samples(const Endpoint& address) const {
   const auto at = samples_.find(address);
-  return at == samples_.end() ? Samples{} : at->second;
+  if (at == samples_.end())
+    return {};
+  Samples samples = at->second.counts;
+  samples.own.networks = at->second.own.count(now_ns_);
+  samples.kernel.networks = at->second.kernel.count(now_ns_);
+  return samples;
 }
 
 std::uint64_t HandoverSampler::handed(std::uint32_t slot) const {

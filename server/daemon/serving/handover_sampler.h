@@ -11,6 +11,7 @@
 #include "runtime/kernel/bpf_map.h"
 #include "server/daemon/plan/server_plan.h"
 #include "server/daemon/serving/listener_inspector.h"
+#include "server/daemon/serving/sampled_networks.h"
 #include "server/daemon/serving/shortfall.h"
 #include "server/maps.h"
 
@@ -27,7 +28,7 @@ public:
   void advance(const ServerPlan& plan, const ListenerInspector& inspector, std::uint64_t now_ns);
 
   // Handshakes that went up before are not judged: the host may have changed since.
-  void forget_before(std::uint64_t monotonic_ns) { forgotten_ns_ = monotonic_ns; }
+  void forget_before(std::uint64_t monotonic_ns);
 
   // Of one address of a service, since the start.
   Samples samples(const Endpoint& address) const;
@@ -36,12 +37,18 @@ public:
   std::uint64_t handed(std::uint32_t slot) const;
 
 private:
+  struct Sampled {
+    Samples counts;
+    SampledNetworks own, kernel;
+  };
+
   void note(const trap_watched_handover& watched, const PlannedService& planned,
             const ListenerInspector& inspector);
 
   MappedValue<WatchedHandovers> watched_;
   int handed_fd_ = -1;
-  std::map<Endpoint, Samples> samples_;
+  std::map<Endpoint, Sampled> samples_;
+  std::uint64_t now_ns_ = 0;
   std::uint64_t forgotten_ns_ = 0;
 };
 

@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 
+#include "server/daemon/serving/sampled_networks.h"
+
 namespace trap::server {
 
 // Of a handshake of the daemon's own (self_test.h).
@@ -23,8 +25,9 @@ enum class Answerer { own_cookies, kernel_cookies, stack };
 
 // Of a sample of handshakes.
 struct SampleCounts {
-  std::uint64_t arrived = 0; // the stack has, or had, the connection
-  std::uint64_t lost = 0;    // it never had
+  std::uint64_t arrived = 0;   // the stack has, or had, the connection
+  std::uint64_t lost = 0;      // it never had
+  NetworkCounts networks = {}; // of the last minutes
 };
 
 // By the cookies that were completed.
@@ -34,7 +37,7 @@ struct Samples {
 };
 
 inline SampleCounts total(const Samples& samples) {
-  return {samples.own.arrived + samples.kernel.arrived, samples.own.lost + samples.kernel.lost};
+  return {samples.own.arrived + samples.kernel.arrived, samples.own.lost + samples.kernel.lost, {}};
 }
 
 // Of one service, since the start.
@@ -64,6 +67,9 @@ public:
   // is next.
   Answerer at_best() const { return at_best_; }
 
+  // When the sample last came to differ from the last test, which ought to be repeated then.
+  std::uint64_t doubted_ns() const { return doubted_ns_; }
+
   // The handshakes that were lost, the place, and the cure. Empty: there is no shortfall.
   const std::string& reason() const { return reason_; }
 
@@ -79,6 +85,9 @@ private:
   void judge_metadata(std::uint64_t now_ns, const HandoverCounts& counts);
   void judge_way_to_tc(std::uint64_t now_ns, const HandoverCounts& counts);
   void judge_sample(std::uint64_t now_ns, Tally& base, const SampleCounts& counts);
+  bool is_of_some_clients(const NetworkCounts& networks) const;
+  void doubt_test(std::uint64_t now_ns);
+  bool lasts(std::uint64_t now_ns);
   void judge_trial(std::uint64_t now_ns, const HandoverCounts& counts);
   void fall(std::uint64_t now_ns, Answerer to, std::string reason);
 
@@ -94,7 +103,10 @@ private:
   bool is_trial_ = false;
   std::uint64_t trial_ns_ = 0; // 0: it has not begun
   std::uint64_t left_ = 0, completed_ = 0;
-  unsigned lost_tests_ = 0; // in a row
+  unsigned lost_tests_ = 0;    // in a row
+  bool test_passed_ = false;   // the last one
+  std::uint64_t short_ns_ = 0; // the sample was first short then, though the test passed
+  std::uint64_t doubted_ns_ = 0;
 };
 
 } // namespace trap::server

@@ -160,7 +160,11 @@ void RuntimeState::note_listeners(const std::map<Endpoint, ListenerFacts>& facts
 }
 
 void RuntimeState::note_handovers(const PlannedService& planned, const HandoverCounts& counts) {
-  shortfalls_[planned.address].observe(now_ns_, counts, answering(planned).by);
+  Shortfall& shortfall = shortfalls_[planned.address];
+  shortfall.observe(now_ns_, counts, answering(planned).by);
+  if (const auto test = tests_.find(planned.address);
+      test != tests_.end() && shortfall.doubted_ns() == now_ns_)
+    test->second.due_ns = now_ns_;
 }
 
 bool RuntimeState::wants_test(const PlannedService& planned) const {

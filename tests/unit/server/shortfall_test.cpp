@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Completed handshakes that never become connections, and the way back.
+#include <string>
+
 #include <gmock/gmock.h>
 
+#include "runtime/config/endpoint.h"
 #include "runtime/nanoseconds.h"
+#include "server/daemon/serving/sampled_networks.h"
 #include "server/daemon/serving/shortfall.h"
 
 namespace trap::test {
@@ -27,6 +31,8 @@ protected:
     counts_.failed += moved.failed;
     add(counts_.samples.own, moved.samples.own);
     add(counts_.samples.kernel, moved.samples.kernel);
+    counts_.samples.own.networks = moved.samples.own.networks;
+    counts_.samples.kernel.networks = moved.samples.kernel.networks;
     counts_.left += moved.left;
     counts_.completed += moved.completed;
     for (; seconds > 0; seconds--) {
@@ -58,7 +64,7 @@ private:
     sum.lost += more.lost;
   }
 
-  HandoverCounts counts_ = {100, 90, 20, {{80, 70}, {60, 50}}, 40, 30}; // of before
+  HandoverCounts counts_ = {100, 90, 20, {{80, 70, {}}, {60, 50, {}}}, 40, 30}; // of before
   std::uint64_t now_s_ = 1000;
 };
 
@@ -161,6 +167,103 @@ TEST_F(Shortfalls, of_banned_clients_are_none) {
   pass(10 * minute_s);
   pass(1, sample(0, 8));
   expect(Answerer::stack, "became connections");
+}
+
+TEST_F(Shortfalls, of_some_networks_are_none) {
+  const auto of = [&](std::uint64_t networks, std::uint64_t arrived) -> HandoverCounts {
+    return {.samples = {.own = {1, 63, {.all = networks, .arrived = arrived}}}};
+  };
+  for (int i = 0; i < 100; i++)
+    pass(1, of(4, 1));
+  expect(Answerer::own_cookies, "");
+  shortfall.note_test(2 * ns_per_s, server::TestResult::passed, "eth0");
+  for (int i = 0; i < 100; i++)
+    pass(1, of(500, 1)); // as many bans as there may be: the daemon's own handshake arrived
+  expect(Answerer::own_cookies, "");
+  shortfall.note_test(2 * ns_per_s, server::TestResult::unknown, "eth0");
+  pass(1, of(500, 1));
+  expect(Answerer::own_cookies, ""); // an unknown result takes nothing back
+  shortfall.note_test(2 * ns_per_s, server::TestResult::lost_behind_tc, "eth0");
+  pass(1, of(5, 1));
+  expect(Answerer::stack, "became connections");
+}
+
+TEST_F(Shortfalls, of_every_network_are_some) {
+  shortfall.note_test(2 * ns_per_s, server::TestResult::passed, "eth0");
+  for (int i = 0; i < 15; i++) {
+    pass(1, {.samples = {.own = {0, 8, {.all = 3, .arrived = 0}}}});
+    expect(Answerer::own_cookies, ""); // others may arrive yet, as the daemon's own did
+  }
+  pass(1, {.samples = {.own = {0, 8, {.all = 3, .arrived = 0}}}});
+  expect(Answerer::stack, "became connections"); // on trial
+}
+
+TEST_F(Shortfalls, have_the_test_repeated_that_says_otherwise) {
+  pass(1, sample(1, 7));
+  EXPECT_EQ(shortfall.doubted_ns(), 0U); // no test said anything
+  retry();
+  shortfall.note_test(2 * ns_per_s, server::TestResult::passed, "eth0");
+  pass(1, {.samples = {.own = {8, 0, {.all = 2, .arrived = 2}}}});
+  EXPECT_EQ(shortfall.doubted_ns(), 0U);
+  pass(1, {.samples = {.own = {1, 7, {.all = 2, .arrived = 1}}}});
+  const std::uint64_t first_ns = shortfall.doubted_ns();
+  EXPECT_NE(first_ns, 0U);
+  pass(1, {.samples = {.own = {1, 7, {.all = 2, .arrived = 1}}}});
+  EXPECT_EQ(shortfall.doubted_ns(), first_ns); // it is repeated anyway
+  shortfall.note_test(2 * ns_per_s, server::TestResult::lost_behind_tc, "eth0");
+  pass(1, {.samples = {.own = {0, 8, {.all = 2, .arrived = 0}}}});
+  expect(Answerer::stack, "became connections"); // and now agrees
+}
+
+TEST_F(Shortfalls, of_who_comes_first_wait_for_others) {
+  shortfall.note_test(2 * ns_per_s, server::TestResult::passed, "eth0");
+  for (int i = 0; i < 100; i++) {
+    pass(14, {.samples = {.own = {0, 60, {.all = 1, .arrived = 0}}}});
+    pass(1, {.samples = {.own = {1, 60, {.all = 2, .arrived = 1}}}});
+  }
+  expect(Answerer::own_cookies, "");
+}
+
+TEST_F(Shortfalls, of_kernel_cookies_are_told_by_no_test_of_own_ones) {
+  shortfall.note_test(2 * ns_per_s, server::TestResult::passed, "eth0");
+  pass(1, {.handed = 8, .tried = 0});
+  expect(Answerer::kernel_cookies, "handed over");
+  pass(1, {.samples = {.kernel = {1, 30, {.all = 5, .arrived = 1}}}});
+  expect(Answerer::stack, "became connections");
+}
+
+TEST(SampledNetworks, count_each_network_once_however_many_handshakes_it_completes) {
+  server::SampledNetworks networks;
+  const auto note = [&](const char* client, bool arrived, std::uint64_t second) {
+    networks.note(*parse_address(client), arrived, second * ns_per_s);
+  };
+  const auto expect = [&](std::uint64_t second, std::uint64_t all, std::uint64_t arrived) {
+    const server::NetworkCounts counts = networks.count(second * ns_per_s);
+    EXPECT_EQ(counts.all, all) << second;
+    EXPECT_EQ(counts.arrived, arrived) << second;
+  };
+  for (int i = 0; i < 100; i++)
+    for (const char* banned : {"192.0.2.7", "192.0.2.200", "2001:db8:1::7", "2001:db8:1:2::8"})
+      note(banned, false, 1000);
+  expect(1000, 2, 0);
+  note("198.51.100.7", true, 1000);
+  note("2001:db8:2::7", true, 1000);
+  expect(1029, 4, 2);
+  expect(1030, 2, 0); // the host may have changed since
+  for (int i = 0; i < 7; i++)
+    note("198.51.100.7", false, 1001);
+  expect(1002, 4, 2);
+  note("198.51.100.9", false, 1001); // the eighth behind the last that arrived
+  expect(1002, 4, 1);
+  note("198.51.100.7", true, 1003);
+  expect(1003, 4, 2);
+  expect(1601, 0, 0);
+  note("203.0.113.7", false, 1700);
+  for (unsigned i = 0; i < 5000; i++)
+    note(("2001:db8:" + std::to_string(i % 9000 + 1000) + "::1").c_str(), false, 1700);
+  expect(1700, 4096, 0); // no more memory than that
+  note("192.0.2.7", true, 2400);
+  expect(2400, 1, 1); // those of long ago make room
 }
 
 TEST_F(Shortfalls, are_tried_again_with_fewer_clients) {
