@@ -164,9 +164,10 @@ TRAP_GLOBAL_FUNCTION int swap_stored_addresses(struct __sk_buff* skb) {
   return (int)bpf_skb_store_bytes(skb, 0, to, sizeof(to), 0);
 }
 
-/* Turns the frame of a request into the reply. A device looks for the TCP header where the request
- * had it: what the reply has not before it, options of IP, goes. The kernel takes the new length as
- * the end of several segments in one. 0 on success. */
+/* Turns the frame of a request into the reply. The kernel lets no frame end before the place where
+ * the request had its TCP header, and a device looks for it there: what the reply has not before
+ * it, options and extension headers of IP, goes. The kernel takes the new length as the end of
+ * several segments in one. 0 on success. */
 static __always_inline int turn_into_reply_at_tc(struct __sk_buff* skb,
                                                  const struct trap_packet* request,
                                                  struct reply* reply) {
@@ -175,7 +176,7 @@ static __always_inline int turn_into_reply_at_tc(struct __sk_buff* skb,
   int leaves_checksum = checksum_is_left(skb, request);
 
   reply->bytes_out = (__u16)reply_bytes(request, reply);
-  if (leaves_checksum && more && bpf_skb_adjust_room(skb, -more, BPF_ADJ_ROOM_NET, 0))
+  if (more && bpf_skb_adjust_room(skb, -more, BPF_ADJ_ROOM_NET, 0))
     leaves_checksum = 0;
   return bpf_skb_change_tail(skb, reply->bytes_out, 0) || swap_stored_addresses(skb) ||
          store_ip_header(skb, request, reply) ||

@@ -7,6 +7,7 @@
 #include "lab/scenarios/plans.h"
 #include "lab/scenarios/scenario.h"
 #include "lab/traffic/flood.h"
+#include "lab/traffic/frame.h"
 #include "lab/traffic/reset_watch.h"
 
 namespace trap::lab {
@@ -205,6 +206,32 @@ void expect_tags(Scene& scene, Family family) {
   }
 }
 
+// The answer ends before the place where such a SYN has its TCP header.
+void expect_answers_behind_headers(Scene& scene, Family family) {
+  constexpr std::uint8_t destination_options = 60, unknown_but_skipped = 0x3e;
+  const HostAddresses& trap = addresses_of("trap");
+  const auto server = parse_endpoint(endpoint(trap.address(family), service_port));
+  const auto client = parse_endpoint(endpoint(addresses_of("stranger").address(family), 40008));
+  const auto wire =
+      Wire::open(scene.host("router"), {.source = trap.router_mac(), .destination = trap.mac()});
+  const auto frames = FrameSocket::open(scene.host("router"), "trap");
+  const std::string what = fmt::format("{}, a SYN behind long headers", name_of(family));
+  if (!scene.check(server && client && wire && frames, what, "it cannot be sent"))
+    return;
+  Segment syn = {.from = *client, .to = *server, .seq = 1, .flags = tcp_syn};
+  syn.ip.options = Bytes(40, 1);
+  Bytes long_header(200, 0);
+  long_header[1] = 200 / 8 - 1;
+  long_header[2] = unknown_but_skipped;
+  long_header[3] = 200 - 4;
+  syn.ip.extensions = {{destination_options, long_header}};
+  if (!scene.done(frames->send(frame_to(trap, syn)), what + " is sent"))
+    return;
+  const auto seen = wire->next(*server, *client, scale_timeout(std::chrono::seconds{5}));
+  scene.check(seen && seen->flags == (tcp_syn | tcp_ack), what + " is answered",
+              seen ? "by something else" : "it is not answered");
+}
+
 void at_tc(Scene& scene) {
   if (!scene.done(scene.trap().topology().detach_pass_program("trap"),
                   "the other end of eth0 runs no XDP program"))
@@ -216,8 +243,10 @@ void at_tc(Scene& scene) {
   const auto status = scene.trap().server().status();
   scene.equal("tc", status ? status->xdp_mode : "", "eth0's mode");
   expect_offloads(scene);
-  for (const Family family : families)
+  for (const Family family : families) {
     expect_tags(scene, family);
+    expect_answers_behind_headers(scene, family);
+  }
   served(scene);
   expect_offloads(scene);
   const auto after = scene.trap().server().status();
