@@ -57,8 +57,8 @@ struct PeerFacts { // a TRAP server of a guard, a backend of a server
 struct DaemonFacts {
   bool runs = false;
   std::string version;
-  std::string error;           // the reason why it could not be asked
-  std::string deaf, deaf_cure; // it runs, and does not listen at its control socket
+  std::string error;                     // the reason why it could not be asked
+  std::string deaf = "", deaf_cure = ""; // it runs, and does not listen at its control socket
   std::vector<std::string> problems;
   std::uint64_t epoch = 0; // the present one; 0: it has no keys
   std::vector<std::uint64_t> epochs_held;
