@@ -29,8 +29,8 @@ TRAP_INLINE void count(__u32 service_slot, enum trap_verdict verdict, __u32 byte
   counted->bytes_out += bytes_out;
 }
 
-TRAP_INLINE TRAP_MUST_USE int xdp_action(enum trap_action action) {
-  switch (action) {
+TRAP_INLINE TRAP_MUST_USE int xdp_action(enum trap_verdict verdict) {
+  switch (trap_verdict_action(verdict)) {
   case TRAP_ACTION_PASS:
     return XDP_PASS;
   case TRAP_ACTION_REPLY:

@@ -91,7 +91,6 @@ static __always_inline int look_at_arriving(struct xdp_md* ctx, __u32 link_bytes
   struct packet_context context;
   enum trap_layer layer;
   enum trap_verdict verdict;
-  enum trap_action action;
   __u32 bytes, slot = 0;
 
   trap_start_packet(&context.packet);
@@ -113,11 +112,10 @@ static __always_inline int look_at_arriving(struct xdp_md* ctx, __u32 link_bytes
   /* Only now: the stack has no room to keep it. */
   bytes = trap_frame_bytes(&context.packet, (const void*)(long)ctx->data,
                            (const void*)(long)ctx->data_end);
-  action = trap_verdict_action(verdict);
-  if (action == TRAP_ACTION_DROP && !is_enforced(context.settings)) {
+  if (trap_verdict_action(verdict) == TRAP_ACTION_DROP && !is_enforced(context.settings)) {
     count_monitored(slot, verdict, bytes);
     name_suspect(&context.packet, slot, verdict);
-    if (layer == TRAP_LAYER_TCP && trap_segment_kind(context.packet.flags) == TRAP_SEGMENT_SYN) {
+    if (trap_segment_kind(context.packet.flags) == TRAP_SEGMENT_SYN) {
       struct trap_flow_key key = flow_key_of(&context.packet);
 
       withdraw_consent(&key);
@@ -130,7 +128,7 @@ static __always_inline int look_at_arriving(struct xdp_md* ctx, __u32 link_bytes
   count(slot, verdict, bytes, 0);
   if (is_capturing())
     capture_frame(ctx, sample_of(slot, verdict, captured_at(link_bytes)));
-  return xdp_action(action);
+  return xdp_action(verdict);
 }
 
 SEC("xdp.frags")

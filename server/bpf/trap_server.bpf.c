@@ -231,7 +231,7 @@ int trap_server(struct xdp_md* ctx) {
                   trap_verdict_action(verdict) == TRAP_ACTION_REPLY ? TRAP_CAPTURED_LEAVES : 0));
   if (verdict == TRAP_PASS_OTHER) /* returns only if no program is behind this one */
     bpf_tail_call(ctx, &behind, ctx->ingress_ifindex);
-  return xdp_action(trap_verdict_action(verdict));
+  return xdp_action(verdict);
 }
 
 /* The same at tc ingress, where a frame may lie in pieces, and must not be written to in place: the
