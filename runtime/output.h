@@ -9,7 +9,7 @@
 
 namespace trap {
 
-// Runs a command that prints to stdout by fmt, stdio or std::cout. An error of the command's own
+// Runs a command that prints to stdout by fmt, stdio or a stream. An error of the command's own
 // comes first.
 Result<ExitCode> print_whole(const std::function<Result<ExitCode>()>& command);
 

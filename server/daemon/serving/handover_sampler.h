@@ -11,8 +11,8 @@
 #include "runtime/kernel/bpf_map.h"
 #include "server/daemon/plan/server_plan.h"
 #include "server/daemon/serving/listener_inspector.h"
-#include "server/daemon/serving/sampled_networks.h"
 #include "server/daemon/serving/shortfall.h"
+#include "server/daemon/watch/sampled_networks.h"
 #include "server/maps.h"
 
 namespace trap::server {

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "server/daemon/serving/sampled_networks.h"
+#include "server/daemon/watch/sampled_networks.h"
 
 namespace trap::server {
 

@@ -6,8 +6,8 @@
 
 #include "runtime/config/endpoint.h"
 #include "runtime/nanoseconds.h"
-#include "server/daemon/serving/sampled_networks.h"
 #include "server/daemon/serving/shortfall.h"
+#include "server/daemon/watch/sampled_networks.h"
 
 namespace trap::test {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/daemon/serving/sampled_networks.h"
+#include "server/daemon/watch/sampled_networks.h"
 
 #include <algorithm>
 #include <cstring>
