@@ -20,6 +20,7 @@ namespace trap::server {
 namespace {
 
 constexpr int patience_ms = 20; // the stack may put packets off to another CPU
+constexpr int most_looks = 50;  // at packets of others with the same port
 constexpr std::uint16_t first_port = 32768, port_count = 28232; // Linux's own ephemeral range
 constexpr std::uint16_t least_mss = 1220; // that the kernel takes for both families
 constexpr int queue_length = 8;
@@ -165,7 +166,8 @@ bool SelfTest::is_answered(const TestPath& path, const Handshake& handshake, std
   const bool sent = by == tcp_rst ? inject(path, handshake.segment(tcp_ack), metadata_of(listener))
                                   : inject(path, handshake.segment(tcp_syn), metadata_of_syn);
   bool answered = false;
-  while (sent && !answered && is_readable(watch_->event_fd()))
+  for (int look = 0; look < most_looks && sent && !answered && is_readable(watch_->event_fd());
+       look++)
     for (const WireWatch::Sighting& seen : watch_->take()) {
       const auto segment = read_packet(seen.packet.data(), seen.packet.size());
       answered = answered || (segment && segment->from == handshake.service &&
