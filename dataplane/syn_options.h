@@ -40,7 +40,8 @@ TRAP_INLINE int trap_read_linux_options(struct trap_syn_options* syn, const __u8
  */
 TRAP_INLINE void trap_note_syn_option(struct trap_syn_options* syn, const __u8* at, __u32 length) {
   if (at[0] == TRAP_TCPOPT_MSS && length == 4) {
-    syn->mss = (__u16)(at[2] << 8 | at[3]);
+    if (at[2] | at[3]) /* as Linux does: an MSS of 0 says nothing */
+      syn->mss = (__u16)(at[2] << 8 | at[3]);
     syn->has_mss = 1;
   } else if (at[0] == TRAP_TCPOPT_WINDOW_SCALE && length == 3) {
     syn->window_scale = at[2];

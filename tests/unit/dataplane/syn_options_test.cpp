@@ -72,6 +72,7 @@ TEST(SynOptions, of_real_stacks_are_understood) {
 
 TEST(SynOptions, behind_the_end_of_the_list_or_a_malformed_one_are_not_read) {
   EXPECT_EQ(described("020405b4 00030307"), "mss=1460 ");
+  EXPECT_EQ(described("020405b4 02040000"), "mss=1460 ") << "0 says nothing";
   EXPECT_EQ(described("020405b4 03000402"), "mss=1460 ") << "length 0";
   EXPECT_EQ(described("020405b4 03010402"), "mss=1460 ") << "length 1";
   EXPECT_EQ(described("020405b4 04020809"), "mss=1460 sack ") << "longer than the header";
