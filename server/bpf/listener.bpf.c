@@ -11,7 +11,7 @@
 #include "server/bpf/listener.bpf.h"
 #include "server/handover.h"
 
-/* Returns a set of TRAP_LISTENER_... */
+/* Returns a set of TRAP_LISTENER_..., and the listener's mark as that of the packet. */
 SEC("tc")
 int trap_listener(struct __sk_buff* skb) {
   struct trap_packet packet = {};
@@ -36,6 +36,9 @@ int trap_listener(struct __sk_buff* skb) {
         facts |= TRAP_LISTENER_MULTIPATH;
       if (has_signatures(listener))
         facts |= TRAP_LISTENER_SIGNATURES;
+      skb->mark = mark_of(listener);
+      if (wants_near_clients(listener))
+        facts |= TRAP_LISTENER_NEAR;
       if (is_full(listener))
         facts |= TRAP_LISTENER_FULL;
     }

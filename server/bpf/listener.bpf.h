@@ -18,12 +18,19 @@ struct tcp_ao_info {
 };
 
 struct sock {
+  __u32 sk_mark;
   __u32 sk_ack_backlog;
   __u32 sk_max_ack_backlog;
 } __attribute__((preserve_access_index));
 
+struct ipv6_pinfo {
+  __u8 min_hopcount;
+} __attribute__((preserve_access_index));
+
 struct inet_sock {
   struct sock sk;
+  struct ipv6_pinfo* pinet6;
+  __u8 min_ttl;
 } __attribute__((preserve_access_index));
 
 struct inet_connection_sock {
@@ -55,6 +62,20 @@ static __always_inline int is_multipath(const struct tcp_sock* socket) {
 static __always_inline int has_signatures(const struct tcp_sock* socket) {
   return (bpf_core_field_exists(socket->md5sig_info) && socket->md5sig_info) ||
          (bpf_core_field_exists(socket->ao_info) && socket->ao_info);
+}
+
+/* Does it refuse clients by their TTL or hop limit (RFC 5082)? */
+static __always_inline int wants_near_clients(const struct tcp_sock* socket) {
+  const struct inet_sock* inet = &socket->inet_conn.icsk_inet;
+
+  if (inet->min_ttl)
+    return 1;
+  return bpf_core_field_exists(inet->pinet6) && inet->pinet6 && inet->pinet6->min_hopcount;
+}
+
+/* SO_MARK, by which rules may route its answers. */
+static __always_inline __u32 mark_of(const struct tcp_sock* socket) {
+  return socket->inet_conn.icsk_inet.sk.sk_mark;
 }
 
 /* Has its queue no room for another connection? */

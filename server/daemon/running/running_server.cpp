@@ -347,7 +347,7 @@ void look_around(RunningServer& server) {
   const std::vector<std::string> interfaces = attached_interfaces(server);
   const std::uint64_t now_ns = read_clocks().monotonic_ns;
   server.answer_losses.observe(now_ns, interfaces, native_interfaces(server));
-  server.runtime_state.look_at_host(interfaces, server.assigner.works(),
+  server.runtime_state.look_at_host(active.plan, interfaces, server.assigner.works(),
                                     server.answer_losses.loses_all(now_ns));
   std::vector<Endpoint> listeners;
   for (const PlannedService& planned : active.plan.services) {
@@ -410,8 +410,8 @@ void follow_return_ways(RunningServer& server) {
     __atomic_store_n(&sender.state, __u32{TRAP_SENDER_FREE}, __ATOMIC_RELEASE);
     if (planned == server.active->plan.services.end())
       continue;
-    sighting.service = planned->address.address;
-    if (const auto route = find_return_route(sighting.client, sighting.service,
+    sighting.source = {planned->address.address, server.runtime_state.mark_of(*planned)};
+    if (const auto route = find_return_route(sighting.client, sighting.source,
                                              {sighting.interface, sighting.from}))
       server.return_ways.note(now_ns, sighting, *route,
                               is_same_link(sighting.interface, route->interface),

@@ -15,8 +15,12 @@ namespace {
 
 constexpr std::uint16_t any_port = 32768; // of the segment's source, which is the address itself
 
-// The program's return value for a segment; 0 if it cannot be run.
-__u32 facts_of(int program_fd, const Endpoint& from, const Endpoint& to, unsigned interface_index) {
+// What the program says of a segment; nothing if it cannot be run.
+struct Said {
+  __u32 facts = 0, mark = 0;
+};
+
+Said ask(int program_fd, const Endpoint& from, const Endpoint& to, unsigned interface_index) {
   const auto frame = build_frame({}, Segment{.from = from, .to = to, .flags = tcp_ack});
   __sk_buff context = {};
   context.ifindex = interface_index;
@@ -25,7 +29,11 @@ __u32 facts_of(int program_fd, const Endpoint& from, const Endpoint& to, unsigne
   options.data_size_in = static_cast<__u32>(frame.size());
   options.ctx_in = &context;
   options.ctx_size_in = sizeof(context);
-  return bpf_prog_test_run_opts(program_fd, &options) == 0 ? options.retval : 0;
+  options.ctx_out = &context;
+  options.ctx_size_out = sizeof(context);
+  if (bpf_prog_test_run_opts(program_fd, &options) != 0)
+    return {};
+  return {options.retval, context.mark};
 }
 
 } // namespace
@@ -49,10 +57,12 @@ std::map<Endpoint, ListenerFacts> ListenerInspector::look_at(const std::vector<E
   const int fd = bpf_program__fd(program_->progs.trap_listener);
   const unsigned index = if_nametoindex(interface.c_str());
   for (const Endpoint& listener : listeners) {
-    const __u32 facts = facts_of(fd, {listener.address, any_port}, listener, index);
+    const auto [facts, mark] = ask(fd, {listener.address, any_port}, listener, index);
     if (facts & TRAP_LISTENER_FOUND)
       found[listener] = {.is_multipath = (facts & TRAP_LISTENER_MULTIPATH) != 0,
-                         .has_signatures = (facts & TRAP_LISTENER_SIGNATURES) != 0};
+                         .has_signatures = (facts & TRAP_LISTENER_SIGNATURES) != 0,
+                         .wants_near = (facts & TRAP_LISTENER_NEAR) != 0,
+                         .mark = mark};
   }
   return found;
 }
@@ -62,7 +72,7 @@ Arrival ListenerInspector::arrival(const Endpoint& client, const Endpoint& addre
   if (!program_)
     return Arrival::unknown;
   const __u32 facts =
-      facts_of(bpf_program__fd(program_->progs.trap_listener), client, address, interface_index);
+      ask(bpf_program__fd(program_->progs.trap_listener), client, address, interface_index).facts;
   if (facts & TRAP_LISTENER_CONNECTION)
     return Arrival::arrived;
   return (facts & TRAP_LISTENER_FOUND) && !(facts & TRAP_LISTENER_FULL) ? Arrival::lost

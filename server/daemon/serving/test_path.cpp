@@ -14,7 +14,7 @@
 #include "runtime/fd.h"
 #include "runtime/net/host_interfaces.h"
 #include "runtime/net/socket_address.h"
-#include "server/daemon/watch/route_mss.h"
+#include "server/daemon/watch/default_route.h"
 
 namespace trap::server {
 namespace {
@@ -102,7 +102,8 @@ std::optional<trap_address> neighbour_of(const trap_address& own, const trap_add
 std::optional<trap_address> find_client(const ifaddrs* list, const HostInterface& side,
                                         const trap_address& service) {
   const trap_family family = family_of(service);
-  if (const auto gateway = default_gateway(side.index, family); gateway && !is_link_local(*gateway))
+  if (const auto gateway = default_gateway(side.index, {service, 0});
+      gateway && !is_link_local(*gateway))
     return gateway;
   for (const ifaddrs* at = list; at; at = at->ifa_next) {
     const auto own = side.name == at->ifa_name ? address_of(at->ifa_addr) : std::nullopt;

@@ -26,6 +26,9 @@ const char* answerer_name(Answerer answerer) {
 Answering choose_answering(const ServiceState& service, const HostState& host, bool offers) {
   if (service.facts.has_signatures)
     return {Answerer::stack, "its listener has TCP-MD5 or TCP-AO keys, and no cookie is signed"};
+  if (service.facts.wants_near)
+    return {Answerer::stack, "its listener refuses clients by their TTL (IP_MINTTL or "
+                             "IPV6_MINHOPCOUNT), and TRAP does not look at it"};
   if (service.listener && service.listener->refuses && !offers)
     return {Answerer::stack, ""};
   if (host.settings.tcp_syncookies == 0) // it would be found out too, by lost clients

@@ -9,8 +9,8 @@
 #include "server/daemon/serving/listener_facts.h"
 #include "server/daemon/serving/listener_probe.h"
 #include "server/daemon/serving/shortfall.h"
+#include "server/daemon/watch/default_route.h"
 #include "server/daemon/watch/host_settings.h"
-#include "server/daemon/watch/route_mss.h"
 #include "server/maps.h"
 
 namespace trap::server {
@@ -33,8 +33,7 @@ struct HostState {
   HostSettings settings;
   unsigned mtu = 1500;  // the smallest of the interfaces
   bool assigns = false; // the stack makes sockets of TRAP's own cookies
-  RouteMss route_mss = {};
-  RouteHops route_hops = {};
+  RouteWishes routes = {};
   HopLimits hop_limits = {};
   bool has_next_hops = false; // the map next_hops has entries
   bool loses_answers = false; // whatever XDP answers, no interface sends it

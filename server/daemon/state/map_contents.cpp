@@ -23,7 +23,7 @@ constexpr unsigned mss_most = 65535;
 __be16 mss_of(const Endpoint& address, const HostState& host) {
   const bool is_v4 = family_of(address.address) == TRAP_IPV4;
   const unsigned headers = is_v4 ? v4_header_bytes : v6_header_bytes;
-  const unsigned of_route = is_v4 ? host.route_mss.ipv4 : host.route_mss.ipv6;
+  const unsigned of_route = (is_v4 ? host.routes.ipv4 : host.routes.ipv6).mss;
   const unsigned of_link = host.mtu > headers ? host.mtu - headers : 0;
   return TRAP_BE16(
       std::clamp(of_route != 0 ? std::min(of_route, of_link) : of_link, mss_least, mss_most));
@@ -80,7 +80,7 @@ __u8 hop_limit_of(const Endpoint& address, const ServiceState& service, const Ho
   const int over_loopback = is_v4 ? host.hop_limits.ipv4 : host.hop_limits.loopback_ipv6;
   const int of_listener =
       service.listener && service.listener->answers ? service.listener->hop_limit : -1;
-  const unsigned of_route = is_v4 ? host.route_hops.ipv4 : host.route_hops.ipv6;
+  const unsigned of_route = (is_v4 ? host.routes.ipv4 : host.routes.ipv6).hops;
   int hops = of_host;
   if (of_listener > 0 && over_loopback > 0 && of_listener != over_loopback)
     hops = of_listener;

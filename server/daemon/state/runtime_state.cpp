@@ -138,14 +138,31 @@ bool RuntimeState::advance(const ServerPlan& plan, int counters_fd, std::uint64_
   return health_changed || peace_changed;
 }
 
-void RuntimeState::look_at_host(const std::vector<std::string>& interfaces, bool assigns,
-                                bool loses_answers) {
+std::uint32_t RuntimeState::mark_of(const PlannedService& planned) const {
+  const auto known = facts_.find(planned.address);
+  return known == facts_.end() ? 0 : known->second.facts.mark;
+}
+
+std::vector<RouteSource> RuntimeState::route_sources(const ServerPlan& plan) const {
+  constexpr std::size_t most = 256; // questions take time; so many say enough
+  std::vector<RouteSource> sources = {{trap_address_v4(0), 0}, {{}, 0}};
+  if (!has_routing_rules())
+    return sources;
+  for (const PlannedService& planned : plan.services) {
+    const RouteSource source = {planned.address.address, mark_of(planned)};
+    if (sources.size() < most && std::ranges::find(sources, source) == sources.end())
+      sources.push_back(source);
+  }
+  return sources;
+}
+
+void RuntimeState::look_at_host(const ServerPlan& plan, const std::vector<std::string>& interfaces,
+                                bool assigns, bool loses_answers) {
   host_.assigns = assigns;
   host_.loses_answers = loses_answers;
   host_.settings = read_host_settings();
   host_.mtu = smallest_mtu(interfaces);
-  host_.route_mss = default_route_mss(interfaces);
-  host_.route_hops = default_route_hops(interfaces);
+  host_.routes = default_route_wishes(interfaces, route_sources(plan));
   host_.hop_limits = read_hop_limits(interfaces);
 }
 

@@ -32,14 +32,18 @@ public:
   // Once a second: what the host says of itself.
   // `assigns`: sockets are made of TRAP's own cookies. `loses_answers`: no interface sends what XDP
   // answers.
-  void look_at_host(const std::vector<std::string>& interfaces, bool assigns, bool loses_answers);
+  void look_at_host(const ServerPlan& plan, const std::vector<std::string>& interfaces,
+                    bool assigns, bool loses_answers);
   bool assigns() const { return host_.assigns; }
 
   // Clients are told these as the default routes ask for them.
-  ToldValues told_values(const trap_address& client) const {
-    return family_of(client) == TRAP_IPV4 ? ToldValues{host_.route_mss.ipv4, host_.route_hops.ipv4}
-                                          : ToldValues{host_.route_mss.ipv6, host_.route_hops.ipv6};
+  RouteWish told_values(const trap_address& client) const {
+    return family_of(client) == TRAP_IPV4 ? host_.routes.ipv4 : host_.routes.ipv6;
   }
+  // The sockets that answer for services, of which rules may choose the routes; of a host without
+  // such rules two stand for all.
+  std::vector<RouteSource> route_sources(const ServerPlan& plan) const;
+  std::uint32_t mark_of(const PlannedService& planned) const;
   void note_next_hops(bool any) { host_.has_next_hops = any; }
 
   // Once a second: what was found about the listeners of services.

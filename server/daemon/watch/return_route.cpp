@@ -8,25 +8,10 @@
 #include <netinet/in.h>
 
 #include "runtime/net/netlink_dump.h"
-#include "server/daemon/watch/route_mss.h"
+#include "server/daemon/watch/default_route.h"
 
 namespace trap::server {
 namespace {
-
-struct RouteQuestion {
-  nlmsghdr header;
-  rtmsg body;
-  std::uint8_t attributes[2 * (sizeof(rtattr) + sizeof(trap_address))];
-};
-
-void add_address(RouteQuestion& question, unsigned short type, const trap_address& address) {
-  const std::size_t bytes = trap_address_is_v4(&address) ? 4 : sizeof(address);
-  const rtattr attribute = {static_cast<unsigned short>(RTA_LENGTH(bytes)), type};
-  auto* at = reinterpret_cast<std::uint8_t*>(&question) + question.header.nlmsg_len;
-  std::memcpy(at, &attribute, sizeof(attribute));
-  std::memcpy(at + sizeof(attribute), address.bytes + sizeof(address) - bytes, bytes);
-  question.header.nlmsg_len += attribute.rta_len;
-}
 
 std::optional<trap_address> address_of(const void* data, std::size_t bytes) {
   trap_address address = {};
@@ -76,20 +61,6 @@ void add_metrics(ReturnRoute& route, const rtattr& metrics, bool is_learnt, unsi
     route.mss = mtu - headers;
 }
 
-RouteQuestion question_of(const trap_address& client, const trap_address& service) {
-  const bool is_v4 = trap_address_is_v4(&client);
-  const unsigned char bits = is_v4 ? 32 : 128;
-  RouteQuestion question = {};
-  question.header.nlmsg_len = NLMSG_LENGTH(sizeof(rtmsg));
-  question.header.nlmsg_type = RTM_GETROUTE;
-  question.header.nlmsg_flags = NLM_F_REQUEST;
-  question.body.rtm_family = is_v4 ? AF_INET : AF_INET6;
-  question.body.rtm_dst_len = question.body.rtm_src_len = bits;
-  add_address(question, RTA_DST, client);
-  add_address(question, RTA_SRC, service);
-  return question;
-}
-
 // A gateway as an attribute says it: of the route's family, or of another (RTA_VIA).
 std::optional<trap_address> gateway_of(const rtattr& attribute) {
   const void* data = RTA_DATA(const_cast<rtattr*>(&attribute));
@@ -102,14 +73,11 @@ std::optional<trap_address> gateway_of(const rtattr& attribute) {
 }
 
 // The route that the stack would take now.
-std::optional<ReturnRoute> ask_route(const trap_address& client, const trap_address& service) {
+std::optional<ReturnRoute> present_route(const trap_address& client, const RouteSource& source) {
   constexpr unsigned ipv4_headers = 40, ipv6_headers = 60;
   const bool is_v4 = trap_address_is_v4(&client);
-  const RouteQuestion question = question_of(client, service);
   std::optional<ReturnRoute> found;
-  ask_one(&question.header, [&](const nlmsghdr& header) {
-    if (header.nlmsg_type != RTM_NEWROUTE)
-      return;
+  ask_route({.to = client, .source = source}, [&](const nlmsghdr& header) {
     ReturnRoute route;
     route.next_hop = client;
     bool is_learnt = false;
@@ -156,13 +124,9 @@ struct Entry {
   std::vector<Hop> hops; // empty where there is only one
 };
 
-Entry ask_entry(const trap_address& client, const trap_address& service) {
-  RouteQuestion question = question_of(client, service);
-  question.body.rtm_flags = RTM_F_FIB_MATCH;
+Entry ask_entry(const trap_address& client, const RouteSource& source) {
   Entry entry;
-  ask_one(&question.header, [&](const nlmsghdr& header) {
-    if (header.nlmsg_type != RTM_NEWROUTE)
-      return;
+  ask_route({.to = client, .source = source, .of_table = true}, [&](const nlmsghdr& header) {
     entry.is_default =
         static_cast<const rtmsg*>(NLMSG_DATA(const_cast<nlmsghdr*>(&header)))->rtm_dst_len == 0;
     visit_attributes_of<rtmsg>(header, [&](const rtattr& attribute) {
@@ -189,15 +153,14 @@ void prefer_its_hop(ReturnRoute& route, const Entry& entry, const FrameWay& came
 
 } // namespace
 
-std::optional<ReturnRoute> find_return_route(const trap_address& client,
-                                             const trap_address& service, const FrameWay& came) {
-  std::optional<ReturnRoute> found = ask_route(client, service);
+std::optional<ReturnRoute> find_return_route(const trap_address& client, const RouteSource& source,
+                                             const FrameWay& came) {
+  std::optional<ReturnRoute> found = present_route(client, source);
   if (!found)
     return found;
-  const auto gateway =
-      default_gateway(found->interface, trap_address_is_v4(&client) ? TRAP_IPV4 : TRAP_IPV6);
+  const auto gateway = default_gateway(found->interface, source);
   found->mac = find_neighbour(found->interface, found->next_hop);
-  const Entry entry = ask_entry(client, service);
+  const Entry entry = ask_entry(client, source);
   found->is_default =
       entry.is_default || (gateway && trap_address_equal(&*gateway, &found->next_hop));
   if (found->mac != came.from || found->interface != came.interface)

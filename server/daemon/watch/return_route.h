@@ -7,6 +7,7 @@
 
 #include "protocol/address.h"
 #include "runtime/net/host_networks.h"
+#include "server/daemon/watch/route_question.h"
 
 namespace trap::server {
 
@@ -25,10 +26,10 @@ struct FrameWay {
   LinkAddress from = {};
 };
 
-// `service`: the address that answers. Of several next hops of one route the stack takes one by
-// its hash of the connection; so if the frame came from any of them, that one is the route's. Four
-// questions to the kernel, and one for each next hop; nothing if it has no route.
-std::optional<ReturnRoute> find_return_route(const trap_address& client,
-                                             const trap_address& service, const FrameWay& came);
+// `source`: the service's address, and its listener's mark. Of several next hops of one route the
+// stack takes one by its hash of the connection; so if the frame came from any of them, that one is
+// the route's. Four questions to the kernel, and one for each next hop; nothing if it has no route.
+std::optional<ReturnRoute> find_return_route(const trap_address& client, const RouteSource& source,
+                                             const FrameWay& came);
 
 } // namespace trap::server

@@ -27,7 +27,7 @@ std::string name_of(unsigned interface) {
   return if_indextoname(interface, name) ? name : fmt::format("interface {}", interface);
 }
 
-std::string difference_of_values(const ReturnRoute& route, const ToldValues& told) {
+std::string difference_of_values(const ReturnRoute& route, const RouteWish& told) {
   if (route.mss != told.mss)
     return route.mss == 0
                ? fmt::format("asks for no MSS, and clients are told {}", told.mss)
@@ -51,7 +51,7 @@ bool ReturnWays::is_recent(const Way& way, std::uint64_t now_ns) {
 }
 
 void ReturnWays::note(std::uint64_t now_ns, const Sighting& sighting, const ReturnRoute& route,
-                      bool is_same_link, const ToldValues& told) {
+                      bool is_same_link, const RouteWish& told) {
   std::erase_if(ways_, [&](const auto& entry) { return !is_recent(entry.second, now_ns); });
   if (is_same_link && !route.mac)
     return; // nothing to compare with
@@ -80,7 +80,7 @@ void ReturnWays::note(std::uint64_t now_ns, const Sighting& sighting, const Retu
     way.is_default = route.is_default;
     way.difference = std::move(difference);
     way.example = sighting.client;
-    way.service = sighting.service;
+    way.source = sighting.source;
   }
   way.last_ns = now_ns;
   way.completed += sighting.completed ? 1 : 0;
@@ -94,7 +94,7 @@ void ReturnWays::renew(const AskRoute& ask, const AskTold& told) {
     const Way& way = entry.second;
     if (way.to == way.from && way.difference.empty())
       return false;
-    const auto route = ask(way.example, way.service, {way.interface, way.from});
+    const auto route = ask(way.example, way.source, {way.interface, way.from});
     if (!route || route->interface != way.route_interface)
       return true;
     return way.can_follow && (route->mac != way.to ||

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "server/daemon/watch/default_route.h"
 #include "server/daemon/watch/return_route.h"
 #include "server/maps.h"
 
@@ -18,15 +19,11 @@ namespace trap::server {
 
 // A client of the sample.
 struct Sighting {
-  trap_address client = {}, service = {};
-  unsigned interface = 0; // by which it came: index
+  trap_address client = {};
+  RouteSource source = {}; // the service's
+  unsigned interface = 0;  // by which it came: index
   LinkAddress from = {};
   bool completed = false; // a handshake; else it sent a SYN, which anybody may have
-};
-
-// What clients are told, as the default routes ask for.
-struct ToldValues {
-  unsigned mss = 0, hops = 0;
 };
 
 class ReturnWays {
@@ -34,12 +31,12 @@ public:
   // `is_same_link`: packets by the route's interface leave by the one that the client came by, as
   // those of a bridge leave by its port. now_ns: CLOCK_MONOTONIC.
   void note(std::uint64_t now_ns, const Sighting& sighting, const ReturnRoute& route,
-            bool is_same_link, const ToldValues& told);
+            bool is_same_link, const RouteWish& told);
 
   // Forgets what the routing table has no more, as after a router's failure.
   using AskRoute = std::function<std::optional<ReturnRoute>(
-      const trap_address& client, const trap_address& service, const FrameWay& came)>;
-  using AskTold = std::function<ToldValues(const trap_address& client)>;
+      const trap_address& client, const RouteSource& source, const FrameWay& came)>;
+  using AskTold = std::function<RouteWish(const trap_address& client)>;
   void renew(const AskRoute& ask, const AskTold& told);
 
   // Neighbours whose clients are all answered by another next hop, with a client of each. A SYN
@@ -60,7 +57,8 @@ private:
     bool can_follow = false; // another next hop on the same link, or the same one
     bool is_default = false; // by the default route, so that nobody gains by a spoofed SYN
     std::string difference;  // empty: none
-    trap_address example = {}, service = {};
+    trap_address example = {};
+    RouteSource source = {};
     std::uint64_t last_ns = 0;
     std::uint64_t completed = 0;
     std::vector<std::uint64_t> syns_ns; // of the last minute

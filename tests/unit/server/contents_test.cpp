@@ -181,7 +181,7 @@ TEST_F(Contents, give_answers_the_hop_limit_of_socket_route_and_host) {
   EXPECT_EQ(service_value(planned(0), state, host, false).traffic_class, 40);
   state.listener->hop_limit = 64;
   EXPECT_EQ(service_value(planned(1), state, host, false).hop_limit, 70);
-  host.route_hops = {.ipv4 = 31, .ipv6 = 32};
+  host.routes = {.ipv4 = {.hops = 31}, .ipv6 = {.hops = 32}};
   EXPECT_EQ(service_value(planned(1), state, host, false).hop_limit, 32);
   state.listener->hop_limit = 99;
   EXPECT_EQ(service_value(planned(0), state, host, false).hop_limit, 99);
@@ -190,11 +190,13 @@ TEST_F(Contents, give_answers_the_hop_limit_of_socket_route_and_host) {
 
 TEST_F(Contents, tell_clients_what_the_default_route_asks_for) {
   plan(one_host);
-  const HostState host = {
-      .settings = {2, 2, 1, 1}, .mtu = 1500, .route_mss = {.ipv4 = 1300, .ipv6 = 1340}};
+  const HostState host = {.settings = {2, 2, 1, 1},
+                          .mtu = 1500,
+                          .routes = {.ipv4 = {.mss = 1300}, .ipv6 = {.mss = 1340}}};
   EXPECT_EQ(TRAP_FROM_BE16(service_value(planned(0), {}, host, false).mss), 1300);
   EXPECT_EQ(TRAP_FROM_BE16(service_value(planned(1), {}, host, false).mss), 1340);
-  const HostState narrow = {.settings = {2, 2, 1, 1}, .mtu = 1280, .route_mss = {.ipv4 = 1300}};
+  const HostState narrow = {
+      .settings = {2, 2, 1, 1}, .mtu = 1280, .routes = {.ipv4 = {.mss = 1300}}};
   EXPECT_EQ(TRAP_FROM_BE16(service_value(planned(0), {}, narrow, false).mss), 1240);
 }
 
@@ -214,6 +216,7 @@ TEST_F(Contents, leave_to_the_stack_what_takes_no_cookies) {
   EXPECT_EQ(flags_of({.sent_cookie = true, .at_best = Answerer::kernel_cookies}, 1), left);
   EXPECT_EQ(flags_of({.was_left = true}, 1), TRAP_SERVICE_ASSIGNS | TRAP_SERVICE_STACK_COOKIES);
   EXPECT_EQ(flags_of({.facts = {.has_signatures = true}}, 2), left);
+  EXPECT_EQ(flags_of({.facts = {.wants_near = true}}, 2), left);
   EXPECT_EQ(flags_of({.facts = {.is_multipath = true}, .sent_cookie = true}, 1), left);
   EXPECT_EQ(flags_of({.facts = {.is_multipath = true}, .sent_cookie = true}, 2), 0u)
       << "the kernel's cookies";

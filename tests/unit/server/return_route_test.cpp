@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 
+#include "server/daemon/watch/default_route.h"
 #include "server/daemon/watch/return_route.h"
 #include "tests/unit/server/own_network.h"
 
@@ -13,6 +14,7 @@ namespace {
 
 using server::find_return_route;
 using server::FrameWay;
+using server::RouteSource;
 
 constexpr LinkAddress first_mac = {2, 0, 0, 0, 0, 1}, second_mac = {2, 0, 0, 0, 0, 2},
                       third_mac = {2, 0, 0, 0, 0, 3}, strange_mac = {2, 0, 0, 0, 0, 9};
@@ -53,14 +55,15 @@ protected:
   static std::optional<LinkAddress> next_hop(const std::string& client, const LinkAddress& from,
                                              const char* by = "up0") {
     const bool is_v4 = client.find(':') == std::string::npos;
-    const auto route = find_return_route(*parse_address(client),
-                                         *parse_address(is_v4 ? "203.0.113.10" : "2001:db8:1::10"),
-                                         {if_nametoindex(by), from});
+    const auto route = find_return_route(
+        *parse_address(client), {*parse_address(is_v4 ? "203.0.113.10" : "2001:db8:1::10"), mark},
+        {if_nametoindex(by), from});
     is_default = route && route->is_default;
     interface = route ? route->interface : 0;
     return route ? route->mac : std::nullopt;
   }
 
+  static inline std::uint32_t mark = 0; // of the listener
   static inline bool is_default = false;
   static inline unsigned interface = 0;
 };
@@ -123,6 +126,42 @@ TEST_F(ReturnRouteTest, does_not_lead_to_a_stranger_nor_make_a_prefix_the_defaul
     EXPECT_EQ(next_hop(client, first_mac), first_mac) << client;
     EXPECT_FALSE(is_default) << client;
   }
+}
+
+// Rules lead the service's answers by its address, and those of a marked listener by its mark.
+TEST_F(ReturnRouteTest, is_that_of_the_rules_for_the_service_and_its_mark) {
+  run("ip route add default via 203.0.113.1");
+  run("ip route add default via 203.0.113.2 advmss 1300 hoplimit 99 table 100");
+  run("ip route add default via 198.51.100.1 mtu 1400 table 101");
+  run("ip -6 route add default via 2001:db8:1::1");
+  run("ip -6 route add default via 2001:db8:1::2 advmss 1280 table 100");
+  run("ip -6 route add default via 2001:db8:2::1 table 101");
+  EXPECT_FALSE(server::has_routing_rules());
+  for (const std::string family : {"-4", "-6"}) {
+    run("ip " + family + " rule add from " + (family == "-4" ? "203.0.113.10" : "2001:db8:1::10") +
+        " priority 200 lookup 100");
+    EXPECT_TRUE(server::has_routing_rules());
+    run("ip " + family + " rule add fwmark 7 priority 100 lookup 101");
+  }
+  for (const std::string client : {"192.0.2.7", "2001:db8:9::7"}) {
+    EXPECT_EQ(next_hop(client, strange_mac), second_mac) << client;
+    EXPECT_TRUE(is_default) << client;
+    mark = 7;
+    EXPECT_EQ(next_hop(client, strange_mac), third_mac) << client;
+    mark = 0;
+  }
+  const auto wishes = [](const std::vector<server::RouteSource>& sources,
+                         const std::vector<std::string>& interfaces = {"up0", "up1"}) {
+    return server::default_route_wishes(interfaces, sources);
+  };
+  const RouteSource ipv4 = {*parse_address("203.0.113.10"), 0},
+                    ipv6 = {*parse_address("2001:db8:1::10"), 0}, marked = {ipv4.address, 7},
+                    any = {trap_address_v4(0), 0};
+  EXPECT_EQ(wishes({any}).ipv4, server::RouteWish{});
+  EXPECT_EQ(wishes({ipv4}).ipv4, (server::RouteWish{1300, 99}));
+  EXPECT_EQ(wishes({ipv6}).ipv6, (server::RouteWish{1280, 0}));
+  EXPECT_EQ(wishes({marked}, {"up1"}).ipv4, (server::RouteWish{1360, 0}));
+  EXPECT_EQ(wishes({any, marked, ipv4}).ipv4, (server::RouteWish{1300, 99})) << "the least";
 }
 
 TEST_F(ReturnRouteTest, is_none_where_the_table_has_none) {

@@ -23,7 +23,7 @@ constexpr unsigned uplink = 7;
 Sighting client(int number, const LinkAddress& from, bool completed = true) {
   Sighting sighting;
   sighting.client = *parse_address("192.0.2." + std::to_string(number));
-  sighting.service = *parse_address("203.0.113.10");
+  sighting.source.address = *parse_address("203.0.113.10");
   sighting.interface = uplink;
   sighting.from = from;
   sighting.completed = completed;
@@ -38,7 +38,7 @@ ReturnRoute route_by(const std::optional<LinkAddress>& mac, unsigned interface =
   return route;
 }
 
-const auto nothing_told = [](const trap_address&) { return server::ToldValues{}; };
+const auto nothing_told = [](const trap_address&) { return server::RouteWish{}; };
 
 struct ReturnWaysTest : testing::Test {
   void see(int number, const LinkAddress& from, const ReturnRoute& route, bool completed = true,
