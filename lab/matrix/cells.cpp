@@ -47,6 +47,8 @@ Cell with_routes(std::string_view name, std::string host, bool quick = false) {
           .name = name,
           .host = std::move(host),
           .host_undo = "ip route flush 198.18.0.0/15; ip -6 route flush 2001:db8:feed::/48\n"
+                       "for family in -4 -6; do ip $family rule del priority 77 2>/dev/null; "
+                       "ip $family route flush table 100 2>/dev/null; done\n"
                        "ip route replace default via 203.0.113.1\n"
                        "ip route replace ::/0 via 2001:db8:113::1",
           .quick = quick};
@@ -150,6 +152,48 @@ std::vector<Cell> settings() {
   without_cookies.remark = "the stack answers, unprotected";
   without_cookies.named = "net.ipv4.tcp_syncookies is 0, with which";
   cells.push_back(without_cookies);
+  Cell accurate = with_setting("`tcp_ecn` 3, 4 and 5, clients with ECN", "", "");
+  accurate.turns = {"net.ipv4.tcp_ecn=3", "net.ipv4.tcp_ecn=4", "net.ipv4.tcp_ecn=5"};
+  accurate.needs = "old=$(sysctl -n net.ipv4.tcp_ecn) && sysctl -qw net.ipv4.tcp_ecn=3 && "
+                   "sysctl -qw net.ipv4.tcp_ecn=$old";
+  accurate.shapes = {"Linux", "Linux with ECN", "Linux with accurate ECN", "iOS"};
+  cells.push_back(accurate);
+  Cell windows = with_setting("`tcp_workaround_signed_windows = 1`",
+                              "sysctl -qw net.ipv4.tcp_workaround_signed_windows=1",
+                              "sysctl -qw net.ipv4.tcp_workaround_signed_windows=0");
+  windows.remark = "the first window is one of whole segments";
+  windows.differs = {"SYN-ACK: window"};
+  cells.push_back(windows);
+  Cell others = with_setting("every other setting of TCP and IP that is on or off, turned the "
+                             "other way",
+                             "", "");
+  others.every_switch = true;
+  cells.push_back(others);
+  Cell numbers = with_setting("buffers, queues and limits", "", "");
+  numbers.turns = {"net.ipv4.tcp_rmem=4096 8192 16384",
+                   "net.ipv4.tcp_rmem=4096 1000000 64000000",
+                   "net.ipv4.tcp_wmem=4096 8192 16384",
+                   "net.ipv4.tcp_adv_win_scale=-2",
+                   "net.ipv4.tcp_adv_win_scale=3",
+                   "net.ipv4.tcp_app_win=0",
+                   "net.ipv4.tcp_min_snd_mss=500",
+                   "net.ipv4.tcp_max_syn_backlog=1",
+                   "net.ipv4.tcp_synack_retries=0",
+                   "net.ipv4.tcp_fastopen=3",
+                   "net.ipv4.tcp_fastopen=1027",
+                   "net.ipv4.tcp_mtu_probing=1",
+                   "net.ipv4.route.min_adv_mss=1400",
+                   "net.ipv4.tcp_notsent_lowat=4096",
+                   "net.ipv4.tcp_congestion_control=reno",
+                   "net.ipv6.auto_flowlabels=3",
+                   "net.ipv6.flowlabel_reflect=7",
+                   "net.core.somaxconn=1",
+                   "net.ipv4.tcp_tw_reuse=1",
+                   "net.ipv4.ip_no_pmtu_disc=2",
+                   "net.ipv4.ip_no_pmtu_disc=3",
+                   "net.ipv4.tcp_fin_timeout=1",
+                   "net.ipv4.tcp_rto_min_us=5000"};
+  cells.push_back(numbers);
   return cells;
 }
 
@@ -195,6 +239,43 @@ std::vector<Cell> routes() {
                          "ip route replace ::/0 via 2001:db8:113::1 congctl bbr");
   bbr.needs = "grep -qw bbr /proc/sys/net/ipv4/tcp_available_congestion_control";
   cells.push_back(bbr);
+  Cell no_default =
+      with_routes("no default route, one to clients with `advmss 1300`",
+                  "ip route del default; ip -6 route del ::/0\n"
+                  "ip route replace 198.18.0.0/15 via 203.0.113.1 advmss 1300\n"
+                  "ip route replace 2001:db8:feed::/48 via 2001:db8:113::1 advmss 1300");
+  no_default.outcome = CellOutcome::degraded;
+  no_default.remark = "clients are told what the default route asks for";
+  no_default.named = "asks for an MSS of";
+  cells.push_back(no_default);
+  cells.push_back(with_routes("by a rule for the service's address, a default route of another "
+                              "table with `advmss 1300`",
+                              "ip rule add from 203.0.113.10 priority 77 lookup 100\n"
+                              "ip -6 rule add from 2001:db8:113::10 priority 77 lookup 100\n"
+                              "ip route add default via 203.0.113.1 advmss 1300 table 100\n"
+                              "ip -6 route add ::/0 via 2001:db8:113::1 advmss 1300 table 100"));
+  cells.push_back(
+      with_routes("a default route of two next hops",
+                  "ip neighbour replace 203.0.113.3 lladdr 02:00:00:00:04:01 dev eth0\n"
+                  "ip neighbour replace 2001:db8:113::3 lladdr 02:00:00:00:04:01 dev eth0\n"
+                  "ip route replace default nexthop via 203.0.113.1 nexthop via 203.0.113.3\n"
+                  "ip -6 route del ::/0\n"
+                  "ip -6 route add ::/0 nexthop via 2001:db8:113::1 nexthop via 2001:db8:113::3"));
+  Cell ecn = with_routes("`tcp_ecn = 0`, default route with `features ecn`, a client with ECN",
+                         "sysctl -qw net.ipv4.tcp_ecn=0\n"
+                         "ip route replace default via 203.0.113.1 features ecn\n"
+                         "ip route replace ::/0 via 2001:db8:113::1 features ecn");
+  ecn.host_undo += "\nsysctl -qw net.ipv4.tcp_ecn=2";
+  ecn.shapes = {"Linux with ECN"};
+  cells.push_back(ecn);
+  Cell first_window = narrow;
+  first_window.name = "default route with `initrwnd 20`";
+  first_window.host = "ip route replace default via 203.0.113.1 initrwnd 20\n"
+                      "ip route replace ::/0 via 2001:db8:113::1 initrwnd 20";
+  cells.push_back(first_window);
+  cells.push_back(with_routes("default route with `quickack 1`",
+                              "ip route replace default via 203.0.113.1 quickack 1\n"
+                              "ip route replace ::/0 via 2001:db8:113::1 quickack 1"));
   Cell elsewhere = with_routes("SYNs come from another router than answers go to", "true");
   elsewhere.other_next_hop = true;
   elsewhere.quick = true;
@@ -217,7 +298,31 @@ std::vector<Cell> listeners() {
                     {.options = {{IPPROTO_IP, IP_TTL, 99}, {IPPROTO_IPV6, IPV6_UNICAST_HOPS, 99}}}),
       with_listener("IP_TOS and IPV6_TCLASS 40",
                     {.options = {{IPPROTO_IP, IP_TOS, 40}, {IPPROTO_IPV6, IPV6_TCLASS, 40}}}),
+      with_listener("an IPv6 socket at the unspecified address, for both families",
+                    {.mixed = true}),
+      with_listener("IP_TRANSPARENT", {.transparent = true}),
+      with_listener("IP_FREEBIND", {.options = {{IPPROTO_IP, IP_FREEBIND, 1}}}),
+      with_listener("IP_PMTUDISC_DONT", {.options = {{IPPROTO_IP, IP_MTU_DISCOVER, 0},
+                                                     {IPPROTO_IPV6, IPV6_MTU_DISCOVER, 0}}}),
+      with_listener("IP_PMTUDISC_PROBE", {.options = {{IPPROTO_IP, IP_MTU_DISCOVER, 3},
+                                                      {IPPROTO_IPV6, IPV6_MTU_DISCOVER, 3}}}),
+      with_listener("SO_RCVBUFFORCE 64 MiB", {.options = {{SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20}}}),
+      with_listener("SO_PRIORITY, SO_KEEPALIVE, TCP_NODELAY, TCP_NOTSENT_LOWAT, SO_BUSY_POLL",
+                    {.options = {{SOL_SOCKET, SO_PRIORITY, 5},
+                                 {SOL_SOCKET, SO_KEEPALIVE, 1},
+                                 {IPPROTO_TCP, TCP_NODELAY, 1},
+                                 {IPPROTO_TCP, TCP_NOTSENT_LOWAT, 16384},
+                                 {SOL_SOCKET, SO_BUSY_POLL, 50}}}),
   };
+  Cell marked = with_listener("SO_MARK, and a rule by it to a default route with `advmss 1300`",
+                              {.options = {{SOL_SOCKET, SO_MARK, 7}}});
+  marked.host = "ip rule add fwmark 7 priority 77 lookup 100\n"
+                "ip -6 rule add fwmark 7 priority 77 lookup 100\n"
+                "ip route add default via 203.0.113.1 advmss 1300 table 100\n"
+                "ip -6 route add ::/0 via 2001:db8:113::1 advmss 1300 table 100";
+  marked.host_undo = "for family in -4 -6; do ip $family rule del priority 77; "
+                     "ip $family route flush table 100; done";
+  cells.push_back(marked);
   Cell defers =
       with_listener("TCP_DEFER_ACCEPT", {.options = {{IPPROTO_TCP, TCP_DEFER_ACCEPT, 5}}});
   defers.remark = "the server gets the connection before the first data";
@@ -236,6 +341,14 @@ std::vector<Cell> listeners() {
   multipath.named = "MPTCP";
   multipath.host = "sysctl -qw net.mptcp.enabled=1";
   cells.push_back(multipath);
+  Cell near = with_listener(
+      "IP_MINTTL and IPV6_MINHOPCOUNT 255",
+      {.options = {{IPPROTO_IP, IP_MINTTL, 255}, {IPPROTO_IPV6, IPV6_MINHOPCOUNT, 255}}});
+  near.outcome = CellOutcome::degraded;
+  near.remark = "the stack answers, unprotected";
+  near.named = "IP_MINTTL";
+  near.shapes = {"Linux", "a client on the link"};
+  cells.push_back(near);
   Cell is_signed = with_listener("TCP-MD5", {.is_signed = true});
   is_signed.outcome = CellOutcome::degraded;
   is_signed.remark = "the stack answers, unprotected";
@@ -294,7 +407,7 @@ std::vector<Cell> translating_neighbours() {
       {.anywhere = true, .container = true});
   add("REDIRECT to another port", "nobody listens", to_other_port, {.elsewhere = true});
   add("REDIRECT to another port, with a listener at the port itself", "became connections",
-      to_other_port, {.elsewhere = true, .proxy = true});
+      to_other_port, {.anywhere = true, .elsewhere = true, .proxy = true});
   add("TPROXY", "became connections", to_proxy,
       {.anywhere = true, .elsewhere = true, .transparent = true});
   add("TPROXY, with a listener at the port itself", "became connections", to_proxy,
@@ -320,6 +433,18 @@ std::vector<Cell> neighbours() {
       with_rules("MSS clamp at the host's own output", "", "",
                  nft(output_chain, "tcp flags syn tcp option maxseg size set 1200")),
   };
+  cells.insert(cells.begin() + 4,
+               {with_rules("an ingress shaper (ifb)", "", "", "true"),
+                with_rules("connections of the service are not tracked", "", "",
+                           nft("chain raw { type filter hook prerouting priority -300\n",
+                               "tcp dport { 8080, 8081 } notrack"))});
+  cells[4].needs = "ip link add ifb9 type ifb && ip link del ifb9";
+  cells[4].host = "ip link add ifb9 type ifb; ip link set ifb9 up\n"
+                  "tc qdisc add dev eth0 handle ffff: ingress\n"
+                  "tc filter add dev eth0 parent ffff: protocol all u32 match u32 0 0 "
+                  "action mirred egress redirect dev ifb9\n"
+                  "tc qdisc add dev ifb9 root tbf rate 500mbit burst 1mb latency 50ms";
+  cells[4].host_undo = "tc qdisc del dev eth0 ingress; ip link del ifb9";
   cells[2].host_undo = "nft delete table inet cell\n"
                        "sysctl -qw net.netfilter.nf_conntrack_tcp_loose=1";
   cells.back().remark = "the window is one of segments of the clamped size";
@@ -465,6 +590,42 @@ std::vector<Cell> interfaces_with_others_on_top() {
   return cells;
 }
 
+// Addresses that are not of the interface by which clients come.
+std::vector<Cell> addresses_elsewhere() {
+  const HostAddresses& trap = addresses_of("trap");
+  const auto moved_to_lo = fmt::format(
+      "ip address add 203.0.113.200/24 dev eth0; ip address add 2001:db8:113::200/64 dev eth0 "
+      "nodad\n"
+      "ip address del {0}/{1} dev eth0; ip address del {2}/64 dev eth0\n",
+      trap.ipv4, trap.ipv4_prefix, trap.ipv6);
+  const std::string routes = "ip route replace default via 203.0.113.1\n"
+                             "ip route replace ::/0 via 2001:db8:113::1\n";
+  const std::string undo =
+      fmt::format("ip address add {0}/{1} dev eth0; ip address add {2}/64 dev eth0 nodad\n"
+                  "ip address del 203.0.113.200/24 dev eth0\n"
+                  "ip address del 2001:db8:113::200/64 dev eth0\n",
+                  trap.ipv4, trap.ipv4_prefix, trap.ipv6) +
+      routes;
+  return {{.name = "addresses on the loopback device, routed to the host (anycast)",
+           .host = moved_to_lo +
+                   fmt::format("ip address add {}/32 dev lo\nip address add {}/128 dev lo\n",
+                               trap.ipv4, trap.ipv6) +
+                   routes,
+           .host_undo = fmt::format("ip address del {}/32 dev lo; ip address del {}/128 dev lo\n",
+                                    trap.ipv4, trap.ipv6) +
+                        undo},
+          {.name = "addresses of a local route alone (AnyIP)",
+           .host = moved_to_lo +
+                   fmt::format("ip route add local {}/32 dev lo\n"
+                               "ip -6 route add local {}/128 dev lo\n",
+                               trap.ipv4, trap.ipv6) +
+                   routes,
+           .host_undo = fmt::format("ip route del local {}/32 dev lo\n"
+                                    "ip -6 route del local {}/128 dev lo\n",
+                                    trap.ipv4, trap.ipv6) +
+                        undo}};
+}
+
 std::vector<Cell> veths() {
   const std::string gro_off = "ethtool -K trap gro off", gro_on = "ethtool -K trap gro on";
   std::vector<Cell> cells;
@@ -511,14 +672,49 @@ std::vector<Cell> veths() {
                      .course = course,
                      .threaded = true,
                      .quick = course == Course::burst_of_ten});
+  const auto steer = [](int cpus) {
+    return fmt::format("unshare --mount sh -ec 'mount -t sysfs sysfs /sys\n"
+                       "echo {} >/sys/class/net/eth0/queues/rx-0/rps_cpus'",
+                       cpus);
+  };
+  cells.push_back({.name = "receive packet steering to two CPUs (`rps_cpus`)",
+                   .course = Course::burst_of_ten,
+                   .host = steer(3),
+                   .host_undo = steer(0)});
   return cells;
+}
+
+// The host's addresses and routes are in the VRF; listeners take clients of any.
+Cell in_vrf() {
+  const HostAddresses& trap = addresses_of("trap");
+  const std::string addresses_and_routes =
+      fmt::format("ip address replace {0}/{1} dev eth0; ip address replace {2}/128 dev eth0 nodad\n"
+                  "ip address replace {3}/64 dev eth0 nodad\n"
+                  "ip neighbour replace {4} lladdr {6} dev eth0; ip neighbour replace {5} lladdr "
+                  "{6} dev eth0\n",
+                  trap.ipv4, trap.ipv4_prefix, inner_ipv6, trap.ipv6, trap.ipv4_gateway,
+                  trap.ipv6_gateway, text_of(trap.router_mac()));
+  return {.name = "an interface in a VRF, `tcp_l3mdev_accept = 1`",
+          .needs = "ip link add vrf9 type vrf table 9 && ip link del vrf9",
+          .host = "ip link add vrf7 type vrf table 7; ip link set vrf7 up\n"
+                  "ip link set eth0 master vrf7; sysctl -qw net.ipv4.tcp_l3mdev_accept=1\n" +
+                  addresses_and_routes +
+                  fmt::format("ip route replace default via {} vrf vrf7\n"
+                              "ip route replace ::/0 via {} vrf vrf7",
+                              trap.ipv4_gateway, trap.ipv6_gateway),
+          .host_undo = "ip link set eth0 nomaster; ip link del vrf7\n"
+                       "sysctl -qw net.ipv4.tcp_l3mdev_accept=0\n" +
+                       addresses_and_routes +
+                       fmt::format("ip route replace default via {}\nip route replace ::/0 via {}",
+                                   trap.ipv4_gateway, trap.ipv6_gateway)};
 }
 
 std::vector<Cell> interfaces() {
   std::vector<Cell> cells;
-  for (auto more : {veths(), interfaces_with_others_on_top()})
+  for (auto more : {veths(), addresses_elsewhere(), interfaces_with_others_on_top()})
     for (Cell& cell : more)
       cells.push_back(std::move(cell));
+  cells.push_back(in_vrf());
   const auto add_tunnel = [&](std::string_view name, std::string_view remark,
                               std::string_view made) {
     cells.push_back({.name = name,

@@ -32,11 +32,12 @@ struct Listening {
   bool transparent = false; // as TPROXY needs it
   bool container = false;   // in a container, to which rules lead clients
   bool proxy = false;       // at the port itself as well
+  bool mixed = false;       // IPv4 clients are served by an IPv6 socket at the unspecified address
   std::vector<SocketOption> options = {};
 
   [[nodiscard]] bool is_usual() const {
     return !none && !anywhere && !multipath && !is_signed && !bound && several == 1 && !elsewhere &&
-           !container && options.empty();
+           !container && !transparent && !mixed && options.empty();
   }
 };
 
@@ -59,6 +60,9 @@ struct Cell {
   int vlan = -1;          // the tag of a client's frames; -1: none
   std::string host = {}, host_undo = {};     // shell commands on the TRAP host
   std::string router = {}, router_undo = {}; // and on the router
+  // Instead of `host`: settings of the TRAP host, each "name=value", one after the other.
+  std::vector<std::string> turns = {};
+  bool every_switch = false; // and each other that is 0 or 1, the other way round
   Neighbour program = Neighbour::none;
   bool peer_is_bare = false;        // the other end of the host's veth runs no XDP program
   bool threaded = false;            // a thread polls the interface (threaded NAPI)

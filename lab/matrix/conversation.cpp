@@ -21,6 +21,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds patience{400}, round_trip{40}, a_moment{30};
+constexpr std::uint16_t least_window = 1024; // a SYN may have less, later segments may not
+constexpr milliseconds longest_response{5000};
 constexpr std::size_t request_bytes = 300, long_request_bytes = 5000, response_bytes = 40000;
 
 std::string text_of_flags(std::uint8_t flags) {
@@ -55,7 +57,7 @@ std::uint32_t word_at(const Bytes& bytes, std::size_t at) {
 
 class Conversation {
 public:
-  explicit Conversation(const Talk& talk) : talk_(talk) {}
+  explicit Conversation(const Talk& talk) : talk_(talk), stamp_(talk.shape->stamp) {}
   Fields play();
 
 private:
@@ -78,7 +80,7 @@ private:
   const Talk& talk_;
   Fields fields_;
   Fd connection_;
-  std::uint32_t seq_ = 1'000'000, ack_ = 0, stamp_ = 77'000, echo_ = 0;
+  std::uint32_t seq_ = 1'000'000, ack_ = 0, stamp_, echo_ = 0;
   std::size_t segment_bytes_ = 536;
   bool stamps_ = false, finished_ = false;
 };
@@ -125,11 +127,14 @@ Segment Conversation::segment_of(std::uint8_t flags, const Bytes& payload) {
                      .seq = seq_,
                      .ack = flags & tcp_ack ? ack_ : 0,
                      .flags = flags,
-                     .window = talk_.shape->window,
+                     .window = (flags & tcp_syn) || talk_.shape->window >= least_window
+                                   ? talk_.shape->window
+                                   : usual_window,
                      .payload = payload};
+  segment.ip.hop_limit = talk_.shape->hop_limit;
   if (flags & tcp_syn) {
     segment.options = talk_.shape->options(stamp_);
-    segment.flags |= talk_.shape->ecn;
+    segment.flags |= talk_.shape->ecn | talk_.shape->flags;
   } else if (stamps_) {
     segment.options = TcpOptions().nop(2).timestamps(++stamp_, echo_).bytes();
   }
@@ -244,9 +249,14 @@ void Conversation::respond(std::size_t bytes, bool ends) {
 void Conversation::receive_response() {
   std::size_t received = 0;
   bool intact = true, first = true;
+  const auto end = std::chrono::steady_clock::now() + longest_response;
   while (const auto seen = talk_.wire->next(talk_.server, talk_.client, patience)) {
     if (seen->flags & tcp_rst) {
       note("end", "RST");
+      break;
+    }
+    if (std::chrono::steady_clock::now() > end) {
+      note("end", "none");
       break;
     }
     if (stamps_)

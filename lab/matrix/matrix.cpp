@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <set>
+#include <sstream>
 #include <utility>
 
 #include <linux/tcp.h>
@@ -16,6 +17,7 @@
 #include "lab/hosts/listening.h"
 #include "lab/hosts/plain_socket.h"
 #include "lab/matrix/neighbours.h"
+#include "lab/matrix/odd_syn.h"
 #include "lab/network/receive_path.h"
 
 namespace trap::lab {
@@ -55,9 +57,11 @@ Result<Fd> listen_as(const Host& host, std::string_view address, int port,
                      const Listening& listening) {
   socklen_t length = 0;
   const bool is_v4 = address.find('.') != std::string_view::npos;
-  const sockaddr_storage at = socket_address(!listening.anywhere ? address
-                                             : is_v4             ? "0.0.0.0"
-                                                                 : "::",
+  const bool is_mixed = listening.mixed && is_v4; // an IPv6 socket, which takes IPv4 clients too
+  const sockaddr_storage at = socket_address(is_mixed              ? "::"
+                                             : !listening.anywhere ? address
+                                             : is_v4               ? "0.0.0.0"
+                                                                   : "::",
                                              port, length);
   const InHost inside{host};
   Fd fd{socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
@@ -72,9 +76,10 @@ Result<Fd> listen_as(const Host& host, std::string_view address, int port,
   if (listening.transparent)
     set(is_v4 ? int{IPPROTO_IP} : int{IPPROTO_IPV6}, is_v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, &on,
         sizeof on);
-  if (!is_v4)
-    set(IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  if (listening.several > 1)
+  const int only = is_mixed ? 0 : 1;
+  if (at.ss_family == AF_INET6)
+    set(IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only);
+  if (listening.several > 1 || listening.mixed)
     set(SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   if (listening.bound)
     set(SOL_SOCKET, SO_BINDTODEVICE, interface.data(), interface.size());
@@ -101,7 +106,6 @@ Result<void> listen_at_both(const Host& host, const Host* container, const Liste
                             Pair& pair) {
   const std::string_view address = addresses_of("trap").address(pair.family);
   for (Port* port : {&pair.served, &pair.plain}) {
-    port->listeners.clear();
     const auto listen = [&](const Host& where, int number, const Listening& how) -> Result<void> {
       auto made = listen_as(where, address, number, how);
       if (!made)
@@ -161,6 +165,7 @@ public:
       : scene_(scene), cell_(cell), pair_(pair), differed_(differed) {}
   // Empty if the cell has the outcome that it promises.
   std::string play();
+  std::string play_odd(const OddSyn& odd);
 
 private:
   Comparison compare(const Wire& wire, const Shape& shape);
@@ -270,6 +275,26 @@ std::string Trial::play() {
   return "";
 }
 
+std::string Trial::play_odd(const OddSyn& odd) {
+  const HostAddresses& trap = addresses_of("trap");
+  auto wire =
+      Wire::open(scene_.host("router"), {.source = trap.router_mac(), .destination = trap.mac()});
+  if (!wire)
+    return wire.error().message;
+  const auto expected = odd.differences(pair_.family);
+  std::string why;
+  const auto so = [&] {
+    const Comparison comparison = compare(*wire, odd.shape());
+    why = comparison.by_trap ? "" : "TRAP has not answered";
+    for (const std::string& name : comparison.differences())
+      if (!expected.contains(name))
+        why += (why.empty() ? "" : "; ") + comparison.text(name);
+    return why.empty();
+  };
+  becomes(so, settling);
+  return why;
+}
+
 void replace(std::string& text, std::string_view what, const std::string& with) {
   text.replace(text.find(what), what.size(), with);
 }
@@ -313,6 +338,9 @@ void try_both_families(Scene& scene, const Cell& cell, std::vector<Pair>& pairs)
 
 Result<void> listen_at_all(Scene& scene, const Listening& listening, std::vector<Pair>& pairs,
                            const Neighbours& neighbours) {
+  for (Pair& pair : pairs) // all first: a listener may be for both families
+    for (Port* port : {&pair.served, &pair.plain})
+      port->listeners.clear();
   for (Pair& pair : pairs)
     if (auto done = listen_at_both(scene.host("trap"), neighbours.container(), listening, pair);
         !done)
@@ -390,6 +418,47 @@ Result<void> clear_away(Scene& scene, const Cell& cell, std::vector<Pair>& pairs
   return cell.axis == "neighbour" ? scene.trap().server().reload() : Result<void>{};
 }
 
+// "name=value" lines of all the settings that a cell turns, in order.
+std::vector<std::string> turns_of(Scene& scene, const Cell& cell) {
+  std::vector<std::string> turns = cell.turns;
+  if (!cell.every_switch)
+    return turns;
+  // Some would take the lab's own addresses, routes or answers away, or have a cell of their own.
+  constexpr std::string_view list =
+      "cd /proc/sys && for f in net/ipv4/* net/ipv4/conf/all/* net/ipv4/conf/eth0/* net/ipv6/* "
+      "net/ipv6/conf/all/* net/ipv6/conf/eth0/* net/netfilter/*; do "
+      "case $f in */disable_ipv6|*/arp_ignore|*/tcp_timestamps|*/tcp_sack|*/tcp_syncookies|"
+      "*/tcp_window_scaling|*/tcp_ecn|*/tcp_reflect_tos|*/rp_filter|*/ip_no_pmtu_disc|"
+      "*/tcp_workaround_signed_windows|*/nf_hooks_lwtunnel) continue;; "
+      "esac; test -f $f -a -w $f || continue; value=$(cat $f 2>/dev/null) || continue; "
+      "case $value in 0) echo $f=1;; 1) echo $f=0;; esac; done";
+  Command command = scene.host("trap").command({"sh", "-c", std::string{list}});
+  if (const auto done = run_checked(command, seconds{10})) {
+    std::istringstream lines{*done};
+    for (std::string line; std::getline(lines, line);)
+      turns.push_back(line);
+  }
+  return turns;
+}
+
+// One check for each family of one turn; the setting is as before then.
+void try_turn(Scene& scene, const Cell& cell, const std::string& turn, std::vector<Pair>& pairs) {
+  const Host& host = scene.host("trap");
+  const std::string name = turn.substr(0, turn.find('=')), value = turn.substr(name.size() + 1);
+  auto former = run_checked(host.command({"sysctl", "-n", name}), seconds{5});
+  if (!former || !run_checked(host.command({"sysctl", "-qw", turn}), seconds{5})) {
+    scene.note(fmt::format("{}: {}: this kernel does not take it", label_of(cell), turn));
+    return;
+  }
+  Cell turned = cell;
+  const std::string label = fmt::format("{}: {}", cell.name, turn);
+  turned.name = label;
+  try_both_families(scene, turned, pairs);
+  scene.done(
+      shell(host, fmt::format("sysctl -qw '{}={}'", name, former->substr(0, former->find('\n')))),
+      label_of(turned) + ": as before");
+}
+
 void try_cell(Scene& scene, const Cell& cell, std::vector<Pair>& pairs, Neighbours& neighbours) {
   if (!cell.needs.empty() && !shell(scene.host("trap"), cell.needs)) {
     scene.note(label_of(cell) + ": this kernel has no such thing");
@@ -399,6 +468,9 @@ void try_cell(Scene& scene, const Cell& cell, std::vector<Pair>& pairs, Neighbou
     scene.done(ready, label_of(cell) + ": all is ready");
   if (cell.outcome == CellOutcome::refused)
     try_refusal(scene, cell);
+  else if (!cell.turns.empty() || cell.every_switch)
+    for (const std::string& turn : turns_of(scene, cell))
+      try_turn(scene, cell, turn, pairs);
   else
     try_both_families(scene, cell, pairs);
   if (const auto done = clear_away(scene, cell, pairs, neighbours); !done)
@@ -413,6 +485,27 @@ std::string matrix_service() {
                      "activate = \"always\"\n",
                      endpoint(trap.ipv4, matrix_served_port),
                      endpoint(trap.ipv6, matrix_served_port));
+}
+
+void try_odd_syns(Scene& scene, std::uint32_t first, std::uint32_t count) {
+  std::vector<Pair> pairs;
+  for (const Family family : families)
+    pairs.push_back({family});
+  const Neighbours neighbours{scene.host("trap")};
+  if (!scene.done(listen_at_all(scene, {}, pairs, neighbours), "there are listeners"))
+    return;
+  const Cell cell = {};
+  std::set<std::string_view> differed;
+  for (Pair& pair : pairs) {
+    Trial trial{scene, cell, pair, differed};
+    for (std::uint32_t number = first; number < first + count; number++) {
+      const OddSyn odd{number};
+      if (odd.is_out_of_place())
+        continue;
+      const std::string why = trial.play_odd(odd);
+      scene.check(why.empty(), fmt::format("{}, {}", odd.name(), name_of(pair.family)), why);
+    }
+  }
 }
 
 void try_cells(Scene& scene, const std::function<bool(const Cell&)>& chosen) {

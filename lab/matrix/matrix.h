@@ -25,4 +25,7 @@ std::string matrix_service();
 // that the kernel lacks are noted.
 void try_cells(Scene& scene, const std::function<bool(const Cell&)>& chosen);
 
+// The same for odd SYNs (shapes.h) from a number on.
+void try_odd_syns(Scene& scene, std::uint32_t first, std::uint32_t count);
+
 } // namespace trap::lab

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint8_t ece_cwr = 0xc0;
 
-constexpr Shape shapes[] = {
+const Shape shapes[] = {
     {.name = "Linux", .layout = "MSTNW"},
     {.name = "Linux with ECN", .layout = "MSTNW", .ecn = ece_cwr},
     {.name = "Linux with accurate ECN", .layout = "MSTNW", .ecn = ece_cwr, .accurate_ecn = true},
@@ -29,11 +29,14 @@ constexpr Shape shapes[] = {
     {.name = "a stack without options", .layout = "", .window = 8192},
     {.name = "a client behind PPPoE", .layout = "MSTNW", .mss = 1452},
     {.name = "a marked SYN", .layout = "MSTNW", .traffic_class = 0x28},
+    {.name = "a client on the link", .layout = "MSTNW", .hop_limit = 255},
 };
 
 } // namespace
 
 Bytes Shape::options(std::uint32_t timestamp) const {
+  if (bytes)
+    return *bytes;
   TcpOptions options;
   bool ended = false;
   for (const char each : layout) {

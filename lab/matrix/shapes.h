@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -20,8 +21,11 @@ struct Shape {
   std::uint8_t ecn = 0; // bits ECE and CWR of the SYN
   bool accurate_ecn = false;
   std::uint8_t traffic_class = 0;
+  std::uint8_t flags = 0; // beside SYN
+  std::uint8_t hop_limit = usual_hop_limit;
+  std::uint32_t stamp = 77'000;
+  std::optional<Bytes> bytes = {}; // the options as they are, instead of the layout
 
-  [[nodiscard]] bool timestamps() const { return layout.find('T') != std::string_view::npos; }
   [[nodiscard]] Bytes options(std::uint32_t timestamp) const;
 };
 

@@ -36,5 +36,22 @@ const Registration register_equality_all{{
     .play = [](Scene& scene) { try_cells(scene, is_asked_for); },
 }};
 
+// A number of the environment.
+std::uint32_t number_of(const char* name, std::uint32_t otherwise) {
+  const char* text = std::getenv(name);
+  return text ? static_cast<std::uint32_t>(std::strtoul(text, nullptr, 10)) : otherwise;
+}
+
+const Registration register_odd_syns{{
+    .name = "odd-syns",
+    .goal = "SYNs that no stack may ever have sent are answered as by the host's stack",
+    .plan = plan(),
+    .run_class = RunClass::matrix,
+    .play =
+        [](Scene& scene) {
+          try_odd_syns(scene, number_of("TRAP_LAB_FIRST", 1), number_of("TRAP_LAB_COUNT", 300));
+        },
+}};
+
 } // namespace
 } // namespace trap::lab
