@@ -163,6 +163,9 @@ struct trap_flow_keys {
 #define TRAP_FLOW_EARLY_DATA 16u /* its SYN had data, so that ours may come before its ACK */
 #define TRAP_FLOW_CLIENT_CLOSED 32u /* by a FIN, where the service's sockets are elsewhere */
 #define TRAP_FLOW_SERVER_CLOSED 64u
+#define TRAP_FLOW_UNSEEN                                                                           \
+  128u /* opened, or reset by its client, and its SYN-ACK was not seen; the                        \
+          daemon counts and clears it */
 
 struct trap_guard_flow {
   __u64 seen_ns;    /* to the second; TRAP_FLOW_EMPTY, TRAP_FLOW_CLAIMED: no flow */

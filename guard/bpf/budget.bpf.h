@@ -487,7 +487,8 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE int open_up(const struct opening* opening) {
   if (!opening || explaining)
     return 1;
   fresh.tag = opening->subject.tag;
-  fresh.flags = opening->subject.flow_flags & (TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING);
+  fresh.flags =
+      opening->subject.flow_flags & (TRAP_FLOW_BUDGETED | TRAP_FLOW_CLOSING | TRAP_FLOW_UNSEEN);
   now_ns = coarse_ns();
   hash = hash_flow(&opening->key);
   half = find_half_open(&opening->key, hash, now_ns);

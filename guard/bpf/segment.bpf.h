@@ -112,13 +112,17 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict check_half_open(struct open
   if (segment & TRAP_TCP_RST) {
     if (isn && !is_behind(numbers.seq, flow->client_isn, standing.flags))
       return TRAP_DROP_HALF_OPEN;
-    if (isn && !explaining)
+    if (explaining)
+      return TRAP_PASS_FLOW;
+    if (isn)
       flow->seen_ns = TRAP_FLOW_EMPTY;
+    else /* nobody resets what was not answered: its client looked for CONSENT in vain */
+      flow->flags |= TRAP_FLOW_UNSEEN;
     return TRAP_PASS_FLOW;
   }
   opening->key.expected = isn ? flow->client_isn + 1 : 0;
   opening->subject.tag = standing.tag;
-  opening->subject.flow_flags = standing.flags | flags_by(segment);
+  opening->subject.flow_flags = standing.flags | flags_by(segment) | (isn ? 0 : TRAP_FLOW_UNSEEN);
   opening->subject.beginning = BEGINS_WITHIN_LIMITS;
   return TRAP_PASS_FLOW;
 }

@@ -30,6 +30,18 @@ bool is_open(const trap_guard_flow& flow, std::uint64_t monotonic_ns) {
          (flow.flags & (TRAP_FLOW_BUDGETED | TRAP_FLOW_ENDED)) == TRAP_FLOW_BUDGETED;
 }
 
+// As packets change flags. False if one has just done so.
+bool clear_flag(trap_guard_flow& flow, std::uint8_t flag) {
+  auto* word = reinterpret_cast<std::uint32_t*>(&flow.tag);
+  trap_guard_flow changed = flow;
+  std::uint32_t before = 0, after = 0;
+  std::memcpy(&before, &changed.tag, sizeof(before));
+  changed.flags &= static_cast<std::uint8_t>(~flag);
+  std::memcpy(&after, &changed.tag, sizeof(after));
+  return __atomic_compare_exchange_n(word, &before, after, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE);
+}
+
 trap_guard_client_key client_of(const trap_address& address, const ProtectedPort& port) {
   const trap_family family = family_of(address);
   trap_guard_client_key key = {};
@@ -213,19 +225,22 @@ std::uint64_t revive_flows(const std::vector<trap_flow_entry*>& fading,
   for (trap_flow_entry* entry : fading) {
     if (!std::ranges::binary_search(established, entry->key, before_in_order))
       continue;
-    auto* word = reinterpret_cast<std::uint32_t*>(&entry->value.tag); // as packets change it
-    trap_guard_flow flow = entry->value;
-    std::uint32_t before = 0, after = 0;
-    std::memcpy(&before, &flow.tag, sizeof(before));
-    flow.flags &= static_cast<__u8>(~TRAP_FLOW_CLOSING);
-    std::memcpy(&after, &flow.tag, sizeof(after));
-    if (!__atomic_compare_exchange_n(word, &before, after, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_ACQUIRE))
+    if (!clear_flag(entry->value, TRAP_FLOW_CLOSING))
       continue;
     __atomic_store_n(&entry->value.seen_ns, monotonic_ns, __ATOMIC_RELEASE);
     revived++;
   }
   return revived;
+}
+
+std::uint64_t take_unseen(std::span<trap_flow_bucket> flows) {
+  constexpr std::uint8_t wanted = TRAP_FLOW_BUDGETED | TRAP_FLOW_UNSEEN;
+  std::uint64_t count = 0;
+  for (trap_flow_bucket& bucket : flows)
+    for (trap_flow_entry& entry : bucket.entries)
+      count += entry.value.seen_ns > TRAP_FLOW_CLAIMED && (entry.value.flags & wanted) == wanted &&
+               clear_flag(entry.value, TRAP_FLOW_UNSEEN);
+  return count;
 }
 
 OpenFlows count_open_flows(FlowBuckets flows, const GuardConfig& config, const PortSlots& slots,

@@ -67,6 +67,10 @@ std::vector<trap_flow_entry*> find_fading(std::span<trap_flow_bucket> flows,
 std::uint64_t revive_flows(const std::vector<trap_flow_entry*>& fading,
                            std::vector<trap_flow_key> established, std::uint64_t monotonic_ns);
 
+// Connections with budgets, since the last call, that opened, or were reset by their client,
+// without their SYN-ACK being seen.
+std::uint64_t take_unseen(std::span<trap_flow_bucket> flows);
+
 // Flows that count among their client's open ones. A port that is not protected has none.
 OpenFlows count_open_flows(FlowBuckets flows, const GuardConfig& config, const PortSlots& slots,
                            std::uint64_t monotonic_ns);

@@ -78,6 +78,10 @@ void measure_guard(const RunningGuard& guard, Metrics& metrics) {
   metrics.gauge("trap_admitted_clients",
                 "Clients whose budgets are kept, as of the last ten seconds", {{"part", part}},
                 static_cast<double>(guard.clients));
+  metrics.counter("trap_answers_unseen_total",
+                  "Connections with budgets that opened, or were reset by their client, without "
+                  "their SYN-ACK being seen, as of the last ten seconds",
+                  {{"part", part}}, static_cast<double>(guard.unseen.total()));
   metrics.gauge("trap_suspects",
                 "Sources that were named, now and then, while the guard only monitored",
                 {{"part", part}}, static_cast<double>(guard.suspects.size()));

@@ -19,6 +19,32 @@ constexpr std::uint64_t correct_every_ns = 10 * ns_per_s;
 // A daemon that stalls for a few corrections costs no client anything.
 constexpr std::uint64_t counts_hold_ns = 60 * ns_per_s;
 
+// The entries of a table of flows, to be changed while packets change them; empty if they cannot
+// be.
+class FlowTable {
+public:
+  explicit FlowTable(const bpf_map* map) : count_(bpf_map__max_entries(map)) {
+    at_ = mmap(nullptr, count_ * sizeof(trap_flow_bucket), PROT_READ | PROT_WRITE, MAP_SHARED,
+               bpf_map__fd(map), 0);
+    if (at_ == MAP_FAILED)
+      log::warn("{}", map_error(bpf_map__name(map), "map into memory", errno).message);
+  }
+  FlowTable(const FlowTable&) = delete;
+  FlowTable& operator=(const FlowTable&) = delete;
+  ~FlowTable() {
+    if (at_ != MAP_FAILED)
+      munmap(at_, count_ * sizeof(trap_flow_bucket));
+  }
+
+  [[nodiscard]] std::span<trap_flow_bucket> buckets() const {
+    return {static_cast<trap_flow_bucket*>(at_), at_ == MAP_FAILED ? 0 : count_};
+  }
+
+private:
+  std::size_t count_;
+  void* at_ = MAP_FAILED;
+};
+
 } // namespace
 
 void GuardWatch::tick() {
@@ -43,19 +69,11 @@ void GuardWatch::watch_mode(std::uint64_t monotonic_ns) {
 
 // Where sockets are this host's, only the socket's end ends the count.
 void GuardWatch::keep_flows_of_sockets(std::uint64_t monotonic_ns) {
-  const bpf_map* map = guard_.program->maps.flows;
-  const std::size_t count = bpf_map__max_entries(map);
-  void* at = mmap(nullptr, count * sizeof(trap_flow_bucket), PROT_READ | PROT_WRITE, MAP_SHARED,
-                  bpf_map__fd(map), 0);
-  if (at == MAP_FAILED) {
-    log::warn("{}", map_error("flows", "map into memory", errno).message);
-    return;
-  }
-  const auto fading =
-      find_fading({static_cast<trap_flow_bucket*>(at), count}, guard_.active->config, monotonic_ns);
+  const FlowTable flows{guard_.program->maps.flows}, half_open{guard_.program->maps.half_open};
+  guard_.unseen.note(monotonic_ns, take_unseen(flows.buckets()) + take_unseen(half_open.buckets()));
+  const auto fading = find_fading(flows.buckets(), guard_.active->config, monotonic_ns);
   if (!fading.empty())
     revive_flows(fading, established_here(), monotonic_ns);
-  munmap(at, count * sizeof(trap_flow_bucket));
 }
 
 void GuardWatch::look_for_refused_announcements(std::uint64_t monotonic_ns) {

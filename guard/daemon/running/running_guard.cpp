@@ -124,6 +124,15 @@ void begin_mode(RunningGuard& guard) {
 }
 
 // Of interfaces that are there.
+std::vector<std::string> answer_problems(const RunningGuard& guard) {
+  if (!guard.unseen.are_many())
+    return {};
+  return {
+      "answers of the services leave where this guard does not see them: clients get no CONSENT, "
+      "and redirected ones go back to be served: add the interface by which they leave (ip route "
+      "get CLIENT from ADDRESS), or take away the program before the guard's at egress"};
+}
+
 std::vector<std::string> egress_problems(const RunningGuard& guard) {
   std::vector<std::string> problems;
   for (const XdpState& state : guard.attachments.states()) {
@@ -316,7 +325,7 @@ std::vector<std::string> problems_of(const RunningGuard& guard) {
     problems.push_back(std::move(problem));
   for (const auto& more : {interface_problems(guard.attachments.states()), egress_problems(guard),
                            key_problems(guard.settings->ticket_keys), clock_problems(guard),
-                           scope_problems(guard), guard.pins.problems()})
+                           scope_problems(guard), answer_problems(guard), guard.pins.problems()})
     problems.insert(problems.end(), more.begin(), more.end());
   return problems;
 }

@@ -15,6 +15,7 @@
 #include "guard/daemon/interfaces/egress_filters.h"
 #include "guard/daemon/maps/guard_maps.h"
 #include "guard/daemon/maps/tables.h"
+#include "guard/daemon/running/unseen_answers.h"
 #include "protocol/clock.h"
 #include "runtime/attach/xdp.h"
 #include "runtime/capture/capture_desk.h"
@@ -69,6 +70,7 @@ struct RunningGuard {
   bool ran_out = false;                          // the last trial of enforcing ended unconfirmed
   std::optional<std::uint64_t> refused_for_time; // announcements, at the last correction
   std::uint64_t refused_ns = 0;                  // when there were more of them; 0: never
+  UnseenAnswers unseen;                          // at the last correction
   std::uint64_t clients = 0;                     // whose budgets are kept, at the last correction
 };
 

@@ -2,6 +2,8 @@
 // The daemon's view of the table of flows: which live, which are open, and whose they are.
 #include "guard/daemon/maps/tables.h"
 
+#include "guard/daemon/running/unseen_answers.h"
+
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
@@ -12,6 +14,8 @@
 #include <set>
 #include <utility>
 #include <vector>
+
+#include "runtime/nanoseconds.h"
 
 namespace trap::guard {
 namespace {
@@ -95,6 +99,35 @@ TEST(Tables, open_flows_are_a_clients_by_scope) {
   client.prefix = *parse_address("198.51.100.0");
   ASSERT_EQ(carrier.size(), 1u);
   EXPECT_EQ(carrier.at(client), 3u);
+}
+
+TEST(Tables, connections_whose_answer_was_not_seen_are_counted_once) {
+  Flows flows;
+  constexpr std::uint8_t unseen = TRAP_FLOW_BUDGETED | TRAP_FLOW_UNSEEN;
+  flows.put(flow_key("198.51.100.1", 1000, 80), TRAP_FLOW_BUDGETED);
+  flows.put(flow_key("198.51.100.1", 1001, 80), unseen);
+  flows.put(flow_key("2001:db8:1::1", 1001, 80), unseen | TRAP_FLOW_CLOSING);
+  flows.put(flow_key("198.51.100.1", 1002, 80), TRAP_FLOW_UNSEEN); // of a trusted peer
+  flows.put(flow_key("198.51.100.1", 1003, 80), unseen, TRAP_FLOW_CLAIMED);
+  EXPECT_EQ(take_unseen(flows.buckets), 2u);
+  EXPECT_EQ(take_unseen(flows.buckets), 0u);
+  const FlowCounts counts = count_flows(flows.buckets, {}, test_now);
+  EXPECT_EQ(counts.established, 3u) << "nothing else has changed";
+  EXPECT_EQ(counts.closing, 1u);
+}
+
+TEST(UnseenAnswers, are_told_from_three_in_ten_minutes_on) {
+  UnseenAnswers answers;
+  answers.note(test_now, 2);
+  EXPECT_FALSE(answers.are_many());
+  answers.note(test_now + 300 * ns_per_s, 1);
+  EXPECT_TRUE(answers.are_many());
+  answers.note(test_now + 599 * ns_per_s, 0);
+  EXPECT_TRUE(answers.are_many());
+  answers.note(test_now + 600 * ns_per_s, 1);
+  EXPECT_FALSE(answers.are_many()) << "the first two are over";
+  EXPECT_EQ(answers.lately(), 2u);
+  EXPECT_EQ(answers.total(), 4u);
 }
 
 TEST(Tables, open_flows_are_a_networks_by_service) {
