@@ -695,6 +695,9 @@ Cell in_vrf() {
                   trap.ipv4, trap.ipv4_prefix, inner_ipv6, trap.ipv6, trap.ipv4_gateway,
                   trap.ipv6_gateway, text_of(trap.router_mac()));
   return {.name = "an interface in a VRF, `tcp_l3mdev_accept = 1`",
+          .outcome = CellOutcome::degraded,
+          .remark = "the stack answers, unprotected",
+          .named = "is in a VRF",
           .needs = "ip link add vrf9 type vrf table 9 && ip link del vrf9",
           .host = "ip link add vrf7 type vrf table 7; ip link set vrf7 up\n"
                   "ip link set eth0 master vrf7; sysctl -qw net.ipv4.tcp_l3mdev_accept=1\n" +

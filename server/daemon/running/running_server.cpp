@@ -278,6 +278,17 @@ bool is_same_link(unsigned entry, unsigned route) {
          });
 }
 
+// The first of these interfaces that is in a VRF; empty if none is.
+std::string interface_in_vrf(const std::vector<std::string>& interfaces) {
+  const auto all = list_interfaces();
+  for (const std::string& name : interfaces)
+    if (all && std::ranges::any_of(*all, [&](const HostInterface& interface) {
+          return interface.name == name && interface.slave_of == "vrf";
+        }))
+      return name;
+  return "";
+}
+
 std::vector<std::string> native_interfaces(const RunningServer& server) {
   std::vector<std::string> names;
   for (const XdpState& state : interface_states(server))
@@ -347,6 +358,7 @@ void look_around(RunningServer& server) {
   const std::vector<std::string> interfaces = attached_interfaces(server);
   const std::uint64_t now_ns = read_clocks().monotonic_ns;
   server.answer_losses.observe(now_ns, interfaces, native_interfaces(server));
+  server.runtime_state.note_vrf(interface_in_vrf(interfaces));
   server.runtime_state.look_at_host(active.plan, interfaces, server.assigner.works(),
                                     server.answer_losses.loses_all(now_ns));
   std::vector<Endpoint> listeners;

@@ -34,6 +34,10 @@ Answering choose_answering(const ServiceState& service, const HostState& host, b
   if (host.settings.tcp_syncookies == 0) // it would be found out too, by lost clients
     return {Answerer::stack, "net.ipv4.tcp_syncookies is 0, with which the stack takes no "
                              "handshakes from TRAP: run sysctl -w net.ipv4.tcp_syncookies=1"};
+  if (!host.in_vrf.empty()) // every segment behind the handshake would be dropped
+    return {Answerer::stack, "interface " + host.in_vrf +
+                                 " is in a VRF, where BPF programs do not find the connections of "
+                                 "this host"};
   if (host.loses_answers)
     return {Answerer::stack, "answers of XDP's do not leave this host: see the problem of the "
                              "interface; tried again every 10 minutes and at a reload"};

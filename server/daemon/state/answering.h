@@ -36,6 +36,7 @@ struct HostState {
   RouteWishes routes = {};
   HopLimits hop_limits = {};
   bool has_next_hops = false; // the map next_hops has entries
+  std::string in_vrf = {};    // an interface of which BPF programs find no connections
   bool loses_answers = false; // whatever XDP answers, no interface sends it
 };
 

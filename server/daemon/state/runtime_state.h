@@ -36,6 +36,9 @@ public:
                     bool assigns, bool loses_answers);
   bool assigns() const { return host_.assigns; }
 
+  // Once a second: the interface that is in a VRF; empty: none.
+  void note_vrf(const std::string& interface) { host_.in_vrf = interface; }
+
   // Clients are told these as the default routes ask for them.
   RouteWish told_values(const trap_address& client) const {
     return family_of(client) == TRAP_IPV4 ? host_.routes.ipv4 : host_.routes.ipv6;
