@@ -98,4 +98,8 @@ Result<std::unique_ptr<Part>> read_part(const std::string& config_path) {
   return std::unique_ptr<Part>(std::make_unique<ClientPart>(std::move(*config)));
 }
 
+std::unique_ptr<Part> unconfigured_part() {
+  return std::make_unique<ClientPart>(ClientConfig());
+}
+
 } // namespace trap::client

@@ -6,6 +6,7 @@ int main(int argc, char** argv) {
   return trap::run_daemon(
       {"client",
        "TRAP client: takes connections of this host to where TRAP servers say a service is.",
-       trap::client::read_part, trap::facts_of(trap::client::client_keys())},
+       trap::client::read_part, trap::client::unconfigured_part,
+       trap::facts_of(trap::client::client_keys())},
       argc, argv);
 }

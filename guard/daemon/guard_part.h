@@ -44,4 +44,6 @@ private:
 
 Result<std::unique_ptr<Part>> read_part(const std::string& config_path);
 
+std::unique_ptr<Part> unconfigured_part();
+
 } // namespace trap::guard

@@ -75,6 +75,9 @@ done
 apt-get -qq install -y --reinstall trap-server trap-guard trap-client trapctl trap-doc >/tmp/out 2>&1 && status=0 || status=1
 check "$status" "installing again works" "$(tail -n 3 /tmp/out)"
 
+# As an administrator does it, and a purge takes the links.
+systemctl enable trap-server trap-guard trap-client >/tmp/out 2>&1 && [ -n "$(boot | comm -13 /tmp/boot.before -)" ] && status=0 || status=1
+check "$status" "units can be enabled" "$(tail -n 3 /tmp/out)"
 apt-get -qq purge -y trap-server trap-guard trap-client trapctl trap-doc >/dev/null 2>&1 && apt-get -qq autoremove --purge -y >/dev/null 2>&1 && status=0 || status=1
 check "$status" "purge takes them away"
 left=$(files | comm -13 /tmp/files.before -)

@@ -150,6 +150,18 @@ Result<void> share_control(const PartConfig& config) {
   return group ? open_to_group(config.control_socket, *group) : group.error();
 }
 
+// --detach of what is pinned at the usual place, though its configuration is gone or wrong: as when
+// an administrator removes /etc/trap first, and the packages then. Else `wrong`.
+Result<std::unique_ptr<Part>>
+without_configuration(const Daemon& daemon, const DaemonOptions& options, const Error& wrong) {
+  auto part = daemon.unconfigured();
+  const std::string& pin_dir = part->config().pin_dir;
+  if (options.config_path != usual_config_path(daemon.part) || list_pins(pin_dir).empty())
+    return wrong;
+  log::warn("{}: detaching what is pinned in {}", wrong.message, pin_dir);
+  return part;
+}
+
 Result<void> act(const Daemon& daemon, const DaemonOptions& options) {
   if (options.list_keys) {
     fmt::print("{}", options.json ? list_keys_json(daemon.keys) : list_keys(daemon.keys));
@@ -158,6 +170,8 @@ Result<void> act(const Daemon& daemon, const DaemonOptions& options) {
   if (sodium_init() < 0)
     return Error{"libsodium found no source of random numbers"};
   auto part = daemon.read(options.config_path);
+  if (!part && options.detach)
+    part = without_configuration(daemon, options, part.error());
   if (!part)
     return part.error();
   if (options.detach) {

@@ -15,7 +15,8 @@ struct Daemon {
   std::string part; // "server": the program is trap-server, its configuration /etc/trap/server.toml
   std::string description;
   Result<std::unique_ptr<Part>> (*read)(const std::string& config_path);
-  std::vector<KeyFacts> keys; // of its configuration, for --list-keys
+  std::unique_ptr<Part> (*unconfigured)(); // to be detached where its configuration is lost
+  std::vector<KeyFacts> keys;              // of its configuration, for --list-keys
 };
 
 // Returns the exit code.

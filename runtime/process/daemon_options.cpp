@@ -10,6 +10,10 @@
 
 namespace trap {
 
+std::string usual_config_path(const std::string& part) {
+  return "/etc/trap/" + part + ".toml";
+}
+
 std::variant<DaemonOptions, ExitCode> parse_daemon_options(const std::string& part,
                                                            const std::string& description, int argc,
                                                            char** argv) {
@@ -19,7 +23,7 @@ std::variant<DaemonOptions, ExitCode> parse_daemon_options(const std::string& pa
                                                     {"warn", log::Level::warn},
                                                     {"error", log::Level::error}};
   DaemonOptions options;
-  options.config_path = "/etc/trap/" + part + ".toml";
+  options.config_path = usual_config_path(part);
 
   CLI::App app(description, program);
   app.set_version_flag("--version", program + " " + program_version);

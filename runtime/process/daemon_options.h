@@ -22,6 +22,9 @@ struct DaemonOptions {
   log::Level log_level = log::Level::info;
 };
 
+// Of the configuration, without --config.
+std::string usual_config_path(const std::string& part);
+
 // The options, or the exit code of a command line that was wrong or only asked for --help or
 // --version.
 std::variant<DaemonOptions, ExitCode> parse_daemon_options(const std::string& part,

@@ -65,4 +65,8 @@ Result<std::unique_ptr<Part>> read_part(const std::string& config_path) {
   return std::unique_ptr<Part>(std::make_unique<ServerPart>(std::move(*config)));
 }
 
+std::unique_ptr<Part> unconfigured_part() {
+  return std::make_unique<ServerPart>(ServerConfig());
+}
+
 } // namespace trap::server

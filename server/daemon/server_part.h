@@ -45,4 +45,6 @@ private:
 
 Result<std::unique_ptr<Part>> read_part(const std::string& config_path);
 
+std::unique_ptr<Part> unconfigured_part();
+
 } // namespace trap::server

@@ -362,6 +362,7 @@ def names_of_tests(root):
         names.update(f"lab.{name}" for name in re.findall(r"Registration \w+\{\{\s*\.name = \"([a-z0-9-]+)\"", path.read_text()))
     registered = (root / "tests/scenarios/CMakeLists.txt").read_text()
     names.update(f"scenarios.{name}" for name in re.search(r"foreach\(script (.+?)\)", registered).group(1).split())
+    names.update(re.findall(r"add_test\(NAME (scenarios\.[\w-]+) ", registered))
     names.update(f"fuzz.walk.{part}" for part in ("server", "guard", "client") if (root / "tests/fuzz/walk/CMakeLists.txt").exists())
     names.update(f"fuzz.{name}.replay" for name in re.findall(r"(\w+)_fuzz\.cpp", "\n".join(map(str, sources(root, "_fuzz.cpp")))))
     return names
