@@ -106,7 +106,9 @@ Result<void> make_room(const std::string& path) {
     return Error{fmt::format(
         "control socket {} is in use by another daemon: stop it, or name another control_socket",
         path)};
-  unlink(path.c_str());
+  if (unlink(path.c_str()) != 0)
+    return Error{fmt::format("cannot remove the control socket {} of an earlier run: {}", path,
+                             error_text(errno))};
   return {};
 }
 

@@ -53,6 +53,29 @@ bool is_mount_root(const std::string& path) {
          here.st_dev != above.st_dev;
 }
 
+// Another user who can put maps, programs or links into the directory, or exchange it, decides what
+// this daemon takes over. Above it that takes a directory without the sticky bit.
+Result<void> check_owners(const std::string& pin_dir) {
+  const auto deepest = std::filesystem::path(pin_dir + "/").lexically_normal().parent_path();
+  for (std::filesystem::path at = deepest;; at = at.parent_path()) {
+    struct stat info;
+    if (stat(at.c_str(), &info) != 0)
+      return Error{fmt::format("pin_dir {}: cannot look at {}: {}", pin_dir, at.string(),
+                               error_text(errno))};
+    const bool is_open =
+        info.st_mode & (S_IWGRP | S_IWOTH) && (at == deepest || !(info.st_mode & S_ISVTX));
+    if (is_open || (info.st_uid != 0 && info.st_uid != geteuid()))
+      return Error{fmt::format("pin_dir {}: {} {}, who could put other maps there: {} {}", pin_dir,
+                               at.string(),
+                               is_open ? "can be changed by others"
+                                       : fmt::format("belongs to user {}", info.st_uid),
+                               is_open ? "chmod go-w" : "chown root", at.string()),
+                   ExitCode::usage};
+    if (at == at.parent_path())
+      return {};
+  }
+}
+
 Result<void> mount_bpffs_if_missing(const std::string& pin_dir) {
   if (!pin_dir.starts_with(std::string(default_bpffs) + "/") || is_bpffs(default_bpffs))
     return {};
@@ -116,6 +139,8 @@ Result<Fd> open_pin_dir(const std::string& pin_dir, const std::string& program, 
             "pin_dir {} is the bpffs itself: name a directory below it, for this part alone",
             pin_dir),
         ExitCode::usage};
+  if (auto safe = check_owners(pin_dir); !safe)
+    return safe.error();
   return lock_pin_dir(pin_dir, program);
 }
 

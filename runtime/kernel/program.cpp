@@ -2,7 +2,10 @@
 #include "runtime/kernel/program.h"
 
 #include <cerrno>
+#include <cstdlib>
+#include <string>
 #include <string_view>
+#include <unistd.h>
 
 #include <bpf/libbpf.h>
 #include <fmt/core.h>
@@ -27,6 +30,18 @@ Result<void> share_maps(bpf_object* other, const bpf_object* live, Sharing shari
   return {};
 }
 
+// The usual reasons for a refusal, which libbpf and the verifier tell in many lines or not at all.
+// Empty for others.
+std::string reason_of_refusal(int error_number) {
+  if (access("/sys/kernel/btf/vmlinux", R_OK) != 0)
+    return ": the kernel does not describe its types in /sys/kernel/btf/vmlinux: run one that was "
+           "built with CONFIG_DEBUG_INFO_BTF=y, as distributions' are";
+  if (std::abs(error_number) == EPERM)
+    return ": something denies bpf(2) to this process: a container, a user namespace, a filter of "
+           "system calls or a security module";
+  return "";
+}
+
 } // namespace
 
 Error cannot_open_program() {
@@ -34,14 +49,16 @@ Error cannot_open_program() {
 }
 
 Error cannot_load_program(const std::string& name, int error_number) {
-  return Error{fmt::format(
-      "the kernel does not load {}'s BPF program: {}: see the reason with --log-level debug", name,
-      error_text(error_number))};
+  const std::string reason = reason_of_refusal(error_number);
+  return Error{fmt::format("the kernel does not load {}'s BPF program: {}{}", name,
+                           error_text(error_number),
+                           reason.empty() ? ": see the reason with --log-level debug" : reason)};
 }
 
 Result<void> load_alone(const std::function<int()>& load) {
   if (int failed = load())
-    return Error{fmt::format("the kernel does not load the BPF program: {}", error_text(failed))};
+    return Error{fmt::format("the kernel does not load the BPF program: {}{}", error_text(failed),
+                             reason_of_refusal(failed))};
   return {};
 }
 

@@ -438,14 +438,16 @@ def check_linkage(args):
 
 def check_units(args):
     """A daemon listens for metrics at an address of either family and asks the kernel by netlink; its unit allows it no other sockets (docs/adr/0047),
-    and the lab denies it the same."""
+    and the lab denies it the same. What comes before the daemon may fail: the daemon says better why it cannot start."""
     needed = {"AF_UNIX", "AF_NETLINK", "AF_INET", "AF_INET6"}
     lab = "lab/hosts/process.cpp"
     allowed = {lab: set(re.findall(r"BPF_JUMP\(BPF_JMP \| BPF_JEQ \| BPF_K, (AF_\w+),", (args.root / lab).read_text()))}
     for name in unit_names():
         families = re.search(r"^RestrictAddressFamilies=(.*)$", (args.root / name).read_text(), re.M)
         allowed[name] = set(families.group(1).split()) if families else set()
-    return [line for name, families in allowed.items()
+    strict = [f"{name}: {line}: may not fail: begin it with \"-\"" for name in unit_names()
+              for line in re.findall(r"^ExecStartPre=[^-].*$", (args.root / name).read_text(), re.M)]
+    return strict + [line for name, families in allowed.items()
             for line in [f"{name}: {family} is not allowed, and is needed" for family in sorted(needed - families)]
             + [f"{name}: {family} is allowed, and no daemon needs it" for family in sorted(families - needed)]]
 

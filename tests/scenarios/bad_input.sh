@@ -64,6 +64,13 @@ check() {
   fi
 }
 
+# inside NAME CODE PATTERN SHELL PART [SETPRIV_OPTION...]: the part's good configuration is bad.toml, in a mount namespace that SHELL has changed.
+inside() {
+  cp "$work/$5.toml" "$work/bad.toml"
+  check "$1" "$2" "$3" run /usr/bin/unshare --mount /bin/sh -euc "$4
+    exec setpriv --no-new-privs \"\$@\"" sh "${@:6}" "$bin/trap-$5" --config "$work/bad.toml"
+}
+
 # Good files, from which every case takes one thing away.
 "$bin/trapctl" key generate "$work/master.key" || exit 2
 "$bin/trapctl" key derive web-1 --master "$work/master.key" --output "$work/guard.key" || exit 2
@@ -175,6 +182,36 @@ for part in server guard client; do
   vary $part "s,^pin_dir = .*,pin_dir = \"$work/plain\","
   check "$part: pin_dir is not on a bpffs" 1 "^trap-$part: pin_dir $work/plain is not on a bpffs" run "trap-$part" --config "$work/bad.toml"
   [ -e "$work/plain" ] && echo "not ok $part: a directory was left behind" && failures=$((failures + 1))
+  # Whoever can change pin_dir, or exchange it, decides what is taken over.
+  mkdir "$work/bpf/other"
+  vary $part "s,^pin_dir = .*,pin_dir = \"$work/bpf/other/$part\","
+  chown 65534 "$work/bpf/other"
+  check "$part: pin_dir in a directory of another user" 2 "^trap-$part: pin_dir $work/bpf/other/$part: $work/bpf/other belongs to user 65534, who could put .*: chown root $work/bpf/other$" \
+    run "trap-$part" --config "$work/bad.toml"
+  chown root "$work/bpf/other"
+  chmod 770 "$work/bpf/other"
+  check "$part: pin_dir in a directory that others can change" 2 "^trap-$part: pin_dir .*: $work/bpf/other can be changed by others, .*: chmod go-w $work/bpf/other$" \
+    run "trap-$part" --config "$work/bad.toml"
+  chmod 1777 "$work/bpf/other"
+  sed -i "s,^pin_dir = .*,pin_dir = \"$work/bpf/other/\"," "$work/bad.toml"
+  check "$part: pin_dir that others can change, sticky or not" 2 "^trap-$part: pin_dir .*: $work/bpf/other can be changed by others" \
+    run "trap-$part" --config "$work/bad.toml"
+  rmdir "$work/bpf/other"
+  # What the host lacks, each in a mount namespace of the program's own.
+  inside "$part: a bpffs that is read-only" 1 "^trap-$part: cannot make directory $work/bpf/$part: Read-only file system$" \
+    "mount -o remount,bind,ro $work/bpf" $part
+  inside "$part: no bpffs, and no right to mount one" 1 "^trap-$part: cannot mount a bpffs at /sys/fs/bpf: Operation not permitted: run mount -t bpf" \
+    "umount -l /sys/fs/bpf || true; sed -i '/^pin_dir/d' $work/bad.toml" $part --bounding-set=-sys_admin --inh-caps=-sys_admin
+  [ $part != guard ] || inside "$part: no BTF" 1 "^trap-$part: the kernel does not load trap-$part's BPF program: .*: the kernel does not describe its types in /sys/kernel/btf/vmlinux: run one" \
+    "mount -t tmpfs tmpfs /sys/kernel/btf" $part
+  check "$part: a user namespace" 1 "^trap-$part: the kernel does not load trap-$part's BPF program: Operation not permitted: something denies bpf" \
+    run /usr/bin/unshare --user --map-root-user "$bin/trap-$part" --config "$work/$part.toml"
+  mkdir -p "$work/sockets"
+  inside "$part: a control socket where nothing can be written" 1 "^trap-$part: cannot listen at control socket $work/sockets/s: Read-only file system$" \
+    "mount -t tmpfs -o ro tmpfs $work/sockets; sed -i 's,^control_socket = .*,control_socket = \"$work/sockets/s\",' $work/bad.toml" $part
+  inside "$part: a control socket of an earlier run there" 1 "^trap-$part: cannot remove the control socket $work/sockets/s of an earlier run: Read-only file system$" \
+    "mount -t tmpfs tmpfs $work/sockets; python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"$work/sockets/s\")'; mount -o remount,bind,ro $work/sockets
+     sed -i 's,^control_socket = .*,control_socket = \"$work/sockets/s\",' $work/bad.toml" $part
   check "$part: unknown option" 2 "^trap-$part: .*--nonsense.*--help" run "trap-$part" --nonsense
 done
 
