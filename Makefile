@@ -68,7 +68,7 @@ test-debian: ## build and run every test on another Debian in a chroot: SUITE=tr
 	@scripts/setup.sh test
 	@tests/debian/run.sh $(SUITE)
 
-test-machines: ## the packages on a Debian that systemd starts, emulated; half an hour: PACKAGES_SUITE=bookworm (root)
+test-machines: ## the packages on a Debian that systemd starts, emulated; an hour: PACKAGES_SUITE=bookworm (root)
 	@scripts/setup.sh machines
 	@python3 -B tests/machines/play.py --suite $(PACKAGES_SUITE) build/packages/$(PACKAGES_SUITE)
 

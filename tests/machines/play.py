@@ -73,11 +73,11 @@ def guard_boot(play, image, work):
         machine.wait_for_agent()
         check_boot(play, machine, "guard")
         time.sleep(3)
-        check_prober(play, prober, machine.powered_on, "through shutdown and boot")
+        check_prober(play, prober, machine.shut_down_at, "through shutdown and boot")
         play.check(curl() == "200", "the trusted peer gets through")
         prober.forget()
         check_life(play, machine, "guard")
-        check_prober(play, prober, machine.powered_on, "through reload, restart, stop and kill")
+        check_prober(play, prober, machine.shut_down_at, "through reload, restart, stop and kill")
         play.check(curl() == "200", "the trusted peer gets through at the end")
     finally:
         machine.power_off()
@@ -234,9 +234,9 @@ def main():
         try:
             PLAYS[name](play, lambda files, at=work, **options: image_of(arguments, at, files, **options), work, **more)
         finally:
-            for console in work.rglob("console"):
+            for console in work.rglob("console*"):  # and of the boot before
                 machine = "" if console.parent == work else f".{console.parent.name}"
-                shutil.copy(console, ROOT / f"build/machines/{name}{machine}.console")
+                shutil.copy(console, ROOT / f"build/machines/{name}{machine}.{console.name}")
             shutil.rmtree(work)
         print(f"   {name}: {time.monotonic() - begun:.0f} s", flush=True)
     return 1 if play.failures else 0

@@ -64,11 +64,11 @@ def start(work, image):
 
 
 def boot(play, machines):
+    again = [machine for machine in machines if machine.process]
+    for machine in again:
+        machine.shut_down()
     for machine in machines:
-        if machine.process:
-            machine.reboot()
-        else:
-            machine.power_on()
+        (machine.come_back if machine in again else machine.power_on)()
     for machine in machines:
         machine.wait_for_agent()
     for machine in machines:
@@ -103,7 +103,7 @@ def two_hosts(play, image, work):
         check_redirected(play, machines, "after the life of its daemon")
         play.check(stranger("http://203.0.113.10/") == "200", "a client without trap-client is served by the relay")
         check_status(play, machines, "at the end")
-        check_prober(play, prober, trap.powered_on, "from the servers' shutdown to the end")
+        check_prober(play, prober, trap.shut_down_at, "from the servers' shutdown to the end")
     finally:
         for machine in machines.values():
             machine.power_off()
