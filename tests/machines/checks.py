@@ -126,3 +126,20 @@ def check_life(play, machine, part):
     exposure = machine.run(f"systemd-analyze security --no-pager {unit} | tail -n 1")[1]
     level = float(exposure.split("level for")[1].split(":")[1].split()[0]) if "level for" in exposure else 99.0
     play.check(level <= EXPOSURE_LIMIT, f"systemd-analyze security {unit}: {level}", exposure)
+
+
+def check_denials(play, machine, part):
+    """What a host may deny: the unit works, or says in a line what is missing, and comes back once it
+    is there. The kernel takes no lockdown back: this is a machine's last check."""
+    unit = f"trap-{part}"
+    for value in (0, 2, 1):  # and 1 is for good
+        play.on(machine, f"sysctl -qw kernel.unprivileged_bpf_disabled={value} && systemctl restart {unit}",
+                f"it starts with kernel.unprivileged_bpf_disabled = {value}")
+    play.on(machine, f"systemctl stop {unit} && {unit} --detach && umount /sys/fs/bpf && ! systemctl start {unit} && "
+            f"journalctl -u {unit} -o cat --no-pager | tail -n 12 | grep 'cannot mount a bpffs at /sys/fs/bpf: .*: run mount -t bpf'",
+            "without a bpffs it is refused, in a line that says what to run")
+    play.on(machine, "mount -t bpf -o mode=700 bpf /sys/fs/bpf; for i in $(seq 120); do sleep 1; "
+            f"systemctl is-active --quiet {unit} && exit 0; done; exit 1", "once that was run, systemd starts it")
+    for level in ("integrity", "confidentiality"):
+        play.on(machine, f"echo {level} >/sys/kernel/security/lockdown && systemctl restart {unit}", f"it starts under lockdown {level}")
+        print("   " + machine.run(f"trapctl status {part} | grep problem: || echo no problem")[1].replace("\n", "\n   ")[:600])

@@ -17,7 +17,7 @@ sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE))
-from checks import Play, check_boot, check_life, check_prober, follow, property_of  # noqa: E402
+from checks import Play, check_boot, check_denials, check_life, check_prober, follow, property_of  # noqa: E402
 from image import Image  # noqa: E402
 from machine import Machine  # noqa: E402
 from network import CLIENTS, ROUTER, SERVERS, STRANGER, interfaces, ip, make_network  # noqa: E402
@@ -44,6 +44,8 @@ def one_host(play, image, work):
         check_boot(play, machine, "server")
         play.check(curl() == "200", "a client is served after the reboot")
         check_life(play, machine, "server")
+        play.check(curl() == "200", "a client is served after the life of its daemon")
+        check_denials(play, machine, "server")
         play.check(curl() == "200", "a client is served at the end")
     finally:
         machine.power_off()
