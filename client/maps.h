@@ -297,9 +297,18 @@ TRAP_INLINE __u32 trap_routing_table(__u32 set, __u32 table) {
 #define TRAP_WAY_LOCAL 0xfffffffeu   /* to this host */
 #define TRAP_WAY_NEXT_RULE 0xfffffffdu
 
+enum trap_route_hop {
+  TRAP_ROUTE_HOP_UNKNOWN = 0,
+  TRAP_ROUTE_HOP_DESTINATION = 1, /* it is on the link */
+  TRAP_ROUTE_HOP_GATEWAY = 2,
+};
+
 struct trap_route {
   __u32 way;
   __u32 bits; /* of its prefix, of 128 */
+  union trap_address gateway;
+  __u32 next_hop; /* enum trap_route_hop */
+  __u32 reserved;
 };
 
 /* Map `settings` (array of one, mmapable). */
@@ -337,5 +346,5 @@ TRAP_ASSERT(sizeof(struct trap_remotes) == 8192, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_fallback) == 32, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_trust_key) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_rule) == 88, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_route) == 8, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_route) == 32, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_client_settings) == 32, "shared through a map");

@@ -14,12 +14,6 @@
 #include "client/bpf/ticket_option.bpf.h"
 #include "dataplane/bpf/socket.bpf.h"
 
-enum next_hop {
-  TRAP_HOP_UNKNOWN,
-  TRAP_HOP_SAME,
-  TRAP_HOP_OTHER,
-};
-
 #define TRAP_FIB_LOOKUP_MARK (1u << 5) /* BPF_FIB_LOOKUP_MARK of Linux 6.10 */
 
 /* Is memory->way the way from memory->tuple's local address to its remote one, or to the backend of
@@ -62,15 +56,22 @@ TRAP_GLOBAL_FUNCTION int compare_next_hop(struct __sk_buff* skb, __u32 family, i
 }
 
 /* Does the kernel reach the backend of memory->outward by another next hop than the public address,
- * whose SYN went the way memory->way? Then each packet needs another link-layer destination. Where
- * rules that the look-up does not know (users, ports) chose that way, the backend is reached by it
- * too. Packets from a LAN are routed after this hook. */
+ * whose SYN went the way memory->way? Then each packet needs another link-layer destination. The
+ * host's routes say so (is_led_elsewhere() comes first); where they do not, the kernel is asked,
+ * which answers on a host that forwards. Where rules that this look-up does not know (users, ports)
+ * chose that way, the backend is reached by it too. Packets from a LAN are routed after this hook.
+ */
 static __always_inline int needs_neighbour(struct __sk_buff* skb,
                                            const struct packet_context* context) {
   __u32 family = context->packet.family;
+  struct scratch* memory = find_scratch();
+  int by_routes;
 
-  if (context->side == TRAP_SIDE_LAN || context->framing == TRAP_FRAMING_IP)
+  if (!memory || context->side == TRAP_SIDE_LAN || context->framing == TRAP_FRAMING_IP)
     return 0;
+  by_routes = compare_routes(memory);
+  if (by_routes != TRAP_HOP_UNKNOWN)
+    return by_routes == TRAP_HOP_OTHER;
   return compare_next_hop(skb, family, 1) == TRAP_HOP_OTHER &&
          compare_next_hop(skb, family, 0) == TRAP_HOP_SAME;
 }
@@ -81,7 +82,7 @@ translate_outward(struct __sk_buff* skb, struct packet_context* context,
   if (replace_end(skb, &context->packet, TRAP_DESTINATION, &outward->backend, outward->port,
                   outward->flags))
     return TRAP_DROP_INTERNAL;
-  if (outward->flags & TRAP_FLOW_VIA_NEIGHBOUR)
+  if (is_via_neighbour(context, outward))
     context->action = (int)bpf_redirect_neigh(skb->ifindex, NULL, 0, 0);
   return success;
 }

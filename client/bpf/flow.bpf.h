@@ -101,6 +101,13 @@ static __always_inline int is_same_connection(const struct trap_inward* one,
          trap_address_equal(&one->service, &other->service);
 }
 
+/* Do the connection's packets need the link-layer address of another next hop? None is needed where
+ * the interface has no link layer: the connection may have moved there. */
+static __always_inline int is_via_neighbour(const struct packet_context* context,
+                                            const struct trap_outward* outward) {
+  return outward->flags & TRAP_FLOW_VIA_NEIGHBOUR && context->framing == TRAP_FRAMING_ETHERNET;
+}
+
 /* Puts the connection's place on the wire, and what is to be known of it there, into the search;
  * field by field, because a whole struct would go by the stack. */
 static __always_inline void look_from_service_side(struct search* search,

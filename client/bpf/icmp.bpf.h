@@ -255,7 +255,7 @@ judge_outgoing_icmp(struct __sk_buff* skb, struct packet_context* context) {
       replace_quoted_lane(skb, &error, TRAP_DESTINATION, tuple.local_port, outward.flags) ||
       replace_outer_end(skb, context, &error, TRAP_DESTINATION, &tuple.remote, &outward.backend))
     return TRAP_DROP_INTERNAL;
-  if (outward.flags & TRAP_FLOW_VIA_NEIGHBOUR)
+  if (is_via_neighbour(context, &outward))
     context->action = (int)bpf_redirect_neigh(skb->ifindex, NULL, 0, 0);
   return TRAP_PASS_ICMP_TRANSLATED;
 }

@@ -7,6 +7,12 @@
 #include "client/bpf/scratch.bpf.h"
 #include "client/bpf/trust.bpf.h"
 
+enum next_hop {
+  TRAP_HOP_UNKNOWN,
+  TRAP_HOP_SAME,
+  TRAP_HOP_OTHER,
+};
+
 /* The walk through the rules for memory->tuple: to its remote end, or to the backend of
  * memory->outward. */
 struct routing_walk {
@@ -56,6 +62,20 @@ TRAP_GLOBAL_FUNCTION int judge_rule(const struct trap_rule* rule, const struct r
   return rule->action;
 }
 
+/* Notes where the route leads the packet on its link. Of a rule for some users or ports that is of
+ * no use: the kernel's helper for neighbours goes by neither (bpf_redirect_neigh). */
+static __always_inline void note_next_hop(struct scratch* memory, const struct trap_rule* rule,
+                                          const struct trap_route* route, __u32 to_backend) {
+  struct next_hop_address* hop = &memory->next_hops[!!to_backend];
+
+  hop->known = route->next_hop != TRAP_ROUTE_HOP_UNKNOWN && !rule->user_first &&
+               rule->user_last == 0xffffffff && !rule->local_port_first &&
+               rule->local_port_last == 0xffff && !rule->port_first && rule->port_last == 0xffff;
+  hop->address = route->next_hop == TRAP_ROUTE_HOP_GATEWAY ? route->gateway
+                 : to_backend                              ? memory->outward.backend
+                                                           : memory->tuple.remote;
+}
+
 /* The way that the rule's table has, TRAP_WAY_NEXT_RULE if none. */
 TRAP_GLOBAL_FUNCTION int look_up_route(const struct trap_rule* rule,
                                        const struct routing_walk* walk) {
@@ -68,7 +88,10 @@ TRAP_GLOBAL_FUNCTION int look_up_route(const struct trap_rule* rule,
   memory->trust.of = trap_routing_table(walk->set, rule->table);
   memory->trust.prefix = walk->to_backend ? memory->outward.backend : memory->tuple.remote;
   route = bpf_map_lookup_elem(&routes, &memory->trust);
-  return route && route->bits >= rule->shortest_bits ? (int)route->way : (int)TRAP_WAY_NEXT_RULE;
+  if (!route || route->bits < rule->shortest_bits)
+    return (int)TRAP_WAY_NEXT_RULE;
+  note_next_hop(memory, rule, route, walk->to_backend);
+  return (int)route->way;
 }
 
 /* The interface that the kernel would choose, or a TRAP_WAY_*. */
@@ -112,6 +135,16 @@ TRAP_GLOBAL_FUNCTION int find_route(__u32 family, __u32 in, __u32 to_backend) {
 
 #define TRAP_LOOPBACK 1 /* by which packets of the host's own come in, as rules see them */
 
+/* Of the SYN's own way and that to the backend of memory->outward, as is_led_elsewhere() found
+ * them: an enum next_hop. */
+static __always_inline int compare_routes(const struct scratch* memory) {
+  const struct next_hop_address* hops = memory->next_hops;
+
+  if (!hops[0].known || !hops[1].known)
+    return TRAP_HOP_UNKNOWN;
+  return trap_address_equal(&hops[0].address, &hops[1].address) ? TRAP_HOP_SAME : TRAP_HOP_OTHER;
+}
+
 /* Does the host's routing lead the connect of memory->tuple, whose SYN went the way memory->way,
  * elsewhere than that way if it goes to the backend of memory->outward? Where the rules do not
  * explain the SYN's own way, they cannot tell. A packet from a LAN is routed after the hook: it is
@@ -122,12 +155,17 @@ TRAP_GLOBAL_FUNCTION int is_led_elsewhere(__u32 family) {
 
   if (!memory)
     return 0;
+  __builtin_memset(memory->next_hops, 0, sizeof(memory->next_hops));
   taken = memory->way.ifindex;
   if (memory->packet_context.side == TRAP_SIDE_LAN)
     return (__u32)find_route(family, taken, 1) == TRAP_WAY_REFUSED;
-  if ((__u32)find_route(family, TRAP_LOOPBACK, 0) != taken)
+  if ((__u32)find_route(family, TRAP_LOOPBACK, 0) != taken) {
+    memory->next_hops[0].known = 0;
     return 0;
+  }
   way = find_route(family, TRAP_LOOPBACK, 1);
+  if (way != taken)
+    memory->next_hops[1].known = 0;
   if (way == TRAP_WAY_REFUSED || way == TRAP_WAY_LOCAL)
     return 1;
   return way != TRAP_WAY_UNKNOWN && way != taken && !memory->way.bound;

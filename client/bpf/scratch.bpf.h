@@ -49,6 +49,12 @@ struct hop {
   __be16 service_port, target_port;
 };
 
+/* Where a route leads a packet on its link. */
+struct next_hop_address {
+  union trap_address address;
+  __u32 known;
+};
+
 /* The way that the kernel has chosen for a SYN, and what its rules may have gone by. */
 struct way {
   __u8 next_hop[ETH_ALEN];
@@ -69,7 +75,8 @@ struct scratch {
   struct trap_outward outward;
   struct trap_redirect_key key; /* of its service */
   struct way way;
-  struct trap_pending syn; /* to be remembered */
+  struct next_hop_address next_hops[2]; /* by the host's routes: to the service, to the backend */
+  struct trap_pending syn;              /* to be remembered */
   struct search search;
   struct trap_option_area area;  /* of the packet on its walk */
   struct trap_option option;     /* TRAP's in it */

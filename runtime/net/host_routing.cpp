@@ -169,6 +169,25 @@ RoutingRule for_all(const RoutingRule& rule) {
   return all;
 }
 
+void read_next_hop(const rtattr& attribute, TableRoute& route, trap_family family) {
+  if (attribute.rta_type == RTA_GATEWAY) {
+    const unsigned bits = family == TRAP_IPV4 ? 32 : 128;
+    route.next_hop = NextHop::gateway;
+    std::ranges::copy(prefix_of(attribute, family, bits).address.bytes, route.gateway.begin());
+  } else if (attribute.rta_type == RTA_VIA) { // a gateway of the other family
+    struct {
+      std::uint16_t family;
+      std::uint8_t address[16];
+    } via;
+    route.next_hop = NextHop::unknown;
+    if (RTA_PAYLOAD(&attribute) != sizeof(via))
+      return;
+    std::memcpy(&via, RTA_DATA(const_cast<rtattr*>(&attribute)), sizeof(via));
+    route.next_hop = NextHop::gateway;
+    std::ranges::copy(via.address, route.gateway.begin());
+  }
+}
+
 RouteKind kind_of(unsigned char type) {
   switch (type) {
   case RTN_UNICAST:
@@ -187,6 +206,14 @@ RouteKind kind_of(unsigned char type) {
   default:
     return RouteKind::unknown;
   }
+}
+
+// The kernel chooses one of two routes of the same metric.
+void join(TableRoute& best, const TableRoute& other) {
+  if (best.kind != other.kind || best.interface != other.interface)
+    best.kind = RouteKind::unknown;
+  if (best.next_hop != other.next_hop || best.gateway != other.gateway)
+    best.next_hop = NextHop::unknown;
 }
 
 } // namespace
@@ -235,7 +262,7 @@ void HostRouting::add_route(const nlmsghdr& header, std::size_t most) {
   const auto family = family_of_number(body.rtm_family);
   if (!family || too_many || body.rtm_flags & (RTM_F_CLONED | RTNH_F_DEAD))
     return;
-  TableRoute route{.kind = kind_of(body.rtm_type)};
+  TableRoute route{.kind = kind_of(body.rtm_type), .next_hop = NextHop::destination};
   std::uint32_t table = body.rtm_table;
   Prefix to{trap_address{}, 0};
   if (*family == TRAP_IPV4)
@@ -250,20 +277,21 @@ void HostRouting::add_route(const nlmsghdr& header, std::size_t most) {
       route.interface = value_of<std::uint32_t>(attribute).value_or(0);
     if (attribute.rta_type == RTA_PRIORITY)
       route.metric = value_of<std::uint32_t>(attribute).value_or(0);
+    read_next_hop(attribute, route, *family);
     is_simple &= attribute.rta_type != RTA_MULTIPATH;
   });
-  if (route.kind != RouteKind::unicast)
-    route.interface = 0;
-  else if (!is_simple || route.interface == 0)
-    route.kind = RouteKind::unknown;
+  if (route.kind == RouteKind::unicast && (!is_simple || route.interface == 0))
+    route = {.kind = RouteKind::unknown, .interface = route.interface, .metric = route.metric};
+  else if (route.kind != RouteKind::unicast)
+    route = {.kind = route.kind, .metric = route.metric};
   std::array<std::uint8_t, 16> address;
   std::ranges::copy(to.address.bytes, address.begin());
   const auto [known, is_new] = routes.try_emplace({*family, table, to.bits, address}, route);
   TableRoute& best = known->second;
   if (!is_new && route.metric < best.metric)
     best = route;
-  else if (!is_new && route.metric == best.metric && route != best)
-    best.kind = RouteKind::unknown;
+  else if (!is_new && route.metric == best.metric)
+    join(best, route);
   if (routes.size() <= most)
     return;
   too_many = true;

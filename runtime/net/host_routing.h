@@ -42,9 +42,13 @@ constexpr unsigned no_such_interface = UINT32_MAX; // of a rule
 
 enum class RouteKind : std::uint8_t { unicast, local, refused, next_rule, unknown };
 
+enum class NextHop : std::uint8_t { unknown, destination, gateway };
+
 struct TableRoute {
   RouteKind kind = RouteKind::unknown;
   unsigned interface = 0; // of unicast
+  NextHop next_hop = NextHop::unknown;
+  std::array<std::uint8_t, 16> gateway{};
   std::uint32_t metric = 0;
 
   bool operator==(const TableRoute&) const = default;

@@ -75,6 +75,18 @@ __u32 way_of(const TableRoute& route) {
   return TRAP_WAY_UNKNOWN;
 }
 
+trap_route_hop route_hop_of(const TableRoute& route) {
+  switch (route.next_hop) {
+  case NextHop::destination:
+    return TRAP_ROUTE_HOP_DESTINATION;
+  case NextHop::gateway:
+    return TRAP_ROUTE_HOP_GATEWAY;
+  case NextHop::unknown:
+    break;
+  }
+  return TRAP_ROUTE_HOP_UNKNOWN;
+}
+
 Result<void> remove_set(int routes_fd, __u32 set, MapStore& store) {
   for (const trap_trust_key& key : store.keys<trap_trust_key>(routes_fd)) {
     if (key.of >> 16 != set)
@@ -115,7 +127,11 @@ Result<void> write_routes(int routes_fd, __u32 set, const HostRouting& routing, 
     key.bits = key_bits + bits;
     key.of = trap_routing_table(set, tables.number_of(family, table));
     std::ranges::copy(address, key.prefix.bytes);
-    const trap_route made = {.way = way_of(route), .bits = bits};
+    trap_route made = {};
+    made.way = way_of(route);
+    made.bits = bits;
+    made.next_hop = route_hop_of(route);
+    std::ranges::copy(route.gateway, made.gateway.bytes);
     if (auto written = store.write(routes_fd, "routes", key, made); !written)
       return written;
   }

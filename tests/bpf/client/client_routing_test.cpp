@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <fstream>
 #include <random>
+#include <sstream>
 
 #include <fcntl.h>
 #include <net/if.h>
@@ -39,9 +40,14 @@ const Texts actions = {
     "lookup 77", "lookup 77", "lookup 78", "lookup main", "unreachable",
     "blackhole", "prohibit",  "goto 2000", "goto 2001",   "lookup main suppress_prefixlength 0"};
 const Texts routes = {"{B} dev one via {G}", "{N} dev one via {G}", "default dev one via {G}",
+                      "{B} dev one via {H}", "{P} dev one via {H}", "default dev one via {H}",
+                      "{B} dev one",         "{P} dev one",         "{N} dev one",
                       "{B} dev two",         "{N} dev two",         "default dev two",
                       "unreachable {B}",     "blackhole {B}",       "prohibit {N}",
                       "throw {B}",           "throw {N}",           "unreachable default"};
+
+const Texts neighbours = {"{B} dev one via {H}", "{P} dev one via {H}", "{B} dev one",
+                          "{P} dev one"};
 
 // A connect's marks that rules can go by.
 struct Connect {
@@ -69,9 +75,9 @@ protected:
     }
     one_ = if_nametoindex("one");
     run_ip(family() == 4 ? "address add {C}/32 dev one\nroute add {G}/32 dev one\n"
-                           "route add default via {G} dev one\n"
+                           "route add {H}/32 dev one\nroute add default via {G} dev one\n"
                          : "address add {C}/128 dev one nodad\nroute add {G}/128 dev one\n"
-                           "route add ::/0 via {G} dev one\n");
+                           "route add {H}/128 dev one\nroute add ::/0 via {G} dev one\n");
     run_ip("rule add priority 2000 fwmark 0x999 lookup main\n");
   }
 
@@ -87,8 +93,10 @@ protected:
     const std::pair<std::string, std::string> names[] = {
         {"{B}", address("backend") + (is_v4 ? "/32" : "/128")},
         {"{N}", address("backend") + (is_v4 ? "/31" : "/127")},
+        {"{P}", address("public") + (is_v4 ? "/32" : "/128")},
         {"{C}", address("client")},
-        {"{G}", is_v4 ? "192.0.0.8" : "2001:db8:6e::1"}};
+        {"{G}", is_v4 ? "192.0.0.8" : "2001:db8:6e::1"},
+        {"{H}", is_v4 ? "192.0.0.9" : "2001:db8:6e::2"}};
     for (const auto& [name, value] : names)
       for (auto at = text.find(name); at != std::string::npos; at = text.find(name))
         text.replace(at, name.size(), value);
@@ -137,6 +145,8 @@ protected:
       batch += "route {verb} " + any(routes) + " table " + (random_() % 3 ? "77" : "78") + "\n";
     if (random_() % 8 == 0)
       batch += "route {verb} " + any({"{B} dev two", "unreachable {B}"}) + "\n";
+    else if (random_() % 3 == 0)
+      batch += "route {verb} " + any(neighbours) + "\n";
     return batch;
   }
 
@@ -158,12 +168,24 @@ protected:
     client_->put("settings", std::uint32_t{0}, settings);
   }
 
+  std::string route_of(const Connect& connect, const std::string& role, int port) const {
+    return ip("route get " + address(role) + " from {C} mark " + std::to_string(connect.mark) +
+              " uid " + std::to_string(connect.user) + " tos " + (connect.tos ? "0x10" : "0") +
+              " ipproto tcp sport 40000 dport " + std::to_string(port));
+  }
+
+  // The gateway, or the address itself if it is on the link.
+  std::string next_hop_of(const Connect& connect, const std::string& role, int port) const {
+    std::istringstream answer{route_of(connect, role, port)};
+    std::string word, hop;
+    for (bool next = false; answer >> word; next = word == "via")
+      hop = next ? word : hop;
+    return hop.empty() ? address(role) : hop;
+  }
+
   // Would the kernel lead the connect by interface one?
   bool leads_by_one(const Connect& connect, const std::string& role, int port) const {
-    const std::string answer =
-        ip("route get " + address(role) + " from {C} mark " + std::to_string(connect.mark) +
-           " uid " + std::to_string(connect.user) + " tos " + (connect.tos ? "0x10" : "0") +
-           " ipproto tcp sport 40000 dport " + std::to_string(port));
+    const std::string answer = route_of(connect, role, port);
     return answer.find(" dev one ") != std::string::npos && answer.rfind("unreachable", 0) != 0 &&
            answer.rfind("blackhole", 0) != 0 && answer.rfind("prohibit", 0) != 0;
   }
@@ -198,6 +220,22 @@ protected:
     return TRAP_VERDICT_COUNT;
   }
 
+  // Do the packets of the connect that was redirected go to a neighbour of their own?
+  bool has_own_neighbour() const {
+    trap_tuple tuple = {};
+    tuple.local = *parse_address(address("client"));
+    tuple.remote = *parse_address(address("public"));
+    tuple.local_port = TRAP_BE16(40000);
+    tuple.remote_port = TRAP_BE16(80);
+    return client_->get<trap_outward>("to_backend", tuple).flags & TRAP_FLOW_VIA_NEIGHBOUR;
+  }
+
+  // A rule for users or ports says nothing about neighbours: the kernel's helper goes by neither.
+  static bool says_next_hops(const std::string& setting) {
+    return setting.find("uidrange") == std::string::npos &&
+           setting.find("port ") == std::string::npos;
+  }
+
   Connect random_connect() {
     constexpr std::uint32_t marks[] = {0, 7, 4, 8}, users[] = {0, 1000, 65534};
     return {marks[random_() % 4], users[random_() % 3], random_() % 3 ? 0 : 0x10,
@@ -215,7 +253,7 @@ protected:
 int ClientRouting::former_ = -1;
 
 TEST_P(ClientRouting, leads_a_connect_as_the_kernel_would_or_has_it_served) {
-  int compared = 0, served = 0;
+  int compared = 0, served = 0, same = 0, others = 0;
   for (int i = 0; i < settings_tried; i++) {
     const std::string setting = random_setting();
     run_ip(with_verb(setting, "add"));
@@ -232,6 +270,13 @@ TEST_P(ClientRouting, leads_a_connect_as_the_kernel_would_or_has_it_served) {
           << ip("rule") << ip("route show table 77") << ip("route show table 78");
       compared++;
       served += !by_one;
+      if (!by_one || verdict != TRAP_REPLY_REISSUED_SYN || !says_next_hops(setting))
+        continue;
+      const bool other = next_hop_of(connect, "public", 80) !=
+                         next_hop_of(connect, "backend", connect.backend_port);
+      EXPECT_EQ(has_own_neighbour(), other)
+          << setting << ip("rule") << ip("route") << ip("route show table 77");
+      (other ? others : same)++;
     }
     run_ip(with_verb(setting, "delete"));
     if (HasFailure())
@@ -239,6 +284,8 @@ TEST_P(ClientRouting, leads_a_connect_as_the_kernel_would_or_has_it_served) {
   }
   EXPECT_GE(compared, least_compared);
   EXPECT_GE(served, least_compared / 5);
+  EXPECT_GE(same, least_compared / 10);
+  EXPECT_GE(others, least_compared / 10);
 }
 
 INSTANTIATE_TEST_SUITE_P(BothFamilies, ClientRouting, testing::Values(4, 6));
