@@ -75,12 +75,12 @@ struct trap_pending {
   __u8 connect;       /* TRAP_CONNECT_* */
   __u8 ethernet[12];  /* the SYN's addresses, to and from; answers go the same way */
   __u8 tickets;       /* that its SYNs to the service carried: 0, 1, 2 or more; the last two */
-  __u8 reserved;
-  __u32 consents[2]; /* are answered by these, the later one first (protocol/consent.h) */
-  __u32 ifindex;     /* of the interface it left by, if that has such addresses; else 0 */
-  __u32 mark;        /* the socket's, */
-  __u32 user;        /* its owner, */
-  __u32 bound;       /* and the index of the interface that it is bound to; 0: to none */
+  __u8 plain_bytes;   /* of `options`, that stay where a ticket needs the room of the others */
+  __u32 consents[2];  /* are answered by these, the later one first (protocol/consent.h) */
+  __u32 ifindex;      /* of the interface it left by, if that has such addresses; else 0 */
+  __u32 mark;         /* the socket's, */
+  __u32 user;         /* its owner, */
+  __u32 bound;        /* and the index of the interface that it is bound to; 0: to none */
 };
 
 /* Map `owners` (LRU hash): SYNs of a user of this host at one of its addresses, or of a host behind

@@ -46,6 +46,13 @@ TRAP_INLINE __u32 trap_translator_of(const struct trap_client_settings* settings
   return settings->nat64_bits;
 }
 
+/* Is this an address that means another host on each link? What is known of it is known of one of
+ * them. */
+TRAP_INLINE int trap_is_link_local(const union trap_address* a, __u32 family) {
+  return family == TRAP_IPV4 ? TRAP_FROM_BE32(a->be32[3]) >> 16 == 0xa9fe
+                             : TRAP_FROM_BE32(a->be32[0]) >> 22 == 0xfe80 >> 6;
+}
+
 /* May no redirect lead there, whatever the configuration says? */
 TRAP_INLINE int trap_target_is_forbidden(const struct trap_client_settings* settings,
                                          const union trap_address* target, __u32 family) {

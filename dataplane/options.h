@@ -9,6 +9,8 @@
 
 #define TRAP_TCPOPT_EOL 0
 #define TRAP_TCPOPT_NOP 1
+#define TRAP_TCPOPT_MD5 19 /* RFC 2385 */
+#define TRAP_TCPOPT_AO 29  /* RFC 5925 */
 
 /* The options of one segment, copied out of the packet, with room to read a TRAP header at any
  * offset. */
@@ -62,6 +64,11 @@ TRAP_INLINE int trap_is_our_kind(const __u8* at, __u32 length) {
     return 1;
   return at[0] == TRAP_KIND_EXPERIMENTAL && length >= 4 && at[2] == TRAP_EXPERIMENT_ID >> 8 &&
          at[3] == (TRAP_EXPERIMENT_ID & 0xff);
+}
+
+/* Does an option of this kind sign addresses, ports and header? */
+TRAP_INLINE int trap_is_signature(__u8 kind) {
+  return kind == TRAP_TCPOPT_MD5 || kind == TRAP_TCPOPT_AO;
 }
 
 /* Values of `found` besides the offset of the only TRAP option in the area. */

@@ -11,6 +11,7 @@
 #include "client/bpf/pending.bpf.h"
 #include "client/bpf/routing.bpf.h"
 #include "client/bpf/scratch.bpf.h"
+#include "client/bpf/syn_form.bpf.h"
 #include "client/bpf/ticket_option.bpf.h"
 #include "dataplane/bpf/socket.bpf.h"
 
@@ -134,7 +135,8 @@ static __always_inline void note_way(struct __sk_buff* skb, const struct trap_tu
 }
 
 /* Remembers the SYN on its walk, of memory->tuple, so that it can be sent again to another place
- * (client/bpf/ingress.bpf.h). If that fails, the application connects as if TRAP were not there. */
+ * (client/bpf/ingress.bpf.h). read_syn_options() has its options. If that fails, the application
+ * connects as if TRAP were not there. */
 TRAP_GLOBAL_FUNCTION int remember_syn(struct __sk_buff* skb, __u32 state, __u32 connect) {
   struct scratch* memory = find_scratch();
   const void* data = (const void*)(long)skb->data;
@@ -165,9 +167,8 @@ TRAP_GLOBAL_FUNCTION int remember_syn(struct __sk_buff* skb, __u32 state, __u32 
     syn->traffic_class = (__u8)(ip[0] << 4 | ip[1] >> 4);
     syn->hop_limit = ip[7];
   }
-  trap_copy_options(&memory->area, trap_l4(packet, data), end, packet->header_bytes,
-                    packet->family);
   syn->option_bytes = (__u8)memory->area.used;
+  syn->plain_bytes = (__u8)memory->plain_bytes;
   __builtin_memcpy(syn->options, memory->area.bytes, sizeof(syn->options));
   note_way(skb, &memory->tuple, context->side, &memory->way);
   syn->mark = memory->way.mark;
@@ -341,10 +342,17 @@ judge_outgoing_syn(struct __sk_buff* skb, struct packet_context* context) {
   if (!memory)
     return TRAP_PASS_OTHER;
   begin_connect(memory, context);
-  if (is_reissued(context, &memory->tuple))
+  if (trap_is_link_local(&memory->tuple.remote, context->packet.family) ||
+      is_reissued(context, &memory->tuple))
     return TRAP_PASS_OTHER;
   forget_in_socket(skb, &memory->tuple);
   known = bpf_map_lookup_elem(&to_backend, &memory->tuple);
+  read_syn_options(skb);
+  if (memory->is_signed) {
+    if (known)
+      forget_flow(&memory->tuple, known);
+    return TRAP_PASS_OTHER;
+  }
   redirect = bpf_map_lookup_elem(&redirects, &memory->key);
   if (known && known->isn == memory->outward.isn)
     memory->outward.syns = known->syns < 255 ? known->syns + 1 : 255;

@@ -76,7 +76,7 @@ static __always_inline int will_not_consent(const struct scratch* memory,
     return 1;
   if (!(redirect->flags & TRAP_REDIRECT_TO_CONSENT))
     return 0;
-  return syn->option_bytes + ticket_block_bytes(redirect->flags) > TRAP_TCP_OPTIONS_MAX ||
+  return !has_room_for_ticket(syn, redirect->flags) ||
          is_noted_of(&memory->key, &redirect->backend, redirect->port, TRAP_FALLBACK_UNCONSENTED);
 }
 
@@ -160,7 +160,7 @@ follow_redirect(struct __sk_buff* skb, struct packet_context* context,
     outward->flags |= TRAP_FLOW_VIA_NEIGHBOUR;
   if ((has_fallback(key, TRAP_FALLBACK_UNTICKETED) &&
        !(redirect->flags & TRAP_REDIRECT_TO_CONSENT)) ||
-      syn->option_bytes + ticket_block_bytes(redirect->flags) > TRAP_TCP_OPTIONS_MAX)
+      !has_room_for_ticket(syn, redirect->flags))
     outward->flags |= TRAP_FLOW_UNTICKETED;
   if (store_flow(skb, context->packet.family))
     return do_without_lane(skb, context, tuple, syn);

@@ -6,6 +6,7 @@
 
 #include "client/bpf/hook.bpf.h"
 #include "client/bpf/scratch.bpf.h"
+#include "client/bpf/syn_form.bpf.h"
 #include "client/bpf/ticket_option.bpf.h"
 #include "dataplane/checksum.h"
 
@@ -133,6 +134,15 @@ reply_with_accept(struct __sk_buff* skb, struct packet_context* context,
   return send_outgoing(skb, context, out, TRAP_REPLY_ACCEPT);
 }
 
+/* Zeroes the options behind the first `bytes`. */
+static __always_inline void cut_options(struct outgoing* out, __u32 bytes) {
+#pragma unroll
+  for (__u32 i = 0; i < TRAP_TCP_OPTIONS_MAX / 4; i++) {
+    if (i * 4 >= bytes)
+      out->tcp.options[i] = 0;
+  }
+}
+
 /* Sends the application's SYN again, to the backend; with its ticket first among the options
  * (protocol/wire.h), unless there is no room or the flow is to go without. */
 static __always_inline TRAP_MUST_USE enum trap_verdict
@@ -158,7 +168,7 @@ reissue_syn(struct __sk_buff* skb, struct packet_context* context, const struct 
     return send_outgoing(skb, context, out, TRAP_REPLY_REISSUED_SYN);
   }
   make_ticket_block(block, redirect);
-  out->option_bytes += block_bytes;
+  out->option_bytes = (__u8)(kept_option_bytes(syn, redirect->flags) + block_bytes);
   if (block_bytes == TRAP_TICKET_BLOCK_BYTES) {
     __builtin_memcpy(out->tcp.options, block, TRAP_TICKET_BLOCK_BYTES);
     __builtin_memcpy(out->tcp.options + 4, syn->options,
@@ -168,5 +178,6 @@ reissue_syn(struct __sk_buff* skb, struct packet_context* context, const struct 
     __builtin_memcpy(out->tcp.options + 5, syn->options,
                      TRAP_TCP_OPTIONS_MAX - TRAP_TICKET_BLOCK_BYTES_EXPERIMENTAL);
   }
+  cut_options(out, out->option_bytes);
   return send_outgoing(skb, context, out, TRAP_REPLY_REISSUED_SYN);
 }

@@ -79,6 +79,9 @@ struct scratch {
   struct trap_pending syn;              /* to be remembered */
   struct search search;
   struct trap_option_area area;  /* of the packet on its walk */
+  __u32 is_signed;               /* of a SYN's options there: TCP-MD5 or TCP-AO is among them, */
+  __u32 is_plain;                /* all of them up to the cursor are plain, */
+  __u32 plain_bytes;             /* and so many bytes at their begin */
   struct trap_option option;     /* TRAP's in it */
   struct trap_redirect redirect; /* of its REDIRECT */
   struct trap_fallback fallback; /* to be stored */

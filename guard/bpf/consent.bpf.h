@@ -6,16 +6,13 @@
 #include "dataplane/bpf/append_option.bpf.h"
 #include "protocol/consent.h"
 
-#define TRAP_TCPOPT_MD5 19 /* RFC 2385 */
-#define TRAP_TCPOPT_AO 29  /* RFC 5925 */
-
 /* One step of the walk. 0 at the end of the options, and where one was met that forbids another
  * behind it: area->found says so. */
 static __always_inline int step_over_option(struct trap_option_area* area) {
   __u32 offset = area->cursor;
 
   if (offset < TRAP_TCP_OPTIONS_MAX && offset < area->used &&
-      (area->bytes[offset] == TRAP_TCPOPT_MD5 || area->bytes[offset] == TRAP_TCPOPT_AO)) {
+      trap_is_signature(area->bytes[offset])) {
     area->found = offset;
     return 0;
   }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/programs/dial.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/fsuid.h>
 #include <sys/socket.h>
@@ -18,15 +21,61 @@
 namespace trap::lab {
 namespace {
 
-constexpr int timeout_ms = 15000;
-
 Error failed(const char* call) {
   return Error{fmt::format("{}: {}", call, error_text(errno))};
 }
 
+bool set_option(int fd, int level, int name, const void* value, socklen_t bytes) {
+  return setsockopt(fd, level, name, value, bytes) == 0;
+}
+
+bool set_option(int fd, int level, int name, int value) {
+  return set_option(fd, level, name, &value, sizeof value);
+}
+
+bool sign(int fd, const sockaddr_storage& target) {
+  tcp_md5sig key{};
+  constexpr std::string_view secret = "lab";
+  std::memcpy(&key.tcpm_addr, &target, sizeof target);
+  key.tcpm_keylen = secret.size();
+  std::ranges::copy(secret, key.tcpm_key);
+  return set_option(fd, IPPROTO_TCP, TCP_MD5SIG, &key, sizeof key);
+}
+
+// IPv4: time stamps (RFC 791), with room for one. IPv6: hop-by-hop options, six bytes of padding.
+bool add_ip_options(int fd, bool is_v4) {
+  const std::uint8_t ipv4[] = {68, 8, 5, 0, 0, 0, 0, 0}, ipv6[] = {0, 0, 1, 4, 0, 0, 0, 0};
+  return is_v4 ? set_option(fd, IPPROTO_IP, IP_OPTIONS, ipv4, sizeof ipv4)
+               : set_option(fd, IPPROTO_IPV6, IPV6_HOPOPTS, ipv6, sizeof ipv6);
+}
+
+Result<void> set_odd_options(int fd, const sockaddr_storage& target, const Manner& manner) {
+  const bool is_v4 = target.ss_family == AF_INET;
+  const int level = is_v4 ? IPPROTO_IP : IPPROTO_IPV6;
+  if (manner.fast_open_connect && !set_option(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1))
+    return failed("TCP_FASTOPEN_CONNECT");
+  if (manner.is_signed && !sign(fd, target))
+    return failed("TCP_MD5SIG");
+  if (manner.ip_options && !add_ip_options(fd, is_v4))
+    return failed("IP options");
+  if (manner.late_port && !set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1))
+    return failed("IP_BIND_ADDRESS_NO_PORT");
+  if (manner.transparent && !set_option(fd, level, is_v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT, 1))
+    return failed("IP_TRANSPARENT");
+  if (manner.short_lived && !set_option(fd, level, is_v4 ? IP_TTL : IPV6_UNICAST_HOPS, 1))
+    return failed("IP_TTL");
+  if (!manner.interface.empty() &&
+      !set_option(fd, SOL_SOCKET, SO_BINDTODEVICE, manner.interface.data(),
+                  static_cast<socklen_t>(manner.interface.size())))
+    return failed("SO_BINDTODEVICE");
+  return {};
+}
+
 Result<void> prepare(int fd, const sockaddr_storage& target, const Manner& manner) {
   const int on = 1;
-  if (manner.source_port != 0) {
+  if (auto set = set_odd_options(fd, target, manner); !set)
+    return set;
+  if (manner.source_port != 0 || manner.late_port || manner.transparent) {
     sockaddr_storage here{};
     here.ss_family = target.ss_family; // any address
     const std::uint16_t port = htons(manner.source_port);
@@ -45,16 +94,16 @@ Result<void> prepare(int fd, const sockaddr_storage& target, const Manner& manne
   const linger at_once{1, 0};
   if (manner.reset_at_end && setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) != 0)
     return failed("SO_LINGER");
-  const timeval timeout{timeout_ms / 1000, 0};
+  const timeval timeout{manner.patience_ms / 1000, manner.patience_ms % 1000 * 1000};
   if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) != 0 ||
       setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) != 0)
     return failed("SO_RCVTIMEO");
   return {};
 }
 
-Result<void> wait_for(int fd, short event) {
+Result<void> wait_for(int fd, short event, const Manner& manner) {
   pollfd ready{fd, event, 0};
-  const int got = poll(&ready, 1, timeout_ms);
+  const int got = poll(&ready, 1, manner.patience_ms);
   if (got == 0)
     errno = ETIMEDOUT;
   if (got <= 0)
@@ -77,7 +126,7 @@ Result<std::size_t> reach(int fd, const sockaddr_storage& target, socklen_t leng
     return std::size_t{0};
   if (!manner.non_blocking || errno != EINPROGRESS)
     return failed("connect");
-  if (auto connected = wait_for(fd, POLLOUT); !connected)
+  if (auto connected = wait_for(fd, POLLOUT, manner); !connected)
     return connected.error();
   socklen_t size = sizeof errno;
   int pending = 0;
@@ -113,7 +162,7 @@ std::string peer_of(int fd) {
   return endpoint(text, ntohs(ipv6.sin6_port));
 }
 
-Result<std::string> read_all(int fd, bool non_blocking) {
+Result<std::string> read_all(int fd, const Manner& manner) {
   std::string text;
   char buffer[4096];
   for (;;) {
@@ -122,9 +171,9 @@ Result<std::string> read_all(int fd, bool non_blocking) {
       return text;
     if (got > 0)
       text.append(buffer, static_cast<std::size_t>(got));
-    else if (!non_blocking || errno != EAGAIN)
+    else if (!manner.non_blocking || errno != EAGAIN)
       return failed("recv");
-    else if (auto ready = wait_for(fd, POLLIN); !ready)
+    else if (auto ready = wait_for(fd, POLLIN, manner); !ready)
       return ready.error();
   }
 }
@@ -173,7 +222,7 @@ Result<Reply> dial(const Host& host, std::string_view address, int port, std::st
   if (*sent < request.size() &&
       send(fd.get(), request.data() + *sent, request.size() - *sent, MSG_NOSIGNAL) < 0)
     return failed("send");
-  auto text = read_all(fd.get(), manner.non_blocking);
+  auto text = read_all(fd.get(), manner);
   if (!text)
     return text.error();
   reply.text = std::move(*text);

@@ -23,9 +23,18 @@ struct Manner {
   bool only_hears = false;       // sends no request: reads the server's first words and closes
   std::size_t request_bytes = 0; // at least, filled up with header lines
   std::uint16_t source_port =
-      0;                  // bound, with SO_REUSEADDR, before connecting; 0: the system's choice
-  std::uint32_t mark = 0; // SO_MARK, for routes by mark
-  uid_t user = 0;         // to whom the socket belongs, for routes by user
+      0;                   // bound, with SO_REUSEADDR, before connecting; 0: the system's choice
+  std::uint32_t mark = 0;  // SO_MARK, for routes by mark
+  uid_t user = 0;          // to whom the socket belongs, for routes by user
+  int patience_ms = 15000; // of each call
+  // Options of the socket that change its SYN, or the way that it goes.
+  bool fast_open_connect = false; // TCP_FASTOPEN_CONNECT: the SYN leaves with the first bytes
+  bool is_signed = false;         // TCP-MD5
+  bool ip_options = false;        // a time stamp of each router; over IPv6 options that are padding
+  bool late_port = false;         // bound without a port, which connect() chooses
+  bool transparent = false;       // IP_TRANSPARENT
+  bool short_lived = false;       // a hop limit that ends at the first router
+  std::string_view interface = {}; // SO_BINDTODEVICE
 };
 
 struct Reply {

@@ -10,6 +10,7 @@ namespace trap::lab {
 namespace {
 
 constexpr int repetitions = 20;
+constexpr std::string_view fast_open_of_every_listener = "1027"; // cookies are given and taken
 constexpr std::uint16_t first_port = 45000;
 
 struct Case {
@@ -62,11 +63,13 @@ void expect_case(Scene& scene, const Case& each, const Target& target, Family fa
 }
 
 void sockets(Scene& scene) {
+  scene.trap().stop_nginx("service");
   for (const std::string_view host : {"client", "service", "plain"}) {
-    scene.done(scene.host(host).set("ipv4/tcp_fastopen", "3"),
+    scene.done(scene.host(host).set("ipv4/tcp_fastopen", fast_open_of_every_listener),
                fmt::format("TCP Fast Open is on at {}", host));
     scene.done(scene.host(host).set("mptcp/enabled", "1"), fmt::format("MPTCP is on at {}", host));
   }
+  scene.done(scene.trap().start_nginx("service"), "the service listens again");
   const auto plain = Nginx::start(scene.host("plain"), {service_port});
   if (!scene.check(static_cast<bool>(plain), "an ordinary server is there",
                    plain ? "" : plain.error().message))

@@ -107,6 +107,7 @@ const std::map<std::string, Layout>& layouts() {
          TRAP_FIELD("state", trap_pending, state, native),
          TRAP_FIELD("option_bytes", trap_pending, option_bytes, native),
          TRAP_FIELD("options", trap_pending, options, options),
+         TRAP_FIELD("plain", trap_pending, plain_bytes, native),
          TRAP_FIELD("flags", trap_pending, flags, native),
          TRAP_FIELD("tos", trap_pending, traffic_class, native),
          TRAP_FIELD("hops", trap_pending, hop_limit, native),
