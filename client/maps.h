@@ -121,6 +121,9 @@ struct trap_redirect {
   __be16 port;
   __u16 flags;
   struct trap_ticket ticket;
+  __u64 unanswered_ns; /* when the first of the SYNs was sent that had no answer since, */
+  __u32 unanswered;    /* and how many there are, of all connects */
+  __u32 reserved;
 };
 
 /* docs/protocol.md 11: SYNs of one connect that carry the ticket, and those that go to the service
@@ -128,6 +131,11 @@ struct trap_redirect {
 #define TRAP_SYNS_TICKETED 2
 #define TRAP_SYNS_TO_SERVICE 3
 #define TRAP_ACCEPTS_IN_VAIN 2
+
+/* So many SYNs, whatever connects they were of, and so long after the first: the backend is silent.
+ * Applications may give connects up sooner than a fourth SYN of one would ask the TRAP server. */
+#define TRAP_SYNS_IN_VAIN 2
+#define TRAP_SILENCE_NS 2500000000ULL
 
 #define TRAP_FLOW_VIA_NEIGHBOUR 1u /* the next hop is not that of the public address */
 #define TRAP_FLOW_UNTICKETED 2u    /* its last SYN went to the service without the ticket */
@@ -336,7 +344,7 @@ TRAP_ASSERT(sizeof(struct trap_pending) == 104, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_owner) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_owner_share) == 16, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirect_key) == 40, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_redirect) == 56, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_redirect) == 72, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_outward) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_inward) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_translation) == 40, "shared through a map");

@@ -101,7 +101,7 @@ enum trap_about {
   X(PASS_SYN_UNTICKETED, PASS, CLIENT, ANYTHING, "pass-syn-unticketed",                            \
     "SYN sent straight to the service, without its ticket")                                        \
   X(PASS_SYN_GIVEN_UP, PASS, CLIENT, ANYTHING, "pass-syn-given-up",                                \
-    "SYN repeated too often: redirect forgotten, TRAP server asked again")                         \
+    "SYNs had no answer: redirect forgotten, TRAP server asked again")                             \
   X(PASS_TO_SERVICE, PASS, CLIENT, ANYTHING, "pass-to-service",                                    \
     "segment of a connection to a backend, translated on its way out")                             \
   X(PASS_FROM_SERVICE, PASS, CLIENT, ANYTHING, "pass-from-service",                                \

@@ -261,6 +261,7 @@ judge_redirected_syn(struct __sk_buff* skb, struct packet_context* context, stru
                      struct trap_redirect* redirect) {
   if (!explaining)
     redirect->used_ns = coarse_ns();
+  note_question(redirect);
   remember_syn(skb, TRAP_REDIRECTED, 0);
   if (!(memory->outward.flags & TRAP_FLOW_UNTICKETED))
     note_ticket(&redirect->ticket);
@@ -302,13 +303,13 @@ judge_direct_syn(struct __sk_buff* skb, struct packet_context* context, struct s
   return translate_outward(skb, context, &memory->outward, TRAP_PASS_TO_SERVICE);
 }
 
-/* A SYN that goes where the application dialled. */
+/* A SYN that goes where the application dialled. It goes on like this if the backend was found
+ * silent. */
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
 judge_plain_syn(struct __sk_buff* skb, struct scratch* memory, const struct trap_outward* known,
-                __u32 connect) {
+                __u32 connect, enum trap_verdict verdict) {
   const struct trap_tuple* tuple = &memory->tuple;
   const struct trap_redirect_key* key = &memory->key;
-  enum trap_verdict verdict = TRAP_PASS_SYN_REMEMBERED;
 
   if (known && memory->outward.syns > TRAP_SYNS_TO_SERVICE) {
     note_backend(key, &known->backend, known->port, TRAP_FALLBACK_UNREACHABLE);
@@ -336,6 +337,7 @@ static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
 judge_outgoing_syn(struct __sk_buff* skb, struct packet_context* context) {
   struct scratch* memory = find_scratch();
   struct trap_redirect* redirect;
+  enum trap_verdict verdict = TRAP_PASS_SYN_REMEMBERED;
   struct trap_outward* known;
   __u32 connect = 0;
 
@@ -358,15 +360,21 @@ judge_outgoing_syn(struct __sk_buff* skb, struct packet_context* context) {
     memory->outward.syns = known->syns < 255 ? known->syns + 1 : 255;
   if (redirect && redirect->until_ns > coarse_ns() &&
       memory->outward.syns <= TRAP_SYNS_TO_SERVICE) {
-    if (!lead_to_service(skb, context, memory, redirect))
+    if (memory->outward.syns == 1 && is_silent(redirect)) {
+      note_backend(&memory->key, &redirect->backend, redirect->port, TRAP_FALLBACK_UNREACHABLE);
+      forget(&redirects, &memory->key);
+      verdict = TRAP_PASS_SYN_GIVEN_UP;
+    } else if (!lead_to_service(skb, context, memory, redirect)) {
       return judge_redirected_syn(skb, context, memory, redirect);
-    connect = TRAP_CONNECT_HAS_NO_LANE;
+    } else {
+      connect = TRAP_CONNECT_HAS_NO_LANE;
+    }
   }
   if ((known && known->isn == memory->outward.isn && is_direct(&memory->tuple, known)) ||
       is_taken(skb, context, &memory->tuple))
     return lead_from_lane(skb, context, memory) ? TRAP_PASS_OTHER
                                                 : judge_direct_syn(skb, context, memory);
-  return judge_plain_syn(skb, memory, known, connect);
+  return judge_plain_syn(skb, memory, known, connect, verdict);
 }
 
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict

@@ -80,6 +80,31 @@ static __always_inline int is_noted_of(const struct trap_redirect_key* key,
   return known && known->flags & flag && is_of_backend(known, backend, port);
 }
 
+/* A SYN goes to the backend. */
+static __always_inline void note_question(struct trap_redirect* redirect) {
+  if (explaining)
+    return;
+  if (!redirect->unanswered)
+    redirect->unanswered_ns = coarse_ns();
+  if (redirect->unanswered < 255)
+    redirect->unanswered++;
+}
+
+/* Was the backend silent for as long as a patient application would wait? Impatient ones never send
+ * the SYN that would go to the TRAP server. */
+static __always_inline int is_silent(const struct trap_redirect* redirect) {
+  return redirect->unanswered >= TRAP_SYNS_IN_VAIN &&
+         redirect->unanswered_ns + TRAP_SILENCE_NS <= coarse_ns();
+}
+
+/* The backend has answered. */
+static __always_inline void note_answer(const struct trap_redirect_key* key) {
+  struct trap_redirect* redirect = bpf_map_lookup_elem(&redirects, key);
+
+  if (redirect && !explaining)
+    redirect->unanswered = 0;
+}
+
 /* The service has answered a SYN of memory->tuple: notes that, and whether it takes tickets. */
 static __always_inline void note_what_worked(struct scratch* memory) {
   struct trap_outward* outward = bpf_map_lookup_elem(&to_backend, &memory->tuple);
@@ -89,6 +114,7 @@ static __always_inline void note_what_worked(struct scratch* memory) {
   if (!explaining)
     outward->flags |= TRAP_FLOW_ANSWERED;
   memory->key = redirect_key(&memory->tuple);
+  note_answer(&memory->key);
   if (!(outward->flags & TRAP_FLOW_UNTICKETED))
     forget(&fallbacks, &memory->key);
   else if (outward->syns > TRAP_SYNS_TICKETED)

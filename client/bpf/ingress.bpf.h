@@ -40,6 +40,8 @@ static __always_inline int read_redirect(const struct trap_packet* packet, struc
   redirect->port = body.port;
   redirect->ticket = body.ticket;
   redirect->flags = option->experimental ? TRAP_REDIRECT_EXPERIMENTAL : 0;
+  redirect->unanswered_ns = 0;
+  redirect->unanswered = 0;
   return 0;
 }
 
@@ -140,6 +142,8 @@ follow_redirect(struct __sk_buff* skb, struct packet_context* context,
 
   if (state == TRAP_SYN_ACK_PASSED)
     redirect->flags |= TRAP_REDIRECT_FROM_RESET;
+  else if (!syn->is_renewal)
+    note_question(redirect);
   set_state(syn, TRAP_REDIRECTED);
   if (store(&redirects, key, redirect, BPF_ANY))
     return TRAP_DROP_INTERNAL;
