@@ -2,6 +2,8 @@
 // Hosts without a client module behind the client's host: with address translation, plainly
 // forwarded, and on a bridge.
 #include <algorithm>
+#include <future>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -9,6 +11,7 @@
 #include "lab/network/lan.h"
 #include "lab/programs/dial.h"
 #include "lab/scenarios/clients/client_watch.h"
+#include "lab/scenarios/plans.h"
 #include "lab/scenarios/scenario.h"
 
 namespace trap::lab {
@@ -172,6 +175,55 @@ void containers(Scene& scene) {
   expect_port_given_again(scene, *lan, "containers");
 }
 
+// Two connections from one local port at once: a long one, and another meanwhile.
+void expect_both(Scene& scene, const Host& one, const Host& other, Family family, int port,
+                 const std::string& what) {
+  constexpr std::size_t document_bytes = download_bytes;
+  const Manner manner{.source_port = static_cast<std::uint16_t>(port)};
+  const std::string_view address = addresses_of("trap").address(family);
+  auto first = std::async(std::launch::async, [&] {
+    return dial(one, address, service_port, "/steady/5mb.bin", manner);
+  });
+  std::this_thread::sleep_for(milliseconds{500});
+  const auto second = dial(other, address, service_port, "/small.txt", manner);
+  const auto whole = first.get();
+  scene.check(second && second->text.starts_with("HTTP/1.1 200"),
+              fmt::format("{}, {}: {} is answered", what, name_of(family), other.name()),
+              second ? second->text.substr(0, 80) : second.error().message);
+  scene.check(whole && whole->text.size() > document_bytes,
+              fmt::format("{}, {}: {} has all of its document", what, name_of(family), one.name()),
+              whole ? fmt::format("{} bytes", whole->text.size()) : whole.error().message);
+}
+
+// The module does not serve the containers: they are as they would be without it, beside a host
+// that is redirected.
+void containers_aside(Scene& scene) {
+  const auto lan = build(scene, private_lan, LanKind::routed);
+  if (!lan || !scene.done(filter(scene.host("client")), "the client's host filters") ||
+      !scene.done(masquerade(scene.host("client")), "and translates"))
+    return;
+  int port = 45000;
+  for (const std::string interfaces : {R"("eth0")", R"("eth0", "br0")", R"("*")"}) {
+    reconfigure_client(scene, "", interfaces);
+    for (const Family family : families) {
+      scene.forget_redirects();
+      const Host &host = scene.host("client"), &container = lan->host(1);
+      const auto before = scene.trap().client().counters();
+      expect_both(scene, host, container, family, port++, "modules at " + interfaces);
+      expect_both(scene, container, host, family, port++, "modules at " + interfaces);
+      expect_both(scene, container, lan->host(2), family, port++, "modules at " + interfaces);
+      const auto after = scene.trap().client().counters();
+      const Counters moved = before && after ? difference(*before, *after) : Counters{};
+      scene.check(count_of(moved, "reply-reissued-syn") == 1 &&
+                      count_of(moved, "pass-syn-ticketed") == 1,
+                  fmt::format("modules at {}, {}: the host alone is redirected", interfaces,
+                              name_of(family)),
+                  text_of(moved));
+    }
+  }
+  expect_none(scene, "invalid", "connection tracking found nothing invalid");
+}
+
 void bridge(Scene& scene) {
   const auto lan = build(scene, clients_lan, LanKind::bridged);
   if (!lan)
@@ -191,6 +243,14 @@ const Registration register_forwarding{{
     .name = "forwarding",
     .goal = "the same where the router only forwards",
     .play = forwarding,
+}};
+
+const Registration register_containers_aside{{
+    .name = "containers-aside",
+    .goal = "containers that the module does not serve are as without it, beside a host that is "
+            "redirected, also from its local ports",
+    .plan = relayed_plan(),
+    .play = containers_aside,
 }};
 
 const Registration register_bridge{{
