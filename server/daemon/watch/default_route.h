@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the default routes ask for: an MSS where the way to clients is narrower than the link, and a
+// The MSS that default routes ask for, where the way to clients is narrower than the link, and the
 // hop limit.
 #pragma once
 
