@@ -47,6 +47,10 @@ for name in trap-server trap-guard trap-client trapctl; do
   sed -i "s/^Depends: .*/Depends: $libraries/" "$root/DEBIAN/control"
   (cd "$work/all" && find usr \( -path "*bin/$name" -o -path "*/man*/$name.*" -o -name "$name.service" \) -type f) |
     while read -r file; do install -D -m "$(stat -c %a "$work/all/$file")" "$work/all/$file" "$root/$file"; done
+  # What the maintainer scripts name.
+  dpkg-deb -x "$newer" "$work/newer"
+  (cd "$work/newer" && find usr/lib/sysusers.d usr/lib/tmpfiles.d -name "$name.conf" 2>/dev/null || true) |
+    while read -r file; do install -D -m 644 "$work/newer/$file" "$root/$file"; done
   if [ -d "$root/usr/lib/systemd" ]; then
     mkdir -p "$root/lib/systemd"
     mv "$root/usr/lib/systemd/system" "$root/lib/systemd/"

@@ -153,9 +153,9 @@ def upgrade(play, image, work, packages):
     peers = Peers(work, former_packages(packages))
     files = {"/etc/network/interfaces": interfaces("198.51.100.1", "198.51.100.20"), "/etc/trap/guard.key": peers.guard_key.read_bytes(),
              "/etc/trap/guard.toml": GUARD.replace("203.0.113.1\"", "203.0.113.10\""), "/etc/apt/sources.list": "deb [trusted=yes] file:/srv/offered ./\n"}
-    machine = Machine(image(files, former=True), work)
-    prober = Prober(STRANGER, "198.51.100.20", 80)
+    machine, prober = None, Prober(STRANGER, "198.51.100.20", 80)
     try:
+        machine = Machine(image(files, former=True), work)
         machine.power_on()
         machine.wait_for_agent()
         play.on(machine, f"truncate -s {DOWNLOAD_BYTES} /var/www/html/large && systemctl enable --now trap-guard && apt-get -qq update", "the former version guards", 900)
@@ -164,7 +164,7 @@ def upgrade(play, image, work, packages):
         first = peers.download("--range", "0-999").communicate()[0]
         play.check(first == "206 1000", "an invited client is let in by the former version", first + "\n" + peers.logs())
         prober.start()
-        slow = peers.download("--limit-rate", "900k")
+        slow = peers.download("--limit-rate", "400k")
         time.sleep(2)
         begun = time.monotonic()
         play.on(machine, "apt-get -y -q -o Dpkg::Options::=--force-confold upgrade", "apt upgrade", 900)
@@ -184,7 +184,8 @@ def upgrade(play, image, work, packages):
             print(f"   max_flows = {flows}: --check-config gives {code}: {said[-200:]}")
             play.check(code in (0, 2), f"max_flows = {flows} is judged by --check-config", said)
     finally:
-        machine.power_off()
+        if machine:
+            machine.power_off()
         prober.stop()
         peers.stop()
 
@@ -237,6 +238,8 @@ def main():
             PLAYS[name](play, lambda files, at=work, **options: image_of(arguments, at, files, **options), work, **more)
         finally:
             for console in work.rglob("console*"):  # and of the boot before
+                if not console.is_file():
+                    continue  # a half-made disk has a device of that name
                 machine = "" if console.parent == work else f".{console.parent.name}"
                 shutil.copy(console, ROOT / f"build/machines/{name}{machine}.{console.name}")
             shutil.rmtree(work)
