@@ -89,7 +89,13 @@ struct SelfTest::Handshake {
 SelfTest::SelfTest() = default;
 SelfTest::~SelfTest() = default;
 
-Result<void> SelfTest::open() {
+void SelfTest::open() {
+  if (const auto prepared = prepare(); !prepared)
+    problem_ = fmt::format("no handshakes of its own can test the way of clients: {}",
+                           prepared.error().message);
+}
+
+Result<void> SelfTest::prepare() {
   auto program = Program<trap_inject>::load();
   if (!program)
     return program.error();

@@ -25,21 +25,22 @@ public:
   SelfTest(const SelfTest&) = delete;
   SelfTest& operator=(const SelfTest&) = delete;
 
-  // Without it every result is unknown.
-  Result<void> open();
+  // Without it, or if it fails, every result is unknown.
+  void open();
 
   // Takes well under a millisecond, and up to 60 ms if the handshake is lost. `at_tc`: the
   // program is on the way, and is to let the test alone.
   TestResult run(const std::string& interface, const Endpoint& service, const Assigner& assigner,
                  bool at_tc);
 
-  // The reason why a handshake that is lost cannot be told from a way that nothing takes: its
-  // result is unknown. Empty if there is none.
+  // The reason why there are no tests, or why a handshake that is lost cannot be told from a way
+  // that nothing takes: results are unknown. Empty if there is none.
   const std::string& problem() const { return problem_; }
 
 private:
   struct Handshake;
 
+  Result<void> prepare();
   void load_watch();
   bool inject(const TestPath& path, const Segment& segment, const Bytes& metadata) const;
   bool arrives(const TestPath& path, const Handshake& handshake) const;
