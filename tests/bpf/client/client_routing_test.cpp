@@ -254,7 +254,11 @@ int ClientRouting::former_ = -1;
 
 TEST_P(ClientRouting, leads_a_connect_as_the_kernel_would_or_has_it_served) {
   int compared = 0, served = 0, same = 0, others = 0;
-  for (int i = 0; i < settings_tried; i++) {
+  const auto is_enough = [&] {
+    return compared >= least_compared && served >= least_compared / 5 &&
+           same >= least_compared / 10 && others >= least_compared / 10;
+  };
+  for (int i = 0; i < settings_tried || (!is_enough() && i < 3 * settings_tried); i++) {
     const std::string setting = random_setting();
     run_ip(with_verb(setting, "add"));
     publish();
@@ -282,10 +286,8 @@ TEST_P(ClientRouting, leads_a_connect_as_the_kernel_would_or_has_it_served) {
     if (HasFailure())
       break;
   }
-  EXPECT_GE(compared, least_compared);
-  EXPECT_GE(served, least_compared / 5);
-  EXPECT_GE(same, least_compared / 10);
-  EXPECT_GE(others, least_compared / 10);
+  EXPECT_TRUE(is_enough()) << compared << " connects, " << served << " served, " << same
+                           << " with the same next hop, " << others << " with another";
 }
 
 INSTANTIATE_TEST_SUITE_P(BothFamilies, ClientRouting, testing::Values(4, 6));
