@@ -163,6 +163,24 @@ enum Service {
   resets_by_policy
 };
 
+bool is_link_local(const Bytes& address) {
+  return address.size() == 4 ? address[0] == 169 && address[1] == 254
+                             : address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
+}
+
+// Is there an option of TCP-MD5 or TCP-AO, before the first that does not parse?
+bool is_signed(const Bytes& options) {
+  for (std::size_t at = 0; at < options.size() && options[at] != 0;) {
+    if (options[at] == 19 || options[at] == 29)
+      return true;
+    const std::size_t length = options[at] == 1 ? 1 : at + 1 < options.size() ? options[at + 1] : 0;
+    if (length < (options[at] == 1 ? 1 : 2) || at + length > options.size())
+      return false;
+    at += length;
+  }
+  return false;
+}
+
 } // namespace
 
 // The services of the server's rig (tests/bpf/server/server_rig.cpp).
@@ -469,6 +487,8 @@ Names Oracle::client_outward(const Reading& reading, const Bytes& frame) const {
 
 Names Oracle::client_syn(const Reading& reading, const Bytes& frame) const {
   const int family = reading.family;
+  if (is_link_local(reading.destination.address) || is_signed(reading.options.area))
+    return {"pass-other"};
   const bool is_own = reading.source.address == address("client", family);
   if (is_own && is(reading.destination, "backend", 80, family)) // places on the wire: ADR 0033
     return {"pass-other", "pass-to-service", "pass-syn-remembered"};
