@@ -158,6 +158,9 @@ void print_particulars(const ordered_json& service) {
   std::vector<Row> rows;
   if (service.contains("listener") && !service["listener"].is_null())
     rows.push_back({"listener", text(service, "listener")});
+  if (text(service, "self_test") == "unknown")
+    rows.push_back({"self-test", "unknown: the stack answers no SYN of a test either, or there is "
+                                 "no way to test"});
   if (service.contains("policies")) {
     const ordered_json& policies = service["policies"];
     rows.push_back({"policies", fmt::format("{} prefixes denied, {} served, {} to pools",
