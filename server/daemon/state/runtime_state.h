@@ -46,6 +46,7 @@ public:
   // The sockets that answer for services, of which rules may choose the routes; of a host without
   // such rules two stand for all.
   std::vector<RouteSource> route_sources(const ServerPlan& plan) const;
+  // SO_MARK of the service's listener; 0 as long as none is known.
   std::uint32_t mark_of(const PlannedService& planned) const;
   void note_next_hops(bool any) { host_.has_next_hops = any; }
 

@@ -2,12 +2,10 @@
 #include "server/daemon/watch/default_route.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
-#include <span>
 
+#include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <netinet/in.h>
 
 #include "runtime/net/netlink_dump.h"
 

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include <linux/rtnetlink.h>
-#include <netinet/in.h>
 
 #include "runtime/net/netlink_dump.h"
 #include "server/daemon/watch/default_route.h"
