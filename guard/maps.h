@@ -178,7 +178,11 @@ struct trap_guard_flow {
   __u8 flags;        /* TRAP_FLOW_... */
   __u8 consent_kind; /* of the option that brought the ticket, which CONSENT has too; 0: none */
   __u8 reserved;
-  __u32 isn; /* of our last SYN-ACK, host byte order; 0: none was seen */
+  union {
+    __u32 isn;         /* of a half-open flow: of our last SYN-ACK, host byte order; 0: none seen */
+    __u32 client_next; /* of an open one, if the service's sockets are elsewhere: behind what the
+                          client sent without a gap; 0: nothing was seen */
+  };
 };
 
 #define TRAP_FLOW_EMPTY 0

@@ -111,8 +111,8 @@ static __always_inline void note_answer(const struct trap_packet* packet,
       mark_half_open(hash_flow(&entry_of(flow)->key), now_ns);
       flow->seen_ns = now_ns;
     }
+    flow->isn = isn;
   }
-  flow->isn = isn;
 }
 
 /* A SYN-ACK of a protected port: its flow gets its number, and a ticket the guard's consent. */
@@ -163,10 +163,9 @@ TRAP_GLOBAL_FUNCTION int judge_answer(struct __sk_buff* skb, __u32 link_bytes) {
 }
 
 /* The flags of a flow after a segment of the service: a FIN or RST closes it. Anything else, a
- * second after the client's RST or later, shows that it lives, and so does at once the repeated
- * acknowledgement that answers a number which the service cannot use. */
+ * second after the client's RST or later, shows that it lives. */
 static __always_inline __u8 flags_after_leaving(const struct trap_guard_flow* flow, __u8 segment,
-                                                int repeats, __u64 now_ns) {
+                                                __u64 now_ns) {
   const __u8 by_fin = TRAP_FLOW_CLIENT_CLOSED | TRAP_FLOW_SERVER_CLOSED;
   __u8 flags = flow->flags;
 
@@ -176,12 +175,10 @@ static __always_inline __u8 flags_after_leaving(const struct trap_guard_flow* fl
     flags |= TRAP_FLOW_CLOSING | TRAP_FLOW_SERVER_CLOSED;
     return flags & TRAP_FLOW_CLIENT_CLOSED ? flags | TRAP_FLOW_ENDED : flags;
   }
-  if (!(flags & TRAP_FLOW_CLOSING) || (flags & by_fin))
+  if (!(flags & TRAP_FLOW_CLOSING) || (flags & by_fin) ||
+      (__s64)(now_ns - flow->seen_ns) <= (__s64)TRAP_FLOW_REFRESH_NS)
     return flags;
-  if ((repeats && !(flags & TRAP_FLOW_ENDED)) ||
-      (__s64)(now_ns - flow->seen_ns) > (__s64)TRAP_FLOW_REFRESH_NS)
-    return flags & (__u8) ~(TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED);
-  return flags;
+  return flags & (__u8) ~(TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED);
 }
 
 /* A segment of a service whose sockets are elsewhere: its flow learns the number that the service
@@ -203,17 +200,15 @@ static __always_inline void note_leaving(const struct trap_packet* packet,
   struct trap_guard_flow* flow = find_flow(&key, hash_flow(&key), now_ns);
   struct trap_flow_entry* entry;
   __u32 acknowledged = TRAP_FROM_BE32(packet->ack);
-  int repeats;
   __u8 flags;
 
   if (!flow)
     return;
   entry = entry_of(flow);
-  repeats = acknowledged == entry->key.expected && !trap_payload_bytes(packet);
   if ((packet->flags & TRAP_TCP_ACK) &&
       (!entry->key.expected || (__s32)(acknowledged - entry->key.expected) > 0))
     entry->key.expected = acknowledged;
-  flags = flags_after_leaving(flow, packet->flags, repeats, now_ns);
+  flags = flags_after_leaving(flow, packet->flags, now_ns);
   if (flags != flow->flags)
     turn_flow(&subject, flow, flags);
   if (!(flags & TRAP_FLOW_ENDED) && now_ns - flow->seen_ns > TRAP_FLOW_REFRESH_NS)

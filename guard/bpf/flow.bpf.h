@@ -82,6 +82,37 @@ static __always_inline struct trap_guard_flow* find_flow(const struct trap_flow_
   return flow ? flow : find_in_bucket(flow_bucket(hash, 1), key, now_ns);
 }
 
+/* An entry of the bucket is, or was until lately, an open flow whose service's numbers were seen.
+ */
+static __always_inline int was_answered_in(const struct trap_flow_bucket* bucket,
+                                           const struct trap_flow_key* key, __u64 now_ns) {
+  const __s64 lately_ns = TRAP_FLOW_CLOSING_NS + TRAP_FLOW_HALF_OPEN_NS;
+
+  if (!bucket)
+    return 0;
+#pragma unroll
+  for (int i = 0; i < TRAP_FLOW_WAYS; i++) {
+    const struct trap_flow_entry* entry = &bucket->entries[i];
+
+    if (trap_flow_key_equal(&entry->key, key) && entry->key.expected &&
+        entry->value.seen_ns > TRAP_FLOW_CLAIMED &&
+        (__s64)(now_ns - entry->value.seen_ns) < lately_ns)
+      return 1;
+  }
+  return 0;
+}
+
+/* The connection is, or was until lately, open, and the numbers of its service were seen. */
+TRAP_GLOBAL_FUNCTION int was_answered(const struct trap_flow_key* key) {
+  __u64 hash, now_ns = coarse_ns();
+
+  if (!key)
+    return 0;
+  hash = hash_flow(key);
+  return was_answered_in(flow_bucket(hash, 0), key, now_ns) ||
+         was_answered_in(flow_bucket(hash, 1), key, now_ns);
+}
+
 /* The bucket in which a flow is while it is half-open. */
 static __always_inline struct trap_flow_bucket* half_open_bucket(const struct trap_flow_key* key,
                                                                  __u64 hash) {

@@ -7,9 +7,6 @@
 #include "guard/bpf/budget.bpf.h"
 #include "guard/bpf/stack.bpf.h"
 
-/* Bytes of a client that may be on their way to a service elsewhere, before a FIN or RST. */
-#define TRAP_WINDOW_MOST (1U << 20)
-
 /* A flow's flags after a segment of the client, by the state of its socket before that segment. A
  * FIN may have a number that the stack ignores, so that it does not end the flow by itself: its
  * socket does, and one that is still established takes the closing back. A RST ends it by the
@@ -41,16 +38,19 @@ static __always_inline __u8 flags_beside_socket(__u8 flags, __u8 segment, __u32 
   return state == TRAP_STATE_ESTABLISHED ? flags & (__u8)~TRAP_FLOW_CLOSING : flags;
 }
 
-/* The same where the sockets are elsewhere, by the number that the service acknowledged last. A
- * segment a little ahead of it may follow others that are on their way; any other is one that the
- * service ignores. If nothing of the service's was seen, as without the egress program, every
- * number is right. */
-static __always_inline __u8 flags_elsewhere(__u8 flags, __u32 segment, __u32 seq, __u32 expected) {
-  if (expected && seq - expected > TRAP_WINDOW_MOST)
+/* The same where the sockets are elsewhere. A FIN or RST has the right number if it is the one that
+ * the service acknowledged last, or if it follows what the client sent without a gap. With any
+ * other it changes nothing, because who guesses can hit the window of a service, but not one
+ * number; the service answers it, and then its client repeats it with the right one (RFC
+ * 5961, 3.2). If nothing of the service's was seen, as without the egress program, every number is
+ * right. */
+static __always_inline __u8 flags_elsewhere(const struct trap_guard_flow* flow, __u32 segment,
+                                            __u32 seq, __u32 expected) {
+  __u8 flags = flow->flags;
+
+  if (expected && seq != expected && seq != flow->client_next)
     return flags;
   flags |= TRAP_FLOW_CLOSING;
-  if (expected && seq != expected)
-    return flags;
   if (!expected || (segment & TRAP_TCP_RST) || (flags & TRAP_FLOW_SERVER_CLOSED))
     return flags | TRAP_FLOW_ENDED;
   return flags | TRAP_FLOW_CLIENT_CLOSED;
@@ -61,6 +61,7 @@ static __always_inline __u8 flags_elsewhere(__u8 flags, __u32 segment, __u32 seq
 
 /* Beside a segment's TCP flags. */
 #define TRAP_ENDS_AT_SOCKETS 0x100u
+#define TRAP_ANSWERED_ONLY 0x200u /* a half-open flow without a SYN-ACK does not count */
 
 /* The numbers of a segment, host byte order. In one word, because the stack of kernel 6.1 has no
  * room for them on the way to the functions by themselves. */
@@ -91,8 +92,9 @@ static __always_inline int is_behind(__u32 number, __u32 isn, __u8 flow_flags) {
 /* A segment without an open flow, or of one that is closing, may be of a half-open one. If it
  * acknowledges the SYN-ACK, the flow is to begin: TRAP_PASS_FLOW, and the opening has its flags. A
  * RST with the number that the SYN-ACK acknowledges ends it. If no SYN-ACK was seen, as without the
- * egress program, every segment has the right numbers. TRAP_DROP_NO_FLOW if there is no half-open
- * flow. */
+ * egress program, every segment has the right numbers; but a SYN that got no answer beside a
+ * connection which was answered, or which the host has, is an outsider's. TRAP_DROP_NO_FLOW if
+ * there is no half-open flow. */
 TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict check_half_open(struct opening* opening,
                                                                      __u32 segment, __u64 word) {
   union numbers numbers = {.word = word};
@@ -106,6 +108,9 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict check_half_open(struct open
   if (!flow)
     return TRAP_DROP_NO_FLOW;
   isn = *(volatile __u32*)&flow->isn;
+  if (!isn && ((segment & TRAP_ANSWERED_ONLY) ||
+               (!(segment & TRAP_ENDS_AT_SOCKETS) && was_answered(&opening->key))))
+    return TRAP_DROP_NO_FLOW;
   standing = standing_of(flow);
   if (isn && (segment & TRAP_TCP_ACK) && !is_behind(numbers.ack, isn, standing.flags))
     return TRAP_DROP_HALF_OPEN;
@@ -182,6 +187,12 @@ static __always_inline TRAP_MUST_USE enum trap_verdict begin_if_due(const struct
   return verdict;
 }
 
+/* The host has a socket for the connection that has left SYN-RECEIVED. */
+static __always_inline int is_past_handshake(union asked asked) {
+  return trap_socket_is_connection(socket_of_state(asked.state)) &&
+         asked.state != TRAP_STATE_NEW_SYN_RECV;
+}
+
 /* A FIN or RST of a flow, or any segment of one that is closing: TRAP_PASS_FLOW, and then it pays;
  * or that of a half-open flow, which takes the closing one's place. If the flow's socket is gone,
  * only a FIN or RST passes, so that the flow of a socket that never came about can end. */
@@ -190,20 +201,22 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict judge_end(struct xdp_md* ct
                                                                struct trap_guard_flow* flow,
                                                                __u32 segment, __u64 word) {
   union numbers numbers = {.word = word};
+  union asked asked = {};
   __u32 ends, flags;
-  union asked asked;
 
   if (!opening || !flow)
     return TRAP_DROP_NO_FLOW;
+  if (segment & TRAP_ENDS_AT_SOCKETS)
+    asked.word = ask_stack(ctx, &opening->key);
   if (flow->flags & TRAP_FLOW_CLOSING) {
-    enum trap_verdict verdict = check_half_open(opening, segment, word);
+    __u32 only = is_past_handshake(asked) ? TRAP_ANSWERED_ONLY : 0;
+    enum trap_verdict verdict = check_half_open(opening, segment | only, word);
 
     if (verdict != TRAP_DROP_NO_FLOW)
       return begin_if_due(opening, verdict);
   }
   ends = segment & (TRAP_TCP_FIN | TRAP_TCP_RST);
   if (segment & TRAP_ENDS_AT_SOCKETS) {
-    asked.word = ask_stack(ctx, &opening->key);
     if (trap_socket_is_connection(socket_of_state(asked.state))) {
       turn_flow(&opening->subject, flow,
                 flags_beside_socket(flow->flags, (__u8)segment, asked.state,
@@ -222,7 +235,7 @@ TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict judge_end(struct xdp_md* ct
     return TRAP_PASS_FLOW;
   flags = segment & TRAP_ENDS_AT_SOCKETS
               ? flow->flags | TRAP_FLOW_CLOSING | TRAP_FLOW_ENDED
-              : flags_elsewhere(flow->flags, segment, numbers.seq, opening->key.expected);
+              : flags_elsewhere(flow, segment, numbers.seq, opening->key.expected);
   if (flags != flow->flags && !explaining) {
     turn_flow(&opening->subject, flow, flags);
     flow->seen_ns = coarse_ns();
@@ -250,6 +263,17 @@ judge_unknown(struct xdp_md* ctx, struct opening* opening, __u32 segment, __u64 
   if (verdict == TRAP_DROP_NO_FLOW)
     verdict = judge_by_socket(ctx, opening, segment, word);
   return begin_if_due(opening, verdict);
+}
+
+/* Notes what the client of a service elsewhere sends, as far as it follows what the service
+ * acknowledged, or what was noted before: an outsider would have to guess that number. */
+static __always_inline void note_arriving(struct trap_guard_flow* flow,
+                                          const struct trap_packet* packet) {
+  __u32 seq = TRAP_FROM_BE32(packet->seq), expected = entry_of(flow)->key.expected;
+  __u32 bytes = trap_payload_bytes(packet) + !!(packet->flags & TRAP_TCP_FIN);
+
+  if (bytes && !explaining && (seq == expected || seq == flow->client_next))
+    flow->client_next = seq + bytes;
 }
 
 /* A segment that is not a SYN. */
@@ -281,5 +305,7 @@ judge_flow(struct xdp_md* ctx, const struct packet_context* context) {
   } else if (!explaining && context->monotonic_ns - flow->seen_ns > TRAP_FLOW_REFRESH_NS) {
     flow->seen_ns = context->monotonic_ns;
   }
+  if (!(segment & TRAP_ENDS_AT_SOCKETS))
+    note_arriving(flow, &context->packet);
   return flow->flags & TRAP_FLOW_BUDGETED ? pay(context, flow) : TRAP_PASS_FLOW;
 }
