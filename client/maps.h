@@ -51,9 +51,10 @@ enum trap_pending_state {
   1u /* the TRAP server's SYN-ACK had window 0: it resets clients that follow no redirect */
 #define TRAP_CONNECT_ASKED_AGAIN                                                                   \
   2u /* the service was found dead, and the TRAP server asked once more */
-#define TRAP_CONNECT_HAS_NO_LANE                                                                   \
-  4u /* every local port on the way to the service is a living connection's, or the host's routing \
-        leads elsewhere: a TRAP server that serves is to serve this one */
+#define TRAP_CONNECT_HAS_NO_WAY                                                                    \
+  4u /* every local port on the way to the service is a living connection's, the host's routing    \
+        leads elsewhere, or a router refused this SYN for what is its own: a TRAP server that      \
+        serves is to serve this one */
 #define TRAP_CONNECT_UNCONSENTED                                                                   \
   8u /* a target did not consent: no redirect of this connect is followed any more */
 
@@ -131,6 +132,10 @@ struct trap_redirect {
 #define TRAP_SYNS_TICKETED 2
 #define TRAP_SYNS_TO_SERVICE 3
 #define TRAP_ACCEPTS_IN_VAIN 2
+
+/* A SYN whose hop limit is below this may be meant to end at a router (traceroute ends at 30), or
+ * on the link: it says nothing of a backend. Systems begin at 64, and no path has so many hops. */
+#define TRAP_LEAST_HOP_LIMIT 32
 
 /* So many SYNs, whatever connects they were of, and so long after the first: the backend is silent.
  * Applications may give connects up sooner than a fourth SYN of one would ask the TRAP server. */

@@ -333,6 +333,31 @@ static __always_inline void begin_connect(struct scratch* memory,
   memory->outward.syns = 1;
 }
 
+/* Is the SYN on its walk for the way to that address, and no other? Its hop limit may be meant to
+ * end at a router; IP options, routing and authentication headers are right for the addresses that
+ * the application dialled, and a SYN that the programs send again would lack them. What becomes of
+ * it says nothing of a backend. */
+static __always_inline int is_bound_to_its_way(const struct __sk_buff* skb,
+                                               const struct trap_packet* packet) {
+  const __u8* ip = trap_l3(packet, (const void*)(long)skb->data);
+
+  if (ip + 9 > (const __u8*)(long)skb->data_end)
+    return 0;
+  if (packet->family == TRAP_IPV4)
+    return ip[8] < TRAP_LEAST_HOP_LIMIT ||
+           packet->l4_offset != packet->l3_offset + sizeof(struct iphdr);
+  return ip[7] < TRAP_LEAST_HOP_LIMIT ||
+         packet->l4_offset != packet->l3_offset + sizeof(struct ipv6hdr);
+}
+
+/* Is this a repeated SYN of a connect that follows no redirect any more? */
+static TRAP_SUBPROGRAM int has_turned_back(const struct trap_tuple* tuple, __be32 isn) {
+  const struct trap_pending* syn = find_pending(tuple);
+
+  return syn && syn->isn == isn &&
+         syn->connect & (TRAP_CONNECT_HAS_NO_WAY | TRAP_CONNECT_UNCONSENTED);
+}
+
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
 judge_outgoing_syn(struct __sk_buff* skb, struct packet_context* context) {
   struct scratch* memory = find_scratch();
@@ -340,6 +365,7 @@ judge_outgoing_syn(struct __sk_buff* skb, struct packet_context* context) {
   enum trap_verdict verdict = TRAP_PASS_SYN_REMEMBERED;
   struct trap_outward* known;
   __u32 connect = 0;
+  int is_bound;
 
   if (!memory)
     return TRAP_PASS_OTHER;
@@ -355,11 +381,13 @@ judge_outgoing_syn(struct __sk_buff* skb, struct packet_context* context) {
       forget_flow(&memory->tuple, known);
     return TRAP_PASS_OTHER;
   }
-  redirect = bpf_map_lookup_elem(&redirects, &memory->key);
+  is_bound = is_bound_to_its_way(skb, &context->packet);
+  redirect = is_bound ? NULL : bpf_map_lookup_elem(&redirects, &memory->key);
   if (known && known->isn == memory->outward.isn)
     memory->outward.syns = known->syns < 255 ? known->syns + 1 : 255;
   if (redirect && redirect->until_ns > coarse_ns() &&
-      memory->outward.syns <= TRAP_SYNS_TO_SERVICE) {
+      memory->outward.syns <= TRAP_SYNS_TO_SERVICE &&
+      !has_turned_back(&memory->tuple, memory->outward.isn)) {
     if (memory->outward.syns == 1 && is_silent(redirect)) {
       note_backend(&memory->key, &redirect->backend, redirect->port, TRAP_FALLBACK_UNREACHABLE);
       forget(&redirects, &memory->key);
@@ -367,13 +395,18 @@ judge_outgoing_syn(struct __sk_buff* skb, struct packet_context* context) {
     } else if (!lead_to_service(skb, context, memory, redirect)) {
       return judge_redirected_syn(skb, context, memory, redirect);
     } else {
-      connect = TRAP_CONNECT_HAS_NO_LANE;
+      connect = TRAP_CONNECT_HAS_NO_WAY;
     }
   }
   if ((known && known->isn == memory->outward.isn && is_direct(&memory->tuple, known)) ||
       is_taken(skb, context, &memory->tuple))
     return lead_from_lane(skb, context, memory) ? TRAP_PASS_OTHER
                                                 : judge_direct_syn(skb, context, memory);
+  if (is_bound) {
+    if (known)
+      forget_flow(&memory->tuple, known);
+    return TRAP_PASS_OTHER;
+  }
   return judge_plain_syn(skb, memory, known, connect, verdict);
 }
 

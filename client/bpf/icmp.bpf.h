@@ -91,6 +91,23 @@ static __always_inline int says_too_big(const struct icmp_error* error) {
                                            : error->type == 2;
 }
 
+#define TRAP_ICMPV4_CODES_OF_BACKEND 0x27cfu /* a bit for each: 0 to 3, 6 to 10, 13 */
+#define TRAP_ICMPV6_CODES_OF_BACKEND 0x7fu   /* 0 to 6 */
+
+/* Does an error in answer to a SYN say that other SYNs of this host would not get there either? A
+ * destination that is unreachable is so for all, and so is one behind a loop of routers, since a
+ * SYN of few hops is not led (is_bound_to_its_way()). Of this SYN's own are: its DSCP, its source
+ * route, and whatever a router could not read. */
+static __always_inline int blames_backend(const struct icmp_error* error) {
+  if (error->quoted.family == TRAP_IPV4)
+    return (error->type == 3 && error->code < 16 &&
+            TRAP_ICMPV4_CODES_OF_BACKEND >> error->code & 1) ||
+           (error->type == 11 && error->code == 0);
+  return (error->type == 1 && error->code < 16 &&
+          TRAP_ICMPV6_CODES_OF_BACKEND >> error->code & 1) ||
+         (error->type == 3 && error->code == 0);
+}
+
 static __always_inline __u32 checksum_offset(const struct icmp_error* error) {
   return error->offset + 2;
 }
@@ -216,7 +233,7 @@ translate_incoming_icmp(struct __sk_buff* skb, struct packet_context* context,
   syn = find_pending(&memory->tuple);
   if (ends_connect(skb, error, syn)) {
     context->packet.family = error->quoted.family;
-    if (ask_again(skb, context, &memory->tuple, syn, &verdict) == TRAP_WALK_ENDS)
+    if (ask_again(skb, context, syn, blames_backend(error), &verdict) == TRAP_WALK_ENDS)
       return verdict;
   }
   if (replace_quoted_end(skb, error, TRAP_DESTINATION, &error->quoted.source,

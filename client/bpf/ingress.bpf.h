@@ -244,7 +244,7 @@ judge_syn_ack(struct __sk_buff* skb, struct packet_context* context, struct scra
   }
   memory->key = redirect_key(tuple);
   if (context->packet.window && !syn->is_renewal &&
-      (syn->connect & (TRAP_CONNECT_HAS_NO_LANE | TRAP_CONNECT_UNCONSENTED) ||
+      (syn->connect & (TRAP_CONNECT_HAS_NO_WAY | TRAP_CONNECT_UNCONSENTED) ||
        has_fallback(&memory->key, TRAP_FALLBACK_SERVED))) {
     set_state(syn, TRAP_SYN_ACK_PASSED);
     return TRAP_PASS_OFFER_DECLINED;
@@ -300,7 +300,7 @@ judge_service_rst(struct __sk_buff* skb, struct packet_context* context,
   if (!syn || syn->state != TRAP_REDIRECTED || !(context->packet.flags & TRAP_TCP_ACK) ||
       context->packet.ack != next_seq(syn->isn) || is_to_other_host(skb, syn))
     return TRAP_WALK_GOES_ON;
-  return ask_again(skb, context, tuple, syn, verdict);
+  return ask_again(skb, context, syn, 1, verdict);
 }
 
 /* Is this a connection that a redirect led to its service? Others have a place on the wire because

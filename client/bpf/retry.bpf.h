@@ -47,26 +47,34 @@ do_without_lane(struct __sk_buff* skb, struct packet_context* context,
   if (syn->connect & TRAP_CONNECT_RESETS)
     return TRAP_PASS_REDIRECT_REFUSED;
   if (!explaining)
-    syn->connect |= TRAP_CONNECT_HAS_NO_LANE;
+    syn->connect |= TRAP_CONNECT_HAS_NO_WAY;
   return send_syn_again(skb, context, tuple, syn);
 }
 
-/* The service that this connect was redirected to is dead: asks the TRAP server for another. Once
- * for each connect; after that the walk goes on. */
+/* The SYN of the connect memory->tuple does not get to the service: asks the TRAP server again. If
+ * the service is to blame, it is noted as unreachable, and the TRAP server may name another; else
+ * this connect alone is to be served. Once for each connect; after that the walk goes on. */
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_walk
-ask_again(struct __sk_buff* skb, struct packet_context* context, const struct trap_tuple* tuple,
-          struct trap_pending* syn, enum trap_verdict* verdict) {
-  const struct trap_outward* outward = bpf_map_lookup_elem(&to_backend, tuple);
+ask_again(struct __sk_buff* skb, struct packet_context* context, struct trap_pending* syn,
+          int is_to_blame, enum trap_verdict* verdict) {
   struct scratch* memory = find_scratch();
+  const struct trap_outward* outward;
+  const struct trap_tuple* tuple;
 
-  if (!memory || !outward || syn->connect & TRAP_CONNECT_ASKED_AGAIN)
+  if (!memory || syn->connect & TRAP_CONNECT_ASKED_AGAIN)
     return TRAP_WALK_GOES_ON;
-  memory->key = redirect_key(tuple);
-  note_backend(&memory->key, &outward->backend, outward->port, TRAP_FALLBACK_UNREACHABLE);
-  forget(&redirects, &memory->key);
+  tuple = &memory->tuple;
+  outward = bpf_map_lookup_elem(&to_backend, tuple);
+  if (!outward)
+    return TRAP_WALK_GOES_ON;
+  if (is_to_blame) {
+    memory->key = redirect_key(tuple);
+    note_backend(&memory->key, &outward->backend, outward->port, TRAP_FALLBACK_UNREACHABLE);
+    forget(&redirects, &memory->key);
+  }
   forget_flow(tuple, outward);
   if (!explaining)
-    syn->connect |= TRAP_CONNECT_ASKED_AGAIN;
+    syn->connect |= TRAP_CONNECT_ASKED_AGAIN | (is_to_blame ? 0 : TRAP_CONNECT_HAS_NO_WAY);
   *verdict = send_syn_again(skb, context, tuple, syn);
   return TRAP_WALK_ENDS;
 }

@@ -95,10 +95,10 @@ inline send_syn_again() { pending = SYN_SENT; gives(REPLY_SYN_AGAIN); give_syn_t
 inline ask_to_be_served() { fallback_served = true; send_syn_again() }
 
 /* client/bpf/egress.bpf.h: judge_outgoing_syn, judge_redirected_syn, judge_plain_syn, remember_syn,
- * keep_progress, note_unanswered, send_to_service, translate_outward
+ * keep_progress, note_unanswered, has_turned_back, send_to_service, translate_outward
  * client/bpf/fallback.bpf.h: note_backend
  * not here: DROP_INTERNAL (a helper fails), PASS_OTHER (connects that are not the application's),
- * CONNECT_HAS_NO_LANE (there is one connect), PASS_SYN_UNTICKETED (as with the ticket),
+ * CONNECT_HAS_NO_WAY (there is one connect), PASS_SYN_UNTICKETED (as with the ticket),
  * FALLBACK_OF_BACKEND (there is one backend) */
 inline module_sends_syn() {
   if
@@ -106,7 +106,7 @@ inline module_sends_syn() {
   :: else -> flow_syns = 1
   fi;
   if
-  :: redirect && flow_syns <= SYNS_TO_SERVICE ->
+  :: redirect && flow_syns <= SYNS_TO_SERVICE && !connect_unconsented ->
      flow = true;
      pending = REDIRECTED;
      gives(PASS_SYN_TICKETED);
@@ -183,7 +183,7 @@ inline follow_redirect(c) {
 /* client/bpf/ingress.bpf.h: judge_syn_ack, note_syn_ack
  * client/bpf/respond.bpf.h: reply_with_accept
  * not here: DROP_INTERNAL (a helper fails), PASS_OFFER_REFUSED (policy), PASS_BAD_OPTION (as without
- * OFFER), PASS_OTHER (answers to other connects), CONNECT_HAS_NO_LANE (there is one connect) */
+ * OFFER), PASS_OTHER (answers to other connects), CONNECT_HAS_NO_WAY (there is one connect) */
 inline module_gets_syn_ack(c) {
   if
   :: pending == NO_SYN -> skip
@@ -252,7 +252,8 @@ inline module_gets_rst(c) {
  * client/bpf/retry.bpf.h: ask_again
  * client/bpf/fallback.bpf.h: note_backend
  * not here: DROP_INTERNAL (a helper fails), PASS_OTHER (forwarded connections), FALLBACK_OF_BACKEND
- * (there is one backend), REPLY_SYN_AGAIN (of send_syn_again) */
+ * (there is one backend), REPLY_SYN_AGAIN (of send_syn_again), CONNECT_HAS_NO_WAY (of errors about what
+ * is the SYN's own) */
 inline module_gets_service_syn_ack() {
   if
   :: !flow -> service_state = 0 /* no socket has these ends: the stack resets */

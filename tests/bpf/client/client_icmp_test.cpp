@@ -2,6 +2,8 @@
 // ICMP at the client: errors about a redirected connection are translated, the packet that they
 // quote and their own addresses, and every checksum is that of a message which was made so; all
 // other ICMP passes as it is.
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include "client/maps.h"
@@ -293,6 +295,38 @@ TEST_P(ClientAndIcmp, a_backend_that_cannot_be_reached_is_given_up_at_once) {
                    frame_of(as_dialled(message)),
                    "state " + std::to_string(state) + ", seq " + seq);
         }
+}
+
+// Every error ends the connect's way to the service. The backend is to blame only if it would be
+// for any other SYN of this host.
+TEST_P(ClientAndIcmp, what_a_router_holds_against_one_syn_is_not_held_against_the_backend) {
+  const std::set<std::pair<int, int>> blaming =
+      v4() ? std::set<std::pair<int, int>>{{3, 0}, {3, 1}, {3, 2},  {3, 3},  {3, 6}, {3, 7},
+                                           {3, 8}, {3, 9}, {3, 10}, {3, 13}, {11, 0}}
+           : std::set<std::pair<int, int>>{{1, 0}, {1, 1}, {1, 2}, {1, 3},
+                                           {1, 4}, {1, 5}, {1, 6}, {3, 0}};
+  const DescribedEntry redirect = describe_entry("redirects", Json::parse(R"({"local": "client",
+      "service": "public", "port": 80, "backend": "backend", "backend_port": 8080, "in_s": 600,
+      "ticket": "$ticket.valid"})"),
+                                                 GetParam(), constants_, 0);
+  for (const int kind : v4() ? std::vector{3, 11, 12} : std::vector{1, 3, 4, 100})
+    for (int code = 0; code < 20; code++) {
+      if (v4() && kind == 3 && code == 4)
+        continue; // too big
+      SetUp();
+      put_pending(3, 0);
+      client_->put("redirects", redirect.key, redirect.value);
+      Message message = to_client(static_cast<std::uint8_t>(kind), static_cast<std::uint8_t>(code));
+      message.quoted_seq = "$isn";
+      const std::string what = "type " + std::to_string(kind) + ", code " + std::to_string(code);
+      const auto before = client_->counters(0);
+      client_->run("trap_client_ingress", frame_of(message));
+      EXPECT_EQ(client_->counters(0)[TRAP_REPLY_SYN_AGAIN] - before[TRAP_REPLY_SYN_AGAIN], 1u)
+          << what;
+      const bool blames = blaming.contains({kind, code});
+      EXPECT_EQ(client_->entries("redirects").empty(), blames) << what;
+      EXPECT_EQ(client_->entries("fallbacks").empty(), !blames) << what;
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, ClientAndIcmp, testing::Values(4, 6),

@@ -490,8 +490,12 @@ Names Oracle::client_syn(const Reading& reading, const Bytes& frame) const {
   if (is_link_local(reading.destination.address) || is_signed(reading.options.area))
     return {"pass-other"};
   const bool is_own = reading.source.address == address("client", family);
+  const std::size_t hops_at = reading.l3 + (family == 4 ? 8 : 7);
+  const bool is_bound = frame[hops_at] < 32 || reading.l4 - reading.l3 != (family == 4 ? 20 : 40);
   if (is_own && is(reading.destination, "backend", 80, family)) // places on the wire: ADR 0033
     return {"pass-other", "pass-to-service", "pass-syn-remembered"};
+  if (is_bound)
+    return {"pass-other"};
   if (!is_own || !is(reading.destination, "second", 80, family))
     return {"pass-syn-remembered"};
   const bool carries_data = reading.ip_end > reading.l4 + reading.header_bytes;
