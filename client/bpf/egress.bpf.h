@@ -279,7 +279,8 @@ static TRAP_SUBPROGRAM int is_taken(struct __sk_buff* skb, const struct packet_c
   if (!memory || !may_be_redirected(&wire->remote, wire->remote_port) ||
       !find_inward(skb, wire, family, &memory->search.found))
     return 0;
-  if (is_alive(skb, family, wire, &memory->search.found))
+  if ((!skb->ingress_ifindex && !sees_sockets(skb, family)) ||
+      is_alive(skb, family, wire, &memory->search.found))
     return 1;
   memory->search.tuple = socket_side_tuple(wire, &memory->search.found);
   if (skb->ingress_ifindex)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "client/bpf/flow.bpf.h"
+#include "client/bpf/pending.bpf.h"
 #include "dataplane/bpf/socket.bpf.h"
 
 #define TRAP_FIRST_LANE_PORT 1024 /* lower ports may mean something to filters */
@@ -19,6 +20,21 @@ find_local_socket(struct __sk_buff* skb, __u32 family, const union trap_address*
     return TRAP_SOCKET_NONE;
   bytes = make_tuple(&memory->search.socket, family, remote, remote_port, local, local_port);
   return find_socket_by(skb, &memory->search.socket, bytes);
+}
+
+/* Is the socket of the connect memory->tuple among those that a program can look up? A container
+ * upon this interface (macvlan, ipvlan) has its own address, and its sockets in a network namespace
+ * of its own: of its other connections no socket tells either. */
+TRAP_GLOBAL_FUNCTION int sees_sockets(struct __sk_buff* skb, __u32 family) {
+  struct scratch* memory = find_scratch();
+  const struct trap_tuple* tuple;
+
+  if (!memory)
+    return 0;
+  tuple = &memory->tuple;
+  return tuple->side == TRAP_SIDE_HOST &&
+         find_local_socket(skb, family, &tuple->remote, tuple->remote_port, &tuple->local,
+                           tuple->local_port) != TRAP_SOCKET_NONE;
 }
 
 /* Does the connection live whose place on the wire this is? A socket of this host says so; others
@@ -44,6 +60,13 @@ static __always_inline int has_direct_socket(struct __sk_buff* skb, __u32 family
   return socket != TRAP_SOCKET_NONE && socket != TRAP_SOCKET_LISTENS;
 }
 
+/* The same where no socket tells: was a SYN seen that dialled the backend itself from there? */
+static __always_inline int was_dialled(struct __sk_buff* skb, __u32 family,
+                                       const struct search* search) {
+  return !(search->mine.flags & TRAP_FLOW_FORWARDED) && find_pending(&search->tuple) &&
+         !sees_sockets(skb, family);
+}
+
 #define TRAP_TAKE_FOUND 1u /* a connection of search->found has the place */
 #define TRAP_TAKE_OVER 2u  /* take it if that connection is over */
 
@@ -54,11 +77,15 @@ static TRAP_SUBPROGRAM int take(struct __sk_buff* skb, struct search* search, __
   if (how & TRAP_TAKE_FOUND) {
     if (is_same_connection(&search->found, &search->mine))
       return 1;
-    if (!(how & TRAP_TAKE_OVER) || is_alive(skb, family, &search->tuple, &search->found))
+    if (!(how & TRAP_TAKE_OVER) ||
+        (!(search->mine.flags & TRAP_FLOW_FORWARDED) && !sees_sockets(skb, family)) ||
+        is_alive(skb, family, &search->tuple, &search->found))
       return 0;
     forget(&to_public, &search->tuple);
   } else if (search->tuple.side == TRAP_SIDE_HOST &&
              has_direct_socket(skb, family, &search->tuple)) {
+    return 0;
+  } else if (!(how & TRAP_TAKE_OVER) && was_dialled(skb, family, search)) {
     return 0;
   }
   return !store(&to_public, &search->tuple, &search->mine, BPF_NOEXIST);

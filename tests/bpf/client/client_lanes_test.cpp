@@ -128,6 +128,9 @@ TEST_P(ClientLanes, the_second_connection_goes_from_another_port) {
 }
 
 TEST_P(ClientLanes, a_place_is_given_back_when_it_is_needed) {
+  const Socket listeners[] = {listen_on(GetParam(), first_port),
+                              listen_on(GetParam(), second_port)};
+  const Socket first = connect_from(GetParam(), local_port, first_port);
   put_redirect(first_port);
   put_redirect(second_port);
   for (int lane = 0; lane < static_cast<int>(TRAP_LANES); lane++)
@@ -140,8 +143,7 @@ TEST_P(ClientLanes, a_place_is_given_back_when_it_is_needed) {
                       {"flags", lane << 4}});
   expect("trap_client_egress", to(first_port, "S"), TRAP_PASS_SYN_TICKETED, ticketed(local_port),
          "no socket has any of the places");
-  const Socket listener = listen_on(GetParam(), first_port);
-  const Socket first = connect_from(GetParam(), local_port, first_port);
+  const Socket second = connect_from(GetParam(), local_port, second_port);
   expect("trap_client_egress", to(second_port, "S"), TRAP_PASS_SYN_TICKETED, ticketed(other_port),
          "the first has one now");
   expect_both_ways(first_port, local_port);
@@ -191,10 +193,14 @@ TEST_P(ClientLanes, dialling_the_backend_itself_takes_nothing_from_a_redirected_
 }
 
 TEST_P(ClientLanes, dialling_the_backend_itself_takes_the_place_of_what_is_over) {
-  put_redirect(first_port, "here");
-  expect("trap_client_egress", to(first_port, "S"), TRAP_PASS_SYN_TICKETED,
-         ticketed(local_port, "here"), "redirected, and no socket");
-  seq_++;
+  const Socket listener = listen_on(GetParam(), backend_port);
+  const Socket direct = connect_from(GetParam(), local_port, backend_port);
+  put("to_public", {{"local", "here"},
+                    {"remote", "here"},
+                    {"local_port", local_port},
+                    {"remote_port", backend_port},
+                    {"service", "here"},
+                    {"port", first_port}});
   expect("trap_client_egress", to(backend_port, "S"), TRAP_PASS_SYN_REMEMBERED,
          to(backend_port, "S"), "a direct connection");
   EXPECT_EQ(places(), 0u);
@@ -240,6 +246,46 @@ TEST_P(ClientLanes, hosts_of_a_lan_have_lanes_too) {
   const Bytes direct = to_wire(local_port, "backend", "S");
   expect("trap_client_ingress_lan", direct, TRAP_PASS_TO_SERVICE,
          to_wire(local_port ^ 0x9000, "backend", "S"), "the backend itself");
+}
+
+// A container upon this interface has its sockets where the programs cannot look: its places are
+// its own, as those of a host of a LAN are.
+TEST_P(ClientLanes, connections_of_other_network_namespaces_keep_their_places) {
+  put_redirect(first_port);
+  expect("trap_client_egress", to(first_port, "S"), TRAP_PASS_SYN_TICKETED, ticketed(local_port),
+         "a redirected one");
+  seq_++;
+  expect("trap_client_egress", to_wire(local_port, "backend", "S"), TRAP_PASS_TO_SERVICE,
+         to_wire(other_port, "backend", "S"), "the backend itself is dialled");
+  expect_both_ways(first_port, local_port);
+  for (int lane = 1; lane < static_cast<int>(TRAP_LANES); lane++)
+    if (lane != 8) // the direct one has that
+      put("to_public", {{"local", "here"},
+                        {"remote", "backend"},
+                        {"local_port", local_port ^ lane << 12},
+                        {"remote_port", backend_port},
+                        {"service", "stranger"},
+                        {"port", 80},
+                        {"flags", lane << 4}});
+  const auto before = client_->entries("to_public");
+  put_redirect(second_port);
+  seq_++;
+  expect("trap_client_egress", to(second_port, "S"), TRAP_PASS_SYN_REMEMBERED, to(second_port, "S"),
+         "without a place");
+  EXPECT_EQ(before, client_->entries("to_public"));
+}
+
+// Whoever has no sockets here may have dialled the backend itself before.
+TEST_P(ClientLanes, a_direct_connection_without_a_socket_here_keeps_its_port) {
+  for (const char* program : {"trap_client_ingress_lan", "trap_client_egress"}) {
+    SetUp();
+    put_redirect(first_port);
+    seq_++;
+    expect(program, to_wire(local_port, "backend", "S"), TRAP_PASS_SYN_REMEMBERED,
+           to_wire(local_port, "backend", "S"), program);
+    seq_++;
+    expect(program, to(first_port, "S"), TRAP_PASS_SYN_TICKETED, ticketed(other_port), program);
+  }
 }
 
 // Connection tracking gives a forwarded connection the port of one of this host's.
