@@ -72,8 +72,12 @@ for part in server guard client; do
   grep -q -e "/examples/$part.toml" -e "^trap-$part: /etc/trap/[a-z]*.key: cannot open key file" /tmp/out && status=0 || status=1
   check "$status" "the example of trap-$part is read, up to its keys" "$(cat /tmp/out)"
 done
+chmod 750 /etc/trap
 apt-get -qq install -y --reinstall trap-server trap-guard trap-client trapctl trap-doc >/tmp/out 2>&1 && status=0 || status=1
 check "$status" "installing again works" "$(tail -n 3 /tmp/out)"
+systemd-tmpfiles --create >/dev/null 2>&1 || true # as at a boot
+[ "$(stat -c %a /etc/trap)" = 750 ] && status=0 || status=1
+check "$status" "the administrator's mode of /etc/trap stays" "$(stat -c %a /etc/trap)"
 
 # As an administrator does it, and a purge takes the links.
 systemctl enable trap-server trap-guard trap-client >/tmp/out 2>&1 && [ -n "$(boot | comm -13 /tmp/boot.before -)" ] && status=0 || status=1

@@ -508,10 +508,32 @@ def check_loops(args):
     return wrong
 
 
+def check_tmpfiles(args):
+    """A boot makes /etc/trap for its owner alone where it is missing, and leaves it as the administrator has it where it is not."""
+    name = "packaging/debian/part.tmpfiles.in"
+    if not shutil.which("systemd-tmpfiles"):
+        raise Skipped("there is no systemd-tmpfiles: install systemd")
+    with tempfile.TemporaryDirectory() as work:
+        (pathlib.Path(work) / "trap.conf").write_text((args.root / name).read_text().replace("@part@", "guard"))
+        (pathlib.Path(work) / "etc").mkdir()
+        folder, wrong = pathlib.Path(work) / "etc/trap", []
+        for wanted in (0o700, 0o750, 0o755):
+            if wanted != 0o700:
+                folder.chmod(wanted)
+                os.chown(folder, 0, 1)
+            run = subprocess.run(["systemd-tmpfiles", "--create", f"--root={work}", f"{work}/trap.conf"], capture_output=True, text=True, check=False)
+            if run.returncode != 0 or run.stderr:
+                return [f"{name}: systemd-tmpfiles: {run.stderr.strip()}"]
+            info = folder.stat()
+            if (info.st_mode & 0o7777, info.st_gid) != (wanted, 0 if wanted == 0o700 else 1):
+                wrong.append(f"{name}: /etc/trap has mode {info.st_mode & 0o7777:04o} and group {info.st_gid} after a boot, and had {wanted:04o} before")
+    return wrong
+
+
 CHECKS = {"format": check_format, "spdx": check_spdx, "words": check_words, "structs": check_structs, "verdicts": check_verdicts,
           "columns": check_columns, "includes": check_includes, "folders": check_folders, "headers": check_headers, "man": check_man,
           "threats": check_threats, "compatibility": check_compatibility, "version": check_version, "bpf_headers": check_bpf_headers, "names": check_names, "linkage": check_linkage, "units": check_units, "exposure": check_exposure, "journal": check_journal,
-          "loops": check_loops}
+          "loops": check_loops, "tmpfiles": check_tmpfiles}
 
 
 def main():
