@@ -16,6 +16,7 @@
 #include "runtime/takeover/upon_pins.h"
 #include "server/daemon/maps/server_settings.h"
 #include "server/daemon/running/server_takeover.h"
+#include "server/daemon/state/way_into_vrf.h"
 #include "trap_server.skel.h"
 
 namespace trap::server {
@@ -278,15 +279,24 @@ bool is_same_link(unsigned entry, unsigned route) {
          });
 }
 
-// The first of these interfaces that is in a VRF; empty if none is.
-std::string interface_in_vrf(const std::vector<std::string>& interfaces) {
+// By service; those whose clients come by no VRF are not there.
+std::map<Endpoint, std::string> find_ways_into_vrfs(const ServerPlan& plan,
+                                                    const std::vector<std::string>& interfaces) {
+  std::map<Endpoint, std::string> ways;
   const auto all = list_interfaces();
-  for (const std::string& name : interfaces)
-    if (all && std::ranges::any_of(*all, [&](const HostInterface& interface) {
-          return interface.name == name && interface.slave_of == "vrf";
-        }))
-      return name;
-  return "";
+  if (!all || std::ranges::none_of(
+                  *all, [](const HostInterface& interface) { return interface.slave_of == "vrf"; }))
+    return ways;
+  const std::vector<HostAddress> addresses = list_host_addresses();
+  for (const PlannedService& planned : plan.services) {
+    std::vector<std::string> holders;
+    for (const HostAddress& held : addresses)
+      if (trap_address_equal(&held.address, &planned.address.address))
+        holders.push_back(held.interface);
+    if (std::string way = find_way_into_vrf(*all, interfaces, holders); !way.empty())
+      ways[planned.address] = std::move(way);
+  }
+  return ways;
 }
 
 std::vector<std::string> native_interfaces(const RunningServer& server) {
@@ -357,7 +367,7 @@ void look_around(RunningServer& server) {
   const std::vector<std::string> interfaces = attached_interfaces(server);
   const std::uint64_t now_ns = read_clocks().monotonic_ns;
   server.answer_losses.observe(now_ns, interfaces, native_interfaces(server));
-  server.runtime_state.note_vrf(interface_in_vrf(interfaces));
+  server.runtime_state.note_ways_into_vrfs(find_ways_into_vrfs(active.plan, interfaces));
   server.runtime_state.look_at_host(active.plan, interfaces, server.assigner.works(),
                                     server.answer_losses.loses_all(now_ns));
   std::vector<Endpoint> listeners;

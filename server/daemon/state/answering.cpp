@@ -34,8 +34,8 @@ Answering choose_answering(const ServiceState& service, const HostState& host, b
   if (host.settings.tcp_syncookies == 0) // it would be found out too, by lost clients
     return {Answerer::stack, "net.ipv4.tcp_syncookies is 0, with which the stack takes no "
                              "handshakes from TRAP: run sysctl -w net.ipv4.tcp_syncookies=1"};
-  if (!host.in_vrf.empty()) // every segment behind the handshake would be dropped
-    return {Answerer::stack, "interface " + host.in_vrf +
+  if (!service.in_vrf.empty()) // every segment behind the handshake would be dropped
+    return {Answerer::stack, "interface " + service.in_vrf +
                                  " is in a VRF, where BPF programs do not find the connections of "
                                  "this host"};
   if (host.loses_answers)

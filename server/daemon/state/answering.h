@@ -26,6 +26,7 @@ struct ServiceState {
       false; // a listener of these facts has, as the kernel wants before it takes any
   Answerer at_best = Answerer::own_cookies; // with what handshakes arrive, and if that is not
   std::string shortfall = {};               // the best, the reason
+  std::string in_vrf = {}; // the interface in a VRF by which clients come; empty: none
   bool was_left = false; // lately, so that clients may be about to complete handshakes of the stack
 };
 
@@ -36,7 +37,6 @@ struct HostState {
   RouteWishes routes = {};
   HopLimits hop_limits = {};
   bool has_next_hops = false; // the map next_hops has entries
-  std::string in_vrf = {};    // an interface of which BPF programs find no connections
   bool loses_answers = false; // whatever XDP answers, no interface sends it
 };
 

@@ -233,6 +233,8 @@ ServiceState RuntimeState::of_service(const PlannedService& planned) const {
     runtime_state.at_best = shortfall->at_best();
     runtime_state.shortfall = shortfall->reason();
   }
+  if (auto vrf = vrfs_.find(planned.address); vrf != vrfs_.end())
+    runtime_state.in_vrf = vrf->second;
   if (auto left = left_ns_.find(planned.address); left != left_ns_.end())
     runtime_state.was_left = now_ns_ < left->second + stack_cookies_ns;
   auto at = told_.find(planned.address);

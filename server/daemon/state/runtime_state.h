@@ -36,8 +36,8 @@ public:
                     bool assigns, bool loses_answers);
   bool assigns() const { return host_.assigns; }
 
-  // Once a second: the interface that is in a VRF; empty: none.
-  void note_vrf(const std::string& interface) { host_.in_vrf = interface; }
+  // Once a second: the interfaces in VRFs by which clients come, by service.
+  void note_ways_into_vrfs(std::map<Endpoint, std::string> ways) { vrfs_ = std::move(ways); }
 
   // Clients are told these as the default routes ask for them.
   RouteWish told_values(const trap_address& client) const {
@@ -114,6 +114,7 @@ private:
 
   BackendAvailability backends_;
   HostState host_;
+  std::map<Endpoint, std::string> vrfs_;
   std::unique_ptr<ListenerProbe> listeners_; // none as long as no service serves
   std::map<Endpoint, LivingHandshakes> living_handshakes_;
   std::map<Endpoint, Activation> activations_;

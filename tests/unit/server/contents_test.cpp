@@ -244,7 +244,7 @@ TEST(ChooseAnswering, leaves_to_the_stack_what_takes_no_handshakes) {
   }
   host = {.settings = {1, 1, 1, 1, 2}, .assigns = true};
   EXPECT_EQ(choose_answering(service, host, false).by, Answerer::own_cookies);
-  host.in_vrf = "eth0";
+  service.in_vrf = "eth0";
   const Answering in_vrf = choose_answering(service, host, true);
   EXPECT_EQ(in_vrf.by, Answerer::stack);
   EXPECT_NE(in_vrf.reason.find("interface eth0 is in a VRF"), std::string::npos) << in_vrf.reason;
