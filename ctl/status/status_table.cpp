@@ -158,6 +158,8 @@ void print_particulars(const ordered_json& service) {
   std::vector<Row> rows;
   if (service.contains("listener") && !service["listener"].is_null())
     rows.push_back({"listener", text(service, "listener")});
+  if (text(service, "self_test") == "untested")
+    rows.push_back({"self-test", "not tested yet"});
   if (text(service, "self_test") == "unknown")
     rows.push_back({"self-test", "unknown: the stack answers no SYN of a test either, or there is "
                                  "no way to test"});

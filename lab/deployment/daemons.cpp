@@ -59,6 +59,7 @@ ServiceStatus service_of(const json& object) {
                         string_of(object, "cookies"),
                         string_of(object, "self_test"),
                         false,
+                        unsigned_of(member(object, "handover_samples"), "lost"),
                         counters_of(object),
                         {}};
   if (const json active = member(object, "active"); active.is_boolean())

@@ -29,6 +29,7 @@ struct BackendStatus {
 struct ServiceStatus {
   std::string name, address, listener, cookies, self_test;
   bool active = false;
+  std::uint64_t handshakes_lost = 0; // of the sample
   Counters counters;
   std::vector<BackendStatus> backends;
 };

@@ -91,6 +91,7 @@ const char* test_name(TestResult result) {
   switch (result) {
   case TestResult::passed:
     return "passed";
+  case TestResult::unanswered:
   case TestResult::unknown:
     return "unknown";
   default:
@@ -128,6 +129,8 @@ ordered_json service_json(const RunningServer& server, const PlannedService& pla
     json["handover_samples"] = samples_json(server.sampler, planned);
     if (const auto result = runtime_state.test_result(planned))
       json["self_test"] = test_name(*result);
+    else if (runtime_state.answering(planned).by == Answerer::own_cookies)
+      json["self_test"] = "untested";
   }
   if (const Activation* activation = runtime_state.activation(planned))
     json["attack"] = {{"syns_per_s", std::round(activation->syns_per_s())},

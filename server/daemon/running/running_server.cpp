@@ -23,7 +23,8 @@ namespace trap::server {
 namespace {
 
 constexpr char program_name[] = "trap-server";
-constexpr int most_tests_at_once = 4; // five times a second: a minute has room for 1,200
+constexpr int most_tests_at_once = 4;        // five times a second: a minute has room for 1,200
+constexpr int most_client_tests_at_once = 2; // once a second; each takes up to 180 ms
 
 // The program reads frames. On a tunnel without a link layer it would take every packet for one of
 // another protocol, and let it pass.
@@ -228,17 +229,43 @@ HandoverCounts count_handovers(const RunningServer& server, const PlannedService
           .completed = verdicts[TRAP_PASS_HANDSHAKE].packets + verdicts[TRAP_PASS_COOKIE].packets};
 }
 
+// Its own program would meet a test, and judge it, unless the service rests.
+bool can_test(const RunningServer& server, const PlannedService& planned, const XdpState& at) {
+  return at.index != 0 && !(at.mode == "generic" && server.runtime_state.is_active(planned));
+}
+
+// In the name of clients whose handshakes were lost, each by the interface that it came by.
+ClientTests test_clients(RunningServer& server, const PlannedService& planned) {
+  ClientTests tests;
+  const std::vector<XdpState> states = interface_states(server);
+  const Shortfall* shortfall = server.runtime_state.shortfall(planned);
+  const bool by_kernel = shortfall && shortfall->at_best() == Answerer::kernel_cookies;
+  for (const SampledClient& client : server.sampler.last_losers(planned.address, by_kernel)) {
+    const auto at = std::ranges::find(states, client.interface, &XdpState::index);
+    if (at == states.end() || !can_test(server, planned, *at))
+      continue;
+    const TestResult result = server.self_test.run(at->interface, planned.address, server.assigner,
+                                                   is_at_tc(server), client.address);
+    if (result == TestResult::passed)
+      tests.passed++;
+    else if (result == TestResult::unanswered)
+      tests.unanswered++;
+    else if (result != TestResult::unknown)
+      tests.lost++;
+  }
+  return tests;
+}
+
 // By each interface, up to the first that loses handshakes.
 void test_ways(RunningServer& server, const PlannedService& planned) {
   TestResult result = TestResult::unknown;
   std::string interface;
   for (const XdpState& at : interface_states(server)) {
-    // Its own program would meet the test, and judge it, unless the service rests.
-    if (at.index == 0 || (at.mode == "generic" && server.runtime_state.is_active(planned)))
+    if (!can_test(server, planned, at))
       continue;
     const TestResult here =
         server.self_test.run(at.interface, planned.address, server.assigner, is_at_tc(server));
-    if (here == TestResult::unknown)
+    if (here == TestResult::unknown || here == TestResult::unanswered)
       continue;
     result = here;
     interface = at.interface;
@@ -410,9 +437,15 @@ void follow_interfaces(RunningServer& server) {
 void follow_handovers(RunningServer& server) {
   const ServerPlan& plan = server.active->plan;
   server.sampler.advance(plan, server.inspector, read_clocks().monotonic_ns);
-  for (const PlannedService& planned : plan.services)
-    if (planned.service->serves())
-      server.runtime_state.note_handovers(planned, count_handovers(server, planned));
+  int left = most_client_tests_at_once;
+  for (const PlannedService& planned : plan.services) {
+    if (!planned.service->serves())
+      continue;
+    server.runtime_state.note_handovers(planned, count_handovers(server, planned));
+    const Shortfall* shortfall = server.runtime_state.shortfall(planned);
+    if (shortfall && shortfall->wants_client_tests() && left-- > 0)
+      server.runtime_state.note_client_tests(planned, test_clients(server, planned));
+  }
 }
 
 void follow_return_ways(RunningServer& server) {

@@ -95,7 +95,8 @@ void HandoverSampler::note(const trap_watched_handover& watched, const PlannedSe
   SampleCounts& counts = of_kernel ? sampled.counts.kernel : sampled.counts.own;
   const bool arrived = arrival == Arrival::arrived;
   (arrived ? counts.arrived : counts.lost)++;
-  (of_kernel ? sampled.kernel : sampled.own).note(watched.client, arrived, now_ns_);
+  (of_kernel ? sampled.kernel : sampled.own)
+      .note({watched.client, watched.interface_index}, arrived, now_ns_);
 }
 
 Samples HandoverSampler::samples(const Endpoint& address) const {
@@ -106,6 +107,15 @@ Samples HandoverSampler::samples(const Endpoint& address) const {
   samples.own.networks = at->second.own.count(now_ns_);
   samples.kernel.networks = at->second.kernel.count(now_ns_);
   return samples;
+}
+
+std::vector<SampledClient> HandoverSampler::last_losers(const Endpoint& address,
+                                                        bool by_kernel) const {
+  constexpr std::size_t most = 3; // a test of one may take 60 ms
+  const auto at = samples_.find(address);
+  if (at == samples_.end())
+    return {};
+  return (by_kernel ? at->second.kernel : at->second.own).last_losers(now_ns_, most);
 }
 
 std::uint64_t HandoverSampler::handed(std::uint32_t slot) const {

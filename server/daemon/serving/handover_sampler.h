@@ -33,6 +33,9 @@ public:
   // Of one address of a service, since the start.
   Samples samples(const Endpoint& address) const;
 
+  // A few clients whose handshakes were lost just now, by TRAP's own cookies or by the kernel's.
+  std::vector<SampledClient> last_losers(const Endpoint& address, bool by_kernel) const;
+
   // Handshakes given to the tc program in all.
   std::uint64_t handed(std::uint32_t slot) const;
 

@@ -158,16 +158,16 @@ bool SelfTest::arrives(const TestPath& path, const Handshake& handshake) const {
 }
 
 // Does a segment with this flag go back to the client? A SYN-ACK answers a SYN that comes the same
-// way without TRAP; a RST answers an ACK whose socket was lost.
-bool SelfTest::is_answered(const TestPath& path, const Handshake& handshake, std::uint8_t by,
-                           const Bytes& metadata_of_syn) {
+// way without TRAP; a RST answers an ACK whose socket was lost. Nothing: it cannot be seen.
+std::optional<bool> SelfTest::is_answered(const TestPath& path, const Handshake& handshake,
+                                          std::uint8_t by, const Bytes& metadata_of_syn) {
   const trap_family family = family_of(handshake.client.address);
   if (!watch_)
-    return false;
+    return std::nullopt;
   auto watched = watch_->begin(family, handshake.client.port, WireWatch::Ways::out);
   problem_ = watched ? "" : problem_of(watched.error());
   if (!watched)
-    return false;
+    return std::nullopt;
   const Fd& listener = family == TRAP_IPV4 ? ipv4_listener_ : ipv6_listener_;
   const bool sent = by == tcp_rst ? inject(path, handshake.segment(tcp_ack), metadata_of(listener))
                                   : inject(path, handshake.segment(tcp_syn), metadata_of_syn);
@@ -182,15 +182,18 @@ bool SelfTest::is_answered(const TestPath& path, const Handshake& handshake, std
   watch_->end();
   if (by == tcp_syn)
     inject(path, handshake.segment(tcp_rst), {});
-  return answered;
+  return sent ? std::optional(answered) : std::nullopt;
 }
 
 TestResult SelfTest::run(const std::string& interface, const Endpoint& service,
-                         const Assigner& assigner, bool at_tc) {
+                         const Assigner& assigner, bool at_tc,
+                         const std::optional<trap_address>& client) {
   load_watch();
-  const auto path = program_ ? find_test_path(interface, service.address) : std::nullopt;
+  auto path = program_ ? find_test_path(interface, service.address) : std::nullopt;
   if (!path || (family_of(service.address) == TRAP_IPV6 && !ipv6_listener_))
     return TestResult::unknown;
+  if (client)
+    path->client = *client;
   const auto new_handshake = [&] {
     const auto port = static_cast<std::uint16_t>(first_port + randombytes_uniform(port_count));
     return Handshake{{path->client, port}, service, randombytes_random(), randombytes_random()};
@@ -201,12 +204,14 @@ TestResult SelfTest::run(const std::string& interface, const Endpoint& service,
   if (arrives(*path, new_handshake()))
     return TestResult::passed;
   const bool reached_tc = assigner.tried(no_service) != tried;
-  if (!is_answered(*path, new_handshake(), tcp_syn, let_alone))
-    return TestResult::unknown;
+  const auto syn_is_answered = is_answered(*path, new_handshake(), tcp_syn, let_alone);
+  if (!syn_is_answered.value_or(false))
+    return syn_is_answered ? TestResult::unanswered : TestResult::unknown;
   if (!reached_tc)
     return TestResult::lost_before_tc;
-  return is_answered(*path, new_handshake(), tcp_rst, let_alone) ? TestResult::lost_socket
-                                                                 : TestResult::lost_behind_tc;
+  return is_answered(*path, new_handshake(), tcp_rst, let_alone).value_or(false)
+             ? TestResult::lost_socket
+             : TestResult::lost_behind_tc;
 }
 
 } // namespace trap::server

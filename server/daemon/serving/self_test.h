@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "runtime/fd.h"
@@ -29,9 +30,11 @@ public:
   void open();
 
   // Takes well under a millisecond, and up to 60 ms if the handshake is lost. `at_tc`: the
-  // program is on the way, and is to let the test alone.
+  // program is on the way, and is to let the test alone. `client`: the address that it seems to
+  // come from; otherwise a neighbour's. That host gets the stack's answer to a SYN if the
+  // handshake is lost.
   TestResult run(const std::string& interface, const Endpoint& service, const Assigner& assigner,
-                 bool at_tc);
+                 bool at_tc, const std::optional<trap_address>& client = {});
 
   // The reason why there are no tests, or why a handshake that is lost cannot be told from a way
   // that nothing takes: results are unknown. Empty if there is none.
@@ -44,8 +47,8 @@ private:
   void load_watch();
   bool inject(const TestPath& path, const Segment& segment, const Bytes& metadata) const;
   bool arrives(const TestPath& path, const Handshake& handshake) const;
-  bool is_answered(const TestPath& path, const Handshake& handshake, std::uint8_t by,
-                   const Bytes& metadata_of_syn);
+  std::optional<bool> is_answered(const TestPath& path, const Handshake& handshake, std::uint8_t by,
+                                  const Bytes& metadata_of_syn);
 
   Program<trap_inject> program_;
   std::unique_ptr<WireWatch> watch_; // attached only while an answer is waited for

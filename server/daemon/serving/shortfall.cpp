@@ -15,6 +15,7 @@ constexpr std::uint64_t memory_ns = 600 * ns_per_s; // older handshakes do not c
 constexpr std::uint64_t retry_after_ns = 600 * ns_per_s;
 constexpr std::uint64_t trial_ns = 5 * ns_per_s;   // a client sends its SYN again after 1 s and 3 s
 constexpr std::uint64_t others_ns = 15 * ns_per_s; // in which some client of another network comes
+constexpr std::uint64_t ban_counts_ns = 60 * ns_per_s;
 constexpr unsigned enough_tests = 2;
 constexpr const char* before_tc =
     "another tc program may end the walk before it, or the interface may lead packets elsewhere, "
@@ -46,6 +47,7 @@ void Shortfall::retry(const HandoverCounts& counts) {
   at_best_ = Answerer::own_cookies;
   reason_.clear();
   is_trial_ = false;
+  suspicion_.reset();
   spare_ns_ = 0;
   metadata_ = {counts.handed + counts.failed, counts.handed, metadata_.since_ns};
   way_ = {counts.handed, counts.tried, way_.since_ns};
@@ -56,6 +58,7 @@ void Shortfall::retry(const HandoverCounts& counts) {
 
 void Shortfall::fall(std::uint64_t now_ns, Answerer to, std::string reason) {
   at_best_ = to;
+  suspicion_.reset();
   reason_ = std::move(reason);
   retry_ns_ = now_ns + retry_after_ns;
 }
@@ -87,7 +90,8 @@ std::optional<Shortfall::Tally> Shortfall::enough_of(Tally& base, const Tally& n
 }
 
 void Shortfall::note_test(std::uint64_t now_ns, TestResult result, const std::string& interface) {
-  if (result == TestResult::unknown || at_best_ != Answerer::own_cookies)
+  if (result == TestResult::unknown || result == TestResult::unanswered ||
+      at_best_ != Answerer::own_cookies)
     return;
   test_passed_ = result == TestResult::passed;
   lost_tests_ = result == TestResult::passed ? 0 : lost_tests_ + 1;
@@ -173,11 +177,28 @@ void Shortfall::judge_sample(std::uint64_t now_ns, Tally& base, const SampleCoun
     short_ns_ = 0;
     return;
   }
-  if (now_ns < spare_ns_ || !lasts(now_ns))
+  if (now_ns >= spare_ns_)
+    suspicion_ = {*moved, lasts(now_ns)};
+}
+
+// A client that the stack does not answer either is banned. One that it answers, and whose
+// handshake with TRAP is lost, has lost it to the way.
+void Shortfall::note_client_tests(std::uint64_t now_ns, const ClientTests& tests) {
+  if (!suspicion_)
+    return;
+  const Suspicion suspicion = *suspicion_;
+  suspicion_.reset();
+  const bool is_way_lost = tests.lost > 0 && at_best_ == Answerer::own_cookies;
+  if (tests.unanswered > 0 && tests.passed == 0 && !is_way_lost) {
+    short_ns_ = 0;
+    spare_ns_ = now_ns + ban_counts_ns;
+    return;
+  }
+  if (!is_way_lost && !suspicion.lasts)
     return;
   fall(now_ns, Answerer::stack,
        fmt::format("of {} handshakes that went up to the stack, {} became connections: {}; {}",
-                   moved->all, moved->through, behind_tc, retries));
+                   suspicion.sample.all, suspicion.sample.through, behind_tc, retries));
   is_trial_ = true;
   trial_ns_ = 0;
 }

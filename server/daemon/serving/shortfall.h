@@ -18,7 +18,15 @@ enum class TestResult {
   lost_before_tc, // TRAP's tc program did not see it, though the stack answers SYNs on that way
   lost_behind_tc, // it did, and no connection came of it
   lost_socket,    // it did, and the packet came to the stack without the socket it was given
-  unknown,        // the stack answers no SYN on that way either, or there is no way to test
+  unanswered,     // nor does the stack answer a SYN on that way
+  unknown,        // there is no way to test
+};
+
+// Of handshakes of the daemon's own in the name of clients whose handshakes were lost.
+struct ClientTests {
+  unsigned passed = 0;
+  unsigned lost = 0;       // though the stack answers the client's SYN
+  unsigned unanswered = 0; // the host drops whatever the client sends: a ban
 };
 
 enum class Answerer { own_cookies, kernel_cookies, stack };
@@ -59,6 +67,11 @@ public:
   // in a row that were lost are a shortfall.
   void note_test(std::uint64_t now_ns, TestResult result, const std::string& interface);
 
+  // A sample says that handshakes are lost: are they those of clients that this host bans? Until
+  // tests in their name were noted, nothing is done about it.
+  bool wants_client_tests() const { return suspicion_.has_value(); }
+  void note_client_tests(std::uint64_t now_ns, const ClientTests& tests);
+
   // Goes back to the best answerer, and judges it by fewer handshakes if it had failed. Only
   // handshakes from now on count.
   void retry(const HandoverCounts& counts);
@@ -79,6 +92,11 @@ private:
     std::uint64_t all = 0;
     std::uint64_t through = 0;
     std::uint64_t since_ns = 0; // 0: not counted yet
+  };
+
+  struct Suspicion {
+    Tally sample;
+    bool lasts = false; // others have had time to arrive
   };
 
   std::optional<Tally> enough_of(Tally& base, const Tally& now) const;
@@ -103,6 +121,7 @@ private:
   bool is_trial_ = false;
   std::uint64_t trial_ns_ = 0; // 0: it has not begun
   std::uint64_t left_ = 0, completed_ = 0;
+  std::optional<Suspicion> suspicion_;
   unsigned lost_tests_ = 0;    // in a row
   bool test_passed_ = false;   // the last one
   std::uint64_t short_ns_ = 0; // the sample was first short then, though the test passed

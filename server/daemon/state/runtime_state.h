@@ -56,6 +56,11 @@ public:
   // Once a second, for a service that serves.
   void note_handovers(const PlannedService& planned, const HandoverCounts& counts);
 
+  // Where the service's shortfall wants them.
+  void note_client_tests(const PlannedService& planned, const ClientTests& tests) {
+    shortfalls_[planned.address].note_client_tests(now_ns_, tests);
+  }
+
   // Of a service that TRAP's own cookies would serve: is it time for a test?
   bool wants_test(const PlannedService& planned) const;
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <vector>
 
 #include "protocol/address.h"
 
@@ -18,10 +19,19 @@ struct NetworkCounts {
   std::uint64_t arrived = 0;
 };
 
+struct SampledClient {
+  trap_address address = {};
+  unsigned interface = 0; // index: by which it came
+};
+
 class SampledNetworks {
 public:
-  void note(const trap_address& client, bool arrived, std::uint64_t now_ns);
+  void note(const SampledClient& client, bool arrived, std::uint64_t now_ns);
   NetworkCounts count(std::uint64_t now_ns) const;
+
+  // The last client of each network that has lost handshakes within the last minute, and got none
+  // through since: at most so many, those of the last losses.
+  std::vector<SampledClient> last_losers(std::uint64_t now_ns, std::size_t most_losers) const;
   void clear() { known_.clear(); }
 
 private:
@@ -29,6 +39,7 @@ private:
     std::uint64_t arrived_ns = 0; // 0: never
     std::uint64_t lost_ns = 0;
     unsigned lost_since = 0; // handshakes, since the last one that arrived
+    SampledClient loser = {};
   };
   using Network = std::array<std::uint8_t, sizeof(trap_address)>;
 

@@ -13,6 +13,7 @@ namespace trap::test {
 namespace {
 
 using server::Answerer;
+using server::ClientTests;
 using server::HandoverCounts;
 using server::SampleCounts;
 using server::Shortfall;
@@ -40,6 +41,8 @@ protected:
       const bool at_stack = !kernel_can && shortfall.at_best() == Answerer::kernel_cookies;
       shortfall.observe(now_s_ * ns_per_s, counts_,
                         at_stack ? Answerer::stack : shortfall.at_best());
+      if (shortfall.wants_client_tests())
+        shortfall.note_client_tests(now_s_ * ns_per_s, clients);
     }
   }
   // A sample of own cookies.
@@ -57,6 +60,7 @@ protected:
 
   Shortfall shortfall;
   bool kernel_can = true;
+  ClientTests clients = {}; // what tests in the name of clients that lost handshakes say
 
 private:
   static void add(SampleCounts& sum, const SampleCounts& more) {
@@ -169,6 +173,45 @@ TEST_F(Shortfalls, of_banned_clients_are_none) {
   expect(Answerer::stack, "became connections");
 }
 
+TEST_F(Shortfalls, of_clients_that_the_stack_does_not_answer_are_none) {
+  const HandoverCounts banned = {.samples = {.own = {0, 8, {.all = 1, .arrived = 0}}}};
+  for (const bool tested : {false, true}) {
+    if (tested)
+      shortfall.note_test(2 * ns_per_s, server::TestResult::passed, "eth0");
+    clients = {.unanswered = 1};
+    for (int i = 0; i < 1000; i++)
+      pass(1, banned);
+    expect(Answerer::own_cookies, "");
+  }
+  clients = {.lost = 1, .unanswered = 2}; // the stack answers one
+  pass(minute_s);
+  pass(1, banned);
+  expect(Answerer::stack, "became connections");
+}
+
+TEST_F(Shortfalls, of_clients_whose_own_tests_arrive_last_a_while) {
+  const HandoverCounts lost = {.samples = {.own = {0, 8, {.all = 1, .arrived = 0}}}};
+  shortfall.note_test(2 * ns_per_s, server::TestResult::passed, "eth0");
+  clients = {.passed = 1, .unanswered = 2};
+  for (int i = 0; i < 15; i++) {
+    pass(1, lost);
+    expect(Answerer::own_cookies, "");
+  }
+  pass(1, lost);
+  expect(Answerer::stack, "became connections");
+}
+
+TEST_F(Shortfalls, with_the_kernels_cookies_are_told_by_what_the_stack_answers) {
+  pass(1, {.handed = 8, .tried = 0});
+  clients = {.lost = 1, .unanswered = 1}; // TRAP's own cookies are lost there anyway
+  pass(1, {.samples = {.kernel = {0, 8}}});
+  expect(Answerer::kernel_cookies, "handed over");
+  clients = {.lost = 1};
+  pass(minute_s);
+  pass(1, {.samples = {.kernel = {0, 8}}});
+  expect(Answerer::stack, "became connections");
+}
+
 TEST_F(Shortfalls, of_some_networks_are_none) {
   const auto of = [&](std::uint64_t networks, std::uint64_t arrived) -> HandoverCounts {
     return {.samples = {.own = {1, 63, {.all = networks, .arrived = arrived}}}};
@@ -235,7 +278,7 @@ TEST_F(Shortfalls, of_kernel_cookies_are_told_by_no_test_of_own_ones) {
 TEST(SampledNetworks, count_each_network_once_however_many_handshakes_it_completes) {
   server::SampledNetworks networks;
   const auto note = [&](const char* client, bool arrived, std::uint64_t second) {
-    networks.note(*parse_address(client), arrived, second * ns_per_s);
+    networks.note({*parse_address(client), 2}, arrived, second * ns_per_s);
   };
   const auto expect = [&](std::uint64_t second, std::uint64_t all, std::uint64_t arrived) {
     const server::NetworkCounts counts = networks.count(second * ns_per_s);
@@ -264,6 +307,31 @@ TEST(SampledNetworks, count_each_network_once_however_many_handshakes_it_complet
   expect(1700, 4096, 0); // no more memory than that
   note("192.0.2.7", true, 2400);
   expect(2400, 1, 1); // those of long ago make room
+}
+
+TEST(SampledNetworks, name_the_clients_that_lost_handshakes_last) {
+  server::SampledNetworks networks;
+  const auto note = [&](const char* client, bool arrived, std::uint64_t second) {
+    networks.note({*parse_address(client), 7}, arrived, second * ns_per_s);
+  };
+  const auto names = [&](std::uint64_t second, std::size_t most) {
+    std::vector<std::string> found;
+    for (const server::SampledClient& client : networks.last_losers(second * ns_per_s, most)) {
+      EXPECT_EQ(client.interface, 7U);
+      found.push_back(format_address(client.address));
+    }
+    return found;
+  };
+  note("192.0.2.7", false, 1000);
+  note("192.0.2.8", false, 1001);
+  note("198.51.100.7", false, 1002);
+  note("2001:db8::7", false, 1003);
+  note("203.0.113.7", false, 1004);
+  note("203.0.113.8", true, 1005); // the network gets through
+  EXPECT_THAT(names(1005, 3), testing::ElementsAre("2001:db8::7", "198.51.100.7", "192.0.2.8"));
+  EXPECT_THAT(names(1005, 1), testing::ElementsAre("2001:db8::7"));
+  EXPECT_THAT(names(1062, 3), testing::ElementsAre("2001:db8::7"));
+  EXPECT_TRUE(names(1063, 3).empty());
 }
 
 TEST_F(Shortfalls, are_tried_again_with_fewer_clients) {
