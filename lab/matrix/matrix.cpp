@@ -17,6 +17,7 @@
 #include "lab/hosts/listening.h"
 #include "lab/hosts/plain_socket.h"
 #include "lab/matrix/neighbours.h"
+#include "lab/matrix/odd_frame.h"
 #include "lab/matrix/odd_syn.h"
 #include "lab/network/receive_path.h"
 
@@ -295,6 +296,45 @@ std::string Trial::play_odd(const OddSyn& odd) {
   return why;
 }
 
+// Empty if both ports answer as the frame says.
+std::string play_odd_frame(Scene& scene, const OddFrame& odd, Family family, OddFate fate) {
+  const HostAddresses& trap = addresses_of("trap");
+  const Ethernet ethernet = {.destination = trap.mac(), .source = trap.router_mac()};
+  const auto wire = Wire::open(scene.host("router"),
+                               {.source = ethernet.source, .destination = ethernet.destination});
+  if (!wire)
+    return wire.error().message;
+  const auto ask = [&](int at) {
+    static std::uint16_t next_port = 20000;
+    next_port = next_port >= 30000 ? 20000 : next_port + 1;
+    const auto parse = [](std::string_view text) { return *parse_address(std::string{text}); };
+    return answer_to(*wire, odd, ethernet,
+                     {parse(family == Family::ipv4 ? client_ipv4 : client_ipv6), next_port},
+                     {parse(trap.address(family)), static_cast<std::uint16_t>(at)});
+  };
+  std::string why;
+  const auto so = [&] {
+    const Comparison comparison = {ask(matrix_served_port), ask(matrix_plain_port)};
+    const bool served = comparison.served.at("answer") != "silence";
+    const bool plain = comparison.plain.at("answer") != "silence";
+    why = "";
+    if (fate != OddFate::equal) {
+      if (served != (fate == OddFate::answered) || plain == served)
+        why = comparison.text("answer");
+      return why.empty();
+    }
+    auto names = comparison.differences();
+    for (const std::string_view field : odd.differs)
+      if (names.erase(std::string{field}) == 0)
+        why += fmt::format("{} is the same; ", field);
+    for (const std::string& name : names)
+      why += comparison.text(name) + "; ";
+    return why.empty();
+  };
+  becomes(so, settling);
+  return why;
+}
+
 void replace(std::string& text, std::string_view what, const std::string& with) {
   text.replace(text.find(what), what.size(), with);
 }
@@ -505,6 +545,30 @@ void try_odd_syns(Scene& scene, std::uint32_t first, std::uint32_t count) {
       const std::string why = trial.play_odd(odd);
       scene.check(why.empty(), fmt::format("{}, {}", odd.name(), name_of(pair.family)), why);
     }
+  }
+}
+
+void try_odd_frames(Scene& scene) {
+  std::vector<Pair> pairs;
+  for (const Family family : families)
+    pairs.push_back({family});
+  const Neighbours neighbours{scene.host("trap")};
+  if (!scene.done(listen_at_all(scene, {}, pairs, neighbours), "there are listeners"))
+    return;
+  const Cell hooks[] = {{.name = "native"},
+                        {.name = "generic", .xdp_mode = "generic"},
+                        {.name = "at tc", .at_tc = true}};
+  for (const Cell& hook : hooks) {
+    if (hook.restarts() && (!scene.done(scene.trap().server().detach(), "the server goes") ||
+                            !scene.done(start_server(scene, hook), label_of(hook) + ": it starts")))
+      return;
+    for (const Pair& pair : pairs)
+      for (const OddFrame& odd : odd_frames(pair.family)) {
+        const std::string why = play_odd_frame(
+            scene, odd, pair.family, hook.at_tc ? odd.fate_at_tc.value_or(odd.fate) : odd.fate);
+        scene.check(why.empty(),
+                    fmt::format("{}, {}, {}", hook.name, name_of(pair.family), odd.name), why);
+      }
   }
 }
 

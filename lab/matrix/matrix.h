@@ -25,7 +25,10 @@ std::string matrix_service();
 // that the kernel lacks are noted.
 void try_cells(Scene& scene, const std::function<bool(const Cell&)>& chosen);
 
-// The same for odd SYNs (shapes.h) from a number on.
+// The same for odd SYNs (odd_syn.h) from a number on.
 void try_odd_syns(Scene& scene, std::uint32_t first, std::uint32_t count);
+
+// The same for frames that are odd (odd_frame.h), with the program at each of its hooks.
+void try_odd_frames(Scene& scene);
 
 } // namespace trap::lab

@@ -52,6 +52,8 @@ std::span<const std::uint8_t> read_ip(std::span<const std::uint8_t> packet, cons
         be16(&packet[2]) > packet.size() || be16(&packet[2]) < header)
       return {};
     seen.traffic_class = packet[1];
+    seen.identification = be16(&packet[4]);
+    seen.ip_bytes = header;
     seen.hop_limit = packet[8];
     seen.fragments = !(packet[6] & 0x40);
     return packet.subspan(header, be16(&packet[2]) - header);
@@ -61,6 +63,7 @@ std::span<const std::uint8_t> read_ip(std::span<const std::uint8_t> packet, cons
       std::memcmp(&packet[24], client.address.bytes, 16) != 0 ||
       be16(&packet[4]) > packet.size() - 40)
     return {};
+  seen.ip_bytes = 40;
   seen.traffic_class = static_cast<std::uint8_t>(packet[0] << 4 | packet[1] >> 4);
   seen.hop_limit = packet[7];
   return packet.subspan(40, be16(&packet[4]));
@@ -81,15 +84,32 @@ bool read_tcp(std::span<const std::uint8_t> tcp, const Endpoint& server, const E
   return true;
 }
 
-int tag_of(msghdr& message) {
+void note_tag(Seen& seen, std::uint16_t protocol, std::uint16_t control) {
+  (protocol == ETH_P_8021AD ? seen.outer_vlan : seen.vlan) = control & 0xfff;
+  seen.priority += control >> 13;
+}
+
+void insert_tag(Bytes& frame, std::uint16_t protocol, int tag) {
+  if (tag < 0)
+    return;
+  const std::uint8_t bytes[] = {
+      static_cast<std::uint8_t>(protocol >> 8), static_cast<std::uint8_t>(protocol & 0xff),
+      static_cast<std::uint8_t>(tag >> 8), static_cast<std::uint8_t>(tag & 0xff)};
+  frame.insert(frame.begin() + 2 * ETH_ALEN, std::begin(bytes), std::end(bytes));
+}
+
+// Of the kernel's metadata: the outermost tag of a frame.
+void read_metadata(msghdr& message, Seen& seen) {
   for (cmsghdr* at = CMSG_FIRSTHDR(&message); at != nullptr; at = CMSG_NXTHDR(&message, at)) {
     if (at->cmsg_level != SOL_PACKET || at->cmsg_type != PACKET_AUXDATA)
       continue;
     tpacket_auxdata extra{};
     std::memcpy(&extra, CMSG_DATA(at), sizeof extra);
-    return extra.tp_status & TP_STATUS_VLAN_VALID ? extra.tp_vlan_tci & 0xfff : -1;
+    if (extra.tp_status & TP_STATUS_VLAN_VALID)
+      note_tag(seen,
+               extra.tp_status & TP_STATUS_VLAN_TPID_VALID ? extra.tp_vlan_tpid : ETHERTYPE_VLAN,
+               extra.tp_vlan_tci);
   }
-  return -1;
 }
 
 } // namespace
@@ -98,7 +118,7 @@ Result<Wire> Wire::open(const Host& router, const Sending& sending) {
   const InHost inside{router};
   if (!inside.entered())
     return Error{"cannot enter the router's namespace"};
-  auto socket = packet_socket("trap", ETH_P_ALL);
+  auto socket = packet_socket(std::string{sending.interface}, ETH_P_ALL);
   if (!socket)
     return socket.error();
   return Wire{std::move(*socket), sending};
@@ -116,18 +136,17 @@ Bytes Wire::frame_of(const Segment& segment, std::uint8_t traffic_class, bool ac
   if (accurate_ecn)
     frame[family_of(segment.from.address) == TRAP_IPV4 ? 46 : 66] |= 1;
   renew_checksums(std::span{frame}.subspan(ETH_HLEN));
-  if (sending_.vlan >= 0) {
-    const std::uint8_t tag[] = {ETHERTYPE_VLAN >> 8, ETHERTYPE_VLAN & 0xff,
-                                static_cast<std::uint8_t>(sending_.vlan >> 8),
-                                static_cast<std::uint8_t>(sending_.vlan)};
-    frame.insert(frame.begin() + 12, std::begin(tag), std::end(tag));
-  }
+  insert_tag(frame, ETHERTYPE_VLAN, sending_.vlan);
+  insert_tag(frame, ETH_P_8021AD, sending_.outer_vlan);
   return frame;
 }
 
 Result<void> Wire::send(const Segment& segment, std::uint8_t traffic_class,
                         bool accurate_ecn) const {
-  const Bytes frame = frame_of(segment, traffic_class, accurate_ecn);
+  return send(frame_of(segment, traffic_class, accurate_ecn));
+}
+
+Result<void> Wire::send(const Bytes& frame) const {
   if (::send(socket_.get(), frame.data(), frame.size(), 0) != static_cast<ssize_t>(frame.size()))
     return Error{"cannot send a frame: " + error_text(errno)};
   return {};
@@ -182,10 +201,12 @@ std::optional<Seen> Wire::next(const Endpoint& server, const Endpoint& client,
     const std::span frame{buffer.data(), static_cast<std::size_t>(bytes)};
     std::copy_n(frame.begin(), 6, seen.destination.begin());
     std::copy_n(frame.begin() + 6, 6, seen.source.begin());
-    seen.vlan = tag_of(message);
+    read_metadata(message, seen);
     std::size_t header_bytes = ETH_HLEN;
-    if (frame.size() > ETH_HLEN + 4 && be16(&frame[12]) == ETHERTYPE_VLAN) {
-      seen.vlan = be16(&frame[14]) & 0xfff;
+    for (std::uint16_t type = be16(&frame[12]);
+         frame.size() > header_bytes + 4 && (type == ETHERTYPE_VLAN || type == ETH_P_8021AD);
+         type = be16(&frame[header_bytes - 2])) {
+      note_tag(seen, type, be16(&frame[header_bytes]));
       header_bytes += 4;
     }
     const auto tcp = read_ip(frame.subspan(header_bytes), server, client, seen);

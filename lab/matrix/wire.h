@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lab/hosts/host.h"
@@ -19,7 +20,11 @@ namespace trap::lab {
 // A frame that arrived, in host byte order.
 struct Seen {
   MacAddress destination = {}, source = {};
-  int vlan = -1; // its tag; -1: none
+  int vlan = -1;                    // its tag; -1: none
+  int outer_vlan = -1;              // one of 802.1ad around it
+  int priority = 0;                 // and the sum of those that tags say
+  std::uint16_t identification = 0; // IPv4
+  std::size_t ip_bytes = 0;         // of the IP header
   std::uint8_t hop_limit = 0, traffic_class = 0;
   bool fragments = false; // IPv4: routers may fragment it
   std::uint32_t seq = 0, ack = 0;
@@ -31,7 +36,9 @@ struct Seen {
 // How frames leave.
 struct Sending {
   MacAddress source = {}, destination = {};
-  int vlan = -1; // the tag; -1: none
+  int vlan = -1;                       // the tag; -1: none
+  int outer_vlan = -1;                 // one of 802.1ad around it
+  std::string_view interface = "trap"; // of the router's
 };
 
 class Wire {
@@ -41,6 +48,9 @@ public:
   // `traffic_class`, and the AE bit (RFC 9768) if `accurate_ecn`, are beyond Segment.
   [[nodiscard]] Result<void> send(const Segment& segment, std::uint8_t traffic_class = 0,
                                   bool accurate_ecn = false) const;
+
+  // A whole frame, as it is.
+  [[nodiscard]] Result<void> send(const Bytes& frame) const;
 
   // Several at once, with nothing of them delivered before the last is sent, as far as the kernel
   // allows.

@@ -53,5 +53,13 @@ const Registration register_odd_syns{{
         },
 }};
 
+const Registration register_odd_frames{{
+    .name = "odd-frames",
+    .goal = "SYNs in odd frames, packets and headers are answered as by the host's stack",
+    .plan = plan(),
+    .run_class = RunClass::matrix,
+    .play = try_odd_frames,
+}};
+
 } // namespace
 } // namespace trap::lab
