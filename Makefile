@@ -40,8 +40,16 @@ demo: ## show TRAP defending a real service in a lab on this machine (root)
 configure-demo:
 	$(call configure,dev,-DTRAP_TESTS=OFF)
 
-test: build ## every test: unit, sanitizers, BPF programs, fuzz corpus, conventions, lab (root)
+# A build of its own has unit tests and corpus with sanitizers alone.
+test: ## every test: unit, sanitizers, BPF programs, fuzz corpus, conventions, lab (root)
+	@scripts/setup.sh test
+	@[ -e build/dev/CMakeCache.txt ] || $(MAKE) --no-print-directory configure-test
+	@$(MAKE) --no-print-directory build
 	@tests/all.sh
+
+.PHONY: configure-test
+configure-test:
+	$(call configure,dev,-DTRAP_UNIT=OFF)
 
 test-asan: ## the unit tests and the fuzz corpus under ASan and UBSan
 	@scripts/setup.sh test
