@@ -151,11 +151,13 @@ std::string read_config(PartFacts& facts, PartLocation& location) {
   const Listeners listeners = read_listeners();
   facts.accepts_uncovered = text_of(*root, "uncovered", "") == "accept";
   if (facts.part == "guard") {
-    facts.key_file = read_key_file(text_of(*root, "secret_file", "/etc/trap/guard.key"));
+    facts.key_file = read_key_file(
+        path_beside(facts.config_path, text_of(*root, "secret_file", "/etc/trap/guard.key")));
     read_guard(facts, *root, listeners);
   } else if (facts.part == "server") {
     read_server(facts, *root, listeners);
-    KeyFileFacts key = read_key_file(text_of(*root, "master_key_file", "/etc/trap/master.key"));
+    KeyFileFacts key = read_key_file(
+        path_beside(facts.config_path, text_of(*root, "master_key_file", "/etc/trap/master.key")));
     if (key.exists || !facts.peers.empty()) // without backends nothing is signed
       facts.key_file = std::move(key);
   }

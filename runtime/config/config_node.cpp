@@ -2,6 +2,7 @@
 #include "runtime/config/config_node.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include <unistd.h>
 
@@ -152,6 +153,10 @@ std::string format_value(const ConfigNode& node) {
     return "{ " + all + " }";
   }
   return "";
+}
+
+std::string path_beside(const std::string& config_path, const std::string& path) {
+  return (std::filesystem::path(config_path).parent_path() / path).string();
 }
 
 Result<ConfigNode> parse_config(const std::string& text, const std::string& path) {

@@ -39,6 +39,9 @@ const ConfigNode* find_entry(const ConfigNode& table, const std::string& key);
 // The value as TOML on one line: 80, "enforce", ["eth0", "eth1"].
 std::string format_value(const ConfigNode& node);
 
+// A path that the file at `config_path` names: a relative one starts at the file's directory.
+std::string path_beside(const std::string& config_path, const std::string& path);
+
 // Reads and parses a file; the root is a Table. Errors start with "file:line: " or "file: ".
 Result<ConfigNode> read_config_file(const std::string& path);
 

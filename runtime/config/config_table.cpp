@@ -5,7 +5,26 @@
 
 #include <fmt/format.h>
 
+#include "runtime/config/nearest_word.h"
+
 namespace trap {
+namespace {
+
+constexpr std::size_t reason_begins_bytes = 300, reason_ends_bytes = 150;
+
+// A value of any length may be in it.
+std::string shortened(const std::string& reason) {
+  if (reason.size() <= reason_begins_bytes + reason_ends_bytes)
+    return reason;
+  return reason.substr(0, reason_begins_bytes) + " ... " +
+         reason.substr(reason.size() - reason_ends_bytes);
+}
+
+bool has_control_characters(const std::string& text) {
+  return std::ranges::any_of(text, [](unsigned char c) { return c < ' ' || c == 127; });
+}
+
+} // namespace
 
 ConfigTable::ConfigTable(const ConfigNode& root, std::string path)
     : node_(&root), path_(std::move(path)), error_(std::make_shared<std::optional<Error>>()) {}
@@ -19,7 +38,7 @@ void ConfigTable::fail(unsigned line, const std::string& reason) {
     return;
   const std::string where = line ? fmt::format("{}:{}", path_, line) : path_;
   const std::string name = name_.empty() ? "" : name_ + ": ";
-  *error_ = Error{fmt::format("{}: {}{}", where, name, reason), ExitCode::usage};
+  *error_ = Error{fmt::format("{}: {}{}", where, name, shortened(reason)), ExitCode::usage};
 }
 
 void ConfigTable::fail(Error error) {
@@ -27,8 +46,19 @@ void ConfigTable::fail(Error error) {
     *error_ = std::move(error);
 }
 
+const std::string* ConfigTable::word(const ConfigNode& node, const std::string& key,
+                                     const char* wanted) {
+  const auto* text = as<std::string>(node, key, wanted);
+  if (text && has_control_characters(*text)) {
+    fail(node.line,
+         fmt::format("\"{}\" is \"{}\": write it without control characters", key, *text));
+    return nullptr;
+  }
+  return text;
+}
+
 const std::string* ConfigTable::text(const ConfigNode& node, const std::string& key) {
-  const auto* text = as<std::string>(node, key, "a string");
+  const auto* text = word(node, key, "a string");
   if (text && text->empty())
     fail(node.line, fmt::format("\"{}\" is empty", key));
   return text && !text->empty() ? text : nullptr;
@@ -55,12 +85,17 @@ void ConfigTable::fail_missing(const std::string& key) {
 
 void ConfigTable::reject_keys_except(const std::vector<std::string>& known) {
   for (const ConfigEntry& entry : std::get<ConfigNode::Table>(node_->value)) {
-    if (std::find(known.begin(), known.end(), entry.key) == known.end())
-      fail(entry.node.line,
-           fmt::format("unknown key \"{}\": known here are {}{}", entry.key, fmt::join(known, ", "),
-                       header_.empty()
-                           ? ""
-                           : "; what is for the whole file stands before its first [[table]]"));
+    if (std::find(known.begin(), known.end(), entry.key) != known.end())
+      continue;
+    const std::string nearest = nearest_word(entry.key, known);
+    fail(entry.node.line,
+         nearest.empty()
+             ? fmt::format("unknown key \"{}\": known here are {}{}", entry.key,
+                           fmt::join(known, ", "),
+                           header_.empty()
+                               ? ""
+                               : "; what is for the whole file stands before its first [[table]]")
+             : fmt::format("unknown key \"{}\": did you mean \"{}\"?", entry.key, nearest));
   }
 }
 

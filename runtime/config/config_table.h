@@ -37,7 +37,11 @@ public:
     return nullptr;
   }
 
-  // A string that is not empty.
+  // A string without control characters: no value needs them, and C ends a text at a NUL.
+  const std::string* word(const ConfigNode& node, const std::string& key,
+                          const char* wanted = "a string");
+
+  // The same, and it is not empty.
   const std::string* text(const ConfigNode& node, const std::string& key);
 
   // An integer of `least` to `most`.

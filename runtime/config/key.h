@@ -49,12 +49,16 @@ void read_keys(ConfigTable& table, const Keys<Config>& keys, Config& config) {
     known.push_back(key.facts.name);
     if (const ConfigNode* node = table.find(key.facts.name))
       key.take(table, *node, config);
-    else if (key.facts.required && key.facts.type == KeyType::tables)
+  }
+  table.reject_keys_except(known); // a key that is misspelt is not one that is missing
+  for (const Key<Config>& key : keys) {
+    if (!key.facts.required || table.find(key.facts.name))
+      continue;
+    if (key.facts.type == KeyType::tables)
       table.fail(0, "no [[" + table.header_of(key.facts.name) + "]]: add at least one");
-    else if (key.facts.required)
+    else
       table.fail_missing(key.facts.name);
   }
-  table.reject_keys_except(known);
 }
 
 // The table as it would be written.
@@ -261,9 +265,8 @@ Key<Config> string(std::string name, T Config::*member, Written<std::type_identi
        .by = by,
        .meaning = std::move(meaning)},
       [name, member, written](ConfigTable& table, const ConfigNode& node, Config& config) {
-        const std::string* text = written.may_be_empty
-                                      ? table.as<std::string>(node, name, "a string")
-                                      : table.text(node, name);
+        const std::string* text =
+            written.may_be_empty ? table.word(node, name) : table.text(node, name);
         if (!text)
           return;
         auto value = written.parse(*text);
@@ -274,6 +277,24 @@ Key<Config> string(std::string name, T Config::*member, Written<std::type_identi
       },
       [member, written](const Config& config, View) {
         return ConfigNode{0, written.format(config.*member)};
+      });
+}
+
+// The path of a file, as path_beside() understands it.
+template <class Config>
+Key<Config> file(std::string name, std::string Config::*member, AppliedBy by, std::string meaning) {
+  return key_detail::make<Config>(
+      {.name = name,
+       .type = KeyType::string,
+       .accepted = "a path",
+       .by = by,
+       .meaning = std::move(meaning)},
+      [name, member](ConfigTable& table, const ConfigNode& node, Config& config) {
+        if (const std::string* text = table.text(node, name))
+          config.*member = path_beside(table.path(), *text);
+      },
+      [member](const Config& config, View) {
+        return ConfigNode{0, config.*member};
       });
 }
 
@@ -328,7 +349,7 @@ Key<Config> strings(std::string name, std::vector<T> Config::*member,
                      name + ": there is room for " + std::to_string(most) + " only");
         std::set<std::string> seen;
         for (const ConfigNode& item : *array) {
-          const auto* text = table.as<std::string>(item, name, wanted_kind);
+          const auto* text = table.word(item, name, wanted_kind);
           if (!text)
             continue;
           auto value = written.parse(*text);

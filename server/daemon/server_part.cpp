@@ -19,6 +19,16 @@ Result<void> ServerPart::read_keys() {
   return {};
 }
 
+std::vector<std::string> ServerPart::warnings() {
+  std::vector<std::string> all;
+  const std::vector<HostAddress> host = list_host_addresses();
+  for (const ServiceConfig& service : server_.active->config.services) {
+    const std::vector<std::string> missing = missing_addresses(service, host);
+    all.insert(all.end(), missing.begin(), missing.end());
+  }
+  return all;
+}
+
 Result<void> ServerPart::check_start() {
   return check_takeover(server_.active->config);
 }

@@ -21,6 +21,7 @@ public:
   }
   bool needs_raw_sockets() const override { return true; }
   Result<void> read_keys() override;
+  std::vector<std::string> warnings() override;
   Result<void> check_start() override;
   Result<void> start(Undo& undo) override { return start_server(server_, undo); }
   Result<void> detach() override;

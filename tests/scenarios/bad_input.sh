@@ -158,7 +158,7 @@ for part in server guard client; do
   check "$part: missing configuration" 2 "^trap-$part: $work/none.toml: cannot open: No such file.*--config" run "trap-$part" --config "$work/none.toml"
   check "$part: configuration is a directory" 2 "^trap-$part: $work: is a directory: name a file" run "trap-$part" --config "$work"
   bad_config "$part: not TOML" $part 2 "not TOML" '1s/.*/interfaces = ["bad0"/'
-  bad_config "$part: unknown key" $part 2 'unknown key "interfaecs".*known here are interfaces' '1s/.*/&\ninterfaecs = 1/'
+  bad_config "$part: unknown key" $part 2 'unknown key "interfaecs": did you mean "interfaces"' '1s/.*/&\ninterfaecs = 1/'
   bad_config "$part: wrong type" $part 1 '"interfaces" must be an array of strings, not an integer' '1s/.*/interfaces = 1/'
   bad_config "$part: no interfaces" $part 0 'key "interfaces" is missing' '1d'
   bad_config "$part: interface named twice" $part 1 'interfaces: "bad0" is listed twice' '1s/.*/interfaces = ["bad0", "bad0"]/'

@@ -81,7 +81,7 @@ void check_service(ConfigTable& table, ServiceConfig& service, const GuardConfig
 Keys<GuardConfig> own_keys() {
   using G = GuardConfig;
   return {
-      string("secret_file", &G::secret_file, file_path(), by_reload, "file of this guard's key"),
+      file("secret_file", &G::secret_file, by_reload, "file of this guard's key"),
       choice("mode", &G::mode, modes(), by_reload,
              "whether packets that are refused are dropped, or counted only"),
       choice("uncovered", &G::accepts_uncovered, {{"degraded", false}, {"accept", true}}, by_reload,

@@ -2,7 +2,6 @@
 #include "server/daemon/config/policy_config.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include <fmt/core.h>
 
@@ -74,8 +73,7 @@ void note_listed(const ConfigTable& table, const PolicyRule& rule, WrittenPolici
 }
 
 void read_file_of(ConfigTable& table, PolicyRule& rule, WrittenPolicies& written) {
-  const std::string path = (std::filesystem::path(table.path()).parent_path() / rule.file)
-                               .string(); // an absolute one stays as it is
+  const std::string path = path_beside(table.path(), rule.file);
   auto lines = read_prefix_file(path);
   if (!lines) {
     table.fail(lines.error());

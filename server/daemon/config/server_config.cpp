@@ -29,8 +29,7 @@ Keys<BudgetConfig> budget_keys() {
 
 Keys<ServerConfig> own_keys() {
   using S = ServerConfig;
-  return {string("master_key_file", &S::master_key_file, file_path(), by_reload,
-                 "file of the master key"),
+  return {file("master_key_file", &S::master_key_file, by_reload, "file of the master key"),
           choice("cookies", &S::cookies,
                  {{"auto", Cookies::automatic}, {"kernel", Cookies::kernel}}, by_restart,
                  "SYN cookies of services that serve: TRAP's where possible, or the kernel's"),

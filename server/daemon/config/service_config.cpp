@@ -225,6 +225,25 @@ bool needs_host(const ServiceConfig& service) {
                              [](const AddressPattern& pattern) { return !pattern.is_one; });
 }
 
+std::vector<std::string> missing_addresses(const ServiceConfig& service,
+                                           const std::vector<HostAddress>& host) {
+  std::vector<std::string> missing;
+  for (const AddressPattern& pattern : service.patterns) {
+    const bool is_named = !pattern.interface.empty() || pattern.prefix;
+    if (!is_named || std::ranges::any_of(
+                         host, [&](const HostAddress& address) { return fits(pattern, address); }))
+      continue;
+    missing.push_back(fmt::format(
+        "service \"{}\": \"{}\" stands for no address now: {}", service.name, pattern.text,
+        pattern.interface.empty()
+            ? "this host has none in the prefix"
+            : fmt::format("this host has no interface \"{}\" with an address; names of hosts are "
+                          "not looked up",
+                          pattern.interface)));
+  }
+  return missing;
+}
+
 void find_addresses(std::vector<ServiceConfig>& services, const std::vector<HostAddress>& host) {
   for (ServiceConfig& service : services) {
     service.addresses.clear();

@@ -44,6 +44,11 @@ Keys<ServiceConfig> service_keys();
 // Are there addresses that only the host can tell?
 bool needs_host(const ServiceConfig& service);
 
+// What its addresses name that this host has not: an interface, or an address in a prefix. One line
+// for each.
+std::vector<std::string> missing_addresses(const ServiceConfig& service,
+                                           const std::vector<HostAddress>& host);
+
 // Sets the addresses of all services. One that is written out goes before one that is found, and of
 // those an earlier service's.
 void find_addresses(std::vector<ServiceConfig>& services, const std::vector<HostAddress>& host);

@@ -564,7 +564,12 @@ std::vector<std::string> runtime_problems(const RunningServer& server) {
       server.hearing.problems([&](const Endpoint& backend) { return backends.health_of(backend); });
   problems.insert(problems.end(), unheard.begin(), unheard.end());
   for (const ServiceConfig& service : server.active->config.services) {
-    if (service.addresses.empty())
+    // The host is asked from the first tick on.
+    const std::vector<std::string> missing =
+        server.host_addresses.empty() ? std::vector<std::string>()
+                                      : missing_addresses(service, server.host_addresses);
+    problems.insert(problems.end(), missing.begin(), missing.end());
+    if (service.addresses.empty() && missing.empty())
       problems.push_back(
           fmt::format("service \"{}\": this host has none of its addresses now", service.name));
   }
