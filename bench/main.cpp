@@ -15,6 +15,7 @@
 #include "bench/speed/measurements.h"
 #include "lab/hosts/cpus.h"
 #include "lab/hosts/session.h"
+#include "runtime/output.h"
 #include "runtime/result.h"
 #include "runtime/version.h"
 #include "tests/bpf/harness/object.h"
@@ -239,6 +240,7 @@ ExitCode run(int argc, char** argv) {
 } // namespace trap::bench
 
 int main(int argc, char** argv) {
+  trap::hold_standard_streams();
   try {
     return static_cast<int>(trap::bench::run(argc, argv));
   } catch (const std::exception& error) {

@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 #include "ctl/commands.h"
 #include "runtime/log.h"
@@ -44,10 +45,32 @@ Result<ExitCode> done(const Result<void>& result) {
   return ExitCode::ok;
 }
 
+// A number of `least` to `most`; CLI::Range lets "nan" pass.
+CLI::Validator seconds(double least, double most) {
+  return {[least, most](const std::string& text) {
+            double number = 0;
+            return CLI::detail::lexical_cast(text, number) && number >= least && number <= most
+                       ? std::string()
+                       : fmt::format("{} is no number of {} to {}", text, least, most);
+          },
+          fmt::format("FLOAT in [{:g} - {:g}]", least, most)};
+}
+
+// A path or name. An empty one is a variable of a script that was not set, and not the usual one.
+CLI::Validator not_empty() {
+  return {[](const std::string& text) { return std::string(text.empty() ? "it is empty" : ""); },
+          ""};
+}
+
+void add_socket(CLI::App* command, std::string& socket, const std::string& whose = "") {
+  command->add_option("--socket", socket, whose + "control socket, if it is not the usual one")
+      ->check(not_empty());
+}
+
 void add_part_options(CLI::App* command, trap::ctl::PartRequest& parts, const char* what,
                       const std::vector<std::string>& choices) {
   command->add_option("PART", parts.part, what)->check(CLI::IsMember(choices));
-  command->add_option("--socket", parts.socket, "control socket, if it is not the usual one");
+  add_socket(command, parts.socket);
   command->add_flag("--json", parts.json, "as JSON");
 }
 
@@ -62,8 +85,12 @@ void add_keys(CLI::App& app, CommandLine& line) {
   CLI::App* derive = key->add_subcommand("derive", "make a guard's key from the master key");
   derive->add_option("GUARD", line.guard, "name of the guard, as in the server's configuration")
       ->required();
-  derive->add_option("--master", line.master_file, "master key file")->capture_default_str();
-  derive->add_option("--output", line.output, "new file, or - for stdout")->capture_default_str();
+  derive->add_option("--master", line.master_file, "master key file")
+      ->check(not_empty())
+      ->capture_default_str();
+  derive->add_option("--output", line.output, "new file, or - for stdout")
+      ->check(not_empty())
+      ->capture_default_str();
   derive->callback([&line] {
     line.act = [&line] {
       return done(trap::ctl::derive_key(line.guard, line.master_file, line.output));
@@ -82,8 +109,7 @@ void add_backends(CLI::App& app, CommandLine& line) {
   backend->require_subcommand(1);
   auto add = [&](const char* action, const char* what) {
     CLI::App* command = backend->add_subcommand(action, what);
-    command->add_option("--socket", line.backend.socket,
-                        "the server's control socket, if it is not the usual one");
+    add_socket(command, line.backend.socket, "the server's ");
     command->add_flag("--json", line.backend.json, "as JSON");
     command->callback([&line, action] {
       line.backend.action = action;
@@ -92,7 +118,8 @@ void add_backends(CLI::App& app, CommandLine& line) {
     return command;
   };
   add("list", "show the backends, their state, health and share of the clients")
-      ->add_option("SERVICE", line.backend.service, "only the backends of this service");
+      ->add_option("SERVICE", line.backend.service, "only the backends of this service")
+      ->check(not_empty());
   for (CLI::App* command :
        {add("drain", "send no new clients to a backend; its present clients stay"),
         add("activate", "send clients to a backend again")}) {
@@ -105,9 +132,9 @@ void add_backends(CLI::App& app, CommandLine& line) {
 void add_ready(CLI::App& app, CommandLine& line) {
   CLI::App* ready = app.add_subcommand(
       "ready", "say whether a service of trap-server can take clients now: for routers");
-  ready->add_option("SERVICE", line.ready.service, "name of the service; without it, all of them");
-  ready->add_option("--socket", line.ready.socket,
-                    "the server's control socket, if it is not the usual one");
+  ready->add_option("SERVICE", line.ready.service, "name of the service; without it, all of them")
+      ->check(not_empty());
+  add_socket(ready, line.ready.socket, "the server's ");
   ready->add_flag("--json", line.ready.json, "as JSON");
   ready->callback(
       [&line] { line.act = [&line] { return trap::ctl::show_readiness(line.ready); }; });
@@ -118,11 +145,12 @@ void add_redirects(CLI::App& app, CommandLine& line) {
       app.add_subcommand("redirects", "list the redirects that trap-client holds, or flush them");
   CLI::App* flush = redirects->add_subcommand(
       "flush", "forget redirects: the next connection asks the TRAP server again");
-  flush->add_option("SERVICE", line.redirects.service,
-                    "only the redirects of this service: its public address and port");
+  flush
+      ->add_option("SERVICE", line.redirects.service,
+                   "only the redirects of this service: its public address and port")
+      ->check(not_empty());
   for (CLI::App* command : {redirects, flush}) {
-    command->add_option("--socket", line.redirects.socket,
-                        "the client's control socket, if it is not the usual one");
+    add_socket(command, line.redirects.socket, "the client's ");
     command->add_flag("--json", line.redirects.json, "as JSON");
   }
   redirects->callback([&line, flush] {
@@ -136,10 +164,9 @@ void add_knock(CLI::App& app, CommandLine& line) {
       app.add_subcommand("knock", "connect to a service as a client does, and show each step");
   knock->add_option("SERVICE", line.knock.service, "public address or name, and port")->required();
   knock->add_option("--timeout", line.knock.timeout_s, "seconds to wait for each answer")
-      ->check(CLI::Range(0.05, 60.0))
+      ->check(seconds(0.05, 60))
       ->capture_default_str();
-  knock->add_option("--socket", line.knock.socket,
-                    "the client's control socket, if it is not the usual one");
+  add_socket(knock, line.knock.socket, "the client's ");
   knock->add_flag("--json", line.knock.json, "as JSON");
   knock->callback([&line] { line.act = [&line] { return trap::ctl::knock(line.knock); }; });
 }
@@ -150,8 +177,7 @@ void add_guard(CLI::App& app, CommandLine& line) {
   guard->require_subcommand(1);
   auto add = [&](const char* action, const char* what) {
     CLI::App* command = guard->add_subcommand(action, what);
-    command->add_option("--socket", line.guard_control.socket,
-                        "the guard's control socket, if it is not the usual one");
+    add_socket(command, line.guard_control.socket, "the guard's ");
     command->add_flag("--json", line.guard_control.json, "as JSON");
     command->callback([&line, action] {
       line.guard_control.action = action;
@@ -174,7 +200,8 @@ void add_views(CLI::App& app, CommandLine& line) {
   CLI::App* status = app.add_subcommand("status", "show the state of the parts on this host");
   add_part_options(status, line.parts, "server, guard or client; without it, every part that runs",
                    parts);
-  status->add_option("--pin-dir", line.parts.pin_dir, "pin_dir, if it is not the usual one");
+  status->add_option("--pin-dir", line.parts.pin_dir, "pin_dir, if it is not the usual one")
+      ->check(not_empty());
   status->callback([&line] { line.act = [&line] { return trap::ctl::show_status(line.parts); }; });
 
   CLI::App* reload = app.add_subcommand(
@@ -188,7 +215,7 @@ void add_views(CLI::App& app, CommandLine& line) {
   add_part_options(top, line.top.parts, "server, guard or client; without it, every part that runs",
                    parts);
   top->add_option("--interval", line.top.interval_s, "seconds")
-      ->check(CLI::Range(0.1, 3600.0))
+      ->check(seconds(0.1, 3600))
       ->capture_default_str();
   top->add_flag("--once", line.top.once, "print one table and end");
   top->callback([&line] { line.act = [&line] { return trap::ctl::show_top(line.top); }; });
@@ -202,17 +229,20 @@ void add_diagnosis(CLI::App& app, CommandLine& line) {
       ->add_option("--part", line.explain.parts.part,
                    "server, guard or client; without it, every part that runs")
       ->check(CLI::IsMember(parts));
-  explain->add_option("--packet", line.explain.packet,
-                      "the packet, as in 'tcp 198.51.100.7:4242 > 203.0.113.10:443 SYN mss=1460'");
-  explain->add_option("--pcap", line.explain.pcap,
-                      "all packets of a capture file instead; - for stdin");
+  explain
+      ->add_option("--packet", line.explain.packet,
+                   "the packet, as in 'tcp 198.51.100.7:4242 > 203.0.113.10:443 SYN mss=1460'")
+      ->check(not_empty());
+  explain
+      ->add_option("--pcap", line.explain.pcap,
+                   "all packets of a capture file instead; - for stdin")
+      ->check(not_empty());
   explain
       ->add_option("--direction", line.explain.direction,
                    "out: the packet leaves this host, where trap-client judges it")
       ->check(CLI::IsMember({"in", "out"}))
       ->capture_default_str();
-  explain->add_option("--socket", line.explain.parts.socket,
-                      "control socket, if it is not the usual one");
+  add_socket(explain, line.explain.parts.socket);
   explain->add_flag("--json", line.explain.parts.json, "as JSON, one object a line");
   explain->callback([&line] { line.act = [&line] { return trap::ctl::explain(line.explain); }; });
 
@@ -222,7 +252,9 @@ void add_diagnosis(CLI::App& app, CommandLine& line) {
       ->add_option("--verdict", line.capture.verdicts,
                    "name of a verdict, as drop-uninvited, or drop-* for all that begin so")
       ->required();
-  capture->add_option("-w,--write", line.capture.file, "a new file; - for stdout")->required();
+  capture->add_option("-w,--write", line.capture.file, "a new file; - for stdout")
+      ->check(not_empty())
+      ->required();
   capture
       ->add_option("--part", line.capture.parts.part,
                    "server, guard or client; without it, every part that runs")
@@ -231,15 +263,16 @@ void add_diagnosis(CLI::App& app, CommandLine& line) {
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100000}))
       ->capture_default_str();
   capture->add_option("--seconds", line.capture.seconds, "time, at most")
-      ->check(CLI::Range(0.1, 86400.0))
+      ->check(seconds(0.1, 86400))
       ->capture_default_str();
-  capture->add_option("--socket", line.capture.parts.socket,
-                      "control socket, if it is not the usual one");
+  add_socket(capture, line.capture.parts.socket);
   capture->callback([&line] { line.act = [&line] { return trap::ctl::capture(line.capture); }; });
 
   CLI::App* decode = app.add_subcommand(
       "decode", "show the TRAP messages of a capture, field by field; asks no daemon");
-  decode->add_option("--pcap", line.decode.pcap, "the capture file; - for stdin")->required();
+  decode->add_option("--pcap", line.decode.pcap, "the capture file; - for stdin")
+      ->check(not_empty())
+      ->required();
   decode->add_flag("--all", line.decode.all, "packets without a TRAP message as well");
   decode->add_flag("--json", line.decode.json, "as JSON, one object a line");
   decode->callback([&line] { line.act = [&line] { return trap::ctl::decode(line.decode); }; });
@@ -250,8 +283,10 @@ void add_diagnosis(CLI::App& app, CommandLine& line) {
       ->add_option("--part", line.doctor.part,
                    "server, guard or client; without it, every part that is configured or runs")
       ->check(CLI::IsMember(parts));
-  doctor->add_option("--config", line.doctor.config,
-                     "the part's configuration file, if it is not the usual one");
+  doctor
+      ->add_option("--config", line.doctor.config,
+                   "the part's configuration file, if it is not the usual one")
+      ->check(not_empty());
   doctor->add_flag("--json", line.doctor.json, "as JSON");
   doctor->callback([&line] { line.act = [&line] { return trap::ctl::examine(line.doctor); }; });
 }
@@ -275,7 +310,15 @@ std::string usage_text(const CLI::App& app, const CLI::ParseError& error) {
 
 // The exit code of a command; an error has been told.
 int carry_out(const std::function<Result<ExitCode>()>& act) {
-  const auto code = trap::print_whole(act);
+  const auto code = trap::print_whole([&act]() -> Result<ExitCode> {
+    try {
+      return act();
+    } catch (const nlohmann::json::exception& other_form) {
+      return trap::Error{fmt::format("the daemon's answer has another form than expected: is it of "
+                                     "this version? ({})",
+                                     other_form.what())};
+    }
+  });
   if (!code)
     trap::log::final_error("trapctl", code.error().message);
   return static_cast<int>(code ? *code : code.error().exit_code);
@@ -284,6 +327,7 @@ int carry_out(const std::function<Result<ExitCode>()>& act) {
 } // namespace
 
 int main(int argc, char** argv) {
+  trap::hold_standard_streams();
   CommandLine line;
   CLI::App app("Keys, status and control of TRAP.", "trapctl");
   app.set_version_flag("--version", std::string{"trapctl "} + trap::program_version);

@@ -8,6 +8,7 @@
 #include "ctl/control_client.h"
 #include "runtime/kernel/pin_holder.h"
 #include "runtime/log.h"
+#include "runtime/printable.h"
 
 namespace trap::ctl {
 
@@ -17,15 +18,25 @@ namespace {
 
 constexpr int refused_to_user = 403;
 
+// Names come from the host, an interface's may be an order to a terminal.
+void make_printable(ordered_json& json) {
+  if (json.is_string())
+    json = printable(json.get_ref<const std::string&>());
+  else if (json.is_structured())
+    for (ordered_json& inner : json)
+      make_printable(inner);
+}
+
+} // namespace
+
 Result<ordered_json> read_object(const std::string& socket, const std::string& body) {
   ordered_json object = ordered_json::parse(body, nullptr, false);
   if (!object.is_object())
     return Error{
         fmt::format("control socket {}: the answer is not JSON: is this TRAP's socket?", socket)};
+  make_printable(object);
   return object;
 }
-
-} // namespace
 
 bool names_one(const PartRequest& request) {
   return !request.part.empty() || !request.socket.empty() || !request.pin_dir.empty();
@@ -90,9 +101,12 @@ Error nothing_runs(const PartRequest& request) {
   for (const PartLocation& location : locations(request))
     if (const auto deaf = deaf_daemon(location))
       return {deaf->what + ": " + deaf->cure, ExitCode::failed};
-  return {fmt::format("{}{}",
+  return {fmt::format("{}{}{}",
                       request.part.empty() ? "no part of TRAP runs here"
                                            : fmt::format("trap-{} does not run here", request.part),
+                      request.socket.empty()
+                          ? ""
+                          : fmt::format(": nothing listens at control socket {}", request.socket),
                       geteuid() == 0 ? "" : "; root alone sees programs that work without it"),
           ExitCode::not_running};
 }

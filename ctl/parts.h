@@ -23,6 +23,9 @@ struct PartLocation {
 std::vector<PartLocation> locations(const PartRequest& request);
 bool names_one(const PartRequest& request);
 
+// An answer of the socket: an object, with its texts fit for a terminal.
+Result<nlohmann::ordered_json> read_object(const std::string& socket, const std::string& body);
+
 // The answer to GET /status; null if nothing listens.
 Result<nlohmann::ordered_json> running_status(const PartLocation& location);
 
@@ -32,7 +35,6 @@ Result<std::vector<nlohmann::ordered_json>> running_parts(const PartRequest& req
 // A service's name goes into a path: an error with ExitCode::usage if it cannot be one.
 Result<void> check_service_name(const std::string& name);
 
-// The error of a request for a part that does not run.
 // A daemon that holds the part's pins and does not listen at the location's socket. None as well
 // where only root could see it.
 struct DeafDaemon {
@@ -40,6 +42,7 @@ struct DeafDaemon {
 };
 std::optional<DeafDaemon> deaf_daemon(const PartLocation& location);
 
+// The error of a request for a part that does not run.
 Error nothing_runs(const PartRequest& request);
 
 // Posts. Empty if nothing listens; the daemon's own error if it refuses.

@@ -8,6 +8,7 @@
 
 #include "lab/commands.h"
 #include "lab/traffic/flood.h"
+#include "runtime/output.h"
 #include "runtime/result.h"
 #include "runtime/version.h"
 
@@ -68,6 +69,7 @@ int dispatch(const CLI::App& app, const Arguments& arguments) {
 } // namespace
 
 int main(int argc, char** argv) {
+  trap::hold_standard_streams();
   if (argc > 1 && std::strcmp(argv[1], "flood") == 0)
     return trap::lab::run_flood_generator({argv + 2, argv + argc});
 

@@ -3,7 +3,9 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <fcntl.h>
 #include <system_error>
+#include <unistd.h>
 
 namespace trap {
 namespace {
@@ -14,6 +16,13 @@ Error cannot_write(int reason) {
 }
 
 } // namespace
+
+void hold_standard_streams() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+      static_cast<void>(open("/", O_PATH)); // gets the lowest number that is free
+  }
+}
 
 Result<ExitCode> print_whole(const std::function<Result<ExitCode>()>& command) {
   try {

@@ -9,6 +9,10 @@
 
 namespace trap {
 
+// First of all in a program: a standard stream that is closed stays taken, and cannot be read or
+// written. Else the next file or socket gets its number, and what is printed.
+void hold_standard_streams();
+
 // Runs a command that prints to stdout by fmt, stdio or a stream. An error of the command's own
 // comes first.
 Result<ExitCode> print_whole(const std::function<Result<ExitCode>()>& command);

@@ -98,6 +98,14 @@ public:
   Capture(const CaptureRequest& request, Fd file)
       : request_(request), file_(std::move(file)), left_(request.count) {}
 
+  // One that failed, as at a full disk, is not in the way of the next.
+  ~Capture() {
+    for (const Part& part : parts_)
+      static_cast<void>(post(part.socket, fmt::format("/capture/end/{}", part.number)));
+  }
+  Capture(const Capture&) = delete;
+  Capture& operator=(const Capture&) = delete;
+
   Result<void> begin(const std::vector<PartLocation>& locations,
                      const std::vector<std::string>& verdicts) {
     std::string words;
@@ -136,6 +144,8 @@ public:
       if (auto written = write(part, **answer); !written)
         return written.error();
     }
+    if (std::string_view(how) == "end")
+      parts_.clear();
     return left_ == 0;
   }
 

@@ -7,6 +7,8 @@
 #include "ctl/doctor/doctor_checks.h"
 #include "ctl/doctor/doctor_gather.h"
 #include "ctl/parts.h"
+#include "runtime/json_text.h"
+#include "runtime/printable.h"
 
 namespace trap::ctl {
 
@@ -25,13 +27,14 @@ public:
                      {"grade", grade_name(finding.grade)},
                      {"what", finding.what},
                      {"mend", finding.mend}});
-    lines_ += fmt::format("{:<4}  {:<6}  {:<10}  {}{}{}\n", grade_name(finding.grade),
-                          part.empty() ? "host" : part, check, finding.what,
-                          finding.mend.empty() ? "" : ": ", finding.mend);
+    lines_ += printable(fmt::format("{:<4}  {:<6}  {:<10}  {}{}{}", grade_name(finding.grade),
+                                    part.empty() ? "host" : part, check, finding.what,
+                                    finding.mend.empty() ? "" : ": ", finding.mend)) +
+              "\n";
   }
 
   void print(bool json) const {
-    fmt::print("{}", json ? ordered_json{{"checks", json_}}.dump(2) + "\n" : lines_);
+    fmt::print("{}", json ? json_text(ordered_json{{"checks", json_}}, 2) + "\n" : lines_);
   }
   bool is_clean() const { return worst_ == Grade::ok; }
 

@@ -4,6 +4,7 @@
 
 #include "ctl/commands.h"
 #include "ctl/explain/pcap_file.h"
+#include "runtime/json_text.h"
 #include "runtime/packet/trap_message.h"
 
 namespace trap::ctl {
@@ -34,7 +35,8 @@ void print(const ordered_json& json) {
   fmt::print("  packet   {}\n", json.value("packet", ""));
   const ordered_json fields = json.value("fields", ordered_json::object());
   for (const auto& [name, value] : fields.items())
-    fmt::print("  {:<10} {}\n", name, value.is_string() ? value.get<std::string>() : value.dump());
+    fmt::print("  {:<10} {}\n", name,
+               value.is_string() ? value.get<std::string>() : json_text(value));
 }
 
 } // namespace
@@ -54,7 +56,7 @@ Result<ExitCode> decode(const DecodeRequest& request) {
       continue;
     const ordered_json json = json_of(number, **frame, message ? &*message : nullptr);
     if (request.json)
-      fmt::print("{}\n", json.dump());
+      fmt::print("{}\n", json_text(json));
     else
       print(json);
   }

@@ -6,6 +6,7 @@
 
 #include "ctl/explain/pcap_file.h"
 #include "ctl/parts.h"
+#include "runtime/json_text.h"
 #include "runtime/log.h"
 
 namespace trap::ctl {
@@ -83,7 +84,7 @@ Result<ExitCode> explain_one(const ExplainOptions& options,
     shown.update(answer ? **answer
                         : ordered_json{{"part", location.part}, {"error", answer.error().message}});
     if (options.parts.json)
-      fmt::print("{}\n", shown.dump());
+      fmt::print("{}\n", json_text(shown));
     else
       print_answer(shown);
   }

@@ -8,6 +8,7 @@
 #include "ctl/key/key_epochs.h"
 #include "ctl/parts.h"
 #include "ctl/table.h"
+#include "runtime/json_text.h"
 
 namespace trap::ctl {
 
@@ -69,7 +70,7 @@ Result<ExitCode> show_key_status(const PartRequest& request) {
     return Error{"no part with keys runs here: keys are the server's and the guard's",
                  ExitCode::not_running};
   if (request.json)
-    fmt::print("{}\n", json.dump(2));
+    fmt::print("{}\n", json_text(json, 2));
   return degraded ? ExitCode::degraded : ExitCode::ok;
 }
 

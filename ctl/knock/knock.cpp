@@ -8,6 +8,7 @@
 #include "ctl/knock/knock_service.h"
 #include "ctl/parts.h"
 #include "ctl/table.h"
+#include "runtime/json_text.h"
 #include "runtime/knock/perform_knock.h"
 
 namespace trap::ctl {
@@ -84,7 +85,7 @@ Result<ExitCode> knock(const KnockRequest& request) {
   if (!knock)
     return knock.error();
   if (request.json)
-    fmt::print("{}\n", knock->dump(2));
+    fmt::print("{}\n", json_text(*knock, 2));
   else
     print(*knock);
   return text_of(*knock, "outcome") == "failed" ? ExitCode::failed : ExitCode::ok;

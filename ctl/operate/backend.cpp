@@ -7,6 +7,7 @@
 #include "ctl/parts.h"
 #include "ctl/table.h"
 #include "runtime/config/endpoint.h"
+#include "runtime/json_text.h"
 
 namespace trap::ctl {
 
@@ -40,7 +41,9 @@ bool has_service(const ordered_json& status, const std::string& service) {
 
 std::string cell(const ordered_json& object, const char* key) {
   auto at = object.find(key);
-  return at == object.end() ? "-" : at->is_string() ? at->template get<std::string>() : at->dump();
+  return at == object.end() ? "-"
+         : at->is_string()  ? at->template get<std::string>()
+                            : json_text(*at);
 }
 
 void print_backends(const ordered_json& backends) {
@@ -71,7 +74,7 @@ Result<ExitCode> list(const BackendRequest& request, const std::string& socket) 
                  ExitCode::usage};
   ordered_json backends = backends_of(*status, request.service);
   if (request.json)
-    fmt::print("{}\n", backends.dump(2));
+    fmt::print("{}\n", json_text(backends, 2));
   else
     print_backends(backends);
   return ExitCode::ok;
@@ -96,7 +99,7 @@ Result<ExitCode> manage_backends(const BackendRequest& request) {
   if (!*answer)
     return nothing_runs({"server", socket, "", false});
   if (request.json)
-    fmt::print("{}\n", (*answer)->dump(2));
+    fmt::print("{}\n", json_text(**answer, 2));
   else
     fmt::print("service {}: backend {} is {}\n", request.service, name,
                request.action == "drain" ? "draining" : "active");

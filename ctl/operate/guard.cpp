@@ -8,6 +8,7 @@
 
 #include "ctl/parts.h"
 #include "ctl/table.h"
+#include "runtime/json_text.h"
 #include "runtime/log.h"
 #include "runtime/net/ssh_connection.h"
 
@@ -56,7 +57,7 @@ Result<ExitCode> show_mode(const GuardRequest& request, const std::string& socke
       enforcement[key] = (*status)[key];
   }
   if (request.json)
-    fmt::print("{}\n", enforcement.dump(2));
+    fmt::print("{}\n", json_text(enforcement, 2));
   else
     print_mode(enforcement);
   return ExitCode::ok;
@@ -104,7 +105,7 @@ Result<ExitCode> enforce(const GuardRequest& request, const std::string& socket)
   for (const auto& warning : answer->value("warnings", ordered_json::array()))
     log::final_error("trapctl", "warning: " + warning.get<std::string>());
   if (request.json)
-    fmt::print("{}\n", answer->dump(2));
+    fmt::print("{}\n", json_text(*answer, 2));
   if (answer->value("refused", false))
     return Error{"the mode was not changed: mend the cause, or enforce for a time (--confirm 60s), "
                  "or in spite of it (--force)"};
@@ -118,7 +119,7 @@ Result<ExitCode> change_mode(const GuardRequest& request, const std::string& soc
   if (!answer)
     return answer.error();
   if (request.json)
-    fmt::print("{}\n", answer->dump(2));
+    fmt::print("{}\n", json_text(*answer, 2));
   else
     print_mode(*answer);
   return ExitCode::ok;
@@ -136,7 +137,7 @@ Result<ExitCode> show_suspects(const GuardRequest& request, const std::string& s
   if (!answer)
     return answer.error();
   if (request.json) {
-    fmt::print("{}\n", answer->dump(2));
+    fmt::print("{}\n", json_text(*answer, 2));
     return ExitCode::ok;
   }
   const ordered_json suspects = answer->value("suspects", ordered_json::array());
@@ -149,7 +150,7 @@ Result<ExitCode> show_suspects(const GuardRequest& request, const std::string& s
   std::vector<Row> rows = {{"SOURCE", "SEEN", "SERVICE", "WOULD BE", "LAST SEEN"}};
   for (const auto& suspect : suspects) {
     const std::string service = suspect.value("service", "");
-    rows.push_back({suspect.value("source", ""), suspect["seen"].dump(),
+    rows.push_back({suspect.value("source", ""), json_text(suspect["seen"]),
                     service.empty() ? "-" : service, suspect.value("verdict", ""),
                     local_time(suspect.value("last_seen", std::uint64_t{0}))});
   }

@@ -5,6 +5,7 @@
 #include "ctl/parts.h"
 #include "ctl/table.h"
 #include "runtime/config/endpoint.h"
+#include "runtime/json_text.h"
 
 namespace trap::ctl {
 
@@ -48,7 +49,7 @@ Result<ExitCode> list(const RedirectRequest& request, const std::string& socket)
                  ExitCode::usage};
   const ordered_json& redirects = (*status)["redirects"];
   if (request.json)
-    fmt::print("{}\n", redirects.dump(2));
+    fmt::print("{}\n", json_text(redirects, 2));
   else
     print_all(redirects);
   return ExitCode::ok;
@@ -73,7 +74,7 @@ Result<ExitCode> manage_redirects(const RedirectRequest& request) {
   if (!*answer)
     return nothing_runs({"client", socket, "", false});
   if (request.json)
-    fmt::print("{}\n", (*answer)->dump(2));
+    fmt::print("{}\n", json_text(**answer, 2));
   else
     fmt::print("{} redirect(s) forgotten\n", (*answer)->value("flushed", std::uint64_t{0}));
   return ExitCode::ok;

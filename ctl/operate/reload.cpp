@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "ctl/parts.h"
+#include "runtime/json_text.h"
 #include "runtime/log.h"
 
 namespace trap::ctl {
@@ -45,7 +46,7 @@ Result<ExitCode> reload(const PartRequest& request) {
   if (results.empty())
     return nothing_runs(request);
   if (request.json)
-    fmt::print("{}\n", results.dump(2));
+    fmt::print("{}\n", json_text(results, 2));
   return worst;
 }
 

@@ -5,6 +5,7 @@
 #include "ctl/control_client.h"
 #include "ctl/parts.h"
 #include "ctl/table.h"
+#include "runtime/json_text.h"
 
 namespace trap::ctl {
 
@@ -39,19 +40,18 @@ Result<ExitCode> show_readiness(const ReadyRequest& request) {
   if (!*answer)
     return nothing_runs(server);
   const int status = (*answer)->http_status;
-  const ordered_json body = ordered_json::parse((*answer)->body, nullptr, false);
+  const auto body = read_object(socket, (*answer)->body);
   if (status != 200 && status != 503)
-    return Error{body.is_object() ? body.value("error", "") + ": see trapctl status server"
-                                  : fmt::format("control socket {}: answered with HTTP status {}",
-                                                socket, status),
-                 status == 404 ? ExitCode::usage : ExitCode::failed};
-  if (!body.is_object())
     return Error{
-        fmt::format("control socket {}: the answer is not JSON: is this TRAP's socket?", socket)};
+        body ? body->value("error", "") + ": see trapctl status server"
+             : fmt::format("control socket {}: answered with HTTP status {}", socket, status),
+        status == 404 ? ExitCode::usage : ExitCode::failed};
+  if (!body)
+    return body.error();
   if (request.json)
-    fmt::print("{}\n", body.dump(2));
+    fmt::print("{}\n", json_text(*body, 2));
   else
-    print(body);
+    print(*body);
   return status == 200 ? ExitCode::ok : ExitCode::failed;
 }
 

@@ -12,6 +12,7 @@
 #include "runtime/attach/tc_filter.h"
 #include "runtime/attach/xdp.h"
 #include "runtime/fd.h"
+#include "runtime/json_text.h"
 #include "runtime/log.h"
 #include "runtime/takeover/takeover.h"
 
@@ -91,7 +92,7 @@ Result<ExitCode> show_status(const PartRequest& request) {
     return refusals[0];
   bool single = names_one(request);
   if (request.json && (single ? !found.empty() : true))
-    fmt::print("{}\n", (single ? found[0] : ordered_json{{"parts", found}}).dump(2));
+    fmt::print("{}\n", json_text((single ? found[0] : ordered_json{{"parts", found}}), 2));
   else if (!request.json)
     print_status(found);
   if (found.empty())

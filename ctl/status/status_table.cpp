@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ctl/table.h"
+#include "runtime/json_text.h"
 
 namespace trap::ctl {
 namespace {
@@ -36,7 +37,7 @@ std::string text(const ordered_json& object, const char* key) {
   auto at = object.find(key);
   if (at == object.end())
     return "";
-  return at->is_string() ? at->get<std::string>() : at->dump();
+  return at->is_string() ? at->get<std::string>() : json_text(*at);
 }
 
 // "2 half-open, 7 established, 1 closing", of a guard's flows.
@@ -113,10 +114,10 @@ void print_counters(const ordered_json& owner, const char* indent) {
   std::vector<Row> rows;
   const ordered_json counters = owner.value("counters", ordered_json::object());
   for (const auto& [name, packets] : counters.items())
-    rows.push_back({name, fmt::format("{:>14}", packets.dump())});
+    rows.push_back({name, fmt::format("{:>14}", json_text(packets))});
   const ordered_json monitored = owner.value("monitored", ordered_json::object());
   for (const auto& [name, packets] : monitored.items())
-    rows.push_back({name, fmt::format("{:>14}", packets.dump()), "passed, would be dropped"});
+    rows.push_back({name, fmt::format("{:>14}", json_text(packets)), "passed, would be dropped"});
   print_rows(rows, indent);
 }
 

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <poll.h>
+#include <string_view>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -40,7 +42,9 @@ bool asks_to_quit(const char* keys, ssize_t count) {
 } // namespace
 
 bool LiveScreen::possible() {
-  return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+  const char* terminal = getenv("TERM");
+  return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && terminal && *terminal != '\0' &&
+         std::string_view(terminal) != "dumb";
 }
 
 LiveScreen::LiveScreen() {

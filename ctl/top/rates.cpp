@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ctl/top/rates.h"
+#include "runtime/json_text.h"
 
 #include <algorithm>
 #include <string_view>
@@ -82,7 +83,7 @@ ServiceCounters read_service(const std::string& part, const ordered_json& servic
   counters.part = part;
   counters.service = service.value("name", "");
   counters.address =
-      service.contains("port") ? "*:" + service["port"].dump() : service.value("address", "");
+      service.contains("port") ? "*:" + json_text(service["port"]) : service.value("address", "");
   if (service.contains("active"))
     counters.state = service.value("active", true) ? "active" : "resting";
   counters.packets = packets_of(service);
@@ -96,7 +97,9 @@ ServiceCounters read_service(const std::string& part, const ordered_json& servic
 std::string note_of(const ordered_json& status) {
   if (!status.contains("mode"))
     return "";
-  const auto number = [&](const char* key) { return status.value(key, ordered_json(0)).dump(); };
+  const auto number = [&](const char* key) {
+    return json_text(status.value(key, ordered_json(0)));
+  };
   return (status["mode"] == "monitor" ? "monitors: " : "") + number("clients") + " clients, " +
          number("flows") + " flows, " + number("announced") + " announced";
 }

@@ -11,6 +11,7 @@
 #include "ctl/parts.h"
 #include "ctl/top/live_screen.h"
 #include "ctl/top/top_table.h"
+#include "runtime/json_text.h"
 
 namespace trap::ctl {
 
@@ -39,7 +40,7 @@ Result<Sample> take_sample(const PartRequest& request) {
 void print_plain(const TopRequest& request, const Sample& earlier, const Sample& later) {
   std::vector<ServiceRates> rates = rates_between(earlier, later);
   if (request.parts.json)
-    fmt::print("{}\n", rates_json(rates, later.at_s - earlier.at_s).dump());
+    fmt::print("{}\n", json_text(rates_json(rates, later.at_s - earlier.at_s)));
   else
     fmt::print("{}  {:.1f} s\n{}\n", local_time(), later.at_s - earlier.at_s, format_rates(rates));
   std::fflush(stdout);
@@ -53,7 +54,7 @@ Result<ExitCode> run_plain(const TopRequest& request, Sample earlier) {
     if (!later)
       return later.error();
     print_plain(request, earlier, *later);
-    if (request.once)
+    if (request.once || std::ferror(stdout) != 0) // which print_whole() says
       return ExitCode::ok;
     earlier = std::move(*later);
   }

@@ -10,6 +10,7 @@
 #include <fmt/core.h>
 
 #include "runtime/control/command_words.h"
+#include "runtime/json_text.h"
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
 #include "runtime/nanoseconds.h"
@@ -99,7 +100,7 @@ Result<std::string> CaptureDesk::begin(const std::vector<std::string>& words,
     lost_before_ += order->lost;
   order(left_);
   log::info("capture {} of {} packets begins, by order", number_, *count);
-  return ordered_json{{"capture", number_}}.dump();
+  return json_text(ordered_json{{"capture", number_}});
 }
 
 // Programs may have been loaded since: each gets the whole order.
@@ -142,7 +143,7 @@ std::string CaptureDesk::more(std::uint64_t now_ns) {
       {"packets", std::move(packets_)}, {"lost", lost - lost_before_}, {"left", left_}};
   packets_ = ordered_json::array();
   order(left_);
-  return answer.dump();
+  return json_text(answer);
 }
 
 void CaptureDesk::end() {

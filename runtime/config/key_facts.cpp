@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/config/key_facts.h"
+#include "runtime/json_text.h"
 
 #include <functional>
 
@@ -87,7 +88,7 @@ std::string list_keys_json(const std::vector<KeyFacts>& keys) {
       json["default"] = key.fallback;
     list.push_back(std::move(json));
   });
-  return list.dump(2) + "\n";
+  return json_text(list, 2) + "\n";
 }
 
 } // namespace trap

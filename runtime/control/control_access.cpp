@@ -17,6 +17,7 @@
 
 #include "runtime/control/shared_answers.h"
 #include "runtime/fd.h"
+#include "runtime/json_text.h"
 
 namespace trap {
 namespace {
@@ -107,10 +108,10 @@ bool is_from_root(const HttpRequest& request) {
 
 HttpAnswer refuse_to_user(const HttpRequest& request) {
   return {403, json_type,
-          nlohmann::json{{"error", fmt::format("{} is for root alone: members of control_group may "
-                                               "only read: run as root",
-                                               request.path)}}
-                  .dump() +
+          json_text(nlohmann::json{
+              {"error", fmt::format("{} is for root alone: members of control_group may "
+                                    "only read: run as root",
+                                    request.path)}}) +
               "\n"};
 }
 
@@ -120,7 +121,7 @@ std::string without_secrets(const std::string& explanation) {
     return "{}";
   if (json.erase("answer") + json.erase("becomes") != 0)
     json["withheld"] = "the packet that comes of it may hold a cookie or a ticket: run as root";
-  return json.dump();
+  return json_text(json);
 }
 
 } // namespace trap

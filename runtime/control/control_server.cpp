@@ -17,6 +17,7 @@
 #include "runtime/control/explain_json.h"
 #include "runtime/control/shared_answers.h"
 #include "runtime/fd.h"
+#include "runtime/json_text.h"
 #include "runtime/log.h"
 
 namespace trap {
@@ -131,7 +132,7 @@ HttpAnswer json_answer(const Result<std::string>& json) {
   if (json)
     return {200, json_type, *json + "\n"};
   return {http_status_of(json.error().exit_code), json_type,
-          nlohmann::json{{"error", json.error().message}}.dump() + "\n"};
+          json_text(nlohmann::json{{"error", json.error().message}}) + "\n"};
 }
 
 HttpAnswer answer_get(const ControlHandlers& handlers, const HttpRequest& request) {
@@ -147,7 +148,7 @@ HttpAnswer answer_get(const ControlHandlers& handlers, const HttpRequest& reques
 HttpAnswer answer_post(const ControlHandlers& handlers, const HttpRequest& request) {
   if (request.path == "/reload") {
     auto line = handlers.reload();
-    return json_answer(line ? nlohmann::json{{"reloaded", *line}}.dump() : line);
+    return json_answer(line ? json_text(nlohmann::json{{"reloaded", *line}}) : line);
   }
   if (request.path == "/explain") {
     auto explained = handlers.explain(

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "runtime/json_text.h"
 #include "runtime/kernel/counters.h"
 #include "runtime/verdict_text.h"
 
@@ -43,7 +44,7 @@ std::string explanation_json(const std::string& part, const ExplainRequest& requ
     json["answer"] = format_packet(explained.frame);
   if (!reasons.becomes.empty())
     json["becomes"] = reasons.becomes;
-  return json.dump();
+  return json_text(json);
 }
 
 std::string duration_text(std::uint64_t seconds) {

@@ -6,6 +6,8 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include "runtime/printable.h"
+
 namespace trap {
 
 struct Metrics::Families {
@@ -19,7 +21,7 @@ struct Metrics::Families {
       family = list.insert(list.end(), prometheus::MetricFamily{name, help, type, {}});
     prometheus::ClientMetric& metric = family->metric.emplace_back();
     for (const auto& [label, value] : labels)
-      metric.label.push_back({label, value});
+      metric.label.push_back({label, printable(value)}); // UTF-8, or the scrape fails as a whole
     return metric;
   }
 };

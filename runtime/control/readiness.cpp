@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/control/readiness.h"
+#include "runtime/json_text.h"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -24,12 +25,12 @@ ReadyAnswer ready_answer(const std::vector<Readiness>& services, const std::stri
   }
   if (!service.empty() && listed.empty())
     return {404,
-            ordered_json{{"error", fmt::format("there is no service \"{}\"", service)}}.dump()};
-  return {ready ? 200 : 503, ordered_json{{"ready", ready}, {"services", listed}}.dump(2)};
+            json_text(ordered_json{{"error", fmt::format("there is no service \"{}\"", service)}})};
+  return {ready ? 200 : 503, json_text(ordered_json{{"ready", ready}, {"services", listed}}, 2)};
 }
 
 ReadyAnswer starting_answer() {
-  return {503, ordered_json{{"ready", false}, {"reason", "still starting"}}.dump()};
+  return {503, json_text(ordered_json{{"ready", false}, {"reason", "still starting"}})};
 }
 
 } // namespace trap

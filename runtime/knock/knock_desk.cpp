@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include "runtime/control/command_words.h"
+#include "runtime/json_text.h"
 
 namespace trap {
 namespace {
@@ -88,7 +89,7 @@ Result<std::string> KnockDesk::begin(const std::vector<std::string>& words, Cloc
     return Error{
         fmt::format("cannot make a thread to knock: {}: raise TasksMax", failed.code().message())};
   }
-  return ordered_json{{"knock", knock.number}}.dump();
+  return json_text(ordered_json{{"knock", knock.number}});
 }
 
 Result<std::string> KnockDesk::tell(const std::string& number) {
@@ -104,11 +105,11 @@ Result<std::string> KnockDesk::tell(const std::string& number) {
     result = std::move(found->result);
   }
   if (!result)
-    return ordered_json{{"done", false}}.dump();
+    return json_text(ordered_json{{"done", false}});
   knocks_.erase(found);
   if (!*result)
     return result->error();
-  return ordered_json{{"done", true}, {"knock", **result}}.dump();
+  return json_text(ordered_json{{"done", true}, {"knock", **result}});
 }
 
 } // namespace trap

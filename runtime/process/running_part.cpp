@@ -9,6 +9,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "runtime/control/status_json.h"
+#include "runtime/json_text.h"
 #include "runtime/log.h"
 #include "runtime/process/process_metrics.h"
 #include "runtime/version.h"
@@ -101,7 +102,7 @@ std::string RunningPart::status() {
     status["state"] = problems.empty() ? "ok" : "degraded";
     status["problems"] = problems;
   }
-  return status.dump(2) + "\n";
+  return json_text(status, 2) + "\n";
 }
 
 std::vector<std::string> RunningPart::problems() {

@@ -530,10 +530,22 @@ def check_tmpfiles(args):
     return wrong
 
 
+def check_json(args):
+    """JSON leaves a program by json_text(): dump() throws where a name is not UTF-8, such as that of an interface, and nothing is answered."""
+    wrong = []
+    for path in sources(args.root, ".h", ".cpp"):
+        name = name_of(path, args.root)
+        if name == "runtime/json_text.h" or not name.startswith(("runtime/", "server/", "guard/", "client/", "ctl/")):
+            continue
+        wrong += [f"{name}:{number}: dump() throws at a name that is not UTF-8: use json_text()"
+                  for number, line in enumerate(path.read_text().splitlines(), 1) if re.search(r"(\.|->)dump\(", line)]
+    return wrong
+
+
 CHECKS = {"format": check_format, "spdx": check_spdx, "words": check_words, "structs": check_structs, "verdicts": check_verdicts,
           "columns": check_columns, "includes": check_includes, "folders": check_folders, "headers": check_headers, "man": check_man,
           "threats": check_threats, "compatibility": check_compatibility, "version": check_version, "bpf_headers": check_bpf_headers, "names": check_names, "linkage": check_linkage, "units": check_units, "exposure": check_exposure, "journal": check_journal,
-          "loops": check_loops, "tmpfiles": check_tmpfiles}
+          "loops": check_loops, "tmpfiles": check_tmpfiles, "json": check_json}
 
 
 def main():

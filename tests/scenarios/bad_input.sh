@@ -325,9 +325,9 @@ ip -n "$host" link del narrow0
 
 # Another XDP program on the interface: a guard's, with pins of its own. A server shares the interface with it if their pins are side by side.
 sed -E "s,^pin_dir = .*,pin_dir = \"$work/bpf/other\",; s,^control_socket = .*,control_socket = \"$work/other\"," "$work/guard.toml" >"$work/other.toml"
-run trap-guard --config "$work/other.toml" 2>"$work/other.log" &
+nsenter --net="/run/netns/$host" "$bin/trap-guard" --config "$work/other.toml" 2>"$work/other.log" & # for as long as it takes
 other=$!
-for _ in $(seq 100); do
+for _ in $(seq 1200); do
   grep -q ready "$work/other.log" && break
   sleep 0.1
 done
@@ -352,7 +352,7 @@ rm -rf "$work/bpf/other"
 run trap-guard --config "$work/other.toml" --detach 2>/dev/null
 has_xdp && echo "not ok guard: --detach left a link whose pin is gone" && failures=$((failures + 1))
 kill -CONT "$stalled"
-kill "$(pgrep -P "$other")" 2>/dev/null
+kill "$other" 2>/dev/null
 wait "$other" 2>/dev/null
 run trap-guard --config "$work/other.toml" --detach 2>/dev/null
 [ -e "$work/bpf/other" ] && echo "not ok guard: --detach left pins" && failures=$((failures + 1))

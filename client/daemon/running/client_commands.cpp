@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "client/daemon/redirects/held_redirects.h"
+#include "runtime/json_text.h"
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
 #include "runtime/process/part.h"
@@ -41,7 +42,7 @@ Result<std::string> run_client_command(RunningClient& client,
                  ExitCode::usage};
   client.redirects_flushed += *flushed;
   log::info("{} redirect(s){} forgotten, by order", *flushed, service ? " of " + words[2] : "");
-  return nlohmann::ordered_json{{"flushed", *flushed}}.dump();
+  return json_text(nlohmann::ordered_json{{"flushed", *flushed}});
 }
 
 } // namespace trap::client

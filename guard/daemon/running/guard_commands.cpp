@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guard/daemon/running/guard_commands.h"
 
+#include "runtime/json_text.h"
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
 #include "runtime/process/part.h"
@@ -40,7 +41,7 @@ Result<std::string> enforce(RunningGuard& guard, const std::vector<std::string>&
   ordered_json answer = enforcement_json(guard);
   answer["refused"] = refused;
   answer["warnings"] = warnings;
-  return answer.dump();
+  return json_text(answer);
 }
 
 } // namespace
@@ -68,15 +69,14 @@ Result<std::string> run_guard_command(RunningGuard& guard, const std::vector<std
                           {"verdict", verdict_name(static_cast<int>(suspect.verdict))},
                           {"seen", suspect.times},
                           {"last_seen", suspect.seen_unix_s}});
-    return ordered_json{{"mode", mode_name(enforcement_of(*guard.settings, now_ns).mode)},
-                        {"suspects", suspects}}
-        .dump();
+    return json_text(ordered_json{{"mode", mode_name(enforcement_of(*guard.settings, now_ns).mode)},
+                                  {"suspects", suspects}});
   } else {
     return unknown_command(guard.active->config.part, words);
   }
   guard.ran_out = false;
   guard.enforcement = enforcement_of(*guard.settings, now_ns);
-  return enforcement_json(guard).dump();
+  return json_text(enforcement_json(guard));
 }
 
 ordered_json enforcement_json(const RunningGuard& guard) {

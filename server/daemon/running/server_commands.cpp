@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "runtime/json_text.h"
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
 #include "runtime/process/part.h"
@@ -60,9 +61,8 @@ Result<std::string> run_server_command(RunningServer& server,
     return Error{server.maps_problem};
   log::info({.service = service, .backend = words[2]}, "service \"{}\": backend {} is {}, by order",
             service, words[2], backend_state_name(*state));
-  return nlohmann::ordered_json{
-      {"service", service}, {"backend", words[2]}, {"state", backend_state_name(*state)}}
-      .dump();
+  return json_text(nlohmann::ordered_json{
+      {"service", service}, {"backend", words[2]}, {"state", backend_state_name(*state)}});
 }
 
 } // namespace trap::server
