@@ -330,6 +330,22 @@ std::vector<Cell> listeners() {
   cells.push_back(defers);
   cells.front().remark = "by IPv6 the stack sends up to 1220 bytes at once";
   cells.front().differs = {"stack: largest segment"};
+  const auto follows = [&](std::string_view name, Listening earlier, Listening later,
+                           bool overlaps = false) {
+    Cell cell = with_listener(name, std::move(later));
+    cell.earlier = std::move(earlier);
+    cell.overlaps = overlaps;
+    cells.push_back(std::move(cell));
+  };
+  follows("closed, and open again", {}, {});
+  follows("another process takes its place (SO_REUSEPORT)", {.shares = true}, {.shares = true},
+          true);
+  follows("moves from the unspecified address to its own", {.anywhere = true}, {});
+  follows("moves from its own address to the unspecified one", {}, {.anywhere = true});
+  follows("moves to an IPv6 socket for both families", {}, {.mixed = true});
+  follows("moves from an IPv6 socket for both families", {.mixed = true}, {.anywhere = true});
+  follows("three with SO_REUSEPORT become one", {.several = 3}, {.shares = true}, true);
+  follows("its queue has one place", {}, {.backlog = 0});
   Cell nothing = with_listener("nothing listens", {.none = true});
   nothing.left = true;
   nothing.quick = true;

@@ -3,6 +3,7 @@
 // promises. `trap-lab cells` prints them; the scenarios "equality" and "equality-all" try them.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,11 +34,13 @@ struct Listening {
   bool container = false;   // in a container, to which rules lead clients
   bool proxy = false;       // at the port itself as well
   bool mixed = false;       // IPv4 clients are served by an IPv6 socket at the unspecified address
+  bool shares = false;      // its address, with others (SO_REUSEPORT)
+  int backlog = 64;
   std::vector<SocketOption> options = {};
 
   [[nodiscard]] bool is_usual() const {
     return !none && !anywhere && !multipath && !is_signed && !bound && several == 1 && !elsewhere &&
-           !container && !transparent && !mixed && options.empty();
+           !container && !transparent && !mixed && !shares && backlog == 64 && options.empty();
   }
 };
 
@@ -55,9 +58,13 @@ struct Cell {
   std::vector<std::string_view> shapes = {"Linux"};
   Course course = Course::usual;
   Listening listening = {};
-  std::string needs = {}; // a command that fails on the TRAP host where the kernel lacks it
-  bool other_mac = false; // the service's address is at cell_mac, which `host` sees to
-  int vlan = -1;          // the tag of a client's frames; -1: none
+  std::optional<Listening> earlier = {}; // TRAP knew that one, and this one is there right now
+  bool overlaps = false;                 // before the earlier one goes
+  std::string needs = {};     // a command that fails on the TRAP host where the kernel lacks it
+  bool other_mac = false;     // the service's address is at cell_mac, which `host` sees to
+  int vlan = -1;              // the tag of a client's frames; -1: none
+  int outer_vlan = -1;        // one of 802.1ad around it
+  std::string_view wire = {}; // the router's interface by which clients come, instead of "trap"
   std::string host = {}, host_undo = {};     // shell commands on the TRAP host
   std::string router = {}, router_undo = {}; // and on the router
   // Instead of `host`: settings of the TRAP host, each "name=value", one after the other.

@@ -91,6 +91,8 @@ void Conversation::note_frame(std::string_view of, const Seen& seen) {
   note(name("DSCP and ECN"), std::to_string(seen.traffic_class));
   note(name("may be fragmented"), seen.fragments ? "yes" : "no");
   note(name("VLAN tag"), seen.vlan < 0 ? "none" : std::to_string(seen.vlan));
+  if (seen.outer_vlan >= 0)
+    note(name("outer VLAN tag"), std::to_string(seen.outer_vlan));
   note(name("next hop"), fmt::format("{:02x}", fmt::join(seen.destination, ":")));
   note(name("from"), fmt::format("{:02x}", fmt::join(seen.source, ":")));
   note(name("flags"), text_of_flags(seen.flags));

@@ -80,7 +80,7 @@ Result<Fd> listen_as(const Host& host, std::string_view address, int port,
   const int only = is_mixed ? 0 : 1;
   if (at.ss_family == AF_INET6)
     set(IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only);
-  if (listening.several > 1 || listening.mixed)
+  if (listening.several > 1 || listening.mixed || listening.shares)
     set(SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   if (listening.bound)
     set(SOL_SOCKET, SO_BINDTODEVICE, interface.data(), interface.size());
@@ -98,7 +98,7 @@ Result<Fd> listen_as(const Host& host, std::string_view address, int port,
     set(IPPROTO_TCP, TCP_MD5SIG, &signature, sizeof signature);
   }
   if (!good || bind(fd.get(), reinterpret_cast<const sockaddr*>(&at), length) != 0 ||
-      listen(fd.get(), 64) != 0)
+      listen(fd.get(), listening.backlog) != 0)
     return Error{fmt::format("cannot listen at port {}: {}", port, error_text(errno))};
   return fd;
 }
@@ -227,7 +227,10 @@ std::string Trial::expect_equal(const Wire& wire, const Shape& shape) {
         why += "; " + comparison.text(name);
     return why.empty();
   };
-  becomes(so, settling);
+  if (cell_.earlier) // right now; but a busy host may be late once
+    (void)(so() || so());
+  else
+    becomes(so, settling);
   return why;
 }
 
@@ -263,7 +266,9 @@ std::string Trial::play() {
   auto wire = Wire::open(scene_.host("router"),
                          {.source = cell_.other_next_hop ? other_router : trap.router_mac(),
                           .destination = cell_.other_mac ? cell_mac : trap.mac(),
-                          .vlan = cell_.vlan});
+                          .vlan = cell_.vlan,
+                          .outer_vlan = cell_.outer_vlan,
+                          .interface = cell_.wire.empty() ? "trap" : cell_.wire});
   if (!wire)
     return wire.error().message;
   for (const std::string_view name : cell_.shapes) {
@@ -376,11 +381,15 @@ void try_both_families(Scene& scene, const Cell& cell, std::vector<Pair>& pairs)
       scene.check(false, label_of(cell), fmt::format("{} is the same as without TRAP", field));
 }
 
+// In place of others, which go before or, with SO_REUSEPORT, behind them.
 Result<void> listen_at_all(Scene& scene, const Listening& listening, std::vector<Pair>& pairs,
-                           const Neighbours& neighbours) {
+                           const Neighbours& neighbours, bool overlaps = false) {
+  Listeners others;
   for (Pair& pair : pairs) // all first: a listener may be for both families
     for (Port* port : {&pair.served, &pair.plain})
-      port->listeners.clear();
+      for (Fd& each : std::exchange(port->listeners, {}))
+        if (overlaps)
+          others.push_back(std::move(each));
   for (Pair& pair : pairs)
     if (auto done = listen_at_both(scene.host("trap"), neighbours.container(), listening, pair);
         !done)
@@ -403,6 +412,19 @@ Result<void> poll_by_thread(const Host& host, bool wanted) {
                                  wanted ? "on" : "off"));
 }
 
+// Until TRAP knows the earlier listener.
+Result<void> follow(Scene& scene, const Cell& cell, std::vector<Pair>& pairs,
+                    const Neighbours& neighbours) {
+  if (auto done = listen_at_all(scene, *cell.earlier, pairs, neighbours); !done)
+    return done;
+  Cell before = {.left = cell.earlier->none, .listening = *cell.earlier};
+  std::set<std::string_view> differed;
+  for (Pair& pair : pairs)
+    if (const std::string why = Trial(scene, before, pair, differed).play(); !why.empty())
+      return Error{"before: " + why};
+  return {};
+}
+
 Result<void> set_up(Scene& scene, const Cell& cell, std::vector<Pair>& pairs,
                     Neighbours& neighbours) {
   if (cell.restarts())
@@ -420,8 +442,11 @@ Result<void> set_up(Scene& scene, const Cell& cell, std::vector<Pair>& pairs,
       return done;
   if (auto done = neighbours.arrive(cell); !done)
     return done;
-  if (!cell.listening.is_usual())
-    if (auto done = listen_at_all(scene, cell.listening, pairs, neighbours); !done)
+  if (cell.earlier)
+    if (auto done = follow(scene, cell, pairs, neighbours); !done)
+      return done;
+  if (cell.earlier || !cell.listening.is_usual())
+    if (auto done = listen_at_all(scene, cell.listening, pairs, neighbours, cell.overlaps); !done)
       return done;
   if (cell.outcome == CellOutcome::refused)
     return {};
@@ -438,7 +463,7 @@ Result<void> clear_away(Scene& scene, const Cell& cell, std::vector<Pair>& pairs
   if (cell.restarts())
     if (auto done = scene.trap().server().detach(); !done)
       return done;
-  if (!cell.listening.is_usual())
+  if (cell.earlier || !cell.listening.is_usual())
     if (auto done = listen_at_all(scene, {}, pairs, neighbours); !done)
       return done;
   if (auto done = neighbours.leave(); !done)
