@@ -104,15 +104,36 @@ static __always_inline enum trap_assignment result_of(long error) {
   }
 }
 
+#define TRAP_EINVAL (-22)
+
 /* The least that the kernel takes: for IPv4 (RFC 9293 3.7.1), for IPv6 1280 (RFC 8200 5) - 60. */
 #define TRAP_ASSIGN_MSS_V4 536
 #define TRAP_ASSIGN_MSS_V6 1220
 
-static __always_inline enum trap_assignment
-assign_to(struct __sk_buff* skb, struct tcp_sock* listener, const struct trap_handover* handover) {
+/* The kernel takes no socket for a packet whose protocol is a tag, as behind the first of two,
+ * which is in metadata by now. So that one goes for a moment. */
+static __always_inline long assign_request(struct __sk_buff* skb, struct tcp_sock* listener,
+                                           struct bpf_tcp_req_attrs* attrs, int has_header) {
+  __be16 type = (__be16)skb->vlan_proto;
+  __u16 tag = (__u16)skb->vlan_tci;
+  int has_two = has_header && skb->vlan_present && trap_is_vlan_tag((__be16)skb->protocol);
+  long error;
+
+  if (has_two && bpf_skb_vlan_pop(skb))
+    return TRAP_EINVAL;
+  error = bpf_sk_assign_tcp_reqsk(skb, (struct sock*)listener, attrs, sizeof(*attrs));
+  if (has_two && bpf_skb_vlan_push(skb, type, tag))
+    return TRAP_EINVAL;
+  return error;
+}
+
+static __always_inline enum trap_assignment assign_to(struct __sk_buff* skb,
+                                                      const struct trap_packet* packet,
+                                                      struct tcp_sock* listener,
+                                                      const struct frame* frame) {
+  const struct trap_handover* handover = &frame->handover;
   struct bpf_tcp_req_attrs attrs = attrs_of(handover);
-  __u32 least_mss =
-      skb->protocol == TRAP_BE16(ETH_P_IPV6) ? TRAP_ASSIGN_MSS_V6 : TRAP_ASSIGN_MSS_V4;
+  __u32 least_mss = packet->family == TRAP_IPV6 ? TRAP_ASSIGN_MSS_V6 : TRAP_ASSIGN_MSS_V4;
 
   if (handover->flags & TRAP_HANDOVER_FOLLOWS)
     return TRAP_ASSIGNMENT_LEFT_BEHIND;
@@ -122,7 +143,7 @@ assign_to(struct __sk_buff* skb, struct tcp_sock* listener, const struct trap_ha
   if (longest_segment(listener) && longest_segment(listener) < attrs.mss)
     attrs.mss =
         (__u16)(longest_segment(listener) > least_mss ? longest_segment(listener) : least_mss);
-  return result_of(bpf_sk_assign_tcp_reqsk(skb, (struct sock*)listener, &attrs, sizeof(attrs)));
+  return result_of(assign_request(skb, listener, &attrs, frame->has_header));
 }
 
 /* The daemon's listener takes a connection with the service's address and port, as one of a
@@ -141,23 +162,22 @@ static __always_inline void lead_to_loopback(struct bpf_sock_tuple* tuple,
 
 /* Gives the packet to the service's listener with a request socket, unless its connection is there
  * already. */
-static __always_inline enum trap_assignment assign(struct __sk_buff* skb,
-                                                   const struct trap_packet* packet,
-                                                   const struct trap_handover* handover) {
+static __always_inline enum trap_assignment
+assign(struct __sk_buff* skb, const struct trap_packet* packet, const struct frame* frame) {
   enum trap_assignment result = TRAP_ASSIGNMENT_JOINED;
   struct bpf_sock_tuple tuple;
   __u32 bytes = make_packet_tuple(&tuple, packet);
   struct bpf_sock* found;
   struct tcp_sock* listener;
 
-  if (handover->flags & TRAP_HANDOVER_TEST)
-    lead_to_loopback(&tuple, packet, handover->timestamp);
+  if (frame->handover.flags & TRAP_HANDOVER_TEST)
+    lead_to_loopback(&tuple, packet, frame->handover.timestamp);
   found = bpf_skc_lookup_tcp(skb, &tuple, bytes, BPF_F_CURRENT_NETNS, 0);
   if (!found)
     return TRAP_ASSIGNMENT_NO_LISTENER;
   if (found->state == TRAP_STATE_LISTEN) {
     listener = (struct tcp_sock*)bpf_skc_to_tcp_sock(found);
-    result = listener ? assign_to(skb, listener, handover) : TRAP_ASSIGNMENT_REFUSED;
+    result = listener ? assign_to(skb, packet, listener, frame) : TRAP_ASSIGNMENT_REFUSED;
   }
   bpf_sk_release(found);
   return result;
@@ -185,7 +205,7 @@ static __always_inline int take(struct __sk_buff* skb, const struct frame* frame
 
   if ((frame->has_header ? trap_read_frame(&packet, data, end)
                          : trap_read_ip(&packet, data, end)) == TRAP_LAYER_TCP)
-    result = assign(skb, &packet, &frame->handover);
+    result = assign(skb, &packet, frame);
   count_assignment(frame->handover.slot, result);
   return result == TRAP_ASSIGNMENT_LEFT_BEHIND ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
