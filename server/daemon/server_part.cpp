@@ -23,8 +23,8 @@ std::vector<std::string> ServerPart::warnings() {
   std::vector<std::string> all;
   const std::vector<HostAddress> host = list_host_addresses();
   for (const ServiceConfig& service : server_.active->config.services) {
-    const std::vector<std::string> missing = missing_addresses(service, host);
-    all.insert(all.end(), missing.begin(), missing.end());
+    for (const AddressPattern& pattern : unmatched_patterns(service, host))
+      all.push_back(unmatched_text(service, pattern));
   }
   return all;
 }

@@ -2,6 +2,7 @@
 #include "server/daemon/config/service_config.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include <fmt/core.h>
 
@@ -225,23 +226,27 @@ bool needs_host(const ServiceConfig& service) {
                              [](const AddressPattern& pattern) { return !pattern.is_one; });
 }
 
-std::vector<std::string> missing_addresses(const ServiceConfig& service,
-                                           const std::vector<HostAddress>& host) {
-  std::vector<std::string> missing;
-  for (const AddressPattern& pattern : service.patterns) {
-    const bool is_named = !pattern.interface.empty() || pattern.prefix;
-    if (!is_named || std::ranges::any_of(
-                         host, [&](const HostAddress& address) { return fits(pattern, address); }))
-      continue;
-    missing.push_back(fmt::format(
-        "service \"{}\": \"{}\" stands for no address now: {}", service.name, pattern.text,
-        pattern.interface.empty()
-            ? "this host has none in the prefix"
-            : fmt::format("this host has no interface \"{}\" with an address; names of hosts are "
-                          "not looked up",
-                          pattern.interface)));
-  }
-  return missing;
+std::vector<AddressPattern> unmatched_patterns(const ServiceConfig& service,
+                                               const std::vector<HostAddress>& host) {
+  std::vector<AddressPattern> unmatched;
+  std::ranges::copy_if(service.patterns, std::back_inserter(unmatched),
+                       [&](const AddressPattern& pattern) {
+                         return (!pattern.interface.empty() || pattern.prefix) &&
+                                std::ranges::none_of(host, [&](const HostAddress& address) {
+                                  return fits(pattern, address);
+                                });
+                       });
+  return unmatched;
+}
+
+std::string unmatched_text(const ServiceConfig& service, const AddressPattern& pattern) {
+  return fmt::format(
+      "service \"{}\": \"{}\" stands for no address now: {}", service.name, pattern.text,
+      pattern.interface.empty()
+          ? "this host has none in the prefix"
+          : fmt::format("this host has no interface \"{}\" with an address; names of hosts are not "
+                        "looked up",
+                        pattern.interface));
 }
 
 void find_addresses(std::vector<ServiceConfig>& services, const std::vector<HostAddress>& host) {

@@ -44,10 +44,13 @@ Keys<ServiceConfig> service_keys();
 // Are there addresses that only the host can tell?
 bool needs_host(const ServiceConfig& service);
 
-// What its addresses name that this host has not: an interface, or an address in a prefix. One line
-// for each.
-std::vector<std::string> missing_addresses(const ServiceConfig& service,
-                                           const std::vector<HostAddress>& host);
+// Patterns that name an interface or a prefix of which this host has no address now. In a prefix
+// there is none as long as another router has it; of an interface there should be one.
+std::vector<AddressPattern> unmatched_patterns(const ServiceConfig& service,
+                                               const std::vector<HostAddress>& host);
+
+// One line about such a pattern.
+std::string unmatched_text(const ServiceConfig& service, const AddressPattern& pattern);
 
 // Sets the addresses of all services. One that is written out goes before one that is found, and of
 // those an earlier service's.

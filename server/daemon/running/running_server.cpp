@@ -564,12 +564,15 @@ std::vector<std::string> runtime_problems(const RunningServer& server) {
       server.hearing.problems([&](const Endpoint& backend) { return backends.health_of(backend); });
   problems.insert(problems.end(), unheard.begin(), unheard.end());
   for (const ServiceConfig& service : server.active->config.services) {
-    // The host is asked from the first tick on.
-    const std::vector<std::string> missing =
-        server.host_addresses.empty() ? std::vector<std::string>()
-                                      : missing_addresses(service, server.host_addresses);
-    problems.insert(problems.end(), missing.begin(), missing.end());
-    if (service.addresses.empty() && missing.empty())
+    bool is_told = false;
+    for (const AddressPattern& pattern : unmatched_patterns(service, server.host_addresses)) {
+      // The host is asked from the first tick on.
+      if (pattern.interface.empty() || server.host_addresses.empty())
+        continue;
+      problems.push_back(unmatched_text(service, pattern));
+      is_told = true;
+    }
+    if (service.addresses.empty() && !is_told)
       problems.push_back(
           fmt::format("service \"{}\": this host has none of its addresses now", service.name));
   }

@@ -320,6 +320,18 @@ TEST_F(Contents, find_addresses_of_the_host) {
   host.pop_back();
   find_addresses(config->services, host);
   EXPECT_EQ(found(2), "") << "it went";
+  const auto unmatched = [&](std::size_t service) {
+    return unmatched_patterns(config->services[service], host).size();
+  };
+  for (const std::size_t all : {0, 1, 2, 3, 4})
+    EXPECT_EQ(unmatched(all), 0u) << "no interface and no prefix is named, or there is an address";
+  host.clear();
+  for (const std::size_t unnamed : {0, 1, 2})
+    EXPECT_EQ(unmatched(unnamed), 0u);
+  EXPECT_EQ(unmatched(3), 1u);
+  EXPECT_EQ(unmatched(4), 1u);
+  EXPECT_THAT(unmatched_text(config->services[3], config->services[3].patterns[0]),
+              HasSubstr("\"eth1:22\" stands for no address now: this host has no interface"));
   for (const char* wrong : {"*", "*:0", "*:9-8", "*:1-1001", "203.0.113.300:80", "[eth0]:80",
                             "eth0:80:81", "127.0.0.1:80", "203.0.113.1/24:80"})
     EXPECT_FALSE(parse_address_pattern(wrong)) << wrong;
