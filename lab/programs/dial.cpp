@@ -64,6 +64,12 @@ Result<void> set_odd_options(int fd, const sockaddr_storage& target, const Manne
     return failed("IP_TRANSPARENT");
   if (manner.short_lived && !set_option(fd, level, is_v4 ? IP_TTL : IPV6_UNICAST_HOPS, 1))
     return failed("IP_TTL");
+  if (manner.fragments &&
+      !set_option(fd, level, is_v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, IP_PMTUDISC_DONT))
+    return failed("IP_MTU_DISCOVER");
+  if (manner.traffic_class != 0 &&
+      !set_option(fd, level, is_v4 ? IP_TOS : IPV6_TCLASS, manner.traffic_class))
+    return failed("IP_TOS");
   if (!manner.interface.empty() &&
       !set_option(fd, SOL_SOCKET, SO_BINDTODEVICE, manner.interface.data(),
                   static_cast<socklen_t>(manner.interface.size())))
@@ -201,7 +207,9 @@ Result<Reply> dial(const Host& host, std::string_view address, int port, std::st
                    const Manner& manner) {
   const InHost inside{host};
   socklen_t length = 0;
-  const sockaddr_storage target = socket_address(address, port, length);
+  const bool is_to_be_mapped = manner.mapped && address.find(':') == address.npos;
+  const sockaddr_storage target = socket_address(
+      is_to_be_mapped ? fmt::format("::ffff:{}", address) : std::string{address}, port, length);
   const Fd fd = socket_of(manner, target.ss_family);
   if (!inside.entered() || !fd)
     return failed("socket");

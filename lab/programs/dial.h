@@ -34,6 +34,9 @@ struct Manner {
   bool late_port = false;         // bound without a port, which connect() chooses
   bool transparent = false;       // IP_TRANSPARENT
   bool short_lived = false;       // a hop limit that ends at the first router
+  bool mapped = false;            // IPv4 by an IPv6 socket
+  bool fragments = false;         // may be cut on its way: IP_PMTUDISC_DONT
+  int traffic_class = 0;          // IP_TOS, IPV6_TCLASS
   std::string_view interface = {}; // SO_BINDTODEVICE
 };
 

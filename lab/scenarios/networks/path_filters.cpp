@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// Filters and translators between clients and everybody else, as networks have them: from the
+// client's host and from one without the module, each connect ends as it does without the module,
+// or in the service, and the next one at once.
+#include <fmt/format.h>
+
+#include "lab/programs/dial.h"
+#include "lab/scenarios/plans.h"
+#include "lab/scenarios/scenario.h"
+
+namespace trap::lab {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds nft_deadline{5000};
+constexpr milliseconds at_once{900}; // before a stack repeats a SYN
+constexpr milliseconds two_more_syns{3900}, three_more_syns{7900};
+constexpr int patience_ms = 9000, patience_in_vain_ms = 1500;
+
+// What nftables does on the router to packets of clients (`out`) and to clients (`in`).
+struct Filter {
+  std::string_view does;
+  std::string_view out, in;
+  milliseconds first_takes_longer = at_once; // than without the module, if nothing is learnt yet
+  std::string_view translation{};
+};
+
+constexpr Filter filters[] = {
+    {"does nothing", "", ""},
+    {"clamps the MSS", "tcp flags syn tcp option maxseg size set 536",
+     "tcp flags syn tcp option maxseg size set 536"},
+    {"takes options out",
+     "tcp flags syn reset tcp option sack-perm\ntcp flags syn reset tcp option timestamp",
+     "tcp flags syn reset tcp option sack-perm\ntcp flags syn reset tcp option timestamp"},
+    {"lowers the TTL", "ip ttl set 9\nip6 hoplimit set 9", "ip ttl set 9\nip6 hoplimit set 9"},
+    {"drops ACKs with TRAP's option",
+     "tcp flags & (fin|syn|rst|ack) == ack tcp option 86 exists drop", "", two_more_syns},
+    {"drops RSTs with TRAP's option", "", "tcp flags rst tcp option 86 exists drop", two_more_syns},
+    {"drops RSTs", "", "tcp flags rst drop", two_more_syns},
+    {"drops whatever of clients has TRAP's option", "tcp option 86 exists drop", "", two_more_syns},
+    {"drops SYNs with TRAP's option",
+     "tcp flags & (fin|syn|rst|ack) == syn tcp option 86 exists drop", "", three_more_syns},
+    {"prohibits SYNs with TRAP's option",
+     "tcp flags & (fin|syn|rst|ack) == syn tcp option 86 exists reject with icmpx admin-prohibited",
+     ""},
+    {"resets SYNs with TRAP's option",
+     "tcp flags & (fin|syn|rst|ack) == syn tcp option 86 exists reject with tcp reset", ""},
+    {"prohibits what is not for the public address",
+     "ip daddr != 203.0.113.10 reject with icmpx admin-prohibited\n"
+     "ip6 daddr != 2001:db8:113::10 meta l4proto tcp reject with icmpx admin-prohibited",
+     ""},
+    {"resets what is not for the public address",
+     "ip daddr != 203.0.113.10 meta l4proto tcp reject with tcp reset\n"
+     "ip6 daddr != 2001:db8:113::10 meta l4proto tcp reject with tcp reset",
+     ""},
+    {"lets two SYNs a second through",
+     "tcp flags & (fin|syn|rst|ack) == syn limit rate over 2/second burst 1 packets drop", "",
+     two_more_syns},
+    {"drops repeated SYNs",
+     "tcp flags & (fin|syn|rst|ack) == syn ip saddr . ip daddr . tcp sport . tcp sequence @seen4 "
+     "drop\n"
+     "tcp flags & (fin|syn|rst|ack) == syn ip6 saddr . ip6 daddr . tcp sport . tcp sequence @seen6 "
+     "drop\n"
+     "tcp flags & (fin|syn|rst|ack) == syn add @seen4 { ip saddr . ip daddr . tcp sport . tcp "
+     "sequence }\n"
+     "tcp flags & (fin|syn|rst|ack) == syn add @seen6 { ip6 saddr . ip6 daddr . tcp sport . tcp "
+     "sequence }",
+     ""},
+    {"gives each connection another port", "", "", at_once,
+     "ip saddr 192.0.2.2 snat ip to 192.0.2.2 fully-random\n"
+     "ip saddr 192.0.2.66 snat ip to 192.0.2.66 fully-random\n"
+     "ip6 saddr 2001:db8:2::2 snat ip6 to 2001:db8:2::2 fully-random\n"
+     "ip6 saddr 2001:db8:66::2 snat ip6 to 2001:db8:66::2 fully-random"},
+    // The ticket is for the address that the TRAP server sees.
+    {"gives clients another address towards each network", "", "", three_more_syns,
+     "iifname { client, stranger } masquerade"},
+};
+
+// {0}: out, {1}: in, {2}: translation.
+constexpr std::string_view table = R"(table inet path
+delete table inet path
+table inet path {{
+  set seen4 {{
+    typeof ip saddr . ip daddr . tcp sport . tcp sequence
+    flags dynamic,timeout
+    timeout 60s
+  }}
+  set seen6 {{
+    typeof ip6 saddr . ip6 daddr . tcp sport . tcp sequence
+    flags dynamic,timeout
+    timeout 60s
+  }}
+  chain out {{
+{0}
+  }}
+  chain in {{
+{1}
+  }}
+  chain forward {{
+    type filter hook forward priority mangle
+    iifname {{ client, stranger }} jump out
+    oifname {{ client, stranger }} jump in
+  }}
+  chain translation {{
+    type nat hook postrouting priority srcnat
+{2}
+  }}
+}}
+)";
+
+bool filter_path(Scene& scene, const Filter& filter) {
+  Command nft = scene.host("router").command({"nft", "-f", "-"});
+  nft.input = fmt::format(table, filter.out, filter.in, filter.translation);
+  const auto done = run_checked(nft, nft_deadline);
+  return scene.check(static_cast<bool>(done), fmt::format("the router {}", filter.does),
+                     done ? "" : done.error().message);
+}
+
+struct End {
+  std::string text; // the status line, or what failed
+  milliseconds took;
+
+  [[nodiscard]] bool is_served() const { return text.starts_with("HTTP/1.1 200"); }
+};
+
+End end_of(const Host& from, Family family, int patience) {
+  const auto begin = std::chrono::steady_clock::now();
+  const auto reply = dial(from, addresses_of("trap").address(family), service_port, "/small.txt",
+                          {.patience_ms = patience});
+  const auto took = std::chrono::steady_clock::now() - begin;
+  const std::string text = reply ? reply->text : reply.error().message;
+  return {text.substr(0, text.find('\r')), std::chrono::duration_cast<milliseconds>(took)};
+}
+
+// What fails without the module may fail in another way with it, or not.
+void expect_no_worse(Scene& scene, Family family, milliseconds longer, const std::string& what) {
+  const End without = end_of(scene.host("stranger"), family, patience_ms);
+  const auto before = scene.trap().client().counters();
+  const End with =
+      end_of(scene.host("client"), family, without.is_served() ? patience_ms : patience_in_vain_ms);
+  const auto after = scene.trap().client().counters();
+  scene.check(!without.is_served() || (with.is_served() && with.took < without.took + longer),
+              fmt::format("{}, {}", name_of(family), what),
+              fmt::format("{} after {} ms; without the module {} after {} ms; client: {}",
+                          with.text, with.took.count(), without.text, without.took.count(),
+                          before && after ? text_of(difference(*before, *after)) : "no counters"));
+}
+
+// A service that resets serves no client whose ACCEPT, redirect or SYN is dropped in silence.
+void path_filters(Scene& scene, bool is_served_without) {
+  for (const Filter& filter : filters) {
+    if (!is_served_without && filter.first_takes_longer != at_once)
+      continue;
+    for (const Family family : families) {
+      scene.forget_redirects();
+      if (!filter_path(scene, filter))
+        return;
+      expect_no_worse(scene, family, filter.first_takes_longer, "nothing learnt");
+      expect_no_worse(scene, family, at_once, "again");
+    }
+    // The filter comes while the client knows a redirect.
+    for (const Family family : families) {
+      if (!filter_path(scene, filters[0]))
+        return;
+      scene.forget_redirects();
+      end_of(scene.host("client"), family, patience_ms);
+      if (!filter_path(scene, filter))
+        return;
+      expect_no_worse(scene, family, three_more_syns, "with a redirect");
+      expect_no_worse(scene, family, at_once, "with a redirect, again");
+    }
+  }
+}
+
+const Registration register_path_filters{{
+    .name = "path-filters",
+    .goal = "filters and translators on the path, a service that serves: no worse than without the "
+            "module",
+    .plan = relayed_plan(),
+    .play = [](Scene& scene) { path_filters(scene, true); },
+}};
+
+const Registration register_path_filters_reset{{
+    .name = "path-filters-reset",
+    .goal = "the same at a service that resets, behind those that drop nothing",
+    .play = [](Scene& scene) { path_filters(scene, false); },
+}};
+
+} // namespace
+} // namespace trap::lab
