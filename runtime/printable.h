@@ -11,4 +11,7 @@ namespace trap {
 // writing, and bytes that are no UTF-8 as `\n`, `\t`, `\x1b` or `\u202e`. Other text is unchanged.
 std::string printable(std::string_view text);
 
+// The same for nothing but bytes that are no UTF-8, where a format has escapes of its own.
+std::string as_utf8(std::string_view text);
+
 } // namespace trap

@@ -21,7 +21,7 @@ struct Metrics::Families {
       family = list.insert(list.end(), prometheus::MetricFamily{name, help, type, {}});
     prometheus::ClientMetric& metric = family->metric.emplace_back();
     for (const auto& [label, value] : labels)
-      metric.label.push_back({label, printable(value)}); // UTF-8, or the scrape fails as a whole
+      metric.label.push_back({label, as_utf8(value)}); // or the scrape fails as a whole
     return metric;
   }
 };

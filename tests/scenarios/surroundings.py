@@ -5,7 +5,7 @@
 Closed streams, full disks, pipes that nobody reads, terminals of a few columns, foreign locales, no environment, another user, few
 descriptors, no working directory; the daemons run, and an interface has a name that is neither UTF-8 nor harmless to a terminal. A
 command ends by itself with a documented exit code, says so in lines of its own, and writes nothing into a file that is not for it.
-Then every daemon on odd hosts: without IPv6, and with clocks that no battery kept. Prints "ok" or "not ok" a command."""
+Then every daemon in a storm of reloads, started twice, without IPv6, and with clocks that no battery kept. Prints "ok" or "not ok" a command."""
 
 import ctypes
 import errno
@@ -340,6 +340,30 @@ def odd_names(host):
         yield f"the guard does not name the odd interface: {status['uncovered']}"
 
 
+def storm(host, part, daemon):
+    """Reloads in the middle of reloads, by signal and by command: each is applied, none is lost to another."""
+    before = host.json(f"status --socket WORK/{part}.sock --json")
+    commands = []
+    for _ in range(8):
+        commands.append(subprocess.Popen(host.line(f"reload {part} --socket WORK/{part}.sock"), stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        for _ in range(25):
+            daemon.send_signal(signal.SIGHUP)
+    for command in commands:
+        _, err = command.communicate()
+        if command.returncode != 0:
+            yield f"a reload: exit code {command.returncode}: {err[:200]!r}"
+    after = host.json(f"status --socket WORK/{part}.sock --json")
+    if (after["pid"], after["config"]) != (before["pid"], before["config"]) or any("reload" in problem for problem in after["problems"]):
+        yield f"pid {before['pid']}, then {after['pid']}; {after['problems']}"
+
+
+def second(host, part):
+    """The same daemon once more, by mistake: refused in one line, and the first goes on."""
+    run = subprocess.run(host.daemon(part), capture_output=True, timeout=300)
+    if run.returncode != 1 or run.stderr.count(b"\n") != 1 or b"another daemon" not in run.stderr:
+        yield f"exit code {run.returncode}: {run.stderr[-300:]!r}"
+
+
 def plays(host, bin_dir):
     """(name, what is wrong) of everything, one after the other."""
     for text in COMMANDS.splitlines():
@@ -348,6 +372,8 @@ def plays(host, bin_dir):
         yield text, found
     yield "odd names", list(odd_names(host))
     for part, daemon in zip(CONFIG, host.daemons):
+        yield f"trap-{part}: a storm of reloads", list(storm(host, part, daemon))
+        yield f"trap-{part}: a second one", list(second(host, part))
         yield f"trap-{part} still runs", [] if daemon.poll() is None else [f"exit code {daemon.returncode}"]
     host.stop_daemons()
     for name, options in odd_hosts(bin_dir, host.work):

@@ -48,6 +48,12 @@ TEST(Metrics, go_out_as_open_metrics_to_who_accepts_them) {
             "# HELP trap_a As\n# TYPE trap_a gauge\ntrap_a -1\n# EOF\n");
 }
 
+TEST(Metrics, a_label_that_is_no_utf8_does_not_spoil_the_others) {
+  Metrics metrics;
+  metrics.gauge("trap_a", "As", {{"interface", "\xff\xc3x\xc3\xb6\x1b"}}, 1);
+  EXPECT_THAT(metrics.text(), HasSubstr("{interface=\"\\\\xff\\\\xc3x\xc3\xb6\x1b\"}"));
+}
+
 TEST(Metrics, labels_are_escaped) {
   Metrics metrics;
   metrics.gauge("trap_a", "As", {{"path", "a\"b\\c\nd"}}, 1);
