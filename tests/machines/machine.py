@@ -43,7 +43,8 @@ class Machine:
             try:
                 more = self.port.recv(65536)
             except socket.timeout:
-                raise SystemExit(f"machines: the machine said nothing for {deadline_s} s; its console is {self.work}/console") from None
+                raise SystemExit(f"machines: the machine said nothing for {deadline_s} s; its console is {self.work}/console; "
+                                 "beside other work, which it gives way to, set TRAP_NICE=0") from None
             if not more:
                 raise SystemExit(f"machines: the machine ended; its console is {self.work}/console")
             self.rest += more
