@@ -134,6 +134,142 @@ std::vector<Cell> interfaces_with_others_on_top() {
   return cells;
 }
 
+// Of one set-up, a cell for each interface that TRAP may be at, and each way in which it may be
+// there.
+struct Place {
+  std::string_view name, interfaces;
+  std::string_view xdp_mode = {};
+  bool at_tc = false;
+};
+
+void add_at(std::vector<Cell>& cells, const Cell& set_up, std::initializer_list<Place> places) {
+  for (const Place& place : places) {
+    Cell cell = set_up;
+    cell.name = place.name;
+    cell.interfaces = place.interfaces;
+    cell.xdp_mode = place.xdp_mode;
+    cell.at_tc = place.at_tc;
+    cells.push_back(std::move(cell));
+  }
+}
+
+std::vector<Cell> tags_upon_tags() {
+  std::vector<Cell> cells;
+  const std::string bond =
+      "ip link add bond7 type bond mode active-backup miimon 100\nip link set eth0 down\n"
+      "ip link set eth0 master bond7\nip link set bond7 up\nip link set eth0 up\n"
+      "ip link add vlan7 link bond7 type vlan id 7\nip link set vlan7 up\n";
+  add_at(cells,
+         {.needs = "ip link add bond9 type bond && ip link del bond9",
+          .vlan = 7,
+          .host = bond + moved("eth0", "vlan7"),
+          .host_undo = "ip link set eth0 nomaster\nip link set eth0 up\n" + moved("vlan7", "eth0") +
+                       "ip link del bond7"},
+         {{"a VLAN on a bond, TRAP on the bond's port", "\"eth0\""},
+          {"a VLAN on a bond, TRAP on the bond", "\"bond7\""},
+          {"a VLAN on a bond, TRAP on the VLAN, `xdp_mode = \"generic\"`", "\"vlan7\"", "generic"},
+          {"a VLAN on a bond, `attach = \"tc\"` on the bond", "\"bond7\"", {}, true}});
+  const std::string has_provider_tags =
+      "ip link add vlan9 link eth0 type vlan proto 802.1ad id 9 && ip link del vlan9";
+  const std::string provider = "ip link add outer7 link eth0 type vlan proto 802.1ad id 70\n"
+                               "ip link set outer7 up\n";
+  add_at(cells,
+         {.needs = has_provider_tags,
+          .outer_vlan = 70,
+          .host = provider + moved("eth0", "outer7"),
+          .host_undo = moved("outer7", "eth0") + "ip link del outer7"},
+         {{"a VLAN of 802.1ad, TRAP on its lower interface", "\"eth0\""},
+          {"a VLAN of 802.1ad, TRAP on it, `xdp_mode = \"generic\"`", "\"outer7\"", "generic"},
+          {"a VLAN of 802.1ad, `attach = \"tc\"` on its lower interface", "\"eth0\"", {}, true}});
+  const Cell two_tags = {.needs = has_provider_tags,
+                         .vlan = 7,
+                         .outer_vlan = 70,
+                         .host = provider +
+                                 "ip link add vlan7 link outer7 type vlan id 7\n"
+                                 "ip link set vlan7 up\n" +
+                                 moved("eth0", "vlan7"),
+                         .host_undo = moved("vlan7", "eth0") + "ip link del outer7"};
+  add_at(cells, two_tags,
+         {{"a VLAN in one of 802.1ad (QinQ), TRAP on the lowest interface", "\"eth0\""},
+          {"a VLAN in one of 802.1ad (QinQ), TRAP on the VLAN, `xdp_mode = \"generic\"`",
+           "\"vlan7\"", "generic"}});
+  const std::string filtering =
+      fmt::format("ip link add br0 address {} type bridge vlan_filtering 1\nip link set br0 up\n"
+                  "ip link set eth0 master br0\nbridge vlan add dev br0 vid 7 self\n"
+                  "ip link add vlan7 link br0 type vlan id 7\nip link set vlan7 up\n",
+                  text_of(addresses_of("trap").mac()));
+  const std::string has_filtering =
+      "ip link add br9 type bridge vlan_filtering 1 && ip link del br9 && "
+      "ip link add vlan9 link eth0 type vlan id 9 && ip link del vlan9";
+  const std::string no_bridge = moved("vlan7", "eth0") + "ip link del br0";
+  add_at(cells,
+         {.needs = has_filtering,
+          .vlan = 7,
+          .host = filtering + "bridge vlan add dev eth0 vid 7\n" + moved("eth0", "vlan7"),
+          .host_undo = no_bridge},
+         {{"a VLAN of a bridge that filters by it, TRAP on the port", "\"eth0\""},
+          {"a VLAN of a bridge that filters by it, `attach = \"tc\"` on the port",
+           "\"eth0\"",
+           {},
+           true},
+          {"a VLAN of a bridge that filters by it, `attach = \"tc\"` on the bridge",
+           "\"br0\"",
+           {},
+           true}});
+  add_at(cells,
+         {.needs = has_filtering,
+          .host =
+              filtering + "bridge vlan add dev eth0 vid 7 pvid untagged\n" + moved("eth0", "vlan7"),
+          .host_undo = no_bridge},
+         {{"a VLAN that a bridge gives its port's frames, TRAP on the port", "\"eth0\""}});
+  return cells;
+}
+
+std::vector<Cell> ipvlans() {
+  std::vector<Cell> cells;
+  const auto set_up = [&](std::string_view mode) -> Cell {
+    return {.needs = "ip link add ipv9 link eth0 type ipvlan && ip link del ipv9",
+            .host = fmt::format("ip link add ipv0 link eth0 type ipvlan mode {}\n"
+                                "ip link set ipv0 up\n",
+                                mode) +
+                    moved("eth0", "ipv0"),
+            .host_undo = moved("ipv0", "eth0") + "ip link del ipv0"};
+  };
+  add_at(cells, set_up("l2"),
+         {{"an ipvlan (L2) that has the address, TRAP on its lower interface", "\"eth0\""},
+          {"an ipvlan (L2), TRAP on it, `xdp_mode = \"generic\"`", "\"ipv0\"", "generic"},
+          {"an ipvlan (L2), `attach = \"tc\"` on its lower interface", "\"eth0\"", {}, true},
+          {"an ipvlan (L2), `attach = \"tc\"` on it", "\"ipv0\"", {}, true}});
+  return cells;
+}
+
+// A link of Ethernet within the one that eth0 has, with another end at the router.
+std::vector<Cell> links_within_links() {
+  const auto set_up = [](std::string_view near, std::string_view far, std::string_view needs) {
+    const std::string both = "ip link set tun7 up; ip link set tun7 address ";
+    return Cell{.needs = std::string{needs},
+                .other_mac = true,
+                .wire = "tun7",
+                .host = fmt::format("ip address add 192.0.2.130/31 dev eth0\n{}\n{}{}\n", near,
+                                    both, text_of(cell_mac)) +
+                        moved("eth0", "tun7"),
+                .host_undo = moved("tun7", "eth0") +
+                             "ip link del tun7; ip address del 192.0.2.130/31 dev eth0",
+                .router = fmt::format("ip address add 192.0.2.131/31 dev trap\n{}\n{}{}", far, both,
+                                      text_of(addresses_of("trap").router_mac())),
+                .router_undo = "ip link del tun7; ip address del 192.0.2.131/31 dev trap"};
+  };
+  std::vector<Cell> cells;
+  constexpr std::string_view vxlan =
+      "ip link add tun7 type vxlan id 7 local 192.0.2.{} remote 192.0.2.{} dev {} dstport 4789";
+  add_at(cells,
+         set_up(fmt::format(vxlan, 130, 131, "eth0"), fmt::format(vxlan, 131, 130, "trap"),
+                "ip link add tun9 type vxlan id 9 dev eth0 dstport 4789 && ip link del tun9"),
+         {{"VXLAN, `xdp_mode = \"generic\"`", "\"tun7\"", "generic"},
+          {"VXLAN, `attach = \"tc\"`", "\"tun7\"", {}, true}});
+  return cells;
+}
+
 // Addresses that are not of the interface by which clients come.
 std::vector<Cell> addresses_elsewhere() {
   const HostAddresses& trap = addresses_of("trap");
@@ -260,7 +396,8 @@ Cell in_vrf() {
 
 std::vector<Cell> interface_cells() {
   std::vector<Cell> cells;
-  for (auto more : {veths(), addresses_elsewhere(), interfaces_with_others_on_top()})
+  for (auto more : {veths(), addresses_elsewhere(), interfaces_with_others_on_top(),
+                    tags_upon_tags(), ipvlans(), links_within_links()})
     for (Cell& cell : more)
       cells.push_back(std::move(cell));
   cells.push_back(in_vrf());

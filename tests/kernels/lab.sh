@@ -19,9 +19,10 @@ if [ $# = 0 ]; then
   [ $# -gt 0 ] || fail "trap-lab lists no scenario that needs an emulated machine"
 fi
 
+[ -z "${TRAP_LAB_CELL:-}" ] || printf '%s' "$TRAP_LAB_CELL" >"$work/cell" # of any words
 cat >"$work/play" <<END
 export TRAP_LAB_TIMEOUT_SCALE=10
-${TRAP_LAB_CELL:+export TRAP_LAB_CELL='$TRAP_LAB_CELL'}
+[ ! -e $work/cell ] || export TRAP_LAB_CELL="\$(cat $work/cell)"
 mknod /dev/ppp c 108 0
 for scenario in $*; do
   if $build/bin/trap-lab run \$scenario; then echo "passed \$scenario"; else echo "failed \$scenario: exit code \$?"; fi

@@ -59,7 +59,7 @@ dependencies() {
 # The kernel, and the modules for networks and for what emulated machines have. Newer suites have the kernel and its modules in packages
 # of their own, which the image depends on, and everything below /usr.
 cards='ethernet/(8390|amd|dec|intel/(e100|e1000|e1000e|igb)|realtek)|mdio|phy|mii|net_failover|vmxnet3'
-kinds="arch|crypto|drivers/(dca|i2c|leds|pps|ptp|virtio)|drivers/net/($cards|bonding|dummy|macvlan|ppp|slip|tun|veth|virtio_net|vrf|wireguard)|fs|lib|net"
+kinds="arch|crypto|drivers/(dca|i2c|leds|pps|ptp|virtio)|drivers/net/($cards|bonding|dummy|geneve|ipvlan|macsec|macvlan|ppp|slip|tun|veth|virtio_net|vrf|vxlan|wireguard)|fs|lib|net"
 unpack() {
   unpacked=$work/image
   mkdir -p "$unpacked"
