@@ -104,16 +104,17 @@ Keys<PartConfig> part_keys(const std::string& part) {
   return keys;
 }
 
-void refuse_both(ConfigTable& table, const std::vector<std::string>& names,
-                 const std::vector<std::string>& others, const char* lists) {
-  for (const std::string& name : names) {
-    if (std::ranges::find(others, name) != others.end())
-      table.fail(0, fmt::format("\"{}\" is both in {}: name it in one", name, lists));
+void refuse_both(ConfigTable& table, const NameList& one, const NameList& other) {
+  for (std::size_t i = 0; i < other.names.size(); i++) {
+    if (std::ranges::find(one.names, other.names[i]) != one.names.end())
+      table.fail(table.line_of(other.key, i),
+                 fmt::format(R"("{}" is both in "{}" and "{}": name it in one)", other.names[i],
+                             one.key, other.key));
   }
 }
 
 void refuse_excepted(ConfigTable& table, const PartConfig& config) {
-  refuse_both(table, config.interfaces, config.except, "\"interfaces\" and \"except\"");
+  refuse_both(table, {"interfaces", config.interfaces}, {"except", config.except});
 }
 
 Written<std::string> interface_name() {

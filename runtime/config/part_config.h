@@ -34,9 +34,13 @@ PartConfig make_part_config(const std::string& part);
 // guard also xdp_mode.
 Keys<PartConfig> part_keys(const std::string& part);
 
-// A name in two lists can be meant in one of them only: an error of the table. `lists` names them.
-void refuse_both(ConfigTable& table, const std::vector<std::string>& names,
-                 const std::vector<std::string>& others, const char* lists);
+struct NameList {
+  const char* key;
+  const std::vector<std::string>& names;
+};
+
+// A name in two lists can be meant in one of them only: an error where the second has it.
+void refuse_both(ConfigTable& table, const NameList& one, const NameList& other);
 
 // The same for "interfaces" and "except".
 void refuse_excepted(ConfigTable& table, const PartConfig& config);

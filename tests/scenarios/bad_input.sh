@@ -222,12 +222,12 @@ for part in server guard client; do
   check "$part: example configuration passes --check-config" 0 "" bash -c "$bin/trap-$part --config $work/example.toml --check-config; code=\$?; echo >&2; exit \$code"
 done
 
-bad_config "client: interface on both sides" client 0 '"bad0" is both in "interfaces" and "lan": name it in one' '1s/$/\nlan = ["bad0"]/'
+bad_config "client: interface on both sides" client 2 '"bad0" is both in "interfaces" and "lan": name it in one' '1s/$/\nlan = ["bad0"]/'
 bad_config "client: name of an interface in lan" client 2 '"a/b" cannot be an interface.s name' '1s/$/\nlan = ["a\/b"]/'
 bad_config "client: trust without targets" client 5 'key "targets" is missing: add it' '$s/$/\n[[trust]]\nservices = ["203.0.113.10:443"]/'
 bad_config "client: trust in a service without port" client 6 'services: "203\.0\.113\.10:" has no port' '$s/$/\n[[trust]]\nservices = ["203.0.113.10:"]\ntargets = ["10.0.0.0\/8"]/'
 bad_config "client: trust in loopback" client 7 'targets: no client follows a redirect to 127\.0\.0\.1' '$s/$/\n[[trust]]\nservices = ["203.0.113.10"]\ntargets = ["127.0.0.1"]/'
-bad_config "client: trust in nobody" client 0 '"only_trusted" without a \[\[trust\]\]' '1s/$/\nonly_trusted = true/'
+bad_config "client: trust in nobody" client 2 '"only_trusted" without a \[\[trust\]\]' '1s/$/\nonly_trusted = true/'
 
 bad_config "server: wrong type of a number" server 16 'service "web": "weight" must be an integer, not a string' 's/weight = 1/weight = "1"/'
 bad_config "server: wrong type of a boolean" server 12 '"offer" must be a boolean' 's/offer = true/offer = 1/'
@@ -262,8 +262,8 @@ vary guard '1s/.*/trusted = ["203.0.113.10"]\n&/'
 check "guard: a public address is trusted" 0 "^trap-guard: .*: warning: TRAP server 203\\.0\\.113\\.10 is trusted, and anybody can" run trap-guard --config "$work/bad.toml" --check-config
 bad_config "guard: wrong mode" guard 1 '"mode" is "watch": write one of "enforce", "monitor"' '1s/.*/mode = "watch"\n&/'
 bad_config "guard: wrong uncovered" guard 3 '"uncovered" is "yes": write one of "degraded", "accept"' '3s/.*/uncovered = "yes"/'
-bad_config "guard: both named and excepted" guard 0 '"bad0" is both in "interfaces" and "except": name it in one' '1s/.*/except = ["bad0"]\n&/'
-bad_config "server: both named and excepted" server 0 '"bad0" is both in "interfaces" and "except": name it in one' '1s/.*/except = ["bad0"]\n&/'
+bad_config "guard: both named and excepted" guard 1 '"bad0" is both in "interfaces" and "except": name it in one' '1s/.*/except = ["bad0"]\n&/'
+bad_config "server: both named and excepted" server 1 '"bad0" is both in "interfaces" and "except": name it in one' '1s/.*/except = ["bad0"]\n&/'
 bad_config "guard: clock skew out of range" guard 1 '"clock_skew_s" is 3601: write a number from 0 to 3600' '1s/.*/clock_skew_s = 3601\n&/'
 bad_config "guard: service on a management port" guard 7 'port 22 is a management port, which is never filtered: take it out of "management_ports"' 's/port = 80/port = 22/'
 bad_config "guard: scope out of range" guard 10 'service "web": "scope_v4" is 33: write a number from 8 to 32' 's/port = 80/port = 80\nscope_v4 = 33/'

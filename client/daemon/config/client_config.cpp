@@ -59,11 +59,12 @@ Keys<ClientConfig> own_keys() {
 }
 
 void finish(ConfigTable& table, ClientConfig& config) {
-  refuse_both(table, config.part.interfaces, config.lan, "\"interfaces\" and \"lan\"");
+  refuse_both(table, {"interfaces", config.part.interfaces}, {"lan", config.lan});
   refuse_excepted(table, config.part);
-  refuse_both(table, config.lan, config.part.except, "\"lan\" and \"except\"");
+  refuse_both(table, {"lan", config.lan}, {"except", config.part.except});
   if (config.only_trusted && config.trusts.empty())
-    table.fail(0, "\"only_trusted\" without a [[trust]]: no redirect would be followed; add one");
+    table.fail(table.line_of("only_trusted"),
+               "\"only_trusted\" without a [[trust]]: no redirect would be followed; add one");
 }
 
 } // namespace

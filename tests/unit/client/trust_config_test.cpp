@@ -111,12 +111,12 @@ TEST(ClientConfig, mistakes_are_named_with_their_line) {
                  ":5: ", "another [[trust]] names");
   expect_refused(services + "targets = [\"198.51.100.0/24\"]\nports = [1]\n",
                  ":5: ", "unknown key \"ports\"");
-  expect_refused("only_trusted = true\n", ": ", "without a [[trust]]");
-  expect_refused("lan = [\"eth0\"]\n", ": ", "\"eth0\" is both in \"interfaces\" and \"lan\"");
-  expect_refused("except = [\"eth0\"]\n", ": ",
-                 "\"eth0\" is both in \"interfaces\" and \"except\"");
-  expect_refused("lan = [\"br0\"]\nexcept = [\"br0\"]\n", ": ",
-                 "\"br0\" is both in \"lan\" and \"except\"");
+  expect_refused("only_trusted = true\n", ":2: ", "without a [[trust]]");
+  expect_refused("lan = [\"eth0\"]\n", ":2: ", "\"eth0\" is both in \"interfaces\" and \"lan\"");
+  expect_refused("except = [\"eth0\"]\n",
+                 ":2: ", "\"eth0\" is both in \"interfaces\" and \"except\"");
+  expect_refused("lan = [\"br0\"]\nexcept = [\"br0\"]\n",
+                 ":3: ", "\"br0\" is both in \"lan\" and \"except\"");
   expect_refused("lan = [\"a/b\"]\n", ":2: ", "cannot be an interface's name");
 }
 
