@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.dont_write_bytecode = True
@@ -132,9 +133,12 @@ unaware = "reset"
         self.daemons.append(subprocess.Popen(["ip", "netns", "exec", host, "unshare", "--mount", "sh", "-euc", script, "sh",
                                               self.binaries / f"trap-{part}", folder / "toml"], stdout=open(folder / "log", "w"), stderr=subprocess.STDOUT))
 
-    def download(self, *options):
-        return subprocess.Popen(["ip", "netns", "exec", "client", "curl", "--silent", "--show-error", "--connect-timeout", "20", "--output", "/dev/null",
-                                 "--write-out", "%{http_code} %{size_download}", *options, "http://203.0.113.10/large"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    def curl(self, *options):
+        return ["ip", "netns", "exec", "client", "curl", "--silent", "--show-error", "--connect-timeout", "20",
+                "--write-out", "%{stderr}%{http_code} %{size_download}", *options, "http://203.0.113.10/large"]
+
+    def first_kilobyte(self):
+        return subprocess.run(self.curl("--range", "0-999", "--output", "/dev/null"), stderr=subprocess.PIPE, text=True).stderr
 
     def logs(self):
         return "\n".join(path.read_text()[-800:] for path in self.work.glob("*/log"))
@@ -146,6 +150,32 @@ unaware = "reset"
 
 
 DOWNLOAD_BYTES = 100_000_000
+
+
+class SlowDownload:
+    """A download that lasts for as long as it should: of its last tenth it takes a little at a time until finish()."""
+
+    def __init__(self, command):
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.may_end = threading.Event()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        taken = 0
+        while chunk := os.read(self.process.stdout.fileno(), 40_000 if taken < DOWNLOAD_BYTES * 0.9 or self.may_end.is_set() else 1_000):
+            taken += len(chunk)
+            self.may_end.wait(0.1)
+
+    def runs(self):
+        return self.process.poll() is None
+
+    def finish(self):
+        self.may_end.set()
+        self.reader.join()
+        said = self.process.stderr.read().decode()
+        self.process.wait()
+        return said
 
 
 def upgrade(play, image, work, packages):
@@ -161,23 +191,23 @@ def upgrade(play, image, work, packages):
         play.on(machine, f"truncate -s {DOWNLOAD_BYTES} /var/www/html/large && systemctl enable --now trap-guard && apt-get -qq update", "the former version guards", 900)
         print("   " + machine.run("dpkg-query -W trap-guard")[1])
         time.sleep(3)
-        first = peers.download("--range", "0-999").communicate()[0]
+        first = peers.first_kilobyte()
         play.check(first == "206 1000", "an invited client is let in by the former version", first + "\n" + peers.logs())
         prober.start()
-        slow = peers.download("--limit-rate", "400k")
+        slow = SlowDownload(peers.curl("--output", "-"))
         time.sleep(2)
         begun = time.monotonic()
         play.on(machine, "apt-get -y -q -o Dpkg::Options::=--force-confold upgrade", "apt upgrade", 900)
         print(f"   apt upgrade took {time.monotonic() - begun:.0f} s; " + machine.run("dpkg-query -W trap-guard")[1])
-        upgraded_during = slow.poll() is None
+        upgraded_during = slow.runs()
         code, status = machine.run("for i in 1 2 3 4 5; do trapctl status guard && exit 0; sleep 1; done; exit 1")
         play.check(code == 0, "status is ok within 5 s", status + "\n" + machine.run("systemctl status trap-guard --no-pager; journalctl -b -u trap-guard --no-pager -o short-monotonic | tail -n 25")[1])
         play.check("active" in machine.run("systemctl is-active trap-guard; tr '\\0' '\\n' </proc/$(systemctl show trap-guard -p MainPID --value)/cmdline; ls -l /proc/$(systemctl show trap-guard -p MainPID --value)/exe | grep -v deleted")[1], "its program is the new file")
-        outcome = slow.communicate()[0]
+        outcome = slow.finish()
         play.check(upgraded_during, "the download was still running when the upgrade had ended")
         play.check(outcome == f"200 {DOWNLOAD_BYTES}", "the download ended whole", outcome)
         play.check(not prober.opened and not prober.refused, f"of {prober.tries} tries none got through", f"{len(prober.opened)} did, {len(prober.refused)} were refused")
-        again = peers.download("--range", "0-999").communicate()[0]
+        again = peers.first_kilobyte()
         play.check(again == "206 1000", "an invited client is let in by the new version", again)
         for flows in ("1048576", "16777216"):
             code, said = machine.run(f"sed 's/^mode/max_flows = {flows}\\nmode/' /etc/trap/guard.toml >/root/flows.toml; systemd-run --quiet --pipe --wait -p MemoryMax=$(systemctl show trap-guard -p MemoryMax --value) trap-guard --config /root/flows.toml --check-config")
