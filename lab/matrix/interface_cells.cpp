@@ -12,8 +12,9 @@
 namespace trap::lab {
 namespace {
 
-// Moves the host's addresses and default routes from one interface to another.
-std::string moved(std::string_view from, std::string_view to) {
+// Moves the host's addresses and default routes from one interface to another, and the routes into
+// a table, as " vrf vrf7".
+std::string moved(std::string_view from, std::string_view to, std::string_view table = "") {
   const HostAddresses& trap = addresses_of("trap");
   std::string lines;
   for (const std::string& each :
@@ -24,9 +25,9 @@ std::string moved(std::string_view from, std::string_view to) {
   for (const std::string_view gateway : {trap.ipv4_gateway, trap.ipv6_gateway})
     lines += fmt::format("ip neighbour replace {} lladdr {} dev {}\n", gateway,
                          text_of(trap.router_mac()), to);
-  return lines + fmt::format("ip route replace default via {} dev {}\n"
-                             "ip route replace ::/0 via {} dev {}\n",
-                             trap.ipv4_gateway, to, trap.ipv6_gateway, to);
+  return lines + fmt::format("ip route replace default via {0} dev {2}{3}\n"
+                             "ip route replace ::/0 via {1} dev {2}{3}\n",
+                             trap.ipv4_gateway, trap.ipv6_gateway, to, table);
 }
 
 std::vector<Cell> interfaces_with_others_on_top() {
@@ -392,6 +393,23 @@ Cell in_vrf() {
                                    trap.ipv4_gateway, trap.ipv6_gateway)};
 }
 
+Cell in_vrf_by_vlan() {
+  return {.name = "an interface whose VLAN is in a VRF and has the address",
+          .outcome = CellOutcome::degraded,
+          .remark = "the stack answers, unprotected",
+          .named = "vlan7 (upon eth0) is in a VRF",
+          .needs = "ip link add vrf9 type vrf table 9 && ip link del vrf9 && "
+                   "ip link add vlan9 link eth0 type vlan id 9 && ip link del vlan9",
+          .vlan = 7,
+          .host = "ip link add vrf7 type vrf table 7; ip link set vrf7 up\n"
+                  "ip link add vlan7 link eth0 type vlan id 7\n"
+                  "ip link set vlan7 master vrf7; ip link set vlan7 up\n"
+                  "sysctl -qw net.ipv4.tcp_l3mdev_accept=1\n" +
+                  moved("eth0", "vlan7", " vrf vrf7"),
+          .host_undo = moved("vlan7", "eth0") + "ip link del vlan7; ip link del vrf7\n"
+                                                "sysctl -qw net.ipv4.tcp_l3mdev_accept=0"};
+}
+
 } // namespace
 
 std::vector<Cell> interface_cells() {
@@ -401,6 +419,7 @@ std::vector<Cell> interface_cells() {
     for (Cell& cell : more)
       cells.push_back(std::move(cell));
   cells.push_back(in_vrf());
+  cells.push_back(in_vrf_by_vlan());
   const auto add_tunnel = [&](std::string_view name, std::string_view remark,
                               std::string_view made) {
     cells.push_back({.name = name,
@@ -415,6 +434,10 @@ std::vector<Cell> interface_cells() {
   add_tunnel("a tunnel without a link layer (tun)", "so are PPP and IPIP",
              "ip tuntap add mode tun name tun9");
   add_tunnel("WireGuard", "", "ip link add tun9 type wireguard");
+  add_tunnel("GRE", "", "ip link add tun9 type gre remote 192.0.2.131");
+  add_tunnel("IPv4 in IPv4 (ipip)", "", "ip link add tun9 type ipip remote 192.0.2.131");
+  add_tunnel("IPv6 in IPv4 (sit)", "", "ip link add tun9 type sit remote 192.0.2.131");
+  add_tunnel("GRE over IPv6 (ip6gre)", "", "ip link add tun9 type ip6gre remote 2001:db8:113::1");
   for (Cell& cell : cells)
     cell.axis = "interface";
   return cells;
