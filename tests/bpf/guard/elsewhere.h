@@ -106,8 +106,9 @@ protected:
             entry.value.seen_ns -= seconds * 1'000'000'000;
             has_flows = true;
           }
-        if (has_flows)
+        if (has_flows) {
           ASSERT_EQ(bpf_map_update_elem(guard_->map_fd(map), &i, &bucket, BPF_ANY), 0);
+        }
       }
   }
 
