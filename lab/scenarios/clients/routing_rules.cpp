@@ -155,8 +155,15 @@ void expect_end(Scene& scene, const Routing& routing, bool serves) {
   }
 }
 
+// A port that comes again meets the TIME-WAIT of an earlier connect, and a SYN of a connection that
+// the TRAP server's host has is left to its stack.
+bool is_new_with_each_connect(Scene& scene) {
+  return scene.done(scene.host("trap").set("ipv4/tcp_max_tw_buckets", "0"),
+                    "the TRAP server's host keeps no TIME-WAIT");
+}
+
 void play(Scene& scene, std::span<const Routing> all, bool serves) {
-  if (!plug(scene, unused, its_end) ||
+  if (!is_new_with_each_connect(scene) || !plug(scene, unused, its_end) ||
       !scene.done(scene.host("client").ip(fmt::format("link set {} up\n", unused)),
                   "another interface, that leads nowhere, is up"))
     return;

@@ -174,7 +174,8 @@ private:
 
   void of_the_client() {
     const std::string path = file("client.pcapng");
-    capture(DaemonKind::client, {"--verdict", "pass-*", "-w", path, "--seconds", "0.6"}, true);
+    capture(DaemonKind::client,
+            {"--verdict", "pass-*", "-w", path, "--count", "60", "--seconds", "10"}, true);
     const std::string packets = read(path);
     scene_.check(count_lines(packets, "^pass-[a-z-]+ trap-client\ttrap0\t0x0*2\t80\t") > 0 &&
                      count_lines(packets, "^pass-[a-z-]+ trap-client\ttrap0\t0x0*1\t[0-9]+\t80\t") >
