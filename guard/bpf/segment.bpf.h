@@ -266,14 +266,13 @@ judge_unknown(struct xdp_md* ctx, struct opening* opening, __u32 segment, __u64 
 }
 
 /* Notes what the client of a service elsewhere sends, as far as it follows what the service
- * acknowledged, or what was noted before: an outsider would have to guess that number. */
-static __always_inline void note_arriving(struct trap_guard_flow* flow,
-                                          const struct trap_packet* packet) {
-  __u32 seq = TRAP_FROM_BE32(packet->seq), expected = entry_of(flow)->key.expected;
-  __u32 bytes = trap_payload_bytes(packet) + !!(packet->flags & TRAP_TCP_FIN);
-
-  if (bytes && !explaining && (seq == expected || seq == flow->client_next))
+ * acknowledged, or what was noted before: an outsider would have to guess that number. `bytes`: of
+ * its data, and one for a FIN. A function by itself, out of the way of all other segments. */
+TRAP_GLOBAL_FUNCTION int note_arriving(struct trap_guard_flow* flow, __u32 expected, __u32 seq,
+                                       __u32 bytes) {
+  if (flow && bytes && !explaining && (seq == expected || seq == flow->client_next))
     flow->client_next = seq + bytes;
+  return 0;
 }
 
 /* A segment that is not a SYN. */
@@ -306,6 +305,7 @@ judge_flow(struct xdp_md* ctx, const struct packet_context* context) {
     flow->seen_ns = context->monotonic_ns;
   }
   if (!(segment & TRAP_ENDS_AT_SOCKETS))
-    note_arriving(flow, &context->packet);
+    note_arriving(flow, entry_of(flow)->key.expected, numbers.seq,
+                  trap_payload_bytes(&context->packet) + !!(segment & TRAP_TCP_FIN));
   return flow->flags & TRAP_FLOW_BUDGETED ? pay(context, flow) : TRAP_PASS_FLOW;
 }
