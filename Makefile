@@ -40,10 +40,11 @@ demo: ## show TRAP defending a real service in a lab on this machine (root)
 configure-demo:
 	$(call configure,dev,-DTRAP_TESTS=OFF)
 
-# A build of its own has unit tests and corpus with sanitizers alone.
+# A build that had no tests yet gets unit tests and corpus with sanitizers alone.
 test: ## every test: unit, sanitizers, BPF programs, fuzz corpus, conventions, lab (root)
 	@scripts/setup.sh test
-	@[ -e build/dev/CMakeCache.txt ] || $(MAKE) --no-print-directory configure-test
+	@grep -qs TRAP_TESTS:BOOL=ON build/dev/CMakeCache.txt || \
+		$(MAKE) --no-print-directory configure-test
 	@$(MAKE) --no-print-directory build
 	@tests/all.sh
 
