@@ -115,7 +115,7 @@ static __always_inline void keep_progress(struct trap_pending* syn,
   syn->accepted_iss[0] = before->accepted_iss[0];
   syn->accepted_iss[1] = before->accepted_iss[1];
   syn->accepts = before->accepts;
-  syn->connect = before->connect;
+  syn->connect = before->connect & ~TRAP_CONNECT_ACCEPTED;
   syn->tickets = before->tickets;
   syn->consents[0] = before->consents[0];
   syn->consents[1] = before->consents[1];
@@ -194,15 +194,17 @@ TRAP_GLOBAL_FUNCTION int remember_syn(struct __sk_buff* skb, __u32 state, __u32 
 }
 
 /* A repeated SYN to the public address: were its ACCEPTs in vain? Then a TRAP server that serves is
- * to serve. */
+ * to serve, and one that resets to reset. */
 static TRAP_SUBPROGRAM int note_unanswered(const struct trap_tuple* tuple,
                                            const struct trap_redirect_key* key, __be32 isn) {
   struct trap_pending* syn = find_pending(tuple);
+  int resets;
 
-  if (!syn || syn->isn != isn || syn->state != TRAP_ACCEPT_SENT ||
-      syn->accepts < TRAP_ACCEPTS_IN_VAIN || syn->connect & TRAP_CONNECT_RESETS)
+  if (!syn || syn->isn != isn || syn->state != TRAP_ACCEPT_SENT)
     return 0;
-  note_fallback(key, TRAP_FALLBACK_SERVED);
+  resets = syn->connect & TRAP_CONNECT_RESETS;
+  if (syn->accepts >= (resets ? TRAP_RESETS_IN_VAIN : TRAP_ACCEPTS_IN_VAIN))
+    note_fallback(key, resets ? TRAP_FALLBACK_RESET : TRAP_FALLBACK_SERVED);
   return 0;
 }
 
@@ -315,6 +317,7 @@ judge_plain_syn(struct __sk_buff* skb, struct scratch* memory, const struct trap
   if (known && memory->outward.syns > TRAP_SYNS_TO_SERVICE) {
     note_backend(key, &known->backend, known->port, TRAP_FALLBACK_UNREACHABLE);
     forget(&redirects, key);
+    connect |= TRAP_CONNECT_GAVE_UP;
     verdict = TRAP_PASS_SYN_GIVEN_UP;
   }
   if (known)

@@ -30,15 +30,15 @@ explore() {
   else
     echo "not ok $name: errors ${errors:-none}, wanted $wanted"
     grep 'assertion violated' pan.log || true
-    if [ -f handshake.pml.trail ]; then spin -t -p -g "$@" "$model" | tail -n 60; fi
+    if [ -f handshake.pml.trail ]; then spin -t -k handshake.pml.trail -p -g "$@" "$model" | tail -n 60; fi
     failed=1
   fi
-  rm -f handshake.pml.trail "$(basename "$model").trail"
+  rm -f handshake.pml.trail
 }
 
 explore "every connect ends as it should, one loss and one double" 0
 explore "nothing is reset or misled, three losses, doubles: $doubles" 0 -DLOSSES=3 "-DDOUBLES=$doubles"
-for fault in LATE_REDIRECT SECOND_COOKIE LATE_OFFER; do
+for fault in LATE_REDIRECT SECOND_COOKIE LATE_OFFER NO_WAY_OUT SWALLOWED_RESET DEAD_END; do
   explore "finds $fault" 1 "-DFAULT_$fault"
 done
 exit $failed
