@@ -5,7 +5,7 @@
 
 #include <fmt/core.h>
 
-#include "ctl/control_client.h"
+#include "runtime/control/control_client.h"
 #include "runtime/kernel/pin_holder.h"
 #include "runtime/log.h"
 #include "runtime/printable.h"

@@ -42,14 +42,6 @@ spdlog::level::level_enum to_spdlog(Level level) {
   return spdlog::level::info;
 }
 
-// Is stderr the stream that systemd connected to the journal (systemd.exec(5), JOURNAL_STREAM)?
-bool goes_to_journal() {
-  const char* stream = getenv("JOURNAL_STREAM");
-  struct stat here;
-  return stream && fstat(STDERR_FILENO, &here) == 0 &&
-         fmt::format("{}:{}", here.st_dev, here.st_ino) == stream;
-}
-
 // As in syslog(3).
 int priority_of(Level level) {
   switch (level) {
@@ -119,6 +111,13 @@ void write_to_stream(int priority, const std::string& message) {
 }
 
 } // namespace
+
+bool goes_to_journal() {
+  const char* stream = getenv("JOURNAL_STREAM");
+  struct stat here;
+  return stream && fstat(STDERR_FILENO, &here) == 0 &&
+         fmt::format("{}:{}", here.st_dev, here.st_ino) == stream;
+}
 
 void start(Level level, const std::string& part) {
   part_name = part;

@@ -23,6 +23,9 @@ struct Subject {
   std::string interface = {};
 };
 
+// Is stderr the stream that systemd connected to the journal (systemd.exec(5), JOURNAL_STREAM)?
+bool goes_to_journal();
+
 // Call once, before the first message; messages before that are dropped. The part is the field
 // TRAP_PART.
 void start(Level level, const std::string& part);

@@ -2,9 +2,9 @@
 // trapctl ready.
 #include <fmt/core.h>
 
-#include "ctl/control_client.h"
 #include "ctl/parts.h"
 #include "ctl/table.h"
+#include "runtime/control/control_client.h"
 #include "runtime/json_text.h"
 
 namespace trap::ctl {

@@ -24,6 +24,7 @@
 #include "runtime/printable.h"
 #include "runtime/process/daemon_options.h"
 #include "runtime/process/privilege.h"
+#include "runtime/process/reload_request.h"
 #include "runtime/process/running_part.h"
 #include "runtime/takeover/noted_types.h"
 #include "runtime/version.h"
@@ -162,6 +163,23 @@ without_configuration(const Daemon& daemon, const DaemonOptions& options, const 
   return part;
 }
 
+// For the unit. The daemon has told its log what came of it: in the journal, once is enough.
+Result<ExitCode> ask_for_reload(const Daemon& daemon, const DaemonOptions& options) {
+  auto part = daemon.read(options.config_path);
+  const std::string socket =
+      part ? (*part)->config().control_socket : daemon.unconfigured()->config().control_socket;
+  auto outcome = request_reload(daemon.part, socket);
+  if (!outcome)
+    return outcome.error();
+  if (log::goes_to_journal())
+    return outcome->exit_code;
+  if (outcome->exit_code == ExitCode::ok)
+    fmt::print("trap-{}: {}\n", daemon.part, printable(outcome->line));
+  else
+    log::final_error("trap-" + daemon.part, "not reloaded: " + outcome->line);
+  return outcome->exit_code;
+}
+
 Result<void> act(const Daemon& daemon, const DaemonOptions& options) {
   if (options.list_keys) {
     fmt::print("{}", options.json ? list_keys_json(daemon.keys) : list_keys(daemon.keys));
@@ -219,13 +237,19 @@ int run_daemon(const Daemon& daemon, int argc, char** argv) {
   log::start(options.log_level, daemon.part);
   redirect_libbpf_messages();
   auto done = print_whole([&]() -> Result<ExitCode> {
+    if (options.reload)
+      return ask_for_reload(daemon, options);
     if (auto acted = act(daemon, options); !acted)
       return acted.error();
     return ExitCode::ok;
   });
   if (done)
     return static_cast<int>(*done);
-  log::final_error("trap-" + daemon.part, done.error().message);
+  // The unit's daemon reads the same file next, and says the same.
+  const bool is_told_next =
+      options.note_types && done.error().exit_code == ExitCode::usage && log::goes_to_journal();
+  if (!is_told_next)
+    log::final_error("trap-" + daemon.part, done.error().message);
   return static_cast<int>(done.error().exit_code);
 }
 

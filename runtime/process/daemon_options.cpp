@@ -37,6 +37,9 @@ std::variant<DaemonOptions, ExitCode> parse_daemon_options(const std::string& pa
   app.add_flag(
       "--share-control", options.share_control,
       "open the control socket to control_group for a daemon without CAP_CHOWN, then exit");
+  app.add_flag("--reload", options.reload,
+               "let the daemon that runs read its configuration again, say what came of it, then "
+               "exit");
   if (part == "guard")
     app.add_flag("--closing-rules", options.closing_rules,
                  "print rules for nft that close the protected ports unless programs are pinned, "
@@ -66,10 +69,10 @@ std::variant<DaemonOptions, ExitCode> parse_daemon_options(const std::string& pa
     return ExitCode::usage;
   }
   if (options.check_config + options.detach + options.note_types + options.share_control +
-          options.closing_rules + options.list_keys >
+          options.reload + options.closing_rules + options.list_keys >
       1) {
     log::final_error(program, "--check-config, --detach, --note-types, --share-control, "
-                              "--closing-rules and --list-keys do not go together");
+                              "--reload, --closing-rules and --list-keys do not go together");
     return ExitCode::usage;
   }
   if (options.json && !options.list_keys) {

@@ -16,6 +16,7 @@ struct DaemonOptions {
   bool detach = false;
   bool note_types = false;
   bool share_control = false;
+  bool reload = false;
   bool closing_rules = false; // of trap-guard alone
   bool list_keys = false;
   bool json = false; // of --list-keys

@@ -107,7 +107,11 @@ def check_life(play, machine, part):
     unit, attached = f"trap-{part}", ATTACHED[part]
     first = play.on(machine, attached, "its program is at the interface")
     play.on(machine, f"systemctl reload {unit} && trapctl reload {part}", "reload")
-    play.check(machine.run(attached)[1] == first, "the reload left the program there")
+    wrong = f"cp -p /etc/trap/{part}.toml /root/right.toml; echo 'nonsense = [' >>/etc/trap/{part}.toml; "
+    play.on(machine, wrong + f"! systemctl reload {unit} && systemctl is-active {unit} && cp -p /root/right.toml /etc/trap/{part}.toml && "
+            f"[ \"$(journalctl -b -u {unit} -o cat --no-pager | grep -c 'not TOML')\" = 1 ] && systemctl reload {unit}",
+            "a reload of a wrong file fails, says why once in the journal, and the right file mends it")
+    play.check(machine.run(attached)[1] == first, "the reloads left the program there")
     play.on(machine, f"systemctl restart {unit} && systemctl is-active {unit}", "restart")
     play.on(machine, attached, "a program is at the interface after the restart")
     play.on(machine, f"systemctl stop {unit} && ! systemctl is-active --quiet {unit} && {attached}", "stop leaves the program at work")
@@ -119,7 +123,7 @@ def check_life(play, machine, part):
     print("   " + status.replace("\n", "\n   ")[:1500])
     play.check(code in (0, 4), "trapctl status answers", status)
     play.on(machine, f"journalctl -b -u {unit} -o json --no-pager | grep -q TRAP_PART", "the journal has its fields")
-    errors = machine.run(f"journalctl -b -u {unit} -p err -o cat --no-pager | grep -v 'Main process exited\\|Failed with result\\|killed'")[1]
+    errors = machine.run(f"journalctl -b -u {unit} -p err -o cat --no-pager | grep -v '[Rr]eload failed\\|not reloaded\\|Main process exited\\|Failed with result\\|killed'")[1]
     play.check(not errors, "the journal has no error", errors)
     denied = machine.run("journalctl -b --no-pager | grep -iE 'trap-.*operation not permitted|type=1326|Bad system call'")[1]
     play.check(not denied, "nothing was denied: the unit's capabilities and system calls suffice", denied)

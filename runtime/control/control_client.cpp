@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ctl/control_client.h"
+#include "runtime/control/control_client.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -17,7 +17,7 @@
 
 #include "runtime/fd.h"
 
-namespace trap::ctl {
+namespace trap {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -161,4 +161,4 @@ control_post(const std::string& socket_path, const std::string& path, const std:
              takes_long ? long_timeout_s : default_timeout_s);
 }
 
-} // namespace trap::ctl
+} // namespace trap

@@ -8,7 +8,7 @@
 
 #include "runtime/result.h"
 
-namespace trap::ctl {
+namespace trap {
 
 struct ControlAnswer {
   int http_status = 0;
@@ -21,4 +21,4 @@ Result<std::optional<ControlAnswer>> control_get(const std::string& socket_path,
 Result<std::optional<ControlAnswer>> control_post(const std::string& socket_path,
                                                   const std::string& path, const std::string& body);
 
-} // namespace trap::ctl
+} // namespace trap
