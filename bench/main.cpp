@@ -240,7 +240,7 @@ ExitCode run(int argc, char** argv) {
 } // namespace trap::bench
 
 int main(int argc, char** argv) {
-  trap::hold_standard_streams();
+  trap::prepare_to_write();
   try {
     return static_cast<int>(trap::bench::run(argc, argv));
   } catch (const std::exception& error) {

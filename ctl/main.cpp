@@ -327,7 +327,7 @@ int carry_out(const std::function<Result<ExitCode>()>& act) {
 } // namespace
 
 int main(int argc, char** argv) {
-  trap::hold_standard_streams();
+  trap::prepare_to_write();
   CommandLine line;
   CLI::App app("Keys, status and control of TRAP.", "trapctl");
   app.set_version_flag("--version", std::string{"trapctl "} + trap::program_version);

@@ -69,7 +69,7 @@ int dispatch(const CLI::App& app, const Arguments& arguments) {
 } // namespace
 
 int main(int argc, char** argv) {
-  trap::hold_standard_streams();
+  trap::prepare_to_write();
   if (argc > 1 && std::strcmp(argv[1], "flood") == 0)
     return trap::lab::run_flood_generator({argv + 2, argv + argc});
 

@@ -2,6 +2,7 @@
 #include "runtime/output.h"
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <fcntl.h>
 #include <system_error>
@@ -17,7 +18,8 @@ Error cannot_write(int reason) {
 
 } // namespace
 
-void hold_standard_streams() {
+void prepare_to_write() {
+  signal(SIGXFSZ, SIG_IGN);
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
     if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
       static_cast<void>(open("/", O_PATH)); // gets the lowest number that is free

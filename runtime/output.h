@@ -9,9 +9,10 @@
 
 namespace trap {
 
-// First of all in a program: a standard stream that is closed stays taken, and cannot be read or
-// written. Else the next file or socket gets its number, and what is printed.
-void hold_standard_streams();
+// First of all in a program. A standard stream that is closed stays taken, and cannot be read or
+// written: else the next file or socket gets its number, and what is printed. And a limit of a
+// file's size is an error of who writes, as a full disk is, and not the end of the program.
+void prepare_to_write();
 
 // Runs a command that prints to stdout by fmt, stdio or a stream. An error of the command's own
 // comes first.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/report/report.h"
 #include "runtime/version.h"
+#include "runtime/whole_file.h"
 
 #include <bpf/libbpf.h>
 #include <sys/utsname.h>
@@ -218,11 +219,9 @@ Result<void> Report::write(const std::string& path) const {
   const auto folder = std::filesystem::path(path).parent_path();
   if (!folder.empty())
     std::filesystem::create_directories(folder, ignored);
-  std::ofstream file(path);
-  file << json().dump(1) << '\n';
-  file.close();
-  if (file.fail())
-    return Error{"cannot write " + path + "; choose another place with --output"};
+  constexpr mode_t usual = 0666;
+  if (auto written = replace_file(path, json().dump(1) + "\n", usual); !written)
+    return Error{written.error().message + "; choose another place with --output"};
   return {};
 }
 

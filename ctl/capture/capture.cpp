@@ -4,11 +4,10 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <fcntl.h>
 #include <map>
+#include <optional>
 #include <poll.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/core.h>
@@ -20,6 +19,7 @@
 #include "runtime/log.h"
 #include "runtime/verdict_text.h"
 #include "runtime/version.h"
+#include "runtime/whole_file.h"
 
 namespace trap::ctl {
 
@@ -31,31 +31,40 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int between_questions_ms = 100;
 
-// A new file that only its owner reads: the packets may hold tickets.
-Result<Fd> make_file(const std::string& path) {
-  if (path == "-")
-    return Fd(dup(STDOUT_FILENO));
-  Fd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd && errno == EEXIST)
-    return Error{fmt::format("{}: exists already, and a capture overwrites nothing: name another "
-                             "file, or move that one away",
-                             path)};
-  if (!fd)
-    return Error{fmt::format("{}: cannot make the file: {}", path, error_text(errno))};
-  return fd;
-}
-
-Result<void> write_all(const Fd& fd, std::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t went = write(fd.get(), bytes.data(), bytes.size());
-    if (went < 0 && errno == EINTR)
-      continue;
-    if (went < 0)
-      return Error{fmt::format("{}: cannot write: {}", path, error_text(errno))};
-    bytes.remove_prefix(static_cast<std::size_t>(went));
+// The capture's file, or the standard output. A file is there once it is whole, and only its owner
+// reads it: the packets may hold tickets.
+class Target {
+public:
+  static Result<Target> make(const std::string& path) {
+    if (path == "-")
+      return Target(std::nullopt);
+    auto file = WholeFile::make_new(path, 0600, "a capture overwrites nothing");
+    if (!file)
+      return file.error();
+    return Target(std::move(*file));
   }
-  return {};
-}
+
+  Result<void> write(std::string_view bytes) {
+    if (file_)
+      return file_->append(bytes);
+    while (!bytes.empty()) {
+      const ssize_t went = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
+      if (went < 0 && errno == EINTR)
+        continue;
+      if (went < 0)
+        return Error{fmt::format("cannot write to standard output: {}", error_text(errno))};
+      bytes.remove_prefix(static_cast<std::size_t>(went));
+    }
+    return {};
+  }
+
+  Result<void> finish() { return file_ ? file_->finish() : Result<void>(); }
+
+private:
+  explicit Target(std::optional<WholeFile> file) : file_(std::move(file)) {}
+
+  std::optional<WholeFile> file_;
+};
 
 // The names that a word stands for: itself, or those that begin as it does before a final '*'.
 Result<std::vector<std::string>> verdicts_of(const std::vector<std::string>& words) {
@@ -95,8 +104,8 @@ Fd take_signals() {
 
 class Capture {
 public:
-  Capture(const CaptureRequest& request, Fd file)
-      : request_(request), file_(std::move(file)), left_(request.count) {}
+  Capture(const CaptureRequest& request, Target target)
+      : request_(request), target_(std::move(target)), left_(request.count) {}
 
   // One that failed, as at a full disk, is not in the way of the next.
   ~Capture() {
@@ -129,8 +138,7 @@ public:
       return refusals.empty() ? nothing_runs(request_.parts) : refusals[0];
     for (const Error& refusal : refusals)
       log::final_error("trapctl", refusal.message);
-    return write_all(file_, pcapng_section(fmt::format("trapctl {}", program_version)),
-                     request_.file);
+    return target_.write(pcapng_section(fmt::format("trapctl {}", program_version)));
   }
 
   // What came since the last question. Done when as many packets as were asked for are there.
@@ -149,6 +157,7 @@ public:
     return left_ == 0;
   }
 
+  Result<void> finish() { return target_.finish(); }
   std::uint64_t packets() const { return request_.count - left_; }
   std::uint64_t lost() const {
     std::uint64_t sum = 0;
@@ -172,7 +181,7 @@ private:
       left_--;
       add(part, packet, blocks);
     }
-    return write_all(file_, blocks, request_.file);
+    return target_.write(blocks);
   }
 
   void add(const Part& part, const ordered_json& packet, std::string& blocks) {
@@ -196,7 +205,7 @@ private:
   }
 
   const CaptureRequest& request_;
-  Fd file_;
+  Target target_;
   std::uint64_t left_;
   std::vector<Part> parts_;
   std::map<std::pair<std::string, int>, std::uint32_t> interfaces_;
@@ -212,16 +221,13 @@ Result<ExitCode> capture(const CaptureRequest& request) {
   if (request.file == "-" && isatty(STDOUT_FILENO))
     return Error{"a capture is no text for a terminal: name a file, or pipe it into a program",
                  ExitCode::usage};
-  auto file = make_file(request.file);
-  if (!file)
-    return file.error();
+  auto target = Target::make(request.file);
+  if (!target)
+    return target.error();
   const Fd signals = take_signals();
-  Capture capture(request, std::move(*file));
-  if (auto begun = capture.begin(locations(request.parts), *verdicts); !begun) {
-    if (request.file != "-")
-      unlink(request.file.c_str());
+  Capture capture(request, std::move(*target));
+  if (auto begun = capture.begin(locations(request.parts), *verdicts); !begun)
     return begun.error();
-  }
   const auto until = Clock::now() + std::chrono::duration<double>(request.seconds);
   for (bool is_over = false; !is_over;) {
     pollfd interrupted = {signals.get(), POLLIN, 0};
@@ -235,6 +241,8 @@ Result<ExitCode> capture(const CaptureRequest& request) {
         return ended.error();
     }
   }
+  if (auto finished = capture.finish(); !finished)
+    return finished.error();
   if (request.file != "-")
     fmt::print("{} packets in {}{}\n", capture.packets(), request.file,
                capture.lost() ? fmt::format(", {} more had no room", capture.lost()) : "");

@@ -2,16 +2,14 @@
 // trapctl key generate and key derive: keys as new files.
 
 #include <cerrno>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/core.h>
 
 #include "ctl/commands.h"
 #include "protocol/wire.h"
-#include "runtime/fd.h"
 #include "runtime/keys/key_file.h"
+#include "runtime/whole_file.h"
 
 namespace trap::ctl {
 namespace {
@@ -29,26 +27,19 @@ bool write_all(int fd, const std::string& text) {
   return true;
 }
 
-// A new file of mode 0600 with `text`; never one that exists. "-" is stdout. Nothing is left behind
-// on failure.
+// A new file of mode 0600 with `text`; never one that exists. "-" is stdout.
 Result<void> write_key(const std::string& file, const std::string& text) {
   if (file == "-") {
     if (!write_all(STDOUT_FILENO, text))
       return Error{fmt::format("cannot write the key to stdout: {}", error_text(errno))};
     return {};
   }
-  Fd fd(open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd && errno == EEXIST)
-    return Error{fmt::format("{}: exists already, and a key is never overwritten: name another "
-                             "file, or move that one away",
-                             file)};
-  if (!fd)
-    return Error{fmt::format("{}: cannot make the file: {}", file, error_text(errno))};
-  if (fchmod(fd.get(), 0600) == 0 && write_all(fd.get(), text) && fsync(fd.get()) == 0)
-    return {};
-  Error error{fmt::format("{}: cannot write the key: {}", file, error_text(errno))};
-  unlink(file.c_str());
-  return error;
+  auto made = WholeFile::make_new(file, 0600, "a key is never overwritten");
+  if (!made)
+    return made.error();
+  if (auto written = made->append(text); !written)
+    return written;
+  return made->finish();
 }
 
 } // namespace

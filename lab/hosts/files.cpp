@@ -8,6 +8,8 @@
 #include <random>
 #include <system_error>
 
+#include "runtime/whole_file.h"
+
 namespace trap::lab {
 
 namespace fs = std::filesystem;
@@ -16,12 +18,8 @@ Result<void> write_text(const fs::path& path, std::string_view text) {
   std::error_code failed;
   if (path.has_parent_path())
     fs::create_directories(path.parent_path(), failed);
-  std::ofstream file{path, std::ios::binary | std::ios::trunc};
-  file << text;
-  file.close();
-  if (!file)
-    return Error{"cannot write " + path.string()};
-  return {};
+  constexpr mode_t usual = 0666;
+  return replace_file(path.string(), text, usual);
 }
 
 Result<void> write_random_file(const fs::path& path, std::uint64_t bytes, std::uint64_t seed) {

@@ -229,7 +229,7 @@ Result<void> act(const Daemon& daemon, const DaemonOptions& options) {
 } // namespace
 
 int run_daemon(const Daemon& daemon, int argc, char** argv) {
-  hold_standard_streams();
+  prepare_to_write();
   auto parsed = parse_daemon_options(daemon.part, daemon.description, argc, argv);
   if (auto* code = std::get_if<ExitCode>(&parsed))
     return static_cast<int>(*code);

@@ -3,7 +3,6 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <fcntl.h>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -15,6 +14,7 @@
 
 #include "runtime/fd.h"
 #include "runtime/kernel/pinned_object.h"
+#include "runtime/whole_file.h"
 
 namespace trap {
 namespace {
@@ -63,10 +63,9 @@ std::set<__u32> type_numbers(const std::string& pin_dir) {
 Result<void> note(const btf* types, const std::string& path) {
   __u32 length = 0;
   const void* bytes = btf__raw_data(types, &length);
-  const Fd file(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!bytes || !file || write(file.get(), bytes, length) != static_cast<ssize_t>(length))
+  if (!bytes)
     return Error{fmt::format("cannot write {}: {}", path, error_text(errno))};
-  return {};
+  return replace_file(path, {static_cast<const char*>(bytes), length}, 0600);
 }
 
 } // namespace
@@ -87,7 +86,6 @@ Result<void> note_types(const std::string& pin_dir, const std::string& part) {
                  "the types are noted"};
   for (const __u32 id : type_numbers(pin_dir)) {
     const std::string path = folder + "/" + name_of(id);
-    unlink(path.c_str());
     btf* types = btf__load_from_kernel_by_id(id);
     if (!types)
       return Error{fmt::format("cannot read the types of maps that trap-{} has pinned: {}", part,

@@ -5,7 +5,8 @@
 Closed streams, full disks, pipes that nobody reads, terminals of a few columns, foreign locales, no environment, another user, few
 descriptors, no working directory; the daemons run, and an interface has a name that is neither UTF-8 nor harmless to a terminal. A
 command ends by itself with a documented exit code, says so in lines of its own, and writes nothing into a file that is not for it.
-Then every daemon in a storm of reloads, started twice, without IPv6, and with clocks that no battery kept. Prints "ok" or "not ok" a command."""
+Then files that a command writes where there is no room, and every daemon in a storm of reloads, started twice, without IPv6, with a log
+that may not grow, and with clocks that no battery kept. Prints "ok" or "not ok" a command."""
 
 import ctypes
 import errno
@@ -140,6 +141,10 @@ def surroundings():
     yield "SIGPIPE ignored", {"preexec_fn": lambda: signal.signal(signal.SIGPIPE, signal.SIG_IGN)}, set()
 
 
+def size_limit(size):
+    return {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))}
+
+
 def no_ipv6():
     """As with ipv6.disable=1: socket(2) refuses the family."""
     if platform.machine() != "x86_64":
@@ -156,6 +161,8 @@ def no_ipv6():
 def odd_hosts(bin_dir, work):
     """Name and arguments of Popen."""
     yield "a host without IPv6", {"preexec_fn": no_ipv6}
+    with open(work / "log", "wb") as log:
+        yield "a log that may not grow", {"stderr": log, **size_limit(0)}
     for year, seconds in (("1970", 5), ("1999", 915148800), ("2150", 5680281600)):
         clock = work / f"clock-{year}"
         clock.write_bytes(struct.pack("q", seconds - int(time.time())))
@@ -206,7 +213,7 @@ class Host:
 
     def play_on(self, part, options):
         """What is wrong with a daemon in these surroundings, from its start to its end."""
-        daemon = subprocess.Popen(self.daemon(part), stderr=subprocess.PIPE, **options)
+        daemon = subprocess.Popen(self.daemon(part), **{"stderr": subprocess.PIPE, **options})
         try:
             if not self.wait_for(part, daemon):
                 yield "it does not start"
@@ -218,7 +225,7 @@ class Host:
             daemon.terminate()
             _, err = daemon.communicate()
         if daemon.returncode != 0:
-            yield f"exit code {daemon.returncode}: {err[-300:]!r}"
+            yield f"exit code {daemon.returncode}: {(err or b'')[-300:]!r}"
 
     def json(self, text):
         out = subprocess.run(self.line(text), capture_output=True).stdout
@@ -340,6 +347,56 @@ def odd_names(host):
         yield f"the guard does not name the odd interface: {status['uncovered']}"
 
 
+WRITERS = """key generate FILE
+key derive web-1 --master WORK/master.key --output FILE
+capture --verdict drop-* -w FILE --seconds 0.1 --socket WORK/guard.sock"""
+
+
+def no_room(host):
+    """Folders in which a file cannot be written, with the arguments of Popen: name, folder, arguments."""
+    def mounted(name, options):
+        folder = host.work / name
+        folder.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
+        return folder
+    full = mounted("full", "size=4k")
+    (full / "there").write_bytes(bytes(4096))
+    yield "a full disk", full, {}
+    names = mounted("names", "nr_inodes=2")
+    (names / "there").touch()
+    yield "no room for a name", names, {}
+    readonly = mounted("readonly", "size=4k")
+    subprocess.run(["mount", "-o", "remount,ro", readonly], check=True)
+    yield "a read-only disk", readonly, {}
+    limited = mounted("limited", "size=64k")
+    for size in (0, 1, 16):
+        yield f"files of {size} bytes at most", limited, size_limit(size)
+    for folder in (full, names, readonly, limited):
+        subprocess.run(["umount", folder], check=True)
+
+
+def whole_files(host):
+    """A command that cannot write its file says so, and leaves nothing; one that is killed leaves nothing under the file's name."""
+    for name, folder, options in no_room(host):
+        before = sorted(os.listdir(folder))
+        lines = [host.line(text.replace("FILE", f"WORK/{folder.name}/file")) for text in WRITERS.splitlines()]
+        notes = [*host.daemon("guard"), "--note-types"]
+        for line in [*lines, notes]:
+            run = subprocess.run(line, capture_output=True, env={**os.environ, "RUNTIME_DIRECTORY": str(folder)}, timeout=60, **options)
+            if run.returncode != 1 or run.stderr.count(b"\n") != 1 or sorted(os.listdir(folder)) != before:
+                yield f"{name}: {line[1:]}: exit code {run.returncode}: {run.stderr[:200]!r}: {sorted(os.listdir(folder))}"
+    file = host.work / "killed"
+    capture = subprocess.Popen(host.line("capture --verdict drop-* -w WORK/killed --socket WORK/guard.sock"), stdout=subprocess.DEVNULL)
+    while not list(host.work.glob(".trap-*")) and capture.poll() is None:
+        time.sleep(0.01)
+    capture.kill()
+    capture.wait()
+    if file.exists():
+        yield "a capture that was killed left its file"
+    for half in host.work.glob(".trap-*"):
+        half.unlink()
+
+
 def storm(host, part, daemon):
     """Reloads in the middle of reloads, by signal and by command: each is applied, none is lost to another."""
     before = host.json(f"status --socket WORK/{part}.sock --json")
@@ -371,6 +428,7 @@ def plays(host, bin_dir):
         try_command(host, text, found)
         yield text, found
     yield "odd names", list(odd_names(host))
+    yield "whole files", list(whole_files(host))
     for part, daemon in zip(CONFIG, host.daemons):
         yield f"trap-{part}: a storm of reloads", list(storm(host, part, daemon))
         yield f"trap-{part}: a second one", list(second(host, part))
