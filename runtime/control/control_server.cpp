@@ -2,12 +2,16 @@
 #include "runtime/control/control_server.h"
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
 #include <optional>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <thread>
 #include <unistd.h>
 
 #include <fmt/core.h>
@@ -85,10 +89,21 @@ bool somebody_listens(const std::string& path) {
   return fd && connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
 }
 
+// Held while a socket is looked for, removed and made: of two daemons that start at once, the
+// second finds the first's. Whoever may look into the directory can hold the lock as well, and
+// delays a start by no more than this.
+Fd lock_room(const std::string& directory) {
+  constexpr int tries = 100;
+  constexpr std::chrono::milliseconds between{10};
+  Fd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  for (int i = 0; fd && i < tries && flock(fd.get(), LOCK_EX | LOCK_NB) != 0; i++)
+    std::this_thread::sleep_for(between);
+  return fd;
+}
+
 // A directory that is made here is one that a group may go through, as systemd's RuntimeDirectory.
-Result<void> make_room(const std::string& path) {
+Result<void> make_directory(const std::string& directory) {
   constexpr mode_t everyone_goes_through = 0755;
-  std::string directory = std::filesystem::path(path).parent_path();
   std::error_code failed;
   const bool is_new = std::filesystem::create_directories(directory, failed);
   if (failed)
@@ -96,6 +111,10 @@ Result<void> make_room(const std::string& path) {
                              failed.message())};
   if (is_new)
     chmod(directory.c_str(), everyone_goes_through);
+  return {};
+}
+
+Result<void> make_room(const std::string& path) {
   struct stat info;
   if (lstat(path.c_str(), &info) != 0)
     return {};
@@ -214,6 +233,10 @@ std::string ControlServer::problem() const {
 
 Result<ControlServer> ControlServer::make(const std::string& path, const std::string& group,
                                           ControlHandlers handlers) {
+  const std::string directory = std::filesystem::path(path).parent_path();
+  if (auto made = make_directory(directory); !made)
+    return made.error();
+  const Fd locked = lock_room(directory);
   if (auto room = make_room(path); !room)
     return room.error();
   auto listener = listen_at(path);

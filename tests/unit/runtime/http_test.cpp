@@ -7,9 +7,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <mutex>
 #include <thread>
 
 #include "runtime/control/control_server.h"
@@ -233,6 +235,34 @@ TEST_F(ControlSocket, is_not_taken_from_one_who_listens) {
   ASSERT_FALSE(second);
   EXPECT_THAT(second.error().message, HasSubstr("in use"));
   EXPECT_EQ(get("/status").status, 200);
+}
+
+// Two daemons that start at once over what an earlier run has left.
+TEST_F(ControlSocket, is_one_daemons_if_two_start_at_once) {
+  constexpr int rounds = 300;
+  for (int round = 0; round < rounds; round++) {
+    server_.reset();
+    {
+      const Fd left(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      sockaddr_un address = {};
+      address.sun_family = AF_UNIX;
+      path().copy(address.sun_path, sizeof(address.sun_path) - 1);
+      ASSERT_EQ(bind(left.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    }
+    std::vector<Result<ControlServer>> made;
+    std::mutex turn;
+    {
+      std::vector<std::jthread> starts(2);
+      for (std::jthread& start : starts)
+        start = std::jthread([&] {
+          auto one = ControlServer::make(path(), "", {});
+          const std::lock_guard held(turn);
+          made.push_back(std::move(one));
+        });
+    }
+    ASSERT_NE(static_cast<bool>(made[0]), static_cast<bool>(made[1])) << "round " << round;
+    ASSERT_EQ((made[0] ? made[0] : made[1])->problem(), "") << "round " << round;
+  }
 }
 
 // A port that nobody uses now, on this address.
