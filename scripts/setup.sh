@@ -55,7 +55,7 @@ packages_of() {
   case "$1" in
   build) echo "make cmake ninja-build pkg-config g++ clang bpftool libbpf-dev libelf-dev
     zlib1g-dev linux-libc-dev libsodium-dev libcli11-dev libtomlplusplus-dev libfmt-dev
-    libspdlog-dev nlohmann-json3-dev libpcap-dev libsystemd-dev
+    libspdlog-dev nlohmann-json3-dev libsystemd-dev
     prometheus-cpp-dev" ;;
   demo) echo "iproute2 ethtool nginx-light curl hping3 nftables" ;;
   bench) echo "libgtest-dev libgmock-dev libtins-dev python3 iptables iperf3 gnuplot-nox

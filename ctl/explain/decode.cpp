@@ -45,7 +45,7 @@ Result<ExitCode> decode(const DecodeRequest& request) {
   auto file = PcapFile::open(request.pcap);
   if (!file)
     return file.error();
-  for (std::uint64_t number = 1;; number++) {
+  for (;;) {
     auto frame = file->next();
     if (!frame)
       return frame.error();
@@ -54,7 +54,7 @@ Result<ExitCode> decode(const DecodeRequest& request) {
     const auto message = read_trap_message(**frame);
     if (!message && !request.all)
       continue;
-    const ordered_json json = json_of(number, **frame, message ? &*message : nullptr);
+    const ordered_json json = json_of(file->number(), **frame, message ? &*message : nullptr);
     if (request.json)
       fmt::print("{}\n", json_text(json));
     else

@@ -94,13 +94,13 @@ Result<ExitCode> explain_one(const ExplainOptions& options,
 Result<ExitCode> explain_capture(const ExplainOptions& options,
                                  const std::vector<PartLocation>& running, PcapFile& file) {
   ExitCode worst = ExitCode::ok;
-  for (std::uint64_t number = 1;; number++) {
+  for (;;) {
     auto frame = file.next();
     if (!frame)
       return frame.error();
     if (!*frame)
       return worst;
-    auto code = explain_one(options, running, **frame, number);
+    auto code = explain_one(options, running, **frame, file.number());
     if (!code)
       return code.error();
     if (*code != ExitCode::ok)

@@ -165,7 +165,7 @@ void put_words(Bytes& bytes, std::initializer_list<std::uint32_t> words) {
 void write_captures(Corpus& corpus) {
   const Bytes frame = build_packet(Json::parse(R"({"tcp": {}})"), 4, TestConstants());
   const auto bytes = static_cast<std::uint32_t>(frame.size());
-  for (const std::uint32_t link_layer : {1, 0, 101, 113}) {
+  for (const std::uint32_t link_layer : {1, 0, 101, 113, 276}) {
     for (const std::uint32_t captured :
          {bytes, bytes - 20, std::uint32_t{0}, std::uint32_t{1} << 31}) {
       Bytes file;

@@ -210,9 +210,15 @@ private:
     };
     complains(write_file("short.pcap", two.substr(0, 90)), "short.pcap: damaged",
               "capture cut off");
-    complains(write_file("raw.pcap", capture(101, {{syn_frame(40).substr(14), 40}})),
-              "raw.pcap: its link layer is RAW, not Ethernet", "capture without Ethernet");
-    complains(master_key_file(), "master.key: cannot read it: unknown file format", "no capture");
+    complains(write_file("radio.pcap", capture(127, {{syn_frame(40), 54}})),
+              "radio.pcap: its link layer is number 127, which is not read",
+              "capture of another link layer");
+    complains(master_key_file(), "master.key: cannot read it: it is neither pcap nor pcapng",
+              "no capture");
+    const std::string raw = write_file("raw.pcap", capture(101, {{syn_frame(40).substr(14), 40}}));
+    scene_.check(count_lines(explain(server, {"--pcap", raw}).output,
+                             "^packet 1: trap-server: reply-syn-ack") == 1,
+                 "capture without Ethernet", explain(server, {"--pcap", raw}).output);
     complains((host_.host().directory() / "none.pcap").string(),
               "none.pcap: cannot read it: .*No such file", "capture that is not there");
     host_.expect_complaint(

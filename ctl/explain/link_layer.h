@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// What stands before the IP packets of a capture (tcpdump.org/linktypes.html), put into Ethernet as
+// TRAP's programs read it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "runtime/packet/packet_text.h"
+
+namespace trap::ctl {
+
+// Nothing for a link layer that is not known here. A packet of no known protocol has type 0.
+std::optional<Frame> in_ethernet(std::uint16_t link_type, const Bytes& packet);
+
+} // namespace trap::ctl
