@@ -182,7 +182,9 @@ def upgrade(play, image, work, packages):
     """apt upgrades the guard from the former version while an invited client downloads and an uninvited host probes."""
     peers = Peers(work, former_packages(packages))
     files = {"/etc/network/interfaces": interfaces("198.51.100.1", "198.51.100.20"), "/etc/trap/guard.key": peers.guard_key.read_bytes(),
-             "/etc/trap/guard.toml": GUARD.replace("203.0.113.1\"", "203.0.113.10\""), "/etc/apt/sources.list": "deb [trusted=yes] file:/srv/offered ./\n"}
+             "/etc/trap/guard.toml": GUARD.replace("203.0.113.1\"", "203.0.113.10\""), "/etc/apt/sources.list": "deb [trusted=yes] file:/srv/offered ./\n",
+             # A reader this slow keeps its window shut for minutes: nginx gives up after one.
+             "/etc/nginx/conf.d/patience.conf": "send_timeout 1h;\n"}
     machine, prober = None, Prober(STRANGER, "198.51.100.20", 80)
     try:
         machine = Machine(image(files, former=True), work)
