@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The lines of the units, run as systemd runs them: isolated.sh services.py BIN_DIR UNIT_DIR (as root).
+"""The daemons as systemd runs them, by the lines of their units: isolated.sh services.py BIN_DIR UNIT_DIR (as root).
 
-A reload that the daemon refuses fails, whatever is wrong and wherever its control socket is; what goes to the journal is there once.
+A reload that the daemon refuses fails, whatever is wrong and wherever its control socket is; what goes to the journal is there once. An interface may
+be another one, have another name or none when a daemon comes back.
 Prints "ok" or "not ok" a case."""
 
 import os
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from socket import if_nametoindex
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -150,6 +152,60 @@ def nobody(unit):
         yield f"exit code {code}: {said!r}"
 
 
+INTERFACE = {"server": "odd0", "guard": "odd0", "client": "odd1"}
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True)
+
+
+def make_interfaces():
+    ip("link", "add", "odd0", "type", "veth", "peer", "name", "odd1")
+    for name in ("odd0", "odd1"):
+        ip("link", "set", name, "up")
+
+
+def started(host, part, wrong, problem=None):
+    """The part once more: it is at the interface of this name, or has this problem. Stopped again."""
+    daemon = subprocess.Popen(host.daemon(part), stderr=subprocess.PIPE)
+    status = host.units[part].status() if host.wait_for(part, daemon) else {}
+    daemon.terminate()
+    _, err = daemon.communicate()
+    if not status:
+        return wrong(f"it does not start: {err[-300:]!r}")
+    if problem:
+        return None if any(problem in one for one in status["problems"]) else wrong(f"no problem says {problem}: {status['problems']}")
+    at = [one["index"] for one in status["interfaces"] if one["attached"]]
+    return None if at == [if_nametoindex(INTERFACE[part])] else wrong(f"it is at {at}: {status['interfaces']}")
+
+
+def while_stopped(host, part):
+    """What may become of the interface meanwhile."""
+    found = []
+    started(host, part, lambda what: found.append(f"as it was: {what}"))
+    ip("link", "del", "odd0")
+    make_interfaces()
+    started(host, part, lambda what: found.append(f"made anew: {what}"))
+    name = INTERFACE[part]
+    ip("link", "set", name, "down")
+    ip("link", "set", name, "name", "other0")
+    ip("link", "set", "other0", "up")
+    started(host, part, lambda what: found.append(f"renamed: {what}"), "is not there" if part == "client" else "is called other0 now")
+    ip("link", "set", "other0", "name", name)
+    started(host, part, lambda what: found.append(f"named as before: {what}"))
+    ip("link", "del", "odd0")
+    if part == "client":
+        started(host, part, lambda what: found.append(f"gone: {what}"), "is not there")
+    else:
+        run = subprocess.run(host.daemon(part), capture_output=True, timeout=300)
+        said = [line for line in run.stderr.decode().splitlines() if line.startswith("trap-")]
+        if run.returncode != 1 or len(said) != 1 or 'no interface "odd0"' not in said[0]:
+            found.append(f"gone: exit code {run.returncode}: {run.stderr[-300:]!r}")
+    make_interfaces()
+    started(host, part, lambda what: found.append(f"back: {what}"))
+    return found
+
+
 def plays(host):
     for (part, unit), daemon in zip(host.units.items(), host.daemons):
         yield f"trap-{part}: reloads of wrong files", list(refused(unit, daemon))
@@ -159,6 +215,9 @@ def plays(host):
     host.stop_daemons()
     for part, unit in host.units.items():
         yield f"trap-{part}: a reload of none", list(nobody(unit))
+    for part in host.units:
+        yield f"trap-{part}: its interface while it is stopped", while_stopped(host, part)
+        subprocess.run([*host.daemon(part), "--detach"], stderr=subprocess.DEVNULL)
 
 
 def main():

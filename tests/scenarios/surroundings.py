@@ -5,8 +5,8 @@
 Closed streams, full disks, pipes that nobody reads, terminals of a few columns, foreign locales, no environment, another user, few
 descriptors, no working directory; the daemons run, and an interface has a name that is neither UTF-8 nor harmless to a terminal. A
 command ends by itself with a documented exit code, says so in lines of its own, and writes nothing into a file that is not for it.
-Then files that a command writes where there is no room, and every daemon in a storm of reloads, started twice, without IPv6, with a log
-that may not grow, and with clocks that no battery kept. Prints "ok" or "not ok" a command."""
+Then files that a command writes where there is no room, and every daemon in a storm of reloads, started twice, two at once, without IPv6 or
+IPv4, with a log that may not grow, and with clocks that no battery kept. Prints "ok" or "not ok" a command."""
 
 import ctypes
 import errno
@@ -161,6 +161,15 @@ def no_ipv6():
 def odd_hosts(bin_dir, work):
     """Name and arguments of Popen."""
     yield "a host without IPv6", {"preexec_fn": no_ipv6}
+    switch = pathlib.Path("/proc/sys/net/ipv6/conf/all/disable_ipv6")
+    switch.write_text("1")
+    yield "IPv6 switched off at every interface", {}
+    subprocess.run(["ip", "-4", "address", "flush", "dev", "odd0"], check=True)
+    yield "no address at any card", {}
+    switch.write_text("0")
+    subprocess.run(["ip", "address", "add", "2001:db8:113::10/64", "dev", "odd0"], check=True)
+    yield "a host without IPv4", {}
+    subprocess.run(["ip", "address", "add", "203.0.113.10/24", "dev", "odd0"], check=True)
     with open(work / "log", "wb") as log:
         yield "a log that may not grow", {"stderr": log, **size_limit(0)}
     for year, seconds in (("1970", 5), ("1999", 915148800), ("2150", 5680281600)):
@@ -421,6 +430,29 @@ def second(host, part):
         yield f"exit code {run.returncode}: {run.stderr[-300:]!r}"
 
 
+def both(host, part):
+    """Two that start at the same time over the socket of an earlier run: one stays and answers, the other says a line."""
+    path = host.work / f"{part}.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    daemons = [subprocess.Popen(host.daemon(part), stderr=subprocess.PIPE) for _ in range(2)]
+    try:
+        while all(daemon.poll() is None for daemon in daemons):
+            time.sleep(0.1)
+        ended, stays = sorted(daemons, key=lambda daemon: daemon.poll() is None)
+        _, err = ended.communicate()
+        said = [line for line in err.splitlines() if line.startswith(b"trap-")]
+        if ended.returncode != 1 or len(said) != 1:
+            yield f"the one that ends: exit code {ended.returncode}: {err[-300:]!r}"
+        if not host.wait_for(part, stays) or host.json(f"status --socket WORK/{part}.sock --json")["pid"] != stays.pid:
+            yield "the one that stays does not answer"
+    finally:
+        for daemon in daemons:
+            daemon.terminate()
+            daemon.wait()
+            daemon.stderr.close()
+
+
 def plays(host, bin_dir):
     """(name, what is wrong) of everything, one after the other."""
     for text in COMMANDS.splitlines():
@@ -434,6 +466,8 @@ def plays(host, bin_dir):
         yield f"trap-{part}: a second one", list(second(host, part))
         yield f"trap-{part} still runs", [] if daemon.poll() is None else [f"exit code {daemon.returncode}"]
     host.stop_daemons()
+    for part in CONFIG:
+        yield f"trap-{part}: two at once", list(both(host, part))
     for name, options in odd_hosts(bin_dir, host.work):
         for part in CONFIG:
             yield f"trap-{part}, {name}", list(host.play_on(part, options))
