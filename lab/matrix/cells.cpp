@@ -283,6 +283,46 @@ std::vector<Cell> routes() {
   return cells;
 }
 
+// Programs choose them, or the server does not do what clients wait for.
+std::vector<Cell> chosen_listeners() {
+  const std::vector<std::string_view> many = {"Linux",   "macOS",   "iOS",
+                                              "Android", "FreeBSD", "OpenBSD"};
+  std::vector<Cell> cells;
+  const auto add = [&](std::string_view name, Listening listening, bool at_tc = false) -> Cell& {
+    cells.push_back(with_listener(name, std::move(listening)));
+    cells.back().at_tc = at_tc;
+    return cells.back();
+  };
+  const auto choose = [&](std::string_view name, Chooser chooser, bool at_tc = false) {
+    Cell& cell = add(name, {.several = 3, .chooser = chooser}, at_tc);
+    cell.shapes = many; // by chance one in three is right
+  };
+  const auto behave = [&](std::string_view name, Course course, bool at_tc = false) {
+    add(name, {}, at_tc).course = course;
+  };
+  choose("SO_ATTACH_REUSEPORT_CBPF chooses one of three", Chooser::classic_filter);
+  choose("SO_ATTACH_REUSEPORT_EBPF chooses one of three", Chooser::filter);
+  choose("an sk_reuseport program chooses one of three", Chooser::program);
+  choose("an sk_reuseport program chooses one of three, `attach = \"tc\"`", Chooser::program, true);
+  add("an sk_lookup program leads clients to another port", {.elsewhere = true, .steered = true});
+  add("an sk_lookup program leads clients to loopback",
+      {.elsewhere = true, .steered = true, .loopback = true});
+  add("an sk_lookup program leads clients to loopback, `attach = \"tc\"`",
+      {.elsewhere = true, .steered = true, .loopback = true}, true);
+  add("SO_ATTACH_FILTER, a filter that takes all", {.filtered = true});
+  add("listen() is called again with a backlog of 0", {.again = 0});
+  add("shut down (SHUT_RD), and listens again", {.again = 64, .shut = true});
+  add("shut down (SHUT_RD)", {.shut = true}).left = true;
+  behave("the server does not accept yet", Course::unaccepted);
+  behave("the server does not accept yet, `attach = \"tc\"`", Course::unaccepted, true);
+  behave("the server hangs up at once", Course::hangs_up);
+  behave("the server hangs up at once, `attach = \"tc\"`", Course::hangs_up, true);
+  behave("the server resets connections at once (SO_LINGER 0)", Course::resets);
+  behave("the server resets connections at once (SO_LINGER 0), `attach = \"tc\"`", Course::resets,
+         true);
+  return cells;
+}
+
 std::vector<Cell> listeners() {
   std::vector<Cell> cells = {
       with_listener("TCP_MAXSEG 1000", {.options = {{IPPROTO_TCP, TCP_MAXSEG, 1000}}}),
@@ -346,6 +386,8 @@ std::vector<Cell> listeners() {
   follows("moves from an IPv6 socket for both families", {.mixed = true}, {.anywhere = true});
   follows("three with SO_REUSEPORT become one", {.several = 3}, {.shares = true}, true);
   follows("its queue has one place", {}, {.backlog = 0});
+  for (Cell& cell : chosen_listeners())
+    cells.push_back(std::move(cell));
   Cell nothing = with_listener("nothing listens", {.none = true});
   nothing.left = true;
   nothing.quick = true;

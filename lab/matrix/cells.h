@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lab/matrix/conversation.h"
+#include "lab/network/listener_choice.h"
 
 namespace trap::lab {
 
@@ -36,11 +37,18 @@ struct Listening {
   bool mixed = false;       // IPv4 clients are served by an IPv6 socket at the unspecified address
   bool shares = false;      // its address, with others (SO_REUSEPORT)
   int backlog = 64;
+  std::optional<int> again = {};   // listen() is called once more, with this backlog
+  bool shut = false;               // before that: shutdown(SHUT_RD)
+  Chooser chooser = Chooser::none; // of several
+  bool steered = false;            // clients are led to it by a program (sk_lookup)
+  bool loopback = false;           // at 127.0.0.1 or ::1
+  bool filtered = false;           // SO_ATTACH_FILTER, which takes all
   std::vector<SocketOption> options = {};
 
   [[nodiscard]] bool is_usual() const {
     return !none && !anywhere && !multipath && !is_signed && !bound && several == 1 && !elsewhere &&
-           !container && !transparent && !mixed && !shares && backlog == 64 && options.empty();
+           !container && !transparent && !mixed && !shares && backlog == 64 && !again && !shut &&
+           chooser == Chooser::none && !steered && !loopback && !filtered && options.empty();
   }
 };
 

@@ -74,6 +74,8 @@ private:
   bool accept_within(milliseconds within);
   void hear_request(std::size_t bytes);
   void respond(std::size_t bytes, bool ends);
+  void be_left();
+  void wait_unaccepted();
   void receive_response();
   void close();
 
@@ -182,14 +184,18 @@ bool Conversation::accept_within(milliseconds within) {
     if (left.count() <= 0 ||
         poll(waiting.data(), waiting.size(), static_cast<int>(left.count())) <= 0)
       return false;
-    for (const pollfd& each : waiting) {
+    for (std::size_t i = 0; i < waiting.size(); i++) {
+      const pollfd& each = waiting[i];
       sockaddr_in6 name{}; // sockaddr_in has the port in the same place
       socklen_t length = sizeof name;
       Fd got{each.revents & POLLIN ? accept4(each.fd, reinterpret_cast<sockaddr*>(&name), &length,
                                              SOCK_CLOEXEC | SOCK_NONBLOCK)
                                    : -1};
-      if (got && ntohs(name.sin6_port) == talk_.client.port)
-        connection_ = std::move(got);
+      if (!got || ntohs(name.sin6_port) != talk_.client.port)
+        continue;
+      connection_ = std::move(got);
+      if (talk_.names_listener)
+        note("listener", std::to_string(i));
     }
   }
   return true;
@@ -294,6 +300,30 @@ void Conversation::receive_response() {
   note("response", fmt::format("{} bytes{}", received, intact ? "" : ", damaged"));
 }
 
+// The server has no use for the client, and closes the connection, which the client notices.
+void Conversation::be_left() {
+  const bool resets = talk_.course == Course::resets;
+  note("accepted", accept_within(patience) ? "yes" : "no");
+  const linger at_once = {.l_onoff = 1, .l_linger = 0};
+  if (connection_ && resets)
+    setsockopt(connection_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  connection_.reset();
+  const auto end = talk_.wire->next(talk_.server, talk_.client, patience);
+  note("end", end ? text_of_flags(end->flags) : "silence");
+  if (!end || resets)
+    return;
+  ack_++;
+  request(request_bytes);
+  const auto answer = talk_.wire->next(talk_.server, talk_.client, patience);
+  note("answer to data", answer ? text_of_flags(answer->flags) : "silence");
+}
+
+// The stack takes the request all the same.
+void Conversation::wait_unaccepted() {
+  const auto seen = talk_.wire->next(talk_.server, talk_.client, patience);
+  note("the request", seen && seen->ack == seq_ ? "is acknowledged" : "is not acknowledged");
+}
+
 void Conversation::close() {
   if (finished_ && talk_.course != Course::last_word)
     send(tcp_fin | tcp_ack);
@@ -351,6 +381,13 @@ Fields Conversation::play() {
     return fields_;
   std::this_thread::sleep_for(round_trip);
   const bool is_long = talk_.course == Course::long_request;
+  const bool is_left = talk_.course == Course::hangs_up || talk_.course == Course::resets;
+  if (is_left || talk_.course == Course::unaccepted)
+    send(tcp_ack);
+  if (is_left) {
+    be_left();
+    return fields_;
+  }
   if (talk_.course == Course::usual || talk_.course == Course::banner || is_long) {
     send(tcp_ack);
     note("accepted before data", accept_within(a_moment) ? "yes" : "no");
@@ -363,6 +400,8 @@ Fields Conversation::play() {
     return fields_;
   }
   const std::size_t bytes = request(is_long ? long_request_bytes : request_bytes);
+  if (talk_.course == Course::unaccepted)
+    wait_unaccepted();
   note("accepted", accept_within(patience) ? "yes" : "no");
   note_facts("stack", false);
   hear_request(bytes);

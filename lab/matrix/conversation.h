@@ -22,7 +22,10 @@ enum class Course {
   long_request, // of ten segments
   burst_of_one, // ACK and request in one go, as a card with interrupt moderation brings them
   burst_of_two, // the same with a request of two segments
-  burst_of_ten
+  burst_of_ten,
+  unaccepted, // the server accepts after it should have answered, as one that is stopped
+  hangs_up,   // the server closes the connection as soon as it has it
+  resets      // the same with SO_LINGER 0
 };
 
 using Fields = std::map<std::string, std::string, std::less<>>;
@@ -33,6 +36,7 @@ struct Talk {
   Endpoint client, server;
   std::vector<int> listeners = {}; // descriptors; none: nothing listens
   Course course = Course::usual;
+  bool names_listener = false; // the one that gets the client is a field
 };
 
 // Never an error: what did not happen is a field too.

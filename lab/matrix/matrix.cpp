@@ -7,6 +7,7 @@
 #include <sstream>
 #include <utility>
 
+#include <linux/filter.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -38,6 +39,7 @@ using Listeners = std::vector<Fd>;
 struct Port {
   int number = 0;
   Listeners listeners = {};
+  Fd steering = {}; // the program that leads clients to them
 };
 
 struct Pair {
@@ -59,10 +61,12 @@ Result<Fd> listen_as(const Host& host, std::string_view address, int port,
   socklen_t length = 0;
   const bool is_v4 = address.find('.') != std::string_view::npos;
   const bool is_mixed = listening.mixed && is_v4; // an IPv6 socket, which takes IPv4 clients too
-  const sockaddr_storage at = socket_address(is_mixed              ? "::"
-                                             : !listening.anywhere ? address
-                                             : is_v4               ? "0.0.0.0"
-                                                                   : "::",
+  const std::string_view anywhere = is_v4 ? "0.0.0.0" : "::",
+                         loopback = is_v4 ? "127.0.0.1" : "::1";
+  const sockaddr_storage at = socket_address(is_mixed             ? "::"
+                                             : listening.anywhere ? anywhere
+                                             : listening.loopback ? loopback
+                                                                  : address,
                                              port, length);
   const InHost inside{host};
   Fd fd{socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
@@ -97,10 +101,34 @@ Result<Fd> listen_as(const Host& host, std::string_view address, int port,
     signature.tcpm_key[0] = 'k';
     set(IPPROTO_TCP, TCP_MD5SIG, &signature, sizeof signature);
   }
+  if (listening.filtered) {
+    sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, 0xffff)};
+    const sock_fprog filter = {.len = 1, .filter = code};
+    set(SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+  }
   if (!good || bind(fd.get(), reinterpret_cast<const sockaddr*>(&at), length) != 0 ||
-      listen(fd.get(), listening.backlog) != 0)
+      listen(fd.get(), listening.backlog) != 0 ||
+      (listening.shut && shutdown(fd.get(), SHUT_RD) != 0) ||
+      (listening.again && listen(fd.get(), *listening.again) != 0))
     return Error{fmt::format("cannot listen at port {}: {}", port, error_text(errno))};
   return fd;
+}
+
+// By programs, if there are any.
+Result<void> lead_clients(const Host& host, Family family, const Listening& listening, Port& port) {
+  if (port.listeners.empty())
+    return {};
+  const auto chosen = port.listeners.size() - 1; // the least likely by itself
+  if (auto done = choose_listener(port.listeners.front(), listening.chooser,
+                                  static_cast<int>(chosen), port.listeners[chosen]);
+      !done || !listening.steered)
+    return done;
+  auto steering = lead_to_listener(host, family == Family::ipv4 ? AF_INET : AF_INET6, port.number,
+                                   port.listeners.front());
+  if (!steering)
+    return steering.error();
+  port.steering = std::move(*steering);
+  return {};
 }
 
 Result<void> listen_at_both(const Host& host, const Host* container, const Listening& listening,
@@ -123,6 +151,8 @@ Result<void> listen_at_both(const Host& host, const Host* container, const Liste
     if (listening.proxy)
       if (auto done = listen(host, port->number, {}); !done)
         return done;
+    if (auto done = lead_clients(host, pair.family, listening, *port); !done)
+      return done;
   }
   return {};
 }
@@ -190,7 +220,8 @@ Fields Trial::talk(const Wire& wire, const Shape& shape, const Port& port) {
   const Endpoint client = {parse(is_v4 ? client_ipv4 : client_ipv6), next_port};
   const Endpoint server = {parse(trap.address(pair_.family)),
                            static_cast<std::uint16_t>(port.number)};
-  Talk talk{&wire, &shape, client, server, {}, cell_.course};
+  Talk talk{
+      &wire, &shape, client, server, {}, cell_.course, cell_.listening.chooser != Chooser::none};
   for (const Fd& each : port.listeners)
     talk.listeners.push_back(each.get());
   return converse(talk);
@@ -386,10 +417,12 @@ Result<void> listen_at_all(Scene& scene, const Listening& listening, std::vector
                            const Neighbours& neighbours, bool overlaps = false) {
   Listeners others;
   for (Pair& pair : pairs) // all first: a listener may be for both families
-    for (Port* port : {&pair.served, &pair.plain})
+    for (Port* port : {&pair.served, &pair.plain}) {
+      port->steering.reset();
       for (Fd& each : std::exchange(port->listeners, {}))
         if (overlaps)
           others.push_back(std::move(each));
+    }
   for (Pair& pair : pairs)
     if (auto done = listen_at_both(scene.host("trap"), neighbours.container(), listening, pair);
         !done)
