@@ -190,10 +190,16 @@ std::vector<Cell> tags_upon_tags() {
                                  "ip link set vlan7 up\n" +
                                  moved("eth0", "vlan7"),
                          .host_undo = moved("vlan7", "eth0") + "ip link del outer7"};
-  add_at(cells, two_tags,
-         {{"a VLAN in one of 802.1ad (QinQ), TRAP on the lowest interface", "\"eth0\""},
-          {"a VLAN in one of 802.1ad (QinQ), TRAP on the VLAN, `xdp_mode = \"generic\"`",
-           "\"vlan7\"", "generic"}});
+  add_at(
+      cells, two_tags,
+      {{"a VLAN in one of 802.1ad (QinQ), TRAP on the lowest interface", "\"eth0\""},
+       {"a VLAN in one of 802.1ad (QinQ), TRAP on the VLAN, `xdp_mode = \"generic\"`", "\"vlan7\"",
+        "generic"},
+       {"a VLAN in one of 802.1ad (QinQ), `attach = \"tc\"` on the lowest interface",
+        "\"eth0\"",
+        {},
+        true},
+       {"a VLAN in one of 802.1ad (QinQ), `attach = \"tc\"` on the VLAN", "\"vlan7\"", {}, true}});
   const std::string filtering =
       fmt::format("ip link add br0 address {} type bridge vlan_filtering 1\nip link set br0 up\n"
                   "ip link set eth0 master br0\nbridge vlan add dev br0 vid 7 self\n"
@@ -209,6 +215,8 @@ std::vector<Cell> tags_upon_tags() {
           .host = filtering + "bridge vlan add dev eth0 vid 7\n" + moved("eth0", "vlan7"),
           .host_undo = no_bridge},
          {{"a VLAN of a bridge that filters by it, TRAP on the port", "\"eth0\""},
+          {"a VLAN of a bridge that filters by it, TRAP on the VLAN, `xdp_mode = \"generic\"`",
+           "\"vlan7\"", "generic"},
           {"a VLAN of a bridge that filters by it, `attach = \"tc\"` on the port",
            "\"eth0\"",
            {},
@@ -222,7 +230,15 @@ std::vector<Cell> tags_upon_tags() {
           .host =
               filtering + "bridge vlan add dev eth0 vid 7 pvid untagged\n" + moved("eth0", "vlan7"),
           .host_undo = no_bridge},
-         {{"a VLAN that a bridge gives its port's frames, TRAP on the port", "\"eth0\""}});
+         {{"a VLAN that a bridge gives its port's frames, TRAP on the port", "\"eth0\""},
+          {"a VLAN that a bridge gives its port's frames, `attach = \"tc\"` on the port",
+           "\"eth0\"",
+           {},
+           true},
+          {"a VLAN that a bridge gives its port's frames, `attach = \"tc\"` on the bridge",
+           "\"br0\"",
+           {},
+           true}});
   return cells;
 }
 
@@ -268,6 +284,33 @@ std::vector<Cell> links_within_links() {
                 "ip link add tun9 type vxlan id 9 dev eth0 dstport 4789 && ip link del tun9"),
          {{"VXLAN, `xdp_mode = \"generic\"`", "\"tun7\"", "generic"},
           {"VXLAN, `attach = \"tc\"`", "\"tun7\"", {}, true}});
+  constexpr std::string_view gre =
+      "ip link add tun7 type gretap local 192.0.2.{} remote 192.0.2.{}";
+  add_at(cells,
+         set_up(fmt::format(gre, 130, 131), fmt::format(gre, 131, 130),
+                "ip link add tun9 type gretap remote 192.0.2.131 && ip link del tun9"),
+         {{"Ethernet in GRE (gretap), `xdp_mode = \"generic\"`", "\"tun7\"", "generic"},
+          {"Ethernet in GRE (gretap), `attach = \"tc\"`", "\"tun7\"", {}, true}});
+  constexpr std::string_view geneve = "ip link add tun7 type geneve id 7 remote 192.0.2.{}";
+  add_at(cells,
+         set_up(fmt::format(geneve, 131), fmt::format(geneve, 130),
+                "ip link add tun9 type geneve id 9 remote 192.0.2.131 && ip link del tun9"),
+         {{"Geneve, `xdp_mode = \"generic\"`", "\"tun7\"", "generic"},
+          {"Geneve, `attach = \"tc\"`", "\"tun7\"", {}, true}});
+  const auto macsec = [](std::string_view lower, const MacAddress& own, const MacAddress& other) {
+    constexpr std::string_view key = "00112233445566778899aabbccddeeff";
+    return fmt::format("ip link add link {0} tun7 address {1} type macsec port 1 encrypt on\n"
+                       "ip macsec add tun7 tx sa 0 pn 1 on key 00 {3}\n"
+                       "ip macsec add tun7 rx port 1 address {2}\n"
+                       "ip macsec add tun7 rx port 1 address {2} sa 0 pn 1 on key 00 {3}\n",
+                       lower, text_of(own), text_of(other), key);
+  };
+  const MacAddress far = addresses_of("trap").router_mac();
+  add_at(cells,
+         set_up(macsec("eth0", cell_mac, far), macsec("trap", far, cell_mac),
+                "ip link add link eth0 tun9 type macsec && ip link del tun9"),
+         {{"MACsec, TRAP on it, `xdp_mode = \"generic\"`", "\"tun7\"", "generic"},
+          {"MACsec, `attach = \"tc\"` on it", "\"tun7\"", {}, true}});
   return cells;
 }
 
@@ -438,6 +481,8 @@ std::vector<Cell> interface_cells() {
   add_tunnel("IPv4 in IPv4 (ipip)", "", "ip link add tun9 type ipip remote 192.0.2.131");
   add_tunnel("IPv6 in IPv4 (sit)", "", "ip link add tun9 type sit remote 192.0.2.131");
   add_tunnel("GRE over IPv6 (ip6gre)", "", "ip link add tun9 type ip6gre remote 2001:db8:113::1");
+  add_tunnel("IPv6 or IPv4 in IPv6 (ip6tnl)", "",
+             "ip link add tun9 type ip6tnl remote 2001:db8:113::1");
   for (Cell& cell : cells)
     cell.axis = "interface";
   return cells;
