@@ -83,6 +83,7 @@ enum trap_assignment {
 #define TRAP_LISTENER_FULL 8        /* its queue has no room for another connection */
 #define TRAP_LISTENER_CONNECTION 16 /* no listener: the connection itself */
 #define TRAP_LISTENER_NEAR 32       /* IP_MINTTL or IPV6_MINHOPCOUNT: for near clients alone */
+#define TRAP_LISTENER_SHARES 64     /* its address and port, with others */
 
 /* Map `assignments` (per-CPU array of numbers): index slot * TRAP_ASSIGNMENT_SLOTS + result. */
 #define TRAP_ASSIGNMENT_SLOTS 16

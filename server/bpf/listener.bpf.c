@@ -11,7 +11,8 @@
 #include "server/bpf/listener.bpf.h"
 #include "server/handover.h"
 
-/* Returns a set of TRAP_LISTENER_..., and the listener's mark as that of the packet. */
+/* Returns a set of TRAP_LISTENER_..., the listener's mark as that of the packet, and of its queue,
+ * in cb, the length that it may have and the packets that were dropped. */
 SEC("tc")
 int trap_listener(struct __sk_buff* skb) {
   struct trap_packet packet = {};
@@ -41,6 +42,10 @@ int trap_listener(struct __sk_buff* skb) {
         facts |= TRAP_LISTENER_NEAR;
       if (is_full(listener))
         facts |= TRAP_LISTENER_FULL;
+      if (shares_address(listener))
+        facts |= TRAP_LISTENER_SHARES;
+      skb->cb[0] = room_of(listener);
+      skb->cb[1] = drops_of(listener);
     }
   } else {
     facts = TRAP_LISTENER_CONNECTION;

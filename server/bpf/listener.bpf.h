@@ -17,8 +17,16 @@ struct tcp_ao_info {
   __u8 opaque;
 };
 
+struct sock_reuseport {
+  __u8 opaque;
+};
+
 struct sock {
   __u32 sk_mark;
+  struct {
+    int counter;
+  } sk_drops;
+  struct sock_reuseport* sk_reuseport_cb;
   __u32 sk_ack_backlog;
   __u32 sk_max_ack_backlog;
 } __attribute__((preserve_access_index));
@@ -83,4 +91,18 @@ static __always_inline int is_full(const struct tcp_sock* socket) {
   const struct sock* queue = &socket->inet_conn.icsk_inet.sk;
 
   return queue->sk_ack_backlog > queue->sk_max_ack_backlog;
+}
+
+static __always_inline __u32 room_of(const struct tcp_sock* socket) {
+  return socket->inet_conn.icsk_inet.sk.sk_max_ack_backlog;
+}
+
+/* Packets that it did not take, for a full queue or another reason. */
+static __always_inline __u32 drops_of(const struct tcp_sock* socket) {
+  return (__u32)socket->inet_conn.icsk_inet.sk.sk_drops.counter;
+}
+
+/* Are there others with its address and port (SO_REUSEPORT)? */
+static __always_inline int shares_address(const struct tcp_sock* socket) {
+  return socket->inet_conn.icsk_inet.sk.sk_reuseport_cb != 0;
 }

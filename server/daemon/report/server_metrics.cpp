@@ -66,6 +66,16 @@ void measure_service(Metrics& metrics, const RuntimeState& runtime_state,
   metrics.gauge("trap_listener_up",
                 "0 if no listener takes the connections of clients that are served", labels,
                 runtime_state.listener_problem(planned).empty() ? 1 : 0);
+  metrics.gauge(
+      "trap_listener_queue_full",
+      "1 if the queue of the service's listener is full, or was within the last minute so "
+      "that handshakes were dropped: the service itself is too slow",
+      labels, runtime_state.is_slow(planned) ? 1 : 0);
+  const ListenerQueue* queue = runtime_state.queue(planned.address);
+  metrics.counter("trap_listener_overflows_total",
+                  "Handshakes that the service's listener dropped because its queue was full, as "
+                  "far as they were seen",
+                  labels, queue ? static_cast<double>(queue->overflows()) : 0);
   const Shortfall* shortfall = runtime_state.shortfall(planned);
   metrics.gauge("trap_handover_shortfall",
                 "1 if this host loses handshakes that TRAP completes: the service is answered in "

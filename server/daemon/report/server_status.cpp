@@ -72,6 +72,10 @@ ordered_json listener_json(const RuntimeState& runtime_state, const PlannedServi
   return problem.empty() ? "ok" : problem;
 }
 
+ordered_json queue_json(const ListenerQueue& queue, bool is_slow) {
+  return {{"room", queue.room()}, {"full", is_slow}, {"overflows", queue.overflows()}};
+}
+
 ordered_json handovers_json(const Assigner& assigner, const PlannedService& planned) {
   auto json = ordered_json::object();
   const auto counts = assigner.counts(planned.slot);
@@ -126,6 +130,8 @@ ordered_json service_json(const RunningServer& server, const PlannedService& pla
   if (planned.service->serves()) {
     add_answering(json, runtime_state, planned);
     json["handovers"] = handovers_json(server.assigner, planned);
+    if (const ListenerQueue* queue = runtime_state.queue(planned.address))
+      json["listener_queue"] = queue_json(*queue, runtime_state.is_slow(planned));
     json["handover_samples"] = samples_json(server.sampler, planned);
     if (const auto result = runtime_state.test_result(planned))
       json["self_test"] = test_name(*result);

@@ -402,8 +402,15 @@ void look_around(RunningServer& server) {
     if (planned.service->serves())
       listeners.push_back(planned.address);
   }
-  server.runtime_state.note_listeners(
-      server.inspector.look_at(listeners, interfaces.empty() ? "" : interfaces.front()));
+  std::map<Endpoint, ListenerFacts> facts;
+  std::map<Endpoint, QueueSight> queues;
+  for (const auto& [address, seen] :
+       server.inspector.look_at(listeners, interfaces.empty() ? "" : interfaces.front())) {
+    facts[address] = seen.facts;
+    queues[address] = seen.queue;
+  }
+  server.runtime_state.note_listeners(facts);
+  server.runtime_state.note_queues(queues, read_listen_overflows());
 }
 
 std::vector<XdpState> interface_states(const RunningServer& server) {
@@ -436,7 +443,11 @@ void follow_interfaces(RunningServer& server) {
 
 void follow_handovers(RunningServer& server) {
   const ServerPlan& plan = server.active->plan;
-  server.sampler.advance(plan, server.inspector, read_clocks().monotonic_ns);
+  const auto overflowed = [&](const Endpoint& address, std::uint64_t after_ns) {
+    const ListenerQueue* queue = server.runtime_state.queue(address);
+    return queue && queue->overflowed_after(after_ns);
+  };
+  server.sampler.advance(plan, server.inspector, overflowed, read_clocks().monotonic_ns);
   int left = most_client_tests_at_once;
   for (const PlannedService& planned : plan.services) {
     if (!planned.service->serves())

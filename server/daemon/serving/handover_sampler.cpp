@@ -51,7 +51,7 @@ Result<void> HandoverSampler::open(int watched_fd, int handed_fd) {
 }
 
 void HandoverSampler::advance(const ServerPlan& plan, const ListenerInspector& inspector,
-                              std::uint64_t now_ns) {
+                              const Overflowed& overflowed, std::uint64_t now_ns) {
   now_ns_ = now_ns;
   for (trap_watched_handover& place : *watched_) {
     const __u32 state = __atomic_load_n(&place.state, __ATOMIC_ACQUIRE);
@@ -63,7 +63,7 @@ void HandoverSampler::advance(const ServerPlan& plan, const ListenerInspector& i
     const PlannedService* planned = service_in(plan, watched.slot);
     if (planned && now_ns < watched.monotonic_ns + stale_ns &&
         watched.monotonic_ns >= forgotten_ns_)
-      note(watched, *planned, inspector);
+      note(watched, *planned, inspector, overflowed);
     __atomic_store_n(&place.state, __u32{TRAP_WATCH_FREE}, __ATOMIC_RELEASE);
   }
 }
@@ -77,7 +77,7 @@ void HandoverSampler::forget_before(std::uint64_t monotonic_ns) {
 }
 
 void HandoverSampler::note(const trap_watched_handover& watched, const PlannedService& planned,
-                           const ListenerInspector& inspector) {
+                           const ListenerInspector& inspector, const Overflowed& overflowed) {
   if (watched.state == TRAP_WATCH_ENDED)
     return;
   const Arrival arrival =
@@ -88,7 +88,9 @@ void HandoverSampler::note(const trap_watched_handover& watched, const PlannedSe
   // Only from a wire would the stack drop it for its checksum.
   const bool may_be_false =
       (watched.flags & TRAP_WATCHED_PARTIAL) && !is_virtual(watched.interface_index);
-  if (arrival == Arrival::unknown || (arrival == Arrival::lost && may_be_false))
+  if (arrival == Arrival::unknown ||
+      (arrival == Arrival::lost &&
+       (may_be_false || overflowed(planned.address, watched.monotonic_ns))))
     return;
   const bool of_kernel = watched.flags & TRAP_WATCHED_KERNELS;
   Sampled& sampled = samples_[planned.address];

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -24,8 +25,13 @@ public:
   // The maps outlive this.
   Result<void> open(int watched_fd, int handed_fd);
 
+  // Did the queue of a service's listener overflow after a time? The handshake may have been
+  // dropped there, which is the service's own doing.
+  using Overflowed = std::function<bool(const Endpoint& address, std::uint64_t after_ns)>;
+
   // Once a second: judges the handshakes that went up a while ago. now_ns: CLOCK_MONOTONIC.
-  void advance(const ServerPlan& plan, const ListenerInspector& inspector, std::uint64_t now_ns);
+  void advance(const ServerPlan& plan, const ListenerInspector& inspector,
+               const Overflowed& overflowed, std::uint64_t now_ns);
 
   // Handshakes that went up before are not judged: the host may have changed since.
   void forget_before(std::uint64_t monotonic_ns);
@@ -46,7 +52,7 @@ private:
   };
 
   void note(const trap_watched_handover& watched, const PlannedService& planned,
-            const ListenerInspector& inspector);
+            const ListenerInspector& inspector, const Overflowed& overflowed);
 
   MappedValue<WatchedHandovers> watched_;
   int handed_fd_ = -1;

@@ -2,6 +2,8 @@
 // The facts about a listener that its answer to a SYN does not show.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace trap::server {
@@ -13,6 +15,18 @@ struct ListenerFacts {
   std::uint32_t mark = 0;      // SO_MARK, by which rules may route its answers
 
   bool operator==(const ListenerFacts&) const = default;
+};
+
+// Listeners that share an address and port (SO_REUSEPORT) have a queue each: so many questions, as
+// of different clients, reach most of them.
+inline constexpr std::size_t queue_questions = 8;
+
+struct QueueSight {
+  bool is_full = false;                                  // each that was reached
+  std::uint32_t room = 0;                                // connections that the first may hold
+  std::array<std::uint32_t, queue_questions> drops = {}; // by the listener that each question found
+
+  bool operator==(const QueueSight&) const = default;
 };
 
 } // namespace trap::server

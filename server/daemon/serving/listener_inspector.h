@@ -21,6 +21,11 @@ enum class Arrival {
   unknown,
 };
 
+struct SeenListener {
+  ListenerFacts facts;
+  QueueSight queue;
+};
+
 class ListenerInspector {
 public:
   ListenerInspector();
@@ -31,10 +36,10 @@ public:
   // Without it nothing is known of any listener.
   Result<void> load();
 
-  // The facts about those of them at which something listens. `interface`: through which clients
-  // come, by name; a listener may be bound to it.
-  std::map<Endpoint, ListenerFacts> look_at(const std::vector<Endpoint>& listeners,
-                                            const std::string& interface) const;
+  // Those of them at which something listens. `interface`: through which clients come, by name; a
+  // listener may be bound to it.
+  std::map<Endpoint, SeenListener> look_at(const std::vector<Endpoint>& listeners,
+                                           const std::string& interface) const;
 
   // The fate of a handshake of `client` with the service at `address`.
   Arrival arrival(const Endpoint& client, const Endpoint& address, unsigned interface_index) const;

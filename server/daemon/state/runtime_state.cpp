@@ -176,6 +176,23 @@ void RuntimeState::note_listeners(const std::map<Endpoint, ListenerFacts>& facts
   facts_ = std::move(known);
 }
 
+void RuntimeState::note_queues(const std::map<Endpoint, QueueSight>& queues,
+                               std::optional<std::uint64_t> overflows) {
+  std::erase_if(queues_, [&](const auto& entry) { return !queues.contains(entry.first); });
+  for (const auto& [address, sight] : queues)
+    queues_[address].observe(now_ns_, sight, overflows.value_or(0));
+}
+
+const ListenerQueue* RuntimeState::queue(const Endpoint& address) const {
+  const auto at = queues_.find(address);
+  return at == queues_.end() ? nullptr : &at->second;
+}
+
+bool RuntimeState::is_slow(const PlannedService& planned) const {
+  const ListenerQueue* queue = this->queue(planned.address);
+  return queue && queue->is_short(now_ns_);
+}
+
 void RuntimeState::note_handovers(const PlannedService& planned, const HandoverCounts& counts) {
   Shortfall& shortfall = shortfalls_[planned.address];
   shortfall.observe(now_ns_, counts, answering(planned).by);
@@ -307,6 +324,9 @@ std::string RuntimeState::listener_problem(const PlannedService& planned) const 
 }
 
 std::string RuntimeState::plain_listener_problem(const PlannedService& planned) const {
+  const ListenerQueue* queue = this->queue(planned.address);
+  if (planned.service->serves() && queue && queue->is_full())
+    return queue->problem(now_ns_);
   const std::string problem =
       planned.service->serves() && listeners_ ? listeners_->problem(planned.address) : "";
   if (problem.empty())
@@ -324,6 +344,12 @@ std::string RuntimeState::answering_problem(const PlannedService& planned) const
                      answering.by == Answerer::stack ? "TRAP leaves it to the stack, unprotected"
                                                      : "its clients get the kernel's cookies",
                      answering.reason);
+}
+
+// One that is full is a problem of the listener's.
+std::string RuntimeState::queue_problem(const PlannedService& planned) const {
+  const ListenerQueue* queue = this->queue(planned.address);
+  return planned.service->serves() && queue && !queue->is_full() ? queue->problem(now_ns_) : "";
 }
 
 std::string RuntimeState::pool_problem(const PlannedService& planned) const {
@@ -344,8 +370,8 @@ std::vector<std::string> RuntimeState::problems(const ServerPlan& plan) const {
   problems.insert(problems.end(), own.begin(), own.end());
   std::map<std::pair<std::string, std::string>, std::vector<Endpoint>> events;
   for (const PlannedService& planned : plan.services) {
-    for (const std::string& problem :
-         {plain_listener_problem(planned), answering_problem(planned), pool_problem(planned)}) {
+    for (const std::string& problem : {plain_listener_problem(planned), queue_problem(planned),
+                                       answering_problem(planned), pool_problem(planned)}) {
       if (!problem.empty())
         events[{planned.service->name, problem}].push_back(planned.address);
     }

@@ -5,10 +5,12 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "server/daemon/state/listener_queue.h"
 #include "server/daemon/state/map_contents.h"
 #include "server/daemon/watch/activation.h"
 #include "server/daemon/watch/return_ways.h"
@@ -52,6 +54,16 @@ public:
 
   // Once a second: what was found about the listeners of services.
   void note_listeners(const std::map<Endpoint, ListenerFacts>& facts);
+
+  // Once a second: their queues, and the host's overflows.
+  void note_queues(const std::map<Endpoint, QueueSight>& queues,
+                   std::optional<std::uint64_t> overflows);
+
+  // Null if nothing is known of the queue of the service's listener.
+  const ListenerQueue* queue(const Endpoint& address) const;
+
+  // Is the service itself too slow?
+  bool is_slow(const PlannedService& planned) const;
 
   // Once a second, for a service that serves.
   void note_handovers(const PlannedService& planned, const HandoverCounts& counts);
@@ -115,6 +127,7 @@ private:
   // Phrases without service and address.
   std::string plain_listener_problem(const PlannedService& planned) const;
   std::string answering_problem(const PlannedService& planned) const;
+  std::string queue_problem(const PlannedService& planned) const;
   std::string pool_problem(const PlannedService& planned) const;
 
   BackendAvailability backends_;
@@ -129,6 +142,7 @@ private:
     std::uint64_t since_ns = 0;
   };
   std::map<Endpoint, KnownFacts> facts_;
+  std::map<Endpoint, ListenerQueue> queues_;
   std::map<Endpoint, Shortfall> shortfalls_;
   struct OwnTest {
     std::uint64_t due_ns = 0; // of the next
