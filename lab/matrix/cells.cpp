@@ -473,6 +473,27 @@ std::vector<Cell> translating_neighbours() {
   return cells;
 }
 
+// Another address of the host's stands for the service's.
+Cell routed_container() {
+  const HostAddresses& trap = addresses_of("trap");
+  constexpr std::string_view other_ipv4 = "203.0.113.12", other_ipv6 = "2001:db8:113::12";
+  const auto replace = [&](std::string_view ipv4, std::string_view ipv6, std::string_view by_ipv4,
+                           std::string_view by_ipv6) {
+    return fmt::format("ip address del {0}/{4} dev eth0\nip address add {2}/{4} dev eth0\n"
+                       "ip address del {1}/64 dev eth0\nip address add {3}/64 dev eth0 nodad\n"
+                       "ip route replace default via {5}\nip route replace ::/0 via {6}",
+                       ipv4, ipv6, by_ipv4, by_ipv6, trap.ipv4_prefix, trap.ipv4_gateway,
+                       trap.ipv6_gateway);
+  };
+  Cell cell = with_rules("the address is that of a container, to which the host routes",
+                         "the stack answers, unprotected", "is not on this host",
+                         replace(trap.ipv4, trap.ipv6, other_ipv4, other_ipv6));
+  cell.host_undo = replace(other_ipv4, other_ipv6, trap.ipv4, trap.ipv6);
+  cell.program = Neighbour::routed;
+  cell.listening = {.anywhere = true, .container = true};
+  return cell;
+}
+
 std::vector<Cell> neighbours() {
   std::vector<Cell> cells = {
       with_rules("connections are tracked", "", "", nft(input_chain, "ct state new")),
@@ -518,6 +539,7 @@ std::vector<Cell> neighbours() {
   accepting.needs = has_tcx;
   accepting.program = Neighbour::accepts;
   cells.push_back(accepting);
+  cells.push_back(routed_container());
   Cell answering = accepting;
   answering.name = "a tcx program in front that leads packets to a container, which answers";
   answering.program = Neighbour::answers;

@@ -52,8 +52,9 @@ struct Listening {
   }
 };
 
-// A tcx program of another owner, in front of TRAP's.
-enum class Neighbour { none, accepts, answers };
+// A tcx program of another owner, in front of TRAP's; or the service's address is in the container,
+// to which the host routes.
+enum class Neighbour { none, accepts, answers, routed };
 
 struct Cell {
   std::string_view axis = {}, name = {};

@@ -496,13 +496,13 @@ Result<void> clear_away(Scene& scene, const Cell& cell, std::vector<Pair>& pairs
   if (cell.restarts())
     if (auto done = scene.trap().server().detach(); !done)
       return done;
-  if (cell.earlier || !cell.listening.is_usual())
-    if (auto done = listen_at_all(scene, {}, pairs, neighbours); !done)
-      return done;
   if (auto done = neighbours.leave(); !done)
     return done;
   if (auto done = shell(scene.host("trap"), cell.host_undo); !done)
     return done;
+  if (cell.earlier || !cell.listening.is_usual())
+    if (auto done = listen_at_all(scene, {}, pairs, neighbours); !done)
+      return done;
   if (cell.threaded)
     if (auto done = poll_by_thread(scene.host("trap"), false); !done)
       return done;

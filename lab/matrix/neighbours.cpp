@@ -72,6 +72,17 @@ Result<void> Neighbours::lead_to_container() {
                   : Error{"cannot load a program: " + error_text(errno)};
 }
 
+Result<void> Neighbours::route_to_container() {
+  const HostAddresses& trap = addresses_of("trap");
+  if (auto done = container_->ip(fmt::format(
+          "address add {}/32 dev lo\naddress add {}/128 dev lo nodad\n", trap.ipv4, trap.ipv6));
+      !done)
+    return done;
+  return trap_->ip(
+      fmt::format("route add {}/32 via {} dev pod0\nroute add {}/128 via {} dev pod0\n", trap.ipv4,
+                  pod_ipv4, trap.ipv6, pod_ipv6));
+}
+
 Result<void> Neighbours::arrive(const Cell& cell) {
   if (cell.listening.container)
     if (auto done = connect_container(); !done)
@@ -84,6 +95,8 @@ Result<void> Neighbours::arrive(const Cell& cell) {
     return put_first(*trap_, "eth0", Direction::ingress, program_);
   case Neighbour::answers:
     return lead_to_container();
+  case Neighbour::routed:
+    return route_to_container();
   }
   return {};
 }

@@ -26,6 +26,7 @@ public:
 private:
   Result<void> connect_container();
   Result<void> lead_to_container();
+  Result<void> route_to_container();
   Result<void> put(const std::string& interface, Fd program);
 
   const Host* trap_;

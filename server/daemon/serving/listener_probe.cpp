@@ -175,10 +175,15 @@ void ListenerProbe::send(const Endpoint& listener, Probe& probe) {
                .sequence = randombytes_random(),
                .timestamp = randombytes_random()};
   probe.socket = probe_socket(listener, probe.syn);
-  if (!probe.socket)
-    return fail(probe, errno == EADDRNOTAVAIL ? "the address is not on this host"
-                                              : fmt::format("cannot open a socket to probe it: {}",
-                                                            error_text(errno)));
+  if (!probe.socket) {
+    const int reason = errno;
+    const bool is_elsewhere = reason == EADDRNOTAVAIL;
+    fail(probe, is_elsewhere
+                    ? "the address is not on this host"
+                    : fmt::format("cannot open a socket to probe it: {}", error_text(reason)));
+    probe.answer->elsewhere = is_elsewhere;
+    return;
+  }
   const auto segment = build_probe(listener, probe.syn);
   if (::send(probe.socket.get(), segment.data(), segment.size(), MSG_DONTWAIT) < 0)
     fail(probe, fmt::format("cannot send to it over loopback: {}", error_text(errno)));

@@ -13,6 +13,7 @@ namespace trap::server {
 struct ListenerAnswer {
   bool answers = false;
   bool refuses = false;     // by a RST: nothing listens
+  bool elsewhere = false;   // its address is not on this host
   std::uint16_t mss = 0;    // loopback's, not that of the way to clients
   std::uint16_t window = 0; // of the SYN-ACK, unscaled
   int window_scale = -1;    // -1: none

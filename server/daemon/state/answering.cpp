@@ -38,6 +38,10 @@ Answering choose_answering(const ServiceState& service, const HostState& host, b
     return {Answerer::stack, "interface " + service.in_vrf +
                                  " is in a VRF, where BPF programs do not find the connections of "
                                  "this host"};
+  if (service.listener && service.listener->elsewhere && !offers)
+    return {Answerer::stack,
+            "its address is not on this host, which may lead clients on to another "
+            "host or a container, but finds no listener for what TRAP completes"};
   if (host.loses_answers)
     return {Answerer::stack, "answers of XDP's do not leave this host: see the problem of the "
                              "interface; tried again every 10 minutes and at a reload"};

@@ -231,6 +231,15 @@ TEST(Answering, leads_to_backends_although_nothing_listens) {
   EXPECT_EQ(choose_answering(nothing_listens, host, true).by, Answerer::own_cookies);
 }
 
+TEST(Answering, leaves_an_address_of_another_host_to_the_stack_and_says_so) {
+  const ServiceState routed_on = {.listener = ListenerAnswer{.elsewhere = true}};
+  const HostState host = {{1, 1, 1, 1}, 1500, true};
+  const Answering left = choose_answering(routed_on, host, false);
+  EXPECT_EQ(left.by, Answerer::stack);
+  EXPECT_NE(left.reason.find("not on this host"), std::string::npos) << left.reason;
+  EXPECT_EQ(choose_answering(routed_on, host, true).by, Answerer::own_cookies);
+}
+
 // The kernel's cookies and TRAP's own come to the same end there.
 TEST(ChooseAnswering, leaves_to_the_stack_what_takes_no_handshakes) {
   ServiceState service;

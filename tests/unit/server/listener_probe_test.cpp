@@ -145,6 +145,8 @@ TEST_F(Probing, the_address_is_not_here) {
     ASSERT_TRUE(advance_until_answered(at));
     EXPECT_FALSE(probe->answer(at)->answers);
     EXPECT_EQ(probe->problem(at), "the address is not on this host");
+    ASSERT_TRUE(probe->answer(at));
+    EXPECT_TRUE(probe->answer(at)->elsewhere);
   }
 }
 
