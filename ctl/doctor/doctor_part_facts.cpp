@@ -195,6 +195,20 @@ void read_matched(PartFacts& facts, const ordered_json& status) {
   }
 }
 
+// A program of the host's may lead clients to a listener at another port, which no table of sockets
+// shows. The daemon knows: it has an answer.
+void read_heard(PartFacts& facts, const ordered_json& status) {
+  for (const auto& service : status.value("services", ordered_json::array())) {
+    const auto listener = service.find("listener");
+    const auto address = parse_endpoint(service.value("address", std::string{}));
+    if (listener == service.end() || *listener != "ok" || !address)
+      continue;
+    for (PortFacts& port : facts.ports)
+      if (const auto where = parse_endpoint(port.where); where && *where == *address)
+        port.listens = true;
+  }
+}
+
 void read_daemon(PartFacts& facts, const PartLocation& location) {
   DaemonFacts& daemon = facts.daemon;
   auto status = running_status(location);
@@ -212,6 +226,8 @@ void read_daemon(PartFacts& facts, const PartLocation& location) {
   }
   daemon.runs = true;
   read_matched(facts, *status);
+  if (facts.part == "server")
+    read_heard(facts, *status);
   daemon.version = status->value("version", "");
   daemon.problems = status->value("problems", std::vector<std::string>{});
   if (auto keys = status->find("keys"); keys != status->end()) {

@@ -2,9 +2,12 @@
 // Listeners that cookies suit badly, that are not there, or that are far away.
 #include <algorithm>
 
+#include <sys/socket.h>
+
 #include <fmt/format.h>
 
 #include "lab/hosts/plain_socket.h"
+#include "lab/network/listener_choice.h"
 #include "lab/scenarios/scenario.h"
 #include "lab/scenarios/serving/equality.h"
 
@@ -94,6 +97,36 @@ void expect_refusal(Scene& scene, Family family) {
               what + ": a client is refused", client ? "it connects" : client.error().message);
 }
 
+// What trapctl doctor says of the services' ports.
+std::string doctor(Scene& scene) {
+  const auto said =
+      run(scene.host("trap").command({(program_directory() / "trapctl").string(), "doctor",
+                                      "--part", "server", "--config",
+                                      scene.trap().server().configuration_file().string()}),
+          std::chrono::seconds{20});
+  return said ? said->output : said.error().message;
+}
+
+// A listener of another address and port, to which a program leads clients.
+void expect_steered(Scene& scene, Family family) {
+  const std::string what = fmt::format("{}, a listener elsewhere", name_of(family));
+  const bool is_v4 = family == Family::ipv4;
+  const Host& trap = scene.host("trap");
+  const auto listener = listen_at(trap, is_v4 ? "127.0.0.1" : "::1", port + 1);
+  if (!scene.check(static_cast<bool>(listener), what + ": it listens",
+                   listener ? "" : listener.error().message))
+    return;
+  const auto steering = lead_to_listener(trap, is_v4 ? AF_INET : AF_INET6, port, *listener);
+  scene.check(static_cast<bool>(steering), what + ": a program leads clients to it",
+              steering ? "" : steering.error().message);
+  expect_answerer(scene, family, "own", what);
+  expect_conversation(scene, family, *listener, what);
+  const std::string at = endpoint(addresses_of("trap").address(family), port);
+  const std::string said = doctor(scene);
+  scene.check(said.find(fmt::format("service \"own\" listens at {}", at)) != std::string::npos,
+              what + ": trapctl doctor says so", said);
+}
+
 void listeners(Scene& scene) {
   const Case cases[] = {
       {"an ordinary listener", {}, "1", "own", ""},
@@ -107,6 +140,8 @@ void listeners(Scene& scene) {
       expect_case(scene, family, each);
   for (const Family family : families)
     expect_refusal(scene, family);
+  for (const Family family : families)
+    expect_steered(scene, family);
   scene.done(scene.host("trap").set("ipv4/tcp_syncookies", "1"), "as is usual");
   expect_equality(scene, port, port + 1);
 }
