@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Services that accept clients too slowly, or not at all: the queue of the listener is full.
 #include <algorithm>
+#include <cerrno>
 #include <optional>
+#include <sstream>
 #include <vector>
+
+#include <linux/filter.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <fmt/format.h>
 
@@ -155,19 +161,88 @@ void expect_slowness(Scene& scene, Family family) {
               what + ": no handshake of the sample counts as lost", problems(scene));
 }
 
-Result<void> start_at_tc(Scene& scene) {
+Result<void> start_with(Scene& scene, const std::string& configuration) {
   Daemon& server = scene.trap().server();
   if (auto done = server.detach(); !done)
     return done;
-  if (auto done = server.configure("attach = \"tc\"\n" + server_text(scene.trap().plan())); !done)
+  if (auto done = server.configure(configuration); !done)
     return done;
   return server.start();
 }
 
+// A sample of the daemon's metrics at the service's address; empty if it has none.
+std::string metric(Scene& scene, Family family, std::string_view name) {
+  const auto metrics =
+      run_checked(scene.host("trap").command({"curl", "-sS", "--max-time", "5", "--unix-socket",
+                                              scene.trap().server().control_socket().string(),
+                                              "http://trap/metrics"}),
+                  std::chrono::seconds{10});
+  const std::string address = endpoint(addresses_of("trap").address(family), port);
+  std::istringstream lines{metrics ? *metrics : ""};
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with(fmt::format("{}{{", name)) && line.find(address) != std::string::npos)
+      return line.substr(line.rfind(' ') + 1);
+  return "";
+}
+
+std::string at_peace(std::string configuration) {
+  constexpr std::string_view always = "activate = \"always\"";
+  configuration.replace(configuration.find(always), always.size(), "activate = \"attack\"");
+  return configuration;
+}
+
+// Out of file descriptors, a server that was quick accepts nobody more.
+void expect_shortage(Scene& scene, Family family) {
+  const std::string what = fmt::format("{}, at peace, out of file descriptors", name_of(family));
+  const std::string_view address = addresses_of("trap").address(family);
+  const auto listener = listen_at(scene.host("trap"), address, port, {.backlog = 1});
+  if (!scene.check(static_cast<bool>(listener), what + ": it listens", "it cannot"))
+    return;
+  scene.equal("0", metric(scene, family, "trap_listener_queue_full"), what + ": all is well");
+  auto clients = fill(scene, family, port, 2);
+  rlimit usual{};
+  getrlimit(RLIMIT_NOFILE, &usual);
+  const rlimit none = {0, usual.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &none);
+  const bool is_short = accept(listener->get(), nullptr, nullptr) < 0 && errno == EMFILE;
+  setrlimit(RLIMIT_NOFILE, &usual);
+  scene.check(is_short, what + ": it cannot accept", "it can");
+  scene.check(names(scene, family, is_full), what + ": status names the full queue",
+              problems(scene));
+  scene.equal("1", metric(scene, family, "trap_listener_queue_full"), what + ": so does a metric");
+  scene.check(!connects(scene.host("stranger"), address, port, patience),
+              what + ": one more client gets no answer", "it does");
+  drain(*listener, 2);
+  scene.check(becomes([&] {
+                const std::string count = metric(scene, family, "trap_listener_overflows_total");
+                return !count.empty() && count != "0";
+              }),
+              what + ": another metric counts what was dropped", "none");
+  scene.check(names(scene, family, was_full) && names(scene, family, is_full, false),
+              what + ": status names what was dropped", problems(scene));
+}
+
+// A listener's own filter drops all that comes, as a firewall would.
+void expect_filter_named(Scene& scene, Family family) {
+  const std::string what = fmt::format("{}, a filter that drops all", name_of(family));
+  const auto listener =
+      listen_at(scene.host("trap"), addresses_of("trap").address(family), port, {});
+  sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+  const sock_fprog filter = {.len = 1, .filter = code};
+  scene.check(listener && setsockopt(listener->get(), SOL_SOCKET, SO_ATTACH_FILTER, &filter,
+                                     sizeof filter) == 0,
+              what + ": it listens", "it cannot");
+  scene.check(names(scene, family, "no answer to 3 SYNs over loopback"),
+              what + ": status names the silence", problems(scene));
+  scene.check(names(scene, family, is_full, false), what + ": and no full queue", problems(scene));
+}
+
 void slow_services(Scene& scene) {
   const Host& trap = scene.host("trap");
+  const std::string usual = server_text(scene.trap().plan());
   for (const std::string hook : {"XDP", "tc"}) {
-    if (hook == "tc" && !scene.done(start_at_tc(scene), "trap-server starts at tc"))
+    if (hook == "tc" &&
+        !scene.done(start_with(scene, "attach = \"tc\"\n" + usual), "trap-server starts at tc"))
       return;
     for (const Family family : families)
       for (const Queue& queue : queues)
@@ -181,6 +256,11 @@ void slow_services(Scene& scene) {
   }
   for (const Family family : families)
     expect_slowness(scene, family);
+  for (const Family family : families)
+    expect_filter_named(scene, family);
+  if (scene.done(start_with(scene, at_peace(usual)), "trap-server starts, and rests"))
+    for (const Family family : families)
+      expect_shortage(scene, family);
 }
 
 const Registration register_slow_services{{
