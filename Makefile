@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The few commands a person needs. CMake does the building (CMakePresets.json), CTest the testing.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-asan test-matrix test-debian test-upgrade \
+.PHONY: help setup build demo test test-asan test-slow test-matrix test-debian test-upgrade \
 	test-packages test-machines test-neighbours reproducible bench bench-quick evaluation \
 	tidy format release install uninstall dist packages clean prove fuzz reference
 
@@ -58,6 +58,11 @@ test-asan: ## the unit tests and the fuzz corpus under ASan and UBSan
 	@cmake --build --preset asan
 	@ctest --preset asan
 
+test-slow: build ## what `make test` leaves out because it computes for minutes: g++, benchmarks (root)
+	$(call configure,optimised)
+	@cmake --build --preset optimised
+	@ctest --test-dir build/dev -C slow -L slow -j 2 --output-on-failure
+
 test-matrix: build ## all set-ups of docs/compatibility.md, and the lab on newer kernels, emulated (root)
 	@ctest --test-dir build/dev -C matrix -L matrix --output-on-failure
 
@@ -95,18 +100,18 @@ fuzz: build ## look for frames and texts that readers and programs judge wrongly
 	@tests/fuzz/run.sh build $(FUZZ_SECONDS)
 
 .PHONY: build-bench
-build-bench:
+build-bench: ## build trap-bench, optimised, into build/optimised
 	@scripts/setup.sh bench
-	$(call configure,dev,-DTRAP_OPTIMISED_TOOLS=ON)
+	$(call configure,optimised)
 	@cmake --build --preset bench
 	@mkdir -p build/bench
 
 bench: build-bench ## measure everything and write build/bench/evaluation.md; forty minutes (root)
-	@status=0; $(BIN)/trap-bench --output build/bench/report.json || status=$$?; \
+	@status=0; build/optimised/bin/trap-bench --output build/bench/report.json || status=$$?; \
 		$(EVALUATE) && exit $$status
 
 bench-quick: build-bench ## the same in two minutes, with less to say (root)
-	@status=0; $(BIN)/trap-bench --quick --output build/bench/report.json || status=$$?; \
+	@status=0; build/optimised/bin/trap-bench --quick --output build/bench/report.json || status=$$?; \
 		$(EVALUATE) && exit $$status
 
 evaluation: ## bring the outcome of the last `make bench` to docs/

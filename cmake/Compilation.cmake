@@ -4,7 +4,7 @@
 # forgot:
 #   cmake --preset dev -B build/plain -DTRAP_PRECOMPILE=OFF -DTRAP_UNITY=OFF
 option(TRAP_PRECOMPILE "Use precompiled headers" ON)
-option(TRAP_OPTIMISED_TOOLS "Optimise trapctl, trap-lab and trap-bench beside tests too, as benchmarks want it" OFF)
+option(TRAP_OPTIMISED "Optimise, as users and benchmarks want it; off where the build is to be short" ON)
 option(TRAP_UNITY "Compile a target's sources of one folder together" ON)
 
 # Sources, or all those of a target with the property TRAP_APART, to be compiled apart: names in the unnamed namespaces of a folder would clash, or -Wshadow
@@ -28,10 +28,12 @@ function(trap_unite target)
                         UNITY_BUILD_CODE_BEFORE_INCLUDE "#include <netinet/in.h>")
 endfunction()
 
-# Tests and scenarios compute for milliseconds and are compiled for seconds. The targets that link
-# GoogleTest, and those with the property TRAP_UNOPTIMISED unless TRAP_OPTIMISED_TOOLS is on, as for
-# benchmarks.
+# What computes for milliseconds and is compiled for seconds: tests, and everything in a build for
+# them (TRAP_OPTIMISED=OFF). BPF programs are always optimised.
 set(TRAP_UNOPTIMISED_OPTIONS -O0)
+if(NOT TRAP_OPTIMISED)
+  target_compile_options(trap_flags INTERFACE ${TRAP_UNOPTIMISED_OPTIONS})
+endif()
 
 set(TRAP_COMMON_HEADERS
   <algorithm> <chrono> <cstdint> <cstring> <filesystem> <fstream> <functional> <map> <memory>
@@ -56,18 +58,9 @@ function(trap_hasten_target target)
   if(TRAP_UNITY AND NOT apart)
     trap_unite(${target})
   endif()
-  get_target_property(unoptimised ${target} TRAP_UNOPTIMISED)
-  if(CMAKE_BUILD_TYPE STREQUAL "Debug" OR TRAP_OPTIMISED_TOOLS)
-    set(unoptimised OFF) # in a Debug build as all of that build is
-  endif()
   set(precompiled trap_precompiled)
   if(linked MATCHES "GTest::")
     set(precompiled trap_precompiled_tests)
-    set(unoptimised ON)
-  elseif(unoptimised)
-    set(precompiled trap_precompiled_unoptimised)
-  endif()
-  if(unoptimised)
     target_compile_options(${target} PRIVATE ${TRAP_UNOPTIMISED_OPTIONS})
   endif()
   if(TRAP_PRECOMPILE)

@@ -15,7 +15,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int prefixes = 100'000;
-constexpr int rounds = 5;
+constexpr int measured_rounds = 5;
 constexpr double limit_s = 1;
 
 // Different prefixes in each round, so that there is something to load.
@@ -52,7 +52,7 @@ Result<void> measure_prefixes(ClosedLoop& loop, Report& report) {
   if (!daemon)
     return daemon.error();
   std::vector<double> seconds;
-  for (int round = 0; round < rounds; round++) {
+  for (int round = 0; round < measured_rounds; round++) {
     if (auto written = lab::write_text(file, prefix_list(prefixes, round)); !written)
       return written;
     const auto begin = Clock::now();
@@ -69,7 +69,7 @@ Result<void> measure_prefixes(ClosedLoop& loop, Report& report) {
   std::printf("reload with %d prefixes: %.3f s (%.3f to %.3f)\n", prefixes, spread.median,
               spread.min, spread.max);
   report.add(Line{"prefixes-100000", "trap-server", 0, "reload_time", "s", spread.median,
-                  spread.min, spread.max, rounds});
+                  spread.min, spread.max, measured_rounds});
   report.add(Target{"100,000 prefixes loaded, by trapctl reload", spread.median, Bound::at_most,
                     limit_s, "s"});
   return {};

@@ -35,7 +35,7 @@ struct Candidate {
 class Trials {
 public:
   Trials(Deployment& deployment, const Terminal& terminal)
-      : deployment_(deployment), topology_(deployment.topology()), terminal_(terminal) {}
+      : topology_(deployment.topology()), terminal_(terminal) {}
 
   Result<std::vector<FloodRow>> run() {
     if (auto prepared = prepare(); !prepared)
@@ -152,7 +152,6 @@ private:
     return row;
   }
 
-  Deployment& deployment_;
   const Topology& topology_;
   const Terminal& terminal_;
   std::optional<Redirects> redirects_;

@@ -20,7 +20,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds patience{400}, round_trip{40}, a_moment{30};
+constexpr milliseconds answer_patience{400}, round_trip{40}, a_moment{30};
 constexpr std::uint16_t least_window = 1024; // a SYN may have less, later segments may not
 constexpr milliseconds longest_response{5000};
 constexpr std::size_t request_bytes = 300, long_request_bytes = 5000, response_bytes = 40000;
@@ -74,8 +74,6 @@ private:
   bool accept_within(milliseconds within);
   void hear_request(std::size_t bytes);
   void respond(std::size_t bytes, bool ends);
-  void be_left();
-  void wait_unaccepted();
   void receive_response();
   void close();
 
@@ -155,7 +153,7 @@ bool Conversation::open() {
     note("answer", "the SYN could not be sent");
     return false;
   }
-  const auto seen = talk_.wire->next(talk_.server, talk_.client, patience);
+  const auto seen = talk_.wire->next(talk_.server, talk_.client, answer_patience);
   if (!seen) {
     note("answer", "silence");
     return false;
@@ -184,18 +182,14 @@ bool Conversation::accept_within(milliseconds within) {
     if (left.count() <= 0 ||
         poll(waiting.data(), waiting.size(), static_cast<int>(left.count())) <= 0)
       return false;
-    for (std::size_t i = 0; i < waiting.size(); i++) {
-      const pollfd& each = waiting[i];
+    for (const pollfd& each : waiting) {
       sockaddr_in6 name{}; // sockaddr_in has the port in the same place
       socklen_t length = sizeof name;
       Fd got{each.revents & POLLIN ? accept4(each.fd, reinterpret_cast<sockaddr*>(&name), &length,
                                              SOCK_CLOEXEC | SOCK_NONBLOCK)
                                    : -1};
-      if (!got || ntohs(name.sin6_port) != talk_.client.port)
-        continue;
-      connection_ = std::move(got);
-      if (talk_.names_listener)
-        note("listener", std::to_string(i));
+      if (got && ntohs(name.sin6_port) == talk_.client.port)
+        connection_ = std::move(got);
     }
   }
   return true;
@@ -227,10 +221,10 @@ void Conversation::note_facts(std::string_view of, bool fresh) {
 void Conversation::hear_request(std::size_t bytes) {
   std::size_t heard = 0;
   Bytes buffer(bytes + 1);
-  const auto end = std::chrono::steady_clock::now() + patience;
+  const auto end = std::chrono::steady_clock::now() + answer_patience;
   while (connection_ && heard < bytes && std::chrono::steady_clock::now() < end) {
     pollfd waiting{connection_.get(), POLLIN, 0};
-    if (poll(&waiting, 1, static_cast<int>(patience.count())) != 1)
+    if (poll(&waiting, 1, static_cast<int>(answer_patience.count())) != 1)
       break;
     const ssize_t got = recv(connection_.get(), buffer.data(), buffer.size(), 0);
     if (got <= 0)
@@ -258,7 +252,7 @@ void Conversation::receive_response() {
   std::size_t received = 0;
   bool intact = true, first = true;
   const auto end = std::chrono::steady_clock::now() + longest_response;
-  while (const auto seen = talk_.wire->next(talk_.server, talk_.client, patience)) {
+  while (const auto seen = talk_.wire->next(talk_.server, talk_.client, answer_patience)) {
     if (seen->flags & tcp_rst) {
       note("end", "RST");
       break;
@@ -298,30 +292,6 @@ void Conversation::receive_response() {
     }
   }
   note("response", fmt::format("{} bytes{}", received, intact ? "" : ", damaged"));
-}
-
-// The server has no use for the client, and closes the connection, which the client notices.
-void Conversation::be_left() {
-  const bool resets = talk_.course == Course::resets;
-  note("accepted", accept_within(patience) ? "yes" : "no");
-  const linger at_once = {.l_onoff = 1, .l_linger = 0};
-  if (connection_ && resets)
-    setsockopt(connection_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-  connection_.reset();
-  const auto end = talk_.wire->next(talk_.server, talk_.client, patience);
-  note("end", end ? text_of_flags(end->flags) : "silence");
-  if (!end || resets)
-    return;
-  ack_++;
-  request(request_bytes);
-  const auto answer = talk_.wire->next(talk_.server, talk_.client, patience);
-  note("answer to data", answer ? text_of_flags(answer->flags) : "silence");
-}
-
-// The stack takes the request all the same.
-void Conversation::wait_unaccepted() {
-  const auto seen = talk_.wire->next(talk_.server, talk_.client, patience);
-  note("the request", seen && seen->ack == seq_ ? "is acknowledged" : "is not acknowledged");
 }
 
 void Conversation::close() {
@@ -381,13 +351,6 @@ Fields Conversation::play() {
     return fields_;
   std::this_thread::sleep_for(round_trip);
   const bool is_long = talk_.course == Course::long_request;
-  const bool is_left = talk_.course == Course::hangs_up || talk_.course == Course::resets;
-  if (is_left || talk_.course == Course::unaccepted)
-    send(tcp_ack);
-  if (is_left) {
-    be_left();
-    return fields_;
-  }
   if (talk_.course == Course::usual || talk_.course == Course::banner || is_long) {
     send(tcp_ack);
     note("accepted before data", accept_within(a_moment) ? "yes" : "no");
@@ -400,9 +363,7 @@ Fields Conversation::play() {
     return fields_;
   }
   const std::size_t bytes = request(is_long ? long_request_bytes : request_bytes);
-  if (talk_.course == Course::unaccepted)
-    wait_unaccepted();
-  note("accepted", accept_within(patience) ? "yes" : "no");
+  note("accepted", accept_within(answer_patience) ? "yes" : "no");
   note_facts("stack", false);
   hear_request(bytes);
   respond(response_bytes, true);

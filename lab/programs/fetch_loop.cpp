@@ -14,7 +14,7 @@ namespace trap::lab {
 namespace {
 
 // A line for each fetch: curl's exit code, HTTP status, seconds, URL, curl's words.
-constexpr std::string_view script = R"(while :; do for pair in "$@"; do
+constexpr std::string_view loop_script = R"(while :; do for pair in "$@"; do
 url=${pair#* } local=${pair%% *}
 curl --silent --globoff --noproxy '*' --output /dev/null --max-time 5 \
      --write-out '%{exitcode} %{http_code} %{time_total} %{url} %{errormsg}\n' ${local:+--interface "$local"} "$url"
@@ -43,7 +43,7 @@ std::string LoopResult::text() const {
 
 Result<FetchLoop> FetchLoop::start(const Host& host, const std::vector<Request>& requests) {
   static unsigned serial = 0;
-  std::vector<std::string> arguments = {"sh", "-c", std::string{script}, "fetch-loop"};
+  std::vector<std::string> arguments = {"sh", "-c", std::string{loop_script}, "fetch-loop"};
   for (const Request& request : requests)
     arguments.push_back(request.local_address + " " + request.url);
   Command command = host.command(arguments);

@@ -37,15 +37,16 @@ std::string_view name_of(RunClass run_class) {
     return "busy";
   case RunClass::emulated:
     return "emulated";
+  case RunClass::slow:
+    return "slow";
   case RunClass::matrix:
     return "matrix";
   }
   return "";
 }
 
-Registration::Registration(Scenario scenario, const std::source_location& where) {
-  registry().push_back(
-      {std::move(scenario), folder_of(where.file_name()), where.file_name(), where.line()});
+Registration::Registration(Scenario scenario, const char* file, unsigned line) {
+  registry().push_back({std::move(scenario), folder_of(file), file, line});
 }
 
 const std::vector<Registered>& scenarios() {

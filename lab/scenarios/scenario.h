@@ -5,7 +5,6 @@
 #pragma once
 
 #include <functional>
-#include <source_location>
 #include <string_view>
 #include <vector>
 
@@ -19,6 +18,7 @@ enum class RunClass {
   calm,     // several at a time
   busy,     // floods, or counts on a CPU: one at a time
   emulated, // needs interfaces that not every kernel has: kernels.lab-6.1 runs it
+  slow,     // calm, but with much to compute: make test-slow runs it
   matrix,   // takes minutes: make test-matrix runs it
 };
 
@@ -41,8 +41,9 @@ struct Registered {
 
 class Registration {
 public:
-  explicit Registration(Scenario scenario,
-                        const std::source_location& where = std::source_location::current());
+  // FILE and LINE are the caller's. clang 14, Debian 12's, has no <source_location> for it.
+  explicit Registration(Scenario scenario, const char* file = __builtin_FILE(),
+                        unsigned line = __builtin_LINE());
 };
 
 // Every scenario: rooms in the order of the chapters, within a room by file and line.

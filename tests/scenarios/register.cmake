@@ -15,11 +15,11 @@ foreach(number RANGE ${last})
   if(class STREQUAL "emulated")
     continue()
   endif()
-  if(class STREQUAL "matrix")
+  if(class STREQUAL "matrix" OR class STREQUAL "slow")
     string(APPEND tests
-      "if(CTEST_CONFIGURATION_TYPE STREQUAL \"matrix\")\n"
+      "if(CTEST_CONFIGURATION_TYPE STREQUAL \"${class}\")\n"
       "  add_test(lab.${name} \"${ISOLATED}\" \"${LAB}\" run ${name})\n"
-      "  set_tests_properties(lab.${name} PROPERTIES LABELS matrix RESOURCE_LOCK busy_lab TIMEOUT 1200)\n"
+      "  set_tests_properties(lab.${name} PROPERTIES LABELS ${class} RESOURCE_LOCK busy_lab TIMEOUT 1200)\n"
       "endif()\n")
     continue()
   endif()
