@@ -52,6 +52,7 @@ Program<trap_client>::Prepare prepared(bool small) {
   return [small](trap_client& skeleton) {
     if (small)
       shrink_maps(skeleton.obj, slots);
+    allow_mapping(skeleton.obj);
   };
 }
 

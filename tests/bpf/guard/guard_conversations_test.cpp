@@ -4,6 +4,7 @@
 // addresses and ports and guesses numbers. As long as a connection lives the guard lets its client
 // in; a minute after its end it lets nothing in, and counts it no longer.
 #include "tests/bpf/guard/elsewhere.h"
+#include "tests/support/effort.h"
 
 #include <cstdlib>
 #include <random>
@@ -292,7 +293,7 @@ protected:
 
 TEST_P(GuardConversations, pass_while_they_live_and_are_over_within_a_minute) {
   const char* wanted = std::getenv("TRAP_CONVERSATIONS"); // for a search that takes longer
-  const int conversations = wanted ? std::atoi(wanted) : 100;
+  const int conversations = wanted ? std::atoi(wanted) : is_thorough() ? 400 : 100;
   for (int seed = 0; seed < conversations && !HasFailure(); seed++)
     converse(static_cast<std::uint32_t>(seed));
   if (!HasFailure())

@@ -151,6 +151,7 @@ Program<trap_guard>::Prepare sized(std::uint32_t flows, std::uint32_t half_open,
     bpf_map__set_max_entries(skeleton.maps.flows, flows);
     bpf_map__set_max_entries(skeleton.maps.announced, announced);
     bpf_map__set_max_entries(skeleton.maps.client_budgets, clients);
+    allow_mapping(skeleton.obj);
   };
 }
 

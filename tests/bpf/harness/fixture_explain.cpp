@@ -33,10 +33,8 @@ FixtureRunner::everything(Object& object, const State& state,
     if (whole_)
       all[name + " as a whole"] = object.dump(name);
   }
-  for (const trap_count& count : counts) {
-    const Bytes bytes = bytes_of(count);
-    all["counters"].insert(all["counters"].end(), bytes.begin(), bytes.end());
-  }
+  const auto* counted = reinterpret_cast<const std::uint8_t*>(counts.data());
+  all["counters"].assign(counted, counted + counts.size() * sizeof(trap_count));
   return all;
 }
 

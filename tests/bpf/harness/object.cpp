@@ -8,6 +8,7 @@
 #include <linux/pkt_cls.h>
 
 #include <bpf/bpf.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -55,8 +56,17 @@ std::string last_libbpf_warning() {
   return all.size() > enough ? "..." + all.substr(all.size() - enough) : all;
 }
 
+void allow_mapping(bpf_object* object) {
+  bpf_map* found = nullptr;
+  bpf_object__for_each_map(found, object) {
+    if (!bpf_map__is_internal(found) && bpf_map__type(found) == BPF_MAP_TYPE_ARRAY)
+      bpf_map__set_map_flags(found, bpf_map__map_flags(found) | BPF_F_MMAPABLE);
+  }
+}
+
 Object::Object(bpf_object* object, std::function<void()> destroy)
     : object_(object), destroy_(std::move(destroy)) {
+  map_arrays();
   for (const std::string& name : map_names()) {
     if (map_type(name) == BPF_MAP_TYPE_RINGBUF)
       rings_[name].reader.reset(
@@ -67,8 +77,24 @@ Object::Object(bpf_object* object, std::function<void()> destroy)
 Object::Counted Object::ever_counted_;
 
 Object::~Object() {
+  for (const auto& [name, bytes] : mapped_)
+    munmap(bytes.data(), bytes.size());
   rings_.clear();
   destroy_();
+}
+
+void Object::map_arrays() {
+  for (const std::string& name : map_names()) {
+    const bpf_map* m = map(name);
+    if (bpf_map__type(m) != BPF_MAP_TYPE_ARRAY || (bpf_map__map_flags(m) & BPF_F_MMAPABLE) == 0)
+      continue;
+    const std::size_t entry_bytes = (bpf_map__value_size(m) + std::size_t{7}) / 8 * 8;
+    const std::size_t bytes = entry_bytes * bpf_map__max_entries(m);
+    void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(m), 0);
+    if (at == MAP_FAILED)
+      fail("cannot map " + name);
+    mapped_[name] = {static_cast<std::uint8_t*>(at), bytes};
+  }
 }
 
 bpf_map* Object::map(const std::string& name) const {
@@ -196,6 +222,8 @@ Entries Object::raw_entries(const std::string& name) {
 }
 
 Bytes Object::dump(const std::string& name) const {
+  if (const auto found = mapped_.find(name); found != mapped_.end())
+    return {found->second.begin(), found->second.end()};
   const bpf_map* m = map(name);
   if (bpf_map__type(m) == BPF_MAP_TYPE_RINGBUF)
     return {};
@@ -260,8 +288,13 @@ void Object::restore(const std::string& name) {
 
 // A dump has blocks of many keys and then their values; entries of an array come in order.
 void Object::restore_array(const std::string& name) {
-  const bpf_map* m = map(name);
   const Bytes& before = remembered_.at(name);
+  if (const auto found = mapped_.find(name); found != mapped_.end()) {
+    if (std::memcmp(found->second.data(), before.data(), before.size()) != 0)
+      std::memcpy(found->second.data(), before.data(), before.size());
+    return;
+  }
+  const bpf_map* m = map(name);
   const Bytes now = dump(name);
   if (now == before)
     return;

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -44,6 +45,10 @@ template <typename T> Bytes bytes_of(const T& value) {
   const auto* begin = reinterpret_cast<const std::uint8_t*>(&value);
   return {begin, begin + sizeof value};
 }
+
+// Before the load: lets Object map arrays into memory, so that a test need not ask the kernel for
+// each of their entries.
+void allow_mapping(bpf_object* object);
 
 class Object {
 public:
@@ -116,6 +121,7 @@ public:
               const __sk_buff& skb = {}) const;
 
 private:
+  void map_arrays();
   void restore_array(const std::string& map);
   void restore_entries(const std::string& map);
   bpf_map* map(const std::string& name) const;
@@ -132,6 +138,7 @@ private:
     std::unique_ptr<ring_buffer, void (*)(ring_buffer*)> reader{nullptr, ring_buffer__free};
   };
   std::map<std::string, Ring> rings_;
+  std::map<std::string, std::span<std::uint8_t>> mapped_; // arrays
   std::map<std::string, Table> tables_;
   std::map<std::string, Bytes> remembered_; // dumps of arrays
   std::map<std::string, Entries> remembered_entries_;

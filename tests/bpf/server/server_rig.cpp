@@ -25,7 +25,7 @@ constexpr std::uint64_t hour_ns = 3'600'000'000'000;
 
 // Words in braces stand for addresses of both families: fill_in(). Policies: neighbour is denied,
 // stranger is served, elsewhere goes to a pool of its own, port 8080 of the backend.
-constexpr char configuration[] = R"(interfaces = ["lo"]
+constexpr char rig_configuration[] = R"(interfaces = ["lo"]
 [budget]
 client_handshakes_per_s = 0
 network_handshakes_per_s = 0
@@ -108,7 +108,7 @@ std::string policy_text(const TestConstants& constants, const char* client, cons
 
 std::string configuration_text(const TestConstants& constants) {
   return fill_in(
-      constants, configuration,
+      constants, rig_configuration,
       {{"backends", backends_text(constants, "80")},
        {"backends-down", backends_text(constants, "80", "state = \"down\"\n")},
        {"policies", backends_text(constants, "8080", "pool = \"elsewhere\"\n") +
@@ -287,6 +287,7 @@ Program<trap_server>::Prepare prepared(bool at_tc, bool experimental, bool small
     skeleton.rodata->send_experimental = experimental ? 1 : 0;
     if (small)
       shrink_maps(skeleton.obj, slots);
+    allow_mapping(skeleton.obj);
   };
 }
 

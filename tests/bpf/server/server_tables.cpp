@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/bpf/server/server_tables.h"
 
+#include <algorithm>
+#include <cstring>
 #include <memory>
 #include <span>
 
@@ -23,11 +25,17 @@ void see_server_tables(Object& object) {
        .entries =
            [rows](Object&) {
              Entries found;
-             server::visit_budgets(
-                 std::span<const trap_budget_row>(&(*rows)[0], rows->size()),
-                 [&](const trap_client_key& owner, const trap_client_budget& budget) {
-                   found[bytes_of(owner)] = bytes_of(budget);
-                 });
+             static const trap_budget_row none[32] = {}; // most rows: compared as one
+             const std::size_t all = rows->size();
+             for (std::size_t at = 0; at < all; at += std::size(none)) {
+               const std::span some(&(*rows)[at], std::min(std::size(none), all - at));
+               if (std::memcmp(some.data(), none, some.size_bytes()) == 0)
+                 continue;
+               server::visit_budgets(
+                   some, [&](const trap_client_key& owner, const trap_client_budget& budget) {
+                     found[bytes_of(owner)] = bytes_of(budget);
+                   });
+             }
              return found;
            },
        .clear = [rows](Object&) { rows->clear(); }});
