@@ -90,7 +90,7 @@ static __always_inline int network_allows(const struct packet_context* context,
 /* Stores a verified announcement; never shortens one, so that a replay changes nothing. A full
  * bucket loses the entry that ends first. The end is written last: two CPUs that write one entry at
  * once leave one client or the other, never a valid mixture. */
-static __always_inline TRAP_MUST_USE enum trap_verdict
+static __noinline TRAP_MUST_USE enum trap_verdict
 admit_announced(const struct packet_context* context, const struct trap_announced_key* key,
                 const struct trap_announced* value) {
   __u64 hash = trap_announced_hash(key, context->settings->table_keys);

@@ -27,18 +27,14 @@ static __always_inline int is_trap_server(union trap_address source) {
 static __always_inline TRAP_MUST_USE enum trap_verdict
 judge_rst(struct xdp_md* ctx, const struct packet_context* context, const void* tcp,
           const void* end) {
-  struct trap_announce_body body;
-  union trap_address client;
-
   if (!(context->packet.flags & TRAP_TCP_ACK) && is_trap_server(context->packet.source)) {
-    switch (read_announcement(context, tcp, end, &body, &client)) {
-    case ANNOUNCEMENT_READ:
-      return judge_announcement(context, &body, client);
-    case ANNOUNCEMENT_MALFORMED:
-      return TRAP_DROP_ANNOUNCE_MALFORMED;
-    case ANNOUNCEMENT_ABSENT:
-      break; /* a RST like any other */
-    }
+    struct announcement announcement;
+    enum trap_verdict verdict = find_announcement(context, tcp, end, &announcement);
+
+    if (verdict == TRAP_ANNOUNCE_ACCEPTED)
+      return judge_announcement(context, &announcement);
+    if (verdict != TRAP_PASS_FLOW)
+      return verdict;
   }
   return judge_flow(ctx, context);
 }
