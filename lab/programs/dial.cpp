@@ -16,6 +16,7 @@
 
 #include "lab/hosts/addresses.h"
 #include "lab/hosts/listening.h"
+#include "lab/programs/repair.h"
 #include "runtime/fd.h"
 
 namespace trap::lab {
@@ -215,7 +216,7 @@ Result<Reply> dial(const Host& host, std::string_view address, int port, std::st
   const bool is_to_be_mapped = manner.mapped && address.find(':') == address.npos;
   const sockaddr_storage target = socket_address(
       is_to_be_mapped ? fmt::format("::ffff:{}", address) : std::string{address}, port, length);
-  const Fd fd = socket_of(manner, target.ss_family);
+  Fd fd = socket_of(manner, target.ss_family);
   if (!inside.entered() || !fd)
     return failed("socket");
   if (auto prepared = prepare(fd.get(), target, manner); !prepared)
@@ -224,6 +225,12 @@ Result<Reply> dial(const Host& host, std::string_view address, int port, std::st
   const auto sent = reach(fd.get(), target, length, request, manner);
   if (!sent)
     return sent.error();
+  if (manner.restored) {
+    auto restored = restore_connection(std::move(fd));
+    if (!restored)
+      return restored.error();
+    fd = std::move(*restored);
+  }
   Reply reply{peer_of(fd.get()), {}};
   if (manner.only_hears) {
     auto heard = hear(fd.get());

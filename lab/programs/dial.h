@@ -37,6 +37,7 @@ struct Manner {
   bool short_lived = false;       // a hop limit that ends at the first router
   bool mapped = false;            // IPv4 by an IPv6 socket
   bool fragments = false;         // may be cut on its way: IP_PMTUDISC_DONT
+  bool restored = false;          // the request leaves by a socket that TCP_REPAIR has made
   int traffic_class = 0;          // IP_TOS, IPV6_TCLASS
   std::string_view interface = {}; // SO_BINDTODEVICE
 };

@@ -22,8 +22,9 @@ constexpr int patience_ms = 1500; // of connects that have no answer
 struct Case {
   std::string_view name;
   Manner manner{};
-  std::string_view sysctl{};  // of the connecting host, which is 0 for this case
+  std::string_view sysctl{};  // of the connecting host, which is `value` for this case
   bool is_left_alone = false; // the module does not lead it: it ends as without the module
+  std::string_view value = "0", usual_value = "1";
 };
 
 constexpr Case cases[] = {
@@ -47,6 +48,8 @@ constexpr Case cases[] = {
     {"no time stamps", {}, "ipv4/tcp_timestamps"},
     {"no window scaling", {}, "ipv4/tcp_window_scaling"},
     {"no selective acknowledgements", {}, "ipv4/tcp_sack"},
+    {"TCP_REPAIR", {.restored = true}},
+    {"ECN", {}, "ipv4/tcp_ecn", false, "1", "2"},
 };
 
 struct End {
@@ -124,7 +127,7 @@ void odd_sockets(Scene& scene) {
                    plain ? "" : plain.error().message))
     return;
   for (const Case& each : cases) {
-    set_of_case(scene, each, "0");
+    set_of_case(scene, each, each.value);
     for (const Family family : families) {
       scene.forget_redirects();
       expect_no_worse(scene, each, "trap", family, ", nothing learnt");
@@ -133,7 +136,7 @@ void odd_sockets(Scene& scene) {
       expect_others_straight(scene, each, family);
       expect_no_worse(scene, each, "plain", family, "");
     }
-    set_of_case(scene, each, "1");
+    set_of_case(scene, each, each.usual_value);
   }
   for (const Family family : families)
     expect_signed_untouched(scene, family);

@@ -14,6 +14,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds nft_deadline{5000};
+constexpr int proxy_port = 8080;
 constexpr milliseconds at_once{900}; // before a stack repeats a SYN
 constexpr milliseconds two_more_syns{3900}, three_more_syns{7900};
 constexpr int patience_ms = 9000, patience_in_vain_ms = 1500; // with connect(), and with recv()
@@ -21,10 +22,11 @@ constexpr int patience_ms = 9000, patience_in_vain_ms = 1500; // with connect(),
 // What nftables does on the router to packets of clients (`out`) and to clients (`in`).
 struct Filter {
   std::string_view does;
-  std::string_view out, in;
+  std::string_view out{}, in{};
   milliseconds first_takes_longer = at_once; // than without the module, if nothing is learnt yet
   std::string_view translation{};
   milliseconds next_takes_longer = at_once, later_take_longer = at_once; // at one that resets
+  std::string_view interception{};
 };
 
 constexpr Filter filters[] = {
@@ -88,9 +90,17 @@ constexpr Filter filters[] = {
     // The ticket is for the address that the TRAP server sees.
     {"gives clients another address towards each network", "", "", three_more_syns,
      "iifname { client, stranger } masquerade", three_more_syns, three_more_syns},
+    {.does = "is a proxy that answers SYNs itself",
+     .interception = "iifname { client, stranger } tcp dport 80 redirect to :8080"},
+    {.does = "is one for the public address alone",
+     .interception =
+         "iifname { client, stranger } ip daddr 203.0.113.10 tcp dport 80 redirect to "
+         ":8080\n"
+         "iifname { client, stranger } ip6 daddr 2001:db8:113::10 tcp dport 80 redirect "
+         "to :8080"},
 };
 
-// {0}: out, {1}: in, {2}: translation.
+// {0}: out, {1}: in, {2}: translation, {3}: interception.
 constexpr std::string_view table = R"(table inet path
 delete table inet path
 table inet path {{
@@ -119,12 +129,16 @@ table inet path {{
     type nat hook postrouting priority srcnat
 {2}
   }}
+  chain interception {{
+    type nat hook prerouting priority dstnat
+{3}
+  }}
 }}
 )";
 
 bool filter_path(Scene& scene, const Filter& filter) {
   Command nft = scene.host("router").command({"nft", "-f", "-"});
-  nft.input = fmt::format(table, filter.out, filter.in, filter.translation);
+  nft.input = fmt::format(table, filter.out, filter.in, filter.translation, filter.interception);
   const auto done = run_checked(nft, nft_deadline);
   return scene.check(static_cast<bool>(done), fmt::format("the router {}", filter.does),
                      done ? "" : done.error().message);
@@ -172,6 +186,10 @@ void expect_no_worse(Scene& scene, Family family, milliseconds longer, const std
 void path_filters(Scene& scene, bool is_served_without) {
   for (const std::string_view limit : {"ipv4/icmp_ratelimit", "ipv6/icmp/ratelimit"})
     scene.done(scene.host("router").set(limit, "0"), fmt::format("the router has no {}", limit));
+  const auto proxy = Nginx::start(scene.host("router"), {proxy_port});
+  if (!scene.check(static_cast<bool>(proxy), "a proxy is on the router",
+                   proxy ? "" : proxy.error().message))
+    return;
   for (const Filter& filter : filters) {
     const milliseconds first = is_served_without || filter.first_takes_longer == at_once
                                    ? filter.first_takes_longer
