@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What stands before the IP packets of a capture (tcpdump.org/linktypes.html), put into Ethernet as
-// TRAP's programs read it.
+// The header that stands before the IP packets of a capture (tcpdump.org/linktypes.html), replaced
+// by that of Ethernet, which TRAP's programs read.
 #pragma once
 
 #include <cstdint>
