@@ -15,21 +15,37 @@
 namespace trap {
 
 struct MetricsServer::Running {
+  Endpoint where;
   HttpServer server;
 };
 
 namespace {
 
+int bind_to(const Fd& fd, const Endpoint& where) {
+  const SocketAddress address(where, true);
+  return bind(fd.get(), address.get(), address.bytes);
+}
+
+// The daemon starts before the network, and the address may come with it: problem() tells if not.
+void allow_absent_address(const Fd& fd, const Endpoint& where) {
+  const int yes = 1;
+  if (family_of(where.address) == TRAP_IPV6)
+    setsockopt(fd.get(), IPPROTO_IPV6, IPV6_FREEBIND, &yes, sizeof(yes));
+  else
+    setsockopt(fd.get(), IPPROTO_IP, IP_FREEBIND, &yes, sizeof(yes));
+}
+
 // No SO_REUSEPORT, with which two daemons would share a port and answer scrapes by chance.
 Result<Fd> listen_at(const Endpoint& where) {
-  const SocketAddress address(where, true);
   const int yes = 1, no = 0;
   Fd fd(socket(domain_of(family_of(where.address)), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (fd)
     setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
   if (fd && family_of(where.address) == TRAP_IPV6) // [::] is every address of the host
     setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no));
-  if (!fd || bind(fd.get(), address.get(), address.bytes) != 0 || listen(fd.get(), SOMAXCONN) != 0)
+  if (fd)
+    allow_absent_address(fd, where);
+  if (!fd || bind_to(fd, where) != 0 || listen(fd.get(), SOMAXCONN) != 0)
     return Error{fmt::format("cannot listen at metrics_listen {}: {}: name another address or port",
                              format_endpoint(where), error_text(errno))};
   return fd;
@@ -59,6 +75,17 @@ MetricsServer::MetricsServer(MetricsServer&&) noexcept = default;
 MetricsServer& MetricsServer::operator=(MetricsServer&&) noexcept = default;
 MetricsServer::~MetricsServer() = default;
 
+std::string MetricsServer::problem() const {
+  Endpoint any_port = running_->where;
+  any_port.port = 0;
+  const Fd fd(socket(domain_of(family_of(any_port.address)), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd || bind_to(fd, any_port) == 0 || errno != EADDRNOTAVAIL)
+    return "";
+  return fmt::format("metrics_listen {}: no interface of this host has that address: give it to "
+                     "one, or correct it",
+                     format_endpoint(running_->where));
+}
+
 Result<MetricsServer> MetricsServer::make(const Endpoint& where, MetricsHandlers handlers) {
   auto listener = listen_at(where);
   if (!listener)
@@ -70,7 +97,7 @@ Result<MetricsServer> MetricsServer::make(const Endpoint& where, MetricsHandlers
   if (!server)
     return Error{
         fmt::format("metrics_listen {}: {}", format_endpoint(where), server.error().message)};
-  return MetricsServer(std::make_unique<Running>(Running{std::move(*server)}));
+  return MetricsServer(std::make_unique<Running>(Running{where, std::move(*server)}));
 }
 
 } // namespace trap

@@ -24,6 +24,9 @@ class MetricsServer {
 public:
   static Result<MetricsServer> make(const Endpoint& where, MetricsHandlers handlers);
 
+  // One line while nobody can reach it, else empty.
+  std::string problem() const;
+
   MetricsServer(MetricsServer&&) noexcept;
   MetricsServer& operator=(MetricsServer&&) noexcept;
   ~MetricsServer();

@@ -118,7 +118,6 @@ Result<void> serve(Part& part) {
                                      handlers_of(running));
   if (!control)
     return control.error();
-  running.watch_control([&control] { return control->problem(); });
   std::optional<MetricsServer> metrics;
   if (part.config().metrics_listen) {
     auto listener = MetricsServer::make(
@@ -129,6 +128,10 @@ Result<void> serve(Part& part) {
       return listener.error();
     metrics.emplace(std::move(*listener));
   }
+  running.watch_control([&control, &metrics] {
+    const std::string problem = control->problem();
+    return problem.empty() && metrics ? metrics->problem() : problem;
+  });
   if (auto started = running.start(); !started)
     return started.error();
   log::info("ready: trap-{} {}, control socket {}{}", part.config().part, program_version,

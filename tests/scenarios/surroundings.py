@@ -164,12 +164,14 @@ def odd_hosts(bin_dir, work):
     switch = pathlib.Path("/proc/sys/net/ipv6/conf/all/disable_ipv6")
     switch.write_text("1")
     yield "IPv6 switched off at every interface", {}
-    subprocess.run(["ip", "-4", "address", "flush", "dev", "odd0"], check=True)
-    yield "no address at any card", {}
+    for interface in ("odd0", "lo"):
+        subprocess.run(["ip", "-4", "address", "flush", "dev", interface], check=True)
+    yield "no address of any kind", {}
     switch.write_text("0")
     subprocess.run(["ip", "address", "add", "2001:db8:113::10/64", "dev", "odd0"], check=True)
     yield "a host without IPv4", {}
-    subprocess.run(["ip", "address", "add", "203.0.113.10/24", "dev", "odd0"], check=True)
+    for address, interface in (("203.0.113.10/24", "odd0"), ("127.0.0.1/8", "lo"), ("::1/128", "lo")):
+        subprocess.run(["ip", "address", "replace", address, "dev", interface], check=True)
     with open(work / "log", "wb") as log:
         yield "a log that may not grow", {"stderr": log, **size_limit(0)}
     for year, seconds in (("1970", 5), ("1999", 915148800), ("2150", 5680281600)):
@@ -453,6 +455,35 @@ def both(host, part):
             daemon.stderr.close()
 
 
+def late_address(host, address):
+    """An address of metrics_listen that comes after the daemon, as at a boot: a problem until it is there, and then an answer."""
+    file = host.work / "server.toml"
+    text = file.read_text()
+    shown = f"[{address}]" if ":" in address else address
+    file.write_text(text.replace("127.0.0.1:9464", f"{shown}:9465"))
+    daemon = subprocess.Popen(host.daemon("server"), stderr=subprocess.DEVNULL)
+
+    def is_told():
+        return any("has that address" in problem for problem in host.json("status --socket WORK/server.sock --json")["problems"])
+    try:
+        if not host.wait_for("server", daemon):
+            yield "it does not start"
+            return
+        if not is_told():
+            yield "no problem says that the address is not there"
+        subprocess.run(["ip", "address", "add", address, "dev", "odd0", *(["nodad"] if ":" in address else [])], check=True)
+        with socket.create_connection((address, 9465), timeout=30) as client:
+            client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+            if not client.recv(4096).startswith(b"HTTP/1.1 200"):
+                yield "no metrics at the address"
+        if is_told():
+            yield "the problem stays"
+    finally:
+        daemon.terminate()
+        daemon.wait()
+        file.write_text(text)
+
+
 def plays(host, bin_dir):
     """(name, what is wrong) of everything, one after the other."""
     for text in COMMANDS.splitlines():
@@ -466,6 +497,8 @@ def plays(host, bin_dir):
         yield f"trap-{part}: a second one", list(second(host, part))
         yield f"trap-{part} still runs", [] if daemon.poll() is None else [f"exit code {daemon.returncode}"]
     host.stop_daemons()
+    for address in ("192.0.2.99", "2001:db8:99::1"):
+        yield f"trap-server: metrics at {address}, which comes later", list(late_address(host, address))
     for part in CONFIG:
         yield f"trap-{part}: two at once", list(both(host, part))
     for name, options in odd_hosts(bin_dir, host.work):
