@@ -15,6 +15,10 @@ namespace {
 constexpr std::int64_t second_ns = 1'000'000'000;
 constexpr std::int64_t step_least_ns = second_ns; // a time daemon slews by less than a ms a second
 constexpr std::int64_t nap_least_ns = second_ns;
+// Clocks are read one after the other. If the host did something else in between, they show two
+// moments, and the difference would look like a step or a nap.
+constexpr std::int64_t reading_most_ns = second_ns / 1000;
+constexpr int reading_tries = 20;
 // Less matters to no ticket: guards accept a minute by default.
 constexpr std::int64_t far_off_ns = 10 * second_ns;
 
@@ -37,10 +41,16 @@ std::int64_t seconds_of(std::int64_t ns) {
 ClockReading read_host_clocks() {
   timex state = {};
   const int answer = adjtimex(&state);
-  return {.unix_ns = clock_ns(CLOCK_REALTIME),
-          .boottime_ns = clock_ns(CLOCK_BOOTTIME),
-          .monotonic_ns = clock_ns(CLOCK_MONOTONIC),
-          .synchronised = answer >= 0 && answer != TIME_ERROR && !(state.status & STA_UNSYNC)};
+  ClockReading now = {.synchronised =
+                          answer >= 0 && answer != TIME_ERROR && !(state.status & STA_UNSYNC)};
+  for (int tries = 0; tries < reading_tries; tries++) {
+    now.boottime_ns = clock_ns(CLOCK_BOOTTIME);
+    now.unix_ns = clock_ns(CLOCK_REALTIME);
+    now.monotonic_ns = clock_ns(CLOCK_MONOTONIC);
+    if (clock_ns(CLOCK_BOOTTIME) - now.boottime_ns < reading_most_ns)
+      break;
+  }
+  return now;
 }
 
 ClockWatch::Seen ClockWatch::observe(const ClockReading& now) {

@@ -8,7 +8,7 @@
 namespace trap::client {
 namespace {
 
-constexpr std::uint64_t nap_ns = 500'000'000; // both clocks are read one after the other
+constexpr std::int64_t nap_ns = 500'000'000;
 
 bool has(const std::vector<trap_address>& addresses, const trap_address& wanted) {
   return std::ranges::any_of(addresses, [&](const trap_address& address) {
@@ -75,11 +75,10 @@ NetworkChange compare_networks(const HostNetworks& before, HostNetworks& now,
   return change;
 }
 
-bool SleepWatch::slept(std::uint64_t boottime_ns, std::uint64_t monotonic_ns) {
-  const std::uint64_t ahead_ns = boottime_ns - monotonic_ns;
-  const bool slept = known_ && ahead_ns > ahead_ns_ + nap_ns;
+bool SleepWatch::slept(const ClockReading& now) {
+  const std::int64_t ahead_ns = now.boottime_ns - now.monotonic_ns;
+  const bool slept = ahead_ns_ && ahead_ns > *ahead_ns_ + nap_ns;
   ahead_ns_ = ahead_ns;
-  known_ = true;
   return slept;
 }
 

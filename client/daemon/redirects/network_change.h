@@ -5,10 +5,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "runtime/net/host_networks.h"
+#include "runtime/process/clock_watch.h"
 
 namespace trap::client {
 
@@ -31,11 +33,10 @@ NetworkChange compare_networks(const HostNetworks& before, HostNetworks& now,
 class SleepWatch {
 public:
   // Was the host asleep since the last call?
-  bool slept(std::uint64_t boottime_ns, std::uint64_t monotonic_ns);
+  bool slept(const ClockReading& now);
 
 private:
-  std::uint64_t ahead_ns_ = 0;
-  bool known_ = false;
+  std::optional<std::int64_t> ahead_ns_;
 };
 
 } // namespace trap::client

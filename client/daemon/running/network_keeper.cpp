@@ -56,7 +56,7 @@ Result<void> NetworkKeeper::begin() {
   routes_ = watch_groups(groups);
   if (!routes_)
     return Error{fmt::format("cannot watch this host's routes: {}", error_text(errno))};
-  sleep_.slept(read_clock(CLOCK_BOOTTIME), read_clock(CLOCK_MONOTONIC));
+  sleep_.slept(read_host_clocks());
   auto now = read_host_networks(TRAP_CLIENT_MAX_ROUTES);
   if (!now)
     log::warn("{}", now.error().message);
@@ -150,7 +150,7 @@ void NetworkKeeper::take(HostNetworks now) {
 }
 
 void NetworkKeeper::tick() {
-  if (sleep_.slept(read_clock(CLOCK_BOOTTIME), read_clock(CLOCK_MONOTONIC))) {
+  if (sleep_.slept(read_host_clocks())) {
     NetworkChange everything;
     everything.why = "this host slept";
     everything.of_others = true;

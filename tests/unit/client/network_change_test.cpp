@@ -111,11 +111,20 @@ TEST(NetworkChange, an_interface_that_went_takes_its_redirects_along) {
 }
 
 TEST(SleepWatch, sees_that_the_host_slept_and_no_small_difference) {
-  SleepWatch watch;
-  EXPECT_FALSE(watch.slept(10'000'000'000, 1'000'000'000)) << "it may have slept before";
-  EXPECT_FALSE(watch.slept(11'000'100'000, 2'000'000'000));
-  EXPECT_TRUE(watch.slept(15'000'000'000, 3'000'000'000));
-  EXPECT_FALSE(watch.slept(16'000'000'000, 4'000'000'000));
+  constexpr std::int64_t s = 1'000'000'000, us = 1000;
+  for (const std::int64_t apart : {9 * s, std::int64_t{0}}) { // it may have slept before
+    SleepWatch watch;
+    const auto slept = [&](std::int64_t monotonic_ns, std::int64_t ahead_ns) {
+      return watch.slept({.boottime_ns = monotonic_ns + ahead_ns, .monotonic_ns = monotonic_ns});
+    };
+    EXPECT_FALSE(slept(1 * s, apart));
+    EXPECT_FALSE(slept(2 * s, apart + 100 * us));
+    EXPECT_FALSE(slept(3 * s, apart - 1 * us)) << "one clock was read after the other";
+    EXPECT_FALSE(slept(4 * s, apart + 1 * us));
+    EXPECT_FALSE(slept(5 * s, apart));
+    EXPECT_TRUE(slept(6 * s, apart + 3 * s));
+    EXPECT_FALSE(slept(7 * s, apart + 3 * s));
+  }
 }
 
 } // namespace
