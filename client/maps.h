@@ -57,7 +57,7 @@ enum trap_pending_state {
         serves is to serve this one */
 #define TRAP_CONNECT_UNCONSENTED                                                                   \
   8u /* a target did not consent: no redirect of this connect is followed any more */
-#define TRAP_CONNECT_GAVE_UP 16u  /* a target did not answer its SYNs */
+#define TRAP_CONNECT_GAVE_UP 16u  /* a target that it asked for did not answer its SYNs */
 #define TRAP_CONNECT_ACCEPTED 32u /* an ACCEPT was sent since its last SYN */
 
 /* Map `pending` (LRU hash by trap_tuple): the last SYN of each connect, until it is evicted. */

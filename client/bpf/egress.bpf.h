@@ -306,6 +306,14 @@ judge_direct_syn(struct __sk_buff* skb, struct packet_context* context, struct s
   return translate_outward(skb, context, &memory->outward, TRAP_PASS_TO_SERVICE);
 }
 
+/* Has this connect been led by a REDIRECT of its own? One that was led by what an earlier connect
+ * learnt may have had a ticket that is no longer right. */
+static TRAP_SUBPROGRAM int was_led_anew(const struct trap_tuple* tuple, __be32 isn) {
+  const struct trap_pending* syn = find_pending(tuple);
+
+  return syn && syn->isn == isn && syn->accepts;
+}
+
 /* A SYN that goes where the application dialled. It goes on like this if the backend was found
  * silent. */
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
@@ -317,7 +325,8 @@ judge_plain_syn(struct __sk_buff* skb, struct scratch* memory, const struct trap
   if (known && memory->outward.syns > TRAP_SYNS_TO_SERVICE) {
     note_backend(key, &known->backend, known->port, TRAP_FALLBACK_UNREACHABLE);
     forget(&redirects, key);
-    connect |= TRAP_CONNECT_GAVE_UP;
+    if (was_led_anew(tuple, memory->outward.isn))
+      connect |= TRAP_CONNECT_GAVE_UP;
     verdict = TRAP_PASS_SYN_GIVEN_UP;
   }
   if (known)

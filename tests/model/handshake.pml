@@ -132,7 +132,8 @@ inline module_sends_syn() {
   :: else ->
      if
      :: flow && flow_syns > SYNS_TO_SERVICE ->
-        fallback_unreachable = true; redirect = false; connect_gave_up = true; gives(PASS_SYN_GIVEN_UP)
+        fallback_unreachable = true; redirect = false;
+        connect_gave_up = connect_gave_up || accepts > 0; gives(PASS_SYN_GIVEN_UP)
      :: else -> gives(PASS_SYN_REMEMBERED)
      fi;
      flow = false;
