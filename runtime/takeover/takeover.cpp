@@ -49,6 +49,13 @@ std::size_t copies_of(const MapLayout& layout) {
   return is_per_cpu(layout) ? static_cast<std::size_t>(libbpf_num_possible_cpus()) : 1;
 }
 
+// Each byte is as the one before it, which libc compares many at once: tables have a hundred
+// megabytes.
+bool is_zero(std::span<const std::byte> bytes) {
+  return bytes.empty() || (bytes[0] == std::byte{0} &&
+                           std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
 Result<Fd> open_pin(const std::string& path) {
   Fd fd(bpf_obj_get(path.c_str()));
   if (!fd && errno != ENOENT)
@@ -167,7 +174,7 @@ void EarlierMap::visit_array(const Visit& visit_entry) const {
       found = mapped.at(index);
     else if (bpf_map_lookup_elem(fd_.get(), &index, value.data()) != 0)
       continue;
-    if (std::ranges::all_of(found, [](std::byte byte) { return byte == std::byte{0}; }))
+    if (is_zero(found))
       continue;
     for (std::size_t copy = 0; copy < copies; copy++)
       values_.convert(found.subspan(copy * stride, from_.value_bytes),
