@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much a test that could go on for ever tries: `make test` has minutes, `make test-slow` sets
-// TRAP_THOROUGH=1. Both try every kind of input; they differ in how many of each.
+// Tests that could go on for ever ask here whether to: `make test` has minutes, `make test-slow`
+// sets TRAP_THOROUGH=1. Both try every kind of input; they differ in how many of each.
 #pragma once
 
 #include <cstdlib>
