@@ -12,6 +12,7 @@
 #include "runtime/keys/clock_writer.h"
 #include "runtime/log.h"
 #include "runtime/net/host_interfaces.h"
+#include "runtime/net/stack_counter.h"
 #include "runtime/process/part.h"
 #include "runtime/takeover/upon_pins.h"
 #include "server/daemon/maps/server_settings.h"
@@ -410,7 +411,7 @@ void look_around(RunningServer& server) {
     queues[address] = seen.queue;
   }
   server.runtime_state.note_listeners(facts);
-  server.runtime_state.note_queues(queues, read_listen_overflows());
+  server.runtime_state.note_queues(queues, read_stack_counter("TcpExt", "ListenOverflows"));
 }
 
 std::vector<XdpState> interface_states(const RunningServer& server) {

@@ -2,9 +2,6 @@
 #include "server/daemon/state/listener_queue.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
 
 #include <fmt/core.h>
 
@@ -16,21 +13,6 @@ namespace {
 constexpr std::uint64_t remembered_ns = 60 * ns_per_s;
 
 } // namespace
-
-std::optional<std::uint64_t> read_listen_overflows() {
-  std::ifstream netstat("/proc/self/net/netstat");
-  std::string names, values, name, value;
-  while (std::getline(netstat, names) && std::getline(netstat, values)) {
-    if (!names.starts_with("TcpExt:"))
-      continue;
-    std::istringstream names_in(names), values_in(values);
-    while (names_in >> name && values_in >> value)
-      if (name == "ListenOverflows")
-        return std::strtoull(value.c_str(), nullptr, 10);
-    return std::nullopt;
-  }
-  return std::nullopt;
-}
 
 void ListenerQueue::observe(std::uint64_t now_ns, const QueueSight& sight,
                             std::uint64_t overflows) {

@@ -12,14 +12,11 @@
 
 namespace trap::server {
 
-// Connections that listeners of this network namespace dropped because their queue was full, in all
-// (TcpExt.ListenOverflows); none if the kernel does not say.
-std::optional<std::uint64_t> read_listen_overflows();
-
 class ListenerQueue {
 public:
-  // Once a second. A listener drops for other reasons too: only while `overflows` rises as well do
-  // its drops count. now_ns: CLOCK_MONOTONIC.
+  // Once a second. `overflows`: of all listeners of this network namespace
+  // (TcpExt.ListenOverflows). A listener drops for other reasons too: only while that rises as well
+  // do its drops count. now_ns: CLOCK_MONOTONIC.
   void observe(std::uint64_t now_ns, const QueueSight& sight, std::uint64_t overflows);
 
   // At three looks in a row: a busy service's queue may be full at one by chance, and one whose

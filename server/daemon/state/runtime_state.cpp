@@ -7,6 +7,7 @@
 
 #include "runtime/kernel/counters.h"
 #include "runtime/log.h"
+#include "runtime/net/stack_counter.h"
 #include "server/daemon/watch/host_settings.h"
 
 namespace trap::server {
@@ -100,7 +101,8 @@ void RuntimeState::watch_attacks(const ServerPlan& plan) {
 
 bool RuntimeState::observe_attacks(const ServerPlan& plan, int counters_fd, std::uint64_t now_ns) {
   CounterReader counters(counters_fd);
-  const auto opened = activations_.empty() ? std::nullopt : read_passive_opens();
+  const auto opened =
+      activations_.empty() ? std::nullopt : read_stack_counter("Tcp", "PassiveOpens");
   std::map<std::pair<std::string, bool>, std::pair<std::vector<Endpoint>, std::string>> events;
   for (const PlannedService& planned : plan.services) {
     auto at = activations_.find(planned.address);

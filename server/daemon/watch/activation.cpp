@@ -2,9 +2,6 @@
 #include "server/daemon/watch/activation.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
 #include <utility>
 
 #include <fmt/core.h>
@@ -56,24 +53,6 @@ std::uint64_t LivingHandshakes::count(std::uint64_t met, std::uint64_t opened) {
   met_ = met;
   opened_ = opened;
   return total_ += living;
-}
-
-std::optional<std::uint64_t> read_passive_opens() {
-  std::ifstream snmp("/proc/self/net/snmp");
-  std::string line, name, value;
-  while (std::getline(snmp, line)) {
-    if (!line.starts_with("Tcp:"))
-      continue;
-    std::string values;
-    if (!std::getline(snmp, values))
-      return std::nullopt;
-    std::istringstream names_in(line), values_in(values);
-    while (names_in >> name && values_in >> value)
-      if (name == "PassiveOpens")
-        return std::strtoull(value.c_str(), nullptr, 10);
-    return std::nullopt;
-  }
-  return std::nullopt;
 }
 
 Activation::Activation(ActivationSettings settings, bool active)

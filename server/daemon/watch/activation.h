@@ -43,10 +43,6 @@ private:
   std::uint64_t waiting_ = 0, spare_ = 0; // of the last call: the two are not read at one moment
 };
 
-// Connections that others opened to this host, in all (Tcp.PassiveOpens); none if the kernel does
-// not say.
-std::optional<std::uint64_t> read_passive_opens();
-
 // The totals of a service, from its counters by verdict. The same at peace and in an attack: with
 // net.ipv4.tcp_syncookies = 2 the stack answers with cookies at peace as well.
 ActivationSample activation_sample(const VerdictCounts& counts);

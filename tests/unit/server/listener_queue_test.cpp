@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "runtime/nanoseconds.h"
+#include "runtime/net/stack_counter.h"
 #include "server/daemon/state/listener_queue.h"
 
 namespace trap::test {
@@ -78,8 +79,12 @@ TEST(ListenerQueue, knows_whether_a_handshake_may_have_been_dropped_there) {
   EXPECT_FALSE(queue.overflowed_after(2 * ns_per_s));
 }
 
-TEST(ListenerQueue, counts_what_the_kernel_counts) {
-  EXPECT_TRUE(server::read_listen_overflows());
+TEST(StackCounter, is_found_by_group_and_name) {
+  EXPECT_TRUE(read_stack_counter("TcpExt", "ListenOverflows"));
+  EXPECT_TRUE(read_stack_counter("Tcp", "PassiveOpens"));
+  EXPECT_GE(read_stack_counter("Ip", "DefaultTTL"), 1u) << "of the first group";
+  EXPECT_FALSE(read_stack_counter("Tcp", "ListenOverflows")) << "it is of TcpExt";
+  EXPECT_FALSE(read_stack_counter("Tc", "PassiveOpens"));
 }
 
 } // namespace
