@@ -158,6 +158,15 @@ public:
   }
 
   Result<void> finish() { return target_.finish(); }
+
+  // A daemon that ended takes no packets along that were captured until then; a file that could not
+  // be written is none.
+  Error ended_early(Error error) {
+    if (could_write_ && packets() > 0 && finish() && request_.file != "-")
+      error.message += fmt::format(": {} packets until then are in {}", packets(), request_.file);
+    return error;
+  }
+
   std::uint64_t packets() const { return request_.count - left_; }
   std::uint64_t lost() const {
     std::uint64_t sum = 0;
@@ -181,7 +190,9 @@ private:
       left_--;
       add(part, packet, blocks);
     }
-    return target_.write(blocks);
+    auto written = target_.write(blocks);
+    could_write_ = static_cast<bool>(written);
+    return written;
   }
 
   void add(const Part& part, const ordered_json& packet, std::string& blocks) {
@@ -207,6 +218,7 @@ private:
   const CaptureRequest& request_;
   Target target_;
   std::uint64_t left_;
+  bool could_write_ = true;
   std::vector<Part> parts_;
   std::map<std::pair<std::string, int>, std::uint32_t> interfaces_;
   std::map<std::string, std::uint64_t> lost_;
@@ -234,11 +246,11 @@ Result<ExitCode> capture(const CaptureRequest& request) {
     is_over = poll(&interrupted, 1, between_questions_ms) > 0 || Clock::now() >= until;
     auto is_whole = capture.ask(is_over ? "end" : "more");
     if (!is_whole)
-      return is_whole.error();
+      return capture.ended_early(is_whole.error());
     if (*is_whole && !is_over) {
       is_over = true;
       if (auto ended = capture.ask("end"); !ended)
-        return ended.error();
+        return capture.ended_early(ended.error());
     }
   }
   if (auto finished = capture.finish(); !finished)

@@ -40,7 +40,7 @@ public:
     files_that_exist();
     what_is_not_taken();
     of_the_client();
-    scene_.done(host_.daemon(DaemonKind::guard).stop(), "the guard stops");
+    a_daemon_that_ends_takes_no_packets_along();
     host_.run_program(
         "trap-guard",
         {"--config", host_.daemon(DaemonKind::guard).configuration_file().string(), "--detach"});
@@ -131,6 +131,26 @@ private:
     scene_.equal("0", std::to_string(ended.exit_code), "SIGINT ends a capture");
     scene_.check(count_lines(read(path), "^drop-uninvited ") >= 40,
                  "with all packets so far in its file", read(path));
+  }
+
+  void a_daemon_that_ends_takes_no_packets_along() {
+    const std::string path = file("ended.pcapng");
+    auto process = Process::start(host_.host().command(
+        words_of(DaemonKind::guard, {"--verdict", "drop-*", "-w", path, "--seconds", "60"})));
+    if (!scene_.check(static_cast<bool>(process), "another in the background",
+                      process ? "" : process.error().message))
+      return;
+    std::this_thread::sleep_for(begins_within);
+    capture(DaemonKind::guard, {"--verdict", "drop-*", "-w", file("third")}); // is refused
+    scene_.done(host_.daemon(DaemonKind::guard).stop(), "the guard stops");
+    const auto ended = process->wait(std::chrono::seconds{5});
+    if (!scene_.check(static_cast<bool>(ended), "the capture ends with it",
+                      ended ? "" : ended.error().message))
+      return;
+    host_.expect_complaint(*ended, 1, "packets until then are in " + path,
+                           "a capture whose daemon ends");
+    scene_.check(count_lines(read(path), "^drop-uninvited ") >= 40,
+                 "has all packets until then in its file", read(path));
   }
 
   void into_a_pipe() {
