@@ -41,7 +41,7 @@ configure-demo:
 	$(call configure,dev,-DTRAP_TESTS=OFF)
 
 # A build that had no tests yet gets unit tests and corpus with sanitizers alone.
-test: ## every test: unit, sanitizers, BPF programs, fuzz corpus, conventions, lab (root)
+test: ## the tests: unit, sanitizers, BPF programs, fuzz corpus, conventions, lab (root)
 	@scripts/setup.sh test
 	@grep -qs TRAP_TESTS:BOOL=ON build/dev/CMakeCache.txt || \
 		$(MAKE) --no-print-directory configure-test
