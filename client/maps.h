@@ -57,8 +57,6 @@ enum trap_pending_state {
         serves is to serve this one */
 #define TRAP_CONNECT_UNCONSENTED                                                                   \
   8u /* a target did not consent: no redirect of this connect is followed any more */
-#define TRAP_CONNECT_GAVE_UP 16u  /* a target that it asked for did not answer its SYNs */
-#define TRAP_CONNECT_ACCEPTED 32u /* an ACCEPT was sent since its last SYN */
 
 /* Map `pending` (LRU hash by trap_tuple): the last SYN of each connect, until it is evicted. */
 struct trap_pending {
@@ -74,8 +72,7 @@ struct trap_pending {
   __u8 traffic_class; /* TOS or IPv6 traffic class */
   __u8 hop_limit;     /* TTL or hop limit */
   __u8 is_renewal;    /* the daemon's own SYN: its redirect is kept, and no connection follows */
-  __u8 accepts;       /* ACCEPTs sent for isn; one for each of its SYNs at most: a network that
-                         doubles has more of them answered than were needed */
+  __u8 accepts;       /* ACCEPTs sent for isn */
   __u8 connect;       /* TRAP_CONNECT_* */
   __u8 ethernet[12];  /* the SYN's addresses, to and from; answers go the same way */
   __u8 tickets;       /* that its SYNs to the service carried: 0, 1, 2 or more; the last two */
@@ -131,12 +128,10 @@ struct trap_redirect {
 };
 
 /* docs/protocol.md 11: SYNs of one connect that carry the ticket, and those that go to the service
- * at all; unanswered ACCEPTs after which the connection is left to a TRAP server that serves, and
- * to one that resets. */
+ * at all; unanswered ACCEPTs after which the connection is left to a TRAP server that serves. */
 #define TRAP_SYNS_TICKETED 2
 #define TRAP_SYNS_TO_SERVICE 3
 #define TRAP_ACCEPTS_IN_VAIN 2
-#define TRAP_RESETS_IN_VAIN 3
 
 /* A SYN whose hop limit is below this may be meant to end at a router (traceroute ends at 30), or
  * on the link: it says nothing of a backend. Systems begin at 64, and no path has so many hops. */
@@ -237,7 +232,6 @@ TRAP_INLINE __u32 trap_remote_bit(const union trap_address* address, __be16 port
       */
 #define TRAP_FALLBACK_UNREACHABLE 4u /* the backend does not answer */
 #define TRAP_FALLBACK_UNCONSENTED 8u /* the backend answers without CONSENT */
-#define TRAP_FALLBACK_RESET 16u      /* no redirect comes, and the TRAP server resets */
 #define TRAP_FALLBACK_OF_BACKEND (TRAP_FALLBACK_UNREACHABLE | TRAP_FALLBACK_UNCONSENTED)
 #define TRAP_FALLBACK_LIFETIME_S 600u /* as a ticket's usual lifetime */
 

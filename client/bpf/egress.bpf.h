@@ -115,7 +115,7 @@ static __always_inline void keep_progress(struct trap_pending* syn,
   syn->accepted_iss[0] = before->accepted_iss[0];
   syn->accepted_iss[1] = before->accepted_iss[1];
   syn->accepts = before->accepts;
-  syn->connect = before->connect & ~TRAP_CONNECT_ACCEPTED;
+  syn->connect = before->connect;
   syn->tickets = before->tickets;
   syn->consents[0] = before->consents[0];
   syn->consents[1] = before->consents[1];
@@ -194,17 +194,15 @@ TRAP_GLOBAL_FUNCTION int remember_syn(struct __sk_buff* skb, __u32 state, __u32 
 }
 
 /* A repeated SYN to the public address: were its ACCEPTs in vain? Then a TRAP server that serves is
- * to serve, and one that resets to reset. */
+ * to serve. */
 static TRAP_SUBPROGRAM int note_unanswered(const struct trap_tuple* tuple,
                                            const struct trap_redirect_key* key, __be32 isn) {
   struct trap_pending* syn = find_pending(tuple);
-  int resets;
 
-  if (!syn || syn->isn != isn || syn->state != TRAP_ACCEPT_SENT)
+  if (!syn || syn->isn != isn || syn->state != TRAP_ACCEPT_SENT ||
+      syn->accepts < TRAP_ACCEPTS_IN_VAIN || syn->connect & TRAP_CONNECT_RESETS)
     return 0;
-  resets = syn->connect & TRAP_CONNECT_RESETS;
-  if (syn->accepts >= (resets ? TRAP_RESETS_IN_VAIN : TRAP_ACCEPTS_IN_VAIN))
-    note_fallback(key, resets ? TRAP_FALLBACK_RESET : TRAP_FALLBACK_SERVED);
+  note_fallback(key, TRAP_FALLBACK_SERVED);
   return 0;
 }
 
@@ -306,14 +304,6 @@ judge_direct_syn(struct __sk_buff* skb, struct packet_context* context, struct s
   return translate_outward(skb, context, &memory->outward, TRAP_PASS_TO_SERVICE);
 }
 
-/* Has this connect been led by a REDIRECT of its own? One that was led by what an earlier connect
- * learnt may have had a ticket that is no longer right. */
-static TRAP_SUBPROGRAM int was_led_anew(const struct trap_tuple* tuple, __be32 isn) {
-  const struct trap_pending* syn = find_pending(tuple);
-
-  return syn && syn->isn == isn && syn->accepts;
-}
-
 /* A SYN that goes where the application dialled. It goes on like this if the backend was found
  * silent. */
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
@@ -325,8 +315,6 @@ judge_plain_syn(struct __sk_buff* skb, struct scratch* memory, const struct trap
   if (known && memory->outward.syns > TRAP_SYNS_TO_SERVICE) {
     note_backend(key, &known->backend, known->port, TRAP_FALLBACK_UNREACHABLE);
     forget(&redirects, key);
-    if (was_led_anew(tuple, memory->outward.isn))
-      connect |= TRAP_CONNECT_GAVE_UP;
     verdict = TRAP_PASS_SYN_GIVEN_UP;
   }
   if (known)

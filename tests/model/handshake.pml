@@ -28,21 +28,6 @@
 #else
 #define declines_late_offer true
 #endif
-#ifdef FAULT_NO_WAY_OUT
-#define leaves_to_resets false
-#else
-#define leaves_to_resets true
-#endif
-#ifdef FAULT_SWALLOWED_RESET
-#define knows_the_sockets_reset false
-#else
-#define knows_the_sockets_reset true
-#endif
-#ifdef FAULT_DEAD_END
-#define ends_dead_ends false
-#else
-#define ends_dead_ends true
-#endif
 
 /* Names of the code: pending's states, the flags (a variable each, in small letters), the numbers and
  * the verdicts. check.model compares them with the functions that the comment above an inline names;
@@ -50,7 +35,6 @@
 #define gives(verdict) skip
 #define SYNS_TO_SERVICE 3
 #define ACCEPTS_IN_VAIN 2
-#define RESETS_IN_VAIN 3
 #define connect_resets (!serves)
 
 /* client/maps.h, enum trap_pending_state */
@@ -63,7 +47,6 @@ bool serves; /* unaware = "serve", else "reset" */
 bool alive;  /* the service answers */
 bool of_use; /* the client can and may follow redirects: no other address family, no policy */
 bool consents; /* the service's SYN-ACK has CONSENT, or does without: a trust, or next door */
-bool loses_accepts, loses_redirects; /* the network has no way for segments with TRAP's option */
 
 /* Packets under way: how many of each kind. Cookies are of one of two windows. */
 byte syn_to_server, accept[2], ack[2], syn_ack[2], rst[2];
@@ -83,9 +66,9 @@ byte accepts;
 bool redirect;       /* in map redirects */
 bool flow;           /* in maps to_backend and to_public */
 byte flow_syns;
-bool connect_asked_again, connect_unconsented, connect_gave_up, connect_accepted;
-bool fallback_served, fallback_unreachable, fallback_unconsented, fallback_reset;
-hidden byte may_follow, is_swallowed; /* of a REDIRECT at hand */
+bool connect_asked_again, connect_unconsented;
+bool fallback_served, fallback_unreachable, fallback_unconsented;
+hidden byte may_follow; /* of a REDIRECT at hand */
 byte syns_sent;      /* of both kinds, by host and module together */
 
 bool served;         /* the listener has the connection */
@@ -132,18 +115,14 @@ inline module_sends_syn() {
   :: else ->
      if
      :: flow && flow_syns > SYNS_TO_SERVICE ->
-        fallback_unreachable = true; redirect = false;
-        connect_gave_up = connect_gave_up || accepts > 0; gives(PASS_SYN_GIVEN_UP)
+        fallback_unreachable = true; redirect = false; gives(PASS_SYN_GIVEN_UP)
      :: else -> gives(PASS_SYN_REMEMBERED)
      fi;
      flow = false;
      if
      :: pending == ACCEPT_SENT && accepts >= ACCEPTS_IN_VAIN && !connect_resets -> fallback_served = true
-     :: pending == ACCEPT_SENT && accepts >= RESETS_IN_VAIN && connect_resets && leaves_to_resets ->
-        fallback_reset = true
      :: else -> skip
      fi;
-     connect_accepted = false;
      if
      :: pending == ACCEPT_SENT || pending == SYN_ACK_PASSED -> skip
      :: else -> pending = SYN_SENT
@@ -201,8 +180,7 @@ inline follow_redirect(c) {
        rst[1] + syn_to_service + ack_to_service + syn_ack_of_service + rst_of_service ==           \
    0)
 
-/* client/bpf/ingress.bpf.h: judge_syn_ack, note_syn_ack, note_accept,
- * is_to_be_declined
+/* client/bpf/ingress.bpf.h: judge_syn_ack, note_syn_ack
  * client/bpf/respond.bpf.h: reply_with_accept
  * not here: DROP_INTERNAL (a helper fails), PASS_OFFER_REFUSED (policy), PASS_BAD_OPTION (as without
  * OFFER), PASS_OTHER (answers to other connects), CONNECT_HAS_NO_WAY (there is one connect) */
@@ -215,15 +193,14 @@ inline module_gets_syn_ack(c) {
   :: else ->
      iss = c;
      if
-     :: connect_resets && fallback_reset || !connect_resets && (fallback_served || connect_unconsented) ->
+     :: !connect_resets && (fallback_served || connect_unconsented) ->
         pending = SYN_ACK_PASSED; gives(PASS_OFFER_DECLINED); socket_gets_syn_ack(c)
      :: else ->
         pending = ACCEPT_SENT;
         gives(REPLY_ACCEPT);
         accepted[c] = true;
-        if :: accepts < RESETS_IN_VAIN && !connect_accepted -> accepts++ :: else -> skip fi;
-        connect_accepted = true;
-        if :: loses_accepts -> skip :: else -> send(accept[c]) fi
+        if :: accepts < 3 -> accepts++ :: else -> skip fi;
+        send(accept[c])
      fi
   fi
 }
@@ -234,24 +211,17 @@ inline module_gets_plain_syn_ack(c) {
   :: pending == NO_SYN -> skip
   :: pending == REDIRECTED || pending == ANSWERED -> gives(DROP_LATE_ANSWER)
   :: else ->
-     if :: pending != SYN_ACK_PASSED -> iss = c :: else -> skip fi;
-     pending = SYN_ACK_PASSED;
-     gives(PASS_SYN_ACK_NOTED);
-     socket_gets_syn_ack(c)
+     iss = c; pending = SYN_ACK_PASSED; gives(PASS_SYN_ACK_NOTED); socket_gets_syn_ack(c)
   fi
 }
 
 /* client/bpf/ingress.bpf.h: judge_rst, verdict_of_stranger, find_redirect, may_be_served,
- * leads_nowhere, will_not_consent, is_the_sockets, is_to_be_reset
+ * leads_nowhere, will_not_consent
  * client/bpf/fallback.bpf.h: is_noted_of
  * not here: PASS_OTHER (a RST without REDIRECT), PASS_BAD_OPTION (as with a target that is refused),
  * REPLY_REISSUED_SYN (of follow_redirect) */
 inline module_gets_rst(c) {
-  may_follow = of_use && !connect_unconsented && !fallback_unconsented &&
-               !(ends_dead_ends && connect_resets && fallback_unreachable &&
-                 (connect_asked_again || connect_gave_up || pending == SYN_ACK_PASSED && fallback_reset));
-  is_swallowed = swallows_late_redirect && accepted[c] &&
-                 !(knows_the_sockets_reset && pending == SYN_ACK_PASSED && connect_resets && c == iss);
+  may_follow = of_use && !connect_unconsented && !fallback_unconsented;
   if
   :: !(c == iss || (knows_both_cookies && accepted[c])) ->
      gives(PASS_REDIRECT_UNEXPECTED); socket_gets_rst(c)
@@ -259,11 +229,12 @@ inline module_gets_rst(c) {
      if
      :: pending == REDIRECTED || pending == ANSWERED -> gives(DROP_LATE_ANSWER)
      :: (pending == NO_SYN || pending == SYN_SENT || pending == SYN_ACK_PASSED) &&
-           is_swallowed ->
+           swallows_late_redirect && accepted[c] ->
         gives(DROP_LATE_ANSWER)
-     :: (pending == NO_SYN || pending == SYN_SENT) && !is_swallowed ->
+     :: (pending == NO_SYN || pending == SYN_SENT) && !(swallows_late_redirect && accepted[c]) ->
         gives(PASS_REDIRECT_UNEXPECTED); socket_gets_rst(c)
-     :: pending == ACCEPT_SENT || pending == SYN_ACK_PASSED && !is_swallowed ->
+     :: pending == ACCEPT_SENT ||
+           pending == SYN_ACK_PASSED && !(swallows_late_redirect && accepted[c]) ->
         if
         :: pending == ACCEPT_SENT && (!may_follow || fallback_unreachable) && !connect_resets ->
            ask_to_be_served()
@@ -345,9 +316,7 @@ inline server_gets_ack(c, has_accept) {
   if
   :: serves && served -> skip
   :: serves && !has_accept -> served = true; gives(PASS_COOKIE)
-  :: else ->
-     gives(REPLY_REDIRECT);
-     if :: loses_redirects -> skip :: else -> send(rst[c]) fi
+  :: else -> gives(REPLY_REDIRECT); send(rst[c])
   fi
 }
 
@@ -401,25 +370,17 @@ end:
   od
 }
 
-#define is_good (alive && of_use && consents)
-
-/* May three ACCEPTs be in vain? Those whose redirects led to no use count. */
-#define is_poor (loses_accepts || loses_redirects || lost > 2 || !is_good)
-
-/* What holds in every state, and what holds when nothing moves any more. Without the module, a
- * connect to a service that resets ends RESET, or AT_SERVER if its ACK or the answer to that is
- * lost. So it may with the module, if a middlebox took OFFER out or three ACCEPTs were in vain. */
+/* What holds in every state, and what holds when nothing moves any more. */
 proctype properties() {
   do
-  :: d_step { socket == RESET -> assert(!serves && (stripped || is_poor)) }
-  :: d_step { socket == REFUSED -> assert(!serves && (!is_good || lost > 2)) }
+  :: d_step { socket == RESET -> assert(!serves && stripped) } /* the paper's way: as without the module */
+  :: d_step { socket == REFUSED -> assert(!serves && !(alive && of_use && consents)) }
   :: d_step { socket == AT_SERVER && flow -> assert(false) } /* its segments would go elsewhere */
   :: d_step { syns_sent > 2 * SYNS + 4 -> assert(false) }
   :: timeout ->
      assert(socket != CONNECTING);
-     assert(LOSSES > 1 || socket != GIVEN_UP);
-     assert(socket != AT_SERVER || serves && served ||
-            !serves && (stripped || is_poor) && (loses_redirects || lost > 0));
+     assert(LOSSES > 1 || socket != GIVEN_UP || !(alive && of_use && consents) && !serves);
+     assert(socket != AT_SERVER || serves && served || !serves && stripped);
      assert(socket != AT_SERVICE || service_state == 2 && consents);
      break
   od
@@ -431,7 +392,6 @@ init {
     if :: alive = true :: alive = false fi;
     if :: of_use = true :: of_use = false fi;
     if :: consents = true :: alive && of_use -> consents = false fi;
-    if :: true -> skip :: loses_accepts = true :: loses_redirects = true fi;
     run host();
     run server();
     run service();
