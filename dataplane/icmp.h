@@ -59,8 +59,13 @@ TRAP_INLINE __u64 trap_find_behind(const __u8* l3, const void* end, __u8 wanted)
   return next == wanted ? offset : 0;
 }
 
-/* Where the ICMP message starts behind the IP header at l3, NULL if it is none. */
-TRAP_INLINE const __u8* trap_find_icmp(const __u8* l3, const void* end, __u32 family) {
+/* The bits that a distance of trap_find_behind() can have: 40 bytes, and four headers of 2,048. */
+#define TRAP_BEHIND_MASK 0x3fffu
+
+/* Where the ICMP message starts behind the IP header at l3, NULL if it is none. IPv6: `behind` is
+ * what trap_find_behind() says of an ICMPv6 header. */
+TRAP_INLINE const __u8* trap_find_icmp(const __u8* l3, const void* end, __u32 family,
+                                       __u64 behind) {
   __u64 offset;
 
   if (family == TRAP_IPV4) {
@@ -75,23 +80,22 @@ TRAP_INLINE const __u8* trap_find_icmp(const __u8* l3, const void* end, __u32 fa
     TRAP_HOLD(offset);
     return l3 + offset;
   }
-  offset = trap_find_behind(l3, end, IPPROTO_ICMPV6);
-  return offset ? l3 + offset : (const __u8*)0;
+  return behind ? l3 + behind : (const __u8*)0;
 }
 
 /* Whether the packet at l3, which trap_find_icmp() has read, is the first of several fragments: its
- * message goes on in others. */
-TRAP_INLINE int trap_is_first_of_fragments(const __u8* l3, const void* end, __u32 family) {
+ * message goes on in others. IPv6: `behind` is what trap_find_behind() says of a fragment header.
+ */
+TRAP_INLINE int trap_is_first_of_fragments(const __u8* l3, const void* end, __u32 family,
+                                           __u64 behind) {
   const __u8* header;
-  __u64 offset;
 
   if (family == TRAP_IPV4)
     return (const void*)(l3 + sizeof(struct iphdr)) <= end &&
            (((const struct iphdr*)l3)->frag_off & TRAP_BE16(0x2000)) != 0;
-  offset = trap_find_behind(l3, end, IPPROTO_FRAGMENT);
-  header = l3 + offset;
+  header = l3 + behind;
   TRAP_HOLD(header);
-  return offset && (const void*)(header + 8) <= end && (header[3] & 1) != 0;
+  return behind && (const void*)(header + 8) <= end && (header[3] & 1) != 0;
 }
 
 /* Whether the IPv6 header at l3 is whole and has an IPv4-mapped address, as in
@@ -110,9 +114,10 @@ TRAP_INLINE int trap_header_has_mapped_address(const __u8* l3, const void* end) 
 /* Reads the packet that an error quotes as if it had come from its addressee: *packet gets the two
  * ends of the flow as arriving segments have them; l4_offset counts from the quoted IP header. 0 if
  * the packet is not TCP, is not quoted far enough, is a later fragment, which has no ports, has a
- * header that cannot be, or an IPv4-mapped address. */
+ * header that cannot be, or an IPv4-mapped address. IPv6: `behind` is what trap_find_behind() says
+ * of a TCP header. */
 TRAP_INLINE int trap_read_quoted(struct trap_packet* packet, const __u8* l3, const void* end,
-                                 __u32 family) {
+                                 __u32 family, __u64 behind) {
   const struct trap_tcp* tcp;
   __u64 offset;
 
@@ -129,8 +134,8 @@ TRAP_INLINE int trap_read_quoted(struct trap_packet* packet, const __u8* l3, con
   } else {
     const struct ipv6hdr* ip = (const struct ipv6hdr*)l3;
 
-    offset = trap_find_behind(l3, end, IPPROTO_TCP);
-    if (!offset || l3[0] >> 4 != 6)
+    offset = behind;
+    if (!offset || (const void*)(ip + 1) > end || l3[0] >> 4 != 6)
       return 0;
     __builtin_memcpy(&packet->source, &ip->daddr, 16);
     __builtin_memcpy(&packet->destination, &ip->saddr, 16);

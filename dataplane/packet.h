@@ -88,8 +88,10 @@ TRAP_INLINE const void* trap_l3(const struct trap_packet* packet, const void* da
   return (const __u8*)data + offset;
 }
 
+#define TRAP_L4_OFFSET_MASK 0x3fff
+
 TRAP_INLINE const void* trap_l4(const struct trap_packet* packet, const void* data) {
-  __u64 offset = packet->l4_offset & 0x3fff;
+  __u64 offset = packet->l4_offset & TRAP_L4_OFFSET_MASK;
 
   TRAP_HOLD(offset);
   return (const __u8*)data + offset;

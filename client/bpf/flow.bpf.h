@@ -255,6 +255,15 @@ static __always_inline int is_of_socket(struct __sk_buff* skb, const struct trap
          outward->port == wire->remote_port && trap_address_equal(&outward->backend, &wire->remote);
 }
 
+/* Is search->found the connection that has the place search->tuple? A function by itself, because
+ * recall_inward() asks for each service on each lane. */
+TRAP_GLOBAL_FUNCTION int is_found(struct __sk_buff* skb, __u32 family) {
+  struct scratch* memory = find_scratch();
+
+  return memory && is_of_socket(skb, &memory->search.tuple, family, &memory->search.found,
+                                &memory->search.outward);
+}
+
 /* A place on the wire without an entry in `to_public` may be that of a connection that was silent
  * for long: its backend tells which services and lanes the connection can have, and a socket of
  * this host which one it is. Looks for search->tuple; the answer is search->found. 0 if there is
@@ -285,7 +294,7 @@ TRAP_GLOBAL_FUNCTION int recall_inward(struct __sk_buff* skb, __u32 family) {
         inward->port = lane ? wire->remote_port : 0;
       }
       inward->flags = lane << 4;
-      if (inward->port && is_of_socket(skb, wire, family, inward, &memory->search.outward)) {
+      if (inward->port && is_found(skb, family)) {
         store(&to_public, wire, inward, BPF_ANY);
         return 1;
       }

@@ -5,6 +5,8 @@
 
 #include "client/bpf/pending.bpf.h"
 #include "client/bpf/retry.bpf.h"
+#define TRAP_PROGRAM_CONTEXT struct __sk_buff
+#include "dataplane/bpf/find_behind.bpf.h"
 #include "dataplane/icmp.h"
 
 /* An error, with the packet that it quotes as trap_read_quoted reads it; offsets are in the frame.
@@ -26,10 +28,9 @@ static __always_inline void pull_icmp(struct __sk_buff* skb) {
 }
 
 /* The type in front of the IP header, behind any tags; 0 if the frame ends before it. */
-static __always_inline __be16 ethernet_type(const struct __sk_buff* skb,
-                                            const struct packet_context* context) {
+static __always_inline __be16 ethernet_type(const struct __sk_buff* skb, __u32 l3_offset) {
   const void* end = (const void*)(long)skb->data_end;
-  const __u8* at = (const __u8*)(long)skb->data + ((context->packet.l3_offset - 2) & 0x1f);
+  const __u8* at = (const __u8*)(long)skb->data + ((l3_offset - 2) & 0x1f);
 
   TRAP_HOLD(at);
   return (const void*)(at + 2) <= end ? *(const __be16*)at : 0;
@@ -39,48 +40,49 @@ static __always_inline __u32 family_by_version(__u8 first_byte) {
   return first_byte >> 4 == 4 ? TRAP_IPV4 : first_byte >> 4 == 6 ? TRAP_IPV6 : 0;
 }
 
-/* The ICMP message in the frame, NULL if there is none. */
-static __always_inline const __u8*
-find_message(const struct __sk_buff* skb, const struct packet_context* context, __u32* family) {
+/* The ICMP message behind the IP header at l3_offset, NULL if there is none. */
+static __always_inline const __u8* find_message(struct __sk_buff* skb, __u32 l3_offset,
+                                                enum trap_framing framing, __u32* family) {
   const void* end = (const void*)(long)skb->data_end;
-  const __u8* l3 = trap_l3(&context->packet, (const void*)(long)skb->data);
+  const __u8* l3 = (const __u8*)(long)skb->data + (l3_offset & 0x1f);
   const __u8* icmp;
 
   if ((const void*)(l3 + 1) > end)
     return NULL;
-  *family = context->framing == TRAP_FRAMING_ETHERNET
-                ? trap_ip_family(ethernet_type(skb, context), l3[0])
-                : family_by_version(l3[0]);
+  *family = framing == TRAP_FRAMING_ETHERNET ? trap_ip_family(ethernet_type(skb, l3_offset), l3[0])
+                                             : family_by_version(l3[0]);
   if (!*family)
     return NULL;
-  icmp = trap_find_icmp(l3, end, *family);
+  icmp = trap_find_icmp(l3, end, *family, header_behind(skb, *family, l3_offset, IPPROTO_ICMPV6));
   return icmp && (const void*)(icmp + TRAP_ICMP_HEADER_BYTES) <= end ? icmp : NULL;
 }
 
-/* 0 if the frame is no ICMP error about a TCP segment. */
-static __always_inline int read_icmp_error(struct __sk_buff* skb,
-                                           const struct packet_context* context,
-                                           struct icmp_error* error) {
+/* 0 if the frame is no ICMP error about a TCP segment. A function by itself: the walk goes on in
+ * one way behind it. */
+TRAP_GLOBAL_FUNCTION int read_icmp_error(struct __sk_buff* skb, __u32 l3_offset,
+                                         enum trap_framing framing, struct icmp_error* error) {
   const __u8* icmp;
-  __u64 offset;
+  __u64 offset, quoted;
   __u32 family;
 
-  if (!find_message(skb, context, &family))
+  if (!error || !find_message(skb, l3_offset, framing, &family))
     return 0;
   pull_icmp(skb);
-  icmp = find_message(skb, context, &family);
+  icmp = find_message(skb, l3_offset, framing, &family);
   if (!icmp || (family == TRAP_IPV4 ? trap_icmpv4_kind(icmp[0]) : trap_icmpv6_kind(icmp[0])) !=
                    TRAP_ICMP_ERROR)
     return 0;
-  if (!trap_read_quoted(&error->quoted, icmp + TRAP_ICMP_HEADER_BYTES,
-                        (const void*)(long)skb->data_end, family))
-    return 0;
   offset = (__u64)icmp - (__u64)skb->data;
   TRAP_HOLD(offset);
-  error->offset = offset;
+  quoted = offset + TRAP_ICMP_HEADER_BYTES;
+  if (!trap_read_quoted(&error->quoted, icmp + TRAP_ICMP_HEADER_BYTES,
+                        (const void*)(long)skb->data_end, family,
+                        header_behind(skb, family, quoted, IPPROTO_TCP)))
+    return 0;
+  error->offset = (__u32)offset;
   error->type = icmp[0];
   error->code = icmp[1];
-  error->quoted.l3_offset = (__u16)(offset + TRAP_ICMP_HEADER_BYTES);
+  error->quoted.l3_offset = (__u16)quoted;
   error->quoted.l4_offset += error->quoted.l3_offset;
   return 1;
 }
@@ -248,8 +250,9 @@ static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
 judge_incoming_icmp(struct __sk_buff* skb, struct packet_context* context) {
   struct icmp_error error = {};
 
-  return read_icmp_error(skb, context, &error) ? translate_incoming_icmp(skb, context, &error)
-                                               : TRAP_PASS_OTHER;
+  return read_icmp_error(skb, context->packet.l3_offset, context->framing, &error)
+             ? translate_incoming_icmp(skb, context, &error)
+             : TRAP_PASS_OTHER;
 }
 
 /* An error that this host, or one behind it, sends about a segment of the service. */
@@ -259,7 +262,7 @@ judge_outgoing_icmp(struct __sk_buff* skb, struct packet_context* context) {
   struct trap_outward outward;
   struct trap_tuple tuple;
 
-  if (!read_icmp_error(skb, context, &error))
+  if (!read_icmp_error(skb, context->packet.l3_offset, context->framing, &error))
     return TRAP_PASS_OTHER;
   tuple = outgoing_tuple(&error.quoted, context->side);
   if (!find_outward(skb, &error.quoted, &tuple,

@@ -15,11 +15,16 @@ static __always_inline int is_plain_option(__u8 kind) {
 }
 
 /* One step of the walk; counts in memory->plain_bytes. 0 when it is over, or a signature was met.
- */
-static __always_inline int step_over_syn_option(struct scratch* memory) {
-  struct trap_option_area* area = &memory->area;
-  __u32 offset = area->cursor;
+ * A function by itself, because the verifier would follow each step for every step before it. */
+TRAP_GLOBAL_FUNCTION int step_over_syn_option(void) {
+  struct scratch* memory = find_scratch();
+  struct trap_option_area* area;
+  __u32 offset;
 
+  if (!memory)
+    return 0;
+  area = &memory->area;
+  offset = area->cursor;
   if (offset >= TRAP_TCP_OPTIONS_MAX || offset >= area->used)
     return 0;
   if (trap_is_signature(area->bytes[offset])) {
@@ -58,7 +63,7 @@ TRAP_GLOBAL_FUNCTION int read_syn_options(struct __sk_buff* skb) {
     return 0;
   }
   for (int i = 0; i < TRAP_TCP_OPTIONS_MAX; i++) {
-    if (!step_over_syn_option(memory))
+    if (!step_over_syn_option())
       break;
   }
   return 0;

@@ -10,18 +10,6 @@
 #include "protocol/consent.h"
 #include "protocol/ticket.h"
 
-enum ticket {
-  TICKET_RIGHT,
-  TICKET_WRONG,
-  TICKET_ABSENT,
-};
-
-static __always_inline TRAP_MUST_USE enum ticket refuse_ticket(enum trap_verdict reason,
-                                                               enum trap_verdict* verdict) {
-  *verdict = reason;
-  return TICKET_WRONG;
-}
-
 /* A ticket and the packet that presents it. */
 struct presented {
   union trap_address client;
@@ -30,6 +18,8 @@ struct presented {
   __u8 family;
   __u8 scope;
   __u8 kind; /* of the option, once it was found */
+  __u8 header_bytes;
+  __u8 is_right; /* the ticket is known to be */
 };
 
 /* All but the ticket itself. Only where there is one: a flood of SYNs without pays nothing for it.
@@ -41,6 +31,7 @@ static __always_inline void present(struct presented* presented,
   presented->family = context->packet.family;
   presented->scope = scope_of(context);
   presented->kind = 0;
+  presented->header_bytes = context->packet.header_bytes;
 }
 
 /* TRAP_PASS_TICKET if the ticket is right for the packet's source and port, else the reason. */
@@ -167,31 +158,36 @@ static __always_inline int are_equal_tickets(const struct trap_ticket* a,
          trap_get_mac(a->mac) == trap_get_mac(b->mac);
 }
 
-/* Walks the options of a SYN, finds its ticket wherever it is, and checks it, unless it is the one
- * that `presented` holds and is known to be right. */
-static __always_inline TRAP_MUST_USE enum ticket
-check_options(const struct packet_context* context, const void* tcp, const void* end,
-              struct presented* presented, int is_right, enum trap_verdict* verdict) {
+/* Walks the options of a SYN behind the TCP header at l4_offset of the frame, finds its ticket
+ * wherever it is, and checks it, unless it is the one that `presented` holds and is known to be
+ * right. TRAP_PASS_TICKET, TRAP_DROP_UNINVITED if it has none, or the refusal. A function by
+ * itself: with what it needs of the packet in registers, the verifier followed the search for an
+ * announcement once for each number of options. */
+TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict
+check_options(struct xdp_md* ctx, __u32 l4_offset, struct presented* presented) {
+  const __u8* tcp = (const __u8*)(long)ctx->data + (l4_offset & TRAP_L4_OFFSET_MASK);
   struct trap_option_area area;
-  struct trap_option option =
-      trap_find_option(&area, tcp, end, context->packet.header_bytes, context->packet.family);
   struct trap_ticket_body body;
+  struct trap_option option;
   const __u8* at;
 
+  if (!presented)
+    return TRAP_DROP_INTERNAL;
+  option = trap_find_option(&area, tcp, (const void*)(long)ctx->data_end, presented->header_bytes,
+                            presented->family);
   if (option.defect != TRAP_OPTIONS_SOUND)
-    return refuse_ticket(trap_verdict_of_options(option.defect), verdict);
+    return trap_verdict_of_options(option.defect);
   if (option.type != TRAP_TICKET)
-    return TICKET_ABSENT;
+    return TRAP_DROP_UNINVITED;
   at = trap_option_body(&area, &option, sizeof(body));
   if (!at)
-    return refuse_ticket(TRAP_DROP_MALFORMED_OPTION, verdict);
+    return TRAP_DROP_MALFORMED_OPTION;
   __builtin_memcpy(&body, at, sizeof(body));
   presented->kind = option.experimental ? TRAP_KIND_EXPERIMENTAL : TRAP_KIND_RESERVED;
-  if (is_right && are_equal_tickets(&presented->ticket, &body.ticket))
-    return TICKET_RIGHT;
+  if (presented->is_right && are_equal_tickets(&presented->ticket, &body.ticket))
+    return TRAP_PASS_TICKET;
   presented->ticket = body.ticket;
-  *verdict = check_unusual_ticket(presented);
-  return *verdict == TRAP_PASS_TICKET ? TICKET_RIGHT : TICKET_WRONG;
+  return check_unusual_ticket(presented);
 }
 
 /* Whose a SYN without a ticket is. TRAP_PASS_ANNOUNCED or TRAP_PASS_TRUSTED, or the refusal. */
@@ -260,15 +256,15 @@ judge_syn(struct xdp_md* ctx, const struct packet_context* context, const void* 
           const void* end) {
   struct presented presented;
   enum trap_verdict verdict;
-  int is_right = 0;
   __u8 tag = 0;
 
+  presented.is_right = 0;
   if (read_usual_ticket(tcp, end, context->packet.header_bytes, &presented.ticket)) {
     present(&presented, context);
     verdict = check_ticket(&presented, context->settings, context->monotonic_ns);
     if (verdict != TRAP_PASS_TICKET)
       return verdict;
-    is_right = 1;
+    presented.is_right = 1;
   } else if (!may_have_option(tcp, end, context->packet.header_bytes) &&
              !is_announced(context, &tag) && !is_trusted(context)) {
     return TRAP_DROP_UNINVITED;
@@ -276,19 +272,16 @@ judge_syn(struct xdp_md* ctx, const struct packet_context* context, const void* 
     presented.ticket = (struct trap_ticket){};
     present(&presented, context);
   }
-  switch (check_options(context, tcp, end, &presented, is_right, &verdict)) {
-  case TICKET_ABSENT:
-    presented.ticket.tag = 0;
-    verdict = find_invitation(context, &presented.ticket.tag);
-    return verdict == TRAP_DROP_UNINVITED ? verdict
-                                          : open_invited(ctx, context, &presented, verdict);
-  case TICKET_RIGHT:
+  verdict = check_options(ctx, context->packet.l4_offset, &presented);
+  if (verdict == TRAP_PASS_TICKET)
     return is_tag_of_pool(context, presented.ticket.tag)
                ? open_invited(ctx, context, &presented, TRAP_PASS_TICKET)
                : TRAP_DROP_TICKET_POOL;
-  default:
+  if (verdict != TRAP_DROP_UNINVITED)
     return verdict;
-  }
+  presented.ticket.tag = 0;
+  verdict = find_invitation(context, &presented.ticket.tag);
+  return verdict == TRAP_DROP_UNINVITED ? verdict : open_invited(ctx, context, &presented, verdict);
 }
 
 /* Notes for the operator how far the clock of an announcing TRAP server is off, or that it is

@@ -36,8 +36,7 @@ static __always_inline __u64 print_of(const struct trap_guard_client_key* key) {
   return secret ? trap_client_print(key, secret) : TRAP_CLIENT_NOBODY;
 }
 
-/* Looks through both buckets; `claimed` is the place that the caller has claimed for the client. */
-static __always_inline struct looked look_for_client(__u64 print, __u32 claimed) {
+static __always_inline struct looked look_in_buckets(__u64 print, __u32 claimed) {
   struct looked looked = {.place = TRAP_NO_CLIENT, .state = CLIENT_FULL};
 
 #pragma unroll
@@ -61,6 +60,22 @@ static __always_inline struct looked look_for_client(__u64 print, __u32 claimed)
       TRAP_HOLD(looked.state);
     }
   }
+  return looked;
+}
+
+/* `state` in the upper half, `place` in the lower. A function by itself, because the verifier would
+ * follow all that is behind it for each place. */
+TRAP_GLOBAL_FUNCTION __u64 look_for_place(__u64 print, __u32 claimed) {
+  struct looked looked = look_in_buckets(print, claimed);
+
+  return (__u64)looked.state << 32 | looked.place;
+}
+
+/* Looks through both buckets; `claimed` is the place that the caller has claimed for the client. */
+static __always_inline struct looked look_for_client(__u64 print, __u32 claimed) {
+  __u64 found = look_for_place(print, claimed);
+  struct looked looked = {.place = (__u32)found, .state = (enum client_state)(found >> 32)};
+
   return looked;
 }
 
@@ -116,7 +131,7 @@ TRAP_GLOBAL_FUNCTION __u32 find_client_place(const struct trap_guard_client_key*
 
   if (!key)
     return TRAP_NO_CLIENT;
-  looked = look_for_client(print_of(key), TRAP_NO_CLIENT);
+  looked = look_in_buckets(print_of(key), TRAP_NO_CLIENT);
   return looked.state == CLIENT_FOUND ? looked.place : TRAP_NO_CLIENT;
 }
 

@@ -5,6 +5,8 @@
  * lose its neighbours. */
 #pragma once
 
+#define TRAP_PROGRAM_CONTEXT struct xdp_md
+#include "dataplane/bpf/find_behind.bpf.h"
 #include "dataplane/icmp.h"
 #include "guard/bpf/flow.bpf.h"
 
@@ -24,17 +26,20 @@ judge_icmp_error(struct xdp_md* ctx, struct packet_context* context) {
 }
 
 /* The verdict about an ICMP message that does not show what it is about: dropped if the rest of it
- * is in other fragments. A function by itself, which the program calls: kernel 6.1 would follow its
- * loop on every path, and has no stack for it behind judge_other(). */
+ * is in other fragments. A function by itself, which the program calls: kernel 6.1 has no stack for
+ * it behind judge_other(). */
 TRAP_GLOBAL_FUNCTION TRAP_MUST_USE enum trap_verdict judge_unreadable(struct xdp_md* ctx,
                                                                       __u32 l3_offset) {
   const __u8* data = (const void*)(long)ctx->data;
   const void* end = (const void*)(long)ctx->data_end;
   const __u8* l3 = data + (l3_offset & 0x1f);
+  __u32 family;
 
   if ((const void*)(l3 + 1) > end)
     return TRAP_PASS_OTHER;
-  return trap_is_first_of_fragments(l3, end, l3[0] >> 4 == 4 ? TRAP_IPV4 : TRAP_IPV6)
+  family = l3[0] >> 4 == 4 ? TRAP_IPV4 : TRAP_IPV6;
+  return trap_is_first_of_fragments(l3, end, family,
+                                    header_behind(ctx, family, l3_offset, IPPROTO_FRAGMENT))
              ? TRAP_DROP_FRAGMENT
              : TRAP_PASS_OTHER;
 }
@@ -64,13 +69,13 @@ judge_other(struct xdp_md* ctx, __u32 l3_offset, __u32 family, __u32* slot) {
   const __u8* l3 = data + (l3_offset & 0x1f);
   struct packet_context context = {};
   const struct trap_guard_port* port;
-  const __u8* icmp;
+  const __u8 *icmp, *quoted;
   enum trap_icmp_kind kind;
   __u32 number;
 
   if (!slot || !family || (const void*)(l3 + 1) > end)
     return TRAP_PASS_OTHER;
-  icmp = trap_find_icmp(l3, end, family);
+  icmp = trap_find_icmp(l3, end, family, header_behind(ctx, family, l3_offset, IPPROTO_ICMPV6));
   if (!icmp || !prepare(&context))
     return TRAP_PASS_OTHER;
   if ((const void*)(icmp + TRAP_ICMP_HEADER_BYTES) > end)
@@ -84,7 +89,9 @@ judge_other(struct xdp_md* ctx, __u32 l3_offset, __u32 family, __u32* slot) {
     return context.settings->flags & TRAP_GUARD_DROPS_ICMP ? TRAP_DROP_ICMP : TRAP_PASS_OTHER;
   if (kind != TRAP_ICMP_ERROR)
     return TRAP_PASS_OTHER;
-  if (!trap_read_quoted(&context.packet, icmp + TRAP_ICMP_HEADER_BYTES, end, family))
+  quoted = icmp + TRAP_ICMP_HEADER_BYTES;
+  if (!trap_read_quoted(&context.packet, quoted, end, family,
+                        header_behind(ctx, family, (__u64)quoted - (__u64)data, IPPROTO_TCP)))
     return TRAP_DROP_FRAGMENT; /* judge_unreadable() says whether it is one */
   number = TRAP_FROM_BE16(context.packet.destination_port);
   port = bpf_map_lookup_elem(&ports, &number);
