@@ -246,6 +246,13 @@ Result<XdpAttachments> XdpAttachments::make(const PartConfig& config, XdpProgram
   all.programs_ = programs;
   const Fd earlier(bpf_obj_get((all.pin_dir_ + "/" + xdp_program_pin).c_str()));
   all.earlier_id_ = earlier ? program_id_of(earlier.get()) : 0;
+  // Before a link: a part that starts at the same time sees by it that this one shares.
+  if (!earlier && programs.ethernet >= 0) {
+    const std::string path = all.pin_dir_ + "/" + xdp_program_pin;
+    if (auto pinned = pin(programs.ethernet, path); !pinned)
+      return pinned.error();
+    undo.add([path] { unlink(path.c_str()); });
+  }
   auto found = list_interfaces();
   if (!found)
     return found.error();

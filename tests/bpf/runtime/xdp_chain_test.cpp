@@ -292,5 +292,46 @@ TEST_F(XdpChainTest, says_why_parts_cannot_share) {
         << "an earlier server has no map of programs behind it either";
 }
 
+struct StartOrder {
+  const char* name;
+  bool server_attaches_first, server_is_ready_first;
+};
+
+class PartsThatStartAtOnce : public XdpChainTest, public testing::WithParamInterface<StartOrder> {};
+
+// Each has attached before the other has finished its start, as when a host boots.
+TEST_P(PartsThatStartAtOnce, share_the_interface) {
+  const PartRun front = server(), back = guard();
+  Undo undo;
+  const auto make = [&](const char* part, const PartRun& run) {
+    PartConfig config = make_part_config(part);
+    config.interfaces = {"lo"};
+    config.pin_dir = run.pin_dir;
+    config.xdp_mode = XdpMode::generic;
+    return XdpAttachments::make(config, {.ethernet = run.program.get(), .behind = run.behind.get()},
+                                undo);
+  };
+  const bool server_attaches_first = GetParam().server_attaches_first;
+  auto first = server_attaches_first ? make("server", front) : make("guard", back);
+  ASSERT_TRUE(first) << first.error().message;
+  auto second = server_attaches_first ? make("guard", back) : make("server", front);
+  ASSERT_TRUE(second) << second.error().message;
+  if (server_attaches_first != GetParam().server_is_ready_first)
+    std::swap(*first, *second);
+  for (XdpAttachments* ready : {&*first, &*second}) {
+    const auto swapped = ready->swap_programs();
+    ASSERT_TRUE(swapped) << swapped.error().message;
+  }
+  EXPECT_EQ(in_link(), front.id());
+  EXPECT_EQ(behind(front), back.id());
+}
+
+INSTANTIATE_TEST_SUITE_P(Orders, PartsThatStartAtOnce,
+                         testing::Values(StartOrder{"server_server", true, true},
+                                         StartOrder{"server_guard", true, false},
+                                         StartOrder{"guard_guard", false, false},
+                                         StartOrder{"guard_server", false, true}),
+                         [](const auto& order) { return std::string(order.param.name); });
+
 } // namespace
 } // namespace trap
