@@ -57,6 +57,8 @@ enum trap_pending_state {
         serves is to serve this one */
 #define TRAP_CONNECT_UNCONSENTED                                                                   \
   8u /* a target did not consent: no redirect of this connect is followed any more */
+#define TRAP_CONNECT_GAVE_UP 16u  /* a target that it asked for did not answer its SYNs */
+#define TRAP_CONNECT_ACCEPTED 32u /* an ACCEPT was sent since its last SYN */
 
 /* Map `pending` (LRU hash by trap_tuple): the last SYN of each connect, until it is evicted. */
 struct trap_pending {
@@ -72,7 +74,8 @@ struct trap_pending {
   __u8 traffic_class; /* TOS or IPv6 traffic class */
   __u8 hop_limit;     /* TTL or hop limit */
   __u8 is_renewal;    /* the daemon's own SYN: its redirect is kept, and no connection follows */
-  __u8 accepts;       /* ACCEPTs sent for isn */
+  __u8 accepts;       /* ACCEPTs sent for isn; one for each of its SYNs at most: a network that
+                         doubles has more of them answered than were needed */
   __u8 connect;       /* TRAP_CONNECT_* */
   __u8 ethernet[12];  /* the SYN's addresses, to and from; answers go the same way */
   __u8 tickets;       /* that its SYNs to the service carried: 0, 1, 2 or more; the last two */
@@ -82,6 +85,7 @@ struct trap_pending {
   __u32 mark;         /* the socket's, */
   __u32 user;         /* its owner, */
   __u32 bound;        /* and the index of the interface that it is bound to; 0: to none */
+  __u64 began_ns;     /* when the first SYN with isn left; CLOCK_MONOTONIC_COARSE */
 };
 
 /* Map `owners` (LRU hash): SYNs of a user of this host at one of its addresses, or of a host behind
@@ -132,6 +136,13 @@ struct trap_redirect {
 #define TRAP_SYNS_TICKETED 2
 #define TRAP_SYNS_TO_SERVICE 3
 #define TRAP_ACCEPTS_IN_VAIN 2
+
+/* Where the TRAP server resets (docs/adr/0048-left-to-the-reset.md): ACCEPTs in a row without a
+ * redirect, of all connects, after which connects are left to the reset, and how long ago the first
+ * has to be; how long a connect tries a backend that is silent. */
+#define TRAP_RESETS_IN_VAIN 8
+#define TRAP_VAIN_NS 7000000000ULL
+#define TRAP_PATIENCE_NS 60000000000ULL
 
 /* A SYN whose hop limit is below this may be meant to end at a router (traceroute ends at 30), or
  * on the link: it says nothing of a backend. Systems begin at 64, and no path has so many hops. */
@@ -232,6 +243,7 @@ TRAP_INLINE __u32 trap_remote_bit(const union trap_address* address, __be16 port
       */
 #define TRAP_FALLBACK_UNREACHABLE 4u /* the backend does not answer */
 #define TRAP_FALLBACK_UNCONSENTED 8u /* the backend answers without CONSENT */
+#define TRAP_FALLBACK_RESET 16u      /* no redirect comes, and the TRAP server resets */
 #define TRAP_FALLBACK_OF_BACKEND (TRAP_FALLBACK_UNREACHABLE | TRAP_FALLBACK_UNCONSENTED)
 #define TRAP_FALLBACK_LIFETIME_S 600u /* as a ticket's usual lifetime */
 
@@ -240,7 +252,9 @@ struct trap_fallback {
   __u64 until_ns;             /* CLOCK_MONOTONIC_COARSE */
   __be16 port;
   __u8 flags; /* TRAP_FALLBACK_* */
-  __u8 reserved[5];
+  __u8 vain;  /* ACCEPTs in a row that brought no redirect, where the TRAP server resets */
+  __u8 reserved[4];
+  __u64 vain_since_ns; /* when the first of them was known to; CLOCK_MONOTONIC_COARSE */
 };
 
 /* Maps `trust_services` and `trust_targets` (LPM tries): the [[trust]] that names a service, and
@@ -345,7 +359,7 @@ struct trap_client_settings {
 #define TRAP_CLIENT_OWN_PRIORITY 0x54520000u
 
 TRAP_ASSERT(sizeof(struct trap_tuple) == 40, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_pending) == 104, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_pending) == 112, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_owner) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_owner_share) == 16, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_redirect_key) == 40, "shared through a map");
@@ -356,7 +370,7 @@ TRAP_ASSERT(sizeof(struct trap_translation) == 40, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_origin_key) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_origins) == 104, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_remotes) == 8192, "shared through a map");
-TRAP_ASSERT(sizeof(struct trap_fallback) == 32, "shared through a map");
+TRAP_ASSERT(sizeof(struct trap_fallback) == 40, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_trust_key) == 24, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_rule) == 88, "shared through a map");
 TRAP_ASSERT(sizeof(struct trap_route) == 32, "shared through a map");

@@ -114,8 +114,9 @@ static __always_inline void keep_progress(struct trap_pending* syn,
   syn->iss = before->iss;
   syn->accepted_iss[0] = before->accepted_iss[0];
   syn->accepted_iss[1] = before->accepted_iss[1];
+  syn->began_ns = before->began_ns;
   syn->accepts = before->accepts;
-  syn->connect = before->connect;
+  syn->connect = before->connect & ~TRAP_CONNECT_ACCEPTED;
   syn->tickets = before->tickets;
   syn->consents[0] = before->consents[0];
   syn->consents[1] = before->consents[1];
@@ -158,6 +159,7 @@ TRAP_GLOBAL_FUNCTION int remember_syn(struct __sk_buff* skb, __u32 state, __u32 
   syn = &memory->syn;
   __builtin_memset(syn, 0, sizeof(*syn));
   syn->isn = packet->seq;
+  syn->began_ns = coarse_ns();
   syn->window = packet->window;
   syn->flags = packet->flags;
   if (packet->family == TRAP_IPV4) {
@@ -194,15 +196,19 @@ TRAP_GLOBAL_FUNCTION int remember_syn(struct __sk_buff* skb, __u32 state, __u32 
 }
 
 /* A repeated SYN to the public address: were its ACCEPTs in vain? Then a TRAP server that serves is
- * to serve. */
+ * to serve; one that resets is to reset, if that is so of many. */
 static TRAP_SUBPROGRAM int note_unanswered(const struct trap_tuple* tuple,
                                            const struct trap_redirect_key* key, __be32 isn) {
   struct trap_pending* syn = find_pending(tuple);
 
-  if (!syn || syn->isn != isn || syn->state != TRAP_ACCEPT_SENT ||
-      syn->accepts < TRAP_ACCEPTS_IN_VAIN || syn->connect & TRAP_CONNECT_RESETS)
+  if (!syn || syn->isn != isn || syn->state != TRAP_ACCEPT_SENT)
     return 0;
-  note_fallback(key, TRAP_FALLBACK_SERVED);
+  if (!(syn->connect & TRAP_CONNECT_RESETS)) {
+    if (syn->accepts >= TRAP_ACCEPTS_IN_VAIN)
+      note_fallback(key, TRAP_FALLBACK_SERVED);
+  } else if (syn->connect & TRAP_CONNECT_ACCEPTED && !syn->is_renewal) {
+    note_in_vain(key);
+  }
   return 0;
 }
 
@@ -304,6 +310,14 @@ judge_direct_syn(struct __sk_buff* skb, struct packet_context* context, struct s
   return translate_outward(skb, context, &memory->outward, TRAP_PASS_TO_SERVICE);
 }
 
+/* Has this connect been led by a REDIRECT of its own? One that was led by what an earlier connect
+ * learnt may have had a ticket that is no longer right. */
+static TRAP_SUBPROGRAM int was_led_anew(const struct trap_tuple* tuple, __be32 isn) {
+  const struct trap_pending* syn = find_pending(tuple);
+
+  return syn && syn->isn == isn && syn->accepts;
+}
+
 /* A SYN that goes where the application dialled. It goes on like this if the backend was found
  * silent. */
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
@@ -315,6 +329,8 @@ judge_plain_syn(struct __sk_buff* skb, struct scratch* memory, const struct trap
   if (known && memory->outward.syns > TRAP_SYNS_TO_SERVICE) {
     note_backend(key, &known->backend, known->port, TRAP_FALLBACK_UNREACHABLE);
     forget(&redirects, key);
+    if (was_led_anew(tuple, memory->outward.isn))
+      connect |= TRAP_CONNECT_GAVE_UP;
     verdict = TRAP_PASS_SYN_GIVEN_UP;
   }
   if (known)
@@ -355,8 +371,10 @@ static __always_inline int is_bound_to_its_way(const struct __sk_buff* skb,
 static TRAP_SUBPROGRAM int has_turned_back(const struct trap_tuple* tuple, __be32 isn) {
   const struct trap_pending* syn = find_pending(tuple);
 
-  return syn && syn->isn == isn &&
-         syn->connect & (TRAP_CONNECT_HAS_NO_WAY | TRAP_CONNECT_UNCONSENTED);
+  if (!syn || syn->isn != isn)
+    return 0;
+  return syn->connect & (TRAP_CONNECT_HAS_NO_WAY | TRAP_CONNECT_UNCONSENTED) ||
+         (has_given_up(syn) && syn->connect & TRAP_CONNECT_RESETS);
 }
 
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict

@@ -45,6 +45,40 @@ static __always_inline void note_fallback(const struct trap_redirect_key* key, _
   store_fallback(key, &memory->fallback);
 }
 
+/* An ACCEPT brought no redirect from a TRAP server that resets. A network may lose half of them, so
+ * eight are to be in vain; and of many connects at once the answers may be on a long way. */
+static __always_inline void note_in_vain(const struct trap_redirect_key* key) {
+  const struct trap_fallback* known = find_fallback(key);
+  struct scratch* memory = find_scratch();
+  struct trap_fallback* fallback;
+
+  if (!memory)
+    return;
+  fallback = &memory->fallback;
+  if (known)
+    *fallback = *known;
+  else
+    __builtin_memset(fallback, 0, sizeof(*fallback));
+  if (!fallback->vain)
+    fallback->vain_since_ns = coarse_ns();
+  if (fallback->vain < 255)
+    fallback->vain++;
+  if (fallback->vain >= TRAP_RESETS_IN_VAIN &&
+      coarse_ns() - fallback->vain_since_ns >= TRAP_VAIN_NS)
+    fallback->flags |= TRAP_FALLBACK_RESET;
+  store_fallback(key, fallback);
+}
+
+/* An ACCEPT brought a redirect. */
+static __always_inline void note_heard(const struct trap_redirect_key* key) {
+  struct trap_fallback* known = bpf_map_lookup_elem(&fallbacks, key);
+
+  if (!known || explaining)
+    return;
+  known->vain = 0;
+  known->flags &= (__u8)~TRAP_FALLBACK_RESET;
+}
+
 static __always_inline int is_of_backend(const struct trap_fallback* fallback,
                                          const union trap_address* backend, __be16 port) {
   return fallback->port == port && trap_address_equal(&fallback->backend, backend);

@@ -58,8 +58,9 @@ static __always_inline void note_accept(struct trap_pending* syn) {
     syn->accepted_iss[1] = syn->accepts ? syn->accepted_iss[0] : syn->iss;
     syn->accepted_iss[0] = syn->iss;
   }
-  if (syn->accepts < 255)
+  if (!(syn->connect & TRAP_CONNECT_ACCEPTED) && syn->accepts < 255)
     syn->accepts++;
+  syn->connect |= TRAP_CONNECT_ACCEPTED;
 }
 
 /* Does the TRAP server name the backend again that does not answer? */
@@ -87,6 +88,23 @@ static __always_inline int will_not_consent(const struct scratch* memory,
 static __always_inline int may_be_served(const struct trap_pending* syn) {
   return syn->state == TRAP_ACCEPT_SENT && !syn->is_renewal &&
          !(syn->connect & TRAP_CONNECT_RESETS);
+}
+
+/* Does the RST answer the socket's own ACK, or as well as if it did? A TRAP server that resets
+ * answers an ACK with ACCEPT and one without alike. */
+static __always_inline int is_the_sockets(const struct trap_pending* syn, __be32 iss) {
+  return syn->state == TRAP_SYN_ACK_PASSED && syn->connect & TRAP_CONNECT_RESETS && iss == syn->iss;
+}
+
+/* Does the TRAP server, which resets, name the backend again that does not answer, to a connect
+ * that has found it out itself, or that was left to the reset, because ACCEPTs are in vain as well?
+ * Nothing better will come then. A backend that is silent may be behind losses: that takes
+ * patience. */
+static __always_inline int is_to_be_reset(const struct scratch* memory,
+                                          const struct trap_pending* syn) {
+  return syn->connect & TRAP_CONNECT_RESETS && leads_nowhere(memory) &&
+         (syn->connect & TRAP_CONNECT_ASKED_AGAIN || has_given_up(syn) ||
+          (syn->state == TRAP_SYN_ACK_PASSED && has_fallback(&memory->key, TRAP_FALLBACK_RESET)));
 }
 
 /* The REDIRECT of a RST with the exact numbers, into memory->redirect; or the verdict if it is of
@@ -198,28 +216,47 @@ judge_rst(struct __sk_buff* skb, struct packet_context* context, const struct tr
     return verdict_of_stranger(option);
   if (is_trap && (syn->state == TRAP_REDIRECTED || syn->state == TRAP_ANSWERED))
     return TRAP_DROP_LATE_ANSWER;
-  if (is_trap && is_ours && (syn->state == TRAP_SYN_SENT || syn->state == TRAP_SYN_ACK_PASSED))
+  if (is_trap && is_ours && !is_the_sockets(syn, iss) &&
+      (syn->state == TRAP_SYN_SENT || syn->state == TRAP_SYN_ACK_PASSED))
     return TRAP_DROP_LATE_ANSWER; /* the connect goes on, or went on, without it */
   if (option->type == TRAP_REDIRECT && syn->state != TRAP_ACCEPT_SENT &&
       syn->state != TRAP_SYN_ACK_PASSED)
     return TRAP_PASS_REDIRECT_UNEXPECTED;
   memory->key = redirect_key(tuple);
+  if (option->type == TRAP_REDIRECT && syn->state == TRAP_ACCEPT_SENT)
+    note_heard(&memory->key);
   found = find_redirect(context, memory, syn, option);
   if (may_be_served(syn) && (found != TRAP_REPLY_REISSUED_SYN || leads_nowhere(memory)))
     return ask_to_be_served(skb, context, tuple, &memory->key, syn);
+  if (found == TRAP_REPLY_REISSUED_SYN && is_to_be_reset(memory, syn))
+    return TRAP_PASS_REDIRECT_REFUSED;
   return found == TRAP_REPLY_REISSUED_SYN ? follow_redirect(skb, context, tuple, memory, syn)
                                           : found;
 }
 
+/* Of a connect that was left to its socket, the SYN-ACK that the socket has got counts. */
 static __always_inline void note_syn_ack(struct trap_pending* syn,
                                          const struct trap_packet* packet) {
-  if (explaining)
+  if (explaining || syn->state == TRAP_SYN_ACK_PASSED)
     return;
   syn->iss = packet->seq;
   if (packet->window)
     syn->connect &= ~TRAP_CONNECT_RESETS;
   else
     syn->connect |= TRAP_CONNECT_RESETS;
+}
+
+/* Is the handshake to be left to the socket, though the SYN-ACK has OFFER? memory->key is the
+ * service. */
+static __always_inline int is_to_be_declined(const struct scratch* memory,
+                                             const struct trap_pending* syn,
+                                             const struct trap_packet* packet) {
+  if (syn->is_renewal)
+    return 0;
+  if (!packet->window)
+    return has_fallback(&memory->key, TRAP_FALLBACK_RESET);
+  return syn->connect & (TRAP_CONNECT_HAS_NO_WAY | TRAP_CONNECT_UNCONSENTED) ||
+         has_fallback(&memory->key, TRAP_FALLBACK_SERVED);
 }
 
 static TRAP_SUBPROGRAM TRAP_MUST_USE enum trap_verdict
@@ -243,9 +280,7 @@ judge_syn_ack(struct __sk_buff* skb, struct packet_context* context, struct scra
     return TRAP_PASS_OFFER_REFUSED;
   }
   memory->key = redirect_key(tuple);
-  if (context->packet.window && !syn->is_renewal &&
-      (syn->connect & (TRAP_CONNECT_HAS_NO_WAY | TRAP_CONNECT_UNCONSENTED) ||
-       has_fallback(&memory->key, TRAP_FALLBACK_SERVED))) {
+  if (is_to_be_declined(memory, syn, &context->packet)) {
     set_state(syn, TRAP_SYN_ACK_PASSED);
     return TRAP_PASS_OFFER_DECLINED;
   }

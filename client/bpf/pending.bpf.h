@@ -12,6 +12,16 @@ static __always_inline struct trap_pending* find_pending(const struct trap_tuple
   return syn ? syn : bpf_map_lookup_elem(&pending_crowd, tuple);
 }
 
+/* Has the connect tried for as long as one may that a reset would have ended at once? */
+static __always_inline int is_patience_over(const struct trap_pending* syn) {
+  return coarse_ns() - syn->began_ns >= TRAP_PATIENCE_NS;
+}
+
+/* Has it found a backend silent, and tried again for long enough to know that this was no loss? */
+static __always_inline int has_given_up(const struct trap_pending* syn) {
+  return syn->connect & TRAP_CONNECT_GAVE_UP && is_patience_over(syn);
+}
+
 static __always_inline struct trap_owner owner_of(struct __sk_buff* skb,
                                                   const struct trap_tuple* tuple, __u32 family) {
   struct trap_owner owner = {.address = tuple->local, .side = tuple->side};

@@ -78,6 +78,10 @@ Result<void> set_odd_options(int fd, const sockaddr_storage& target, const Manne
   return {};
 }
 
+timeval timeval_of(int ms) {
+  return {ms / 1000, ms % 1000 * 1000};
+}
+
 Result<void> prepare(int fd, const sockaddr_storage& target, const Manner& manner) {
   const int on = 1;
   if (auto set = set_odd_options(fd, target, manner); !set)
@@ -101,8 +105,9 @@ Result<void> prepare(int fd, const sockaddr_storage& target, const Manner& manne
   const linger at_once{1, 0};
   if (manner.reset_at_end && setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) != 0)
     return failed("SO_LINGER");
-  const timeval timeout{manner.patience_ms / 1000, manner.patience_ms % 1000 * 1000};
-  if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) != 0 ||
+  const timeval timeout = timeval_of(manner.patience_ms);
+  const timeval hearing = manner.hears_for_ms != 0 ? timeval_of(manner.hears_for_ms) : timeout;
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &hearing, sizeof hearing) != 0 ||
       setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) != 0)
     return failed("SO_RCVTIMEO");
   return {};

@@ -27,6 +27,7 @@ struct Manner {
   std::uint32_t mark = 0;  // SO_MARK, for routes by mark
   uid_t user = 0;          // to whom the socket belongs, for routes by user
   int patience_ms = 15000; // of each call
+  int hears_for_ms = 0;    // recv() instead
   // Options of the socket that change its SYN, or the way that it goes.
   bool fast_open_connect = false; // TCP_FASTOPEN_CONNECT: the SYN leaves with the first bytes
   bool is_signed = false;         // TCP-MD5

@@ -28,6 +28,21 @@
 #else
 #define declines_late_offer true
 #endif
+#ifdef FAULT_NO_WAY_OUT
+#define leaves_to_resets false
+#else
+#define leaves_to_resets true
+#endif
+#ifdef FAULT_SWALLOWED_RESET
+#define knows_the_sockets_reset false
+#else
+#define knows_the_sockets_reset true
+#endif
+#ifdef FAULT_DEAD_END
+#define ends_dead_ends false
+#else
+#define ends_dead_ends true
+#endif
 
 /* Names of the code: pending's states, the flags (a variable each, in small letters), the numbers and
  * the verdicts. check.model compares them with the functions that the comment above an inline names;
@@ -35,7 +50,10 @@
 #define gives(verdict) skip
 #define SYNS_TO_SERVICE 3
 #define ACCEPTS_IN_VAIN 2
+#define RESETS_IN_VAIN 8
+#define VAIN_OF_OTHERS 5 /* of connects before this one */
 #define connect_resets (!serves)
+#define is_patience_over (socket_syns == SYNS) /* a minute after the first */
 
 /* client/maps.h, enum trap_pending_state */
 mtype = { NO_SYN, SYN_SENT, ACCEPT_SENT, SYN_ACK_PASSED, REDIRECTED, ANSWERED };
@@ -47,6 +65,7 @@ bool serves; /* unaware = "serve", else "reset" */
 bool alive;  /* the service answers */
 bool of_use; /* the client can and may follow redirects: no other address family, no policy */
 bool consents; /* the service's SYN-ACK has CONSENT, or does without: a trust, or next door */
+bool loses_accepts, loses_redirects; /* the network has no way for segments with TRAP's option */
 
 /* Packets under way: how many of each kind. Cookies are of one of two windows. */
 byte syn_to_server, accept[2], ack[2], syn_ack[2], rst[2];
@@ -63,12 +82,13 @@ mtype pending = NO_SYN;
 byte iss;            /* of the last SYN-ACK seen: which cookie */
 bool accepted[2];    /* ACCEPTs were sent for the ISN: of which cookies */
 byte accepts;
+byte vain = VAIN_OF_OTHERS; /* of the service's ACCEPTs, in a row */
 bool redirect;       /* in map redirects */
 bool flow;           /* in maps to_backend and to_public */
 byte flow_syns;
-bool connect_asked_again, connect_unconsented;
-bool fallback_served, fallback_unreachable, fallback_unconsented;
-hidden byte may_follow; /* of a REDIRECT at hand */
+bool connect_asked_again, connect_unconsented, connect_gave_up, connect_accepted;
+bool fallback_served, fallback_unreachable, fallback_unconsented, fallback_reset;
+hidden byte may_follow, is_swallowed; /* of a REDIRECT at hand */
 byte syns_sent;      /* of both kinds, by host and module together */
 
 bool served;         /* the listener has the connection */
@@ -96,7 +116,8 @@ inline ask_to_be_served() { fallback_served = true; send_syn_again() }
 
 /* client/bpf/egress.bpf.h: judge_outgoing_syn, judge_redirected_syn, judge_plain_syn, remember_syn,
  * keep_progress, note_unanswered, has_turned_back, send_to_service, translate_outward
- * client/bpf/fallback.bpf.h: note_backend
+ * client/bpf/pending.bpf.h: has_given_up
+ * client/bpf/fallback.bpf.h: note_backend, note_in_vain
  * not here: DROP_INTERNAL (a helper fails), PASS_OTHER (connects that are not the application's),
  * CONNECT_HAS_NO_WAY (there is one connect), PASS_SYN_UNTICKETED (as with the ticket),
  * FALLBACK_OF_BACKEND (there is one backend) */
@@ -106,7 +127,8 @@ inline module_sends_syn() {
   :: else -> flow_syns = 1
   fi;
   if
-  :: redirect && flow_syns <= SYNS_TO_SERVICE && !connect_unconsented ->
+  :: redirect && flow_syns <= SYNS_TO_SERVICE && !connect_unconsented &&
+        !(ends_dead_ends && connect_gave_up && is_patience_over && connect_resets) ->
      flow = true;
      pending = REDIRECTED;
      gives(PASS_SYN_TICKETED);
@@ -115,14 +137,19 @@ inline module_sends_syn() {
   :: else ->
      if
      :: flow && flow_syns > SYNS_TO_SERVICE ->
-        fallback_unreachable = true; redirect = false; gives(PASS_SYN_GIVEN_UP)
+        fallback_unreachable = true; redirect = false;
+        connect_gave_up = connect_gave_up || accepts > 0; gives(PASS_SYN_GIVEN_UP)
      :: else -> gives(PASS_SYN_REMEMBERED)
      fi;
      flow = false;
      if
      :: pending == ACCEPT_SENT && accepts >= ACCEPTS_IN_VAIN && !connect_resets -> fallback_served = true
+     :: pending == ACCEPT_SENT && connect_resets && connect_accepted && leaves_to_resets ->
+        if :: vain < RESETS_IN_VAIN -> vain++ :: else -> skip fi;
+        if :: vain == RESETS_IN_VAIN -> fallback_reset = true :: else -> skip fi
      :: else -> skip
      fi;
+     connect_accepted = false;
      if
      :: pending == ACCEPT_SENT || pending == SYN_ACK_PASSED -> skip
      :: else -> pending = SYN_SENT
@@ -180,7 +207,8 @@ inline follow_redirect(c) {
        rst[1] + syn_to_service + ack_to_service + syn_ack_of_service + rst_of_service ==           \
    0)
 
-/* client/bpf/ingress.bpf.h: judge_syn_ack, note_syn_ack
+/* client/bpf/ingress.bpf.h: judge_syn_ack, note_syn_ack, note_accept,
+ * is_to_be_declined
  * client/bpf/respond.bpf.h: reply_with_accept
  * not here: DROP_INTERNAL (a helper fails), PASS_OFFER_REFUSED (policy), PASS_BAD_OPTION (as without
  * OFFER), PASS_OTHER (answers to other connects), CONNECT_HAS_NO_WAY (there is one connect) */
@@ -193,14 +221,15 @@ inline module_gets_syn_ack(c) {
   :: else ->
      iss = c;
      if
-     :: !connect_resets && (fallback_served || connect_unconsented) ->
+     :: connect_resets && fallback_reset || !connect_resets && (fallback_served || connect_unconsented) ->
         pending = SYN_ACK_PASSED; gives(PASS_OFFER_DECLINED); socket_gets_syn_ack(c)
      :: else ->
         pending = ACCEPT_SENT;
         gives(REPLY_ACCEPT);
         accepted[c] = true;
-        if :: accepts < 3 -> accepts++ :: else -> skip fi;
-        send(accept[c])
+        if :: accepts < ACCEPTS_IN_VAIN && !connect_accepted -> accepts++ :: else -> skip fi;
+        connect_accepted = true;
+        if :: loses_accepts -> skip :: else -> send(accept[c]) fi
      fi
   fi
 }
@@ -211,17 +240,30 @@ inline module_gets_plain_syn_ack(c) {
   :: pending == NO_SYN -> skip
   :: pending == REDIRECTED || pending == ANSWERED -> gives(DROP_LATE_ANSWER)
   :: else ->
-     iss = c; pending = SYN_ACK_PASSED; gives(PASS_SYN_ACK_NOTED); socket_gets_syn_ack(c)
+     if :: pending != SYN_ACK_PASSED -> iss = c :: else -> skip fi;
+     pending = SYN_ACK_PASSED;
+     gives(PASS_SYN_ACK_NOTED);
+     socket_gets_syn_ack(c)
   fi
 }
 
 /* client/bpf/ingress.bpf.h: judge_rst, verdict_of_stranger, find_redirect, may_be_served,
- * leads_nowhere, will_not_consent
- * client/bpf/fallback.bpf.h: is_noted_of
+ * leads_nowhere, will_not_consent, is_the_sockets, is_to_be_reset
+ * client/bpf/fallback.bpf.h: is_noted_of, note_heard
+ * client/bpf/pending.bpf.h: has_given_up
  * not here: PASS_OTHER (a RST without REDIRECT), PASS_BAD_OPTION (as with a target that is refused),
  * REPLY_REISSUED_SYN (of follow_redirect) */
 inline module_gets_rst(c) {
-  may_follow = of_use && !connect_unconsented && !fallback_unconsented;
+  if
+  :: pending == ACCEPT_SENT && (c == iss || accepted[c]) -> vain = 0; fallback_reset = false
+  :: else -> skip
+  fi;
+  may_follow = of_use && !connect_unconsented && !fallback_unconsented &&
+               !(ends_dead_ends && connect_resets && fallback_unreachable &&
+                 (connect_asked_again || connect_gave_up && is_patience_over ||
+                  pending == SYN_ACK_PASSED && fallback_reset));
+  is_swallowed = swallows_late_redirect && accepted[c] &&
+                 !(knows_the_sockets_reset && pending == SYN_ACK_PASSED && connect_resets && c == iss);
   if
   :: !(c == iss || (knows_both_cookies && accepted[c])) ->
      gives(PASS_REDIRECT_UNEXPECTED); socket_gets_rst(c)
@@ -229,12 +271,11 @@ inline module_gets_rst(c) {
      if
      :: pending == REDIRECTED || pending == ANSWERED -> gives(DROP_LATE_ANSWER)
      :: (pending == NO_SYN || pending == SYN_SENT || pending == SYN_ACK_PASSED) &&
-           swallows_late_redirect && accepted[c] ->
+           is_swallowed ->
         gives(DROP_LATE_ANSWER)
-     :: (pending == NO_SYN || pending == SYN_SENT) && !(swallows_late_redirect && accepted[c]) ->
+     :: (pending == NO_SYN || pending == SYN_SENT) && !is_swallowed ->
         gives(PASS_REDIRECT_UNEXPECTED); socket_gets_rst(c)
-     :: pending == ACCEPT_SENT ||
-           pending == SYN_ACK_PASSED && !(swallows_late_redirect && accepted[c]) ->
+     :: pending == ACCEPT_SENT || pending == SYN_ACK_PASSED && !is_swallowed ->
         if
         :: pending == ACCEPT_SENT && (!may_follow || fallback_unreachable) && !connect_resets ->
            ask_to_be_served()
@@ -316,7 +357,9 @@ inline server_gets_ack(c, has_accept) {
   if
   :: serves && served -> skip
   :: serves && !has_accept -> served = true; gives(PASS_COOKIE)
-  :: else -> gives(REPLY_REDIRECT); send(rst[c])
+  :: else ->
+     gives(REPLY_REDIRECT);
+     if :: loses_redirects -> skip :: else -> send(rst[c]) fi
   fi
 }
 
@@ -370,17 +413,25 @@ end:
   od
 }
 
-/* What holds in every state, and what holds when nothing moves any more. */
+#define is_good (alive && of_use && consents)
+
+/* May three more ACCEPTs be in vain? Those whose redirects led to no use count. */
+#define is_poor (loses_accepts || loses_redirects || lost > 2 || !is_good)
+
+/* What holds in every state, and what holds when nothing moves any more. Without the module, a
+ * connect to a service that resets ends RESET, or AT_SERVER if its ACK or the answer to that is
+ * lost. So it may with the module, if a middlebox took OFFER out or three more ACCEPTs were in vain. */
 proctype properties() {
   do
-  :: d_step { socket == RESET -> assert(!serves && stripped) } /* the paper's way: as without the module */
-  :: d_step { socket == REFUSED -> assert(!serves && !(alive && of_use && consents)) }
+  :: d_step { socket == RESET -> assert(!serves && (stripped || is_poor)) }
+  :: d_step { socket == REFUSED -> assert(!serves && (!is_good || lost > 2)) }
   :: d_step { socket == AT_SERVER && flow -> assert(false) } /* its segments would go elsewhere */
   :: d_step { syns_sent > 2 * SYNS + 4 -> assert(false) }
   :: timeout ->
      assert(socket != CONNECTING);
-     assert(LOSSES > 1 || socket != GIVEN_UP || !(alive && of_use && consents) && !serves);
-     assert(socket != AT_SERVER || serves && served || !serves && stripped);
+     assert(LOSSES > 1 || socket != GIVEN_UP || fallback_unreachable && lost > 0);
+     assert(socket != AT_SERVER || serves && served ||
+            !serves && (stripped || is_poor) && (loses_redirects || lost > 0));
      assert(socket != AT_SERVICE || service_state == 2 && consents);
      break
   od
@@ -392,6 +443,7 @@ init {
     if :: alive = true :: alive = false fi;
     if :: of_use = true :: of_use = false fi;
     if :: consents = true :: alive && of_use -> consents = false fi;
+    if :: true -> skip :: loses_accepts = true :: loses_redirects = true fi;
     run host();
     run server();
     run service();

@@ -101,6 +101,7 @@ std::vector<HeldFallback> read_fallbacks(int fallbacks_fd, std::uint64_t now_ns)
                .expires_in_s = (fallback.until_ns - now_ns) / ns_per_s,
                .unticketed = (fallback.flags & TRAP_FALLBACK_UNTICKETED) != 0,
                .served = (fallback.flags & TRAP_FALLBACK_SERVED) != 0,
+               .reset = (fallback.flags & TRAP_FALLBACK_RESET) != 0,
                .unconsented = fallback.flags & TRAP_FALLBACK_UNCONSENTED
                                   ? std::optional(endpoint_of(fallback.backend, fallback.port))
                                   : std::nullopt});

@@ -44,6 +44,7 @@ struct HeldFallback {
   std::uint64_t expires_in_s = 0;
   bool unticketed = false; // SYNs got through without their ticket only
   bool served = false;     // redirects led nowhere: its connections are left to the TRAP server
+  bool reset = false;      // none came: the same at a TRAP server that resets
   std::optional<Endpoint> unconsented{}; // the backend that answered without CONSENT
 };
 

@@ -48,7 +48,7 @@ const char* state_text(std::uint8_t state) {
   case TRAP_ACCEPT_SENT:
     return "its OFFER was accepted";
   case TRAP_SYN_ACK_PASSED:
-    return "its SYN-ACK, without OFFER, went to the application";
+    return "its SYN-ACK went to the application";
   case TRAP_REDIRECTED:
     return "it was redirected";
   default:
@@ -62,6 +62,8 @@ std::string fallback_text(const trap_fallback& fallback, std::uint64_t now_ns) {
     what += "; SYNs got through only without their ticket";
   if (fallback.flags & TRAP_FALLBACK_SERVED)
     what += "; redirects led nowhere, and the TRAP server serves";
+  if (fallback.flags & TRAP_FALLBACK_RESET)
+    what += "; no redirect came, and the TRAP server resets";
   if (fallback.flags & TRAP_FALLBACK_UNREACHABLE)
     what += fmt::format("; {} did not answer", end_text(fallback.backend, fallback.port));
   if (fallback.flags & TRAP_FALLBACK_UNCONSENTED)

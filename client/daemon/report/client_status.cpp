@@ -33,7 +33,8 @@ ordered_json fallbacks_json(const std::vector<HeldFallback>& held) {
                          {"local", format_address(fallback.local)},
                          {"expires_in_s", fallback.expires_in_s},
                          {"unticketed", fallback.unticketed},
-                         {"served", fallback.served}});
+                         {"served", fallback.served},
+                         {"reset", fallback.reset}});
     if (fallback.unconsented)
       fallbacks.back()["unconsented"] = format_endpoint(*fallback.unconsented);
   }
