@@ -5,8 +5,7 @@ find_program(TRAP_CLANG NAMES clang clang-22 clang-21 clang-20 clang-19 clang-18
                               clang-15 clang-14 REQUIRED)
 find_program(TRAP_BPFTOOL NAMES bpftool PATHS /usr/sbin /sbin REQUIRED)
 
-execute_process(COMMAND ${CMAKE_C_COMPILER} -print-multiarch OUTPUT_VARIABLE TRAP_MULTIARCH
-                OUTPUT_STRIP_TRAILING_WHITESPACE)
+find_path(TRAP_ASM_INCLUDE asm/types.h REQUIRED) # below a folder of the architecture's, on Debian
 
 # Another build of this tree has the objects and skeletons already: they depend on no option.
 set(TRAP_BPF_FROM "" CACHE PATH "The folder bpf of a build whose BPF objects this one takes")
@@ -25,7 +24,7 @@ function(trap_add_bpf name source)
     OUTPUT ${object}
     COMMAND ${TRAP_CLANG} -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror
             -fno-stack-protector -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=
-            -I${PROJECT_SOURCE_DIR} -I/usr/include/${TRAP_MULTIARCH}
+            -I${PROJECT_SOURCE_DIR} -I${TRAP_ASM_INCLUDE}
             -MD -MF ${object}.d -MT ${object} -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
     COMMAND ${TRAP_BPFTOOL} gen object ${object}.stripped ${object}
     COMMAND ${CMAKE_COMMAND} -E rename ${object}.stripped ${object}
