@@ -242,6 +242,15 @@ std::vector<__u32> all_program_ids(unsigned interface_index, Direction direction
   return ids;
 }
 
+// The parts of TRAP end no walk of a packet that is for another part. The kernel keeps 15
+// characters of a name.
+bool is_of_another_part(std::string_view name, std::string_view ours) {
+  for (const std::string_view part : {"trap_server", "trap_guard", "trap_client"})
+    if (name.starts_with(part))
+      return !ours.starts_with(part);
+  return false;
+}
+
 } // namespace
 
 const char* direction_name(Direction direction) {
@@ -311,7 +320,8 @@ std::vector<std::string> programs_before(unsigned interface_index, const TcHook&
                                          Known known) {
   std::vector<std::string> programs;
   for (const std::string& name : filter_neighbors(interface_index, wanted, known).before)
-    programs.push_back(fmt::format("{} {}", direction_name(wanted.direction), name));
+    if (!is_of_another_part(name, wanted.program))
+      programs.push_back(fmt::format("{} {}", direction_name(wanted.direction), name));
   return programs;
 }
 

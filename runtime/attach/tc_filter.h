@@ -64,7 +64,8 @@ struct TcNeighbors {
 TcNeighbors filter_neighbors(unsigned interface_index, const TcHook& hook,
                              std::span<const KnownProgram> known);
 
-// Those before ours for people to read, each as "ingress NAME" or "egress NAME".
+// Those before ours for people to read, each as "ingress NAME" or "egress NAME": programs of
+// others, which may end the walk of a packet that ours should see.
 std::vector<std::string> programs_before(unsigned interface_index, const TcHook& hook,
                                          std::span<const KnownProgram> known);
 

@@ -204,6 +204,20 @@ TEST_P(TcFilter, NamesItsNeighbors) {
   EXPECT_EQ(filter_neighbors(loopback, hook(), {}).before, Names{}) << "without ours, of whom?";
 }
 
+TEST_P(TcFilter, FearsNoOtherPartOfTrap) {
+  const Fd server = program_named("trap_server_tc"), guard = program_named("trap_guard_egress"),
+           client = program_named("trap_client_ingress"),
+           ours = program_named("trap_client_egress");
+  const TcHook hook = {GetParam(), "trap_client_egress"};
+  Undo undo;
+  ASSERT_TRUE(attach_filter("lo", loopback, hook, ours.get(), {}, undo));
+  for (const Fd* before : {&server, &guard, &client})
+    ASSERT_EQ(tcx::attach_first(loopback, GetParam(), before->get()), 0);
+  EXPECT_EQ(filter_neighbors(loopback, hook, {}).before.size(), 3U);
+  EXPECT_EQ(programs_before(loopback, hook, {}),
+            Names{direction_name(GetParam()) + std::string(" trap_client_ing")});
+}
+
 TEST_P(TcFilter, SaysThatTheLineIsFull) {
   std::vector<Fd> theirs;
   for (int at = 0; at < 63; at++) {
