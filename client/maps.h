@@ -59,6 +59,7 @@ enum trap_pending_state {
   8u /* a target did not consent: no redirect of this connect is followed any more */
 #define TRAP_CONNECT_GAVE_UP 16u  /* a target that it asked for did not answer its SYNs */
 #define TRAP_CONNECT_ACCEPTED 32u /* an ACCEPT was sent since its last SYN */
+#define TRAP_CONNECT_AE 64u       /* that SYN has the flag of accurate ECN */
 
 /* Map `pending` (LRU hash by trap_tuple): the last SYN of each connect, until it is evicted. */
 struct trap_pending {

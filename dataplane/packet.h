@@ -23,6 +23,7 @@
 #define TRAP_TCP_RST 0x04
 #define TRAP_TCP_PSH 0x08
 #define TRAP_TCP_ACK 0x10
+#define TRAP_TCP_AE 0x01 /* RFC 9768: accurate ECN, in the byte of the data offset */
 
 /* A TCP header as RFC 9293 3.1 draws it, without bit fields. */
 struct trap_tcp {
@@ -30,7 +31,7 @@ struct trap_tcp {
   __be16 destination_port;
   __be32 seq;
   __be32 ack;
-  __u8 data_offset; /* high nibble, in 32-bit words */
+  __u8 data_offset; /* high nibble, in 32-bit words; the lowest bit is TRAP_TCP_AE */
   __u8 flags;
   __be16 window;
   __be16 checksum;

@@ -116,7 +116,7 @@ static __always_inline void keep_progress(struct trap_pending* syn,
   syn->accepted_iss[1] = before->accepted_iss[1];
   syn->began_ns = before->began_ns;
   syn->accepts = before->accepts;
-  syn->connect = before->connect & ~TRAP_CONNECT_ACCEPTED;
+  syn->connect = before->connect & ~(TRAP_CONNECT_ACCEPTED | TRAP_CONNECT_AE);
   syn->tickets = before->tickets;
   syn->consents[0] = before->consents[0];
   syn->consents[1] = before->consents[1];
@@ -133,6 +133,13 @@ static __always_inline void note_way(struct __sk_buff* skb, const struct trap_tu
   way->mark = skb->mark;
   way->user = side == TRAP_SIDE_HOST ? bpf_get_socket_uid(skb) : 0;
   way->bound = socket ? socket->bound_dev_if : 0;
+}
+
+static __always_inline int has_ae(const struct __sk_buff* skb, const struct trap_packet* packet) {
+  const struct trap_tcp* tcp = trap_l4(packet, (const void*)(long)skb->data);
+
+  return (const void*)(tcp + 1) <= (const void*)(long)skb->data_end &&
+         tcp->data_offset & TRAP_TCP_AE;
 }
 
 /* Remembers the SYN on its walk, of memory->tuple, so that it can be sent again to another place
@@ -186,6 +193,8 @@ TRAP_GLOBAL_FUNCTION int remember_syn(struct __sk_buff* skb, __u32 state, __u32 
   }
   keep_progress(syn, before);
   syn->connect |= connect;
+  if (has_ae(skb, packet))
+    syn->connect |= TRAP_CONNECT_AE;
   if (state == TRAP_REDIRECTED)
     syn->state = TRAP_REDIRECTED;
   if (is_of_crowd)

@@ -66,11 +66,12 @@ static __always_inline int store_ipv6(struct __sk_buff* skb, __u32 offset, struc
   return bpf_skb_store_bytes(skb, offset, ip, sizeof(*ip), 0);
 }
 
+/* The data offset beside what the caller has put into its byte, and the checksum. */
 static __always_inline void finish_tcp(struct outgoing* out, __u32 tcp_bytes) {
   const __u32* words = (const __u32*)&out->tcp;
   __u64 sum = trap_sum_pseudo(&out->source, &out->destination, out->family, tcp_bytes);
 
-  out->tcp.header.data_offset = (__u8)(tcp_bytes / 4 << 4);
+  out->tcp.header.data_offset = (__u8)(tcp_bytes / 4 << 4 | out->tcp.header.data_offset);
   out->tcp.header.checksum = 0;
 #pragma unroll
   for (int i = 0; i < 15; i++)
@@ -105,6 +106,13 @@ static __always_inline TRAP_MUST_USE enum trap_verdict send_outgoing(struct __sk
                                                                      enum trap_verdict success) {
   return write_outgoing(skb, context, out) || send_answer(skb, context, out) ? TRAP_DROP_INTERNAL
                                                                              : success;
+}
+
+/* Number and flags of the remembered SYN. */
+static __always_inline void put_syn(struct outgoing* out, const struct trap_pending* syn) {
+  out->tcp.header.seq = syn->isn;
+  out->tcp.header.flags = syn->flags;
+  out->tcp.header.data_offset = syn->connect & TRAP_CONNECT_AE ? TRAP_TCP_AE : 0;
 }
 
 static __always_inline __be32 next_seq(__be32 seq) {
@@ -159,8 +167,7 @@ reissue_syn(struct __sk_buff* skb, struct packet_context* context, const struct 
   out->destination = redirect->backend;
   out->tcp.header.source_port = trap_lane_port(tuple->local_port, trap_lane(flow_flags));
   out->tcp.header.destination_port = redirect->port;
-  out->tcp.header.seq = syn->isn;
-  out->tcp.header.flags = syn->flags;
+  put_syn(out, syn);
   out->option_bytes = syn->option_bytes;
   out->is_to_be_routed = flow_flags & TRAP_FLOW_VIA_NEIGHBOUR;
   if (flow_flags & TRAP_FLOW_UNTICKETED) {

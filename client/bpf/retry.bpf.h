@@ -22,8 +22,7 @@ send_syn_again(struct __sk_buff* skb, struct packet_context* context,
   if (!out)
     return TRAP_DROP_INTERNAL;
   set_state(syn, TRAP_SYN_SENT);
-  out->tcp.header.seq = syn->isn;
-  out->tcp.header.flags = syn->flags;
+  put_syn(out, syn);
   out->option_bytes = syn->option_bytes;
   __builtin_memcpy(out->tcp.options, syn->options, TRAP_TCP_OPTIONS_MAX);
   return send_outgoing(skb, context, out, TRAP_REPLY_SYN_AGAIN);

@@ -89,10 +89,12 @@ static __always_inline int append_block(struct __sk_buff* skb, const struct trap
                                         const void* block, __u32 block_bytes, __s64 sum) {
   __u32 checksum_offset = packet->l4_offset + TRAP_TCP_CHECKSUM_OFFSET;
   __u32 tcp_bytes = packet->l3_end - packet->l4_offset;
-  __be16 from = TRAP_BE16(packet->header_bytes / 4 << 12 | packet->flags);
-  __be16 to = TRAP_BE16((packet->header_bytes + block_bytes) / 4 << 12 | packet->flags);
+  __be16 from, to; /* data offset, the flag of accurate ECN, and the others */
 
-  if (sum < 0 || bpf_skb_change_tail(skb, skb->len + block_bytes, 0))
+  if (sum < 0 || bpf_skb_load_bytes(skb, packet->l4_offset + 12, &from, 2))
+    return -1;
+  to = TRAP_BE16(TRAP_FROM_BE16(from) + (block_bytes / 4 << 12));
+  if (bpf_skb_change_tail(skb, skb->len + block_bytes, 0))
     return -1;
   if (bpf_skb_store_bytes(skb, packet->l4_offset + packet->header_bytes, block, block_bytes, 0))
     return -1;

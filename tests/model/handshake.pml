@@ -120,7 +120,7 @@ inline ask_to_be_served() { fallback_served = true; send_syn_again() }
  * client/bpf/fallback.bpf.h: note_backend, note_in_vain
  * not here: DROP_INTERNAL (a helper fails), PASS_OTHER (connects that are not the application's),
  * CONNECT_HAS_NO_WAY (there is one connect), PASS_SYN_UNTICKETED (as with the ticket),
- * FALLBACK_OF_BACKEND (there is one backend) */
+ * FALLBACK_OF_BACKEND (there is one backend), CONNECT_AE (what the SYN looks like) */
 inline module_sends_syn() {
   if
   :: flow -> flow_syns++
