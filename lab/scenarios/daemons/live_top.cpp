@@ -67,8 +67,8 @@ void expect_screen(Scene& scene, DaemonHost& host, std::string_view key) {
                    what + ": a terminal is there", terminals ? "" : terminals.error().message))
     return;
   const Command command = host.host().command(
-      {(program_directory() / "trapctl").string(), "top", "server", "--socket",
-       host.daemon(DaemonKind::server).control_socket().string(), "--interval", "0.2"});
+      {"/usr/bin/env", "TERM=xterm", (program_directory() / "trapctl").string(), "top", "server",
+       "--socket", host.daemon(DaemonKind::server).control_socket().string(), "--interval", "0.2"});
   const pid_t pid = start(command, terminals->terminal.get());
   std::string seen;
   const auto sees = [&](std::string_view wanted) {
